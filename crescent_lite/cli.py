@@ -1,0 +1,308 @@
+"""The `crescent` command: one small function for each subcommand. stdout is results, stderr is talk.
+
+Parsing and printing only; the work is done elsewhere and imported when its command is called, so that --help is quick.
+Example: crescent run -w data --rounds 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crescent_lite import __version__
+from crescent_lite.errors import CrescentError, ExitCode, Interrupted
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from crescent_lite.report import Report
+    from crescent_lite.workspace import Workspace
+
+DEFAULT_WORKSPACE = "data"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command. Returns its exit code."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.DEBUG if options.verbose else logging.WARNING, stream=sys.stderr)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except CrescentError as error:
+        _say(f"crescent: {error}")
+        return error.exit_code
+    except (Interrupted, KeyboardInterrupt):
+        _say("crescent: stopped; everything finished is stored. The same command goes on from here.")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has left; there is nobody to tell
+        return ExitCode.OK
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "-w",
+        "--workspace",
+        type=Path,
+        default=Path(DEFAULT_WORKSPACE),
+        help="the folder of your runs (default: data)",
+    )
+    common.add_argument("--json", action="store_true", help="results as JSON")
+    common.add_argument("--verbose", action="store_true", help="more talk on stderr")
+    parser = argparse.ArgumentParser(
+        prog="crescent", description="A language model improves its own maths: it asks, votes, learns, is measured."
+    )
+    parser.add_argument("--version", action="version", version=f"crescent-lite {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, parents=[common])
+        sub.set_defaults(command=command)
+        return sub
+
+    init = add("init", init_command, "make a workspace")
+    init.add_argument("folder", type=Path, nargs="?", help="where (default: the --workspace folder)")
+    init.add_argument("--preset", default="quick", help="quick, default or reference")
+    run = add("run", run_command, "start a run, or finish the unfinished one")
+    run.add_argument("--rounds", type=_count, help="rounds the run is to have")
+    run.add_argument("--new", action="store_true", help="start another run although one is unfinished")
+    _config_options(run)
+    add("status", status_command, "how the latest run stands")
+    add("stop", stop_command, "ask the running engine to stop")
+    evaluate = add("eval", eval_command, "measure a model on the configured benchmarks, without training")
+    evaluate.add_argument("--adapter", type=Path, help="a GGUF adapter to put on the model")
+    _config_options(evaluate)
+    show = add("show", show_command, "a question with its votes, a round or a run")
+    show.add_argument("what", choices=("question", "round", "run"))
+    show.add_argument("number", type=_count, nargs="?", help="its number; of runs and rounds the latest by default")
+    export = add("export", export_command, "write the training examples of a run as JSONL")
+    export.add_argument("--run", type=_count, help="the run (default: the latest)")
+    export.add_argument("--output", type=Path, help="the file (default: in the workspace's exports)")
+    _config_options(add("config", config_command, "every setting, its value, and where that came from"))
+    add("doctor", doctor_command, "what was found on this machine, and what to do about each gap")
+    add("tui", tui_command, "watch and drive runs in the terminal")
+    return parser
+
+
+def _config_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--preset", help="use this preset in place of the one in crescent.toml")
+    parser.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change one setting"
+    )
+
+
+# ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def init_command(options: argparse.Namespace) -> int:
+    """crescent init"""
+    from crescent_lite.config_text import starter_toml
+    from crescent_lite.workspace import Workspace
+
+    workspace = Workspace(options.folder or options.workspace)
+    path = workspace.create(starter_toml(options.preset))
+    return _result(options, {"config": str(path)}, f"{path}: edit it, then `crescent run -w {workspace.folder}`")
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """crescent run"""
+    from crescent_lite.engine import RunOptions, run_engine
+    from crescent_lite.progress import RunProgress
+
+    workspace = _workspace(options)
+    wanted = RunOptions(options.rounds, options.new, options.preset, tuple(options.overrides))
+    run_id = 0
+    with RunProgress(_console(stderr=True)) as progress, closing(run_engine(workspace, wanted)) as events:
+        for event in events:
+            run_id = getattr(event, "run_id", run_id)
+            progress.show(event)
+    return _show_report(options, workspace, run_id)
+
+
+def status_command(options: argparse.Namespace) -> int:
+    """crescent status"""
+    from crescent_lite.inspection import plain_text, run_status
+    from crescent_lite.store import Store
+
+    workspace = _workspace(options)
+    with closing(Store.open_read_only(workspace.database_path)) as store:
+        status = run_status(store, engine_is_running=workspace.is_busy())
+    return _result(options, status, plain_text(status))
+
+
+def stop_command(options: argparse.Namespace) -> int:
+    """crescent stop"""
+    workspace = _workspace(options)
+    stopped = workspace.stop_engine()
+    words = "the run has stopped; `crescent run` goes on with it" if stopped else "no run is at work here"
+    return _result(options, {"stopped": stopped}, words)
+
+
+def eval_command(options: argparse.Namespace) -> int:
+    """crescent eval"""
+    from crescent_lite.engine import RunOptions, run_evaluation
+    from crescent_lite.progress import RunProgress
+
+    workspace = _workspace(options)
+    wanted = RunOptions(preset=options.preset, overrides=tuple(options.overrides))
+    run_id = 0
+    with (
+        RunProgress(_console(stderr=True)) as progress,
+        closing(run_evaluation(workspace, wanted, options.adapter)) as events,
+    ):
+        for event in events:
+            run_id = getattr(event, "run_id", run_id)
+            progress.show(event)
+    return _show_report(options, workspace, run_id)
+
+
+def show_command(options: argparse.Namespace) -> int:
+    """crescent show"""
+    from crescent_lite import inspection
+    from crescent_lite.store import Store
+
+    workspace = _workspace(options)
+    with closing(Store.open_read_only(workspace.database_path)) as store:
+        if options.what == "question":
+            question = inspection.question_detail(store, options.number)
+            return _result(options, question, inspection.question_text(question))
+        run = store.runs.fetch_run(options.number if options.what == "run" else None)
+        if options.what == "round":
+            detail = inspection.round_detail(store, run.run_id, options.number)
+            return _result(options, detail, inspection.plain_text(detail))
+    return _show_report(options, workspace, run.run_id)
+
+
+def export_command(options: argparse.Namespace) -> int:
+    """crescent export"""
+    from crescent_lite.export import write_examples
+    from crescent_lite.store import Store
+
+    workspace = _workspace(options)
+    with closing(Store.open_read_only(workspace.database_path)) as store:
+        run_id = store.runs.fetch_run(options.run).run_id
+        path, count = write_examples(store, run_id, options.output or workspace.exports / f"run-{run_id}.jsonl")
+    return _result(options, {"path": str(path), "examples": count}, f"{path}: {count} examples")
+
+
+def config_command(options: argparse.Namespace) -> int:
+    """crescent config"""
+    from crescent_lite.config import load_config
+    from crescent_lite.config_text import config_rows
+
+    path = options.workspace / "crescent.toml"
+    config = load_config(path if path.exists() else None, preset=options.preset, overrides=options.overrides)
+    rows = config_rows(config)
+    if options.json:
+        return _result(options, [{"name": n, "value": v, "origin": o, "help": h} for n, v, o, h in rows], "")
+    _print_table("", ("setting", "value", "from", "what it is"), [(n, str(v), o, h) for n, v, o, h in rows])
+    return ExitCode.OK
+
+
+def doctor_command(options: argparse.Namespace) -> int:
+    """crescent doctor"""
+    import dataclasses
+
+    from crescent_lite.doctor import examine
+
+    findings = examine(options.workspace)
+    if options.json:
+        return _result(options, [dataclasses.asdict(finding) for finding in findings], "")
+    rows = [(f.name, f.state, f.value, f.advice) for f in findings]
+    _print_table("", ("what", "state", "found", "what to do"), rows)
+    return ExitCode.OK
+
+
+def tui_command(options: argparse.Namespace) -> int:
+    """crescent tui"""
+    from crescent_tui.app import run_app
+
+    return int(run_app(options.workspace))
+
+
+# ── printing ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _workspace(options: argparse.Namespace) -> Workspace:
+    from crescent_lite.workspace import Workspace
+
+    return Workspace(options.workspace).require()
+
+
+def _show_report(options: argparse.Namespace, workspace: Workspace, run_id: int) -> int:
+    from crescent_lite.report import build_report, write_markdown
+    from crescent_lite.store import Store
+
+    with closing(Store.open_read_only(workspace.database_path)) as store:
+        report = build_report(store, run_id)
+    path = write_markdown(report, workspace.exports, run_id)
+    if options.json:
+        return _result(options, report.as_dict(), "")
+    _print_report(report)
+    _say(f"The same as Markdown: {path}")
+    return ExitCode.OK
+
+
+def _print_report(report: Report) -> None:
+    console = _console()
+    console.print(report.title, *report.lines, sep="\n", markup=False, highlight=False)
+    for table in report.tables:
+        _print_table(table.title, table.columns, table.rows, table.note)
+
+
+def _print_table(title: str, columns: tuple[str, ...], rows: Any, note: str = "") -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from crescent_lite.printable import printable
+
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    console = _console()
+    console.print(table)
+    if note:
+        console.print(note, markup=False, highlight=False)
+
+
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    # A pipe has no width of its own: a table is then as wide as it needs to be, up to 200 columns.
+    return Console(stderr=stderr, width=None if stream.isatty() else 200)
+
+
+def _result(options: argparse.Namespace, value: Any, text: str) -> int:
+    """The result on stdout: as JSON where asked, else as text."""
+    print(json.dumps(value, indent=1, ensure_ascii=False, default=str) if options.json else text)
+    return ExitCode.OK
+
+
+def _say(line: str) -> None:
+    from crescent_lite.printable import printable
+
+    print(printable(line), file=sys.stderr)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("a number from 1 up is needed")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,247 @@
+"""Everything a user may want to change, with its type, its range and its help; and where each value came from.
+
+Values are layered: the defaults below, then a preset, then `crescent.toml`, then `--set section.key=value`.
+Knows nothing of what the values are used for. Example:
+    config = load_config(workspace / "crescent.toml", overrides=["vote.votes_per_question=5"])
+    config.vote.votes_per_question      # 5
+    config.origins["vote.votes_per_question"]   # "--set"
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from crescent_lite.config_layers import Range, build, override_layer, read_toml, resolve_layers
+from crescent_lite.errors import ConfigError
+
+PRESET_DIR = Path(__file__).parent / "presets"
+PRESETS = ("quick", "default", "reference")
+CONFIG_NAME = "crescent.toml"
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """The run as a whole."""
+
+    rounds: Annotated[int, Range(1, 1000)] = 1
+    """Rounds of the method. Each round's model asks and votes for the next."""
+    seed: Annotated[int, Range(0, 2**31 - 1)] = 1
+    """Every other seed is derived from this one."""
+    prompts: str = "word-problems"
+    """The prompt set: 'arithmetic', 'word-problems', 'reference', or a folder with the same files."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The model that asks, votes and is improved."""
+
+    source: str = "embedded"
+    """'embedded' (SmolLM2-135M-Instruct), the path of a GGUF file, or `repo:file` on the Hugging Face hub."""
+    offline: bool = False
+    """Take hub files from the local cache only."""
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How llama.cpp is driven."""
+
+    slots: Annotated[int, Range(0, 512)] = 0
+    """Sequences decoded together. 0 chooses: 32 where memory allows."""
+    context_tokens: Annotated[int, Range(0, 1_000_000)] = 0
+    """Context of one sequence, prompt and reply. 0 chooses from the stage's max_tokens."""
+    threads: Annotated[int, Range(0, 1024)] = 0
+    """Processor threads. 0 takes the physical cores."""
+    gpu_layers: Annotated[int, Range(-1, 10_000)] = -1
+    """Layers on the GPU where llama.cpp was built with one. -1 is all of them."""
+
+
+@dataclass(frozen=True)
+class BaitConfig:
+    """Stage 1: raw questions."""
+
+    questions: Annotated[int, Range(1, 10_000_000)] = 400
+    """Raw questions a round."""
+    assistant_prefix: str = ""
+    """Words the model is made to begin with. They count as part of the question."""
+    temperature: Annotated[float, Range(0, 5)] = 1.0
+    """How freely questions are drawn. 0 always asks the same question."""
+    top_p: Annotated[float, Range(0, 1)] = 1.0
+    """The likeliest tokens that together reach this probability are drawn from, 0-1. 1 keeps all."""
+    top_k: Annotated[int, Range(0, 1_000_000)] = 64
+    """As many of the likeliest tokens are drawn from. 0 keeps the whole vocabulary, which is slow."""
+    max_tokens: Annotated[int, Range(1, 100_000)] = 256
+    """A question longer than this is cut off, and rejected."""
+
+
+@dataclass(frozen=True)
+class DiversifyConfig:
+    """Stage 2: is it a question, and is it new?"""
+
+    near_duplicate: Annotated[float, Range(0, 100)] = 85.0
+    """Similarity of two templates (numbers masked), 0-100, from which a question is a near-duplicate."""
+    numbers_must_agree: bool = False
+    """Near-duplicates are only those that also have the same numbers. For domains of one template."""
+    max_rewrites: Annotated[int, Range(0, 100)] = 2
+    """How often the model may rewrite a near-duplicate before it is rejected for good."""
+    min_characters: Annotated[int, Range(1, 100_000)] = 12
+    """Shorter texts are no questions."""
+    max_characters: Annotated[int, Range(1, 100_000)] = 1200
+    """Longer texts are no questions."""
+    language: Literal["latin", "any"] = "latin"
+    """'latin' rejects texts mostly written in another script."""
+    min_numbers: Annotated[int, Range(0, 100)] = 1
+    """Numbers a question must hold at least, in digits or words."""
+    max_question_marks: Annotated[int, Range(1, 100)] = 2
+    """More questions than this in one text are several questions."""
+    first_question_only: bool = False
+    """Keep a text up to its first question mark. For drills of one line."""
+    rewrite_temperature: Annotated[float, Range(0, 5)] = 1.0
+    """How freely a near-duplicate is rewritten. 0 is greedy."""
+
+
+@dataclass(frozen=True)
+class VoteConfig:
+    """Stage 3: votes and the label."""
+
+    votes_per_question: Annotated[int, Range(1, 1000)] = 8
+    """Solutions drawn for each kept question."""
+    min_share: Annotated[float, Range(0, 1)] = 0.5
+    """The leading answer's share of all votes from which it is a label. Abstentions count against it."""
+    temperature: Annotated[float, Range(0, 5)] = 0.8
+    """How freely solutions are drawn. At 0 all votes are alike."""
+    top_p: Annotated[float, Range(0, 1)] = 1.0
+    """The likeliest tokens that together reach this probability are drawn from, 0-1. 1 keeps all."""
+    top_k: Annotated[int, Range(0, 1_000_000)] = 64
+    """As many of the likeliest tokens are drawn from. 0 keeps the whole vocabulary, which is slow."""
+    max_tokens: Annotated[int, Range(1, 100_000)] = 512
+    """A solution longer than this is cut off."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Stage 4: LoRA fine-tuning on the labelled questions."""
+
+    loader: Literal["auto", "unsloth", "peft"] = "auto"
+    """'auto' is Unsloth where there is a GPU and Unsloth, else PEFT."""
+    weights: str = "gguf"
+    """'gguf' trains on the sampled GGUF itself, dequantised; else a Hugging Face folder or repo."""
+    quantize_4bit: bool = True
+    """QLoRA: the frozen base in 4-bit NF4 (bitsandbytes). Used on a GPU only."""
+    rank: Annotated[int, Range(1, 1024)] = 16
+    """Rank of the LoRA matrices."""
+    alpha: Annotated[int, Range(1, 4096)] = 32
+    """Scale of the adapter, over the rank: 32 at rank 16 doubles it."""
+    dropout: Annotated[float, Range(0, 0.99)] = 0.0
+    """Share of the adapter's inputs left out at random, 0-0.99."""
+    learning_rate: Annotated[float, Range(0, 1)] = 2e-4
+    """At its peak, after the warm-up."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """How the learning rate falls after the warm-up."""
+    warmup_fraction: Annotated[float, Range(0, 1)] = 0.05
+    """Share of the steps over which the learning rate rises, 0-1."""
+    epochs: Annotated[float, Range(0.001, 1000)] = 2.0
+    """Passes over the examples."""
+    batch_size: Annotated[int, Range(1, 4096)] = 8
+    """Examples per optimiser step."""
+    micro_batch_size: Annotated[int, Range(1, 4096)] = 4
+    """Examples in memory at a time."""
+    max_example_tokens: Annotated[int, Range(8, 1_000_000)] = 1024
+    """Longer examples are left out, and counted."""
+    min_examples: Annotated[int, Range(1, 1_000_000)] = 8
+    """With fewer labels the round ends without a training."""
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """One set of questions with known answers. Used to measure, never to train."""
+
+    source: str
+    """The path of a JSONL file, `hub:repo`, or 'reasoning-gym'."""
+    items: Annotated[int, Range(1, 10_000_000)] = 300
+    """Items used at most: the first ones of a file, that many of a generator."""
+    seed: Annotated[int, Range(0, 2**31 - 1)] = 20260101
+    """For a generator."""
+    tasks: Mapping[str, Any] = field(default_factory=dict)
+    """For 'reasoning-gym': task names, each with its own options."""
+    question_field: str = "question"
+    """The column of the questions."""
+    answer_field: str = "answer"
+    """A text after '####' counts as the answer where there is one."""
+    subset: str = ""
+    """For a hub data set: its configuration."""
+    split: str = "test"
+    """For a hub data set: the split that is measured on."""
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Measurement of the base and of each round."""
+
+    prompts: tuple[str, ...] = ("bare", "solve")
+    """'bare' asks the question alone; any other name is `<name>.txt` in the prompt set. 'solve' is what votes are
+    drawn with: in 'word-problems' it asks for a solution step by step."""
+    temperature: Annotated[float, Range(0, 5)] = 0.0
+    """0 is greedy: each item has one answer."""
+    top_p: Annotated[float, Range(0, 1)] = 1.0
+    """The likeliest tokens that together reach this probability are drawn from, 0-1. 1 keeps all."""
+    top_k: Annotated[int, Range(0, 1_000_000)] = 64
+    """As many of the likeliest tokens are drawn from. 0 keeps the whole vocabulary, which is slow."""
+    max_tokens: Annotated[int, Range(1, 100_000)] = 512
+    """An answer longer than this is cut off."""
+    benchmarks: Mapping[str, BenchmarkConfig] = field(default_factory=dict)
+    """Named sets of questions. A `crescent.toml` that names one replaces all of the preset's."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """The resolved configuration of a run."""
+
+    run: RunConfig = field(default_factory=RunConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    bait: BaitConfig = field(default_factory=BaitConfig)
+    diversify: DiversifyConfig = field(default_factory=DiversifyConfig)
+    vote: VoteConfig = field(default_factory=VoteConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    preset: str = "default"
+    """The values that your own are laid over: 'quick', 'default' or 'reference'."""
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """For `preset` and each `section.key` where the value came from: 'default', 'preset quick', a file, '--set'."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON, without the origins."""
+        values = dataclasses.asdict(self)
+        del values["origins"]
+        return values
+
+
+def load_config(
+    path: Path | None = None, *, preset: str | None = None, overrides: tuple[str, ...] | list[str] = ()
+) -> Config:
+    """Resolve the layers. `preset` wins over the file's own `preset = "..."` line. Raises ConfigError."""
+    document = read_toml(path) if path is not None else {}
+    of_file = document.pop("preset", None)
+    if preset is not None:
+        named, origin = preset, "--preset"
+    elif of_file is not None:
+        named, origin = of_file, str(path)
+    else:
+        named, origin = "default", "default"
+    if named not in PRESETS:
+        raise ConfigError(f"{origin}: preset: there is no preset {named!r}; choose from {', '.join(PRESETS)}")
+    layers = [(f"preset {named}", read_toml(PRESET_DIR / f"{named}.toml")), (str(path), document)]
+    sections, origins = resolve_layers(Config, [*layers, *map(override_layer, overrides)])
+    return build(Config, {**sections, "preset": named, "origins": {"preset": origin, **origins}})
+
+
+def config_from_dict(values: Mapping[str, Any]) -> Config:
+    """The config that `as_dict` made, for instance the one stored with a run. Raises ConfigError."""
+    try:
+        return build(Config, values)
+    except ConfigError as error:
+        raise ConfigError(f"the settings stored with the run: {error}") from None

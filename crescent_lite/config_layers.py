@@ -1,0 +1,182 @@
+"""TOML values onto frozen dataclasses: type and range checks, nearest names for unknown keys, layers with origins.
+
+Knows the shape of a config (dataclasses of plain fields, `Annotated[..., Range]`), not its meaning.
+Example: build(Config, {"vote": {"votes_per_question": "8"}}) raises
+    ConfigError: vote.votes_per_question: a whole number is needed, not '8'
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from rapidfuzz import process
+
+from crescent_lite.errors import ConfigError
+
+T = TypeVar("T")
+Layer = tuple[str, Mapping[str, Any]]
+"""Its name, for messages and origins, and its sections."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Inclusive bounds of a number."""
+
+    low: float
+    high: float
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as a dict. Raises ConfigError with the file and the line."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; `crescent init` writes one") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, a thousand brackets
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+
+
+def override_layer(text: str) -> Layer:
+    """The layer of one `--set section.key=value`. The value is TOML; what is no TOML is taken as a text."""
+    name, equals, raw = text.partition("=")
+    section, _, key = name.strip().partition(".")
+    if not (equals and section and key):
+        raise ConfigError(f"--set {text}: write it as section.key=value")
+    try:
+        value = tomllib.loads(f"value = {raw.strip()}")["value"]
+    except (ValueError, RecursionError):
+        value = raw.strip()
+    return "--set", {section: {key: value}}
+
+
+def resolve_layers(root: type, layers: Iterable[Layer]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """The merged sections and, for each `section.key`, the name of the layer it came from.
+
+    A later layer replaces a key as a whole, tables too, so that an entry of an earlier table can be left out.
+    """
+    sections = {name: hint for name, hint in _hints(root).items() if dataclasses.is_dataclass(hint)}
+    values: dict[str, dict[str, Any]] = {name: {} for name in sections}
+    origins = {f"{name}.{key}": "default" for name, section in sections.items() for key in _hints(section)}
+    for layer_name, layer in layers:
+        for name, given in layer.items():
+            if name not in sections:
+                raise ConfigError(f"{layer_name}: {name}: unknown section{_nearest(name, sections)}")
+            try:
+                _convert(sections[name], given, name)
+            except ConfigError as error:
+                raise ConfigError(f"{layer_name}: {error}") from None
+            values[name].update(given)
+            origins.update({f"{name}.{key}": layer_name for key in given})
+    return values, origins
+
+
+def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
+    """An instance of the dataclass `kind`. Raises ConfigError naming the key, and the nearest real one."""
+    hints = _hints(kind)
+    arguments = {}
+    for key, value in values.items():
+        name = f"{where}.{key}" if where else key
+        if key not in hints:
+            raise ConfigError(f"{name}: unknown key{_nearest(key, hints)}")
+        arguments[key] = _convert(hints[key], value, name)
+    missing = [
+        f.name
+        for f in dataclasses.fields(kind)  # type: ignore[arg-type]
+        if f.name not in arguments and f.default is f.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ConfigError(f"{where}: the key {missing[0]!r} is missing")
+    return kind(**arguments)
+
+
+def field_help(kind: type) -> dict[str, str]:
+    """The line written under each field of a dataclass."""
+    body = ast.parse(inspect.getsource(kind)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found: dict[str, str] = {}
+    for before, after in zip(body.body, body.body[1:], strict=False):
+        if (
+            isinstance(before, ast.AnnAssign)
+            and isinstance(before.target, ast.Name)
+            and isinstance(after, ast.Expr)
+            and isinstance(after.value, ast.Constant)
+            and isinstance(after.value.value, str)
+        ):
+            found[before.target.id] = inspect.cleandoc(after.value.value)
+    return found
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
+
+
+def _nearest(key: str, known: Iterable[str]) -> str:
+    match = process.extractOne(key, list(known), score_cutoff=50)
+    return f"; did you mean {match[0]!r}?" if match else f"; known here: {', '.join(known)}"
+
+
+def _convert(hint: Any, value: Any, name: str) -> Any:
+    bounds = None
+    if get_origin(hint) is Annotated:
+        hint, bounds = get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        return build(hint, _table(value, name), name)  # type: ignore[arg-type]
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        if value not in arguments:
+            raise ConfigError(f"{name}: one of {', '.join(map(repr, arguments))} is needed, not {_shown(value)}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ConfigError(f"{name}: a list is needed, not {_shown(value)}")
+        return tuple(_convert(arguments[0], each, f"{name}[{i}]") for i, each in enumerate(value))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        table = _table(value, name)
+        return {key: _convert(arguments[1], each, f"{name}.{key}") for key, each in table.items()}
+    return _number_or_text(hint, bounds, value, name)
+
+
+def _number_or_text(hint: Any, bounds: Range | None, value: Any, name: str) -> Any:
+    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+    if hint in words and type(value) is not hint and not (hint is float and type(value) is int):
+        raise ConfigError(f"{name}: {words[hint]} is needed, not {_shown(value)}")
+    if bounds and not bounds.low <= value <= bounds.high:
+        raise ConfigError(f"{name}: {_shown(value)} is out of range, {bounds.low:,} to {bounds.high:,}")
+    return float(value) if hint is float else _storable(value, name)
+
+
+def _storable(value: Any, name: str) -> Any:
+    """The value itself, if it can be kept with the run, as JSON. TOML's dates cannot."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{name}: {_shown(value)} cannot be stored; use texts, numbers, lists and tables") from None
+    return value
+
+
+def _table(value: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{name}: a table is needed, not {_shown(value)}")
+    return value
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
+    except ValueError:  # Python refuses to write out integers of more than 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 60 else text[:57] + "..."

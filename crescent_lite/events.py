@@ -1,0 +1,103 @@
+"""What happened, in the past tense. The loop yields these; the terminal, the log file and the database take them.
+
+Facts only: no text for people, no widgets. Example: StageProgressed(stage="vote", done=120, total=800, tokens=14210)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from crescent_lite.records import TrainingStep
+
+Stage = Literal["ask", "diversify", "vote", "train", "evaluate"]
+STAGES: tuple[Stage, ...] = ("ask", "diversify", "vote", "train", "evaluate")
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """The engine has the workspace and knows its run."""
+
+    run_id: int
+    resumed: bool
+    rounds: int
+    model: str
+
+
+@dataclass(frozen=True)
+class RoundStarted:
+    """Round 0 is the measurement of the base."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class StageStarted:
+    """A stage found something owed."""
+
+    round: int
+    stage: Stage
+    done: int
+    """Already stored when it started."""
+    total: int
+
+
+@dataclass(frozen=True)
+class StageProgressed:
+    """One more item is stored."""
+
+    stage: Stage
+    done: int
+    total: int
+    tokens: int = 0
+    """Drawn in this stage so far, by this process."""
+    note: str = ""
+    """What the item was: a verdict's reason, a benchmark's name."""
+
+
+@dataclass(frozen=True)
+class StageFinished:
+    """Nothing is owed any more."""
+
+    round: int
+    stage: Stage
+    seconds: float
+    """In this process."""
+    tokens: int
+    """Drawn in this process."""
+    done: int
+    """Items stored in all."""
+
+
+@dataclass(frozen=True)
+class TrainingStepped:
+    """One optimiser step."""
+
+    step: TrainingStep
+
+
+@dataclass(frozen=True)
+class RoundFinished:
+    """A round is complete, with or without an adapter."""
+
+    number: int
+    outcome: str
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    """Every round is complete."""
+
+    run_id: int
+
+
+Event = (
+    RunStarted
+    | RoundStarted
+    | StageStarted
+    | StageProgressed
+    | StageFinished
+    | TrainingStepped
+    | RoundFinished
+    | RunFinished
+)

@@ -1,0 +1,122 @@
+"""One thing of the database in full: a question with its votes, a round in figures, how a run stands.
+
+Reads the store into plain values and texts; prints nothing. Example: question_text(question_detail(store, 17))
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crescent_lite.errors import NotFoundError
+from crescent_lite.printable import printable
+from crescent_lite.store import Store
+
+
+def run_status(store: Store, *, engine_is_running: bool) -> dict[str, Any]:
+    """How the latest run stands."""
+    run = store.runs.fetch_run()
+    state = run.state
+    if state == "running" and not engine_is_running:
+        state = "killed; `crescent run` goes on with it"
+    rounds = store.runs.fetch_rounds(run.run_id)
+    status: dict[str, Any] = {
+        "run": run.run_id,
+        "state": state,
+        "reason": run.reason,
+        "rounds": f"{sum(r.finished_at is not None for r in rounds)} of {run.rounds} done",
+        "started": run.started_at,
+        "finished": run.finished_at,
+    }
+    if rounds:
+        status |= _figures(store, rounds[-1].round_id)
+    return status
+
+
+def round_detail(store: Store, run_id: int, number: int | None) -> dict[str, Any]:
+    """A round in figures; the latest where no number is given. Raises NotFoundError."""
+    rounds = store.runs.fetch_rounds(run_id)
+    if not rounds:
+        raise NotFoundError(f"run {run_id} has no round yet")
+    this = store.runs.fetch_round(run_id, number or rounds[-1].number)
+    adapter = store.runs.fetch_model(this.adapter_id) if this.adapter_id else None
+    return {
+        "run": run_id,
+        "round": this.number,
+        "outcome": this.outcome or "unfinished",
+        **_figures(store, this.round_id),
+        "examples": store.trainings.count_examples(this.round_id),
+        "adapter": str(adapter.path) if adapter else None,
+        "adapter_sha256": adapter.sha256 if adapter else None,
+    }
+
+
+def question_detail(store: Store, question_id: int | None) -> dict[str, Any]:
+    """A question, why it was kept or rejected, and its votes. Raises NotFoundError."""
+    found = store.questions.fetch_detail(question_id) if question_id else None
+    if found is None:
+        raise NotFoundError(f"question {question_id}: not there; `crescent show question NUMBER`")
+    votes = store.votes.fetch_votes(found["question_id"])
+    return {
+        **dict(found),
+        "drawn_votes": [
+            {
+                "sample_index": vote.sample_index,
+                "answer_key": vote.answer_key,
+                "finish_reason": vote.finish_reason,
+                "kept": vote.vote_id == found["chosen_vote"],
+                "text": vote.text,
+            }
+            for vote in votes
+        ],
+    }
+
+
+def question_text(question: dict[str, Any]) -> str:
+    """The detail of a question for a terminal."""
+    lines = [
+        f"question {question['question_id']} (run {question['run_id']}, round {question['round']})",
+        "",
+        _indented(question["text"]),
+        "",
+        f"{question['verdict'] or 'undecided'}: {question['reason'] or ''}",
+    ]
+    if question["match_text"]:
+        lines += [
+            f"too close to question {question['duplicate_of']} (similarity {question['similarity']:.0f}):",
+            _indented(question["match_text"]),
+        ]
+    if question["decision"]:
+        lines.append(
+            f"{question['decision']}: {question['decision_reason']}; leading answer {question['answer_key']}, "
+            f"share {question['share']:.2f} of {question['votes']} votes, {question['abstentions']} abstained"
+        )
+    for vote in question["drawn_votes"]:
+        mark = " (kept as the solution)" if vote["kept"] else ""
+        lines += [
+            "",
+            f"vote {vote['sample_index']}: {vote['answer_key'] or 'no answer'}, {vote['finish_reason']}{mark}",
+            _indented(vote["text"]),
+        ]
+    return "\n".join(lines)
+
+
+def plain_text(values: dict[str, Any]) -> str:
+    """Names and values, one a line; what is not there is left out."""
+    return "\n".join(
+        f"{name.replace('_', ' ')}: {printable(str(value))}" for name, value in values.items() if value is not None
+    )
+
+
+def _figures(store: Store, round_id: int) -> dict[str, Any]:
+    verdicts = store.questions.count_verdicts(round_id)
+    decisions = store.votes.count_decisions(round_id)
+    return {
+        "questions": sum(verdicts.values()),
+        "kept": sum(n for (verdict, _), n in verdicts.items() if verdict == "kept"),
+        "votes": store.votes.count(round_id),
+        "labels": sum(n for (decision, _), n in decisions.items() if decision == "labelled"),
+    }
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in printable(text).splitlines())

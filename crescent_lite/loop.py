@@ -1,0 +1,256 @@
+"""The method, one round after the other: the model asks, its own majority answers, and it learns from that.
+
+    questions = ask        a bait prompt makes the model write questions
+    fresh     = diversify  what is no question, or not new, is rewritten or rejected
+    labels    = vote       the majority of its own answers, where there is one
+    adapter   = train      fine-tuning on (bare question, kept solution)
+    scores    = evaluate   the same benchmarks as the base, in the same words
+
+Each stage asks the store what is still owed, does one item at a time and stores it, so the same call resumes a run
+that died anywhere. Yields events; prints nothing. Source: Crescent, arXiv 2502.13441.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+
+from crescent_lite import bait, consensus, diversify, evaluation, training
+from crescent_lite.answers import find_answer
+from crescent_lite.events import Event, RoundFinished, RoundStarted, RunFinished
+from crescent_lite.job import Job, Tally, release_sampler, sampler_of, staged
+from crescent_lite.models import sha256_of
+from crescent_lite.patience import Patience
+from crescent_lite.prompt_set import fill
+from crescent_lite.records import Generation, ModelFile, Request, TokenExample, TrainedAdapter, TrainingStep
+from crescent_lite.store import Round
+
+SILENT_VOTES = 100
+"""Empty votes in a row after which a model counts as mute (guess)."""
+
+
+def run(job: Job) -> Generator[Event, None, None]:
+    """Everything that is owed on the run."""
+    try:
+        yield RoundStarted(0)
+        yield from evaluate(job, job.base_id, None)
+        model_id = job.base_id
+        for number in range(1, job.rounds + 1):
+            this = job.store.runs.open_round(job.run_id, number, model_id)
+            if not this.finished_at:
+                yield from play_round(job, this)
+            model_id = job.store.runs.fetch_round(job.run_id, number).adapter_id or model_id
+        yield RunFinished(job.run_id)
+    finally:
+        release_sampler(job)
+
+
+def measure(job: Job, adapter: ModelFile | None) -> Generator[Event, None, None]:
+    """Only the measurement: of the base, and of an adapter on it."""
+    try:
+        yield from evaluate(job, job.base_id, None)
+        if adapter:
+            adapter_id = job.store.runs.insert_model(adapter, parent_id=job.base_id)
+            this = job.store.runs.open_round(job.run_id, 1, job.base_id)
+            yield from evaluate(job, adapter_id, this)
+            job.store.runs.finish_round(this.round_id, "measured")
+        yield RunFinished(job.run_id)
+    finally:
+        release_sampler(job)
+
+
+def play_round(job: Job, this: Round) -> Iterator[Event]:
+    """One round of the method, from the first thing still owed."""
+    yield RoundStarted(this.number)
+    yield from ask(job, this)
+    yield from decide_novelty(job, this)
+    yield from vote(job, this)
+    yield from train(job, this)
+    adapter_id = job.store.runs.fetch_round(this.run_id, this.number).adapter_id
+    if adapter_id:
+        yield from evaluate(job, adapter_id, this)
+    outcome = "trained" if adapter_id else "no training: too few labels"
+    job.store.runs.finish_round(this.round_id, outcome)
+    yield RoundFinished(this.number, outcome)
+
+
+def ask(job: Job, this: Round) -> Iterator[Event]:
+    """Stage 1: raw questions, as many as the config wants."""
+    settings, prompt = job.config.bait, job.prompts.bait
+    owed = job.store.questions.fetch_missing_indexes(this.round_id, settings.questions)
+
+    def work() -> Generator[str, None, None]:
+        sampler = sampler_of(job, this.model_id)
+        for completion, raw_text in bait.ask(sampler, prompt, owed, settings, job.config.run.seed, this.number):
+            job.store.questions.insert_asked(this, completion, raw_text, prompt.sha256)
+            yield completion.finish_reason
+
+    if owed:
+        yield from staged(job, this, "ask", Tally(settings.questions - len(owed), settings.questions), work())
+
+
+def decide_novelty(job: Job, this: Round) -> Iterator[Event]:
+    """Stage 2: every question gets a verdict; near-duplicates are rewritten and judged again."""
+    questions, settings = job.store.questions, job.config.diversify
+    kept = diversify.Deduplicator(questions.fetch_kept(this.run_id), settings)
+
+    def work() -> Generator[str, None, None]:
+        while True:
+            for question in questions.fetch_undecided(this.round_id):
+                verdict = diversify.judge(question, kept, settings)
+                questions.set_verdict(question.question_id, verdict)
+                if verdict.verdict == "kept":
+                    kept.add(question.question_id, verdict.text)
+                yield verdict.reason
+            owed = questions.fetch_to_rewrite(this.round_id, settings.max_rewrites)
+            if not owed:
+                return
+            rewritten = diversify.rewrite(
+                sampler_of(job, this.model_id),
+                job.prompts.rewrite,
+                owed,
+                job.config.bait,
+                settings,
+                job.config.run.seed,
+            )
+            for question, completion, raw_text in rewritten:
+                questions.insert_asked(this, completion, raw_text, job.prompts.rewrite.sha256, question)
+                tally.total += 1
+
+    counts = questions.count_verdicts(this.round_id)
+    tally = Tally(sum(count for (verdict, _), count in counts.items() if verdict), sum(counts.values()))
+    if tally.done < tally.total or questions.fetch_to_rewrite(this.round_id, settings.max_rewrites):
+        yield from staged(job, this, "diversify", tally, work())
+
+
+def vote(job: Job, this: Round) -> Iterator[Event]:
+    """Stage 3: several answers to each kept question, and what they add up to."""
+    settings, prompt, votes = job.config.vote, job.prompts.solve, job.store.votes
+    owed = votes.fetch_owed(this.round_id, settings.votes_per_question)
+    missing = {str(question.question_id): len(indexes) for question, indexes in owed}
+    requests = [
+        Request(
+            key=str(question.question_id),
+            user=fill(prompt.text, question=question.text),
+            generation=Generation(settings.max_tokens, settings.temperature, settings.top_p, settings.top_k),
+            sample_indexes=indexes,
+            seed=job.config.run.seed,
+        )
+        for question, indexes in owed
+        if indexes
+    ]
+
+    def work() -> Generator[str, None, None]:
+        patience = Patience("vote", SILENT_VOTES, "the model answered nothing; check its chat template")
+        for key in [key for key, count in missing.items() if count == 0]:
+            conclude(job, int(key))
+        for completion in sampler_of(job, this.model_id).sample(requests) if requests else ():
+            patience.note(bool(completion.text.strip()))
+            answer = find_answer(completion.text)
+            if answer and answer.form == "last" and completion.finish_reason != "stop":
+                answer = None  # the last number of a solution that was cut off is a step, not its answer
+            votes.insert_vote(int(completion.key), completion, answer, this.model_id, prompt.sha256)
+            missing[completion.key] -= 1
+            if missing[completion.key] == 0:
+                conclude(job, int(completion.key))
+            yield completion.finish_reason
+
+    if owed:
+        drawn = votes.count(this.round_id)
+        yield from staged(job, this, "vote", Tally(drawn, drawn + sum(missing.values())), work())
+
+
+def conclude(job: Job, question_id: int) -> None:
+    """Turn a question's complete votes into a label, or into the reason why there is none."""
+    verdict = consensus.decide(job.store.votes.fetch_votes(question_id), job.config.vote.min_share)
+    job.store.votes.insert_consensus(question_id, verdict)
+
+
+def train(job: Job, this: Round) -> Iterator[Event]:
+    """Stage 4: fine-tune the base on the labels, in a child process."""
+    if job.store.runs.fetch_round(this.run_id, this.number).adapter_id:
+        return
+    votes_of, examples = token_examples(job, this)
+    if len(examples) < job.config.train.min_examples:
+        return
+    trainings = job.store.trainings
+    training_id = trainings.open_training(
+        this.round_id, [(e.question_id, votes_of[e.question_id], len(e.input_ids)) for e in examples]
+    )
+    release_sampler(job)  # the training needs the memory
+
+    def work() -> Generator[TrainingStep, None, None]:
+        out_dir = job.workspace.adapters / f"run-{this.run_id}" / f"round-{this.number}"
+        for report in training.finetune(
+            examples, base_gguf=job.base.path, config=job.config.train, seed=job.config.run.seed, out_dir=out_dir
+        ):
+            if isinstance(report, TrainedAdapter):
+                adapter_id = job.store.runs.insert_model(adapter_file(report, this), parent_id=job.base_id)
+                trainings.finish_training(training_id, this.round_id, report, adapter_id)
+            else:
+                trainings.insert_step(training_id, report)
+                yield report
+
+    try:
+        yield from staged(job, this, "train", Tally(0, 0), work())
+    except (KeyboardInterrupt, GeneratorExit):
+        trainings.end_training(training_id, "interrupted")
+        raise
+    except Exception:
+        trainings.end_training(training_id, "failed")
+        raise
+
+
+def token_examples(job: Job, this: Round) -> tuple[dict[int, int], list[TokenExample]]:
+    """The labels as (bare question, kept solution) in tokens, and the vote each came from; too long ones left out."""
+    sampler = sampler_of(job, this.model_id)
+    votes_of: dict[int, int] = {}
+    examples = []
+    for question_id, question, vote_id, solution in job.store.votes.fetch_labels(this.round_id):
+        input_ids, prompt_length = sampler.encode_example(question, solution.strip())
+        if len(input_ids) <= job.config.train.max_example_tokens:
+            votes_of[question_id] = vote_id
+            examples.append(TokenExample(question_id, tuple(input_ids), prompt_length))
+    return votes_of, examples
+
+
+def adapter_file(adapter: TrainedAdapter, this: Round) -> ModelFile:
+    """The round's adapter as a model."""
+    name = f"run-{this.run_id}-round-{this.number}"
+    return ModelFile(name, adapter.gguf_path, sha256_of(adapter.gguf_path), f"trained by {name}", "adapter")
+
+
+def evaluate(job: Job, model_id: int, this: Round | None) -> Iterator[Event]:
+    """The benchmarks, each with every prompt. What was measured before with the same settings is used again."""
+    settings, evaluations = job.config.evaluate, job.store.evaluations
+    number = this.number if this else 0
+    generation = Generation(settings.max_tokens, settings.temperature, settings.top_p, settings.top_k)
+    plan = []
+    for benchmark in job.benchmarks:
+        benchmark_id = evaluations.insert_benchmark(benchmark)
+        for name in settings.prompts:
+            prompt = job.prompts.for_evaluation(name)
+            job.store.runs.insert_prompt(prompt)
+            evaluation_id = evaluations.open_evaluation(
+                job.run_id, number, model_id, benchmark_id, prompt, generation, job.config.run.seed
+            )
+            owed = evaluations.fetch_owed_items(evaluation_id)
+            plan.append((evaluation_id, f"{benchmark.name}, {name}", prompt, owed, len(benchmark.items)))
+
+    def work() -> Generator[str, None, None]:
+        for evaluation_id, title, prompt, owed, _ in plan:
+            if owed:
+                sampler = sampler_of(job, model_id)
+                for item, completion, score in evaluation.evaluate(
+                    sampler, owed, template=prompt.text, generation=generation, seed=job.config.run.seed
+                ):
+                    evaluations.insert_item(evaluation_id, item.item_id, completion, score)
+                    yield title
+            evaluations.finish_evaluation(evaluation_id)
+
+    total = sum(items for *_, items in plan)
+    owed_items = sum(len(owed) for _, _, _, owed, _ in plan)
+    if owed_items:
+        yield from staged(job, this, "evaluate", Tally(total - owed_items, total), work())
+    else:
+        for _ in work():
+            raise AssertionError("nothing was owed")

@@ -1,0 +1,128 @@
+"""The loop's events on stderr: live bars on a terminal, one plain line now and then elsewhere.
+
+Knows events and the terminal, nothing of the method. Example:
+    with Progress(console) as progress:
+        for event in events: progress.show(event)
+"""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from crescent_lite.events import (
+    Event,
+    RoundFinished,
+    RoundStarted,
+    RunFinished,
+    RunStarted,
+    StageFinished,
+    StageProgressed,
+    StageStarted,
+    TrainingStepped,
+)
+
+PLAIN_SECONDS = 10.0
+"""Between two plain lines of one stage."""
+TITLES = {
+    "ask": "asking questions",
+    "diversify": "keeping what is new",
+    "vote": "voting",
+    "train": "fine-tuning",
+    "evaluate": "evaluating",
+}
+
+
+class RunProgress:
+    """Shows a run as it goes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = console.is_terminal
+        self._bars = Progress(
+            TextColumn("{task.fields[title]:<20}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            TextColumn("{task.fields[rate]}"),
+            console=console,
+            transient=True,
+            disable=not self._live,
+        )
+        self._task: TaskID | None = None
+        self._stage = ""
+        self._began = self._spoke = 0.0
+        self._done_before = 0
+
+    def __enter__(self) -> RunProgress:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def show(self, event: Event) -> None:
+        """One more event."""
+        match event:
+            case RunStarted():
+                verb = "resumes" if event.resumed else "starts"
+                self._say(f"run {event.run_id} {verb}: {event.rounds} round(s), model {event.model}")
+            case RoundStarted(number=0):
+                pass
+            case RoundStarted():
+                self._say(f"round {event.number}")
+            case StageStarted():
+                self._start(event)
+            case StageProgressed():
+                rate = (
+                    f"{event.tokens / max(time.monotonic() - self._began, 1e-3):,.0f} tok/s" if event.tokens else ""
+                )
+                self._update(event.done, event.total, rate)
+            case TrainingStepped():
+                step = event.step
+                self._update(step.step, step.steps, f"loss {step.loss:.3f}  {step.tokens_per_second:,.0f} tok/s")
+            case StageFinished():
+                self._finish(event)
+            case RoundFinished():
+                self._say(f"round {event.number} done: {event.outcome}")
+            case RunFinished():
+                pass
+
+    def _start(self, event: StageStarted) -> None:
+        self._stage = TITLES[event.stage] + (" (base)" if event.round == 0 else "")
+        self._began = self._spoke = time.monotonic()
+        self._done_before = event.done
+        self._task = self._bars.add_task(
+            "", total=max(event.total, 1), completed=event.done, title=self._stage, rate=""
+        )
+
+    def _update(self, done: int, total: int, rate: str) -> None:
+        elapsed = time.monotonic() - self._began
+        fresh = max(done - self._done_before, 1)
+        left = elapsed / fresh * (total - done)
+        line = f"{rate}  {_clock(left)} left".strip()
+        if self._task is not None:
+            self._bars.update(self._task, completed=done, total=max(total, 1), rate=line)
+        if not self._live and time.monotonic() - self._spoke >= PLAIN_SECONDS:
+            self._spoke = time.monotonic()
+            self._say(f"  {self._stage}: {done:,}/{total:,}  {line}")
+
+    def _finish(self, event: StageFinished) -> None:
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+            self._task = None
+        speed = f", {event.tokens / event.seconds:,.0f} tok/s" if event.tokens and event.seconds else ""
+        self._say(f"  {self._stage}: {event.done:,} in {_clock(event.seconds)}{speed}")
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

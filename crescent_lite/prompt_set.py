@@ -1,0 +1,72 @@
+"""Prompt sets: folders of text files with declared placeholders, filled in one pass.
+
+Owns which files a set has and which placeholders each must hold; knows no model. LaTeX has braces and dollars, so
+nothing but a declared `{name}` is ever touched, and what is filled in is never filled again.
+Example: load_prompt_set("arithmetic").solve.text -> "{question} Reply with the number only."
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from crescent_lite.errors import ConfigError
+from crescent_lite.records import PromptText
+
+PROMPT_DIR = Path(__file__).parent / "prompts"
+PLACEHOLDERS = {"bait": (), "rewrite": ("question",), "solve": ("question",)}
+"""The files of a set, each with the placeholders it must hold. Any other file must hold {question}."""
+BARE = PromptText("bare", "{question}", hashlib.sha256(b"{question}").hexdigest())
+"""The question alone."""
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """The prompts of a run."""
+
+    name: str
+    folder: Path
+    bait: PromptText
+    """Makes the model write a question."""
+    rewrite: PromptText
+    """Makes it change `{question}`, which is too close to `{similar}`."""
+    solve: PromptText
+    """Makes it answer `{question}`; votes are drawn with it."""
+
+    def for_evaluation(self, name: str) -> PromptText:
+        """'bare', or the file `<name>.txt` of the set. Raises ConfigError."""
+        return BARE if name == "bare" else _read(self.folder, self.name, name)
+
+
+def load_prompt_set(name: str) -> PromptSet:
+    """A set of this package by name, or a folder of the user's own. Raises ConfigError."""
+    own = sorted(path.name for path in PROMPT_DIR.iterdir() if path.is_dir())
+    folder = PROMPT_DIR / name if name in own else Path(name).expanduser()
+    if not folder.is_dir():
+        raise ConfigError(f"run.prompts: {name!r} is neither a folder nor one of {', '.join(own)}")
+    bait, rewrite, solve = (_read(folder, name, file) for file in PLACEHOLDERS)
+    return PromptSet(name, folder, bait, rewrite, solve)
+
+
+def fill(text: str, **values: str) -> str:
+    """Replace each `{name}` that has a value, all at once."""
+    pattern = re.compile("|".join(re.escape(f"{{{name}}}") for name in values))
+    return pattern.sub(lambda found: values[found[0][1:-1]], text) if values else text
+
+
+def _read(folder: Path, set_name: str, file: str) -> PromptText:
+    path = folder / f"{file}.txt"
+    try:
+        text = path.read_text(encoding="utf-8").rstrip("\n")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: this prompt is missing") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    if not text.strip():
+        raise ConfigError(f"{path}: is empty")
+    for placeholder in PLACEHOLDERS.get(file, ("question",)):
+        if f"{{{placeholder}}}" not in text:
+            raise ConfigError(f"{path}: must hold {{{placeholder}}}")
+    return PromptText(f"{Path(set_name).name}/{file}", text, hashlib.sha256(text.encode()).hexdigest())

@@ -1,0 +1,278 @@
+"""The values the stages hand to each other. Frozen, plain, and free of I/O.
+
+Knows nothing of SQL, models or files. Example:
+    Request(key="question:7", user="What is 2 + 3?", generation=Generation(max_tokens=16), sample_indexes=(0, 1))
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+FinishReason = Literal["stop", "length", "context"]
+"""stop: the model ended its turn. length: max_tokens were drawn. context: the sequence filled its context."""
+
+Verdict = Literal["kept", "rejected"]
+Decision = Literal["labelled", "rejected"]
+ModelKind = Literal["base", "adapter"]
+
+
+def derive_seed(*parts: object) -> int:
+    """A seed, 0 to 2**32 - 2, that depends on nothing but `parts`. (2**32 - 1 means "random" to llama.cpp.)"""
+    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:4], "little") % (2**32 - 1)
+
+
+@dataclass(frozen=True)
+class Generation:
+    """How tokens are drawn. Order: top_k, temperature, top_p, draw."""
+
+    max_tokens: int
+    """Tokens drawn at most, the end-of-turn token counted."""
+    temperature: float = 1.0
+    """0 is greedy."""
+    top_p: float = 1.0
+    """Nucleus, 0-1. 1 keeps everything."""
+    top_k: int = 64
+    """Candidates kept before anything else. 0 keeps the whole vocabulary, which costs time for every token."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One prompt and the samples wanted of it. All of them share one prefill."""
+
+    key: str
+    """Names the request in its completions and in its seeds. Unique among the requests of one call."""
+    user: str
+    """The user's turn, before the chat template."""
+    generation: Generation
+    sample_indexes: tuple[int, ...] = (0,)
+    """Which samples to draw. A resumed question asks for the missing ones only."""
+    assistant_prefix: str = ""
+    """Text the model is made to begin its turn with. It is not part of a completion's text."""
+    seed: int = 0
+    """The run's seed; the seed of a sample is derived from it, the key and the sample's index."""
+
+    def sample_seed(self, sample_index: int) -> int:
+        """The seed of one sample: the same for the same run seed, key and index, on any machine."""
+        return derive_seed(self.seed, self.key, sample_index)
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One sample, finished."""
+
+    key: str
+    """The request's."""
+    sample_index: int
+    seed: int
+    text: str
+    """What the model wrote, without the end-of-turn token. May be empty. Untrusted."""
+    finish_reason: FinishReason
+    tokens: int
+    """Tokens drawn, the end-of-turn token counted."""
+    prompt_tokens: int
+    """Tokens of the rendered prompt."""
+
+
+@dataclass(frozen=True)
+class PromptText:
+    """A prompt file as it was used."""
+
+    name: str
+    """`set/file`, for instance `arithmetic/bait`."""
+    text: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model that is on this disk."""
+
+    name: str
+    path: Path
+    sha256: str
+    source: str
+    """What the user wrote: 'embedded', a path, or `repo:file`."""
+    kind: ModelKind = "base"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question as the model asked it, whatever became of it."""
+
+    question_id: int
+    text: str
+    """The cleaned question; the raw text where cleaning found none."""
+    raw_text: str
+    """Exactly what the model wrote, the assistant prefix included."""
+    finish_reason: FinishReason
+    verdict: Verdict | None = None
+    """None until diversification has decided."""
+    rewritten_from: int | None = None
+    """The question this one is a rewrite of."""
+    rewrites: int = 0
+    """Rewrites between the first wording and this one."""
+
+
+@dataclass(frozen=True)
+class QuestionVerdict:
+    """What diversification decided about one question, and why."""
+
+    verdict: Verdict
+    reason: str
+    """'new' for a kept question, else the rule that rejected it: 'no_number', 'near_duplicate', ..."""
+    text: str
+    """The cleaned question."""
+    duplicate_of: int | None = None
+    """The kept question it is too close to."""
+    similarity: float | None = None
+    """0-100, of the two templates (numbers masked)."""
+
+
+@dataclass(frozen=True)
+class Vote:
+    """One sampled solution of one question, as the consensus sees it."""
+
+    vote_id: int
+    sample_index: int
+    text: str
+    answer_key: str | None
+    """None is an abstention."""
+    answer_form: str | None
+    """Where the answer stood: 'boxed', 'whole', ...; 'last' is no marked place."""
+    finish_reason: FinishReason
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """What the votes of one question say."""
+
+    decision: Decision
+    reason: str
+    """'agreed' for a label, else 'tie', 'low_share', 'no_answer'."""
+    answer_key: str | None
+    """The leading answer, also when it was rejected; None when every vote abstained."""
+    share: float
+    """Fraction of all votes that agree with `answer_key`, 0-1. Abstentions count against it."""
+    votes: int
+    abstentions: int
+    distinct: int
+    """Different answer keys, abstentions not counted."""
+    chosen_vote: int | None
+    """The vote whose solution becomes the example; None without a label."""
+
+
+@dataclass(frozen=True)
+class TokenExample:
+    """A training pair in the very tokens that sampling uses."""
+
+    question_id: int
+    input_ids: tuple[int, ...]
+    """Prompt, then solution, then the end-of-turn token."""
+    prompt_length: int
+    """How many of `input_ids` are the prompt; no loss is taken on them."""
+
+
+@dataclass(frozen=True)
+class BenchmarkItem:
+    """One question with its known answer."""
+
+    item_id: str
+    question: str
+    answer: str
+    """The gold answer as written."""
+    answer_key: str
+    """Its canonical key."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A set of items, frozen by its checksum."""
+
+    name: str
+    source: str
+    """As configured: a path, `reasoning-gym`, `hub:repo`."""
+    sha256: str
+    """Of the items' questions and answers, in order."""
+    items: tuple[BenchmarkItem, ...]
+
+
+@dataclass(frozen=True)
+class ItemScore:
+    """How one answer to one item was scored."""
+
+    answer_raw: str | None
+    answer_key: str | None
+    strict: bool
+    """The right answer in a marked place: boxed, after '####', 'the answer is', or the whole reply."""
+    flexible: bool
+    """The right answer wherever `canonical_answer` finds it."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A fraction of right answers with its interval."""
+
+    right: int
+    items: int
+    low: float
+    """Lower end of the 95% Wilson interval, 0-1."""
+    high: float
+
+    @property
+    def fraction(self) -> float:
+        """right / items; 0 when there are no items."""
+        return self.right / self.items if self.items else 0.0
+
+
+@dataclass(frozen=True)
+class PairedComparison:
+    """Two models on the same items."""
+
+    items: int
+    gained: int
+    """Wrong before, right after."""
+    lost: int
+    """Right before, wrong after."""
+    p_value: float
+    """Two-sided exact McNemar."""
+
+    @property
+    def difference(self) -> float:
+        """after - before, as a fraction of the items."""
+        return (self.gained - self.lost) / self.items if self.items else 0.0
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """One optimiser step as the training program reports it."""
+
+    step: int
+    """From 1."""
+    steps: int
+    """Planned in all."""
+    epoch: float
+    loss: float
+    learning_rate: float
+    tokens: int
+    """Tokens seen so far, prompts counted, padding not."""
+    tokens_per_second: float
+
+
+@dataclass(frozen=True)
+class TrainedAdapter:
+    """What a finished training leaves."""
+
+    gguf_path: Path
+    """The adapter for llama.cpp."""
+    peft_dir: Path
+    """The adapter as PEFT saved it (safetensors)."""
+    loader: str
+    """'peft' or 'unsloth'."""
+    train_seconds: float
+    details: Mapping[str, str] = field(default_factory=dict)
+    """Versions and device, for the record."""

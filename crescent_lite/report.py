@@ -1,0 +1,197 @@
+"""A round in tables: the yield of each stage, the shares, the scores before and after. On a terminal and as Markdown.
+
+Reads the store; decides nothing. Numbers come with their interval, and words follow numbers.
+Example: report = build_report(store, run_id); report.as_markdown()
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crescent_lite.errors import StorageError
+from crescent_lite.evaluation import mcnemar, verdict_in_words, wilson
+from crescent_lite.events import STAGES
+from crescent_lite.store import Round, Run, Store
+from crescent_lite.store.evaluations import SCORINGS, EvaluationRow
+
+SHARE_BINS = 8
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table of texts."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    """A sentence under it."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that is said of a run at its end."""
+
+    title: str
+    lines: tuple[str, ...]
+    tables: tuple[Table, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain values: each table's rows as objects."""
+        return {
+            "title": self.title,
+            "lines": list(self.lines),
+            "tables": [
+                {"title": t.title, "rows": [dict(zip(t.columns, row, strict=True)) for row in t.rows], "note": t.note}
+                for t in self.tables
+            ],
+        }
+
+    def as_markdown(self) -> str:
+        """The report as a Markdown document."""
+        parts = [f"# {self.title}", *self.lines]
+        for table in self.tables:
+            rule = "|".join("---" for _ in table.columns)
+            rows = [f"| {' | '.join(map(_cell, row))} |" for row in (table.columns, *table.rows)]
+            parts.append(f"## {table.title}\n\n{rows[0]}\n|{rule}|\n" + "\n".join(rows[1:]))
+            if table.note:
+                parts.append(table.note)
+        return "\n\n".join(parts) + "\n"
+
+
+def build_report(store: Store, run_id: int) -> Report:
+    """The report of a run, finished or not."""
+    run = store.runs.fetch_run(run_id)
+    base = store.runs.fetch_model(run.base_id)
+    rounds = store.runs.fetch_rounds(run_id)
+    state = run.state + (f" ({run.reason})" if run.reason else "")
+    lines = (
+        f"Base: {base.name}, sha256 {base.sha256[:16]}…",
+        f"State: {state}. Started {run.started_at}" + (f", finished {run.finished_at}." if run.finished_at else "."),
+    )
+    tables = [table for this in rounds for table in _round_tables(store, run, this)]
+    scores = _scores(store, run_id)
+    return Report(f"Run {run_id}", lines, (*tables, *scores))
+
+
+def write_markdown(report: Report, folder: Path, run_id: int) -> Path:
+    """Save the report in the workspace's exports. Raises StorageError."""
+    path = folder / f"run-{run_id}.md"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(report.as_markdown(), encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+    return path
+
+
+def _round_tables(store: Store, run: Run, this: Round) -> list[Table]:
+    verdicts = store.questions.count_verdicts(this.round_id)
+    decisions = store.votes.count_decisions(this.round_id)
+    asked = sum(verdicts.values())
+    kept = sum(n for (verdict, _), n in verdicts.items() if verdict == "kept")
+    labels = sum(n for (decision, _), n in decisions.items() if decision == "labelled")
+    steps = (
+        ("raw texts and rewrites", asked, ""),
+        ("kept questions", kept, _reasons(verdicts, "rejected")),
+        ("votes", store.votes.count(this.round_id), ""),
+        ("labels", labels, _reasons(decisions, "rejected")),
+        ("examples trained on", store.trainings.count_examples(this.round_id), _losses(store, this)),
+    )
+    yield_rows = tuple((name, str(count), _percent(count, asked), why) for name, count, why in steps)
+    return [
+        Table(f"Round {this.number}: yield", ("stage", "count", "of raw", "why the rest is not"), yield_rows),
+        Table(f"Round {this.number}: share of the leading answer", ("share", "questions", ""), _shares(store, this)),
+        _costs(store, run, this),
+    ]
+
+
+def _costs(store: Store, run: Run, this: Round) -> Table:
+    costs = sorted(store.runs.fetch_stage_costs(run.run_id, this.number), key=lambda cost: STAGES.index(cost.stage))
+    rows = tuple(
+        (
+            cost.stage,
+            f"{cost.seconds:.1f}",
+            f"{cost.sampling_seconds:.1f}",
+            f"{cost.tokens:,}",
+            f"{cost.tokens / cost.sampling_seconds:.0f}" if cost.sampling_seconds and cost.tokens else "",
+        )
+        for cost in costs
+    )
+    working = sum(cost.seconds if cost.stage == "train" else cost.sampling_seconds for cost in costs)
+    total = sum(cost.seconds for cost in costs)
+    note = f"Neither decoding nor training: {_percent(total - working, total)} of {total:.0f} s." if total else ""
+    columns = ("stage", "seconds", "of them decoding", "tokens drawn", "tokens/s")
+    return Table(f"Round {this.number}: time", columns, rows, note)
+
+
+def _scores(store: Store, run_id: int) -> list[Table]:
+    """Each evaluation with its interval, and each round against the base on the same items."""
+    evaluations = store.evaluations.fetch_evaluations(run_id)
+    bases = {(e.benchmark, e.prompt): e for e in evaluations if e.round_number == 0}
+    rows = tuple(
+        _score_row(store, scoring, evaluation, bases.get((evaluation.benchmark, evaluation.prompt)))
+        for evaluation in evaluations
+        for scoring in SCORINGS
+    )
+    if not rows:
+        return []
+    columns = ("benchmark", "prompt", "scoring", "model", "right", "score", "95% interval", "against the base", "p")
+    return [Table("Scores", columns, rows, "Intervals: Wilson. p: exact McNemar, two-sided, on the same items.")]
+
+
+def _score_row(store: Store, scoring: str, this: EvaluationRow, base: EvaluationRow | None) -> tuple[str, ...]:
+    right = store.evaluations.fetch_right(this.evaluation_id, scoring)
+    score = wilson(sum(right.values()), len(right))
+    cells = (
+        this.benchmark,
+        this.prompt,
+        scoring,
+        f"round {this.round_number}" if this.round_number else "base",
+        f"{score.right}/{score.items}",
+        f"{score.fraction:.1%}",
+        f"{score.low:.1%} to {score.high:.1%}",
+    )
+    if this.round_number == 0 or base is None:
+        return (*cells, "", "")
+    paired = mcnemar(store.evaluations.fetch_right(base.evaluation_id, scoring), right)
+    words = f"{paired.difference:+.1%}, {verdict_in_words(paired)}"
+    return (*cells, words, f"{paired.p_value:.2g}")
+
+
+def _shares(store: Store, this: Round) -> tuple[tuple[str, ...], ...]:
+    shares = store.votes.fetch_shares(this.round_id)
+    bins = Counter(min(int(share * SHARE_BINS), SHARE_BINS - 1) for share in shares)
+    widest = max(bins.values(), default=1)
+    return tuple(
+        (
+            f"{index / SHARE_BINS:.3f} to {(index + 1) / SHARE_BINS:.3f}",
+            str(bins[index]),
+            "█" * round(24 * bins[index] / widest),
+        )
+        for index in range(SHARE_BINS)
+    )
+
+
+def _losses(store: Store, this: Round) -> str:
+    losses = [loss for _, loss in store.trainings.fetch_losses(this.round_id)]
+    if not losses:
+        return "no training"
+    tenth = max(1, len(losses) // 10)
+    first, last = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
+    return f"{len(losses)} steps, loss {first:.2f} to {last:.2f}"
+
+
+def _reasons(counts: dict[tuple[str | None, str | None], int] | dict[tuple[str, str], int], which: str) -> str:
+    return ", ".join(f"{reason} {count}" for (kind, reason), count in counts.items() if kind == which)
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{part / whole:.0%}" if whole else ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

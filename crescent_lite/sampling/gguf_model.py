@@ -1,0 +1,134 @@
+"""A GGUF model in llama.cpp's memory: loading, its metadata, its vocabulary.
+
+Knows tokens, not prompts; owns no context. A GGUF is untrusted: whatever is wrong with it is a ModelError.
+Example: model = GgufModel(path, gpu_layers=-1); model.tokenize("2 + 3", special=False)
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from pathlib import Path
+
+import llama_cpp
+
+from crescent_lite.errors import ModelError, OutOfMemoryError
+from crescent_lite.sampling import llama_log
+
+MAX_METADATA_BYTES = 1 << 20
+
+
+@functools.cache
+def _start_backend() -> None:
+    llama_cpp.llama_backend_init()
+
+
+class GgufModel:
+    """Weights and vocabulary. `close` frees them."""
+
+    def __init__(self, path: Path, *, gpu_layers: int = -1) -> None:
+        """Raises ModelError or OutOfMemoryError. `gpu_layers` -1 is all, where there is a GPU."""
+        _check_header(path)
+        _start_backend()
+        params = llama_cpp.llama_model_default_params()
+        params.n_gpu_layers = gpu_layers
+        llama_log.forget_complaints()
+        self.handle = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
+        if not self.handle:
+            reason = llama_log.last_complaint()
+            kind = OutOfMemoryError if "alloc" in reason else ModelError
+            raise kind(f"{path}: llama.cpp cannot load it: {reason}")
+        self.path = path
+        self.vocab = llama_cpp.llama_model_get_vocab(self.handle)
+        if self.metadata("general.type") == "adapter":
+            self.close()
+            raise ModelError(f"{path}: is an adapter, not a model; give its base model's GGUF")
+        if llama_cpp.llama_model_has_encoder(self.handle) or not llama_cpp.llama_model_has_decoder(self.handle):
+            self.close()
+            raise ModelError(f"{path}: is not a text-generating language model (decoder-only)")
+
+    @property
+    def vocab_size(self) -> int:
+        """Tokens in the vocabulary."""
+        return int(llama_cpp.llama_vocab_n_tokens(self.vocab))
+
+    @property
+    def trained_context(self) -> int:
+        """Tokens of context the model was trained on."""
+        return int(llama_cpp.llama_model_n_ctx_train(self.handle))
+
+    @property
+    def cache_bytes_per_token(self) -> int:
+        """Bytes of KV cache (f16) one token takes in all layers."""
+        heads, kv_heads = (
+            llama_cpp.llama_model_n_head(self.handle),
+            llama_cpp.llama_model_n_head_kv(self.handle),
+        )
+        architecture = self.metadata("general.architecture")
+        head_size = int(
+            self.metadata(f"{architecture}.attention.key_length")
+            or llama_cpp.llama_model_n_embd(self.handle) // max(heads, 1)
+        )
+        return int(llama_cpp.llama_model_n_layer(self.handle) * kv_heads * head_size * 2 * 2)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all tensors."""
+        return int(llama_cpp.llama_model_size(self.handle))
+
+    def metadata(self, key: str) -> str:
+        """A metadata value as text; '' where there is none."""
+        size = llama_cpp.llama_model_meta_val_str(self.handle, key.encode(), None, 0)
+        if size < 0:
+            return ""
+        if size > MAX_METADATA_BYTES:
+            raise ModelError(f"{self.path}: the metadata {key!r} is {size:,} bytes long; it will not be read")
+        buffer = ctypes.create_string_buffer(size + 1)
+        llama_cpp.llama_model_meta_val_str(self.handle, key.encode(), buffer, size + 1)
+        return buffer.value.decode("utf-8", "replace")
+
+    def tokenize(self, text: str, *, special: bool, add_special: bool = False) -> list[int]:
+        """Token ids. `special` parses '<|im_end|>' and the like; never set it for a text from outside."""
+        raw = text.encode("utf-8", "replace")
+        room = len(raw) + 8
+        buffer = (llama_cpp.llama_token * room)()
+        count = llama_cpp.llama_tokenize(self.vocab, raw, len(raw), buffer, room, add_special, special)
+        if count < 0:
+            raise ModelError(f"{self.path}: its tokenizer cannot encode a text of {len(raw):,} bytes")
+        return list(buffer[:count])
+
+    @functools.cache  # noqa: B019  one model lives as long as the process's stage
+    def piece(self, token: int) -> bytes:
+        """The bytes of one token; none for a special token. A character may span tokens."""
+        buffer = ctypes.create_string_buffer(256)
+        count = llama_cpp.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, False)
+        return buffer.raw[:count] if count > 0 else b""
+
+    @functools.cache  # noqa: B019
+    def ends_turn(self, token: int) -> bool:
+        """Whether llama.cpp counts the token as an end of generation."""
+        return bool(llama_cpp.llama_vocab_is_eog(self.vocab, token))
+
+    def token_text(self, token: int) -> str:
+        """A token's own text, special ones included; '' for none (-1)."""
+        raw = llama_cpp.llama_vocab_get_text(self.vocab, token) if token >= 0 else b""
+        return (raw or b"").decode("utf-8", "replace")
+
+    def close(self) -> None:
+        """Free the weights."""
+        if self.handle:
+            llama_cpp.llama_model_free(self.handle)
+            self.handle = None
+
+
+def _check_header(path: Path) -> None:
+    """The mistakes that deserve a plainer word than llama.cpp's."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such model file") from None
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
+    if magic != b"GGUF":
+        raise ModelError(f"{path}: is not a GGUF file (it begins with {magic!r})")

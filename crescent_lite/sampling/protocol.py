@@ -1,0 +1,59 @@
+"""The one seam between the method and whatever draws the tokens.
+
+Prompts go in, completions come out as they finish, in any order. Owns the shape only; knows no engine.
+Example: for completion in sampler.sample([Request(key="q1", user="What is 2 + 3?", generation=g)]): ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from crescent_lite.records import Completion, Request
+
+
+@dataclass
+class SamplerUsage:
+    """What a sampler has done since it was made."""
+
+    tokens: int = 0
+    """Tokens drawn."""
+    prompt_tokens: int = 0
+    """Prompt tokens decoded; those copied from another sequence are not counted."""
+    seconds: float = 0.0
+    """Time spent decoding and drawing."""
+
+    def __add__(self, other: SamplerUsage) -> SamplerUsage:
+        return SamplerUsage(
+            self.tokens + other.tokens,
+            self.prompt_tokens + other.prompt_tokens,
+            self.seconds + other.seconds,
+        )
+
+
+class Sampler(Protocol):
+    """Draws completions of one base model with at most one adapter on it."""
+
+    usage: SamplerUsage
+
+    def sample(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Every sample of every request, each once, as it finishes.
+
+        `requests` is read whole before the first token. Closing the iterator abandons the rest.
+        Raises OutOfMemoryError or ModelError.
+        """
+        ...
+
+    def use_adapter(self, path: Path | None) -> None:
+        """Put a GGUF adapter on the base, or none, without reloading the base. Raises ModelError."""
+        ...
+
+    def encode_example(self, user: str, solution: str) -> tuple[Sequence[int], int]:
+        """The tokens of prompt + solution + end of turn, and how many of them are the prompt."""
+        ...
+
+    def close(self) -> None:
+        """Free the model's memory. The sampler cannot be used again."""
+        ...

@@ -1,0 +1,43 @@
+"""The only place that knows SQL. `Store` is the engine's; readers open the same rooms read-only.
+
+Example: store = Store.open(workspace / "crescent.db"); store.questions.fetch_undecided(round_id)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from crescent_lite.store.database import Database
+from crescent_lite.store.evaluations import Evaluations
+from crescent_lite.store.questions import Questions
+from crescent_lite.store.runs import Round, Run, Runs, StageCost
+from crescent_lite.store.trainings import Trainings
+from crescent_lite.store.votes import Votes
+
+__all__ = ["Round", "Run", "StageCost", "Store"]
+
+
+class Store:
+    """The rooms of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.runs = Runs(database)
+        self.questions = Questions(database)
+        self.votes = Votes(database)
+        self.trainings = Trainings(database)
+        self.evaluations = Evaluations(database)
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """For the engine, the one writer."""
+        return cls(Database.open_to_write(path))
+
+    @classmethod
+    def open_read_only(cls, path: Path) -> Store:
+        """For everybody else."""
+        return cls(Database.open_read_only(path))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.database.close()

@@ -1,0 +1,134 @@
+"""One SQLite file: opened, migrated, written in small transactions, and its troubles put into words.
+
+Owns connections and pragmas; knows no table. Exactly one process writes (the engine); everybody else reads.
+Example: database = Database.open_to_write(path); database.write("UPDATE runs SET state = ? ...", ["stopped"])
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlite_utils
+
+from crescent_lite.errors import StorageError, WorkspaceError
+from crescent_lite.store.schema import migrations
+
+BUSY_SECONDS = 30.0
+Values = Sequence[Any] | dict[str, Any]
+
+
+class Database:
+    """A connection with this project's settings on it."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        connection.row_factory = sqlite3.Row
+        self.path = path
+        self._connection = connection
+        # Plugins of sqlite-utils are other people's code; none is run in the engine.
+        self._utils = sqlite_utils.Database(connection, execute_plugins=False)
+
+    @classmethod
+    def open_to_write(cls, path: Path) -> Database:
+        """Open or make the file and migrate it. Raises StorageError, or WorkspaceError for a newer version."""
+        with storage_errors(path):
+            database = cls(sqlite3.connect(path, timeout=BUSY_SECONDS), path)
+            database._check_version()
+            database._connection.execute("PRAGMA journal_mode = WAL")
+            database._connection.execute("PRAGMA synchronous = FULL")
+            database._connection.execute("PRAGMA mmap_size = 0")
+            migrations.apply(database._utils)
+            database._connection.execute("PRAGMA foreign_keys = ON")
+        return database
+
+    @classmethod
+    def open_read_only(cls, path: Path) -> Database:
+        """Open for reading. Raises WorkspaceError where there is none yet, or it is of another version."""
+        if not path.is_file():
+            raise WorkspaceError(f"{path}: no database yet; `crescent run` makes one")
+        with storage_errors(path):
+            uri = f"{path.resolve().as_uri()}?mode=ro"
+            database = cls(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS), path)
+            database._check_version()
+            if migrations.pending(database._utils):
+                raise WorkspaceError(f"{path}: is of an older version; `crescent run` brings it up to date")
+        return database
+
+    def write(self, sql: str, values: Values = ()) -> int:
+        """One statement in a transaction of its own, or in the enclosing one. Returns the new row's id."""
+        with storage_errors(self.path), self._utils.atomic():
+            return self._connection.execute(sql, values).lastrowid or 0
+
+    def write_many(self, sql: str, rows: Sequence[Values]) -> None:
+        """One statement for many rows, all or none."""
+        with storage_errors(self.path), self._utils.atomic():
+            self._connection.executemany(sql, rows)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside is committed together, or not at all."""
+        with storage_errors(self.path), self._utils.atomic():
+            yield
+
+    def rows(self, sql: str, values: Values = ()) -> list[sqlite3.Row]:
+        """All rows of a query."""
+        with storage_errors(self.path):
+            return self._connection.execute(sql, values).fetchall()
+
+    def row(self, sql: str, values: Values = ()) -> sqlite3.Row | None:
+        """The first row of a query, or None."""
+        with storage_errors(self.path):
+            found: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
+            return found
+
+    def value(self, sql: str, values: Values = ()) -> Any:
+        """The first column of the first row, or None."""
+        row = self.row(sql, values)
+        return row[0] if row else None
+
+    def close(self) -> None:
+        """Close the connection. A writer checkpoints by this."""
+        self._connection.close()
+
+    def _check_version(self) -> None:
+        known = {migration.name for migration in migrations._migrations}
+        unknown = [m.name for m in migrations.applied(self._utils) if m.name not in known]
+        if unknown:
+            raise WorkspaceError(
+                f"{self.path}: was written by a newer crescent-lite (it has {unknown[0]!r}); upgrade this one"
+            )
+
+
+def now() -> str:
+    """The current time as it is stored: UTC, ISO 8601, milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """What SQLite says of the disk or the file, as a StorageError. A wrong statement stays a bug."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        advice = _advice(str(error).lower())
+        if advice is None:
+            raise
+        raise StorageError(f"{path}: {error}; {advice}") from None
+
+
+def _advice(message: str) -> str | None:
+    """What to do about SQLite's message; None when it is nobody's disk."""
+    known = {
+        "disk is full": "free some space, then run the same command again: nothing stored is lost",
+        "readonly database": "the file or its folder is read-only; change that, or use another workspace",
+        "unable to open": "the folder is missing or may not be written",
+        "disk i/o error": "the disk or file system failed; check it, then run the same command again",
+        "not a database": "the file is not a crescent-lite database; move it away",
+        "malformed": "the database is damaged; restore a copy or move it away",
+        "database is locked": "another program holds it; close that program and try again",
+    }
+    return next((advice for sign, advice in known.items() if sign in message), None)

@@ -1,0 +1,148 @@
+"""Benchmarks, evaluations and their items.
+
+An evaluation is one model on one benchmark with one prompt and one set of settings; it is done once and used by every
+run that needs it. Example: evaluations.fetch_right(evaluation_id, "flexible") -> {"line-1": True, ...}
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from crescent_lite.records import Benchmark, BenchmarkItem, Completion, Generation, ItemScore, PromptText
+from crescent_lite.store.database import Database, now
+
+SCORINGS = ("strict", "flexible")
+
+
+@dataclass(frozen=True)
+class EvaluationRow:
+    """One evaluation as a report wants it."""
+
+    evaluation_id: int
+    round_number: int
+    """0 is the base."""
+    benchmark: str
+    prompt: str
+
+
+class Evaluations:
+    """Reads and writes of the benchmark and evaluation tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def insert_benchmark(self, benchmark: Benchmark) -> int:
+        """The benchmark's id; its items are stored the first time it is seen."""
+        key = [benchmark.name, benchmark.sha256]
+        find = "SELECT benchmark_id FROM benchmarks WHERE name = ? AND sha256 = ?"
+        if known := self._database.value(find, key):
+            return int(known)
+        with self._database.transaction():
+            benchmark_id = self._database.write(
+                "INSERT INTO benchmarks (name, source, sha256, items) VALUES (?, ?, ?, ?)",
+                [benchmark.name, benchmark.source, benchmark.sha256, len(benchmark.items)],
+            )
+            self._database.write_many(
+                """INSERT INTO benchmark_items (benchmark_id, item_id, position, question, answer, answer_key)
+                VALUES (?, ?, ?, ?, ?, ?)""",
+                [
+                    (benchmark_id, item.item_id, position, item.question, item.answer, item.answer_key)
+                    for position, item in enumerate(benchmark.items)
+                ],
+            )
+        return benchmark_id
+
+    def open_evaluation(
+        self,
+        run_id: int,
+        round_number: int,
+        model_id: int,
+        benchmark_id: int,
+        prompt: PromptText,
+        generation: Generation,
+        seed: int,
+    ) -> int:
+        """The evaluation's id, made where there is none with exactly these settings, and tied to the run."""
+        settings = json.dumps({**asdict(generation), "seed": seed}, sort_keys=True)
+        with self._database.transaction():
+            self._database.write(
+                """INSERT INTO evaluations (model_id, benchmark_id, prompt, prompt_sha256, settings, started_at)
+                VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING""",
+                [model_id, benchmark_id, prompt.name, prompt.sha256, settings, now()],
+            )
+            evaluation_id = int(
+                self._database.value(
+                    """SELECT evaluation_id FROM evaluations
+                    WHERE model_id = ? AND benchmark_id = ? AND prompt_sha256 = ? AND settings = ?""",
+                    [model_id, benchmark_id, prompt.sha256, settings],
+                )
+            )
+            self._database.write(
+                """INSERT INTO run_evaluations (run_id, round_number, evaluation_id) VALUES (?, ?, ?)
+                ON CONFLICT DO NOTHING""",
+                [run_id, round_number, evaluation_id],
+            )
+        return evaluation_id
+
+    def fetch_owed_items(self, evaluation_id: int) -> list[BenchmarkItem]:
+        """Items not evaluated yet, in order."""
+        rows = self._database.rows(
+            """SELECT b.item_id, b.question, b.answer, b.answer_key FROM evaluations e
+            JOIN benchmark_items b USING (benchmark_id)
+            LEFT JOIN evaluated_items done ON done.evaluation_id = e.evaluation_id AND done.item_id = b.item_id
+            WHERE e.evaluation_id = ? AND done.item_id IS NULL ORDER BY b.position""",
+            [evaluation_id],
+        )
+        return [BenchmarkItem(*row) for row in rows]
+
+    def insert_item(self, evaluation_id: int, item_id: str, completion: Completion, score: ItemScore) -> None:
+        """One evaluated item."""
+        self._database.write(
+            """INSERT INTO evaluated_items (evaluation_id, item_id, text, finish_reason, answer_raw, answer_key,
+                strict, flexible, tokens, seed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            [
+                evaluation_id,
+                item_id,
+                completion.text,
+                completion.finish_reason,
+                score.answer_raw,
+                score.answer_key,
+                score.strict,
+                score.flexible,
+                completion.tokens,
+                completion.seed,
+            ],
+        )
+
+    def finish_evaluation(self, evaluation_id: int) -> None:
+        """No item is owed any more."""
+        self._database.write(
+            "UPDATE evaluations SET finished_at = ? WHERE evaluation_id = ? AND finished_at IS NULL",
+            [now(), evaluation_id],
+        )
+
+    def fetch_evaluations(self, run_id: int) -> list[EvaluationRow]:
+        """A run's evaluations: by benchmark, prompt, then round."""
+        rows = self._database.rows(
+            """SELECT evaluation_id, round_number, b.name, e.prompt FROM run_evaluations
+            JOIN evaluations e USING (evaluation_id) JOIN benchmarks b USING (benchmark_id)
+            WHERE run_id = ? AND e.finished_at IS NOT NULL ORDER BY b.name, e.prompt, round_number""",
+            [run_id],
+        )
+        return [EvaluationRow(*row) for row in rows]
+
+    def fetch_right(self, evaluation_id: int, scoring: str) -> dict[str, bool]:
+        """For each item whether it was right, by one of SCORINGS."""
+        rows = self._database.rows(
+            "SELECT item_id, strict, flexible FROM evaluated_items WHERE evaluation_id = ?", [evaluation_id]
+        )
+        return {row["item_id"]: bool(row[scoring]) for row in rows}
+
+    def fetch_mean_tokens(self, evaluation_id: int) -> tuple[float, float]:
+        """Mean tokens of a reply, and the share of replies that were cut off."""
+        row = self._database.row(
+            """SELECT avg(tokens), avg(finish_reason <> 'stop') FROM evaluated_items WHERE evaluation_id = ?""",
+            [evaluation_id],
+        )
+        return (row[0] or 0.0, row[1] or 0.0) if row else (0.0, 0.0)

@@ -1,0 +1,131 @@
+"""Questions: asked, judged, rewritten.
+
+A rewrite is a row of its own that points at the question it rewrites; every row ends with a verdict and a reason.
+Example: questions.insert_asked(round_, completion, raw_text, ...); questions.fetch_undecided(round_id)
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+from crescent_lite.records import Completion, Question, QuestionVerdict
+from crescent_lite.store.database import Database, now
+from crescent_lite.store.runs import Round
+
+COLUMNS = "question_id, text, raw_text, finish_reason, verdict, rewritten_from, rewrites"
+NEAR_DUPLICATE = "near_duplicate"
+
+
+class Questions:
+    """Reads and writes of the questions table."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def insert_asked(
+        self,
+        asked_in: Round,
+        completion: Completion,
+        raw_text: str,
+        prompt_sha256: str,
+        rewrite_of: Question | None = None,
+    ) -> int:
+        """A raw question, undecided. `rewrite_of` is the rejected question it rewrites."""
+        return self._database.write(
+            """INSERT INTO questions (round_id, ask_index, text, raw_text, rewritten_from, rewrites,
+                prompt_sha256, model_id, seed, tokens, finish_reason, created_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            [
+                asked_in.round_id,
+                None if rewrite_of else completion.sample_index,
+                raw_text,
+                raw_text,
+                rewrite_of.question_id if rewrite_of else None,
+                rewrite_of.rewrites + 1 if rewrite_of else 0,
+                prompt_sha256,
+                asked_in.model_id,
+                completion.seed,
+                completion.tokens,
+                completion.finish_reason,
+                now(),
+            ],
+        )
+
+    def set_verdict(self, question_id: int, verdict: QuestionVerdict) -> None:
+        """What diversification decided."""
+        self._database.write(
+            """UPDATE questions SET verdict = ?, reason = ?, text = ?, duplicate_of = ?, similarity = ?
+            WHERE question_id = ?""",
+            [
+                verdict.verdict,
+                verdict.reason,
+                verdict.text,
+                verdict.duplicate_of,
+                verdict.similarity,
+                question_id,
+            ],
+        )
+
+    def fetch_missing_indexes(self, round_id: int, wanted: int) -> tuple[int, ...]:
+        """Which raw questions of the round are still to be asked."""
+        rows = self._database.rows(
+            "SELECT ask_index FROM questions WHERE round_id = ? AND ask_index IS NOT NULL", [round_id]
+        )
+        asked = {row[0] for row in rows}
+        return tuple(index for index in range(wanted) if index not in asked)
+
+    def fetch_undecided(self, round_id: int) -> list[Question]:
+        """Questions without a verdict, in the order they came."""
+        return self._fetch("round_id = ? AND verdict IS NULL", [round_id])
+
+    def fetch_to_rewrite(self, round_id: int, max_rewrites: int) -> list[tuple[Question, Question]]:
+        """Near-duplicates with tries left and no rewrite yet, each with the kept question it is too close to."""
+        rows = self._database.rows(
+            """SELECT q.question_id, q.duplicate_of FROM questions q
+            LEFT JOIN questions rewrite ON rewrite.rewritten_from = q.question_id
+            WHERE q.round_id = ? AND q.reason = ? AND q.rewrites < ? AND rewrite.question_id IS NULL
+            ORDER BY q.question_id""",
+            [round_id, NEAR_DUPLICATE, max_rewrites],
+        )
+        return [(self.fetch(row[0]), self.fetch(row[1])) for row in rows]
+
+    def fetch_kept(self, run_id: int) -> list[tuple[int, str]]:
+        """(id, text) of every kept question of the run, all rounds."""
+        rows = self._database.rows(
+            """SELECT question_id, text FROM questions JOIN rounds USING (round_id)
+            WHERE run_id = ? AND verdict = 'kept' ORDER BY question_id""",
+            [run_id],
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    def fetch(self, question_id: int) -> Question:
+        """One question; it must exist."""
+        return self._fetch("question_id = ?", [question_id])[0]
+
+    def count_verdicts(self, round_id: int) -> dict[tuple[str | None, str | None], int]:
+        """How many questions for each (verdict, reason)."""
+        rows = self._database.rows(
+            """SELECT verdict, reason, count(*) FROM questions WHERE round_id = ?
+            GROUP BY verdict, reason ORDER BY count(*) DESC""",
+            [round_id],
+        )
+        return {(row[0], row[1]): row[2] for row in rows}
+
+    def fetch_detail(self, question_id: int) -> sqlite3.Row | None:
+        """Every column of a question, with its match's text and its consensus."""
+        return self._database.row(
+            """SELECT q.*, r.run_id, r.number AS round, m.text AS match_text, c.decision, c.reason AS decision_reason,
+                c.answer_key, c.share, c.votes, c.abstentions, c.distinct_answers, c.chosen_vote
+            FROM questions q JOIN rounds r USING (round_id)
+            LEFT JOIN questions m ON m.question_id = q.duplicate_of
+            LEFT JOIN consensus c ON c.question_id = q.question_id
+            WHERE q.question_id = ?""",
+            [question_id],
+        )
+
+    def _fetch(self, where: str, values: Iterable[object]) -> list[Question]:
+        rows = self._database.rows(
+            f"SELECT {COLUMNS} FROM questions WHERE {where} ORDER BY question_id", list(values)
+        )
+        return [Question(*row) for row in rows]

@@ -1,0 +1,217 @@
+"""Runs, rounds, models, prompts, the cost of stages, and the log of events.
+
+Example: run_id = runs.insert_run(config_json, base_id, rounds=1); runs.fetch_unfinished() -> Run | None
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crescent_lite import __version__
+from crescent_lite.errors import NotFoundError
+from crescent_lite.records import ModelFile, PromptText
+from crescent_lite.store.database import Database, now
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run."""
+
+    run_id: int
+    state: str
+    """'running', 'stopped', 'failed' or 'finished'. 'running' without a living engine was killed."""
+    reason: str | None
+    rounds: int
+    base_id: int
+    config: dict[str, Any]
+    """The resolved config it was started with."""
+    started_at: str
+    finished_at: str | None
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of a run."""
+
+    round_id: int
+    run_id: int
+    number: int
+    """From 1."""
+    model_id: int
+    """The model that asks and votes."""
+    adapter_id: int | None
+    """What the round trained; None before that, and when it trained nothing."""
+    outcome: str | None
+    finished_at: str | None
+
+
+@dataclass(frozen=True)
+class StageCost:
+    """What one stage of a round took, over all sessions."""
+
+    stage: str
+    seconds: float
+    sampling_seconds: float
+    """Inside llama.cpp's decode and sampling."""
+    tokens: int
+    prompt_tokens: int
+    finished: bool
+
+
+class Runs:
+    """Reads and writes of the run's own rows."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def insert_model(self, model: ModelFile, parent_id: int | None = None) -> int:
+        """The model's id; a model seen before keeps its row, with its path brought up to date."""
+        self._database.write(
+            """INSERT INTO models (name, kind, source, path, sha256, parent_id, created_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (kind, sha256) DO UPDATE SET path = excluded.path, source = excluded.source""",
+            [model.name, model.kind, model.source, str(model.path), model.sha256, parent_id, now()],
+        )
+        return int(
+            self._database.value(
+                "SELECT model_id FROM models WHERE kind = ? AND sha256 = ?", [model.kind, model.sha256]
+            )
+        )
+
+    def fetch_model(self, model_id: int) -> ModelFile:
+        """A model by id."""
+        row = self._database.row("SELECT * FROM models WHERE model_id = ?", [model_id])
+        if row is None:
+            raise NotFoundError(f"model {model_id}: not in {self._database.path}")
+        return ModelFile(row["name"], Path(row["path"]), row["sha256"], row["source"], row["kind"])
+
+    def insert_prompt(self, prompt: PromptText) -> None:
+        """Once for each text."""
+        self._database.write(
+            "INSERT INTO prompts (sha256, name, text) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            [prompt.sha256, prompt.name, prompt.text],
+        )
+
+    def insert_run(self, config: dict[str, Any], base_id: int, rounds: int) -> int:
+        """A new run, running."""
+        return self._database.write(
+            """INSERT INTO runs (state, rounds, base_id, config, version, started_at)
+            VALUES ('running', ?, ?, ?, ?, ?)""",
+            [rounds, base_id, json.dumps(config), __version__, now()],
+        )
+
+    def set_state(self, run_id: int, state: str, reason: str | None = None) -> None:
+        """Note how a run stands; a finished one gets its time."""
+        self._database.write(
+            "UPDATE runs SET state = ?, reason = ?, finished_at = ? WHERE run_id = ?",
+            [state, reason, now() if state == "finished" else None, run_id],
+        )
+
+    def set_rounds(self, run_id: int, rounds: int) -> None:
+        """Change how many rounds an unfinished run is to have."""
+        self._database.write("UPDATE runs SET rounds = ? WHERE run_id = ?", [rounds, run_id])
+
+    def fetch_run(self, run_id: int | None = None) -> Run:
+        """A run by id, or the latest. Raises NotFoundError."""
+        found = self._database.row(
+            "SELECT * FROM runs WHERE ? IS NULL OR run_id = ? ORDER BY run_id DESC LIMIT 1", [run_id, run_id]
+        )
+        if found is None:
+            raise NotFoundError(
+                f"{'no run yet' if run_id is None else f'run {run_id}: not'} in {self._database.path}"
+            )
+        return Run(
+            found["run_id"],
+            found["state"],
+            found["reason"],
+            found["rounds"],
+            found["base_id"],
+            json.loads(found["config"]),
+            found["started_at"],
+            found["finished_at"],
+        )
+
+    def fetch_unfinished(self) -> Run | None:
+        """The latest run, if something is still owed on it."""
+        run_id = self._database.value("SELECT max(run_id) FROM runs")
+        run = self.fetch_run(run_id) if run_id else None
+        return run if run and run.state != "finished" else None
+
+    def open_round(self, run_id: int, number: int, model_id: int) -> Round:
+        """The round, made where it does not exist yet."""
+        self._database.write(
+            """INSERT INTO rounds (run_id, number, model_id, started_at) VALUES (?, ?, ?, ?)
+            ON CONFLICT DO NOTHING""",
+            [run_id, number, model_id, now()],
+        )
+        return self.fetch_round(run_id, number)
+
+    def fetch_round(self, run_id: int, number: int) -> Round:
+        """One round. Raises NotFoundError."""
+        found = next((r for r in self.fetch_rounds(run_id) if r.number == number), None)
+        if found is None:
+            raise NotFoundError(f"run {run_id} has no round {number} in {self._database.path}")
+        return found
+
+    def fetch_rounds(self, run_id: int) -> list[Round]:
+        """A run's rounds in order."""
+        rows = self._database.rows(
+            """SELECT round_id, run_id, number, model_id, adapter_id, outcome, finished_at
+            FROM rounds WHERE run_id = ? ORDER BY number""",
+            [run_id],
+        )
+        return [Round(*row) for row in rows]
+
+    def finish_round(self, round_id: int, outcome: str) -> None:
+        """Nothing is owed on the round any more."""
+        self._database.write(
+            "UPDATE rounds SET outcome = ?, finished_at = ? WHERE round_id = ?", [outcome, now(), round_id]
+        )
+
+    def add_stage_cost(self, run_id: int, round_number: int, cost: StageCost) -> None:
+        """Add what a stage took in this process to what it took in earlier ones. Round 0 is the base."""
+        self._database.write(
+            """INSERT INTO stages (run_id, round_number, stage, seconds, sampling_seconds, tokens, prompt_tokens,
+                finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (run_id, round_number, stage) DO UPDATE SET seconds = seconds + excluded.seconds,
+                sampling_seconds = sampling_seconds + excluded.sampling_seconds,
+                tokens = tokens + excluded.tokens, prompt_tokens = prompt_tokens + excluded.prompt_tokens,
+                finished_at = excluded.finished_at""",
+            [
+                run_id,
+                round_number,
+                cost.stage,
+                cost.seconds,
+                cost.sampling_seconds,
+                cost.tokens,
+                cost.prompt_tokens,
+                now() if cost.finished else None,
+            ],
+        )
+
+    def fetch_stage_costs(self, run_id: int, round_number: int) -> list[StageCost]:
+        """What each stage of a round took. Round 0 is the base."""
+        rows = self._database.rows(
+            "SELECT * FROM stages WHERE run_id = ? AND round_number = ?", [run_id, round_number]
+        )
+        return [
+            StageCost(
+                row["stage"],
+                row["seconds"],
+                row["sampling_seconds"],
+                row["tokens"],
+                row["prompt_tokens"],
+                row["finished_at"] is not None,
+            )
+            for row in rows
+        ]
+
+    def insert_event(self, run_id: int, kind: str, detail: dict[str, Any]) -> None:
+        """An event worth keeping: not every vote, but every stage."""
+        self._database.write(
+            "INSERT INTO events (run_id, kind, detail, created_at) VALUES (?, ?, ?, ?)",
+            [run_id, kind, json.dumps(detail, default=str), now()],
+        )

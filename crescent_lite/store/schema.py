@@ -1,0 +1,233 @@
+"""The tables, as migrations. STRICT everywhere; a migration is never edited once released, only followed by another.
+
+Times are UTC, ISO 8601. Texts are what a model or a file said, untouched. Knows nothing of who reads.
+Example: `migrations.apply(database)` brings any older database up to date, one transaction a migration.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("crescent_lite")
+
+TABLES = (
+    """CREATE TABLE prompts (
+        sha256 TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        text TEXT NOT NULL
+    ) STRICT""",
+    """CREATE TABLE models (
+        model_id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('base', 'adapter', 'merged')),
+        source TEXT NOT NULL,
+        path TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        parent_id INTEGER REFERENCES models,
+        created_at TEXT NOT NULL,
+        UNIQUE (kind, sha256)
+    ) STRICT""",
+    """CREATE TABLE runs (
+        run_id INTEGER PRIMARY KEY,
+        state TEXT NOT NULL CHECK (state IN ('running', 'stopped', 'failed', 'finished')),
+        reason TEXT,
+        rounds INTEGER NOT NULL,
+        base_id INTEGER NOT NULL REFERENCES models,
+        config TEXT NOT NULL,
+        version TEXT NOT NULL,
+        started_at TEXT NOT NULL,
+        finished_at TEXT
+    ) STRICT""",
+    """CREATE TABLE rounds (
+        round_id INTEGER PRIMARY KEY,
+        run_id INTEGER NOT NULL REFERENCES runs,
+        number INTEGER NOT NULL,
+        model_id INTEGER NOT NULL REFERENCES models,
+        adapter_id INTEGER REFERENCES models,
+        outcome TEXT,
+        started_at TEXT NOT NULL,
+        finished_at TEXT,
+        UNIQUE (run_id, number)
+    ) STRICT""",
+    """CREATE TABLE stages (
+        run_id INTEGER NOT NULL REFERENCES runs,
+        round_number INTEGER NOT NULL,
+        stage TEXT NOT NULL,
+        seconds REAL NOT NULL DEFAULT 0,
+        sampling_seconds REAL NOT NULL DEFAULT 0,
+        tokens INTEGER NOT NULL DEFAULT 0,
+        prompt_tokens INTEGER NOT NULL DEFAULT 0,
+        finished_at TEXT,
+        PRIMARY KEY (run_id, round_number, stage)
+    ) STRICT""",
+    """CREATE TABLE questions (
+        question_id INTEGER PRIMARY KEY,
+        round_id INTEGER NOT NULL REFERENCES rounds,
+        ask_index INTEGER,
+        text TEXT NOT NULL,
+        raw_text TEXT NOT NULL,
+        verdict TEXT CHECK (verdict IN ('kept', 'rejected')),
+        reason TEXT,
+        duplicate_of INTEGER REFERENCES questions,
+        similarity REAL,
+        rewritten_from INTEGER UNIQUE REFERENCES questions,
+        rewrites INTEGER NOT NULL DEFAULT 0,
+        prompt_sha256 TEXT NOT NULL REFERENCES prompts,
+        model_id INTEGER NOT NULL REFERENCES models,
+        seed INTEGER NOT NULL,
+        tokens INTEGER NOT NULL,
+        finish_reason TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        UNIQUE (round_id, ask_index),
+        CHECK ((ask_index IS NULL) = (rewritten_from IS NOT NULL)),
+        CHECK ((verdict IS NULL) = (reason IS NULL))
+    ) STRICT""",
+    """CREATE TABLE votes (
+        vote_id INTEGER PRIMARY KEY,
+        question_id INTEGER NOT NULL REFERENCES questions,
+        sample_index INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        finish_reason TEXT NOT NULL,
+        answer_raw TEXT,
+        answer_key TEXT,
+        answer_form TEXT,
+        tokens INTEGER NOT NULL,
+        seed INTEGER NOT NULL,
+        model_id INTEGER NOT NULL REFERENCES models,
+        prompt_sha256 TEXT NOT NULL REFERENCES prompts,
+        created_at TEXT NOT NULL,
+        UNIQUE (question_id, sample_index)
+    ) STRICT""",
+    """CREATE TABLE consensus (
+        question_id INTEGER PRIMARY KEY REFERENCES questions,
+        decision TEXT NOT NULL CHECK (decision IN ('labelled', 'rejected')),
+        reason TEXT NOT NULL,
+        answer_key TEXT,
+        share REAL NOT NULL,
+        votes INTEGER NOT NULL,
+        abstentions INTEGER NOT NULL,
+        distinct_answers INTEGER NOT NULL,
+        chosen_vote INTEGER REFERENCES votes,
+        CHECK ((decision = 'labelled') = (chosen_vote IS NOT NULL))
+    ) STRICT""",
+    """CREATE TABLE trainings (
+        training_id INTEGER PRIMARY KEY,
+        round_id INTEGER NOT NULL REFERENCES rounds,
+        state TEXT NOT NULL CHECK (state IN ('running', 'interrupted', 'failed', 'finished')),
+        loader TEXT,
+        adapter_id INTEGER REFERENCES models,
+        seconds REAL,
+        details TEXT,
+        started_at TEXT NOT NULL,
+        finished_at TEXT
+    ) STRICT""",
+    """CREATE TABLE examples (
+        training_id INTEGER NOT NULL REFERENCES trainings,
+        question_id INTEGER NOT NULL REFERENCES questions,
+        vote_id INTEGER NOT NULL REFERENCES votes,
+        tokens INTEGER NOT NULL,
+        PRIMARY KEY (training_id, question_id)
+    ) STRICT""",
+    """CREATE TABLE training_steps (
+        training_id INTEGER NOT NULL REFERENCES trainings,
+        step INTEGER NOT NULL,
+        steps INTEGER NOT NULL,
+        epoch REAL NOT NULL,
+        loss REAL NOT NULL,
+        learning_rate REAL NOT NULL,
+        tokens INTEGER NOT NULL,
+        tokens_per_second REAL NOT NULL,
+        created_at TEXT NOT NULL,
+        PRIMARY KEY (training_id, step)
+    ) STRICT""",
+    """CREATE TABLE benchmarks (
+        benchmark_id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        source TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        items INTEGER NOT NULL,
+        UNIQUE (name, sha256)
+    ) STRICT""",
+    """CREATE TABLE benchmark_items (
+        benchmark_id INTEGER NOT NULL REFERENCES benchmarks,
+        item_id TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        question TEXT NOT NULL,
+        answer TEXT NOT NULL,
+        answer_key TEXT NOT NULL,
+        PRIMARY KEY (benchmark_id, item_id)
+    ) STRICT""",
+    """CREATE TABLE evaluations (
+        evaluation_id INTEGER PRIMARY KEY,
+        model_id INTEGER NOT NULL REFERENCES models,
+        benchmark_id INTEGER NOT NULL REFERENCES benchmarks,
+        prompt TEXT NOT NULL,
+        prompt_sha256 TEXT NOT NULL REFERENCES prompts,
+        settings TEXT NOT NULL,
+        started_at TEXT NOT NULL,
+        finished_at TEXT,
+        UNIQUE (model_id, benchmark_id, prompt_sha256, settings)
+    ) STRICT""",
+    """CREATE TABLE evaluated_items (
+        evaluation_id INTEGER NOT NULL REFERENCES evaluations,
+        item_id TEXT NOT NULL,
+        text TEXT NOT NULL,
+        finish_reason TEXT NOT NULL,
+        answer_raw TEXT,
+        answer_key TEXT,
+        strict INTEGER NOT NULL CHECK (strict IN (0, 1)),
+        flexible INTEGER NOT NULL CHECK (flexible IN (0, 1)),
+        tokens INTEGER NOT NULL,
+        seed INTEGER NOT NULL,
+        PRIMARY KEY (evaluation_id, item_id)
+    ) STRICT""",
+    """CREATE TABLE run_evaluations (
+        run_id INTEGER NOT NULL REFERENCES runs,
+        round_number INTEGER NOT NULL,
+        evaluation_id INTEGER NOT NULL REFERENCES evaluations,
+        PRIMARY KEY (run_id, round_number, evaluation_id)
+    ) STRICT""",
+    """CREATE TABLE events (
+        event_id INTEGER PRIMARY KEY,
+        run_id INTEGER NOT NULL REFERENCES runs,
+        kind TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX questions_by_verdict ON questions (round_id, verdict, reason)",
+    "CREATE INDEX votes_by_answer ON votes (question_id, answer_key)",
+    "CREATE INDEX events_by_run ON events (run_id, event_id)",
+)
+
+VIEWS = (
+    """CREATE VIEW v_questions AS
+    SELECT q.question_id, d.run_id, d.number AS round, q.text, q.verdict, q.reason,
+           q.duplicate_of, q.similarity, q.rewritten_from, c.decision, c.reason AS decision_reason,
+           c.answer_key, c.share, c.votes, c.distinct_answers
+    FROM questions q JOIN rounds d USING (round_id) LEFT JOIN consensus c USING (question_id)""",
+    """CREATE VIEW v_labels AS
+    SELECT q.question_id, d.run_id, d.number AS round, q.text AS question, c.answer_key AS label,
+           c.share, v.text AS solution, v.vote_id
+    FROM consensus c JOIN questions q USING (question_id) JOIN rounds d USING (round_id)
+    JOIN votes v ON v.vote_id = c.chosen_vote
+    WHERE c.decision = 'labelled'""",
+    """CREATE VIEW v_rejections AS
+    SELECT q.question_id, d.run_id, d.number AS round, q.reason, q.text, q.raw_text,
+           q.duplicate_of, m.text AS match, q.similarity
+    FROM questions q JOIN rounds d USING (round_id) LEFT JOIN questions m ON m.question_id = q.duplicate_of
+    WHERE q.verdict = 'rejected'""",
+    """CREATE VIEW v_scores AS
+    SELECT r.run_id, r.round_number AS round, b.name AS benchmark, e.prompt,
+           count(*) AS items, sum(i.flexible) AS right_flexible, sum(i.strict) AS right_strict,
+           avg(i.flexible) AS flexible, avg(i.strict) AS strict
+    FROM run_evaluations r JOIN evaluations e USING (evaluation_id)
+    JOIN benchmarks b USING (benchmark_id) JOIN evaluated_items i USING (evaluation_id)
+    GROUP BY r.run_id, r.round_number, b.name, e.prompt""",
+)
+
+
+@migrations()
+def m001_first_schema(database: Database) -> None:
+    """Everything a run of the method leaves behind."""
+    for statement in (*TABLES, *VIEWS):
+        database.execute(statement)

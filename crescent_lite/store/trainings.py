@@ -1,0 +1,94 @@
+"""Trainings, the examples each was given, and its steps as they happen.
+
+Example: training_id = trainings.open_training(round_id, [(question_id, vote_id, tokens), ...])
+"""
+
+from __future__ import annotations
+
+import json
+
+from crescent_lite.records import TrainedAdapter, TrainingStep
+from crescent_lite.store.database import Database, now
+
+
+class Trainings:
+    """Reads and writes of the trainings, examples and training_steps tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def open_training(self, round_id: int, examples: list[tuple[int, int, int]]) -> int:
+        """A new training on (question id, vote id, tokens); one that was running before was interrupted."""
+        with self._database.transaction():
+            self._database.write(
+                "UPDATE trainings SET state = 'interrupted', finished_at = ? WHERE round_id = ? AND state = 'running'",
+                [now(), round_id],
+            )
+            training_id = self._database.write(
+                "INSERT INTO trainings (round_id, state, started_at) VALUES (?, 'running', ?)", [round_id, now()]
+            )
+            self._database.write_many(
+                "INSERT INTO examples (training_id, question_id, vote_id, tokens) VALUES (?, ?, ?, ?)",
+                [(training_id, *example) for example in examples],
+            )
+        return training_id
+
+    def insert_step(self, training_id: int, step: TrainingStep) -> None:
+        """One optimiser step."""
+        self._database.write(
+            """INSERT INTO training_steps (training_id, step, steps, epoch, loss, learning_rate, tokens,
+                tokens_per_second, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            [
+                training_id,
+                step.step,
+                step.steps,
+                step.epoch,
+                step.loss,
+                step.learning_rate,
+                step.tokens,
+                step.tokens_per_second,
+                now(),
+            ],
+        )
+
+    def finish_training(self, training_id: int, round_id: int, adapter: TrainedAdapter, adapter_id: int) -> None:
+        """The training ended with an adapter, which is from now on the round's."""
+        with self._database.transaction():
+            self._database.write(
+                """UPDATE trainings SET state = 'finished', loader = ?, adapter_id = ?, seconds = ?, details = ?,
+                    finished_at = ? WHERE training_id = ?""",
+                [
+                    adapter.loader,
+                    adapter_id,
+                    adapter.train_seconds,
+                    json.dumps(dict(adapter.details)),
+                    now(),
+                    training_id,
+                ],
+            )
+            self._database.write("UPDATE rounds SET adapter_id = ? WHERE round_id = ?", [adapter_id, round_id])
+
+    def end_training(self, training_id: int, state: str) -> None:
+        """The training ended without one: 'failed' or 'interrupted'."""
+        self._database.write(
+            "UPDATE trainings SET state = ?, finished_at = ? WHERE training_id = ?", [state, now(), training_id]
+        )
+
+    def fetch_losses(self, round_id: int) -> list[tuple[int, float]]:
+        """(step, loss) of the round's latest training."""
+        rows = self._database.rows(
+            """SELECT step, loss FROM training_steps WHERE training_id =
+                (SELECT max(training_id) FROM trainings WHERE round_id = ?) ORDER BY step""",
+            [round_id],
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    def count_examples(self, round_id: int) -> int:
+        """Examples of the round's latest training."""
+        return int(
+            self._database.value(
+                """SELECT count(*) FROM examples WHERE training_id =
+                    (SELECT max(training_id) FROM trainings WHERE round_id = ?)""",
+                [round_id],
+            )
+        )

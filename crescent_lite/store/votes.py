@@ -1,0 +1,134 @@
+"""Votes and what they add up to.
+
+Example: votes.fetch_owed(round_id, votes_per_question=8) -> [(question, (5, 6, 7)), ...]
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from crescent_lite.answers import Answer
+from crescent_lite.records import Completion, Consensus, Question, Vote
+from crescent_lite.store.database import Database, now
+
+
+class Votes:
+    """Reads and writes of the votes and consensus tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def insert_vote(
+        self,
+        question_id: int,
+        completion: Completion,
+        answer: Answer | None,
+        model_id: int,
+        prompt_sha256: str,
+    ) -> int:
+        """One vote; without an answer it is an abstention."""
+        return self._database.write(
+            """INSERT INTO votes (question_id, sample_index, text, finish_reason, answer_raw, answer_key,
+                answer_form, tokens, seed, model_id, prompt_sha256, created_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            [
+                question_id,
+                completion.sample_index,
+                completion.text,
+                completion.finish_reason,
+                *((answer.raw, answer.key, answer.form) if answer else (None, None, None)),
+                completion.tokens,
+                completion.seed,
+                model_id,
+                prompt_sha256,
+                now(),
+            ],
+        )
+
+    def fetch_owed(self, round_id: int, votes_per_question: int) -> list[tuple[Question, tuple[int, ...]]]:
+        """Kept questions without a consensus, and which of their votes are missing (none: only to be counted)."""
+        drawn: dict[int, set[int]] = defaultdict(set)
+        for row in self._database.rows(
+            "SELECT question_id, sample_index FROM votes JOIN questions USING (question_id) WHERE round_id = ?",
+            [round_id],
+        ):
+            drawn[row[0]].add(row[1])
+        rows = self._database.rows(
+            """SELECT q.question_id, q.text, q.raw_text, q.finish_reason, q.verdict, q.rewritten_from, q.rewrites
+            FROM questions q LEFT JOIN consensus c USING (question_id)
+            WHERE q.round_id = ? AND q.verdict = 'kept' AND c.question_id IS NULL ORDER BY q.question_id""",
+            [round_id],
+        )
+        questions = [Question(*row) for row in rows]
+        return [(q, tuple(i for i in range(votes_per_question) if i not in drawn[q.question_id])) for q in questions]
+
+    def fetch_votes(self, question_id: int) -> list[Vote]:
+        """A question's votes in the order of their index."""
+        rows = self._database.rows(
+            """SELECT vote_id, sample_index, text, answer_key, answer_form, finish_reason FROM votes
+            WHERE question_id = ? ORDER BY sample_index""",
+            [question_id],
+        )
+        return [Vote(*row) for row in rows]
+
+    def insert_consensus(self, question_id: int, consensus: Consensus) -> None:
+        """What the votes of a question say."""
+        self._database.write(
+            """INSERT INTO consensus (question_id, decision, reason, answer_key, share, votes, abstentions,
+                distinct_answers, chosen_vote) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            [
+                question_id,
+                consensus.decision,
+                consensus.reason,
+                consensus.answer_key,
+                consensus.share,
+                consensus.votes,
+                consensus.abstentions,
+                consensus.distinct,
+                consensus.chosen_vote,
+            ],
+        )
+
+    def fetch_labels(self, round_id: int) -> list[tuple[int, str, int, str]]:
+        """(question id, question, vote id, solution) of every label of the round."""
+        rows = self._database.rows(
+            """SELECT q.question_id, q.text, v.vote_id, v.text FROM consensus c
+            JOIN questions q USING (question_id) JOIN votes v ON v.vote_id = c.chosen_vote
+            WHERE q.round_id = ? AND c.decision = 'labelled' ORDER BY q.question_id""",
+            [round_id],
+        )
+        return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+    def fetch_labels_in_full(self, run_id: int) -> list[dict[str, Any]]:
+        """Every label of a run with its share and where it came from."""
+        rows = self._database.rows(
+            """SELECT question AS prompt, solution AS completion, label, share, round, question_id, vote_id
+            FROM v_labels WHERE run_id = ? ORDER BY question_id""",
+            [run_id],
+        )
+        return [dict(row) for row in rows]
+
+    def count_decisions(self, round_id: int) -> dict[tuple[str, str], int]:
+        """How many questions for each (decision, reason)."""
+        rows = self._database.rows(
+            """SELECT decision, c.reason, count(*) FROM consensus c JOIN questions USING (question_id)
+            WHERE round_id = ? GROUP BY 1, 2 ORDER BY 3 DESC""",
+            [round_id],
+        )
+        return {(row[0], row[1]): row[2] for row in rows}
+
+    def fetch_shares(self, round_id: int) -> list[float]:
+        """The leading answer's share of every counted question."""
+        rows = self._database.rows(
+            "SELECT share FROM consensus JOIN questions USING (question_id) WHERE round_id = ?", [round_id]
+        )
+        return [row[0] for row in rows]
+
+    def count(self, round_id: int) -> int:
+        """Votes drawn in the round."""
+        return int(
+            self._database.value(
+                "SELECT count(*) FROM votes JOIN questions USING (question_id) WHERE round_id = ?", [round_id]
+            )
+        )

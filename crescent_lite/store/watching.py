@@ -1,0 +1,285 @@
+"""What somebody who watches a run wants to see, in one read: how far it is, its questions, one question in full.
+
+Reads only, so any connection will do. Knows SQL and the tables, nothing of screens; everything is as it was stored,
+so the texts are untrusted. Example:
+    watching = Watching(Store.open_read_only(path).database)
+    watching.fetch_snapshot().steps[0]      # StepProgress("asked", done=120, total=400, seconds=41.5)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from crescent_lite.records import Decision, Verdict, Vote
+from crescent_lite.store.database import Database
+from crescent_lite.store.questions import Questions
+from crescent_lite.store.runs import Run, Runs
+from crescent_lite.store.trainings import Trainings
+from crescent_lite.store.votes import Votes
+
+Step = Literal["asked", "kept", "voted", "labelled", "trained", "scored"]
+Reasons = tuple[tuple[str, int], ...]
+STEPS: tuple[Step, ...] = ("asked", "kept", "voted", "labelled", "trained", "scored")
+STAGE_OF: dict[Step, str] = {
+    "asked": "ask", "kept": "diversify", "voted": "vote", "trained": "train", "scored": "evaluate",
+}  # fmt: skip
+"""The stage that does each step. Labels are counted as the votes come: their time is that of the votes."""
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    """How far one step of the round is."""
+
+    step: Step
+    done: int
+    """Items through this step, with whatever outcome: asked, judged, voted, decided, stepped, scored."""
+    total: int
+    """Items known to be owed so far. It grows while an earlier step goes on; 0 is not known yet."""
+    passed: int
+    """Those of `done` that go on: kept questions, labels. Elsewhere the same as `done`."""
+    seconds: float | None
+    """What its stage took; None until the stage has ended once."""
+    reasons: Reasons = ()
+    """Why the rest does not go on, the commonest first."""
+
+
+@dataclass(frozen=True)
+class ScoreCount:
+    """One evaluation, as far as it is."""
+
+    round: int
+    """0 is the base."""
+    benchmark: str
+    prompt: str
+    items: int
+    """Evaluated so far."""
+    total: int
+    right: int
+    """By the flexible scoring."""
+
+
+@dataclass(frozen=True)
+class EventLine:
+    """A stored event."""
+
+    event_id: int
+    kind: str
+    detail: dict[str, Any]
+    created_at: str
+    """UTC, ISO 8601."""
+
+
+@dataclass(frozen=True)
+class RunSnapshot:
+    """How a run stands."""
+
+    run_id: int
+    state: str
+    """As stored; 'running' also for an engine that was killed."""
+    reason: str | None
+    base: str
+    """The base model's name."""
+    rounds: int
+    """Rounds it is to have."""
+    round: int
+    """The latest one begun; 0 while the base is measured."""
+    outcome: str | None
+    """How that round ended."""
+    steps: tuple[StepProgress, ...]
+    """One for each of STEPS, of that round. While the base is measured 'scored' is about the base."""
+    losses: tuple[float, ...]
+    """Of the latest training of that round, in the order of its steps."""
+    training_state: str | None
+    scores: tuple[ScoreCount, ...]
+    """Of all rounds: by benchmark, prompt, round."""
+    events: tuple[EventLine, ...]
+    """The newest first."""
+
+
+@dataclass(frozen=True)
+class QuestionLine:
+    """One question in a list."""
+
+    question_id: int
+    round: int
+    verdict: Verdict | None
+    reason: str | None
+    """Of its votes where they are counted ('agreed', 'tie', ...), else of its verdict."""
+    share: float | None
+    """None until its votes are complete."""
+    text: str
+
+
+@dataclass(frozen=True)
+class WatchedQuestion:
+    """One question with everything that became of it."""
+
+    question_id: int
+    round: int
+    text: str
+    raw_text: str
+    verdict: Verdict | None
+    reason: str | None
+    """The verdict's."""
+    duplicate_of: int | None
+    match_text: str | None
+    """The kept question it is too close to."""
+    similarity: float | None
+    """0-100."""
+    rewritten_from: int | None
+    rewritten_as: int | None
+    decision: Decision | None
+    """None until its votes are complete."""
+    decision_reason: str | None
+    answer_key: str | None
+    """The leading answer."""
+    share: float | None
+    chosen_vote: int | None
+    votes: tuple[Vote, ...]
+
+
+class Watching:
+    """Bounded reads for watchers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._runs = Runs(database)
+        self._questions = Questions(database)
+        self._votes = Votes(database)
+        self._trainings = Trainings(database)
+
+    def version(self) -> int:
+        """A number that changes whenever another connection has written. Costs next to nothing."""
+        return int(self._database.value("PRAGMA data_version"))
+
+    def fetch_snapshot(self, events: int = 50) -> RunSnapshot | None:
+        """The latest run as it stands, with its last events. None where there is no run."""
+        run_id = self._database.value("SELECT max(run_id) FROM runs")
+        if run_id is None:
+            return None
+        run, rounds = self._runs.fetch_run(run_id), self._runs.fetch_rounds(run_id)
+        scores = self._scores(run_id)
+        latest = rounds[-1] if rounds else None
+        round_id, number = (latest.round_id, latest.number) if latest else (0, 0)
+        return RunSnapshot(
+            run_id=run_id,
+            state=run.state,
+            reason=run.reason,
+            base=self._runs.fetch_model(run.base_id).name,
+            rounds=run.rounds,
+            round=number,
+            outcome=latest.outcome if latest else None,
+            steps=self._steps(run, round_id, number, scores),
+            losses=tuple(loss for _, loss in self._trainings.fetch_losses(round_id)),
+            training_state=self._training_state(round_id),
+            scores=scores,
+            events=self._events(run_id, events),
+        )
+
+    def fetch_questions(self, verdict: Verdict | None = None, limit: int = 500) -> tuple[QuestionLine, ...]:
+        """The newest questions of the latest run, all or those of one verdict."""
+        rows = self._database.rows(
+            """SELECT q.question_id, d.number, q.verdict,
+                coalesce(c.reason, q.reason), c.share, q.text
+            FROM questions q JOIN rounds d USING (round_id) LEFT JOIN consensus c USING (question_id)
+            WHERE d.run_id = (SELECT max(run_id) FROM runs) AND (? IS NULL OR q.verdict = ?)
+            ORDER BY q.question_id DESC LIMIT ?""",
+            [verdict, verdict, limit],
+        )
+        return tuple(QuestionLine(*row) for row in rows)
+
+    def fetch_question(self, question_id: int) -> WatchedQuestion | None:
+        """One question with its match and its votes. None where there is no such question."""
+        row = self._questions.fetch_detail(question_id)
+        if row is None:
+            return None
+        return WatchedQuestion(
+            question_id=question_id,
+            round=row["round"],
+            text=row["text"],
+            raw_text=row["raw_text"],
+            verdict=row["verdict"],
+            reason=row["reason"],
+            duplicate_of=row["duplicate_of"],
+            match_text=row["match_text"],
+            similarity=row["similarity"],
+            rewritten_from=row["rewritten_from"],
+            rewritten_as=self._database.value(
+                "SELECT question_id FROM questions WHERE rewritten_from = ?", [question_id]
+            ),
+            decision=row["decision"],
+            decision_reason=row["decision_reason"],
+            answer_key=row["answer_key"],
+            share=row["share"],
+            chosen_vote=row["chosen_vote"],
+            votes=tuple(self._votes.fetch_votes(question_id)),
+        )
+
+    def _steps(
+        self, run: Run, round_id: int, number: int, scores: tuple[ScoreCount, ...]
+    ) -> tuple[StepProgress, ...]:
+        """Counted from the items themselves, so true at any moment, also after a kill."""
+        verdicts = self._questions.count_verdicts(round_id)
+        decisions = self._votes.count_decisions(round_id)
+        questions, kept = sum(verdicts.values()), _count(verdicts, "kept")
+        judged, decided = questions - _count(verdicts, None), sum(decisions.values())
+        asked = int(self._database.value("SELECT count(ask_index) FROM questions WHERE round_id = ?", [round_id]))
+        votes, step = self._votes.count(round_id), self._training_step(round_id)
+        these = [score for score in scores if score.round == number]
+        took = {cost.stage: cost.seconds for cost in self._runs.fetch_stage_costs(run.run_id, number)}
+
+        def progress(name: Step, done: int, total: int, passed: int | None = None, why: Reasons = ()) -> StepProgress:
+            seconds = took.get(STAGE_OF.get(name, ""))
+            return StepProgress(name, done, total, done if passed is None else passed, seconds, why)
+
+        return (
+            progress("asked", asked, run.config["bait"]["questions"] if number else 0),
+            progress("kept", judged, questions, kept, _reasons(verdicts)),
+            progress("voted", votes, kept * run.config["vote"]["votes_per_question"]),
+            progress("labelled", decided, kept, _count(decisions, "labelled"), _reasons(decisions)),
+            progress("trained", *step),
+            progress("scored", sum(score.items for score in these), sum(score.total for score in these)),
+        )
+
+    def _training_step(self, round_id: int) -> tuple[int, int]:
+        row = self._database.row(
+            """SELECT step, steps FROM training_steps WHERE training_id =
+                (SELECT max(training_id) FROM trainings WHERE round_id = ?) ORDER BY step DESC LIMIT 1""",
+            [round_id],
+        )
+        return (row[0], row[1]) if row else (0, 0)
+
+    def _training_state(self, round_id: int) -> str | None:
+        state: str | None = self._database.value(
+            "SELECT state FROM trainings WHERE round_id = ? ORDER BY training_id DESC LIMIT 1", [round_id]
+        )
+        return state
+
+    def _scores(self, run_id: int) -> tuple[ScoreCount, ...]:
+        rows = self._database.rows(
+            """SELECT r.round_number, b.name, e.prompt, count(i.item_id), b.items, coalesce(sum(i.flexible), 0)
+            FROM run_evaluations r JOIN evaluations e USING (evaluation_id) JOIN benchmarks b USING (benchmark_id)
+            LEFT JOIN evaluated_items i USING (evaluation_id)
+            WHERE r.run_id = ? GROUP BY r.round_number, e.evaluation_id ORDER BY b.name, e.prompt, r.round_number""",
+            [run_id],
+        )
+        return tuple(ScoreCount(*row) for row in rows)
+
+    def _events(self, run_id: int, limit: int) -> tuple[EventLine, ...]:
+        rows = self._database.rows(
+            """SELECT event_id, kind, detail, created_at FROM events
+            WHERE run_id = ? ORDER BY event_id DESC LIMIT ?""",
+            [run_id, limit],
+        )
+        return tuple(EventLine(row[0], row[1], json.loads(row[2]), row[3]) for row in rows)
+
+
+def _count(counts: Mapping[tuple[Any, Any], int], outcome: str | None) -> int:
+    return sum(count for (each, _), count in counts.items() if each == outcome)
+
+
+def _reasons(counts: Mapping[tuple[Any, Any], int]) -> Reasons:
+    return tuple((reason, count) for (outcome, reason), count in counts.items() if outcome == "rejected")
