@@ -1,0 +1,262 @@
+"""What an answer is: a plain text -> a typed canonical key, in exact rational arithmetic.
+
+Equal values have equal keys. A key is `type:value`: 'n:19' and 'n:-1/2' numbers (units and currency dropped,
+no unit converted), '%:20' a percentage (never equal to a plain number), 't:15:45' a time of day or a duration
+with seconds, 'r:3:4' a ratio in lowest terms, 'm:2 hour 30 minute' a compound measure, 'c:B' a choice, 'b:yes'
+(also "true"). A bare 2:15 is a time. Floats would make 0.1 + 0.2 an answer of its own, and evaluating would run
+what a model wrote, so neither happens here. Knows nothing of where in a solution the answer stands. Example:
+    read_value("about $1,250.50 per month")    # 'n:2501/2'
+A new kind of value is one more reader in `WHOLE_READERS` or one more alternative in `_QUANTITY`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+from math import gcd
+
+from crescent_lite.answer_text import OPAQUE, plain, without_remarks
+
+MAX_ANSWER = 100
+"""Characters of a text that is read as one value. A longer one has no value."""
+MAX_DIGITS = 40
+"""Digits of one number. A longer one is unclear."""
+MAX_POWER = 60
+"""Largest exponent of a power or of scientific notation."""
+_LARGEST = 10**MAX_POWER
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number, percentage, time, ratio or measure as it stands in a text."""
+
+    raw: str
+    """As written."""
+    key: str | None
+    """None when it is unclear: part of an expression, a list, a range, a date, too long."""
+    start: int = 0
+    end: int = 0
+
+
+_NUMBER = r"(?:\d(?:[\d,]*\d)?(?:\.\d+)?|\.\d+)"
+_QUANTITY = re.compile(
+    rf"""(?<![A-Za-z0-9_]) (?<!\d[.,/:]) (?P<sign>[-+]?)
+    (?: (?P<hour>\d{{1,3}}) : (?P<minute>[0-5]\d) (?: : (?P<second>[0-5]\d))? (?!\s?:\s?\d)
+        (?: \s?(?P<half>[ap])\.?m\b )?
+      | (?P<only_hour>\d{{1,2}}) \s? (?P<only_half>[ap])\.?m\b
+      | (?P<ratio>\d+ (?: \s?:\s?\d+)+)
+      | (?P<whole>\d+) \s (?P<over>\d+) \s?/\s? (?P<under>\d+)
+      | (?P<top>{_NUMBER}) \s?/\s? (?P<bottom>{_NUMBER})
+      | (?P<number>{_NUMBER}) (?: \s?[×x]\s?10\^(?P<power>[-+]?\d+) | [eE](?P<exponent>[-+]?\d+)
+                                | \s?\^\s?(?P<raised>\d+) )? )
+    (?P<scale>\s(?:hundred|thousand|million|billion|trillion)\b)?
+    (?P<percent>\s?%|\s(?:percent|per\scent)\b)?""",
+    re.ASCII | re.VERBOSE | re.IGNORECASE,
+)
+_SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
+
+_LINK = re.compile(
+    r"\s?(?:[,;&/-]|,?\s?(?:and|or|to|out of|x|by|times|plus|minus|(?:multiplied|divided) by|added to))\s?",
+    re.IGNORECASE,
+)
+_OPERATION = re.compile(rf"[+×÷*^<>≤≥≠{OPAQUE}]|\s[-/]\s")
+_BEFORE = re.compile(rf"[+×÷*/^<>≤≥≠{OPAQUE}]\s*$")
+_SUBTRACTION = re.compile(r"(?:[\d)%]|(?<![A-Za-z])[A-Za-z])\s*$", re.ASCII)
+_AFTER = re.compile(
+    rf"\s?{OPAQUE}|\^|_|[.:,/-]?\d|\s-\d|\s?[+×÷]|\s[-/]\s?[A-Za-z]\b|\s[xyzn]\b"
+    r"|(?![mgshlLWVANJCFt]\b)[A-Za-z](?![A-Za-z])",
+    re.ASCII,
+)
+_FAMILIES = (
+    ("year", "month", "week", "day", "hour", "minute", "second"),
+    ("mile", "yard", "foot", "inch"),
+    ("kilometer", "meter", "centimeter", "millimeter"),
+    ("pound", "ounce"),
+    ("dollar", "cent"),
+)
+_SHORT_UNITS = {
+    "hr": "hour", "h": "hour", "min": "minute", "sec": "second", "s": "second", "feet": "foot", "ft": "foot",
+    "inches": "inch", "in": "inch", "km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter",
+    "lb": "pound", "oz": "ounce", "metre": "meter", "kilometre": "kilometer", "centimetre": "centimeter",
+}  # fmt: skip
+_FAMILY = {unit: family for family in _FAMILIES for unit in family}
+_UNIT_BETWEEN = re.compile(r"\s?([A-Za-z]{1,12})\.?,?\s(?:and\s)?", re.ASCII)
+_UNIT_AFTER = re.compile(r"\s?([A-Za-z]{1,12})", re.ASCII)
+
+
+def quantities(text: str) -> list[Quantity]:
+    """Every quantity of a plain text, in order. Part of an expression, a list or a range it is unclear."""
+    found = [_quantity(text, match) for match in _QUANTITY.finditer(text)]
+    found += [Quantity(OPAQUE, None, at, at + 1) for at, mark in enumerate(text) if mark == OPAQUE]
+    found = _joined(text, sorted(found, key=lambda quantity: quantity.start))
+    linked = {
+        index + side
+        for index, (left, right) in enumerate(pairwise(found))
+        if _LINK.fullmatch(between := text[left.end : right.start])
+        or ("=" not in between and _OPERATION.search(between))
+        for side in (0, 1)
+    }
+    return [replace(each, key=None) if index in linked else each for index, each in enumerate(found)]
+
+
+def read_value(text: str) -> str | None:
+    """The key of a text that is one value and nothing else but its unit. None for anything else."""
+    if len(text) > 4 * MAX_ANSWER:
+        return None
+    text = plain(text).lstrip(" \n\"',;:").rstrip(" \n\"'.,;:!")
+    if text.startswith("(") and text.endswith(")") and text.count("(") == 1 and not _CHOICE.fullmatch(text):
+        text = text[1:-1].strip()
+    if not text or len(text) > MAX_ANSWER:
+        return None
+    return next((key for read in WHOLE_READERS if (key := read(text))), None)
+
+
+_CHOICE = re.compile(r"(?:(?i:option|choice)\s)?(?:\(?([A-HJ])\)?|\(([a-h])\)|([a-h])\))", re.ASCII)
+_CHOICE_FIRST = re.compile(
+    r"(?:(?i:option|choice)\s)?(?:\(([A-HJ])\)|([A-HJ])(?=[).:,]|\s(?:because|since|as|is)\b))", re.ASCII
+)
+_YES_NO = re.compile(r"(yes|no|true|false)(?=\s?(?:[,.;:!]|$|because\b|since\b))", re.ASCII | re.IGNORECASE)
+
+
+def read_choice(text: str, *, alone: bool = True) -> str | None:
+    """'c:B' of a multiple choice letter: alone, or (with `alone` False) before what it stands for."""
+    found = _CHOICE.fullmatch(text) or (None if alone else _CHOICE_FIRST.match(text))
+    return f"c:{found[found.lastindex or 0].upper()}" if found else None
+
+
+def read_yes_no(text: str, *, alone: bool = True) -> str | None:
+    """'b:yes' for yes and true, 'b:no' for no and false: alone, or at the beginning."""
+    found = _YES_NO.match(text)
+    if not found or (alone and found.end() < len(text)):
+        return None
+    return "b:yes" if found[1].lower() in ("yes", "true") else "b:no"
+
+
+_SPACED_GROUPS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?: \d{3})+)(?![\d/,]| ?/)", re.ASCII)
+_LEAD = re.compile(r"(?:(?:about|approximately|approx\.|around|roughly|exactly|only|a total of)\s|[=≈]\s?)+", re.I)
+_NAME = re.compile(r"[A-Za-z]\s?[=≈]\s?", re.ASCII)
+_UNIT = re.compile(r"[\s/-]*(?:[A-Za-z°'.]+(?:[\s/-]+[A-Za-z°'.]+){0,5})?", re.ASCII)
+_NO_UNIT = re.compile(
+    r"\b(?:[xyzn]|is|are|was|were|plus|minus|times|and|or|to|than|divided|multiplied|equals?|because|so)\b"
+)
+
+
+def _read_quantity(text: str) -> str | None:
+    text = without_remarks(text).strip()
+    text = _NAME.sub("", _LEAD.sub("", text, count=1), count=1) if not text[:1].isdigit() else text
+    text = re.sub(r"^([-+])\s+(?=[\d.])", r"\1", text)
+    text = _SPACED_GROUPS.sub(lambda found: found[0].replace(" ", ""), text)
+    found = quantities(text)
+    if len(found) != 1 or found[0].start:
+        return None
+    rest = text[found[0].end :].rstrip()
+    if not _UNIT.fullmatch(rest) or _NO_UNIT.search(rest):
+        return None
+    return found[0].key
+
+
+WHOLE_READERS: tuple[Callable[[str], str | None], ...] = (read_choice, read_yes_no, _read_quantity)
+
+
+def _quantity(text: str, match: re.Match[str]) -> Quantity:
+    before, after = text[max(0, match.start() - 40) : match.start()], text[match.end() : match.end() + 12]
+    clear = not (_BEFORE.search(before) or _AFTER.match(after))
+    if match["sign"] and _SUBTRACTION.search(before):
+        clear = False
+    return Quantity(match[0].strip(), _key(match) if clear else None, match.start(), match.end())
+
+
+def _key(match: re.Match[str]) -> str | None:
+    if match["hour"] or match["only_hour"]:
+        return None if match["sign"] or match["percent"] or match["scale"] else _clock_key(match)
+    if match["ratio"]:
+        return None if match["sign"] or match["percent"] else _ratio_key(match["ratio"])
+    value = _number_value(match)
+    if value is not None and match["scale"]:
+        value *= 10 ** _SCALES[match["scale"].strip().lower()]
+    if value is None or max(value.numerator, value.denominator) > _LARGEST:
+        return None
+    value = -value if match["sign"] == "-" else value
+    return f"{'%' if match['percent'] else 'n'}:{value}"
+
+
+def _number_value(match: re.Match[str]) -> Fraction | None:
+    if match["whole"]:
+        parts = [_exact(match[name]) for name in ("whole", "over", "under")]
+        if None in parts or not 0 < parts[1] < parts[2]:  # type: ignore[operator]
+            return None
+        return parts[0] + parts[1] / parts[2]  # type: ignore[operator]
+    if match["top"]:
+        top, bottom = _exact(match["top"]), _exact(match["bottom"])
+        return top / bottom if top is not None and bottom else None
+    number = _exact(match["number"])
+    power = match["power"] or match["exponent"]
+    if number is None or len(power or "") > 4 or abs(int(power or 0)) > MAX_POWER:
+        return None
+    if match["raised"]:
+        small = len(match["raised"]) <= 2 and int(match["raised"]) <= MAX_POWER and number.denominator == 1
+        return number ** int(match["raised"]) if small and number < 1000 else None
+    return number * Fraction(10) ** int(power) if power else number
+
+
+def _exact(digits: str) -> Fraction | None:
+    if len(digits) > MAX_DIGITS or ("," in digits and not _GROUPED.fullmatch(digits)):
+        return None
+    return Fraction(digits.replace(",", ""))
+
+
+def _clock_key(match: re.Match[str]) -> str | None:
+    hour = int(match["hour"] or match["only_hour"])
+    half = (match["half"] or match["only_half"] or "").lower()
+    if half and not 1 <= hour <= 12:
+        return None
+    if half:
+        hour = hour % 12 + (12 if half == "p" else 0)
+    if match["second"] and not half:
+        return f"t:{hour:02}:{match['minute']}:{match['second']}"
+    if hour > 23:
+        # 25:30 is no time of day; it can only be a ratio
+        return _ratio_key(f"{hour}:{match['minute']}") if not match["second"] else None
+    seconds = f":{match['second']}" if match["second"] else ""
+    return f"t:{hour:02}:{match['minute'] or '00'}{seconds}"
+
+
+def _ratio_key(text: str) -> str | None:
+    if len(text) > MAX_DIGITS:
+        return None
+    terms = [int(term) for term in text.split(":")]
+    divisor = gcd(*terms)
+    return "r:" + ":".join(str(term // divisor) for term in terms) if divisor else None
+
+
+def _joined(text: str, found: list[Quantity]) -> list[Quantity]:
+    """2 hours and 30 minutes, 5 feet 3 inches: one measure. No unit is converted into another."""
+    joined: list[Quantity] = []
+    last_unit: str | None = None
+    for each in found:
+        after = _UNIT_AFTER.match(text, each.end)
+        unit = _unit(after[1]) if after else None
+        if joined and unit and last_unit and each.key and (before := joined[-1]).key:
+            between = _UNIT_BETWEEN.fullmatch(text[before.end : each.start])
+            smaller_units = _FAMILY[last_unit][_FAMILY[last_unit].index(last_unit) + 1 :]
+            if between and unit in smaller_units and _unit(between[1]) == last_unit:
+                first = before.key if before.key.startswith("m:") else f"m:{before.key[2:]} {last_unit}"
+                key = f"{first} {each.key[2:]} {unit}"
+                joined[-1] = Quantity(text[before.start : each.end], key, before.start, each.end)
+                last_unit = unit
+                continue
+        joined.append(each)
+        last_unit = unit
+    return joined
+
+
+def _unit(word: str) -> str | None:
+    word = word.lower()
+    for name in (word, word.removesuffix("s"), _SHORT_UNITS.get(word, ""), _SHORT_UNITS.get(word[:-1], "")):
+        if name in _FAMILY:
+            return name
+    return None

@@ -1,0 +1,219 @@
+"""The final answer of a free-text solution, as a typed canonical key. Without one it is an abstention.
+
+Owns where the answer stands: the whole reply; the last `\\boxed{}`; '#### x'; 'the answer is x'; a bold last
+line; else the concluding sentence, its equation's right side or its last quantity. The first place that says
+anything decides: when it is unclear (a list, an unfinished sum, a root) there is no second guess elsewhere.
+What an answer is, is `answer_values`. Pure, linear in time, safe on hostile text. Example:
+    canonical_answer("12 + 7 = 19 (see step 2), so there are **19 apples**.")    # 'n:19'
+    canonical_answer("So there are 12 + 7 apples.")                              # None
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from crescent_lite.answer_text import OPAQUE, first_part, last_part, plain, sentences
+from crescent_lite.answer_values import MAX_ANSWER, Quantity, quantities, read_choice, read_value, read_yes_no
+
+Form = Literal["whole", "boxed", "hash", "phrase", "bold", "last"]
+
+MAX_SOLUTION = 20_000
+"""Characters read, from the end: about 5,000 tokens. A final answer stands at the end."""
+MAX_NESTING = 8
+"""Braces inside a `\\boxed{}`. A deeper one is an abstention."""
+MAX_SENTENCE = 400
+"""Characters read after 'the answer is', to the end of the sentence at most."""
+MAX_PLACES = 20
+"""Places of one kind that are looked at, from the end."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A final answer and where it was found."""
+
+    raw: str
+    """As written, markup taken off where it was in the way."""
+    key: str
+    """Typed and canonical: 'n:19', '%:20', 'c:B'; see `answer_values`."""
+    form: Form
+    """'last' is an unmarked place; every other form is a place that says "this is the answer"."""
+
+
+def canonical_answer(solution: str) -> str | None:
+    """The key of the solution's final answer; None when it gives none, or an unclear one."""
+    answer = find_answer(solution)
+    return answer.key if answer else None
+
+
+def find_answer(solution: str) -> Answer | None:
+    """The solution's final answer, or None: an abstention."""
+    text = _without_thoughts(last_part(solution.strip(), MAX_SOLUTION))
+    text = _CODE_BLOCK.sub(_keep_a_value, text)
+    for form, look in PLACES:
+        found = look(text)
+        if found is not None:
+            raw = found.raw.strip().rstrip(".")[:MAX_ANSWER]
+            return Answer(raw, found.key, form) if found.key else None
+    return None
+
+
+_CODE_BLOCK = re.compile(r"```[a-zA-Z]{0,20}[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL)
+
+
+def _without_thoughts(text: str) -> str:
+    _, end, rest = text.rpartition("</think>")
+    return rest if end else text.partition("<think>")[0]
+
+
+def _keep_a_value(block: re.Match[str]) -> str:
+    return f"\n{block[1]}\n" if read_value(block[1]) else "\n"
+
+
+def _whole(text: str) -> Quantity | None:
+    key = None if _BOX.search(text) else read_value(text)
+    return Quantity(text.strip(), key) if key else None
+
+
+def _boxed(text: str) -> Quantity | None:
+    for box in reversed(list(_BOX.finditer(text))[-MAX_PLACES:]):
+        content = _inside_braces(text, box.end())
+        if content is None or content.strip():
+            return Quantity("", None) if content is None else _stated(content, only=True)
+    return None
+
+
+_BOX = re.compile(r"\\f?boxed\s?\{")
+
+
+def _inside_braces(text: str, start: int) -> str | None:
+    """What stands from `start` to its closing brace; None when it is too deep, too long or unclosed."""
+    depth = 1
+    for at in range(start, min(len(text), start + 4 * MAX_ANSWER)):
+        if text[at] in "{}" and text[at - 1] != "\\":
+            depth += 1 if text[at] == "{" else -1
+        if depth > MAX_NESTING:
+            return None
+        if depth == 0:
+            return text[start:at] + ("%" if re.match(r"\s?\\?%", text[at + 1 : at + 4]) else "")
+    return None
+
+
+_HASH = re.compile(r"^[ \t>]*####[ \t]*(\S[^\n]*)$", re.MULTILINE)
+_TITLE = re.compile(r"\d+[.):]?\s+[A-Z]")
+
+
+def _hash(text: str) -> Quantity | None:
+    for line in reversed(_HASH.findall(text)[-MAX_PLACES:]):
+        key = None if _TITLE.match(line) else read_value(line)
+        if key:
+            return Quantity(line.strip(), key)
+    return None
+
+
+_ANSWER_IS = re.compile(
+    r"""(?: \b(?:answer|final\s(?:figure|result|number|value)|(?:correct|right|best)\s(?:option|choice))\b
+            (?: [^.,:=\n]{0,80}? \b(?:is|was|equals|comes\sto|(?:would|will|should|must)\sbe)\b
+              | \s? [:=≈] )
+          | ^[\W\d]{0,10} (?:the\s)? (?:final\s)? answer \s* $ )
+        [\s:=≈"\#]*""",
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+)
+
+
+def _phrase(text: str) -> Quantity | None:
+    text = plain(_EMPTY_BOX.sub(" ", text))
+    for match in reversed(list(_ANSWER_IS.finditer(text))[-MAX_PLACES:]):
+        start = match.end()
+        sentence = re.split(r"\n|(?<=[.!?])\s", text[start : start + MAX_SENTENCE + 1], maxsplit=1)[0]
+        found = _stated(first_part(sentence, MAX_SENTENCE), only=False)
+        if found is not None:
+            return found
+    return None
+
+
+_EMPTY_BOX = re.compile(r"\\f?boxed\s?\{\s*\}")
+_BOLD_LINE = re.compile(r"[\s#>]*\*\*([^*\n]{1,200})\*\*[\s.!]*")
+_BOLD = re.compile(r"(?<![\w)])\*\*([^*\n]{1,200})\*\*(?!\w)")
+
+
+def _bold(text: str) -> Quantity | None:
+    last_line = text.rstrip().rpartition("\n")[2]
+    line = _BOLD_LINE.fullmatch(last_line)
+    if line:
+        return _stated(line[1], only=False)
+    values = [(span, key) for span in _BOLD.findall(last_line)[-MAX_PLACES:] if (key := read_value(span))]
+    return Quantity(*values[0]) if len({key for _, key in values}) == 1 else None
+
+
+def _first_line(text: str) -> Quantity | None:
+    """A reply that begins with its bare answer and goes on to explain."""
+    first = text.lstrip().partition("\n")[0]
+    return _whole(first)
+
+
+def _last(text: str) -> Quantity | None:
+    text = plain(_EMPTY_BOX.sub(" ", text))
+    return next((found for sentence in reversed(sentences(text)) if (found := _concluded(sentence))), None)
+
+
+PLACES: tuple[tuple[Form, Callable[[str], Quantity | None]], ...] = (
+    ("whole", _whole),
+    ("boxed", _boxed),
+    ("hash", _hash),
+    ("phrase", _phrase),
+    ("bold", _bold),
+    ("last", _first_line),
+    ("last", _last),
+)
+"""Where an answer may stand, best first."""
+
+_HAS_QUANTITY = re.compile(rf"[0-9{OPAQUE}]")
+
+
+def _stated(text: str, *, only: bool) -> Quantity | None:
+    """What a marked place says: a value, a choice, the right side of an equation, a leading or last quantity.
+
+    `only`: the place holds the answer and nothing else, so two quantities in it are unclear.
+    """
+    key = read_value(text)
+    if key:
+        return Quantity(text.strip(), key)
+    text = plain(text).strip()
+    for read in (read_choice, read_yes_no):
+        key = read(text, alone=False)
+        if key:
+            return Quantity(text, key)
+    text = " ".join(sentences(text)).strip()
+    found = quantities(text)
+    if only and len(found) != 1 and "=" not in text:
+        return Quantity(text, None)
+    return found[0] if found and not found[0].start and found[0].key else _concluded(text)
+
+
+# x = 2 or x = 3
+_TWO_UNKNOWNS = re.compile(r"\b[A-Za-z]\s?=[^=]{1,40}(?:[,;]|\b(?:and|or)\b)\s?[A-Za-z]\s?=")
+_OPTION = re.compile(r"\b(?:option|choice)\s\(?([A-HJ])\b")
+
+
+def _concluded(sentence: str) -> Quantity | None:
+    """What a plain sentence ends in; None when it has no quantity or is a question."""
+    sentence = sentence.strip()
+    option = _OPTION.search(sentence)
+    if option:
+        return Quantity(option[0], f"c:{option[1]}")
+    if sentence.endswith("?"):
+        return None
+    if not _HAS_QUANTITY.search(sentence):
+        key = read_yes_no(sentence, alone=False)
+        return Quantity(sentence, key) if key else None
+    found = quantities(sentence)
+    equals = max(sentence.rfind("="), sentence.rfind("≈"))
+    if _TWO_UNKNOWNS.search(sentence):
+        return Quantity(sentence, None)
+    on_the_right = [each for each in found if each.start > equals] if equals >= 0 else []
+    if on_the_right:
+        return on_the_right[0]
+    return found[-1] if found else None

@@ -1,0 +1,8 @@
+"""Measurement: benchmarks, scores and how sure they are. Nothing heavy is imported before it is used."""
+
+from crescent_lite.evaluation.benchmarks import load_benchmark
+from crescent_lite.evaluation.evaluate import evaluate
+from crescent_lite.evaluation.scoring import score
+from crescent_lite.evaluation.statistics import mcnemar, verdict_in_words, wilson
+
+__all__ = ["evaluate", "load_benchmark", "mcnemar", "score", "verdict_in_words", "wilson"]

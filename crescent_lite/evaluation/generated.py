@@ -1,0 +1,62 @@
+"""Benchmarks that reasoning-gym generates: the same seed and options, the same items, on any machine.
+
+Knows reasoning-gym and nothing of scoring. Example: tasks = {"chain_sum": {"max_digits": 1}, "gcd": {}} gives
+chain_sum-0, gcd-0, chain_sum-1, gcd-1, ... so that the first n items are a fair sample of every task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice, zip_longest
+from typing import Any
+
+from crescent_lite.config import BenchmarkConfig
+from crescent_lite.errors import BenchmarkError, MissingPackageError
+from crescent_lite.records import derive_seed
+
+Row = tuple[str, str, Mapping[str, Any]]
+"""Where it is from, for messages; its id; its fields."""
+
+SPARE = 4
+"""Rows generated for each one needed, as small tasks repeat themselves and repeats are left out. A guess."""
+
+
+def generated_rows(name: str, config: BenchmarkConfig) -> Iterator[Row]:
+    """Different questions of every task in turn. Raises BenchmarkError for an unknown task or option."""
+    if not config.tasks:
+        raise BenchmarkError(f"benchmark {name}: reasoning-gym needs tasks, such as tasks.chain_sum = {{}}")
+    share = -(-config.items // len(config.tasks))
+    tasks = [
+        islice(_different_rows(name, task, _task(name, task, options, share, config), config), share)
+        for task, options in config.tasks.items()
+    ]
+    for turn in zip_longest(*tasks):
+        yield from (row for row in turn if row is not None)
+
+
+def _different_rows(name: str, task: str, rows: Any, config: BenchmarkConfig) -> Iterator[Row]:
+    seen = set()
+    for index in range(len(rows)):
+        question, answer = rows[index]["question"], rows[index]["answer"]
+        if question not in seen:
+            seen.add(question)
+            fields = {config.question_field: question, config.answer_field: answer}
+            yield f"benchmark {name}, {task} {index}", f"{task}-{index}", fields
+
+
+def _task(name: str, task: str, options: Any, share: int, config: BenchmarkConfig) -> Any:
+    try:
+        import reasoning_gym
+    except ImportError:
+        raise MissingPackageError(
+            f"benchmark {name}: reasoning-gym is not installed: pip install 'crescent-lite[generate]'"
+        ) from None
+    if not isinstance(options, Mapping):
+        raise BenchmarkError(f"benchmark {name}: the options of task {task!r} are a table, not {options!r}")
+    if {"seed", "size"} & options.keys():
+        raise BenchmarkError(f"benchmark {name}: task {task!r} takes its seed and size from the benchmark")
+    seed = derive_seed(config.seed, task)
+    try:
+        return reasoning_gym.create_dataset(task, size=SPARE * share, seed=seed, **options)
+    except (ValueError, TypeError, AssertionError) as error:
+        raise BenchmarkError(f"benchmark {name}: reasoning-gym task {task!r}: {error}") from None

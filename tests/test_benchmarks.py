@@ -1,0 +1,154 @@
+"""Benchmarks are read, checked and frozen; a bad row is named."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from crescent_lite.config import BenchmarkConfig
+from crescent_lite.errors import BenchmarkError, MissingPackageError
+from crescent_lite.evaluation import load_benchmark
+
+needs_reasoning_gym = pytest.mark.skipif(
+    importlib.util.find_spec("reasoning_gym") is None, reason="reasoning-gym is not installed"
+)
+GOOD = '{"question": "What is 12 + 7?", "answer": "19"}'
+
+
+def write(folder: Path, *lines: str) -> BenchmarkConfig:
+    (folder / "items.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return BenchmarkConfig(source="items.jsonl")
+
+
+def test_a_file_is_read_in_order_with_stable_ids(tmp_path: Path) -> None:
+    config = write(tmp_path, GOOD, "", '{"id": "mine", "question": "2 + 2?", "answer": "so 4\\n#### 4", "x": 1}')
+    benchmark = load_benchmark("sums", config, tmp_path)
+    assert [(item.item_id, item.answer, item.answer_key) for item in benchmark.items] == [
+        ("line-1", "19", "n:19"),
+        ("mine", "4", "n:4"),
+    ]
+    assert (benchmark.name, benchmark.source) == ("sums", "items.jsonl")
+
+
+def test_the_checksum_is_of_questions_and_answers_only(tmp_path: Path) -> None:
+    first = load_benchmark("a", write(tmp_path, GOOD), tmp_path).sha256
+    same = load_benchmark("b", write(tmp_path, "", GOOD.replace("{", '{"id": 7, ', 1)), tmp_path).sha256
+    other = load_benchmark("a", write(tmp_path, GOOD.replace("19", "20")), tmp_path).sha256
+    assert first == same != other
+
+
+def test_fields_can_be_named_and_numbers_keep_their_spelling(tmp_path: Path) -> None:
+    (tmp_path / "f.jsonl").write_text('{"q": "a tenth?", "gold": 0.10}\n{"q": "more?", "gold": 12345678901234567890}')
+    config = BenchmarkConfig(source="f.jsonl", question_field="q", answer_field="gold")
+    items = load_benchmark("f", config, tmp_path).items
+    assert [(item.answer, item.answer_key) for item in items] == [
+        ("0.10", "n:1/10"),
+        ("12345678901234567890", "n:12345678901234567890"),
+    ]
+
+
+def test_only_the_first_items_are_read(tmp_path: Path) -> None:
+    rows = [json.dumps({"question": f"What is {n} + 1?", "answer": n + 1}) for n in range(9)]
+    write(tmp_path, *rows)
+    items = load_benchmark("few", BenchmarkConfig(source="items.jsonl", items=4), tmp_path).items
+    assert [item.answer_key for item in items] == ["n:1", "n:2", "n:3", "n:4"]
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("{not json", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[1, 2]", "a JSON object"),
+        ('{"question": "What is 1 + 1?"}', "no field 'answer'"),
+        ('{"answer": "2"}', "no field 'question'"),
+        ('{"question": "  ", "answer": "2"}', "'question' is empty"),
+        ('{"question": "What is 1 + 1?", "answer": ""}', "'answer' is empty"),
+        ('{"question": "What is 1 + 1?", "answer": null}', "'answer' is no text"),
+        ('{"question": "What is 1 + 1?", "answer": ["2"]}', "'answer' is no text"),
+        ('{"question": "What is 1 + 1?", "answer": NaN}', "no value that can be compared"),
+        ('{"question": "What is 1 + 1?", "answer": "a lot"}', "the answer a lot is no value"),
+        ('{"question": "What is 1 + 1?", "answer": "\\u001b[31mred"}', "the answer  [31mred is no value"),
+        (GOOD, "the same question as"),
+        ('{"id": "line-1", "question": "1 + 1?", "answer": "2"}', "the same id 'line-1'"),
+        ('{"question": "' + "x" * 200_000 + '", "answer": "2"}', "longer than"),
+    ],
+)
+def test_a_bad_row_is_named_with_its_file_and_line(tmp_path: Path, line: str, complaint: str) -> None:
+    config = write(tmp_path, GOOD, "", line, GOOD.replace("12", "13"))
+    with pytest.raises(BenchmarkError) as caught:
+        load_benchmark("bad", config, tmp_path)
+    message = str(caught.value)
+    assert "items.jsonl, line 3: " in message and complaint in message
+    assert "\n" not in message and "\x1b" not in message
+
+
+def test_a_missing_empty_or_binary_file_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_text("\n\n")
+    (tmp_path / "binary.jsonl").write_bytes(b"\xff\xfe\x00")
+    for source, complaint in (
+        ("nowhere.jsonl", "no file"),
+        ("empty.jsonl", "has no items"),
+        ("binary.jsonl", "not UTF-8"),
+        (".", "cannot be read"),
+    ):
+        with pytest.raises(BenchmarkError, match=complaint):
+            load_benchmark("broken", BenchmarkConfig(source=source), tmp_path)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("datasets") is not None, reason="datasets is installed")
+def test_a_hub_set_without_its_package_says_what_to_install(tmp_path: Path) -> None:
+    with pytest.raises(MissingPackageError, match="crescent-lite\\[hub\\]"):
+        load_benchmark("hub", BenchmarkConfig(source="hub:owner/name"), tmp_path)
+
+
+SUMS = {"chain_sum": {"min_terms": 2, "max_terms": 2, "max_digits": 1}, "gcd": {}}
+
+
+@needs_reasoning_gym
+def test_a_generated_benchmark_depends_on_its_seed_alone(tmp_path: Path) -> None:
+    config = BenchmarkConfig(source="reasoning-gym", items=40, seed=5, tasks=SUMS)
+    first, again = load_benchmark("g", config, tmp_path), load_benchmark("g", config, tmp_path)
+    other = load_benchmark("g", BenchmarkConfig(source="reasoning-gym", items=40, seed=6, tasks=SUMS), tmp_path)
+    assert first == again
+    assert first.sha256 != other.sha256
+
+
+@needs_reasoning_gym
+def test_generated_items_are_shared_evenly_interleaved_and_different(tmp_path: Path) -> None:
+    config = BenchmarkConfig(source="reasoning-gym", items=40, seed=5, tasks=SUMS)
+    items = load_benchmark("g", config, tmp_path).items
+    tasks = [item.item_id.rpartition("-")[0] for item in items]
+    assert Counter(tasks) == {"chain_sum": 20, "gcd": 20}
+    assert tasks[:4] == ["chain_sum", "gcd", "chain_sum", "gcd"]
+    assert len({item.question for item in items}) == len({item.item_id for item in items}) == 40
+
+
+@needs_reasoning_gym
+def test_more_items_begin_with_the_same_items(tmp_path: Path) -> None:
+    few, many = (
+        load_benchmark("g", BenchmarkConfig(source="reasoning-gym", items=count, tasks=SUMS), tmp_path).items
+        for count in (10, 30)
+    )
+    assert many[:10] == few
+
+
+@needs_reasoning_gym
+@pytest.mark.parametrize(
+    ("tasks", "complaint"),
+    [
+        ({}, "needs tasks"),
+        ({"no_such_task": {}}, "not registered"),
+        ({"gcd": {"bogus": 1}}, "bogus"),
+        ({"chain_sum": {"min_terms": 0}}, "min_terms"),
+        ({"gcd": 3}, "a table, not 3"),
+        ({"gcd": {"seed": 3}}, "takes its seed"),
+    ],
+)
+def test_a_bad_task_is_named(tmp_path: Path, tasks: dict[str, object], complaint: str) -> None:
+    with pytest.raises(BenchmarkError, match=complaint):
+        load_benchmark("g", BenchmarkConfig(source="reasoning-gym", tasks=tasks), tmp_path)
