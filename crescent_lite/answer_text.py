@@ -8,6 +8,7 @@ here is linear in the length of the text, whatever the text is. Example:
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 OPAQUE = "∎"
 """Stands for maths that is seen but not read (roots, pi, fractions of expressions): the answer is unclear."""
@@ -18,7 +19,7 @@ _VULGAR = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "�
 _CHARACTERS: dict[int, str | None] = {
     **dict.fromkeys((*range(32), *range(0x7F, 0xA1)), " "),
     **dict.fromkeys((*range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000), " "),
-    **dict.fromkeys(_INVISIBLE),
+    **dict.fromkeys(_INVISIBLE, ""),
     **{ord(mark): "-" for mark in "−–﹣-‐‑‒"},
     **{ord(mark): "$" for mark in "€£¥₹₩₽¢"},
     **{ord(mark): "×" for mark in "·⋅∙✕✖"},
@@ -26,7 +27,7 @@ _CHARACTERS: dict[int, str | None] = {
     **{ord(mark): OPAQUE for mark in "π√∞±"},
     **{ord("０") + digit: str(digit) for digit in range(10)},
     **{ord(mark): spelt for mark, spelt in _VULGAR.items()},
-    **str.maketrans("⁄∕％＝：，（）！？‘’“”", "//%=:,()!?''\"\""),
+    **dict(zip(map(ord, "⁄∕％＝：，（）！？‘’“”"), "//%=:,()!?''\"\"", strict=True)),
     **{ord("\n"): "\n", ord("\r"): "\n", 0x2028: "\n", ord("。"): ". ", ord("—"): ", ", ord("…"): "... "},
 }
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
@@ -40,7 +41,7 @@ _COMMANDS = {
     "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "lt": "<", "gt": ">", "neq": "≠",
 }  # fmt: skip
 
-_STEPS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+_STEPS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = tuple(
     (re.compile(pattern, re.ASCII), replacement)
     for pattern, replacement in (
         (r"<<[^<>\n]{0,200}>>", ""),  # GSM8K's calculator notes

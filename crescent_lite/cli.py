@@ -1,6 +1,6 @@
 """The `crescent` command: one small function for each subcommand. stdout is results, stderr is talk.
 
-Parsing and printing only; the work is done elsewhere and imported when its command is called, so that --help is quick.
+Parsing and printing only. The work is done elsewhere, and imported when its command is called: --help is quick.
 Example: crescent run -w data --rounds 2
 """
 
@@ -197,14 +197,15 @@ def export_command(options: argparse.Namespace) -> int:
 def config_command(options: argparse.Namespace) -> int:
     """crescent config"""
     from crescent_lite.config import load_config
-    from crescent_lite.config_text import config_rows
+    from crescent_lite.config_text import config_rows, toml_text
 
     path = options.workspace / "crescent.toml"
     config = load_config(path if path.exists() else None, preset=options.preset, overrides=options.overrides)
     rows = config_rows(config)
     if options.json:
         return _result(options, [{"name": n, "value": v, "origin": o, "help": h} for n, v, o, h in rows], "")
-    _print_table("", ("setting", "value", "from", "what it is"), [(n, str(v), o, h) for n, v, o, h in rows])
+    shown = [(name, toml_text(value), origin, text) for name, value, origin, text in rows]
+    _print_table("", ("setting", "value", "from", "what it is"), shown)
     return ExitCode.OK
 
 

@@ -35,6 +35,6 @@ def decide(votes: Sequence[Vote], min_share: float) -> Consensus:
 
 
 def _solution(votes: Sequence[Vote], leader: str) -> int | None:
-    """The vote whose solution is kept: the first finished one for the leading answer, marked answers before others."""
+    """The vote whose solution is kept: the first finished one for the leading answer, marked ones first."""
     finished = [vote for vote in votes if vote.answer_key == leader and vote.finish_reason == "stop"]
     return min(finished, key=lambda vote: vote.answer_form == "last").vote_id if finished else None

@@ -1,7 +1,7 @@
-"""Stage 2, diversification: is it a question, and is it new? Self-deduplication by rejection. Source: arXiv 2502.13441.
+"""Stage 2, diversification: is it a question, and is it new? Source: self-deduplication, arXiv 2502.13441.
 
-`clean` finds the question in a raw text, `Deduplicator` knows the kept ones, `judge` decides; `rewrite` asks the model
-for another wording, which is then judged like any raw text. Stores nothing. Similarity is that of the templates
+`clean` finds the question in a raw text, `Deduplicator` knows the kept ones, `judge` decides; `rewrite` asks the
+model for another wording, which is then judged like any raw text. Stores nothing. Similarity is that of the templates
 (numbers masked): on maths a plain text ratio calls "12 + 7" and "12 + 8" alike and a paraphrase different.
 Example: judge(raw_question, kept, settings) -> QuestionVerdict("rejected", "near_duplicate", ..., similarity=93.3)
 """

@@ -48,7 +48,7 @@ class RunOptions:
     """`section.key=value` texts; with `preset`, they concern a run that is started, not one that is resumed."""
 
 
-def run_engine(workspace: Workspace, options: RunOptions, open_sampler: OpenSampler = open_llama) -> Iterator[Event]:
+def run_engine(workspace: Workspace, options: RunOptions, open_sampler: OpenSampler = open_llama) -> Generator[Event, None, None]:
     """Start a run or finish the unfinished one. Raises CrescentError, or Interrupted when it was asked to stop."""
     workspace.require()
     with workspace.lock(), _store(workspace) as store:
@@ -60,7 +60,7 @@ def run_engine(workspace: Workspace, options: RunOptions, open_sampler: OpenSamp
 
 def run_evaluation(
     workspace: Workspace, options: RunOptions, adapter: Path | None, open_sampler: OpenSampler = open_llama
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Measure the base, and with an adapter both, as a run of its own without rounds. Raises as `run_engine`."""
     workspace.require()
     with workspace.lock(), _store(workspace) as store:
@@ -68,7 +68,7 @@ def run_evaluation(
         yield from _drive(job, loop.measure(job, find_adapter(adapter) if adapter else None), resumed=False)
 
 
-def _drive(job: Job, work: Generator[Event, None, None], *, resumed: bool) -> Iterator[Event]:
+def _drive(job: Job, work: Generator[Event, None, None], *, resumed: bool) -> Generator[Event, None, None]:
     """Pass on the loop's events; keep the run's state, its log and the requests to stop."""
     store, workspace = job.store, job.workspace
     store.runs.set_state(job.run_id, "running")

@@ -21,6 +21,8 @@ from crescent_lite.errors import StorageError, WorkspaceError
 
 STOP_FILE = "stop-requested"
 STOP_SECONDS = 20.0
+LOCK_SECONDS = 1.0
+"""How long an engine waits for the lock: a watcher that asks `is_busy` holds it for a moment."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Workspace:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Be the one engine of this workspace. Raises WorkspaceError when another one is at work."""
-        lock = filelock.FileLock(self.folder / ".engine.lock", timeout=0)
+        lock = filelock.FileLock(self.folder / ".engine.lock", timeout=LOCK_SECONDS)
         try:
             lock.acquire()
         except filelock.Timeout:

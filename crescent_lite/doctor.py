@@ -1,0 +1,290 @@
+"""What this machine has, and what to do about each gap. Reads versions and sizes; loads no model and never torch.
+
+Knows nothing of runs. Every finding is one line. Example:
+    Finding("bitsandbytes", "missing", "not installed", "train.quantize_4bit needs it: pip install bitsandbytes")
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from crescent_lite.config import CONFIG_NAME, Config, load_config
+from crescent_lite.errors import CrescentError
+
+GIB = 2**30
+LITTLE_MEMORY = 2 * GIB
+"""Guess: the embedded model is sampled and trained in less, a 3B model in 4 bits is not."""
+LITTLE_DISK = 2 * GIB
+"""Guess: room for a database, some adapters and the dequantised weights of one training."""
+GPU_FIELDS = "name,memory.total,driver_version"
+INSTALL_TRAIN = "fine-tuning needs it: pip install 'crescent-lite[train]'"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked for."""
+
+    name: str
+    state: Literal["ok", "missing", "warning"]
+    value: str
+    """What was found: a version, a size, a path."""
+    advice: str = ""
+    """What to do about it, one line. Empty where there is nothing to do."""
+
+
+Check = Callable[[], Iterable[Finding]]
+
+
+def examine(workspace: Path) -> list[Finding]:
+    """Look at the machine, the packages and the workspace. Raises nothing: what fails is a finding."""
+    gpu = find_gpu()
+    has_gpu = gpu.state == "ok"
+    checks: dict[str, Check] = {
+        "machine": lambda: machine(workspace),
+        "GPU": lambda: [gpu],
+        "llama.cpp": lambda: llama(has_gpu=has_gpu),
+        "packages": lambda: packages(has_gpu=has_gpu),
+        "SQLite": sqlite,
+        "settings": lambda: settings(workspace),
+    }
+    return [finding for name, check in checks.items() for finding in _safely(name, check)]
+
+
+def _safely(name: str, check: Check) -> list[Finding]:
+    try:
+        return list(check())
+    except (CrescentError, ImportError, OSError, psutil.Error) as error:
+        return [Finding(name, "missing", "cannot be examined", str(error))]
+
+
+# ── the machine ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def machine(workspace: Path) -> list[Finding]:
+    """Python, memory, and the disk that the workspace is on."""
+    cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    python = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {cores} cores"
+    memory, there = psutil.virtual_memory(), _nearest_folder(workspace)
+    return [
+        Finding("Python", "ok", python),
+        amount(
+            "memory", memory.available, memory.total, LITTLE_MEMORY, "use a smaller model or fewer sampling.slots"
+        ),
+        amount("disk", *_free_and_total(there), LITTLE_DISK, f"make room on the disk of {there}"),
+    ]
+
+
+def amount(name: str, free: int, total: int, little: int, advice: str) -> Finding:
+    """A finding of bytes: a warning below `little`."""
+    value = f"{free / GIB:.1f} GiB free of {total / GIB:.1f}"
+    return Finding(name, "warning", value, advice) if free < little else Finding(name, "ok", value)
+
+
+def find_gpu() -> Finding:
+    """What NVIDIA's own tool lists. Asking torch would cost seconds."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return gpu_finding(None)
+    query = [program, f"--query-gpu={GPU_FIELDS}", "--format=csv,noheader"]
+    try:
+        listed = subprocess.run(query, capture_output=True, text=True, errors="replace", timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Finding("GPU", "warning", f"nvidia-smi does not answer: {type(error).__name__}", "repair its driver")
+    return gpu_finding(listed.stdout, listed.returncode)
+
+
+def gpu_finding(listing: str | None, exit_code: int = 0) -> Finding:
+    """The finding for what nvidia-smi printed; None where there is no nvidia-smi."""
+    lines = [line.strip() for line in (listing or "").splitlines() if line.strip()]
+    if listing is not None and exit_code != 0:
+        return Finding("GPU", "warning", lines[0] if lines else "nvidia-smi failed", "repair the driver of the GPU")
+    if not lines:
+        return Finding("GPU", "missing", "no NVIDIA GPU", "none is needed; with one, bigger models become practical")
+    cards = [[part.strip() for part in line.rsplit(",", 2)] for line in lines]
+    return Finding("GPU", "ok", "; ".join(", driver ".join((", ".join(card[:-1]), card[-1])) for card in cards))
+
+
+def _nearest_folder(path: Path) -> Path:
+    path = path.absolute()
+    return next(folder for folder in (path, *path.parents) if folder.is_dir())
+
+
+def _free_and_total(folder: Path) -> tuple[int, int]:
+    disk = psutil.disk_usage(str(folder))
+    return disk.free, disk.total
+
+
+# ── the packages ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def llama(*, has_gpu: bool) -> list[Finding]:
+    """How llama.cpp was built, and whether that fits the machine."""
+    from crescent_lite.sampling.build_info import read_build
+
+    build = read_build()
+    return [
+        Finding("llama.cpp", "ok", f"llama-cpp-python {build.version}; {build.features}"),
+        offload_finding(build.version, can_offload=build.can_offload, has_gpu=has_gpu),
+    ]
+
+
+def offload_finding(version: str, *, can_offload: bool, has_gpu: bool) -> Finding:
+    """Whether sampling runs where it could."""
+    if can_offload:
+        return Finding("llama.cpp on GPU", "ok", "built with GPU support")
+    if not has_gpu:
+        return Finding("llama.cpp on GPU", "ok", "built for the CPU, as this machine is")
+    rebuild = f"pip install --force-reinstall --no-cache-dir --no-deps llama-cpp-python=={version}"
+    return Finding(
+        "llama.cpp on GPU",
+        "warning",
+        "built for the CPU",
+        f"sampling leaves the GPU idle: CMAKE_ARGS=-DGGML_CUDA=on {rebuild}",
+    )
+
+
+def packages(*, has_gpu: bool) -> list[Finding]:
+    """The versions that matter, and torch's build."""
+    unsloth = (
+        "QLoRA on a GPU is faster with it: pip install unsloth" if has_gpu else "used on a GPU; PEFT trains here"
+    )
+    four_bit = "train.quantize_4bit needs it: pip install bitsandbytes" if has_gpu else "used on a GPU only"
+    return [
+        torch_finding(installed_version("torch"), torch_accelerator(), has_gpu=has_gpu),
+        package_finding("transformers", INSTALL_TRAIN),
+        package_finding("peft", INSTALL_TRAIN),
+        package_finding("unsloth", unsloth),
+        package_finding("bitsandbytes", four_bit),
+        package_finding("sqlite-utils", "pip install sqlite-utils"),
+        package_finding("rapidfuzz", "pip install rapidfuzz"),
+    ]
+
+
+def package_finding(package: str, advice: str) -> Finding:
+    """A package and its version."""
+    version = installed_version(package)
+    return Finding(package, "ok", version) if version else Finding(package, "missing", "not installed", advice)
+
+
+def torch_finding(version: str | None, accelerator: str, *, has_gpu: bool) -> Finding:
+    """torch, and whether its build fits the machine."""
+    if version is None:
+        return Finding("torch", "missing", "not installed", INSTALL_TRAIN)
+    value = f"{version}, for {accelerator or 'the CPU'}"
+    if has_gpu and not accelerator:
+        return Finding("torch", "warning", value, "training leaves the GPU idle: install a CUDA build of torch")
+    return Finding("torch", "ok", value)
+
+
+def torch_accelerator() -> str:
+    """What torch was built for, as its own version.py says, which is read and not run. Nothing for the CPU."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        return ""
+    return accelerator_named((Path(spec.origin).parent / "version.py").read_text(encoding="utf-8"))
+
+
+def accelerator_named(version_file: str) -> str:
+    """'CUDA 12.8', 'ROCm 6.3' or nothing. Example line: cuda: Optional[str] = '12.8'"""
+    for name, words in (("cuda", "CUDA"), ("hip", "ROCm")):
+        if found := re.search(rf"^{name}\b[^=\n]*= *['\"]([^'\"]+)['\"]", version_file, re.MULTILINE):
+            return f"{words} {found[1]}"
+    return ""
+
+
+def installed_version(package: str) -> str | None:
+    """The version in the package's metadata; None where it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def sqlite() -> list[Finding]:
+    """The SQLite that Python was linked with."""
+    from crescent_lite.store.sqlite_version import SQLITE_VERSION
+
+    return [sqlite_finding(SQLITE_VERSION)]
+
+
+def sqlite_finding(version: str) -> Finding:
+    """A version, and whether its WAL mode has a known bug."""
+    from crescent_lite.store.sqlite_version import has_wal_reset_bug
+
+    if not has_wal_reset_bug(version):
+        return Finding("SQLite", "ok", version)
+    advice = (
+        "3.7.0 to 3.51.2 can lose data when two write at once; here one process writes, under a lock: nothing to do"
+    )
+    return Finding("SQLite", "warning", version, advice)
+
+
+# ── the workspace ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def settings(workspace: Path) -> list[Finding]:
+    """The workspace, its settings, and what follows from them: the model and the loader of the training."""
+    path = workspace / CONFIG_NAME
+    config = Config()
+    if not path.is_file():
+        found = Finding("workspace", "missing", f"no {path}", f"make one: crescent init {workspace}")
+    elif not os.access(workspace, os.W_OK):
+        found = Finding("workspace", "warning", f"{workspace} cannot be written", "a run needs to write there")
+    else:
+        try:
+            config = load_config(path)
+            found = Finding("workspace", "ok", f"{workspace}, preset {config.preset}")
+        except CrescentError as error:
+            found = Finding("workspace", "warning", "its settings are refused", str(error))
+    return [
+        found,
+        *_safely("embedded model", embedded_model),
+        *_safely("model", lambda: configured_model(config)),
+        *_safely("training", lambda: loader(config)),
+    ]
+
+
+def embedded_model() -> list[Finding]:
+    """The model that is there without a download."""
+    from crescent_lite.models import embedded_path
+
+    path = embedded_path()
+    return [Finding("embedded model", "ok", f"{path.name}, {path.stat().st_size / 1e6:.0f} MB")]
+
+
+def configured_model(config: Config) -> list[Finding]:
+    """The model in the settings, unless it is the embedded one."""
+    from crescent_lite.models import HUB_REFERENCE
+
+    source = config.model.source
+    path = Path(source).expanduser()
+    if source == "embedded":
+        return []
+    if path.is_file():
+        return [Finding("model", "ok", f"{path}, {path.stat().st_size / GIB:.1f} GiB")]
+    if not HUB_REFERENCE.fullmatch(source):
+        return [Finding("model", "missing", f"no file {path}", "set model.source to a GGUF file, or to 'embedded'")]
+    if installed_version("huggingface_hub") is None:
+        return [Finding("model", "missing", source, "hub models need: pip install 'crescent-lite[hub]'")]
+    return [Finding("model", "ok", f"{source}, taken from the hub or its cache when a run starts")]
+
+
+def loader(config: Config) -> list[Finding]:
+    """Which library would train."""
+    from crescent_lite.training.packages import choose_loader, require_packages
+
+    name, reason = choose_loader(config.train)
+    require_packages(name)
+    return [Finding("training", "ok", f"{name}: {reason}")]

@@ -1,0 +1,194 @@
+"""The base's weights as a torch model with a fresh LoRA on it: through PEFT, or through Unsloth.
+
+With train.weights = 'gguf' these are the very weights that llama.cpp samples from, dequantised. Never runs a
+model repo's code, never reads a pickle. Runs in the training program only.
+Example: loaded = load(plan, read_base(plan.base_gguf)); loaded.model(input_ids=...)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+from crescent_lite.errors import CrescentError, MissingPackageError, ModelError, NetworkError
+from crescent_lite.training.base_gguf import BaseGguf
+from crescent_lite.training.plan import TrainingPlan
+
+LINEAR_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to be trained."""
+
+    model: Any
+    """With its LoRA; all else is frozen."""
+    device: str
+    """'cpu', or the GPU's name."""
+    weights: str
+    """How the frozen base is held: 'float32', 'bfloat16', 'float16' or '4-bit NF4'."""
+
+
+def load(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
+    """The model, by the loader that the plan names. Raises ModelError, NetworkError, MissingPackageError."""
+    if plan.config.weights == "gguf" and base.rope_scaling != "none":
+        raise ModelError(
+            f"{base.path}: its positions are scaled ({base.rope_scaling}), which is not reproduced here: "
+            "set train.weights to the model's Hugging Face folder or repo"
+        )
+    return load_unsloth(plan, base) if plan.loader == "unsloth" else load_peft(plan, base)
+
+
+def load_peft(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
+    """In 32-bit floats on a CPU; on a GPU in bfloat16, or in 4-bit NF4 with quantize_4bit."""
+    on_gpu, config = torch.cuda.is_available(), plan.config
+    dtype = half_precision() if on_gpu else torch.float32
+    in_4bit = on_gpu and config.quantize_4bit
+    if in_4bit and importlib.util.find_spec("bitsandbytes") is None:
+        raise MissingPackageError(
+            "train.quantize_4bit needs bitsandbytes: run `pip install bitsandbytes`, or set it to false"
+        )
+    if config.weights == "gguf" and not in_4bit:
+        model = dequantised(base, dtype).to("cuda" if on_gpu else "cpu")
+    else:
+        quantization = {"quantization_config": _nf4(dtype)} if in_4bit else {}
+        model = _load_folder(weights_source(plan, base), dtype, on_gpu=on_gpu, **quantization)
+    if config.weights == "gguf" and base.rope_factors is not None:
+        _apply_rope_factors(model, base)
+    if in_4bit:
+        model = prepare_model_for_kbit_training(model)
+    lora = LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=LINEAR_LAYERS,
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    return LoadedModel(get_peft_model(model, lora), device_name(), "4-bit NF4" if in_4bit else _name(dtype))
+
+
+def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
+    """In 4-bit on a GPU with quantize_4bit; in 16-bit floats on its CPU backend."""
+    # Unsloth is imported before transformers (see program.py), which it patches.
+    from unsloth import FastLanguageModel
+
+    config = plan.config
+    if config.weights == "gguf" and base.rope_factors is not None:
+        raise ModelError(
+            f"{base.path}: Unsloth cannot take its rotary factors from a GGUF: set train.loader = 'peft', "
+            "or train.weights to the model's Hugging Face folder or repo"
+        )
+    in_4bit = torch.cuda.is_available() and config.quantize_4bit
+    dtype = half_precision() if torch.cuda.is_available() else torch.bfloat16
+    model, _ = FastLanguageModel.from_pretrained(
+        model_name=weights_source(plan, base),
+        max_seq_length=config.max_example_tokens,
+        dtype=dtype,
+        load_in_4bit=in_4bit,
+        use_exact_model_name=True,
+        use_safetensors=True,
+        trust_remote_code=False,
+    )
+    model = FastLanguageModel.get_peft_model(
+        model,
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=LINEAR_LAYERS,
+        bias="none",
+        use_gradient_checkpointing="unsloth" if torch.cuda.is_available() else False,
+        random_state=plan.seed,
+        max_seq_length=config.max_example_tokens,
+    )
+    return LoadedModel(model, device_name(), "4-bit NF4" if in_4bit else _name(dtype))
+
+
+def dequantised(base: BaseGguf, dtype: torch.dtype) -> Any:
+    """The GGUF's weights as an ordinary transformers model."""
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            str(base.path.parent), gguf_file=base.path.name, dtype=dtype, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{base.path}: transformers cannot dequantise it: {_first_line(error)}") from None
+    # The weights are plain floats now, but the model still says that it is quantised; then it can be
+    # neither trained nor saved.
+    model.hf_quantizer = None
+    model.is_quantized = False
+    del model.config.quantization_config
+    return model
+
+
+def weights_source(plan: TrainingPlan, base: BaseGguf) -> str:
+    """The folder or repo to load: train.weights, or the GGUF's weights dequantised once into the cache."""
+    if plan.config.weights != "gguf":
+        folder = Path(plan.config.weights).expanduser()
+        return str(folder) if folder.is_dir() else plan.config.weights
+    status = base.path.stat()
+    identity = hashlib.sha256(f"{base.path}\n{status.st_size}\n{status.st_mtime_ns}".encode()).hexdigest()[:12]
+    folder = plan.cache_dir / f"{base.path.stem}-{identity}"
+    if not folder.exists():
+        unfinished = folder.with_name(folder.name + ".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        dequantised(base, torch.bfloat16).save_pretrained(unfinished)
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(base.path.parent), gguf_file=base.path.name, trust_remote_code=False
+        )
+        tokenizer.save_pretrained(unfinished)
+        unfinished.replace(folder)
+    return str(folder)
+
+
+def half_precision() -> torch.dtype:
+    """bfloat16 where the GPU has it, else float16."""
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def device_name() -> str:
+    """'cpu', or the GPU's name."""
+    return str(torch.cuda.get_device_name(0)) if torch.cuda.is_available() else "cpu"
+
+
+def _load_folder(source: str, dtype: torch.dtype, *, on_gpu: bool, **options: Any) -> Any:
+    if on_gpu:
+        options["device_map"] = {"": 0}
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype, use_safetensors=True, trust_remote_code=False, **options
+        )
+    except (OSError, ValueError) as error:
+        kind: type[CrescentError] = ModelError if Path(source).is_dir() else NetworkError
+        raise kind(f"train.weights: {source} cannot be loaded: {_first_line(error)}") from None
+
+
+def _nf4(dtype: torch.dtype) -> Any:
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+
+
+def _apply_rope_factors(model: Any, base: BaseGguf) -> None:
+    """Divide the rotary frequencies as llama.cpp does; transformers leaves the GGUF's factors out."""
+    frequencies = model.get_decoder().rotary_emb.inv_freq
+    factors = torch.tensor(base.rope_factors, dtype=frequencies.dtype, device=frequencies.device)
+    frequencies.div_(factors)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,74 @@
+"""Which library trains here, and whether it is installed. Imports none of them: that would cost seconds.
+
+Example: choose_loader(TrainConfig()) -> ("peft", "Unsloth is not installed")
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import shutil
+import subprocess
+from collections.abc import Callable
+
+from crescent_lite.config import TrainConfig
+from crescent_lite.errors import MissingPackageError
+from crescent_lite.training.plan import LoaderName
+
+TRAINING_PACKAGES = ("torch", "transformers", "peft", "accelerate", "gguf", "safetensors")
+
+
+def choose_loader(config: TrainConfig) -> tuple[LoaderName, str]:
+    """The library that will load the model, and why that one."""
+    if config.loader != "auto":
+        return config.loader, f"train.loader = {config.loader!r}"
+    if not is_installed("unsloth"):
+        return "peft", "Unsloth is not installed"
+    if not has_nvidia_gpu():
+        return (
+            "peft",
+            "there is no NVIDIA GPU; Unsloth's CPU backend is used only with train.loader = 'unsloth'",
+        )
+    if _torch_version().endswith("+cpu"):
+        return "peft", f"there is a GPU, but torch {_torch_version()} is built without CUDA"
+    return "unsloth", "there is an NVIDIA GPU and Unsloth"
+
+
+def require_packages(loader: LoaderName, installed: Callable[[str], bool] | None = None) -> None:
+    """Raise MissingPackageError when the loader cannot be imported. `installed` says what there is."""
+    there_is = installed or is_installed
+    missing = [name for name in TRAINING_PACKAGES if not there_is(name)]
+    if missing:
+        raise MissingPackageError(f"fine-tuning needs {', '.join(missing)}: run `pip install 'crescent-lite[train]'`")
+    if loader == "unsloth" and not there_is("unsloth"):
+        raise MissingPackageError(
+            "train.loader is 'unsloth', which is not installed: run `pip install unsloth`, "
+            "or set train.loader = 'peft'"
+        )
+
+
+def is_installed(package: str) -> bool:
+    """Whether an import would find the package."""
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # a module without a spec was put in its place
+        return False
+
+
+def has_nvidia_gpu() -> bool:
+    """Whether the driver lists a GPU. Asks nvidia-smi, since torch takes seconds to import."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return False
+    try:
+        listed = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return listed.returncode == 0 and "GPU" in listed.stdout
+
+
+def _torch_version() -> str:
+    try:
+        return importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,103 @@
+"""The training program: `python -m crescent_lite.training.program PLAN`. Started by child.py, never imported.
+
+Its stdout carries JSON lines only; whatever a library prints goes to stderr. It ends with its parent,
+whatever becomes of that: the end of stdin is the sign.
+Example: {"event": "failed", "error": "OutOfMemoryError", "message": "..."}
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TextIO
+
+import psutil
+
+from crescent_lite.errors import CrescentError, OutOfMemoryError, StorageError
+from crescent_lite.records import TrainedAdapter
+from crescent_lite.training.adapter_gguf import refuse_unknown_architecture
+from crescent_lite.training.base_gguf import read_base
+from crescent_lite.training.plan import TrainingPlan, failed_line, finished_line, read_plan, step_line
+
+ORPHANED = 70
+"""The exit code when the parent is gone. Nobody is left to read it."""
+DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
+
+
+def main() -> None:
+    """Train as the plan says; report on stdout."""
+    # Ctrl-C reaches every process of a terminal; the parent alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    events = _claim_stdout()
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    try:
+        plan = read_plan(Path(sys.argv[1]))
+        print(finished_line(_train(plan, events)), file=events)
+    except CrescentError as error:
+        _end_failed(events, error)
+    except (MemoryError, RuntimeError, OSError) as error:
+        known = _known_error(error)
+        if known is None:
+            raise
+        _end_failed(events, known)
+    # At once, without the libraries' own endings: the adapter is on the disk, and threads of theirs can hang.
+    os._exit(0)
+
+
+def _train(plan: TrainingPlan, events: TextIO) -> TrainedAdapter:
+    # Before the slow imports: what is wrong with the base is said at once.
+    base = read_base(plan.base_gguf)
+    refuse_unknown_architecture(base.architecture)
+    if plan.loader == "unsloth":
+        import unsloth  # noqa: F401  it patches transformers, so it comes first
+    import torch
+
+    from crescent_lite.training.trainer import train
+
+    torch.set_num_threads(_processor_threads())
+    return train(plan, base, report=lambda step: print(step_line(step), file=events))
+
+
+def _processor_threads() -> int:
+    """The physical cores that this process may use."""
+    process = psutil.Process()
+    allowed = len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else os.cpu_count() or 1
+    return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))
+
+
+def _claim_stdout() -> TextIO:
+    """Keep stdout for events; everything else that is printed, by C code too, goes to stderr."""
+    events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)
+    return events
+
+
+def _end_with_the_parent() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(ORPHANED)
+
+
+def _end_failed(events: TextIO, error: CrescentError) -> None:
+    print(failed_line(type(error).__name__, str(error)), file=events)
+    os._exit(1)
+
+
+def _known_error(error: Exception) -> CrescentError | None:
+    """The user's error behind a library's exception, or None for a bug."""
+    said = str(error).lower()
+    if isinstance(error, MemoryError) or "out of memory" in said or "can't allocate memory" in said:
+        return OutOfMemoryError(
+            "memory ran out while training: lower train.micro_batch_size or train.max_example_tokens"
+        )
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+        return StorageError(f"{error.filename or 'the disk'}: {error.strerror}")
+    return None
+
+
+if __name__ == "__main__":
+    main()

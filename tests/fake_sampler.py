@@ -1,0 +1,55 @@
+"""The one thing tests fake: a sampler that asks sums and answers them, right three times in four.
+
+Everything it says follows from the request and its seed, so a resumed run says what an unbroken one would.
+Its reply to a bait is a sum, now and then no question at all; its reply to a sum is mostly the right number.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from crescent_lite.records import Completion, Request
+from crescent_lite.sampling import SamplerUsage
+
+
+class FakeSampler:
+    """A Sampler without a model."""
+
+    def __init__(self, reply: str | None = None) -> None:
+        self.usage = SamplerUsage()
+        self.adapter: Path | None = None
+        self.adapters_used: list[Path | None] = []
+        self._reply = reply
+        """What it always says, where a test wants that."""
+
+    def sample(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        for request in list(requests):
+            for index in request.sample_indexes:
+                seed = request.sample_seed(index)
+                text = self._reply if self._reply is not None else self._say(request, random.Random(seed))
+                self.usage.tokens += 5
+                yield Completion(request.key, index, seed, text, "stop", 5, 12)
+
+    def use_adapter(self, path: Path | None) -> None:
+        self.adapter = path
+        self.adapters_used.append(path)
+
+    def encode_example(self, user: str, solution: str) -> tuple[list[int], int]:
+        prompt = list(user.encode()[:40])
+        return prompt + list(solution.encode()[:20]), len(prompt)
+
+    def close(self) -> None:
+        pass
+
+    def _say(self, request: Request, chance: random.Random) -> str:
+        asked = re.search(r"(\d+) \+ (\d+)", request.user)
+        if asked is None or "Change the numbers" in request.user:
+            if chance.random() < 0.2:
+                return " the matter with you?"
+            return f" {chance.randint(1, 30)} + {chance.randint(1, 30)}?"
+        right = int(asked[1]) + int(asked[2])
+        better = 0.95 if self.adapter else 0.75
+        return str(right if chance.random() < better else right + chance.randint(1, 9))

@@ -1,0 +1,140 @@
+"""A language model of 100,000 random weights with a chat template, for tests that need a real GGUF.
+
+Its words are nonsense; its file is not: llama.cpp samples from it, transformers dequantises it. Made in well
+under a second. Example: make_tiny_gguf(tmp_path / "tiny.gguf", architecture="qwen2")
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import gguf
+import numpy as np
+
+TinyArchitecture = Literal["llama", "qwen2", "qwen3"]
+
+LAYERS = 2
+HIDDEN = 64
+HEADS = 4
+KV_HEADS = 2
+FEED_FORWARD = 128
+CONTEXT = 512
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+MERGED_WORDS = ("Ġthe", "Ġis", "What", "user", "assistant", "answer", "question")
+SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+
+
+def make_tiny_gguf(
+    path: Path,
+    architecture: TinyArchitecture = "llama",
+    seed: int = 0,
+    *,
+    rope_factors: bool = False,
+    broken: bool = False,
+) -> Path:
+    """Write the model to `path` in 32-bit floats and return `path`. The same seed gives the same weights.
+
+    `rope_factors` adds a divisor per rotary frequency, as Llama 3.1 has. `broken` puts a NaN in its last norm.
+    """
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_name("tiny")
+    writer.add_block_count(LAYERS)
+    writer.add_context_length(CONTEXT)
+    writer.add_embedding_length(HIDDEN)
+    writer.add_feed_forward_length(FEED_FORWARD)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(KV_HEADS)
+    writer.add_rope_dimension_count(_head_width(architecture))
+    writer.add_key_length(_head_width(architecture))
+    writer.add_value_length(_head_width(architecture))
+    writer.add_rope_freq_base(10_000.0)
+    writer.add_layer_norm_rms_eps(1e-5)
+    vocabulary_size = _add_tokenizer(writer)
+    tensors = _tensors(architecture, vocabulary_size, seed)
+    if rope_factors:
+        tensors["rope_freqs.weight"] = np.linspace(1, 8, _head_width(architecture) // 2, dtype=np.float32)
+    if broken:
+        tensors["output_norm.weight"] = np.full(HIDDEN, np.nan, dtype=np.float32)
+    for name, weights in tensors.items():
+        writer.add_tensor(name, weights)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _head_width(architecture: TinyArchitecture) -> int:
+    # 128 is what transformers takes for qwen3, whatever the file says.
+    return 128 if architecture == "qwen3" else HIDDEN // HEADS
+
+
+def _add_tokenizer(writer: gguf.GGUFWriter) -> int:
+    """A byte-level BPE with a few merged words. Returns the size of the vocabulary."""
+    tokens = list(SPECIAL_TOKENS) + _byte_characters()
+    merges = []
+    for word in MERGED_WORDS:
+        for end in range(2, len(word) + 1):
+            if word[:end] not in tokens:
+                tokens.append(word[:end])
+                merges.append(f"{word[: end - 1]} {word[end - 1]}")
+    control, normal = int(gguf.TokenType.CONTROL), int(gguf.TokenType.NORMAL)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([control if token in SPECIAL_TOKENS else normal for token in tokens])
+    writer.add_token_merges(merges)
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(2)
+    writer.add_pad_token_id(0)
+    writer.add_unk_token_id(0)
+    writer.add_add_bos_token(False)
+    writer.add_chat_template(CHAT_TEMPLATE)
+    return len(tokens)
+
+
+def _byte_characters() -> list[str]:
+    """The printable character that stands for each byte in a GPT-2 vocabulary, by byte value."""
+    shown = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    hidden = [byte for byte in range(256) if byte not in shown]
+    stand_in = {byte: chr(byte) for byte in shown} | {byte: chr(256 + i) for i, byte in enumerate(hidden)}
+    return [stand_in[byte] for byte in range(256)]
+
+
+def _tensors(architecture: TinyArchitecture, vocabulary_size: int, seed: int) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(seed)
+
+    def weights(*shape: int, scale: float = 0.15) -> np.ndarray:
+        return (random.standard_normal(shape) * scale).astype(np.float32)
+
+    ones = np.ones(HIDDEN, dtype=np.float32)
+    width = _head_width(architecture)
+    tensors = {"token_embd.weight": weights(vocabulary_size, HIDDEN, scale=0.5), "output_norm.weight": ones}
+    for layer in range(LAYERS):
+        block = {
+            "attn_norm.weight": ones,
+            "attn_q.weight": weights(HEADS * width, HIDDEN),
+            "attn_k.weight": weights(KV_HEADS * width, HIDDEN),
+            "attn_v.weight": weights(KV_HEADS * width, HIDDEN),
+            "attn_output.weight": weights(HIDDEN, HEADS * width),
+            "ffn_norm.weight": ones,
+            "ffn_gate.weight": weights(FEED_FORWARD, HIDDEN),
+            "ffn_up.weight": weights(FEED_FORWARD, HIDDEN),
+            "ffn_down.weight": weights(HIDDEN, FEED_FORWARD),
+        }
+        if architecture == "qwen2":
+            block["attn_q.bias"] = weights(HEADS * width)
+            block["attn_k.bias"] = weights(KV_HEADS * width)
+            block["attn_v.bias"] = weights(KV_HEADS * width)
+        if architecture == "qwen3":
+            block["attn_q_norm.weight"] = np.ones(width, dtype=np.float32)
+            block["attn_k_norm.weight"] = np.ones(width, dtype=np.float32)
+        tensors |= {f"blk.{layer}.{name}": tensor for name, tensor in block.items()}
+    return tensors

@@ -1,0 +1,71 @@
+"""The engine as a child process that outlives the app: started, and asked how it ended.
+
+It is stopped by the workspace's word, like any other engine. Its output goes to a file in the workspace's logs.
+Knows no widget and no table. Example:
+    child = start_engine(Workspace(Path("data"))); ended = child.ended()   # None while it runs
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from crescent_lite.config_text import starter_toml
+from crescent_lite.errors import StorageError
+from crescent_lite.workspace import Workspace
+
+OUTPUT_NAME = "engine-output.txt"
+TAIL_BYTES = 2000
+
+
+@dataclass(frozen=True)
+class EngineChild:
+    """A `crescent run` that was started from here."""
+
+    process: subprocess.Popen[bytes]
+    output_path: Path
+    output_begins: int
+    """Where its own output begins in the file, in bytes."""
+
+    def ended(self) -> int | None:
+        """Its exit code; None while it runs."""
+        return self.process.poll()
+
+    def last_line(self) -> str:
+        """The last thing it said, which is the reason when it failed. Untrusted."""
+        try:
+            with self.output_path.open("rb") as file:
+                file.seek(max(self.output_begins, self.output_path.stat().st_size - TAIL_BYTES))
+                lines = file.read().decode("utf-8", "replace").strip().splitlines()
+        except OSError:
+            return ""
+        return lines[-1] if lines else ""
+
+
+def engine_command(workspace: Workspace) -> list[str]:
+    """What is run: the very command a user would type, with this interpreter."""
+    return [sys.executable, "-m", "crescent_lite.cli", "run", "-w", str(workspace.folder)]
+
+
+def start_engine(workspace: Workspace) -> EngineChild:
+    """Start a run or go on with the unfinished one; a new workspace gets the quick preset. Raises CrescentError."""
+    if not workspace.config_path.is_file():
+        workspace.create(starter_toml("quick"))
+    output_path = workspace.logs / OUTPUT_NAME
+    try:
+        workspace.logs.mkdir(parents=True, exist_ok=True)
+        with output_path.open("ab") as output:
+            # A session of its own: the terminal's Ctrl-C and hang-up do not reach it.
+            process = subprocess.Popen(
+                engine_command(workspace),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
+            return EngineChild(process, output_path, output.tell())
+    except OSError as error:
+        raise StorageError(f"{output_path}: the run cannot be started: {error.strerror}") from None

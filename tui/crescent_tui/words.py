@@ -1,0 +1,120 @@
+"""What is seen, in words: the state of a run, an event, a time. Pure; knows no widget.
+
+Example: state_word(sight, starting=False) -> "running"; activity(run) -> "voting"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from crescent_lite.printable import printable_line
+from crescent_lite.store.watching import EventLine, RunSnapshot, Step
+from crescent_tui.follower import Sight
+
+ACTIVITIES: dict[Step, str] = {
+    "asked": "asking",
+    "kept": "sorting out",
+    "voted": "voting",
+    "labelled": "counting votes",
+    "trained": "training",
+    "scored": "measuring",
+}
+STATE_STYLES = {
+    "running": "$text-success",
+    "starting": "$text-accent",
+    "stopping": "$text-warning",
+    "stopped": "$text-warning",
+    "killed": "$text-warning",
+    "failed": "$text-error",
+    "unreadable": "$text-error",
+}
+
+
+def state_word(sight: Sight, *, starting: bool) -> str:
+    """The state in one word (or two)."""
+    if not sight.looked:
+        return "looking"
+    if sight.trouble:
+        return "unreadable"
+    if sight.engine_is_busy:
+        if sight.stop_is_requested:
+            return "stopping"
+        return "running" if sight.run and sight.run.state == "running" else "starting"
+    if starting:
+        return "starting"
+    if sight.run is None:
+        return "no run yet"
+    # A run that is 'running' without an engine was killed: nothing is lost, and the same command goes on with it.
+    return "killed" if sight.run.state == "running" else sight.run.state
+
+
+def state_reason(sight: Sight, state: str) -> str:
+    """A sentence on the state, where there is something to say. Made printable."""
+    run = sight.run
+    if sight.trouble:
+        return printable_line(sight.trouble)
+    if state == "killed":
+        return "the engine is gone; nothing stored is lost, s goes on"
+    if run and run.reason and state in ("stopped", "failed"):
+        return printable_line(run.reason)
+    return ""
+
+
+def activity(run: RunSnapshot) -> str:
+    """What the round is at: the first step with something left to do."""
+    if run.round == 0:
+        return "measuring the base"
+    if run.outcome:
+        return printable_line(run.outcome)
+    # Votes are counted as they come, so the count is never what is waited for.
+    open_steps = [s.step for s in run.steps if s.step != "labelled" and (s.total == 0 or s.done < s.total)]
+    return ACTIVITIES[open_steps[0]] if open_steps else ACTIVITIES["scored"]
+
+
+def clock(seconds: float) -> str:
+    """1:05 or 2:01:05."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def local_time(created_at: str) -> str:
+    """A stored time as the user's wall clock shows it."""
+    try:
+        return datetime.fromisoformat(created_at).astimezone().strftime("%H:%M:%S")
+    except ValueError:
+        return printable_line(created_at, 8)
+
+
+def plain_key(answer_key: str | None) -> str:
+    """An answer key as people write it: a number without its type. Made printable."""
+    return printable_line(answer_key.removeprefix("n:"), 200) if answer_key is not None else "abstained"
+
+
+def spaced(reason: str) -> str:
+    """'near_duplicate' as people write it."""
+    return printable_line(reason).replace("_", " ")
+
+
+def _tokens(detail: dict[str, Any]) -> str:
+    return f", {detail['tokens']:,} tokens drawn" if detail["tokens"] else ""
+
+
+SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "RunStarted": lambda d: f"run {d['run_id']} {'resumed' if d['resumed'] else 'started'} with {d['model']}",
+    "RoundStarted": lambda d: f"round {d['number']} begun" if d["number"] else "the base is to be measured",
+    "StageStarted": lambda d: f"{d['stage']}: begun at {d['done']:,} of {d['total']:,}",
+    "StageFinished": lambda d: f"{d['stage']}: {d['done']:,} done in {clock(d['seconds'])}{_tokens(d)}",
+    "RoundFinished": lambda d: f"round {d['number']} ended: {d['outcome']}",
+    "RunFinished": lambda d: f"run {d['run_id']} finished",
+}
+
+
+def event_sentence(event: EventLine) -> str:
+    """An event in words; one of a kind that is not known here, as it was stored."""
+    try:
+        return printable_line(SENTENCES[event.kind](event.detail))
+    except (KeyError, TypeError, ValueError):
+        return printable_line(f"{event.kind} {event.detail}", 500)
