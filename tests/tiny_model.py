@@ -38,10 +38,12 @@ def make_tiny_gguf(
     *,
     rope_factors: bool = False,
     broken: bool = False,
+    chat_template: str | None = CHAT_TEMPLATE,
 ) -> Path:
     """Write the model to `path` in 32-bit floats and return `path`. The same seed gives the same weights.
 
     `rope_factors` adds a divisor per rotary frequency, as Llama 3.1 has. `broken` puts a NaN in its last norm.
+    Without a `chat_template` it is a base model, not a chat model.
     """
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("tiny")
@@ -57,6 +59,8 @@ def make_tiny_gguf(
     writer.add_rope_freq_base(10_000.0)
     writer.add_layer_norm_rms_eps(1e-5)
     vocabulary_size = _add_tokenizer(writer)
+    if chat_template is not None:
+        writer.add_chat_template(chat_template)
     tensors = _tensors(architecture, vocabulary_size, seed)
     if rope_factors:
         tensors["rope_freqs.weight"] = np.linspace(1, 8, _head_width(architecture) // 2, dtype=np.float32)
@@ -96,7 +100,6 @@ def _add_tokenizer(writer: gguf.GGUFWriter) -> int:
     writer.add_pad_token_id(0)
     writer.add_unk_token_id(0)
     writer.add_add_bos_token(False)
-    writer.add_chat_template(CHAT_TEMPLATE)
     return len(tokens)
 
 

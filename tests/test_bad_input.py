@@ -1,0 +1,207 @@
+"""Every mistake of a user gets one clear line and its exit code; nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import gguf
+import pytest
+from fake_sampler import FakeSampler
+from small_workspace import make_workspace
+from tiny_model import make_tiny_gguf
+
+from crescent_lite.cli import main
+from crescent_lite.engine import RunOptions, run_engine
+from crescent_lite.errors import CrescentError, ExitCode, StageError
+from crescent_lite.store import Store
+from crescent_lite.workspace import Workspace
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run `crescent run` in the workspace at tmp_path: exit code and the last line on stderr."""
+
+    def command(*arguments: str, name: str = "run") -> tuple[int, str]:
+        code = main([name, "-w", str(tmp_path), *arguments])
+        lines = capsys.readouterr().err.strip().splitlines()
+        return code, lines[-1] if lines else ""
+
+    return command
+
+
+def test_a_folder_that_is_no_workspace(run: Run) -> None:
+    code, line = run()
+
+    assert code == ExitCode.WORKSPACE
+    assert "crescent init" in line
+
+
+def test_a_missing_model(run: Run, tmp_path: Path) -> None:
+    make_workspace(tmp_path, "nowhere.gguf")
+
+    code, line = run()
+
+    assert code == ExitCode.MODEL
+    assert "no file 'nowhere.gguf'" in line
+
+
+def test_a_truncated_model(run: Run, tmp_path: Path) -> None:
+    whole = make_tiny_gguf(tmp_path / "tiny.gguf")
+    whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    make_workspace(tmp_path, whole)
+
+    code, line = run()
+
+    assert code == ExitCode.MODEL
+    assert "cannot load it" in line
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        (None, "has no chat template"),
+        ("{{ messages[0]['content'] * 2 }}", "exactly once"),
+        ("{% for", "cannot be rendered"),
+        ("{{ messages.__class__.__mro__ }}", "cannot be rendered"),
+        ("{{ raise_exception('only for tools') }}", "only for tools"),
+        ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "did not finish"),
+    ],
+)
+def test_a_chat_template_that_is_missing_or_hostile(
+    template: str | None, why: str, run: Run, tmp_path: Path
+) -> None:
+    make_workspace(tmp_path, make_tiny_gguf(tmp_path / "tiny.gguf", chat_template=template))
+
+    code, line = run()
+
+    assert code == ExitCode.MODEL
+    assert why in line
+
+
+@pytest.mark.parametrize(("architecture", "kind"), [("clip", "model"), ("llama", "adapter")])
+def test_a_gguf_that_is_no_language_model(architecture: str, kind: str, run: Run, tmp_path: Path) -> None:
+    writer = gguf.GGUFWriter(tmp_path / "other.gguf", architecture)
+    writer.add_type(kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    make_workspace(tmp_path, tmp_path / "other.gguf")
+
+    code, line = run()
+
+    assert code == ExitCode.MODEL
+    assert "other.gguf" in line
+
+
+def test_an_unknown_key_names_the_nearest(run: Run, tmp_path: Path) -> None:
+    make_workspace(tmp_path)
+
+    code, line = run("--set", "vote.votes_per_qestion=3")
+
+    assert code == ExitCode.CONFIG
+    assert "did you mean 'votes_per_question'?" in line
+
+
+def test_an_ill_typed_value(run: Run, tmp_path: Path) -> None:
+    make_workspace(tmp_path)
+    with (tmp_path / "crescent.toml").open("a") as file:
+        file.write('seed = "three"\n')
+
+    code, line = run()
+
+    assert code == ExitCode.CONFIG
+    assert str(tmp_path / "crescent.toml") in line
+    assert "a whole number is needed, not 'three'" in line
+
+
+def test_a_workspace_in_use(run: Run, tmp_path: Path) -> None:
+    with make_workspace(tmp_path).lock():
+        code, line = run()
+
+    assert code == ExitCode.WORKSPACE
+    assert f"in use by another run (process {os.getpid()})" in line
+
+
+def test_a_database_of_a_newer_version(run: Run, tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path)
+    store = Store.open(workspace.database_path)
+    store.database.write(
+        "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('crescent_lite', 'm999_x', '')"
+    )
+    store.close()
+
+    code, line = run()
+
+    assert code == ExitCode.WORKSPACE
+    assert "newer crescent-lite" in line
+
+
+def test_too_little_memory_for_the_context(run: Run, tmp_path: Path) -> None:
+    make_workspace(tmp_path)
+
+    code, line = run("--set", "sampling.slots=256", "--set", "sampling.context_tokens=1000000")
+
+    assert code == ExitCode.MEMORY
+    assert "256 x 1,000,000 tokens of context" in line
+
+
+def test_a_benchmark_with_a_bad_row(run: Run, tmp_path: Path) -> None:
+    make_workspace(tmp_path)
+    with (tmp_path / "sums.jsonl").open("r+") as file:
+        rows = file.readlines()
+        rows[4] = json.dumps({"question": "What is 1 + 1?"}) + "\n"
+        file.seek(0)
+        file.writelines(rows)
+
+    code, line = run()
+
+    assert code == ExitCode.BENCHMARK
+    assert "sums.jsonl" in line
+    assert "5" in line
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_workspace(run: Run, tmp_path: Path) -> None:
+    make_workspace(tmp_path)
+    tmp_path.chmod(0o500)
+    try:
+        code, line = run()
+    finally:
+        tmp_path.chmod(0o700)
+
+    assert code == ExitCode.STORAGE
+    assert str(tmp_path) in line
+
+
+def test_a_question_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path)
+    Store.open(workspace.database_path).close()
+
+    assert run("question", "7", name="show")[0] == ExitCode.NOT_FOUND
+
+
+@pytest.mark.parametrize("text", ["", "   \n"])
+def test_a_model_whose_every_reply_is_empty_stops_the_stage(text: str, tmp_path: Path) -> None:
+    workspace: Workspace = make_workspace(tmp_path)
+    options = RunOptions(overrides=("bait.questions=500", "bait.assistant_prefix=''"))
+
+    with pytest.raises(StageError, match="100 empty texts in a row"):
+        list(run_engine(workspace, options, lambda _path, _config: FakeSampler(text)))
+
+    store = Store.open_read_only(workspace.database_path)
+    run = store.runs.fetch_run()
+    assert run.state == "failed"
+    assert run.reason is not None
+    assert store.database.value("SELECT count(*) FROM questions") == 100
+
+
+def test_every_error_has_an_exit_code_of_its_own() -> None:
+    codes = [kind.exit_code for kind in CrescentError.__subclasses__()]
+
+    assert len(set(codes)) == len(codes)
+    assert ExitCode.OK not in codes

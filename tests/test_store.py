@@ -1,0 +1,126 @@
+"""The database keeps what it is given, and says what is wrong with itself."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from crescent_lite.errors import NotFoundError, StorageError, WorkspaceError
+from crescent_lite.records import Completion, ModelFile, PromptText, QuestionVerdict
+from crescent_lite.store import Round, StageCost, Store
+
+BASE = ModelFile("base", Path("base.gguf"), "b" * 64, "embedded")
+
+
+def completion(index: int, text: str = "5") -> Completion:
+    return Completion("key", index, 11, text, "stop", 3, 20)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.open(tmp_path / "crescent.db")
+
+
+@pytest.fixture
+def this_round(store: Store) -> Round:
+    store.runs.insert_prompt(PromptText("set/bait", "ask", "p" * 64))
+    base_id = store.runs.insert_model(BASE)
+    return store.runs.open_round(store.runs.insert_run({}, base_id, 1), 1, base_id)
+
+
+def test_every_table_is_strict(store: Store) -> None:
+    rows = store.database.rows("SELECT name, strict FROM pragma_table_list WHERE type = 'table' AND schema = 'main'")
+
+    assert {row["name"] for row in rows if not row["strict"]} <= {"sqlite_schema", "_sqlite_migrations"}
+    assert len(rows) > 15
+
+
+def test_the_safe_settings_are_on(store: Store) -> None:
+    assert store.database.value("PRAGMA foreign_keys") == 1
+    assert store.database.value("PRAGMA synchronous") == 2
+    assert store.database.value("PRAGMA journal_mode") == "wal"
+
+
+def test_a_vote_cannot_be_stored_twice(store: Store, this_round: Round) -> None:
+    question_id = store.questions.insert_asked(this_round, completion(0), "What is 2 + 3?", "p" * 64)
+    store.votes.insert_vote(question_id, completion(0), None, this_round.model_id, "p" * 64)
+
+    with pytest.raises(sqlite3.IntegrityError):
+        store.votes.insert_vote(question_id, completion(0), None, this_round.model_id, "p" * 64)
+
+
+def test_what_is_owed_is_what_is_not_there(store: Store, this_round: Round) -> None:
+    for index in (0, 2):
+        store.questions.insert_asked(this_round, completion(index), f"What is {index} + 3?", "p" * 64)
+
+    assert store.questions.fetch_missing_indexes(this_round.round_id, 4) == (1, 3)
+    first, second = store.questions.fetch_undecided(this_round.round_id)
+    store.questions.set_verdict(first.question_id, QuestionVerdict("kept", "new", first.text))
+    rejected = QuestionVerdict("rejected", "near_duplicate", second.text, first.question_id, 99.0)
+    store.questions.set_verdict(second.question_id, rejected)
+    store.votes.insert_vote(first.question_id, completion(1), None, this_round.model_id, "p" * 64)
+
+    assert store.questions.fetch_undecided(this_round.round_id) == []
+    ((question, missing),) = store.votes.fetch_owed(this_round.round_id, 3)
+    assert (question.question_id, missing) == (first.question_id, (0, 2))
+    ((to_rewrite, match),) = store.questions.fetch_to_rewrite(this_round.round_id, 1)
+    assert (to_rewrite.question_id, match.question_id) == (second.question_id, first.question_id)
+    store.questions.insert_asked(this_round, completion(0), "What is 9 + 9?", "p" * 64, rewrite_of=to_rewrite)
+    assert store.questions.fetch_to_rewrite(this_round.round_id, 1) == []
+
+
+def test_the_cost_of_a_stage_adds_up_over_sessions(store: Store, this_round: Round) -> None:
+    for finished in (False, True):
+        store.runs.add_stage_cost(this_round.run_id, 1, StageCost("vote", 2.0, 1.5, 100, 20, finished))
+
+    (cost,) = store.runs.fetch_stage_costs(this_round.run_id, 1)
+    assert cost == StageCost("vote", 4.0, 3.0, 200, 40, True)
+
+
+def test_a_database_of_a_newer_version_is_left_alone(store: Store, tmp_path: Path) -> None:
+    store.database.write(
+        "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('crescent_lite', 'm999_x', '')"
+    )
+    store.close()
+
+    for open_it in (Store.open, Store.open_read_only):
+        with pytest.raises(WorkspaceError, match="newer crescent-lite"):
+            open_it(tmp_path / "crescent.db")
+
+
+def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "crescent.db").write_bytes(b"this is not a database" * 100)
+
+    with pytest.raises(StorageError, match="not a crescent-lite database"):
+        Store.open(tmp_path / "crescent.db")
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="missing or may not be written"):
+        Store.open(tmp_path / "nowhere" / "crescent.db")
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(store: Store, this_round: Round) -> None:
+    store.questions.insert_asked(this_round, completion(0), "What is 2 + 3?", "p" * 64)
+    pages = store.database.value("PRAGMA page_count")
+    store.database.value(f"PRAGMA max_page_count = {pages}")
+
+    with pytest.raises(StorageError, match="free some space"):
+        store.questions.insert_asked(this_round, completion(1), "long " * 100_000, "p" * 64)
+
+    assert store.database.value("SELECT count(*) FROM questions") == 1
+    assert store.database.value("PRAGMA integrity_check") == "ok"
+
+
+def test_what_is_not_there_is_said_so(store: Store) -> None:
+    with pytest.raises(NotFoundError, match="no run yet"):
+        store.runs.fetch_run()
+
+
+def test_readers_cannot_write(store: Store, this_round: Round, tmp_path: Path) -> None:
+    reader = Store.open_read_only(tmp_path / "crescent.db")
+
+    with pytest.raises(StorageError, match="read-only"):
+        reader.runs.set_state(this_round.run_id, "finished")
