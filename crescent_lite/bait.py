@@ -34,8 +34,8 @@ def ask(
     )
     patience = Patience("bait", EMPTY_LIMIT, "the model wrote nothing; try another bait prompt or another model")
     for completion in sampler.sample([request]):
-        patience.note(bool(completion.text.strip()))
         yield completion, bait.assistant_prefix + completion.text
+        patience.note(bool(completion.text.strip()))  # after it is stored: nothing a model said is lost
 
 
 def bait_generation(bait: BaitConfig, temperature: float | None = None) -> Generation:

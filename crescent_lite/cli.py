@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -31,11 +31,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns its exit code."""
     parser = build_parser()
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.DEBUG if options.verbose else logging.WARNING, stream=sys.stderr)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
     except CrescentError as error:
+        if options.verbose:
+            traceback.print_exc()
         _say(f"crescent: {error}")
         return error.exit_code
     except (Interrupted, KeyboardInterrupt):
@@ -57,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="the folder of your runs (default: data)",
     )
     common.add_argument("--json", action="store_true", help="results as JSON")
-    common.add_argument("--verbose", action="store_true", help="more talk on stderr")
+    common.add_argument("--verbose", action="store_true", help="every item on stderr, and where an error arose")
     parser = argparse.ArgumentParser(
         prog="crescent", description="A language model improves its own maths: it asks, votes, learns, is measured."
     )
@@ -121,7 +122,10 @@ def run_command(options: argparse.Namespace) -> int:
     workspace = _workspace(options)
     wanted = RunOptions(options.rounds, options.new, options.preset, tuple(options.overrides))
     run_id = 0
-    with RunProgress(_console(stderr=True)) as progress, closing(run_engine(workspace, wanted)) as events:
+    with (
+        RunProgress(_console(stderr=True), verbose=options.verbose) as progress,
+        closing(run_engine(workspace, wanted)) as events,
+    ):
         for event in events:
             run_id = getattr(event, "run_id", run_id)
             progress.show(event)
@@ -156,7 +160,7 @@ def eval_command(options: argparse.Namespace) -> int:
     wanted = RunOptions(preset=options.preset, overrides=tuple(options.overrides))
     run_id = 0
     with (
-        RunProgress(_console(stderr=True)) as progress,
+        RunProgress(_console(stderr=True), verbose=options.verbose) as progress,
         closing(run_evaluation(workspace, wanted, options.adapter)) as events,
     ):
         for event in events:

@@ -48,7 +48,9 @@ class RunOptions:
     """`section.key=value` texts; with `preset`, they concern a run that is started, not one that is resumed."""
 
 
-def run_engine(workspace: Workspace, options: RunOptions, open_sampler: OpenSampler = open_llama) -> Generator[Event, None, None]:
+def run_engine(
+    workspace: Workspace, options: RunOptions, open_sampler: OpenSampler = open_llama
+) -> Generator[Event, None, None]:
     """Start a run or finish the unfinished one. Raises CrescentError, or Interrupted when it was asked to stop."""
     workspace.require()
     with workspace.lock(), _store(workspace) as store:

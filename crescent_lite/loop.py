@@ -144,7 +144,6 @@ def vote(job: Job, this: Round) -> Iterator[Event]:
         for key in [key for key, count in missing.items() if count == 0]:
             conclude(job, int(key))
         for completion in sampler_of(job, this.model_id).sample(requests) if requests else ():
-            patience.note(bool(completion.text.strip()))
             answer = find_answer(completion.text)
             if answer and answer.form == "last" and completion.finish_reason != "stop":
                 answer = None  # the last number of a solution that was cut off is a step, not its answer
@@ -152,6 +151,7 @@ def vote(job: Job, this: Round) -> Iterator[Event]:
             missing[completion.key] -= 1
             if missing[completion.key] == 0:
                 conclude(job, int(completion.key))
+            patience.note(bool(completion.text.strip()))
             yield completion.finish_reason
 
     if owed:

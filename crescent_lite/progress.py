@@ -39,8 +39,10 @@ TITLES = {
 class RunProgress:
     """Shows a run as it goes."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, verbose: bool = False) -> None:
         self._console = console
+        self._verbose = verbose
+        """One line for every item, too."""
         self._live = console.is_terminal
         self._bars = Progress(
             TextColumn("{task.fields[title]:<20}"),
@@ -82,6 +84,8 @@ class RunProgress:
                     f"{event.tokens / max(time.monotonic() - self._began, 1e-3):,.0f} tok/s" if event.tokens else ""
                 )
                 self._update(event.done, event.total, rate)
+                if self._verbose:
+                    self._say(f"    {event.stage} {event.done:,}/{event.total:,}: {event.note}")
             case TrainingStepped():
                 step = event.step
                 self._update(step.step, step.steps, f"loss {step.loss:.3f}  {step.tokens_per_second:,.0f} tok/s")

@@ -72,9 +72,7 @@ def test_a_truncated_model(run: Run, tmp_path: Path) -> None:
         ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "did not finish"),
     ],
 )
-def test_a_chat_template_that_is_missing_or_hostile(
-    template: str | None, why: str, run: Run, tmp_path: Path
-) -> None:
+def test_a_chat_template_that_is_missing_or_hostile(template: str | None, why: str, run: Run, tmp_path: Path) -> None:
     make_workspace(tmp_path, make_tiny_gguf(tmp_path / "tiny.gguf", chat_template=template))
 
     code, line = run()

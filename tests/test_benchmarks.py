@@ -152,3 +152,21 @@ def test_more_items_begin_with_the_same_items(tmp_path: Path) -> None:
 def test_a_bad_task_is_named(tmp_path: Path, tasks: dict[str, object], complaint: str) -> None:
     with pytest.raises(BenchmarkError, match=complaint):
         load_benchmark("g", BenchmarkConfig(source="reasoning-gym", tasks=tasks), tmp_path)
+
+
+def test_a_data_set_of_the_hub_is_read_with_its_own_field_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("datasets")
+    rows = [{"problem": f"How much is {n} + 1?", "solution": f"{n} and 1.\n#### {n + 1}"} for n in range(5)]
+    folder = tmp_path / "someone" / "sums"
+    folder.mkdir(parents=True)
+    (folder / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    # A folder of this name in the working folder is what the client takes before it asks the hub.
+    monkeypatch.chdir(tmp_path)
+    config = BenchmarkConfig("hub:someone/sums", items=3, question_field="problem", answer_field="solution")
+
+    benchmark = load_benchmark("sums", config, tmp_path)
+
+    assert [item.answer_key for item in benchmark.items] == ["n:1", "n:2", "n:3"]
+    assert benchmark.source == "hub:someone/sums"

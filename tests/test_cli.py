@@ -106,7 +106,7 @@ def test_the_log_of_a_run_is_json_lines(finished: Workspace) -> None:
 
 
 def test_help_is_quick_and_loads_nothing_heavy() -> None:
-    heavy = "numpy, scipy, torch, llama_cpp, textual, rich, sqlite_utils".split(", ")
+    heavy = ["numpy", "scipy", "torch", "llama_cpp", "textual", "rich", "sqlite_utils"]
     program = (
         "import sys; from crescent_lite.cli import build_parser; build_parser().format_help(); "
         f"print([name for name in {heavy} if name in sys.modules])"
@@ -119,7 +119,16 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
 def test_stop_ends_a_running_engine_which_then_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     workspace = make_workspace(tmp_path, min_examples=1000)
     # A tiny real model asked for very much: it would run for minutes.
-    command = [sys.executable, "-m", "crescent_lite.cli", "run", "-w", str(tmp_path), "--set", "bait.questions=100000"]
+    command = [
+        sys.executable,
+        "-m",
+        "crescent_lite.cli",
+        "run",
+        "-w",
+        str(tmp_path),
+        "--set",
+        "bait.questions=100000",
+    ]
     engine = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 30
     while not (workspace.database_path.exists() and workspace.is_busy()) and time.monotonic() < until:

@@ -48,13 +48,15 @@ class HubStandIn(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
-    constants = pytest.importorskip("huggingface_hub").constants
+    constants = pytest.importorskip("huggingface_hub.constants")
     server = ThreadingHTTPServer(("127.0.0.1", 0), HubStandIn)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     # The client reads its settings once, when it is imported; these are where it keeps them.
     address = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setattr(constants, "ENDPOINT", address)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}"
+    )
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     yield server
@@ -109,7 +111,7 @@ def test_a_checksum_is_remembered_until_the_file_changes(tmp_path: Path) -> None
     path, cache = tmp_path / "m.gguf", tmp_path / "checksums.json"
     path.write_bytes(WEIGHTS)
     first = sha256_of(path, cache)
-    cache.write_text(json.dumps({key: "remembered" for key in json.loads(cache.read_text())}))
+    cache.write_text(json.dumps(dict.fromkeys(json.loads(cache.read_text()), "remembered")))
 
     assert sha256_of(path, cache) == "remembered"
     path.write_bytes(WEIGHTS + b"\x01")

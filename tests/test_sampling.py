@@ -137,7 +137,7 @@ def test_a_truncated_gguf_is_one_line(tiny: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.gguf"
     cut.write_bytes(tiny.read_bytes()[:-5000])
 
-    with pytest.raises(ModelError, match="llama.cpp cannot load it"):
+    with pytest.raises(ModelError, match=r"llama\.cpp cannot load it"):
         LlamaSampler(cut)
 
 
