@@ -48,13 +48,19 @@ def canonical_answer(solution: str) -> str | None:
     return answer.key if answer else None
 
 
-def find_answer(solution: str) -> Answer | None:
-    """The solution's final answer, or None: an abstention."""
+def find_answer(solution: str, *, finished: bool = True) -> Answer | None:
+    """The solution's final answer, or None: an abstention.
+
+    Of a solution that was cut off (`finished` is false) only a closed box counts: "The answer is 1" may have been
+    on its way to 15, and a last number is a step.
+    """
     text = _without_thoughts(last_part(solution.strip(), MAX_SOLUTION))
     text = _CODE_BLOCK.sub(_keep_a_value, text)
     for form, look in PLACES:
         found = look(text)
         if found is not None:
+            if not finished and form != "boxed":
+                return None
             raw = found.raw.strip().rstrip(".")[:MAX_ANSWER]
             return Answer(raw, found.key, form) if found.key else None
     return None

@@ -36,11 +36,11 @@ def main(arguments: list[str] | None = None) -> int:
         return command(options)
     except CrescentError as error:
         if options.verbose:
-            traceback.print_exc()
+            _say(traceback.format_exc())
         _say(f"crescent: {error}")
         return error.exit_code
     except (Interrupted, KeyboardInterrupt):
-        _say("crescent: stopped; everything finished is stored. The same command goes on from here.")
+        _say(f"crescent: stopped; everything finished is stored. Go on: crescent run -w {options.workspace}")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has left; there is nobody to tell
@@ -183,7 +183,7 @@ def show_command(options: argparse.Namespace) -> int:
         if options.what == "round":
             detail = inspection.round_detail(store, run.run_id, options.number)
             return _result(options, detail, inspection.plain_text(detail))
-    return _show_report(options, workspace, run.run_id)
+    return _show_report(options, workspace, run.run_id, save=False)
 
 
 def export_command(options: argparse.Namespace) -> int:
@@ -243,23 +243,27 @@ def _workspace(options: argparse.Namespace) -> Workspace:
     return Workspace(options.workspace).require()
 
 
-def _show_report(options: argparse.Namespace, workspace: Workspace, run_id: int) -> int:
+def _show_report(options: argparse.Namespace, workspace: Workspace, run_id: int, *, save: bool = True) -> int:
     from crescent_lite.report import build_report, write_markdown
     from crescent_lite.store import Store
 
     with closing(Store.open_read_only(workspace.database_path)) as store:
         report = build_report(store, run_id)
-    path = write_markdown(report, workspace.exports, run_id)
     if options.json:
-        return _result(options, report.as_dict(), "")
-    _print_report(report)
-    _say(f"The same as Markdown: {path}")
+        _result(options, report.as_dict(), "")
+    else:
+        _print_report(report)
+    if save:
+        _say(f"The same as Markdown: {write_markdown(report, workspace.exports, run_id)}")
     return ExitCode.OK
 
 
 def _print_report(report: Report) -> None:
+    from crescent_lite.printable import printable
+
     console = _console()
-    console.print(report.title, *report.lines, sep="\n", markup=False, highlight=False)
+    lines = [printable(line) for line in (report.title, *report.lines)]
+    console.print(*lines, sep="\n", markup=False, highlight=False)
     for table in report.tables:
         _print_table(table.title, table.columns, table.rows, table.note)
 
@@ -292,7 +296,7 @@ def _console(*, stderr: bool = False) -> Console:
 
 def _result(options: argparse.Namespace, value: Any, text: str) -> int:
     """The result on stdout: as JSON where asked, else as text."""
-    print(json.dumps(value, indent=1, ensure_ascii=False, default=str) if options.json else text)
+    print(json.dumps(value, indent=1, default=str) if options.json else text)
     return ExitCode.OK
 
 

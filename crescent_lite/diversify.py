@@ -32,7 +32,12 @@ LEAD_IN = re.compile(
     re.IGNORECASE,
 )
 SOLUTION = re.compile(
-    r"\n\s*\W*(?:solution|answer|explanation|to solve|let's solve|step 1|first, )\b|\\boxed|####|\bthe answer is\b",
+    r"\n\s*\W*(?:solution|answer|explanation|to solve|let's|step 1|first, )\b|\\boxed|####"
+    r"|\bthe answer\b[^.?!\n]{0,20}\bis\b(?! not)|\((?:which|that) is\b"
+    r"|(?:^|[.!?]\s|\n)\s*(?:therefore|thus|hence|to (?:find|solve|calculate)[^.?!]{0,60},)"
+    r"|\bwe (?:can|need to|have to|subtract|add|multiply|divide)\b"
+    # a sum of plain numbers with its result: "12 + 5 = 17", but not "x + 3 = 7" or "3 * 4 + y = 20"
+    r"|(?<![\w)^+*/×÷−-])(?<![+*/×÷−-] )\d[\d.,]*(?:\s?[-+*/×÷x−]\s?\d[\d.,]*){1,8}\s?=\s?-?\d",
     re.IGNORECASE,
 )
 SEVERAL = re.compile(r"(?:^|\n)\s*(?:\W*(?:question|problem)\s+\d+\b|[2-9][.)]\s)", re.IGNORECASE)

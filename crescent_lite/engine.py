@@ -7,31 +7,28 @@ Knows the workspace, the store and the loop; prints nothing. Example:
 
 from __future__ import annotations
 
-import _thread
 import dataclasses
 import json
-import signal
-import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from crescent_lite import loop
 from crescent_lite.config import Config, config_from_dict, load_config
-from crescent_lite.errors import CrescentError, Interrupted, WorkspaceError
+from crescent_lite.errors import CrescentError, Interrupted, WorkspaceError, file_errors
 from crescent_lite.evaluation import load_benchmark
 from crescent_lite.events import Event, RunStarted, StageProgressed, TrainingStepped
+from crescent_lite.interruption import stop_requests
 from crescent_lite.job import Job
 from crescent_lite.models import find_adapter, find_model
 from crescent_lite.prompt_set import PromptSet, load_prompt_set
+from crescent_lite.records import Benchmark, ModelFile
 from crescent_lite.sampling import Sampler, open_llama
-from crescent_lite.store import Run, Store
+from crescent_lite.store import Run, RunKind, Store
 from crescent_lite.store.database import now
 from crescent_lite.workspace import Workspace
 
-STOP_POLL_SECONDS = 0.5
 OpenSampler = Callable[[Path, Config], Sampler]
 
 
@@ -45,7 +42,7 @@ class RunOptions:
     """Start another run although one is unfinished."""
     preset: str | None = None
     overrides: tuple[str, ...] = ()
-    """`section.key=value` texts; with `preset`, they concern a run that is started, not one that is resumed."""
+    """`section.key=value` texts. Of a resumed run they change [model], [sampling] and [train] only."""
 
 
 def run_engine(
@@ -55,9 +52,9 @@ def run_engine(
     workspace.require()
     with workspace.lock(), _store(workspace) as store:
         unfinished = None if options.new else store.runs.fetch_unfinished()
-        config = _config(workspace, options, unfinished)
-        job = _prepare(workspace, store, config, options, unfinished, open_sampler)
-        yield from _drive(job, loop.run(job), resumed=unfinished is not None)
+        config, kept = _config(workspace, options, unfinished)
+        job = _prepare(workspace, store, config, options, unfinished, open_sampler, "improvement")
+        yield from _drive(job, loop.run(job), resumed=unfinished is not None, kept=kept)
 
 
 def run_evaluation(
@@ -66,17 +63,21 @@ def run_evaluation(
     """Measure the base, and with an adapter both, as a run of its own without rounds. Raises as `run_engine`."""
     workspace.require()
     with workspace.lock(), _store(workspace) as store:
-        job = _prepare(workspace, store, _config(workspace, options, None), options, None, open_sampler)
-        yield from _drive(job, loop.measure(job, find_adapter(adapter) if adapter else None), resumed=False)
+        config, _ = _config(workspace, options, None)
+        measured = find_adapter(adapter) if adapter else None
+        job = _prepare(workspace, store, config, options, None, open_sampler, "evaluation")
+        yield from _drive(job, loop.measure(job, measured), resumed=False, kept=())
 
 
-def _drive(job: Job, work: Generator[Event, None, None], *, resumed: bool) -> Generator[Event, None, None]:
+def _drive(
+    job: Job, work: Generator[Event, None, None], *, resumed: bool, kept: tuple[str, ...]
+) -> Generator[Event, None, None]:
     """Pass on the loop's events; keep the run's state, its log and the requests to stop."""
     store, workspace = job.store, job.workspace
     store.runs.set_state(job.run_id, "running")
-    with _stop_requests(workspace), _log(workspace, store, job.run_id) as log:
+    with stop_requests(workspace.take_stop_request), _log(workspace, store, job.run_id) as log:
         try:
-            started = RunStarted(job.run_id, resumed, job.rounds, job.base.name)
+            started = RunStarted(job.run_id, resumed, job.rounds, job.base.name, kept)
             log(started)
             yield started
             with closing(work):
@@ -94,11 +95,24 @@ def _drive(job: Job, work: Generator[Event, None, None], *, resumed: bool) -> Ge
             raise
 
 
-def _config(workspace: Workspace, options: RunOptions, unfinished: Run | None) -> Config:
-    """A resumed run keeps the config it was started with."""
-    if unfinished:
-        return config_from_dict(unfinished.config)
-    return load_config(workspace.config_path, preset=options.preset, overrides=options.overrides)
+def _config(workspace: Workspace, options: RunOptions, unfinished: Run | None) -> tuple[Config, tuple[str, ...]]:
+    """The settings, and the names of those that a resumed run keeps although they were changed since its start.
+
+    What was asked and how it was voted on stays as it was; how the machine does the work may be mended.
+    """
+    current = load_config(workspace.config_path, preset=options.preset, overrides=options.overrides)
+    if unfinished is None:
+        return current, ()
+    stored = config_from_dict(unfinished.config)
+    config = dataclasses.replace(stored, model=current.model, sampling=current.sampling, train=current.train)
+    sections = [f.name for f in dataclasses.fields(Config) if dataclasses.is_dataclass(getattr(config, f.name))]
+    kept = tuple(
+        f"{section}.{key.name}"
+        for section in sections
+        for key in dataclasses.fields(getattr(config, section))
+        if getattr(getattr(config, section), key.name) != getattr(getattr(current, section), key.name)
+    )
+    return config, tuple(name for name in kept if name != "run.rounds")
 
 
 def _prepare(
@@ -108,6 +122,7 @@ def _prepare(
     options: RunOptions,
     unfinished: Run | None,
     open_sampler: OpenSampler,
+    kind: RunKind,
 ) -> Job:
     """Check everything a run needs before the first token is drawn, and make its row."""
     prompts = load_prompt_set(config.run.prompts)
@@ -121,25 +136,42 @@ def _prepare(
         offline=config.model.offline,
         checksum_cache=workspace.folder / ".checksums.json",
     )
-    _insert_prompts(store, prompts)
     base_id = store.runs.insert_model(base)
-    if unfinished and unfinished.base_id != base_id:
-        raise WorkspaceError(
-            f"{base.path}: is no longer the model that run {unfinished.run_id} was started with; "
-            "put that file back, or start another run with --new"
-        )
+    inputs = _checksums(prompts, config, benchmarks, base)
+    if unfinished:
+        _refuse_changed_inputs(unfinished, inputs)
+    for prompt in (prompts.bait, prompts.rewrite, prompts.solve):
+        store.runs.insert_prompt(prompt)
     rounds = options.rounds or (unfinished.rounds if unfinished else config.run.rounds)
-    run_id = unfinished.run_id if unfinished else store.runs.insert_run(config.as_dict(), base_id, rounds)
-    store.runs.set_rounds(run_id, rounds)
+    run_id = unfinished.run_id if unfinished else store.runs.insert_run(kind, base_id, inputs)
+    store.runs.set_plan(run_id, config.as_dict(), rounds)
     return Job(
         run_id, rounds, config, prompts, benchmarks, base, base_id, store, workspace,
         lambda: open_sampler(base.path, config),
     )  # fmt: skip
 
 
-def _insert_prompts(store: Store, prompts: PromptSet) -> None:
-    for prompt in (prompts.bait, prompts.rewrite, prompts.solve):
-        store.runs.insert_prompt(prompt)
+def _checksums(
+    prompts: PromptSet, config: Config, benchmarks: tuple[Benchmark, ...], base: ModelFile
+) -> dict[str, str]:
+    """The sha256 of everything a run is made from, by a name the user knows."""
+    used = [prompts.bait, prompts.rewrite, prompts.solve, *map(prompts.for_evaluation, config.evaluate.prompts)]
+    return {
+        f"the model {base.source}": base.sha256,
+        **{f"the prompt {prompt.name}": prompt.sha256 for prompt in used},
+        **{f"the benchmark {benchmark.name}": benchmark.sha256 for benchmark in benchmarks},
+    }
+
+
+def _refuse_changed_inputs(run: Run, inputs: dict[str, str]) -> None:
+    """A run that goes on with another prompt or benchmark would mix two runs in one. Raises WorkspaceError."""
+    changed = sorted(set(run.inputs.values()) ^ set(inputs.values()))
+    named = [name for name, sha256 in (run.inputs | inputs).items() if sha256 in changed]
+    if changed:
+        raise WorkspaceError(
+            f"run {run.run_id}: {named[0] if named else 'its input'} is not what it was when the run was started; "
+            "put it back, or start another run with --new"
+        )
 
 
 @contextmanager
@@ -152,43 +184,19 @@ def _store(workspace: Workspace) -> Iterator[Store]:
 
 
 @contextmanager
-def _stop_requests(workspace: Workspace) -> Iterator[None]:
-    """SIGTERM and the stop file do what Ctrl-C does."""
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(STOP_POLL_SECONDS):
-            if workspace.stop_requested():
-                workspace.clear_stop()
-                _thread.interrupt_main()
-                return
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, interrupt) if in_main_thread else None
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()
-        if in_main_thread:
-            signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
 def _log(workspace: Workspace, store: Store, run_id: int) -> Iterator[Callable[[Event], None]]:
     """The run's log file gets every event; the database those that are no single item (items are rows already)."""
-    workspace.logs.mkdir(exist_ok=True)
-    with (workspace.logs / f"run-{run_id}.jsonl").open("a", encoding="utf-8") as file:
+    path = workspace.logs / f"run-{run_id}.jsonl"
+    with file_errors(path):
+        path.parent.mkdir(exist_ok=True)
+        file = path.open("a", encoding="utf-8")
+    with file:
 
         def log(event: Event) -> None:
             kind, detail = type(event).__name__, dataclasses.asdict(event)
-            file.write(json.dumps({"at": now(), "event": kind, **detail}, ensure_ascii=False) + "\n")
-            file.flush()
+            with file_errors(path):
+                file.write(json.dumps({"at": now(), "event": kind, **detail}, ensure_ascii=False) + "\n")
+                file.flush()
             if not isinstance(event, StageProgressed | TrainingStepped):
                 store.runs.insert_event(run_id, kind, detail)
 

@@ -5,7 +5,10 @@ its traceback. Knows nothing of what raised it.
 Example: raise ModelError("no model at 'x.gguf': give the path of a GGUF file, or 'embedded'")
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -102,3 +105,14 @@ class NotFoundError(CrescentError):
 
 class Interrupted(Exception):  # noqa: N818  it is a request, not an error
     """The user asked to stop: by Ctrl-C, a signal, or `crescent stop`. Everything finished is already stored."""
+
+
+@contextmanager
+def file_errors(path: Path) -> Iterator[None]:
+    """What the system says of a file or its disk, as a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot be written: {error.strerror or error}; nothing that is in the database is lost"
+        ) from None

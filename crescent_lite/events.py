@@ -22,6 +22,8 @@ class RunStarted:
     resumed: bool
     rounds: int
     model: str
+    kept_settings: tuple[str, ...] = ()
+    """Settings that were changed since the run was started, and that it keeps as they were."""
 
 
 @dataclass(frozen=True)

@@ -68,9 +68,18 @@ def play_round(job: Job, this: Round) -> Iterator[Event]:
     adapter_id = job.store.runs.fetch_round(this.run_id, this.number).adapter_id
     if adapter_id:
         yield from evaluate(job, adapter_id, this)
-    outcome = "trained" if adapter_id else "no training: too few labels"
+    outcome = round_outcome(job, this, trained=adapter_id is not None)
     job.store.runs.finish_round(this.round_id, outcome)
     yield RoundFinished(this.number, outcome)
+
+
+def round_outcome(job: Job, this: Round, *, trained: bool) -> str:
+    """In a few words what became of the round."""
+    labels = len(job.store.votes.fetch_labels(this.round_id))
+    if not trained:
+        return f"not trained: {labels} labels, {job.config.train.min_examples} needed"
+    examples = job.store.trainings.count_examples(this.round_id)
+    return f"trained on {examples} examples" + (f", {labels - examples} too long" if labels > examples else "")
 
 
 def ask(job: Job, this: Round) -> Iterator[Event]:
@@ -144,9 +153,7 @@ def vote(job: Job, this: Round) -> Iterator[Event]:
         for key in [key for key, count in missing.items() if count == 0]:
             conclude(job, int(key))
         for completion in sampler_of(job, this.model_id).sample(requests) if requests else ():
-            answer = find_answer(completion.text)
-            if answer and answer.form == "last" and completion.finish_reason != "stop":
-                answer = None  # the last number of a solution that was cut off is a step, not its answer
+            answer = find_answer(completion.text, finished=completion.finish_reason == "stop")
             votes.insert_vote(int(completion.key), completion, answer, this.model_id, prompt.sha256)
             missing[completion.key] -= 1
             if missing[completion.key] == 0:

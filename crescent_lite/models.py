@@ -6,6 +6,7 @@ Example: find_model("embedded") -> ModelFile(name="SmolLM2-135M-Instruct.Q4_1", 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -73,7 +74,8 @@ def sha256_of(path: Path, cache: Path | None = None) -> str:
         except OSError as error:
             raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
         if cache is not None:
-            cache.write_text(json.dumps(known, indent=1), encoding="utf-8")
+            with contextlib.suppress(OSError):  # it only saves time
+                cache.write_text(json.dumps(known, indent=1), encoding="utf-8")
     return known[key]
 
 

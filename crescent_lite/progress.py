@@ -24,6 +24,7 @@ from crescent_lite.events import (
     StageStarted,
     TrainingStepped,
 )
+from crescent_lite.printable import printable
 
 PLAIN_SECONDS = 10.0
 """Between two plain lines of one stage."""
@@ -73,6 +74,9 @@ class RunProgress:
             case RunStarted():
                 verb = "resumes" if event.resumed else "starts"
                 self._say(f"run {event.run_id} {verb}: {event.rounds} round(s), model {event.model}")
+                if event.kept_settings:
+                    names = ", ".join(event.kept_settings)
+                    self._say(f"it keeps the {names} it was started with; --new starts another run")
             case RoundStarted(number=0):
                 pass
             case RoundStarted():
@@ -123,7 +127,7 @@ class RunProgress:
         self._say(f"  {self._stage}: {event.done:,} in {_clock(event.seconds)}{speed}")
 
     def _say(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False)
+        self._console.print(printable(line), markup=False, highlight=False)
 
 
 def _clock(seconds: float) -> str:

@@ -72,9 +72,9 @@ def build_report(store: Store, run_id: int) -> Report:
         f"Base: {base.name}, sha256 {base.sha256[:16]}…",
         f"State: {state}. Started {run.started_at}" + (f", finished {run.finished_at}." if run.finished_at else "."),
     )
-    tables = [table for this in rounds for table in _round_tables(store, run, this)]
-    scores = _scores(store, run_id)
-    return Report(f"Run {run_id}", lines, (*tables, *scores))
+    tables = [_costs(store, run, 0), *(table for this in rounds for table in _round_tables(store, run, this))]
+    tables += _scores(store, run_id)
+    return Report(f"Run {run_id}", lines, tuple(table for table in tables if table.rows))
 
 
 def write_markdown(report: Report, folder: Path, run_id: int) -> Path:
@@ -95,37 +95,41 @@ def _round_tables(store: Store, run: Run, this: Round) -> list[Table]:
     kept = sum(n for (verdict, _), n in verdicts.items() if verdict == "kept")
     labels = sum(n for (decision, _), n in decisions.items() if decision == "labelled")
     steps = (
-        ("raw texts and rewrites", asked, ""),
+        ("texts and rewrites", asked, f"outcome: {this.outcome or 'unfinished'}"),
         ("kept questions", kept, _reasons(verdicts, "rejected")),
         ("votes", store.votes.count(this.round_id), ""),
         ("labels", labels, _reasons(decisions, "rejected")),
         ("examples trained on", store.trainings.count_examples(this.round_id), _losses(store, this)),
     )
-    yield_rows = tuple((name, str(count), _percent(count, asked), why) for name, count, why in steps)
+    yield_rows = tuple(
+        (name, str(count), "" if name == "votes" else _percent(count, asked), why) for name, count, why in steps
+    )
     return [
-        Table(f"Round {this.number}: yield", ("stage", "count", "of raw", "why the rest is not"), yield_rows),
+        Table(f"Round {this.number}: yield", ("stage", "count", "of all texts", "why the rest is not"), yield_rows),
         Table(f"Round {this.number}: share of the leading answer", ("share", "questions", ""), _shares(store, this)),
-        _costs(store, run, this),
+        _costs(store, run, this.number),
     ]
 
 
-def _costs(store: Store, run: Run, this: Round) -> Table:
-    costs = sorted(store.runs.fetch_stage_costs(run.run_id, this.number), key=lambda cost: STAGES.index(cost.stage))
+def _costs(store: Store, run: Run, number: int) -> Table:
+    """Where the time went. Of the training stage only the optimiser's own time counts as work."""
+    costs = sorted(store.runs.fetch_stage_costs(run.run_id, number), key=lambda cost: STAGES.index(cost.stage))
+    training = store.trainings.fetch_seconds(run.run_id, number)
+    worked = [training if cost.stage == "train" else cost.sampling_seconds for cost in costs]
     rows = tuple(
         (
             cost.stage,
             f"{cost.seconds:.1f}",
-            f"{cost.sampling_seconds:.1f}",
+            f"{work:.1f}",
             f"{cost.tokens:,}",
             f"{cost.tokens / cost.sampling_seconds:.0f}" if cost.sampling_seconds and cost.tokens else "",
         )
-        for cost in costs
+        for cost, work in zip(costs, worked, strict=True)
     )
-    working = sum(cost.seconds if cost.stage == "train" else cost.sampling_seconds for cost in costs)
     total = sum(cost.seconds for cost in costs)
-    note = f"Neither decoding nor training: {_percent(total - working, total)} of {total:.0f} s." if total else ""
-    columns = ("stage", "seconds", "of them decoding", "tokens drawn", "tokens/s")
-    return Table(f"Round {this.number}: time", columns, rows, note)
+    note = f"Neither decoding nor training: {_percent(total - sum(worked), total)} of {total:.0f} s." if total else ""
+    columns = ("stage", "seconds", "of them decoding or training", "tokens drawn", "tokens/s")
+    return Table(f"Round {number}: time" if number else "Base: time", columns, rows, note)
 
 
 def _scores(store: Store, run_id: int) -> list[Table]:

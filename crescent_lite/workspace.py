@@ -17,7 +17,7 @@ from pathlib import Path
 import filelock
 
 from crescent_lite.config import CONFIG_NAME
-from crescent_lite.errors import StorageError, WorkspaceError
+from crescent_lite.errors import StorageError, WorkspaceError, file_errors
 
 STOP_FILE = "stop-requested"
 STOP_SECONDS = 20.0
@@ -87,8 +87,9 @@ class Workspace:
         except OSError as error:
             raise StorageError(f"{self.folder}: cannot be written: {error.strerror}") from None
         try:
-            self._pid_file.write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
-            self.clear_stop()
+            with file_errors(self._pid_file):
+                self._pid_file.write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
+                self.take_stop_request()  # an old one
             yield
         finally:
             self._pid_file.unlink(missing_ok=True)
@@ -122,12 +123,14 @@ class Workspace:
         return True
 
     def stop_requested(self) -> bool:
-        """Whether somebody asked."""
+        """Whether somebody asked and the engine has not taken notice yet."""
         return (self.folder / STOP_FILE).exists()
 
-    def clear_stop(self) -> None:
-        """Forget an old request."""
+    def take_stop_request(self) -> bool:
+        """Whether somebody asked; the request is then taken away."""
+        asked = self.stop_requested()
         (self.folder / STOP_FILE).unlink(missing_ok=True)
+        return asked
 
     @property
     def _pid_file(self) -> Path:

@@ -454,10 +454,19 @@ def test_no_text_raises_and_an_answer_is_bounded(text: str) -> None:
 )
 def test_hostile_text_takes_no_time(scrap: str) -> None:
     text = scrap * (1_000_000 // len(scrap))
-    assert min(_seconds(text) for _ in range(3)) < 0.1  # at most 0.04 where this was written
+    assert (
+        min(_seconds(text) for _ in range(3)) < 2
+    )  # linear: at most 0.04 s where this was written; quadratic: minutes
 
 
 def _seconds(text: str) -> float:
     start = time.process_time()
     canonical_answer(text)
     return time.process_time() - start
+
+
+def test_a_cut_off_solution_counts_only_with_a_closed_box() -> None:
+    assert find_answer("The answer is 1", finished=False) is None
+    assert find_answer("12 and then 30", finished=False) is None
+    assert find_answer(r"So it is \boxed{15}, which we", finished=False) == find_answer(r"\boxed{15}")
+    assert find_answer(r"So it is \boxed{1", finished=False) is None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import gguf
@@ -14,8 +16,9 @@ from small_workspace import make_workspace
 from tiny_model import make_tiny_gguf
 
 from crescent_lite.cli import main
-from crescent_lite.engine import RunOptions, run_engine
+from crescent_lite.engine import RunOptions, run_engine, run_evaluation
 from crescent_lite.errors import CrescentError, ExitCode, StageError
+from crescent_lite.events import RunStarted
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
 
@@ -69,6 +72,7 @@ def test_a_truncated_model(run: Run, tmp_path: Path) -> None:
         ("{% for", "cannot be rendered"),
         ("{{ messages.__class__.__mro__ }}", "cannot be rendered"),
         ("{{ raise_exception('only for tools') }}", "only for tools"),
+        ("{{ 1 / 0 }}", "cannot be rendered"),
         ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "did not finish"),
     ],
 )
@@ -196,6 +200,58 @@ def test_a_model_whose_every_reply_is_empty_stops_the_stage(text: str, tmp_path:
     assert run.state == "failed"
     assert run.reason is not None
     assert store.database.value("SELECT count(*) FROM questions") == 100
+
+
+def engine_run(workspace: Workspace, *overrides: str, replies: str | None = None, limit: int = 10_000) -> int:
+    """Some events of an engine with the fake sampler; how many there were."""
+    options = RunOptions(overrides=overrides)
+    with closing(run_engine(workspace, options, lambda _path, _config: FakeSampler(replies))) as events:
+        return sum(1 for _ in itertools.islice(events, limit))
+
+
+def test_a_run_that_failed_before_its_first_item_is_replaced(run: Run, tmp_path: Path) -> None:
+    make_workspace(tmp_path, make_tiny_gguf(tmp_path / "base.gguf", chat_template=None), min_examples=1000)
+    assert run()[0] == ExitCode.MODEL
+
+    engine_run(make_workspace(tmp_path, min_examples=1000))
+
+    assert Store.open_read_only(tmp_path / "crescent.db").runs.fetch_run().state == "finished"
+
+
+def test_a_resumed_run_takes_mended_machine_settings_and_keeps_the_others(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path, min_examples=1000)
+    engine_run(workspace, limit=60)
+
+    options = RunOptions(overrides=("sampling.slots=3", "vote.min_share=0.9"))
+    events = run_engine(workspace, options, lambda _path, _config: FakeSampler())
+    started = next(events)
+    events.close()
+
+    assert isinstance(started, RunStarted)
+    assert (started.resumed, started.kept_settings) == (True, ("vote.min_share",))
+    config = Store.open_read_only(workspace.database_path).runs.fetch_run().config
+    assert (config["sampling"]["slots"], config["vote"]["min_share"]) == (3, 0.5)
+
+
+def test_a_run_does_not_go_on_with_another_benchmark(run: Run, tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path, min_examples=1000)
+    engine_run(workspace, limit=60)
+
+    (tmp_path / "sums.jsonl").write_text(json.dumps({"question": "What is 70 + 1?", "answer": "71"}) + "\n")
+    code, line = run()
+    assert code == ExitCode.WORKSPACE
+    assert "the benchmark sums is not what it was" in line
+
+
+def test_an_evaluation_leaves_an_unfinished_run_to_be_resumed(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path, min_examples=1000)
+    engine_run(workspace, limit=60)
+    list(run_evaluation(workspace, RunOptions(), None, lambda _path, _config: FakeSampler()))
+
+    started = next(run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler()))
+
+    assert isinstance(started, RunStarted)
+    assert (started.run_id, started.resumed) == (1, True)
 
 
 def test_every_error_has_an_exit_code_of_its_own() -> None:

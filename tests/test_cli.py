@@ -15,6 +15,7 @@ from small_workspace import make_workspace
 from crescent_lite.cli import main
 from crescent_lite.engine import RunOptions, run_engine
 from crescent_lite.errors import ExitCode
+from crescent_lite.report import build_report, write_markdown
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
 
@@ -72,7 +73,7 @@ def test_a_round_and_a_run_are_shown(finished: Workspace, capsys: pytest.Capture
     this_round = json.loads(answer(capsys, "show", "round", "-w", str(finished.folder), "--json"))
     report = json.loads(answer(capsys, "show", "run", "-w", str(finished.folder), "--json"))
 
-    assert this_round["outcome"] == "trained"
+    assert this_round["outcome"].startswith("trained on ")
     assert Path(this_round["adapter"]).is_file()
     scores = next(table for table in report["tables"] if table["title"] == "Scores")
     assert {row["model"] for row in scores["rows"]} == {"base", "round 1"}
@@ -80,7 +81,8 @@ def test_a_round_and_a_run_are_shown(finished: Workspace, capsys: pytest.Capture
 
 
 def test_the_report_is_saved_as_markdown(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
-    answer(capsys, "show", "run", "-w", str(finished.folder))
+    store = Store.open_read_only(finished.database_path)
+    write_markdown(build_report(store, 1), finished.exports, 1)
 
     text = (finished.exports / "run-1.md").read_text()
     assert "## Scores" in text
@@ -139,6 +141,6 @@ def test_stop_ends_a_running_engine_which_then_goes_on(tmp_path: Path, capsys: p
 
     assert stopped
     assert engine.returncode == ExitCode.INTERRUPTED
-    assert "The same command goes on from here" in talk
+    assert f"crescent run -w {tmp_path}" in talk
     assert json.loads(answer(capsys, "status", "-w", str(tmp_path), "--json"))["state"] == "stopped"
     assert not json.loads(answer(capsys, "stop", "-w", str(tmp_path), "--json"))["stopped"]

@@ -27,7 +27,7 @@ def store(tmp_path: Path) -> Store:
 def this_round(store: Store) -> Round:
     store.runs.insert_prompt(PromptText("set/bait", "ask", "p" * 64))
     base_id = store.runs.insert_model(BASE)
-    return store.runs.open_round(store.runs.insert_run({}, base_id, 1), 1, base_id)
+    return store.runs.open_round(store.runs.insert_run("improvement", base_id, {}), 1, base_id)
 
 
 def test_every_table_is_strict(store: Store) -> None:

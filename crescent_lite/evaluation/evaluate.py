@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from crescent_lite.evaluation.scoring import score
+from crescent_lite.patience import Patience
 from crescent_lite.prompt_set import fill
 from crescent_lite.records import BenchmarkItem, Completion, Generation, ItemScore, Request
 from crescent_lite.sampling.protocol import Sampler
+
+SILENT_ITEMS = 100
+"""Empty replies in a row after which a model counts as mute (guess)."""
 
 
 def evaluate(
@@ -27,6 +31,7 @@ def evaluate(
     `template` is a prompt text with `{question}` in it; None asks the bare question. Item ids are unique.
     """
     asked: dict[str, BenchmarkItem] = {}
+    patience = Patience("evaluate", SILENT_ITEMS, "the model answers nothing; check its chat template")
 
     def requests() -> Iterator[Request]:
         for item in items:
@@ -36,4 +41,6 @@ def evaluate(
 
     for completion in sampler.sample(requests()):
         item = asked.pop(completion.key)
-        yield item, completion, score(completion.text, item.answer_key)
+        finished = completion.finish_reason == "stop"
+        yield item, completion, score(completion.text, item.answer_key, finished=finished)
+        patience.note(bool(completion.text.strip()))

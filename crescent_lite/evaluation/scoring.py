@@ -13,9 +13,12 @@ from crescent_lite.answers import find_answer
 from crescent_lite.records import ItemScore
 
 
-def score(solution: str, gold_key: str) -> ItemScore:
-    """The score of one solution against the gold answer's key. An abstention is wrong."""
-    answer = find_answer(solution)
+def score(solution: str, gold_key: str, *, finished: bool = True) -> ItemScore:
+    """The score of one solution against the gold answer's key. An abstention is wrong.
+
+    `finished` is false for a solution that was cut off.
+    """
+    answer = find_answer(solution, finished=finished)
     if answer is None:
         return ItemScore(answer_raw=None, answer_key=None, strict=False, flexible=False)
     right = answer.key == gold_key

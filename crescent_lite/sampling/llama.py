@@ -49,12 +49,18 @@ class _Slot:
 
     job: _Job
     seed: int
-    chain: object
-    """llama.cpp's sampler chain, freed when the sample ends."""
+    chain: object | None
+    """llama.cpp's sampler chain; None once it is freed."""
     pending: list[int]
     """Tokens not decoded yet: what is left of the prompt, then the token drawn last."""
     drawn: int = 0
     pieces: list[bytes] = field(default_factory=list)
+
+    def free(self) -> None:
+        """Free the chain, once."""
+        chain, self.chain = self.chain, None
+        if chain is not None:
+            llama_cpp.llama_sampler_free(chain)
 
 
 class LlamaSampler:
@@ -98,7 +104,7 @@ class LlamaSampler:
                 yield from self._step(active, jobs)
         finally:
             for slot in active:
-                llama_cpp.llama_sampler_free(slot.chain)
+                slot.free()
 
     def use_adapter(self, path: Path | None) -> None:
         """Put a GGUF adapter on the base, or none. Raises ModelError."""
@@ -257,7 +263,7 @@ class LlamaSampler:
         self.usage.seconds += time.monotonic() - began
         for sequence, reason in reversed(finished):
             slot = active[sequence]
-            llama_cpp.llama_sampler_free(slot.chain)
+            slot.free()
             self._refill(active, sequence, jobs)
             yield _completion(slot.job, slot.seed, b"".join(slot.pieces), slot.drawn, reason)
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from crescent_lite.store.database import Database
 from crescent_lite.store.evaluations import Evaluations
 from crescent_lite.store.questions import Questions
-from crescent_lite.store.runs import Round, Run, Runs, StageCost
+from crescent_lite.store.runs import Round, Run, RunKind, Runs, StageCost
 from crescent_lite.store.trainings import Trainings
 from crescent_lite.store.votes import Votes
 
-__all__ = ["Round", "Run", "StageCost", "Store"]
+__all__ = ["Round", "Run", "RunKind", "StageCost", "Store"]
 
 
 class Store:

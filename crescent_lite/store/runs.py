@@ -1,6 +1,6 @@
 """Runs, rounds, models, prompts, the cost of stages, and the log of events.
 
-Example: run_id = runs.insert_run(config_json, base_id, rounds=1); runs.fetch_unfinished() -> Run | None
+Example: run_id = runs.insert_run("improvement", base_id, inputs); runs.fetch_unfinished() -> Run | None
 """
 
 from __future__ import annotations
@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from crescent_lite import __version__
 from crescent_lite.errors import NotFoundError
 from crescent_lite.records import ModelFile, PromptText
 from crescent_lite.store.database import Database, now
+
+RunKind = Literal["improvement", "evaluation"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,9 @@ class Run:
     rounds: int
     base_id: int
     config: dict[str, Any]
-    """The resolved config it was started with."""
+    """The resolved config."""
+    inputs: dict[str, str]
+    """The sha256 of each thing it was made from, by name."""
     started_at: str
     finished_at: str | None
 
@@ -68,18 +72,22 @@ class Runs:
         self._database = database
 
     def insert_model(self, model: ModelFile, parent_id: int | None = None) -> int:
-        """The model's id; a model seen before keeps its row, with its path brought up to date."""
-        self._database.write(
-            """INSERT INTO models (name, kind, source, path, sha256, parent_id, created_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT (kind, sha256) DO UPDATE SET path = excluded.path, source = excluded.source""",
-            [model.name, model.kind, model.source, str(model.path), model.sha256, parent_id, now()],
+        """The model's id. One seen before keeps its row, and its path as long as that is there."""
+        known = self._database.row(
+            "SELECT model_id, path FROM models WHERE kind = ? AND sha256 = ? AND ifnull(parent_id, 0) = ifnull(?, 0)",
+            [model.kind, model.sha256, parent_id],
         )
-        return int(
-            self._database.value(
-                "SELECT model_id FROM models WHERE kind = ? AND sha256 = ?", [model.kind, model.sha256]
+        if known is None:
+            return self._database.write(
+                """INSERT INTO models (name, kind, source, path, sha256, parent_id, created_at)
+                VALUES (?, ?, ?, ?, ?, ?, ?)""",
+                [model.name, model.kind, model.source, str(model.path), model.sha256, parent_id, now()],
             )
-        )
+        if not Path(known["path"]).is_file():
+            self._database.write(
+                "UPDATE models SET path = ? WHERE model_id = ?", [str(model.path), known["model_id"]]
+            )
+        return int(known["model_id"])
 
     def fetch_model(self, model_id: int) -> ModelFile:
         """A model by id."""
@@ -95,12 +103,18 @@ class Runs:
             [prompt.sha256, prompt.name, prompt.text],
         )
 
-    def insert_run(self, config: dict[str, Any], base_id: int, rounds: int) -> int:
-        """A new run, running."""
+    def insert_run(self, kind: RunKind, base_id: int, inputs: dict[str, str]) -> int:
+        """A new run, running. `inputs` are the checksums of what it is made from."""
         return self._database.write(
-            """INSERT INTO runs (state, rounds, base_id, config, version, started_at)
-            VALUES ('running', ?, ?, ?, ?, ?)""",
-            [rounds, base_id, json.dumps(config), __version__, now()],
+            """INSERT INTO runs (kind, state, rounds, base_id, config, inputs, version, started_at)
+            VALUES (?, 'running', 0, ?, '{}', ?, ?, ?)""",
+            [kind, base_id, json.dumps(inputs), __version__, now()],
+        )
+
+    def set_plan(self, run_id: int, config: dict[str, Any], rounds: int) -> None:
+        """The settings of a run from now on, and how many rounds it is to have."""
+        self._database.write(
+            "UPDATE runs SET config = ?, rounds = ? WHERE run_id = ?", [json.dumps(config), rounds, run_id]
         )
 
     def set_state(self, run_id: int, state: str, reason: str | None = None) -> None:
@@ -109,10 +123,6 @@ class Runs:
             "UPDATE runs SET state = ?, reason = ?, finished_at = ? WHERE run_id = ?",
             [state, reason, now() if state == "finished" else None, run_id],
         )
-
-    def set_rounds(self, run_id: int, rounds: int) -> None:
-        """Change how many rounds an unfinished run is to have."""
-        self._database.write("UPDATE runs SET rounds = ? WHERE run_id = ?", [rounds, run_id])
 
     def fetch_run(self, run_id: int | None = None) -> Run:
         """A run by id, or the latest. Raises NotFoundError."""
@@ -130,15 +140,25 @@ class Runs:
             found["rounds"],
             found["base_id"],
             json.loads(found["config"]),
+            json.loads(found["inputs"]),
             found["started_at"],
             found["finished_at"],
         )
 
     def fetch_unfinished(self) -> Run | None:
-        """The latest run, if something is still owed on it."""
-        run_id = self._database.value("SELECT max(run_id) FROM runs")
+        """The latest improvement run, if something is owed on it. One that has stored nothing yet is none."""
+        run_id = self._database.value("SELECT max(run_id) FROM runs WHERE kind = 'improvement'")
         run = self.fetch_run(run_id) if run_id else None
-        return run if run and run.state != "finished" else None
+        return run if run and run.state != "finished" and self._has_items(run.run_id) else None
+
+    def _has_items(self, run_id: int) -> bool:
+        found = self._database.value(
+            """SELECT EXISTS (SELECT 1 FROM questions JOIN rounds USING (round_id) WHERE run_id = :run)
+                OR EXISTS (SELECT 1 FROM run_evaluations JOIN evaluated_items USING (evaluation_id)
+                    WHERE run_id = :run)""",
+            {"run": run_id},
+        )
+        return bool(found)
 
     def open_round(self, run_id: int, number: int, model_id: int) -> Round:
         """The round, made where it does not exist yet."""

@@ -24,16 +24,19 @@ TABLES = (
         path TEXT NOT NULL,
         sha256 TEXT NOT NULL,
         parent_id INTEGER REFERENCES models,
-        created_at TEXT NOT NULL,
-        UNIQUE (kind, sha256)
+        created_at TEXT NOT NULL
     ) STRICT""",
+    # An adapter is another model on another base.
+    "CREATE UNIQUE INDEX models_by_sha256 ON models (kind, sha256, ifnull(parent_id, 0))",
     """CREATE TABLE runs (
         run_id INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL CHECK (kind IN ('improvement', 'evaluation')),
         state TEXT NOT NULL CHECK (state IN ('running', 'stopped', 'failed', 'finished')),
         reason TEXT,
         rounds INTEGER NOT NULL,
         base_id INTEGER NOT NULL REFERENCES models,
         config TEXT NOT NULL,
+        inputs TEXT NOT NULL,
         version TEXT NOT NULL,
         started_at TEXT NOT NULL,
         finished_at TEXT

@@ -84,6 +84,16 @@ class Trainings:
         )
         return [(row[0], row[1]) for row in rows]
 
+    def fetch_seconds(self, run_id: int, round_number: int) -> float:
+        """Seconds the optimiser of a round's finished training ran; 0 without one."""
+        return float(
+            self._database.value(
+                """SELECT total(seconds) FROM trainings JOIN rounds USING (round_id)
+                WHERE run_id = ? AND number = ?""",
+                [run_id, round_number],
+            )
+        )
+
     def count_examples(self, round_id: int) -> int:
         """Examples of the round's latest training."""
         return int(

@@ -51,7 +51,8 @@ class SampleWorkspace:
         config["bait"]["questions"], config["vote"]["votes_per_question"] = questions, votes
         self.base_id = self.store.runs.insert_model(ModelFile(base, Path("base.gguf"), "1" * 64, "embedded"))
         self.store.runs.insert_prompt(PROMPT)
-        self.run_id = self.store.runs.insert_run(config, self.base_id, rounds=2)
+        self.run_id = self.store.runs.insert_run("improvement", self.base_id, {})
+        self.store.runs.set_plan(self.run_id, config, 2)
         self.note(RunStarted(self.run_id, False, 2, base))
 
     def begin_round(self, number: int = 1) -> None:
