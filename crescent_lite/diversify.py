@@ -47,6 +47,8 @@ ASKING = re.compile(
     re.IGNORECASE,
 )
 OPERATOR = re.compile(r"([-+*/×÷=^−])")
+MAX_TRAIL = 60
+"""Characters that may follow the last question mark: "Round to two decimal places." More is a solution (guess)."""
 SENTENCE_END = ".?!:)]}$”\"'"
 
 
@@ -84,6 +86,7 @@ def unusable(text: str, finish_reason: str, settings: DiversifyConfig) -> str | 
         ("wrong_language", settings.language == "latin" and bool(letters) and latin < 0.8 * len(letters)),
         ("too_few_numbers", numbers < settings.min_numbers),
         ("contains_solution", bool(SOLUTION.search(text))),
+        ("text_after_question", "?" in text and len(text.rpartition("?")[2]) > MAX_TRAIL),
         ("several_questions", bool(SEVERAL.search(text)) or len(sentences) > settings.max_question_marks),
         ("no_question", not ASKING.search(text)),
     )

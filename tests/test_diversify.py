@@ -46,6 +46,7 @@ def reason(text: str, finish_reason: str = "stop", settings: DiversifyConfig = W
         ("If 2x + 3 = 7 and 3 * 4 + y = 20, what is x + y?", "new"),
         ("Question 1: How much is 3 + 4?\nQuestion 2: How much is 3 + 5?", "several_questions"),
         ("1. What is 3 + 4?\n2. What is 4 + 5?\n3. What is 5 + 6?", "several_questions"),
+        ("Tom has 3 eggs. How many are 2 times as many? " + "Tom likes them very much. " * 3, "text_after_question"),
         ("There are 20 trees in this garden and 30 in that one.", "no_question"),
         ("小明有 3 个苹果,又买了 4 个。他现在有多少个苹果?", "wrong_language"),
         ("2 + 2?", "too_short"),
