@@ -15,7 +15,7 @@ CHILD = [sys.executable, str(Path(__file__).parent / "engine_child.py")]
 
 
 def run_child(folder: Path, *death: str) -> int:
-    ended = subprocess.run([*CHILD, str(folder), *death], capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run([*CHILD, str(folder), *death], capture_output=True, text=True, timeout=600, check=False)
     if ended.returncode > 0:
         pytest.fail(ended.stderr)
     return ended.returncode

@@ -18,7 +18,7 @@ def guarded(command: list[str], folder: Path) -> subprocess.CompletedProcess[str
         "PYTHONPATH": str(HERE / "no_network"),
         "NETWORK_USES": str(folder / "network-uses"),
     }
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_the_guard_notices(tmp_path: Path) -> None:
