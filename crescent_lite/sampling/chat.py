@@ -6,6 +6,7 @@ with bounded size and time. Example: ChatTemplate(model).encode("What is 2 + 3?"
 
 from __future__ import annotations
 
+import ctypes
 import threading
 
 import llama_cpp
@@ -85,13 +86,16 @@ def _render(source: str, bos: str, eos: str, messages: Messages) -> str:
     def work() -> None:
         try:
             outcome.append(_render_in_sandbox(source, bos, eos, messages))
-        except Exception as error:  # noqa: BLE001  handed to the caller's thread, which raises it
+        except (Exception, SystemExit) as error:  # noqa: BLE001  handed to the caller's thread, which raises it
             outcome.append(error)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(RENDER_SECONDS)
     if not outcome:
+        # Left alone, an endless template would keep a core, and this process's interpreter lock, for good.
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
+        thread.join(RENDER_SECONDS)
         raise TimeoutError(f"it did not finish within {RENDER_SECONDS:g} s")
     if isinstance(outcome[0], BaseException):
         raise outcome[0]
