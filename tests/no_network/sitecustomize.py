@@ -8,7 +8,7 @@ FORBIDDEN = ("socket.connect", "socket.getaddrinfo", "socket.sendto", "socket.bi
 
 
 IPV6_PROBE = ("::1", 0)
-"""urllib3, which transformers imports, binds a loopback socket once to see whether there is IPv6. It sends nothing."""
+"""urllib3, which transformers imports, binds a loopback socket once to look for IPv6. It sends nothing."""
 
 
 def guard(event: str, arguments: tuple[object, ...]) -> None:
