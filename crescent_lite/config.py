@@ -50,13 +50,15 @@ class SamplingConfig:
     """How llama.cpp is driven."""
 
     slots: Annotated[int, Range(0, 512)] = 0
-    """Sequences decoded together. 0 chooses: 32 where memory allows."""
+    """Sequences decoded together. 0 chooses: 48 on a CPU, 128 on a GPU. Where memory is short they share it."""
     context_tokens: Annotated[int, Range(0, 1_000_000)] = 0
     """Context of one sequence, prompt and reply. 0 chooses from the stage's max_tokens."""
+    memory_gb: Annotated[float, Range(0, 100_000)] = 0.0
+    """Memory for the cache and its buffers, in GB (10^9 bytes). 0 takes up to 70% of what is free."""
     threads: Annotated[int, Range(0, 1024)] = 0
     """Processor threads. 0 takes the physical cores."""
     gpu_layers: Annotated[int, Range(-1, 10_000)] = -1
-    """Layers on the GPU where llama.cpp was built with one. -1 is all of them."""
+    """Layers on the GPU where llama.cpp was built for one. -1 is as many as fit."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,14 @@ class VoteConfig:
     """Stage 3: votes and the label."""
 
     votes_per_question: Annotated[int, Range(1, 1000)] = 8
-    """Solutions drawn for each kept question."""
+    """Solutions drawn for each kept question, at most."""
     min_share: Annotated[float, Range(0, 1)] = 0.5
     """The leading answer's share of all votes from which it is a label. Abstentions count against it."""
+    stopping: Literal["exact", "beta", "never"] = "exact"
+    """When a question gets no more votes: 'exact', as soon as they cannot change its label; 'beta', as soon as the
+    leading answer is the majority with `stop_confidence` (Adaptive-Consistency), or 'exact' says so."""
+    stop_confidence: Annotated[float, Range(0.5, 1)] = 0.95
+    """For 'beta': the probability that is enough."""
     temperature: Annotated[float, Range(0, 5)] = 0.8
     """How freely solutions are drawn. At 0 all votes are alike."""
     top_p: Annotated[float, Range(0, 1)] = 1.0

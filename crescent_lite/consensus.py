@@ -1,23 +1,72 @@
-"""Stage 3, the vote: sampled answers -> label. Pure; knows nothing of models or storage. A tie is not a label.
+"""Stage 3, the vote: sampled answers -> label, and when it is decided. Pure; knows nothing of models or storage.
 
+A tie is not a label. Votes are drawn in waves, each of the fewest votes that could settle the question. The exact
+rule stops when no further votes can change the label, so it agrees with the full vote by construction.
 Example: votes with the keys ("n:12", "n:12", "n:13", None) -> answer n:12, share 0.5.
-Source: self-consistency, arXiv 2203.11171.
+Sources: self-consistency, arXiv 2203.11171; Adaptive-Consistency (the Beta rule), arXiv 2305.11860.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
-from crescent_lite.records import Consensus, Decision, Vote
+from crescent_lite.config import VoteConfig
+from crescent_lite.records import Consensus, Decision, Stopped, Vote
 
 
-def decide(votes: Sequence[Vote], min_share: float) -> Consensus:
-    """The label of one question, or why it has none. `min_share` is the policy's floor, 0-1."""
+@dataclass
+class Poll:
+    """One question while it is voted on."""
+
+    question_id: int
+    policy: VoteConfig
+    votes: list[Vote] = field(default_factory=list)
+    """Drawn so far, in any order."""
+    in_flight: int = 0
+    """Asked for and not yet drawn."""
+
+    @property
+    def missing(self) -> int:
+        """Votes of the plan that are not drawn."""
+        return max(0, self.policy.votes_per_question - len(self.votes))
+
+    def next_wave(self) -> tuple[int, ...]:
+        """The sample indexes to draw now; none while a wave is out, or when the question is settled."""
+        if self.in_flight or settled(self.votes, self.policy):
+            return ()
+        drawn = {vote.sample_index for vote in self.votes}
+        free = [index for index in range(self.policy.votes_per_question) if index not in drawn]
+        wave = tuple(free[: wave_size(self.votes, self.policy)])
+        self.in_flight = len(wave)
+        return wave
+
+    def add(self, vote: Vote) -> bool:
+        """Take in a vote of the wave. Whether the wave is complete."""
+        self.votes.append(vote)
+        self.in_flight -= 1
+        return self.in_flight == 0
+
+    def decide(self) -> Consensus:
+        """What the votes add up to."""
+        return decide(self.votes, self.policy)
+
+
+def decide(votes: Iterable[Vote], policy: VoteConfig) -> Consensus:
+    """The label of one question, or why it has none."""
+    votes = sorted(votes, key=lambda vote: vote.sample_index)
     ballots = Counter(vote.answer_key for vote in votes if vote.answer_key is not None)
-    abstentions = len(votes) - ballots.total()
+    counted = {
+        "votes": len(votes),
+        "abstentions": len(votes) - ballots.total(),
+        "distinct": len(ballots),
+        "planned": max(policy.votes_per_question, len(votes)),
+    }
+    stopped = settled(votes, policy) or "all_drawn"
     if not ballots:
-        return Consensus("rejected", "no_answer", None, 0.0, len(votes), abstentions, 0, None)
+        return Consensus("rejected", "no_answer", None, 0.0, chosen_vote=None, stopped=stopped, **counted)
 
     (leader, count), *others = ballots.most_common(2)
     share = count / len(votes)
@@ -25,16 +74,71 @@ def decide(votes: Sequence[Vote], min_share: float) -> Consensus:
     chosen = None
     if others and others[0][1] == count:
         reason = "tie"
-    elif share < min_share:
+    elif share < policy.min_share:
         reason = "low_share"
     elif (chosen := _solution(votes, leader)) is None:
         reason = "cut_off"
     else:
         decision, reason = "labelled", "agreed"
-    return Consensus(decision, reason, leader, share, len(votes), abstentions, len(ballots), chosen)
+    return Consensus(decision, reason, leader, share, chosen_vote=chosen, stopped=stopped, **counted)
 
 
-def _solution(votes: Sequence[Vote], leader: str) -> int | None:
+def settled(votes: Sequence[Vote], policy: VoteConfig) -> Stopped | None:
+    """Why no more votes are needed; None while they are."""
+    if len(votes) >= policy.votes_per_question:
+        return "all_drawn"
+    if policy.stopping == "never" or not votes:
+        return None
+    ballots = Counter(vote.answer_key for vote in votes if vote.answer_key is not None)
+    (leader, count), (_, second) = [*ballots.most_common(2), (None, 0), (None, 0)][:2]
+    reason = _settled(count, second, len(votes), policy)
+    # A label needs a solution to keep: while all of the leader's were cut off, another vote may still bring one.
+    if reason in ("leader_certain", "leader_probable") and _solution(votes, leader) is None:
+        return None
+    return reason
+
+
+def wave_size(votes: Sequence[Vote], policy: VoteConfig) -> int:
+    """The fewest further votes that could settle the question: all for the leader, or none."""
+    missing = policy.votes_per_question - len(votes)
+    if policy.stopping == "never":
+        return missing
+    ballots = Counter(vote.answer_key for vote in votes if vote.answer_key is not None)
+    (_, count), (_, second) = [*ballots.most_common(2), (None, 0), (None, 0)][:2]
+    for size in range(1, missing):
+        drawn = len(votes) + size
+        if _settled(count + size, second, drawn, policy) or _settled(count, second, drawn, policy):
+            return size
+    return missing
+
+
+def _settled(leader: int, second: int, drawn: int, policy: VoteConfig) -> Stopped | None:
+    """The rule on counts: votes for the leading answer, for the next one, and in all."""
+    planned = policy.votes_per_question
+    missing = planned - drawn
+    if leader > second + missing and leader / planned >= policy.min_share:
+        return "leader_certain"
+    if (leader + missing) / planned < policy.min_share:
+        return "floor_out_of_reach"
+    if (
+        policy.stopping == "beta"
+        and leader / drawn >= policy.min_share
+        and majority_probability(leader, second) >= policy.stop_confidence
+    ):
+        return "leader_probable"
+    return None
+
+
+def majority_probability(leader: int, second: int) -> float:
+    """How probable it is that the leading answer is drawn more often than the next one, given their votes.
+
+    P(p > 1/2) for p ~ Beta(leader + 1, second + 1); for whole numbers a binomial sum, so it is exact.
+    """
+    trials = leader + second + 1
+    return float(sum(math.comb(trials, wins) for wins in range(leader + 1)) / 2**trials)
+
+
+def _solution(votes: Iterable[Vote], leader: str | None) -> int | None:
     """The vote whose solution is kept: the first finished one for the leading answer, marked ones first."""
     finished = [vote for vote in votes if vote.answer_key == leader and vote.finish_reason == "stop"]
     return min(finished, key=lambda vote: vote.answer_form == "last").vote_id if finished else None

@@ -76,6 +76,7 @@ def staged(job: Job, this: Round | None, stage: Stage, tally: Tally, work: Work)
             after.tokens - before.tokens,
             after.prompt_tokens - before.prompt_tokens,
             finished,
+            after.pauses - before.pauses,
         )
         job.store.runs.add_stage_cost(job.run_id, number, cost)
     yield StageFinished(number, stage, seconds, cost.tokens, tally.done)

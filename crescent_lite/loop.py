@@ -12,6 +12,7 @@ that died anywhere. Yields events; prints nothing. Source: Crescent, arXiv 2502.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Iterator
 
 from crescent_lite import bait, consensus, diversify, evaluation, training
@@ -132,44 +133,40 @@ def decide_novelty(job: Job, this: Round) -> Iterator[Event]:
 
 
 def vote(job: Job, this: Round) -> Iterator[Event]:
-    """Stage 3: several answers to each kept question, and what they add up to."""
+    """Stage 3: several answers to each kept question, until its label is decided."""
     settings, prompt, votes = job.config.vote, job.prompts.solve, job.store.votes
-    owed = votes.fetch_owed(this.round_id, settings.votes_per_question)
-    missing = {str(question.question_id): len(indexes) for question, indexes in owed}
-    requests = [
-        Request(
-            key=str(question.question_id),
-            user=fill(prompt.text, question=question.text),
-            generation=Generation(settings.max_tokens, settings.temperature, settings.top_p, settings.top_k),
-            sample_indexes=indexes,
-            seed=job.config.run.seed,
-        )
-        for question, indexes in owed
-        if indexes
-    ]
+    generation = Generation(settings.max_tokens, settings.temperature, settings.top_p, settings.top_k)
+    polls, asked = {}, {}
+    for question, drawn in votes.fetch_owed(this.round_id):
+        polls[str(question.question_id)] = consensus.Poll(question.question_id, settings, drawn)
+        asked[str(question.question_id)] = fill(prompt.text, question=question.text)
+
+    def wave(poll: consensus.Poll) -> list[Request]:
+        """What is to be drawn next for a question; nothing when it is settled, and then it is counted."""
+        key, indexes = str(poll.question_id), poll.next_wave()
+        if not indexes:
+            votes.insert_consensus(poll.question_id, poll.decide())
+            tally.total -= poll.missing
+            del polls[key]
+            return []
+        return [Request(key, asked[key], generation, indexes, seed=job.config.run.seed)]
 
     def work() -> Generator[str, None, None]:
         patience = Patience("vote", SILENT_VOTES, "the model answered nothing; check its chat template")
-        for key in [key for key, count in missing.items() if count == 0]:
-            conclude(job, int(key))
-        for completion in sampler_of(job, this.model_id).sample(requests) if requests else ():
+        waiting = deque(request for poll in list(polls.values()) for request in wave(poll))
+        for completion in sampler_of(job, this.model_id).sample(waiting) if waiting else ():
+            poll = polls[completion.key]
             answer = find_answer(completion.text, finished=completion.finish_reason == "stop")
-            votes.insert_vote(int(completion.key), completion, answer, this.model_id, prompt.sha256)
-            missing[completion.key] -= 1
-            if missing[completion.key] == 0:
-                conclude(job, int(completion.key))
+            cast = votes.insert_vote(poll.question_id, completion, answer, this.model_id, prompt.sha256)
+            if poll.add(cast):
+                waiting.extend(wave(poll))
             patience.note(bool(completion.text.strip()))
             yield completion.finish_reason
 
-    if owed:
-        drawn = votes.count(this.round_id)
-        yield from staged(job, this, "vote", Tally(drawn, drawn + sum(missing.values())), work())
-
-
-def conclude(job: Job, question_id: int) -> None:
-    """Turn a question's complete votes into a label, or into the reason why there is none."""
-    verdict = consensus.decide(job.store.votes.fetch_votes(question_id), job.config.vote.min_share)
-    job.store.votes.insert_consensus(question_id, verdict)
+    done = votes.count(this.round_id)
+    tally = Tally(done, done + sum(poll.missing for poll in polls.values()))
+    if polls:
+        yield from staged(job, this, "vote", tally, work())
 
 
 def train(job: Job, this: Round) -> Iterator[Event]:

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 FinishReason = Literal["stop", "length", "context"]
-"""stop: the model ended its turn. length: max_tokens were drawn. context: the sequence filled its context."""
+"""stop: the model ended its turn, or a stop text came. length: max_tokens were drawn. context: no room was left."""
 
 Verdict = Literal["kept", "rejected"]
 Decision = Literal["labelled", "rejected"]
+Stopped = Literal["all_drawn", "leader_certain", "floor_out_of_reach", "leader_probable"]
+"""Why a question got no more votes: all planned ones are drawn; the leader can no longer be overtaken; no answer can
+reach the floor any more; by the Beta rule the leader is the majority with enough probability."""
 ModelKind = Literal["base", "adapter"]
 
 
@@ -38,6 +41,8 @@ class Generation:
     """Nucleus, 0-1. 1 keeps everything."""
     top_k: int = 64
     """Candidates kept before anything else. 0 keeps the whole vocabulary, which costs time for every token."""
+    stop: tuple[str, ...] = ()
+    """The first of these texts that appears ends the reply, and is no part of it."""
 
 
 @dataclass(frozen=True)
@@ -157,13 +162,17 @@ class Consensus:
     answer_key: str | None
     """The leading answer, also when it was rejected; None when every vote abstained."""
     share: float
-    """Fraction of all votes that agree with `answer_key`, 0-1. Abstentions count against it."""
+    """Fraction of the votes drawn that agree with `answer_key`, 0-1. Abstentions count against it."""
     votes: int
+    """Drawn."""
     abstentions: int
     distinct: int
     """Different answer keys, abstentions not counted."""
     chosen_vote: int | None
     """The vote whose solution becomes the example; None without a label."""
+    planned: int
+    """Votes that would have been drawn at most."""
+    stopped: Stopped
 
 
 @dataclass(frozen=True)

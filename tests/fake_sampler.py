@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -26,7 +27,9 @@ class FakeSampler:
         """What it always says, where a test wants that."""
 
     def sample(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        for request in list(requests):
+        waiting = requests if isinstance(requests, deque) else deque(requests)
+        while waiting:
+            request = waiting.popleft()
             for index in request.sample_indexes:
                 seed = request.sample_seed(index)
                 text = self._reply if self._reply is not None else self._say(request, random.Random(seed))

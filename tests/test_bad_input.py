@@ -146,10 +146,10 @@ def test_a_database_of_a_newer_version(run: Run, tmp_path: Path) -> None:
 def test_too_little_memory_for_the_context(run: Run, tmp_path: Path) -> None:
     make_workspace(tmp_path)
 
-    code, line = run("--set", "sampling.slots=256", "--set", "sampling.context_tokens=1000000")
+    code, line = run("--set", "sampling.memory_gb=0.1", "--set", "sampling.context_tokens=1000000")
 
     assert code == ExitCode.MEMORY
-    assert "256 x 1,000,000 tokens of context" in line
+    assert "sampling: 1,000,000 tokens of context" in line
 
 
 def test_a_benchmark_with_a_bad_row(run: Run, tmp_path: Path) -> None:

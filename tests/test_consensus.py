@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crescent_lite.consensus import decide
-from crescent_lite.records import Vote
+from crescent_lite.config import VoteConfig
+from crescent_lite.consensus import Poll, decide, majority_probability, settled, wave_size
+from crescent_lite.records import Consensus, Vote
 
 
 def votes(*keys: str | None, forms: dict[int, str] | None = None, cut: tuple[int, ...] = ()) -> list[Vote]:
@@ -16,8 +19,13 @@ def votes(*keys: str | None, forms: dict[int, str] | None = None, cut: tuple[int
     ]
 
 
+def decided(ballots: list[Vote], floor: float) -> Consensus:
+    """What all planned votes say."""
+    return decide(ballots, VoteConfig(votes_per_question=max(1, len(ballots)), min_share=floor))
+
+
 def test_the_leading_answer_is_the_label_from_the_floor_on() -> None:
-    consensus = decide(votes("n:12", "n:12", "n:13", None), 0.5)
+    consensus = decided(votes("n:12", "n:12", "n:13", None), 0.5)
 
     assert (consensus.decision, consensus.reason, consensus.answer_key) == ("labelled", "agreed", "n:12")
     assert (consensus.share, consensus.votes, consensus.abstentions, consensus.distinct) == (0.5, 4, 1, 2)
@@ -25,35 +33,127 @@ def test_the_leading_answer_is_the_label_from_the_floor_on() -> None:
 
 
 def test_a_tie_is_not_a_label() -> None:
-    assert decide(votes("n:1", "n:2", "n:1", "n:2"), 0.0).reason == "tie"
+    assert decided(votes("n:1", "n:2", "n:1", "n:2"), 0.0).reason == "tie"
 
 
 def test_abstentions_count_against_the_share() -> None:
-    assert decide(votes("n:1", "n:1", None, None, None), 0.5).reason == "low_share"
+    assert decided(votes("n:1", "n:1", None, None, None), 0.5).reason == "low_share"
 
 
 def test_no_answer_never_wins() -> None:
-    consensus = decide(votes(None, None, None, "n:7"), 0.25)
+    consensus = decided(votes(None, None, None, "n:7"), 0.25)
 
     assert consensus.answer_key == "n:7"
-    assert decide(votes(None, None), 0.0).reason == "no_answer"
+    assert decided(votes(None, None), 0.0).reason == "no_answer"
 
 
 def test_the_kept_solution_is_the_first_that_marks_its_answer() -> None:
-    assert decide(votes("n:1", "n:1", "n:1", forms={2: "boxed", 1: "whole"}), 0.5).chosen_vote == 101
+    assert decided(votes("n:1", "n:1", "n:1", forms={2: "boxed", 1: "whole"}), 0.5).chosen_vote == 101
 
 
 def test_a_solution_that_was_cut_off_is_never_kept() -> None:
-    assert decide(votes("n:1", "n:1", cut=(0,)), 0.5).chosen_vote == 101
-    assert decide(votes("n:1", "n:1", cut=(0, 1)), 0.5).reason == "cut_off"
+    assert decided(votes("n:1", "n:1", cut=(0,)), 0.5).chosen_vote == 101
+    assert decided(votes("n:1", "n:1", cut=(0, 1)), 0.5).reason == "cut_off"
 
 
 @given(st.lists(st.sampled_from(["n:1", "n:2", "n:3", None]), max_size=12), st.floats(0, 1))
 def test_a_label_has_its_share_and_no_equal(keys: list[str | None], floor: float) -> None:
-    consensus = decide(votes(*keys), floor)
+    consensus = decided(votes(*keys), floor)
 
     assert 0 <= consensus.share <= 1
     if consensus.decision == "labelled":
         assert consensus.share >= floor
         leader = keys.count(consensus.answer_key)
         assert all(keys.count(other) < leader for other in set(keys) - {consensus.answer_key, None})
+
+
+# ── stopping ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+KEYS = st.sampled_from(["n:1", "n:2", "n:3", None])
+
+
+def policy(planned: int = 8, floor: float = 0.5, stopping: Any = "exact") -> VoteConfig:
+    return VoteConfig(votes_per_question=planned, min_share=floor, stopping=stopping)
+
+
+def drawn_in_waves(ballots: list[Vote], rule: VoteConfig) -> tuple[Consensus, list[int]]:
+    """Ask for votes until the poll wants no more; what it decides, and the waves' sizes."""
+    poll, waves = Poll(1, rule), []
+    while wave := poll.next_wave():
+        waves.append(len(wave))
+        for index in wave:
+            poll.add(ballots[index])
+    return poll.decide(), waves
+
+
+def test_five_equal_votes_of_eight_settle_it() -> None:
+    verdict, waves = drawn_in_waves(votes(*["n:1"] * 8), policy())
+
+    assert (verdict.answer_key, verdict.votes, verdict.planned, verdict.stopped) == ("n:1", 5, 8, "leader_certain")
+    assert waves == [5]
+
+
+def test_a_floor_that_no_answer_can_reach_settles_it() -> None:
+    verdict, waves = drawn_in_waves(votes("n:1", "n:2", "n:3", None, None, None, "n:1", "n:1"), policy())
+
+    assert (verdict.decision, verdict.stopped) == ("rejected", "floor_out_of_reach")
+    assert (sum(waves), verdict.votes) == (6, 6)
+
+
+def test_without_stopping_every_vote_is_drawn() -> None:
+    verdict, waves = drawn_in_waves(votes(*["n:1"] * 8), policy(stopping="never"))
+
+    assert waves == [8]
+    assert verdict.stopped == "all_drawn"
+
+
+def test_the_beta_rule_stops_at_four_equal_votes() -> None:
+    verdict, waves = drawn_in_waves(votes(*["n:1"] * 16), policy(16, stopping="beta"))
+
+    assert waves == [4]  # 1 - 1/2^5 = 0.969
+    assert verdict.stopped == "leader_probable"
+    assert majority_probability(4, 0) == 1 - 1 / 32
+
+
+def test_a_leader_without_a_finished_solution_is_not_settled() -> None:
+    ballots = votes(*["n:1"] * 8, cut=(0, 1, 2, 3, 4, 5))
+    verdict, waves = drawn_in_waves(ballots, policy())
+
+    assert waves == [5, 1, 1]
+    assert verdict.chosen_vote == 106
+
+
+@given(
+    st.lists(KEYS, min_size=1, max_size=9),
+    st.floats(0, 1),
+    st.sets(st.integers(0, 8), max_size=5),
+)
+def test_the_exact_rule_decides_what_the_full_vote_decides(
+    keys: list[str | None], floor: float, cut: set[int]
+) -> None:
+    ballots, rule = votes(*keys, cut=tuple(cut)), policy(len(keys), floor)
+    full = decided(ballots, floor)
+    verdict, waves = drawn_in_waves(ballots, rule)
+
+    assert verdict.decision == full.decision
+    if full.decision == "labelled":
+        assert verdict.answer_key == full.answer_key
+    assert verdict.votes == sum(waves) <= len(keys)
+
+
+@given(st.lists(KEYS, max_size=7), st.floats(0, 1), st.sampled_from(["exact", "beta"]))
+def test_no_vote_of_a_wave_could_have_been_spared(keys: list[str | None], floor: float, stopping: str) -> None:
+    ballots, rule = votes(*keys), policy(8, floor, stopping)
+    if settled(ballots, rule):
+        return
+    for short in range(1, wave_size(ballots, rule)):
+        for key in ["n:1", "n:2", "n:3", None]:
+            more = votes(*keys, *[key] * short)
+            assert settled(more, rule) is None
+
+
+def test_a_wave_is_not_asked_for_twice() -> None:
+    poll = Poll(1, policy())
+
+    assert len(poll.next_wave()) == 5
+    assert poll.next_wave() == ()

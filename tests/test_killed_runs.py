@@ -80,7 +80,9 @@ def test_an_unbroken_run_leaves_a_verdict_a_vote_and_a_label_for_everything(unbr
     kept = value(unbroken, "SELECT count(*) FROM questions WHERE verdict = 'kept'")
     assert isinstance(kept, int)
     assert kept > 10
-    assert value(unbroken, "SELECT count(*) FROM votes") == 4 * kept
+    assert value(unbroken, "SELECT sum(planned) FROM consensus") == 4 * kept
+    assert value(unbroken, "SELECT sum(votes) FROM consensus") == value(unbroken, "SELECT count(*) FROM votes")
+    assert value(unbroken, "SELECT count(*) FROM consensus WHERE votes < planned AND stopped = 'leader_certain'")
     assert value(unbroken, "SELECT count(*) FROM consensus") == kept
     assert value(unbroken, "SELECT count(*) FROM v_labels") == value(unbroken, "SELECT count(*) FROM examples")
     assert list((unbroken / "adapters").rglob("*.gguf"))

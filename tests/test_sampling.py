@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny_model import make_tiny_gguf
 
 from crescent_lite.config import SamplingConfig
@@ -14,7 +17,8 @@ from crescent_lite.records import Generation, Request
 from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.llama import LlamaSampler
-from crescent_lite.sampling.memory_plan import plan_memory
+from crescent_lite.sampling.memory_plan import MemoryPlan, ModelShape, layers_that_fit, plan_memory
+from crescent_lite.sampling.reply import Reply
 
 
 @pytest.fixture(scope="module")
@@ -154,28 +158,143 @@ def test_an_adapter_that_is_none_is_one_line(sampler: LlamaSampler, tmp_path: Pa
     sampler.use_adapter(None)
 
 
+# ── stop texts and characters ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_stop_text_is_found_across_pieces_and_cut_off() -> None:
+    reply = Reply((b"Question:", b"###"))
+
+    assert not reply.add(b"The answer is 5.\nQues")
+    assert reply.add(b"tion: What")
+    assert reply.text() == "The answer is 5.\n"
+
+
+def test_a_character_may_span_pieces() -> None:
+    reply, euro = Reply(), "€".encode()
+    for byte in euro:
+        reply.add(bytes([byte]))
+
+    assert reply.text() == "€"
+    reply.add(euro[:2])
+    assert reply.text() == "€\ufffd"
+
+
+@given(st.text(alphabet="ab€", max_size=30), st.text(alphabet="ab€", min_size=1, max_size=4), st.integers(1, 5))
+def test_a_reply_ends_where_the_whole_text_would(text: str, stop: str, width: int) -> None:
+    reply, raw = Reply([stop.encode()]), text.encode()
+    ended = any(reply.add(raw[at : at + width]) for at in range(0, len(raw), width))
+
+    assert ended == (stop in text)
+    assert reply.text() == text.partition(stop)[0]
+
+
+def test_a_sample_stops_at_its_stop_text(sampler: LlamaSampler) -> None:
+    request = Request("q", "What is 3?", Generation(12, temperature=0))
+    (whole,) = sampler.sample([request])
+    stop = whole.text[2:5]  # the tiny model says "MMM is is ..."
+
+    (completion,) = sampler.sample([replace(request, generation=Generation(12, temperature=0, stop=(stop,)))])
+
+    assert stop.isascii()
+    assert completion.finish_reason == "stop"
+    assert completion.text == whole.text.partition(stop)[0]
+    assert completion.tokens < whole.tokens
+
+
+# ── slots ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_appended_while_completions_come_is_drawn_too(sampler: LlamaSampler) -> None:
+    first, second, *_ = requests(3, samples=2)
+    waiting, seen = deque([first]), []
+    for completion in sampler.sample(waiting):
+        seen.append((completion.key, completion.sample_index))
+        if len(seen) == 2:
+            waiting.append(second)
+
+    assert sorted(seen) == [("q0", 0), ("q0", 1), ("q1", 0), ("q1", 1)]
+
+
+def test_a_full_cache_pauses_samples_and_loses_none(tiny: Path) -> None:
+    roomy = LlamaSampler(tiny, SamplingConfig(slots=8, threads=1))
+    asked = requests(12, samples=2, temperature=0, max_tokens=60)
+    expected = {(c.key, c.sample_index): (c.text, c.finish_reason) for c in roomy.sample(asked)}
+    # Room for 300 of the 8 x 128 tokens.
+    cramped = LlamaSampler(tiny, SamplingConfig(slots=8, threads=1, memory_gb=0.00078))
+
+    found = {(c.key, c.sample_index): (c.text, c.finish_reason) for c in cramped.sample(asked)}
+
+    assert cramped.usage.pauses > 0
+    assert found.keys() == expected.keys()
+    # Which tokens share a batch changes the last bits of the logits, and a random model is full of near ties.
+    assert sum(found[key] == expected[key] for key in expected) >= 0.9 * len(expected)
+    roomy.close()
+    cramped.close()
+
+
+def test_thousands_of_short_samples_flow_through(sampler: LlamaSampler) -> None:
+    drawn = Generation(max_tokens=2)
+    asked = [Request(f"s{n}", f"What is {n}?", drawn, tuple(range(4)), seed=1) for n in range(500)]
+
+    assert sum(1 for _ in sampler.sample(asked)) == 2000
+
+
 # ── memory ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-
-def plan(**changes: float) -> object:
-    values: dict[str, float] = {
-        "needed_context": 600,
-        "bytes_per_token": 12_288,
-        "available_bytes": 8e9,
-        "trained_context": 32_768,
-    }
-    return plan_memory(**{**values, **changes})  # type: ignore[arg-type]
-
-
-def test_context_is_rounded_up_and_slots_fit_in_memory() -> None:
-    assert plan() == plan(asked_slots=32, asked_context=640)
-    assert plan(available_bytes=1e8).slots == 8  # type: ignore[attr-defined]  # 70 MB hold 8 x 640 x 12,288 bytes
+SHAPE = ModelShape(
+    weights_bytes=500_000_000,
+    vocabulary=150_000,
+    cache_bytes_per_token=12_288,
+    layers=24,
+    feed_forward=4864,
+    trained_context=32_768,
+)
 
 
-def test_too_little_memory_for_what_was_asked_is_one_line() -> None:
-    with pytest.raises(OutOfMemoryError, match=r"32 x 1,000,000 tokens of context need 393\.2 GB"):
+def plan(shape: ModelShape = SHAPE, **changes: float) -> MemoryPlan:
+    values: dict[str, float] = {"needed_context": 600, "usable_bytes": 8e9, "batch_tokens": 256}
+    return plan_memory(shape, **{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_context_is_rounded_up_and_every_slot_has_its_own() -> None:
+    roomy = plan()
+
+    assert (roomy.context_tokens, roomy.shared) == (640, False)
+    assert roomy == plan(asked_slots=roomy.slots, asked_context=640)
+    assert roomy.cells == roomy.slots * 640
+    assert roomy.cache_bytes == roomy.cells * 12_288
+
+
+def test_where_memory_is_short_the_slots_share_what_there_is() -> None:
+    cramped = plan(usable_bytes=2e8, asked_slots=32)
+
+    assert cramped.shared
+    assert cramped.slots == 32
+    assert 640 <= cramped.cells < 32 * 640
+    assert cramped.cache_bytes + cramped.buffer_bytes <= 2e8
+
+
+def test_weights_that_are_still_to_be_loaded_count() -> None:
+    assert plan(usable_bytes=0.7e9, weights_loaded=False).cells < plan(usable_bytes=0.7e9).cells
+
+
+def test_too_little_memory_for_one_sequence_is_one_line() -> None:
+    with pytest.raises(OutOfMemoryError, match=r"1,000,000 tokens of context and 32 slots need 12\.8 GB"):
         plan(asked_slots=32, asked_context=1_000_000)
 
 
 def test_a_context_is_never_longer_than_the_model_was_trained_on() -> None:
-    assert plan(needed_context=100_000, trained_context=2048).context_tokens == 2048  # type: ignore[attr-defined]
+    assert plan(replace(SHAPE, trained_context=2048), needed_context=100_000).context_tokens == 2048
+
+
+def test_as_many_layers_go_to_the_gpu_as_fit() -> None:
+    assert layers_that_fit(SHAPE, free_bytes=8e9) == -1
+    assert 0 < layers_that_fit(SHAPE, free_bytes=4e8) < 24
+
+
+def test_a_models_shape_needs_no_weights(tiny: Path, model: GgufModel) -> None:
+    described = GgufModel(tiny, vocabulary_only=True)
+
+    assert described.shape == model.shape
+    assert model.shape.cache_bytes_per_token > 0
+    described.close()

@@ -63,8 +63,8 @@ def test_what_is_owed_is_what_is_not_there(store: Store, this_round: Round) -> N
     store.votes.insert_vote(first.question_id, completion(1), None, this_round.model_id, "p" * 64)
 
     assert store.questions.fetch_undecided(this_round.round_id) == []
-    ((question, missing),) = store.votes.fetch_owed(this_round.round_id, 3)
-    assert (question.question_id, missing) == (first.question_id, (0, 2))
+    ((question, drawn),) = store.votes.fetch_owed(this_round.round_id)
+    assert (question.question_id, [vote.sample_index for vote in drawn]) == (first.question_id, [1])
     ((to_rewrite, match),) = store.questions.fetch_to_rewrite(this_round.round_id, 1)
     assert (to_rewrite.question_id, match.question_id) == (second.question_id, first.question_id)
     store.questions.insert_asked(this_round, completion(0), "What is 9 + 9?", "p" * 64, rewrite_of=to_rewrite)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import re
 from pathlib import Path
 
 import llama_cpp
 
 from crescent_lite.errors import ModelError, OutOfMemoryError
 from crescent_lite.sampling import llama_log
+from crescent_lite.sampling.memory_plan import ModelShape
 
 MAX_METADATA_BYTES = 1 << 20
 
@@ -26,11 +28,17 @@ def _start_backend() -> None:
 class GgufModel:
     """Weights and vocabulary. `close` frees them."""
 
-    def __init__(self, path: Path, *, gpu_layers: int = -1) -> None:
-        """Raises ModelError or OutOfMemoryError. `gpu_layers` -1 is all, where there is a GPU."""
+    def __init__(self, path: Path, *, gpu_layers: int = -1, vocabulary_only: bool = False) -> None:
+        """Raises ModelError or OutOfMemoryError. `gpu_layers` -1 is all, where there is a GPU.
+
+        With `vocabulary_only` no weights are read: enough for tokens, the chat template and the metadata.
+        """
         _check_header(path)
         _start_backend()
         params = llama_cpp.llama_model_default_params()
+        params.vocab_only = vocabulary_only
+        # Read, not mapped: of a mapped file the weights that are repacked for the processor would be there twice.
+        params.load_mode = llama_cpp.LLAMA_LOAD_MODE_NONE
         params.n_gpu_layers = gpu_layers
         llama_log.forget_complaints()
         self.handle = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
@@ -58,23 +66,23 @@ class GgufModel:
         return int(llama_cpp.llama_model_n_ctx_train(self.handle))
 
     @property
-    def cache_bytes_per_token(self) -> int:
-        """Bytes of KV cache (f16) one token takes in all layers."""
-        heads, kv_heads = (
-            llama_cpp.llama_model_n_head(self.handle),
-            llama_cpp.llama_model_n_head_kv(self.handle),
+    def shape(self) -> ModelShape:
+        """What decides how much memory the model takes. Read from the metadata, so it holds before a load too."""
+        kv_heads = self._numbers("attention.head_count_kv") or self._numbers("attention.head_count")
+        layers = max(self._numbers("block_count"), default=0)
+        heads = max(self._numbers("attention.head_count"), default=1)
+        width = max(self._numbers("embedding_length"), default=0)
+        key = max(self._numbers("attention.key_length"), default=width // max(heads, 1))
+        value = max(self._numbers("attention.value_length"), default=key)
+        all_heads = sum(kv_heads) if len(kv_heads) > 1 else layers * max(kv_heads, default=0)
+        return ModelShape(
+            weights_bytes=self.path.stat().st_size,
+            vocabulary=self.vocab_size,
+            cache_bytes_per_token=all_heads * (key + value) * 2,
+            layers=layers,
+            feed_forward=max(self._numbers("feed_forward_length"), default=4 * width),
+            trained_context=max(self._numbers("context_length"), default=0),
         )
-        architecture = self.metadata("general.architecture")
-        head_size = int(
-            self.metadata(f"{architecture}.attention.key_length")
-            or llama_cpp.llama_model_n_embd(self.handle) // max(heads, 1)
-        )
-        return int(llama_cpp.llama_model_n_layer(self.handle) * kv_heads * head_size * 2 * 2)
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of all tensors."""
-        return int(llama_cpp.llama_model_size(self.handle))
 
     def metadata(self, key: str) -> str:
         """A metadata value as text; '' where there is none."""
@@ -86,6 +94,15 @@ class GgufModel:
         buffer = ctypes.create_string_buffer(size + 1)
         llama_cpp.llama_model_meta_val_str(self.handle, key.encode(), buffer, size + 1)
         return buffer.value.decode("utf-8", "replace")
+
+    def _numbers(self, key: str) -> list[int]:
+        """A metadata number of the architecture; some models give one for each layer. Empty where there is none."""
+        return [int(each) for each in re.findall(r"\d+", self.metadata(f"{self.architecture}.{key}"))]
+
+    @property
+    def architecture(self) -> str:
+        """llama.cpp's name for the kind of model, for instance 'qwen2'."""
+        return self.metadata("general.architecture")
 
     def tokenize(self, text: str, *, special: bool, add_special: bool = False) -> list[int]:
         """Token ids. `special` parses '<|im_end|>' and the like; never set it for a text from outside."""

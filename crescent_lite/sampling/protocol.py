@@ -7,7 +7,7 @@ Example: for completion in sampler.sample([Request(key="q1", user="What is 2 + 3
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -24,13 +24,13 @@ class SamplerUsage:
     """Prompt tokens decoded; those copied from another sequence are not counted."""
     seconds: float = 0.0
     """Time spent decoding and drawing."""
+    decode_seconds: float = 0.0
+    """Of these, time inside the engine's decode."""
+    pauses: int = 0
+    """How often a sample was taken out of its slot because the cache was full. It goes on later; nothing is lost."""
 
     def __add__(self, other: SamplerUsage) -> SamplerUsage:
-        return SamplerUsage(
-            self.tokens + other.tokens,
-            self.prompt_tokens + other.prompt_tokens,
-            self.seconds + other.seconds,
-        )
+        return SamplerUsage(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
 
 class Sampler(Protocol):
@@ -41,7 +41,8 @@ class Sampler(Protocol):
     def sample(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Every sample of every request, each once, as it finishes.
 
-        `requests` is read whole before the first token. Closing the iterator abandons the rest.
+        `requests` is read whole before the first token. A deque is emptied, and what is appended to it while the
+        completions come is drawn too, before the rest: votes in waves. Closing the iterator abandons the rest.
         Raises OutOfMemoryError or ModelError.
         """
         ...

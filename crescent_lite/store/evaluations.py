@@ -64,7 +64,8 @@ class Evaluations:
         seed: int,
     ) -> int:
         """The evaluation's id, made where there is none with exactly these settings, and tied to the run."""
-        settings = json.dumps({**asdict(generation), "seed": seed}, sort_keys=True)
+        drawn = {name: value for name, value in asdict(generation).items() if value != ()}
+        settings = json.dumps({**drawn, "seed": seed}, sort_keys=True)
         with self._database.transaction():
             self._database.write(
                 """INSERT INTO evaluations (model_id, benchmark_id, prompt, prompt_sha256, settings, started_at)

@@ -63,6 +63,8 @@ class StageCost:
     tokens: int
     prompt_tokens: int
     finished: bool
+    pauses: int = 0
+    """How often a sample had to leave its slot because the cache was full."""
 
 
 class Runs:
@@ -195,11 +197,11 @@ class Runs:
         """Add what a stage took in this process to what it took in earlier ones. Round 0 is the base."""
         self._database.write(
             """INSERT INTO stages (run_id, round_number, stage, seconds, sampling_seconds, tokens, prompt_tokens,
-                finished_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                finished_at, pauses) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (run_id, round_number, stage) DO UPDATE SET seconds = seconds + excluded.seconds,
                 sampling_seconds = sampling_seconds + excluded.sampling_seconds,
                 tokens = tokens + excluded.tokens, prompt_tokens = prompt_tokens + excluded.prompt_tokens,
-                finished_at = excluded.finished_at""",
+                finished_at = excluded.finished_at, pauses = pauses + excluded.pauses""",
             [
                 run_id,
                 round_number,
@@ -209,6 +211,7 @@ class Runs:
                 cost.tokens,
                 cost.prompt_tokens,
                 now() if cost.finished else None,
+                cost.pauses,
             ],
         )
 
@@ -225,6 +228,7 @@ class Runs:
                 row["tokens"],
                 row["prompt_tokens"],
                 row["finished_at"] is not None,
+                row["pauses"],
             )
             for row in rows
         ]

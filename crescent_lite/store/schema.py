@@ -234,3 +234,25 @@ def m001_first_schema(database: Database) -> None:
     """Everything a run of the method leaves behind."""
     for statement in (*TABLES, *VIEWS):
         database.execute(statement)
+
+
+V_QUESTIONS = """CREATE VIEW v_questions AS
+    SELECT q.question_id, d.run_id, d.number AS round, q.text, q.verdict, q.reason,
+           q.duplicate_of, q.similarity, q.rewritten_from, c.decision, c.reason AS decision_reason,
+           c.answer_key, c.share, c.planned AS votes_planned, c.votes, c.planned - c.votes AS votes_saved,
+           c.stopped, c.distinct_answers
+    FROM questions q JOIN rounds d USING (round_id) LEFT JOIN consensus c USING (question_id)"""
+
+
+@migrations()
+def m002_adaptive_votes(database: Database) -> None:
+    """How many votes a question was to get, why it got no more, and how often samples had to wait for memory."""
+    for statement in (
+        "ALTER TABLE consensus ADD COLUMN planned INTEGER NOT NULL DEFAULT 0",
+        "UPDATE consensus SET planned = votes",
+        "ALTER TABLE consensus ADD COLUMN stopped TEXT NOT NULL DEFAULT 'all_drawn'",
+        "ALTER TABLE stages ADD COLUMN pauses INTEGER NOT NULL DEFAULT 0",
+        "DROP VIEW v_questions",
+        V_QUESTIONS,
+    ):
+        database.execute(statement)

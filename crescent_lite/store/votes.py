@@ -1,11 +1,10 @@
 """Votes and what they add up to.
 
-Example: votes.fetch_owed(round_id, votes_per_question=8) -> [(question, (5, 6, 7)), ...]
+Example: votes.fetch_owed(round_id) -> [(question, [vote, vote]), ...]
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 from crescent_lite.answers import Answer
@@ -26,9 +25,10 @@ class Votes:
         answer: Answer | None,
         model_id: int,
         prompt_sha256: str,
-    ) -> int:
+    ) -> Vote:
         """One vote; without an answer it is an abstention."""
-        return self._database.write(
+        raw, key, form = (answer.raw, answer.key, answer.form) if answer else (None, None, None)
+        vote_id = self._database.write(
             """INSERT INTO votes (question_id, sample_index, text, finish_reason, answer_raw, answer_key,
                 answer_form, tokens, seed, model_id, prompt_sha256, created_at)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
@@ -37,7 +37,9 @@ class Votes:
                 completion.sample_index,
                 completion.text,
                 completion.finish_reason,
-                *((answer.raw, answer.key, answer.form) if answer else (None, None, None)),
+                raw,
+                key,
+                form,
                 completion.tokens,
                 completion.seed,
                 model_id,
@@ -45,23 +47,17 @@ class Votes:
                 now(),
             ],
         )
+        return Vote(vote_id, completion.sample_index, completion.text, key, form, completion.finish_reason)
 
-    def fetch_owed(self, round_id: int, votes_per_question: int) -> list[tuple[Question, tuple[int, ...]]]:
-        """Kept questions without a consensus, and which of their votes are missing (none: only to be counted)."""
-        drawn: dict[int, set[int]] = defaultdict(set)
-        for row in self._database.rows(
-            "SELECT question_id, sample_index FROM votes JOIN questions USING (question_id) WHERE round_id = ?",
-            [round_id],
-        ):
-            drawn[row[0]].add(row[1])
+    def fetch_owed(self, round_id: int) -> list[tuple[Question, list[Vote]]]:
+        """Kept questions without a consensus, each with the votes it has."""
         rows = self._database.rows(
             """SELECT q.question_id, q.text, q.raw_text, q.finish_reason, q.verdict, q.rewritten_from, q.rewrites
             FROM questions q LEFT JOIN consensus c USING (question_id)
             WHERE q.round_id = ? AND q.verdict = 'kept' AND c.question_id IS NULL ORDER BY q.question_id""",
             [round_id],
         )
-        questions = [Question(*row) for row in rows]
-        return [(q, tuple(i for i in range(votes_per_question) if i not in drawn[q.question_id])) for q in questions]
+        return [(question, self.fetch_votes(question.question_id)) for question in (Question(*row) for row in rows)]
 
     def fetch_votes(self, question_id: int) -> list[Vote]:
         """A question's votes in the order of their index."""
@@ -76,7 +72,7 @@ class Votes:
         """What the votes of a question say."""
         self._database.write(
             """INSERT INTO consensus (question_id, decision, reason, answer_key, share, votes, abstentions,
-                distinct_answers, chosen_vote) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                distinct_answers, chosen_vote, planned, stopped) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             [
                 question_id,
                 consensus.decision,
@@ -87,6 +83,8 @@ class Votes:
                 consensus.abstentions,
                 consensus.distinct,
                 consensus.chosen_vote,
+                consensus.planned,
+                consensus.stopped,
             ],
         )
 
@@ -130,5 +128,15 @@ class Votes:
         return int(
             self._database.value(
                 "SELECT count(*) FROM votes JOIN questions USING (question_id) WHERE round_id = ?", [round_id]
+            )
+        )
+
+    def count_saved(self, round_id: int) -> int:
+        """Planned votes that were not drawn, because their question was settled without them."""
+        return int(
+            self._database.value(
+                "SELECT ifnull(sum(planned - votes), 0) FROM consensus JOIN questions USING (question_id) "
+                "WHERE round_id = ?",
+                [round_id],
             )
         )

@@ -238,7 +238,9 @@ class Watching:
         return (
             progress("asked", asked, run.config["bait"]["questions"] if number else 0),
             progress("kept", judged, questions, kept, _reasons(verdicts)),
-            progress("voted", votes, kept * run.config["vote"]["votes_per_question"]),
+            progress(
+                "voted", votes, kept * run.config["vote"]["votes_per_question"] - self._votes.count_saved(round_id)
+            ),
             progress("labelled", decided, kept, _count(decisions, "labelled"), _reasons(decisions)),
             progress("trained", *step),
             progress("scored", sum(score.items for score in these), sum(score.total for score in these)),

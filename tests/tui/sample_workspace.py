@@ -14,7 +14,7 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from crescent_lite.answers import Answer
-from crescent_lite.config import Config
+from crescent_lite.config import Config, VoteConfig
 from crescent_lite.consensus import decide
 from crescent_lite.events import RoundStarted, RunStarted, StageFinished
 from crescent_lite.records import (
@@ -42,12 +42,13 @@ class SampleWorkspace:
         self.workspace = Workspace(folder)
         self.workspace.create("")
         self.store = Store.open(self.workspace.database_path)
-        self.run_id = self.base_id = 0
+        self.run_id = self.base_id = self.votes = 0
         self.round: Round | None = None
 
     def begin_run(self, base: str = "SmolLM2-135M-Instruct", questions: int = 40, votes: int = 8) -> None:
         """A run in its first round."""
         config = Config().as_dict()
+        self.votes = votes
         config["bait"]["questions"], config["vote"]["votes_per_question"] = questions, votes
         self.base_id = self.store.runs.insert_model(ModelFile(base, Path("base.gguf"), "1" * 64, "embedded"))
         self.store.runs.insert_prompt(PROMPT)
@@ -76,11 +77,11 @@ class SampleWorkspace:
         """One vote."""
         completion = Completion(str(question_id), index, index, text, "stop", 9, 40)
         answer = Answer(answer_key, answer_key, "whole") if answer_key is not None else None
-        return self.store.votes.insert_vote(question_id, completion, answer, self.base_id, PROMPT.sha256)
+        return self.store.votes.insert_vote(question_id, completion, answer, self.base_id, PROMPT.sha256).vote_id
 
     def conclude(self, question_id: int) -> None:
         """Count the votes."""
-        verdict = decide(self.store.votes.fetch_votes(question_id), min_share=0.5)
+        verdict = decide(self.store.votes.fetch_votes(question_id), VoteConfig(votes_per_question=self.votes))
         self.store.votes.insert_consensus(question_id, verdict)
 
     def train(self, losses: list[float], planned: int, finished: bool = True) -> None:

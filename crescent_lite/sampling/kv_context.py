@@ -1,0 +1,169 @@
+"""A llama.cpp context and its KV cache: many sequences, each known by the tokens whose cells it holds.
+
+Knows tokens and sequences, not requests. A prompt's beginning is copied from whichever sequence holds most of it.
+Example: context.begin(3, prompt) copies, then context.decode([(3, prompt[held:], True)]) and context.draw(chain, 0)
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+import llama_cpp
+import numpy as np
+
+from crescent_lite.errors import ModelError, OutOfMemoryError
+from crescent_lite.sampling import llama_log
+from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.memory_plan import MemoryPlan
+
+Chunk = tuple[int, Sequence[int], bool]
+"""A sequence, its next tokens, and whether the logits after the last of them are wanted."""
+
+CACHE_IS_FULL = 1
+"""llama_decode's code for "no room"; the memory is then as it was before the call."""
+
+
+class KvContext:
+    """The context of one model. `close` frees it; the model outlives it."""
+
+    def __init__(self, model: GgufModel, plan: MemoryPlan, *, threads: int) -> None:
+        """Raises OutOfMemoryError."""
+        self.plan = plan
+        params = llama_cpp.llama_context_default_params()  # flash attention is llama.cpp's choice, by device
+        params.n_ctx = plan.cells
+        params.n_seq_max = plan.slots
+        params.n_batch = params.n_ubatch = plan.batch_tokens
+        params.n_outputs_max = plan.slots
+        params.kv_unified = plan.shared
+        params.n_threads = params.n_threads_batch = threads
+        llama_log.forget_complaints()
+        self._handle = llama_cpp.llama_init_from_model(model.handle, params)
+        if not self._handle:
+            raise OutOfMemoryError(
+                f"llama.cpp cannot make a context of {plan.cells:,} tokens for {plan.slots} sequences: "
+                f"{llama_log.last_complaint()}; lower sampling.slots or sampling.context_tokens"
+            )
+        self._memory = llama_cpp.llama_get_memory(self._handle)
+        self._batch = _Batch(plan.batch_tokens)
+        self.held: list[list[int]] = [[] for _ in range(plan.slots)]
+        """For each sequence the tokens whose cells the cache holds."""
+
+    def begin(self, sequence: int, tokens: Sequence[int]) -> int:
+        """Make `sequence` hold as much of the beginning of `tokens` as any does; how many tokens that is.
+
+        The last token is never among them: it has to be decoded for its logits.
+        """
+        wanted = list(tokens[:-1])
+        shared, donor = max((_common(held, wanted), index) for index, held in enumerate(self.held))
+        if shared > _common(self.held[sequence], wanted):
+            llama_cpp.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+            llama_cpp.llama_memory_seq_cp(self._memory, donor, sequence, -1, -1)
+        if not llama_cpp.llama_memory_seq_rm(self._memory, sequence, shared, -1):
+            # A recurrent memory cannot forget a part: start from nothing.
+            llama_cpp.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+            shared = 0
+        self.held[sequence] = wanted[:shared]
+        return shared
+
+    def decode(self, chunks: Sequence[Chunk]) -> bool:
+        """Decode the next tokens of each sequence. False when the cache has no room; nothing has changed then.
+
+        Raises OutOfMemoryError.
+        """
+        self._batch.fill(chunks, self.held)
+        code = llama_cpp.llama_decode(self._handle, self._batch.struct)
+        if code == CACHE_IS_FULL:
+            return False
+        if code:
+            raise OutOfMemoryError(
+                f"llama.cpp could not decode a batch (code {code}): {llama_log.last_complaint()}; "
+                "lower sampling.slots or sampling.context_tokens"
+            )
+        for sequence, tokens, _ in chunks:
+            self.held[sequence] += tokens
+        return True
+
+    def draw(self, chain: object, chunk: int) -> int:
+        """The token that a sampler chain draws from the logits after the last decode's chunk number `chunk`."""
+        token: int = llama_cpp.llama_sampler_sample(chain, self._handle, self._batch.last_entry[chunk])
+        return token
+
+    def move(self, source: int, target: int) -> None:
+        """Give `target` what `source` holds; `source` keeps it for others to copy."""
+        llama_cpp.llama_memory_seq_rm(self._memory, target, -1, -1)
+        llama_cpp.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+        self.held[target] = list(self.held[source])
+
+    def forget(self, sequences: Sequence[int]) -> bool:
+        """Free the cells that only these sequences hold. Whether there were any."""
+        holding = [sequence for sequence in sequences if self.held[sequence]]
+        for sequence in holding:
+            llama_cpp.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+            self.held[sequence] = []
+        return bool(holding)
+
+    def use_adapter(self, adapter: object | None) -> None:
+        """Put a loaded adapter on the model, or none, and forget what was computed without it. Raises ModelError."""
+        adapters = [adapter] if adapter else []
+        pointers = (llama_cpp.llama_adapter_lora_p_ctypes * len(adapters))(*adapters)
+        scales = (ctypes.c_float * len(adapters))(*[1.0] * len(adapters))
+        if llama_cpp.llama_set_adapters_lora(self._handle, pointers, len(adapters), scales) != 0:
+            raise ModelError("llama.cpp refused the adapter")
+        llama_cpp.llama_memory_clear(self._memory, True)
+        self.held = [[] for _ in self.held]
+
+    def close(self) -> None:
+        """Free the context, once."""
+        handle, self._handle = self._handle, None
+        if handle:
+            llama_cpp.llama_free(handle)
+
+
+class _Batch:
+    """llama.cpp's batch over arrays that numpy fills: setting it entry by entry costs more than a small decode."""
+
+    def __init__(self, size: int) -> None:
+        self._token, self._position, self._sequence = (np.zeros(size, dtype=np.int32) for _ in range(3))
+        self._counts = np.ones(size, dtype=np.int32)
+        self._wants_logits = np.zeros(size, dtype=np.int8)
+        integer = ctypes.POINTER(ctypes.c_int32)
+        address, width = self._sequence.ctypes.data, self._sequence.itemsize
+        self._sequence_pointers = (integer * size)(
+            *(ctypes.cast(address + index * width, integer) for index in range(size))
+        )
+        self.struct = llama_cpp.llama_batch(
+            n_tokens=0,
+            token=self._token.ctypes.data_as(integer),
+            embd=None,
+            pos=self._position.ctypes.data_as(integer),
+            n_seq_id=self._counts.ctypes.data_as(integer),
+            seq_id=self._sequence_pointers,
+            logits=self._wants_logits.ctypes.data_as(ctypes.POINTER(ctypes.c_int8)),
+        )
+        self.last_entry: list[int] = []
+        """For each chunk the index of its last token in the batch."""
+
+    def fill(self, chunks: Sequence[Chunk], held: Sequence[Sequence[int]]) -> None:
+        """Lay the chunks one after the other; each sequence goes on after what it holds."""
+        begin = 0
+        self.last_entry = []
+        for sequence, tokens, wants_logits in chunks:
+            end = begin + len(tokens)
+            self._token[begin:end] = tokens
+            self._position[begin:end] = np.arange(len(held[sequence]), len(held[sequence]) + len(tokens))
+            self._sequence[begin:end] = sequence
+            self._wants_logits[begin:end] = 0
+            self._wants_logits[end - 1] = wants_logits
+            self.last_entry.append(end - 1)
+            begin = end
+        self.struct.n_tokens = begin
+
+
+def _common(held: list[int], wanted: list[int]) -> int:
+    """Length of the common beginning."""
+    if held[: len(wanted)] == wanted:
+        return len(wanted)
+    return next(
+        (i for i, (a, b) in enumerate(zip(held, wanted, strict=False)) if a != b), min(len(held), len(wanted))
+    )

@@ -1,0 +1,141 @@
+"""The samples that are still to be drawn, and the order in which they start.
+
+Knows requests and tokens, not slots. A prompt that is just being decoded is passed over: a moment later its cells can
+be copied. What the caller appends while completions come goes first: its prompt is likely to be in the cache still.
+Example: waiting = WaitingSamples(requests, encode); waiting.take(busy={"q1"}) -> a sample of "q2"
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+
+import llama_cpp
+
+from crescent_lite.records import Completion, FinishReason, Generation, Request
+from crescent_lite.sampling.reply import Reply
+
+Encode = Callable[[Request], list[int]]
+
+
+@dataclass
+class Sample:
+    """One sample on its way."""
+
+    request: Request
+    index: int
+    seed: int
+    tokens: list[int]
+    """The prompt, then what was drawn. A sample that lost its cells goes on from these."""
+    prompt_tokens: int
+    reply: Reply
+    chain: object | None
+    """llama.cpp's sampler chain, with its random state; None once it is freed."""
+
+    @property
+    def drawn(self) -> int:
+        """Tokens drawn so far."""
+        return len(self.tokens) - self.prompt_tokens
+
+    def free(self) -> None:
+        """Free the chain, once."""
+        chain, self.chain = self.chain, None
+        if chain is not None:
+            llama_cpp.llama_sampler_free(chain)
+
+    def completion(self, reason: FinishReason) -> Completion:
+        """The finished sample."""
+        return Completion(
+            key=self.request.key,
+            sample_index=self.index,
+            seed=self.seed,
+            text=self.reply.text(),
+            finish_reason=reason,
+            tokens=self.drawn,
+            prompt_tokens=self.prompt_tokens,
+        )
+
+
+@dataclass
+class _Prompt:
+    """A request of which samples are still to be started."""
+
+    request: Request
+    tokens: list[int]
+    indexes: deque[int] = field(default_factory=deque)
+
+
+class WaitingSamples:
+    """A queue of requests, one sample at a time."""
+
+    def __init__(self, requests: Iterable[Request], encode: Encode) -> None:
+        """A deque is emptied from the left, and may be appended to later; anything else is read whole."""
+        self._source = requests if isinstance(requests, deque) else deque(requests)
+        self._encode = encode
+        self._prompts: deque[_Prompt] = deque()
+        self._paused: deque[Sample] = deque()
+        self._poll()
+
+    def __bool__(self) -> bool:
+        self._poll()
+        return bool(self._prompts or self._paused)
+
+    @property
+    def longest(self) -> int:
+        """Tokens that the longest prompt and its reply may come to."""
+        return max((len(p.tokens) + p.request.generation.max_tokens for p in self._prompts), default=0)
+
+    def take(self, busy: Collection[str]) -> Sample | None:
+        """The next sample to start, if there is one whose prompt is not just being decoded (`busy`: their keys)."""
+        self._poll()
+        if self._paused:
+            return self._paused.popleft()
+        for position, prompt in enumerate(self._prompts):
+            if prompt.request.key not in busy:
+                index = prompt.indexes.popleft()
+                if not prompt.indexes:
+                    del self._prompts[position]
+                return _sample(prompt, index)
+        return None
+
+    def put_back(self, sample: Sample) -> None:
+        """A sample that lost its cells; it goes on, where it was, before any other starts."""
+        self._paused.appendleft(sample)
+
+    def free(self) -> None:
+        """Free what the paused samples hold."""
+        for sample in self._paused:
+            sample.free()
+        self._paused.clear()
+
+    def _poll(self) -> None:
+        arrived = []
+        while self._source:
+            request = self._source.popleft()
+            if request.sample_indexes:
+                arrived.append(_Prompt(request, self._encode(request), deque(request.sample_indexes)))
+        self._prompts.extendleft(reversed(arrived))
+
+
+def _sample(prompt: _Prompt, index: int) -> Sample:
+    request = prompt.request
+    seed = request.sample_seed(index)
+    stop = [each.encode() for each in request.generation.stop]
+    chain = sampler_chain(request.generation, seed)
+    return Sample(request, index, seed, list(prompt.tokens), len(prompt.tokens), Reply(stop), chain)
+
+
+def sampler_chain(generation: Generation, seed: int) -> object:
+    """top_k first, so that everything after it handles few candidates instead of the whole vocabulary."""
+    chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
+    if generation.temperature <= 0:
+        llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_init_greedy())
+        return chain
+    if generation.top_k > 0:
+        llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_init_top_k(generation.top_k))
+    llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_init_temp(generation.temperature))
+    if generation.top_p < 1:
+        llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_init_top_p(generation.top_p, 1))
+    llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_init_dist(seed))
+    return chain
