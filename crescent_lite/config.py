@@ -47,7 +47,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """How llama.cpp is driven."""
+    """How llama.cpp is driven, in this process or on servers."""
 
     slots: Annotated[int, Range(0, 512)] = 0
     """Sequences decoded together. 0 chooses: 48 on a CPU, 128 on a GPU. Where memory is short they share it."""
@@ -59,6 +59,20 @@ class SamplingConfig:
     """Processor threads. 0 takes the physical cores."""
     gpu_layers: Annotated[int, Range(-1, 10_000)] = -1
     """Layers on the GPU where llama.cpp was built for one. -1 is as many as fit."""
+    servers: tuple[str, ...] = ()
+    """Sample on these servers instead of in this process. 'http://host:8080' is a llama-server; an address that ends
+    with '/v1' is any server with OpenAI-style completions: vLLM, SGLang, LM Studio, Ollama. All must serve
+    `model.source`."""
+    server_model: str = ""
+    """What the OpenAI-style servers call the model. May be left out where they serve one."""
+    server_requests: Annotated[int, Range(0, 10_000)] = 0
+    """Requests under way at a server. 0 takes a llama-server's slots, and 64 elsewhere."""
+    server_timeout_seconds: Annotated[float, Range(0.1, 86_400)] = 600.0
+    """A server that takes longer for one reply counts as hung."""
+    server_key_variable: str = "CRESCENT_SERVER_KEY"
+    """The environment variable that holds the servers' API key, where they want one."""
+    adapters_here: bool = False
+    """Sample a model with an adapter in this process: for servers that cannot load one while they run."""
 
 
 @dataclass(frozen=True)

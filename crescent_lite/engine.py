@@ -24,7 +24,7 @@ from crescent_lite.job import Job
 from crescent_lite.models import find_adapter, find_model
 from crescent_lite.prompt_set import PromptSet, load_prompt_set
 from crescent_lite.records import Benchmark, ModelFile
-from crescent_lite.sampling import Sampler, open_llama
+from crescent_lite.sampling import Sampler, check_servers, open_sampler
 from crescent_lite.store import Run, RunKind, Store
 from crescent_lite.store.database import now
 from crescent_lite.workspace import Workspace
@@ -46,26 +46,26 @@ class RunOptions:
 
 
 def run_engine(
-    workspace: Workspace, options: RunOptions, open_sampler: OpenSampler = open_llama
+    workspace: Workspace, options: RunOptions, opener: OpenSampler = open_sampler
 ) -> Generator[Event, None, None]:
     """Start a run or finish the unfinished one. Raises CrescentError, or Interrupted when it was asked to stop."""
     workspace.require()
     with workspace.lock(), _store(workspace) as store:
         unfinished = None if options.new else store.runs.fetch_unfinished()
         config, kept = _config(workspace, options, unfinished)
-        job = _prepare(workspace, store, config, options, unfinished, open_sampler, "improvement")
+        job = _prepare(workspace, store, config, options, unfinished, opener, "improvement")
         yield from _drive(job, loop.run(job), resumed=unfinished is not None, kept=kept)
 
 
 def run_evaluation(
-    workspace: Workspace, options: RunOptions, adapter: Path | None, open_sampler: OpenSampler = open_llama
+    workspace: Workspace, options: RunOptions, adapter: Path | None, opener: OpenSampler = open_sampler
 ) -> Generator[Event, None, None]:
     """Measure the base, and with an adapter both, as a run of its own without rounds. Raises as `run_engine`."""
     workspace.require()
     with workspace.lock(), _store(workspace) as store:
         config, _ = _config(workspace, options, None)
         measured = find_adapter(adapter) if adapter else None
-        job = _prepare(workspace, store, config, options, None, open_sampler, "evaluation")
+        job = _prepare(workspace, store, config, options, None, opener, "evaluation")
         yield from _drive(job, loop.measure(job, measured), resumed=False, kept=())
 
 
@@ -121,7 +121,7 @@ def _prepare(
     config: Config,
     options: RunOptions,
     unfinished: Run | None,
-    open_sampler: OpenSampler,
+    opener: OpenSampler,
     kind: RunKind,
 ) -> Job:
     """Check everything a run needs before the first token is drawn, and make its row."""
@@ -136,6 +136,7 @@ def _prepare(
         offline=config.model.offline,
         checksum_cache=workspace.folder / ".checksums.json",
     )
+    check_servers(base.path, config, will_train=kind == "improvement")
     base_id = store.runs.insert_model(base)
     inputs = _checksums(prompts, config, benchmarks, base)
     if unfinished:
@@ -147,7 +148,7 @@ def _prepare(
     store.runs.set_plan(run_id, config.as_dict(), rounds)
     return Job(
         run_id, rounds, config, prompts, benchmarks, base, base_id, store, workspace,
-        lambda: open_sampler(base.path, config),
+        lambda: opener(base.path, config),
     )  # fmt: skip
 
 

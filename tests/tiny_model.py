@@ -75,6 +75,25 @@ def make_tiny_gguf(
     return path
 
 
+def make_tiny_adapter(path: Path, seed: int = 1) -> Path:
+    """A LoRA adapter of the tiny llama, strong enough to change what it says."""
+    random = np.random.default_rng(seed)
+    writer = gguf.GGUFWriter(None, "llama")
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", 8.0)
+    for layer in range(LAYERS):
+        name = f"blk.{layer}.ffn_down.weight"
+        writer.add_tensor(f"{name}.lora_a", random.standard_normal((4, FEED_FORWARD)).astype(np.float32))
+        writer.add_tensor(f"{name}.lora_b", random.standard_normal((HIDDEN, 4)).astype(np.float32))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer.write_header_to_file(path)
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
 def _head_width(architecture: TinyArchitecture) -> int:
     # 128 is what transformers takes for qwen3, whatever the file says.
     return 128 if architecture == "qwen3" else HIDDEN // HEADS

@@ -47,6 +47,7 @@ class ChatTemplate:
             raise ModelError(f"{model.path}: its chat template does not show the user's text exactly once")
         self.head, self.tail = rendered.split(PLACEHOLDER)
         self._model = model
+        self._bos = bos
         self._writes_bos = bool(bos) and self.head.startswith(bos)
         self._end_of_turn = self._find_end_of_turn(answered.partition(REPLY)[2])
 
@@ -60,6 +61,17 @@ class ChatTemplate:
         head = tokenize(self.head, special=True, add_special=add_special)
         tail = tokenize(self.tail + assistant_prefix, special=True)
         return head + tokenize(user, special=False) + tail
+
+    def render(self, user: str, assistant_prefix: str = "") -> str:
+        """The prompt as a text, for servers that take no tokens: without the BOS, which they write themselves.
+
+        A special token in `user` is broken up by a space, so that it stays text there too.
+        """
+        for token in self._model.tokenize(user, special=True):
+            if self._model.is_control(token) and (name := self._model.token_text(token)):
+                user = user.replace(name, f"{name[0]} {name[1:]}")
+        head = self.head.removeprefix(self._bos) if self._writes_bos else self.head
+        return head + user + self.tail + assistant_prefix
 
     def encode_example(self, user: str, solution: str) -> tuple[list[int], int]:
         """Prompt + solution + end of turn, and the prompt's length in tokens."""

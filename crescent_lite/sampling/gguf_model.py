@@ -61,6 +61,11 @@ class GgufModel:
         return int(llama_cpp.llama_vocab_n_tokens(self.vocab))
 
     @property
+    def embedding_length(self) -> int:
+        """Values in a token's embedding."""
+        return max(self._numbers("embedding_length"), default=0)
+
+    @property
     def trained_context(self) -> int:
         """Tokens of context the model was trained on."""
         return int(llama_cpp.llama_model_n_ctx_train(self.handle))
@@ -125,6 +130,10 @@ class GgufModel:
     def ends_turn(self, token: int) -> bool:
         """Whether llama.cpp counts the token as an end of generation."""
         return bool(llama_cpp.llama_vocab_is_eog(self.vocab, token))
+
+    def is_control(self, token: int) -> bool:
+        """Whether the token is one of the model's own marks, and not text."""
+        return bool(llama_cpp.llama_vocab_is_control(self.vocab, token))
 
     def token_text(self, token: int) -> str:
         """A token's own text, special ones included; '' for none (-1)."""

@@ -28,9 +28,14 @@ class SamplerUsage:
     """Of these, time inside the engine's decode."""
     pauses: int = 0
     """How often a sample was taken out of its slot because the cache was full. It goes on later; nothing is lost."""
+    lost_servers: int = 0
+    """Servers that stopped answering while the others went on."""
 
     def __add__(self, other: SamplerUsage) -> SamplerUsage:
         return SamplerUsage(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+    def __sub__(self, other: SamplerUsage) -> SamplerUsage:
+        return SamplerUsage(*(mine - theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
 
 class Sampler(Protocol):

@@ -1,0 +1,246 @@
+"""Several servers as one sampler: each works on as many requests as it takes, and the fast ones get more of them.
+
+Owns the order of the work, retries and the servers' lives; knows no dialect. A server that is lost hands its requests
+to the others; when none is left, the run stops with a line that names the last one, and nothing stored is lost.
+Example: ServerSampler(Path("model.gguf"), SamplingConfig(servers=("http://gpu1:8080", "http://gpu2:8080")))
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from crescent_lite.config import SamplingConfig
+from crescent_lite.errors import CrescentError, NetworkError
+from crescent_lite.records import Completion, Request
+from crescent_lite.sampling.chat import ChatTemplate
+from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.protocol import Sampler, SamplerUsage
+from crescent_lite.sampling.servers import (
+    LlamaServer,
+    OpenAiServer,
+    Prompt,
+    Server,
+    ServerHung,
+    ServerReply,
+    ServerTrouble,
+)
+
+T = TypeVar("T")
+
+ATTEMPTS = 4
+"""Of one request at one server, with growing pauses at random lengths between them (guess)."""
+LONGEST_PAUSE_SECONDS = 8.0
+CONNECT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One sample to ask for."""
+
+    request: Request
+    index: int
+    prompt: Prompt
+
+
+UnderWay = dict[Future[ServerReply], tuple[Server, _Job]]
+"""Requests that servers are working on."""
+
+
+class ServerSampler:
+    """The Sampler protocol over HTTP. Tokens, chat template and examples come from the local GGUF's vocabulary.
+
+    Requests run on an event loop in a thread of its own, so that abandoned ones are cancelled at the servers too.
+    """
+
+    def __init__(self, model_path: Path, config: SamplingConfig) -> None:
+        """Connect to every server. Raises NetworkError or ModelError, naming the server."""
+        self.usage = SamplerUsage()
+        self._path, self._config = model_path, config
+        self._model = GgufModel(model_path, vocabulary_only=True)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="servers", daemon=True)
+        self._thread.start()
+        key = os.environ.get(config.server_key_variable, "")
+        self._http = httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=httpx.Timeout(config.server_timeout_seconds, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=None),
+            trust_env=False,  # the addresses are the user's own machines: no proxy in between
+        )
+        self._here: Sampler | None = None
+        self._adapter: Path | None = None
+        try:
+            self._chat = ChatTemplate(self._model)
+            self._servers = [self._connect(url) for url in config.servers]
+        except CrescentError:
+            self.close()
+            raise
+
+    def sample(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Every sample of every request, as it finishes. See `Sampler.sample`."""
+        if self._adapter and self._here:
+            yield from self._sample_here(self._here, requests)
+            return
+        source = requests if isinstance(requests, deque) else deque(requests)
+        jobs: deque[_Job] = deque()
+        under_way: UnderWay = {}
+        servers = list(self._servers)
+        began = time.perf_counter()
+        try:
+            while source or jobs or under_way:
+                self._take(source, jobs)
+                self._hand_out(servers, jobs, under_way)
+                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    server, job = under_way.pop(future)
+                    try:
+                        reply = future.result()
+                    except ServerTrouble as trouble:
+                        jobs.appendleft(job)
+                        self._lose(server, servers, trouble)
+                        continue
+                    self.usage.tokens += reply.tokens
+                    self.usage.prompt_tokens += reply.prompt_tokens
+                    yield _completion(job, reply)
+        finally:
+            self.usage.seconds += time.perf_counter() - began
+            for future in under_way:
+                future.cancel()
+
+    def use_adapter(self, path: Path | None) -> None:
+        """Put an adapter on the model at every server, or in this process where the settings say so."""
+        if not self._config.adapters_here:
+            for server in self._servers:
+                self._patiently(server, server.use_adapter, path)
+        elif path:
+            from crescent_lite.sampling.llama import LlamaSampler
+
+            self._here = self._here or LlamaSampler(self._path, self._config)
+            self._here.use_adapter(path)
+        self._adapter = path
+
+    def require_adapters(self) -> None:
+        """Raise ModelError where a model with an adapter could not be sampled later on."""
+        for server in [] if self._config.adapters_here else self._servers:
+            self._patiently(server, server.require_adapters)
+
+    def encode_example(self, user: str, solution: str) -> tuple[list[int], int]:
+        """The tokens of a training pair, and how many of them are the prompt."""
+        return self._chat.encode_example(user, solution)
+
+    def close(self) -> None:
+        """Close the connections and free the vocabulary."""
+        if self._here:
+            self._here.close()
+        if not self._loop.is_closed():
+            self._run(self._http.aclose())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+        self._model.close()
+
+    def _connect(self, url: str) -> Server:
+        server: Server
+        if url.rstrip("/").endswith("/v1"):
+            server = OpenAiServer(url, self._http, self._model, self._config.server_model)
+        else:
+            server = LlamaServer(url, self._http, self._model)
+        self._patiently(server, server.check)
+        server.requests = self._config.server_requests or server.requests
+        return server
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _patiently(self, server: Server, ask: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        """A question to a server outside the sampling; when it stays in trouble, that is the error."""
+        try:
+            self._run(_retried(ask, *arguments))
+        except ServerTrouble as trouble:
+            raise NetworkError(f"{server.name}: {trouble}; start it, or correct sampling.servers") from None
+
+    def _take(self, source: deque[Request], jobs: deque[_Job]) -> None:
+        """Requests into jobs; those that came last go first, as their prompt is in a server's cache."""
+        arrived = []
+        while source:
+            request = source.popleft()
+            tokens = self._chat.encode(request.user, request.assistant_prefix)
+            prompt = Prompt(tokens, self._chat.render(request.user, request.assistant_prefix))
+            arrived += [_Job(request, index, prompt) for index in request.sample_indexes]
+        jobs.extendleft(reversed(arrived))
+
+    def _hand_out(self, servers: list[Server], jobs: deque[_Job], under_way: UnderWay) -> None:
+        """A job for every free place, the emptiest server first. What has no place waits here, not there."""
+        busy = Counter(server for server, _ in under_way.values())
+        while jobs:
+            server = min(servers, key=lambda each: busy[each] / each.requests)
+            if busy[server] >= server.requests:
+                return
+            job = jobs.popleft()
+            busy[server] += 1
+            work = _retried(server.complete, job.prompt, job.request.generation, job.request.sample_seed(job.index))
+            under_way[asyncio.run_coroutine_threadsafe(work, self._loop)] = (server, job)
+
+    def _lose(self, server: Server, servers: list[Server], trouble: ServerTrouble) -> None:
+        """Go on without a server; raises NetworkError when it was the last."""
+        if server in servers:
+            servers.remove(server)
+            self.usage.lost_servers += 1
+        if not servers:
+            raise NetworkError(
+                f"{server.name}: {trouble}; nothing that is stored is lost: "
+                "see to the server, then run the same command again"
+            )
+
+    def _sample_here(self, here: Sampler, requests: Iterable[Request]) -> Iterator[Completion]:
+        before = here.usage + SamplerUsage()
+        try:
+            yield from here.sample(requests)
+        finally:
+            self.usage = self.usage + (here.usage - before)
+
+
+async def _retried(ask: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+    """Try again after what may pass."""
+    retrying = AsyncRetrying(
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.5, max=LONGEST_PAUSE_SECONDS),
+        retry=retry_if_exception(
+            lambda error: isinstance(error, ServerTrouble) and not isinstance(error, ServerHung)
+        ),
+        reraise=True,
+    )
+    return await retrying(ask, *arguments)
+
+
+def check_servers(model_path: Path, config: SamplingConfig, *, will_train: bool) -> None:
+    """Before a run starts: every server is there, serves the model, and can do what the run will ask of it."""
+    sampler = ServerSampler(model_path, config)
+    try:
+        if will_train:
+            sampler.require_adapters()
+    finally:
+        sampler.close()
+
+
+def _completion(job: _Job, reply: ServerReply) -> Completion:
+    return Completion(
+        key=job.request.key,
+        sample_index=job.index,
+        seed=job.request.sample_seed(job.index),
+        text=reply.text,
+        finish_reason=reply.finish_reason,
+        tokens=reply.tokens,
+        prompt_tokens=reply.prompt_tokens,
+    )

