@@ -1,99 +1,192 @@
-"""Tokens per second of batched voting against llama-cpp-python's own `Llama`, one completion after the other.
+"""The same votes by this sampler, by `Llama` one by one, and by llama-server; and the ceiling, prompt processing.
 
-Both draw solutions of the same questions from the same model in one process, one after the other, each warmed up
-first; the alternative draws fewer of them, because it is slow, and both are given as tokens a second.
-    python benchmarks/sampling.py --model MODEL.gguf --json
+Real self-generated questions, K votes each, natural lengths. All in one run, taking turns, so that whatever else the
+machine does meets all of them; medians over the repeats. llama-server is that of the same llama.cpp
+(`benchmarks/build_llama_server.sh`), with as many slots and threads, and as many clients as slots.
+    python benchmarks/sampling.py --model MODEL.gguf --llama-server build/llama-server/bin/llama-server --json
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import resource
+import socket
+import statistics
+import subprocess
 import sys
 import time
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
-from crescent_lite.config import SamplingConfig
-from crescent_lite.records import Generation, Request
-from crescent_lite.sampling.llama import LlamaSampler
+import llama_cpp
+from workload import MAX_TOKENS, vote_requests
 
-QUESTIONS = (
-    "A baker makes 24 rolls an hour and sells them at $0.75 each. How much does she earn in 6 hours?",
-    "A train travels 180 km in 2.5 hours. How far does it travel in 4 hours at the same speed?",
-    "Tom has 3 boxes with 12 pencils each. He gives 9 pencils away. How many pencils are left?",
-    "A garden is 14 m long and 9 m wide. How long is a fence around it with a gate of 2 m left open?",
-)
-SUFFIX = "\n\nSolve this step by step. At the end, write the final answer inside \\boxed{}."
+from crescent_lite.config import SamplingConfig
+from crescent_lite.records import Request
+from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.llama import LlamaSampler
+from crescent_lite.sampling.memory_plan import CHOSEN_SLOTS
+from crescent_lite.sampling.server_pool import ServerSampler
+
+CEILING_TOKENS = 512
+CONTEXT = 640
+"""Of one sequence: the longest prompt and reply of the workload."""
 
 
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--llama-server", type=Path, help="leave out to measure without it")
+    parser.add_argument("--questions", type=int, default=16)
     parser.add_argument("--votes", type=int, default=8, help="votes a question")
-    parser.add_argument("--max-tokens", type=int, default=128)
-    parser.add_argument("--alternative-samples", type=int, default=8)
-    parser.add_argument("--slots", type=int, default=0)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--one-by-one-samples", type=int, default=3, help="`Llama` is slow: it draws fewer")
+    parser.add_argument("--slots", type=int, default=CHOSEN_SLOTS)
+    parser.add_argument("--threads", type=int, default=0, help="0: as many as there are cores")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="one small repeat, within three minutes on two cores")
+    parser.add_argument("--json", action="store_true", help="one object as the last line")
     options = parser.parse_args()
+    max_tokens = MAX_TOKENS
+    if options.quick:
+        options.repeats, options.questions, options.one_by_one_samples, max_tokens = 1, 6, 1, 96
+    requests = vote_requests(options.questions, options.votes, max_tokens)
+    threads = options.threads or len(__import__("os").sched_getaffinity(0))
 
-    generation = Generation(max_tokens=options.max_tokens, temperature=0.8)
-    ours = measure_batched(options.model, generation, options.votes, options.slots)
-    alternative = measure_one_by_one(options.model, generation, options.alternative_samples)
-    result = {
-        "model": options.model.name,
-        "max_tokens": options.max_tokens,
-        "votes": options.votes,
-        "batched": ours,
-        "one_by_one": alternative,
-        "ratio": round(ours["tokens_per_second"] / alternative["tokens_per_second"], 2),
-    }
-    if options.json:
-        print(json.dumps(result, indent=1))
-    else:
-        for name in ("batched", "one_by_one"):
-            print(f"{name:<11} {result[name]['tokens_per_second']:8.1f} tokens/s  ({result[name]})")
-        print(f"ratio       {result['ratio']:8.2f}")
+    here = LlamaSampler(options.model, SamplingConfig(slots=options.slots, threads=threads, context_tokens=CONTEXT))
+    list(here.sample(vote_requests(1, 2, 4, first=100)))  # makes the context
+    llama = llama_cpp.Llama(str(options.model), n_ctx=1024, n_threads=threads, n_threads_batch=threads, verbose=False)
+    found: dict[str, list[float]] = {"ours": [], "sequential": [], "llama_server": [], "prefill": [], "outside": []}
+    with running_server(options.llama_server, options.model, options.slots, threads) as url:
+        there = ServerSampler(options.model, SamplingConfig(servers=(url,))) if url else None
+        for repeat in range(options.repeats):
+            found["prefill"].append(prefill(options.model, threads))
+            speed, outside = measure(here, requests)
+            found["ours"].append(speed)
+            found["outside"].append(outside)
+            found["sequential"].append(one_by_one(llama, requests, options.one_by_one_samples, repeat))
+            if there:
+                found["llama_server"].append(measure(there, requests)[0])
+            print(
+                {name: round(values[-1], 3) for name, values in found.items() if values}, file=sys.stderr, flush=True
+            )
+        if there:
+            there.close()
+    report(options, found, here)
     return 0
 
 
-def measure_batched(model: Path, generation: Generation, votes: int, slots: int) -> dict[str, float]:
-    """crescent-lite's sampler: all votes of all questions, prompts and the tail included in the time."""
-    sampler = LlamaSampler(model, SamplingConfig(slots=slots))
-    list(sampler.sample([Request("warm-up", "Hello", Generation(max_tokens=8))]))
-    requests = [
-        Request(str(number), question + SUFFIX, generation, tuple(range(votes)), seed=1)
-        for number, question in enumerate(QUESTIONS)
-    ]
-    began = time.perf_counter()
+def report(options: argparse.Namespace, found: dict[str, list[float]], here: LlamaSampler) -> None:
+    """Medians and ratios."""
+    median = {name: statistics.median(values) for name, values in found.items() if values}
+    server = median.get("llama_server")
+    result = {
+        "model": options.model.name,
+        "slots": options.slots,
+        "samples": options.questions * options.votes,
+        "repeats": options.repeats,
+        "tokens_per_second": {name: round(v, 1) for name, v in median.items() if name != "outside"},
+        "ratio_to_sequential": round(median["ours"] / median["sequential"], 2),
+        "ratio_to_llama_server": round(median["ours"] / server, 2) if server else None,
+        "ratio_to_prefill": round(median["ours"] / median["prefill"], 3),
+        "share_outside_decode": round(median["outside"], 4),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "prompt_tokens_decoded": here.usage.prompt_tokens,
+        "all_repeats": {name: [round(v, 3) for v in values] for name, values in found.items()},
+    }
+    if options.json:
+        print(json.dumps(result))
+        return
+    for name, value in result.items():
+        print(f"{name:<24} {value}")
+
+
+def measure(sampler: LlamaSampler | ServerSampler, requests: list[Request]) -> tuple[float, float]:
+    """Tokens per second of all votes, prompts and the tail included; and the share of time outside the decode."""
+    decoding, began = sampler.usage.decode_seconds, time.perf_counter()
     tokens = sum(completion.tokens for completion in sampler.sample(requests))
     seconds = time.perf_counter() - began
-    sampler.close()
-    return {"tokens": tokens, "seconds": round(seconds, 2), "tokens_per_second": round(tokens / seconds, 2)}
+    return tokens / seconds, 1 - (sampler.usage.decode_seconds - decoding) / seconds
 
 
-def measure_one_by_one(model: Path, generation: Generation, samples: int) -> dict[str, float]:
-    """`Llama.create_chat_completion`, as most programs use it. Its own prefix cache is left on."""
-    from llama_cpp import Llama
-
-    llama = Llama(str(model), n_ctx=1024, verbose=False)
-    llama.create_chat_completion([{"role": "user", "content": "Hello"}], max_tokens=8)
+def one_by_one(llama: llama_cpp.Llama, requests: list[Request], samples: int, repeat: int) -> float:
+    """`create_chat_completion`, as most programs use it. Its own prefix cache is left on."""
     tokens, began = 0, time.perf_counter()
     for number in range(samples):
+        request = requests[(repeat * samples + number) % len(requests)]
         reply = llama.create_chat_completion(
-            [{"role": "user", "content": QUESTIONS[number * len(QUESTIONS) // samples] + SUFFIX}],
-            max_tokens=generation.max_tokens,
-            temperature=generation.temperature,
-            top_k=generation.top_k,
-            top_p=generation.top_p,
+            [{"role": "user", "content": request.user}],
+            max_tokens=request.generation.max_tokens,
+            temperature=request.generation.temperature,
+            top_k=request.generation.top_k,
+            top_p=request.generation.top_p,
             min_p=0.0,
             repeat_penalty=1.0,
-            seed=number,
+            seed=request.sample_seed(number),
         )
         tokens += reply["usage"]["completion_tokens"]
-    seconds = time.perf_counter() - began
-    llama.close()
-    return {"tokens": tokens, "seconds": round(seconds, 2), "tokens_per_second": round(tokens / seconds, 2)}
+    return tokens / (time.perf_counter() - began)
+
+
+def prefill(model: Path, threads: int) -> float:
+    """Tokens per second of a prompt of 512 tokens in one batch: nothing can decode faster. The best of three."""
+    loaded = GgufModel(model)
+    params = llama_cpp.llama_context_default_params()
+    params.n_ctx = params.n_batch = params.n_ubatch = CEILING_TOKENS
+    params.n_threads = params.n_threads_batch = threads
+    params.n_outputs_max = 1
+    context = llama_cpp.llama_init_from_model(loaded.handle, params)
+    tokens = (llama_cpp.llama_token * CEILING_TOKENS)(*range(1000, 1000 + CEILING_TOKENS))
+    best = 0.0
+    for _ in range(4):  # the first one warms up
+        llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context), True)
+        began = time.perf_counter()
+        llama_cpp.llama_decode(context, llama_cpp.llama_batch_get_one(tokens, CEILING_TOKENS))
+        llama_cpp.llama_synchronize(context)
+        best = max(best, CEILING_TOKENS / (time.perf_counter() - began))
+    llama_cpp.llama_free(context)
+    loaded.close()
+    return best
+
+
+@contextlib.contextmanager
+def running_server(program: Path | None, model: Path, slots: int, threads: int) -> Iterator[str]:
+    """llama-server's address; '' without a program."""
+    if program is None:
+        yield ""
+        return
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    command = [
+        program,
+        "-m",
+        model,
+        "--port",
+        port,
+        "-np",
+        slots,
+        "-c",
+        slots * CONTEXT,
+        "-t",
+        threads,
+        "-tb",
+        threads,
+    ]
+    with subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            for _ in range(600):
+                with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/health") as answer:
+                    if answer.status == 200:
+                        break
+                time.sleep(0.1)
+            yield url
+        finally:
+            process.terminate()
 
 
 if __name__ == "__main__":

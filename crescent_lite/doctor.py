@@ -252,6 +252,7 @@ def settings(workspace: Path) -> list[Finding]:
         found,
         *_safely("embedded model", embedded_model),
         *_safely("model", lambda: configured_model(config)),
+        *_safely("sampling", lambda: sampling_plan(config)),
         *_safely("training", lambda: loader(config)),
     ]
 
@@ -279,6 +280,32 @@ def configured_model(config: Config) -> list[Finding]:
     if installed_version("huggingface_hub") is None:
         return [Finding("model", "missing", source, "hub models need: pip install 'crescent-lite[hub]'")]
     return [Finding("model", "ok", f"{source}, taken from the hub or its cache when a run starts")]
+
+
+def sampling_plan(config: Config) -> list[Finding]:
+    """How many sequences a run would decode together, and the memory that takes."""
+    from crescent_lite.models import embedded_path
+    from crescent_lite.sampling import plan_before_loading
+
+    if config.sampling.servers:
+        return [Finding("sampling", "ok", f"on {', '.join(config.sampling.servers)}")]
+    source = config.model.source
+    path = embedded_path() if source == "embedded" else Path(source).expanduser()
+    if not path.is_file():
+        return []
+    plan = plan_before_loading(path, config)
+    parts = {"weights": plan.weights_bytes, "cache": plan.cache_bytes, "buffers": plan.buffer_bytes}
+    memory = f"{plan.total_bytes / GIB:.1f} GiB ({', '.join(f'{n} {b / GIB:.2f}' for n, b in parts.items())})"
+    if not plan.shared:
+        return [Finding("sampling", "ok", f"{plan.slots} x {plan.context_tokens:,} tokens, {memory}")]
+    return [
+        Finding(
+            "sampling",
+            "warning",
+            f"{plan.slots} slots share {plan.cells:,} tokens, {memory}",
+            "memory is short for all slots at once: free some, or lower sampling.slots or max_tokens",
+        )
+    ]
 
 
 def loader(config: Config) -> list[Finding]:

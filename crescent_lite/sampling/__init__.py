@@ -7,9 +7,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from crescent_lite.config import Config
+from crescent_lite.sampling.memory_plan import MemoryPlan
 from crescent_lite.sampling.protocol import Sampler, SamplerUsage
 
-__all__ = ["Sampler", "SamplerUsage", "check_servers", "open_sampler"]
+__all__ = ["MemoryPlan", "Sampler", "SamplerUsage", "check_servers", "open_sampler", "plan_before_loading"]
+
+PROMPT_TOKENS = 256
+"""Guess: room for a prompt, where a plan is made before there is one."""
 
 
 def open_sampler(model_path: Path, config: Config) -> Sampler:
@@ -29,3 +33,16 @@ def check_servers(model_path: Path, config: Config, *, will_train: bool) -> None
         from crescent_lite.sampling import server_pool
 
         server_pool.check_servers(model_path, config.sampling, will_train=will_train)
+
+
+def plan_before_loading(model_path: Path, config: Config) -> MemoryPlan:
+    """How a run would sample the model in this process, from its metadata alone. Raises CrescentError."""
+    from crescent_lite.sampling.gguf_model import GgufModel
+    from crescent_lite.sampling.llama import plan_sampling
+
+    longest = max(config.bait.max_tokens, config.vote.max_tokens, config.evaluate.max_tokens)
+    described = GgufModel(model_path, vocabulary_only=True)
+    try:
+        return plan_sampling(described.shape, config.sampling, PROMPT_TOKENS + longest, weights_loaded=False)
+    finally:
+        described.close()

@@ -1,0 +1,90 @@
+"""Throughput against the number of slots, for any number of models: a table, JSON, and a plot.
+
+Steady state: an endless flow of votes on real questions, counted for some seconds once the slots are full.
+    python benchmarks/slots.py MODEL.gguf [MODEL.gguf ...] --plot benchmarks/slots.svg --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+
+from workload import vote_requests
+
+from crescent_lite.config import SamplingConfig
+from crescent_lite.sampling.llama import LlamaSampler
+
+SLOTS = (1, 2, 4, 8, 16, 32, 48, 64, 96)
+WARM_UP_SECONDS = 5.0
+
+
+def main() -> int:
+    """Measure, print, plot."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("models", nargs="+", type=Path)
+    parser.add_argument("--seconds", type=float, default=12.0, help="counted at each point")
+    parser.add_argument("--slots", type=int, nargs="+", default=list(SLOTS))
+    parser.add_argument("--plot", type=Path, help="write an SVG (needs matplotlib)")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    measured = {}
+    for model in options.models:
+        measured[model.stem] = {slots: round(steady(model, slots, options.seconds), 1) for slots in options.slots}
+        print(model.stem, measured[model.stem], file=sys.stderr, flush=True)
+    if options.plot:
+        draw(measured, options.plot)
+    if options.json:
+        print(json.dumps(measured))
+    return 0
+
+
+def steady(model: Path, slots: int, seconds: float) -> float:
+    """Tokens per second while all slots are full."""
+    sampler = LlamaSampler(model, SamplingConfig(slots=slots))
+    counts: list[tuple[float, int]] = []
+
+    def watch() -> None:
+        for pause in (WARM_UP_SECONDS + slots / 10, seconds):  # the prompts of 64 slots take seconds
+            time.sleep(pause)
+            counts.append((time.perf_counter(), sampler.usage.tokens))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for _ in sampler.sample(vote_requests(1200, votes=8)):
+        if len(counts) == 2:
+            break
+    watcher.join()
+    sampler.close()
+    (began, before), (ended, after) = counts
+    return (after - before) / (ended - began)
+
+
+def draw(measured: dict[str, dict[int, float]], path: Path) -> None:
+    """Lines of tokens per second over slots."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "slots"  # the same numbers give the same file
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4))
+    for name, points in measured.items():
+        axes.plot(list(points), list(points.values()), marker="o", label=name)
+    axes.set_xscale("log", base=2)
+    slots = sorted({count for points in measured.values() for count in points})
+    axes.set_xticks(slots, [str(count) for count in slots])
+    axes.set_xlabel("sequences decoded together")
+    axes.set_ylabel("tokens per second")
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
