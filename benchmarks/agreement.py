@@ -51,38 +51,59 @@ def main() -> int:
 
 
 def agreement(path: Path, prompts: int, tokens: int, threads: int) -> dict[str, object]:
-    """How many greedy replies are the same, and at which gap the others part."""
+    """How many greedy replies are the same, and at which gap the others part.
+
+    Beside it what `Llama` makes of the same prompts when it only reads them in pieces of 16 tokens instead of 512:
+    how far llama.cpp agrees with itself.
+    """
     greedy = Generation(tokens, temperature=0)
     asked = [Request(r.key, r.user, greedy) for r in vote_requests(prompts, 1)]
     sampler = LlamaSampler(path, SamplingConfig(threads=threads))
-    batched = {c.key: sampler._model.tokenize(c.text, special=False) for c in sampler.sample(asked)}
+    batched = {c.key: c.text for c in sampler.sample(asked)}
     encoded = {request.key: sampler._chat.encode(request.user) for request in asked}
     sampler.close()
-    llama = llama_cpp.Llama(str(path), n_ctx=1024, n_threads=threads or None, logits_all=False, verbose=False)
-    parted, agreed_tokens, all_tokens = [], 0, 0
-    for request in asked:
-        llama.reset()
-        alone = []
-        for token in llama.generate(encoded[request.key], temp=0.0, top_k=1, repeat_penalty=1.0, reset=True):
-            if token == llama.token_eos() or len(alone) == tokens:
-                break
-            alone.append(token)
-        ours = batched[request.key]
-        same = next(
-            (i for i, (a, b) in enumerate(zip(ours, alone, strict=False)) if a != b), min(len(ours), len(alone))
-        )
-        agreed_tokens += same
-        all_tokens += max(len(ours), len(alone))
-        if ours != alone:
-            parted.append({"prompt": request.key, "at": same, "gap": gap(llama, encoded[request.key] + alone[:same])})
+    parted = []
+    llama = open_llama(path, threads, batch=512)
+    alone = {key: greedy_tokens(llama, prompt, tokens) for key, prompt in encoded.items()}
+    for key, reply in alone.items():
+        at = same_tokens(llama, reply, batched[key])
+        if at < len(reply):
+            parted.append({"prompt": key, "at": at, "gap": gap(llama, encoded[key] + reply[:at])})
+    in_pieces = open_llama(path, threads, batch=16)
+    itself = sum(greedy_tokens(in_pieces, prompt, tokens) == alone[key] for key, prompt in encoded.items())
     return {
         "model": path.name,
         "prompts": prompts,
-        "same": prompts - len(parted),
         "agreement": 1 - len(parted) / prompts,
-        "tokens_before_parting": agreed_tokens / all_tokens,
+        "llama_with_itself": itself / prompts,
+        "largest_gap": max((each["gap"] for each in parted), default=0),
         "parted": parted,
     }
+
+
+def open_llama(path: Path, threads: int, batch: int) -> llama_cpp.Llama:
+    """llama-cpp-python's own interface."""
+    return llama_cpp.Llama(str(path), n_ctx=1024, n_batch=batch, n_threads=threads or None, verbose=False)
+
+
+def greedy_tokens(llama: llama_cpp.Llama, prompt: list[int], count: int) -> list[int]:
+    """The likeliest tokens, one after the other, up to the end of the turn."""
+    reply: list[int] = []
+    llama.reset()
+    for token in llama.generate(prompt, temp=0.0, top_k=1, repeat_penalty=1.0, reset=True):
+        if len(reply) == count or llama_cpp.llama_vocab_is_eog(llama_cpp.llama_model_get_vocab(llama.model), token):
+            break
+        reply.append(token)
+    return reply
+
+
+def same_tokens(llama: llama_cpp.Llama, reply: list[int], text: str) -> int:
+    """After how many of its tokens a reply and a text part; all of them where they do not."""
+    for count in range(1, len(reply) + 1):
+        said = llama.detokenize(reply[:count]).decode("utf-8", "ignore")
+        if not text.startswith(said):
+            return count - 1
+    return len(reply)
 
 
 def gap(llama: llama_cpp.Llama, tokens: list[int]) -> float:

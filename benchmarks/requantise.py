@@ -11,7 +11,11 @@ from pathlib import Path
 
 import llama_cpp
 
-TYPES = {"q4_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_0, "q8_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0}
+TYPES = {
+    "f32": llama_cpp.LLAMA_FTYPE_ALL_F32,
+    "q4_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_0,
+    "q8_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0,
+}
 
 
 def main() -> int:

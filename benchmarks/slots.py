@@ -19,7 +19,8 @@ from crescent_lite.config import SamplingConfig
 from crescent_lite.sampling.llama import LlamaSampler
 
 SLOTS = (1, 2, 4, 8, 16, 32, 48, 64, 96)
-WARM_UP_SECONDS = 5.0
+WARM_UP_TOKENS = 12
+"""For each slot: then all are full."""
 
 
 def main() -> int:
@@ -48,9 +49,11 @@ def steady(model: Path, slots: int, seconds: float) -> float:
     counts: list[tuple[float, int]] = []
 
     def watch() -> None:
-        for pause in (WARM_UP_SECONDS + slots / 10, seconds):  # the prompts of 64 slots take seconds
-            time.sleep(pause)
-            counts.append((time.perf_counter(), sampler.usage.tokens))
+        while sampler.usage.tokens < slots * WARM_UP_TOKENS:
+            time.sleep(0.05)
+        counts.append((time.perf_counter(), sampler.usage.tokens))
+        time.sleep(seconds)
+        counts.append((time.perf_counter(), sampler.usage.tokens))
 
     watcher = threading.Thread(target=watch)
     watcher.start()

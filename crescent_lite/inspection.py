@@ -88,7 +88,8 @@ def question_text(question: dict[str, Any]) -> str:
     if question["decision"]:
         lines.append(
             f"{question['decision']}: {question['decision_reason']}; leading answer {question['answer_key']}, "
-            f"share {question['share']:.2f} of {question['votes']} votes, {question['abstentions']} abstained"
+            f"share {question['share']:.2f} of {question['votes']} votes ({question['planned']} planned, "
+            f"{question['stopped'].replace('_', ' ')}), {question['abstentions']} abstained"
         )
     for vote in question["drawn_votes"]:
         mark = " (kept as the solution)" if vote["kept"] else ""

@@ -97,7 +97,7 @@ def _round_tables(store: Store, run: Run, this: Round) -> list[Table]:
     steps = (
         ("texts and rewrites", asked, f"outcome: {this.outcome or 'unfinished'}"),
         ("kept questions", kept, _reasons(verdicts, "rejected")),
-        ("votes", store.votes.count(this.round_id), ""),
+        ("votes", store.votes.count(this.round_id), _saved(store, this)),
         ("labels", labels, _reasons(decisions, "rejected")),
         ("examples trained on", store.trainings.count_examples(this.round_id), _losses(store, this)),
     )
@@ -109,6 +109,13 @@ def _round_tables(store: Store, run: Run, this: Round) -> list[Table]:
         Table(f"Round {this.number}: share of the leading answer", ("share", "questions", ""), _shares(store, this)),
         _costs(store, run, this.number),
     ]
+
+
+def _saved(store: Store, this: Round) -> str:
+    """The votes that were not needed, by the reason why their questions got no more."""
+    saved = store.votes.fetch_saved(this.round_id)
+    reasons = ", ".join(f"{reason.replace('_', ' ')} {count:,}" for reason, count in saved.items())
+    return f"{sum(saved.values()):,} planned ones not needed: {reasons}" if saved else ""
 
 
 def _costs(store: Store, run: Run, number: int) -> Table:
@@ -128,6 +135,8 @@ def _costs(store: Store, run: Run, number: int) -> Table:
     )
     total = sum(cost.seconds for cost in costs)
     note = f"Neither decoding nor training: {_percent(total - sum(worked), total)} of {total:.0f} s." if total else ""
+    if pauses := sum(cost.pauses for cost in costs):
+        note += f" The cache was full: {pauses:,} times a sample had to wait, and was finished later."
     columns = ("stage", "seconds", "of them decoding or training", "tokens drawn", "tokens/s")
     return Table(f"Round {number}: time" if number else "Base: time", columns, rows, note)
 

@@ -156,16 +156,17 @@ class LlamaSampler:
 
     # ── the slots ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _next_sample(self, context: KvContext, active: list[Sample], waiting: WaitingSamples) -> Sample | None:
+    def _next_sample(
+        self, context: KvContext, active: list[Sample], waiting: WaitingSamples, free_slots: int
+    ) -> Sample | None:
         if active and not any(context.held):
             return None  # the very first prompt goes ahead alone, so that the others can copy their common beginning
-        return waiting.take(
-            {
-                sample.request.key
-                for sequence, sample in enumerate(active)
-                if len(sample.tokens) - len(context.held[sequence]) > 1
-            }
-        )
+        busy = {
+            sample.request.key
+            for sequence, sample in enumerate(active)
+            if len(sample.tokens) - len(context.held[sequence]) > 1
+        }
+        return waiting.take(busy, free_slots)
 
     def _start(self, context: KvContext, sequence: int, sample: Sample) -> None:
         held = context.begin(sequence, sample.tokens)
@@ -173,7 +174,9 @@ class LlamaSampler:
 
     def _fill(self, context: KvContext, active: list[Sample], waiting: WaitingSamples) -> Iterator[Completion]:
         """Samples into the free slots."""
-        while len(active) < self._live and (sample := self._next_sample(context, active, waiting)):
+        while (free := self._live - len(active)) > 0 and (
+            sample := self._next_sample(context, active, waiting, free)
+        ):
             if len(sample.tokens) >= context.plan.context_tokens:
                 yield _refused(sample)
                 continue
@@ -184,7 +187,9 @@ class LlamaSampler:
         self, context: KvContext, active: list[Sample], sequence: int, waiting: WaitingSamples
     ) -> Iterator[Completion]:
         """Another sample into a freed slot; where there is none, the last one is moved into it."""
-        while len(active) <= self._live and (sample := self._next_sample(context, active, waiting)):
+        while (free := self._live - len(active) + 1) > 0 and (
+            sample := self._next_sample(context, active, waiting, free)
+        ):
             if len(sample.tokens) < context.plan.context_tokens:
                 self._start(context, sequence, sample)
                 active[sequence] = sample

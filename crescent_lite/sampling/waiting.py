@@ -2,7 +2,7 @@
 
 Knows requests and tokens, not slots. A prompt that is just being decoded is passed over: a moment later its cells can
 be copied. What the caller appends while completions come goes first: its prompt is likely to be in the cache still.
-Example: waiting = WaitingSamples(requests, encode); waiting.take(busy={"q1"}) -> a sample of "q2"
+Example: waiting = WaitingSamples(requests, encode); waiting.take(busy={"q1"}, free_slots=8) -> a sample of "q2"
 """
 
 from __future__ import annotations
@@ -86,8 +86,12 @@ class WaitingSamples:
         """Tokens that the longest prompt and its reply may come to."""
         return max((len(p.tokens) + p.request.generation.max_tokens for p in self._prompts), default=0)
 
-    def take(self, busy: Collection[str]) -> Sample | None:
-        """The next sample to start, if there is one whose prompt is not just being decoded (`busy`: their keys)."""
+    def take(self, busy: Collection[str], free_slots: int) -> Sample | None:
+        """The next sample to start; None where it is better to wait.
+
+        `busy` are the keys of the prompts just being decoded: their other samples wait for the cells. While those
+        would fill all `free_slots`, no further prompt is begun.
+        """
         self._poll()
         if self._paused:
             return self._paused.popleft()
@@ -97,6 +101,9 @@ class WaitingSamples:
                 if not prompt.indexes:
                     del self._prompts[position]
                 return _sample(prompt, index)
+            free_slots -= len(prompt.indexes)
+            if free_slots <= 0:
+                return None
         return None
 
     def put_back(self, sample: Sample) -> None:

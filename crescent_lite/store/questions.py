@@ -116,7 +116,7 @@ class Questions:
         """Every column of a question, with its match's text and its consensus."""
         return self._database.row(
             """SELECT q.*, r.run_id, r.number AS round, m.text AS match_text, c.decision, c.reason AS decision_reason,
-                c.answer_key, c.share, c.votes, c.abstentions, c.distinct_answers, c.chosen_vote
+                c.answer_key, c.share, c.planned, c.votes, c.stopped, c.abstentions, c.distinct_answers, c.chosen_vote
             FROM questions q JOIN rounds r USING (round_id)
             LEFT JOIN questions m ON m.question_id = q.duplicate_of
             LEFT JOIN consensus c ON c.question_id = q.question_id

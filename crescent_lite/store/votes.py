@@ -131,12 +131,11 @@ class Votes:
             )
         )
 
-    def count_saved(self, round_id: int) -> int:
-        """Planned votes that were not drawn, because their question was settled without them."""
-        return int(
-            self._database.value(
-                "SELECT ifnull(sum(planned - votes), 0) FROM consensus JOIN questions USING (question_id) "
-                "WHERE round_id = ?",
-                [round_id],
-            )
+    def fetch_saved(self, round_id: int) -> dict[str, int]:
+        """Planned votes that were not drawn, because their question was settled without them: by why it was."""
+        rows = self._database.rows(
+            """SELECT stopped, sum(planned - votes) FROM consensus JOIN questions USING (question_id)
+            WHERE round_id = ? AND votes < planned GROUP BY 1 ORDER BY 2 DESC""",
+            [round_id],
         )
+        return {row[0]: row[1] for row in rows}

@@ -228,6 +228,7 @@ class Watching:
         judged, decided = questions - _count(verdicts, None), sum(decisions.values())
         asked = int(self._database.value("SELECT count(ask_index) FROM questions WHERE round_id = ?", [round_id]))
         votes, step = self._votes.count(round_id), self._training_step(round_id)
+        saved = sum(self._votes.fetch_saved(round_id).values())
         these = [score for score in scores if score.round == number]
         took = {cost.stage: cost.seconds for cost in self._runs.fetch_stage_costs(run.run_id, number)}
 
@@ -238,9 +239,7 @@ class Watching:
         return (
             progress("asked", asked, run.config["bait"]["questions"] if number else 0),
             progress("kept", judged, questions, kept, _reasons(verdicts)),
-            progress(
-                "voted", votes, kept * run.config["vote"]["votes_per_question"] - self._votes.count_saved(round_id)
-            ),
+            progress("voted", votes, kept * run.config["vote"]["votes_per_question"] - saved),
             progress("labelled", decided, kept, _count(decisions, "labelled"), _reasons(decisions)),
             progress("trained", *step),
             progress("scored", sum(score.items for score in these), sum(score.total for score in these)),
