@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import resource
 import socket
 import statistics
@@ -41,7 +42,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--llama-server", type=Path, help="leave out to measure without it")
-    parser.add_argument("--questions", type=int, default=16)
+    parser.add_argument("--questions", type=int, default=12)
     parser.add_argument("--votes", type=int, default=8, help="votes a question")
     parser.add_argument("--one-by-one-samples", type=int, default=3, help="`Llama` is slow: it draws fewer")
     parser.add_argument("--slots", type=int, default=CHOSEN_SLOTS)
@@ -54,16 +55,18 @@ def main() -> int:
     if options.quick:
         options.repeats, options.questions, options.one_by_one_samples, max_tokens = 1, 6, 1, 96
     requests = vote_requests(options.questions, options.votes, max_tokens)
-    threads = options.threads or len(__import__("os").sched_getaffinity(0))
+    threads = options.threads or len(os.sched_getaffinity(0))
 
     here = LlamaSampler(options.model, SamplingConfig(slots=options.slots, threads=threads, context_tokens=CONTEXT))
     list(here.sample(vote_requests(1, 2, 4, first=100)))  # makes the context
     llama = llama_cpp.Llama(str(options.model), n_ctx=1024, n_threads=threads, n_threads_batch=threads, verbose=False)
-    found: dict[str, list[float]] = {"ours": [], "sequential": [], "llama_server": [], "prefill": [], "outside": []}
+    names = ("ours", "sequential", "llama_server", "prefill", "prefill_with_logits", "outside")
+    found: dict[str, list[float]] = {name: [] for name in names}
     with running_server(options.llama_server, options.model, options.slots, threads) as url:
         there = ServerSampler(options.model, SamplingConfig(servers=(url,))) if url else None
         for repeat in range(options.repeats):
             found["prefill"].append(prefill(options.model, threads))
+            found["prefill_with_logits"].append(prefill(options.model, threads, logits=True))
             speed, outside = measure(here, requests)
             found["ours"].append(speed)
             found["outside"].append(outside)
@@ -92,6 +95,7 @@ def report(options: argparse.Namespace, found: dict[str, list[float]], here: Lla
         "ratio_to_sequential": round(median["ours"] / median["sequential"], 2),
         "ratio_to_llama_server": round(median["ours"] / server, 2) if server else None,
         "ratio_to_prefill": round(median["ours"] / median["prefill"], 3),
+        "ratio_to_prefill_with_logits": round(median["ours"] / median["prefill_with_logits"], 3),
         "share_outside_decode": round(median["outside"], 4),
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "prompt_tokens_decoded": here.usage.prompt_tokens,
@@ -131,22 +135,33 @@ def one_by_one(llama: llama_cpp.Llama, requests: list[Request], samples: int, re
     return tokens / (time.perf_counter() - began)
 
 
-def prefill(model: Path, threads: int) -> float:
-    """Tokens per second of a prompt of 512 tokens in one batch: nothing can decode faster. The best of three."""
+def prefill(model: Path, threads: int, *, logits: bool = False) -> float:
+    """Tokens per second of a prompt of 512 tokens: nothing can decode faster. The best of three.
+
+    With `logits` of every token, as decoding needs them: the output layer is then part of the work.
+    """
     loaded = GgufModel(model)
     params = llama_cpp.llama_context_default_params()
-    params.n_ctx = params.n_batch = params.n_ubatch = CEILING_TOKENS
+    params.n_ctx = params.n_batch = CEILING_TOKENS
+    params.n_ubatch = params.n_outputs_max = 128 if logits else CEILING_TOKENS
     params.n_threads = params.n_threads_batch = threads
-    params.n_outputs_max = 1
     context = llama_cpp.llama_init_from_model(loaded.handle, params)
-    tokens = (llama_cpp.llama_token * CEILING_TOKENS)(*range(1000, 1000 + CEILING_TOKENS))
+    batch = llama_cpp.llama_batch_init(CEILING_TOKENS, 0, 1)
     best = 0.0
     for _ in range(4):  # the first one warms up
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context), True)
         began = time.perf_counter()
-        llama_cpp.llama_decode(context, llama_cpp.llama_batch_get_one(tokens, CEILING_TOKENS))
+        for begin in range(0, CEILING_TOKENS, params.n_ubatch):
+            batch.n_tokens = params.n_ubatch
+            for index in range(batch.n_tokens):
+                batch.token[index], batch.pos[index] = 1000 + begin + index, begin + index
+                batch.n_seq_id[index], batch.seq_id[index][0] = 1, 0
+                batch.logits[index] = logits or begin + index == CEILING_TOKENS - 1
+            if llama_cpp.llama_decode(context, batch):
+                raise SystemExit("llama.cpp cannot decode the prompt")
         llama_cpp.llama_synchronize(context)
         best = max(best, CEILING_TOKENS / (time.perf_counter() - began))
+    llama_cpp.llama_batch_free(batch)
     llama_cpp.llama_free(context)
     loaded.close()
     return best

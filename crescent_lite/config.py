@@ -128,8 +128,8 @@ class VoteConfig:
     min_share: Annotated[float, Range(0, 1)] = 0.5
     """The leading answer's share of all votes from which it is a label. Abstentions count against it."""
     stopping: Literal["exact", "beta", "never"] = "exact"
-    """When a question gets no more votes: 'exact', as soon as they cannot change its label; 'beta', as soon as the
-    leading answer is the majority with `stop_confidence` (Adaptive-Consistency), or 'exact' says so."""
+    """When a question gets no more votes: 'exact', as soon as they cannot change its label; 'beta', also as soon as
+    the leading answer is the majority, or will not reach the floor, with `stop_confidence` (Adaptive-Consistency)."""
     stop_confidence: Annotated[float, Range(0.5, 1)] = 0.95
     """For 'beta': the probability that is enough."""
     temperature: Annotated[float, Range(0, 5)] = 0.8

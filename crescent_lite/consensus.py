@@ -3,7 +3,9 @@
 A tie is not a label. Votes are drawn in waves, each of the fewest votes that could settle the question. The exact
 rule stops when no further votes can change the label, so it agrees with the full vote by construction.
 Example: votes with the keys ("n:12", "n:12", "n:13", None) -> answer n:12, share 0.5.
-Sources: self-consistency, arXiv 2203.11171; Adaptive-Consistency (the Beta rule), arXiv 2305.11860.
+The Beta rule bets: it also stops when the leader is the majority, or the floor out of reach, with enough probability.
+Sources: self-consistency, arXiv 2203.11171; Adaptive-Consistency, arXiv 2305.11860, which has the rule for the
+leader; that for the floor is its mirror image.
 """
 
 from __future__ import annotations
@@ -126,7 +128,27 @@ def _settled(leader: int, second: int, drawn: int, policy: VoteConfig) -> Stoppe
         and majority_probability(leader, second) >= policy.stop_confidence
     ):
         return "leader_probable"
+    if policy.stopping == "beta" and floor_probability(leader, drawn, policy) <= 1 - policy.stop_confidence:
+        return "floor_improbable"
     return None
+
+
+def floor_probability(leader: int, drawn: int, policy: VoteConfig) -> float:
+    """How probable it is that the leading answer reaches the floor with the votes that are left, given those drawn.
+
+    The beta-binomial prediction from a uniform prior on the answer's share; exact, as all counts are whole.
+    """
+    missing = policy.votes_per_question - drawn
+    planned = policy.votes_per_question
+    needed = next(count for count in range(planned + 1) if count / planned >= policy.min_share) - leader
+    a, b = leader + 1, drawn - leader + 1
+    return sum(
+        math.comb(missing, wins)
+        * math.comb(a + b - 2, a - 1)
+        * (a + b - 1)
+        / (math.comb(a + b + missing - 2, a + wins - 1) * (a + b + missing - 1))
+        for wins in range(max(0, needed), missing + 1)
+    )
 
 
 def majority_probability(leader: int, second: int) -> float:

@@ -17,9 +17,9 @@ FinishReason = Literal["stop", "length", "context"]
 
 Verdict = Literal["kept", "rejected"]
 Decision = Literal["labelled", "rejected"]
-Stopped = Literal["all_drawn", "leader_certain", "floor_out_of_reach", "leader_probable"]
+Stopped = Literal["all_drawn", "leader_certain", "floor_out_of_reach", "leader_probable", "floor_improbable"]
 """Why a question got no more votes: all planned ones are drawn; the leader can no longer be overtaken; no answer can
-reach the floor any more; by the Beta rule the leader is the majority with enough probability."""
+reach the floor any more; by the Beta rule the leader is probably the majority, or probably none reaches the floor."""
 ModelKind = Literal["base", "adapter"]
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import betabinom
 
 from crescent_lite.config import VoteConfig
-from crescent_lite.consensus import Poll, decide, majority_probability, settled, wave_size
+from crescent_lite.consensus import Poll, decide, floor_probability, majority_probability, settled, wave_size
 from crescent_lite.records import Consensus, Vote
 
 
@@ -113,6 +115,25 @@ def test_the_beta_rule_stops_at_four_equal_votes() -> None:
     assert waves == [4]  # 1 - 1/2^5 = 0.969
     assert verdict.stopped == "leader_probable"
     assert majority_probability(4, 0) == 1 - 1 / 32
+
+
+def test_the_beta_rule_gives_up_a_floor_that_will_hardly_be_reached() -> None:
+    verdict, waves = drawn_in_waves(votes(*[f"n:{n}" for n in range(16)]), policy(16, stopping="beta"))
+
+    assert (verdict.decision, verdict.stopped) == ("rejected", "floor_improbable")
+    assert waves == [4, 2]  # the exact rule needs 10
+    # After 6 votes, 1 of them for the leader: 7 of the other 10 would have to follow.
+    assert floor_probability(1, 6, policy(16)) == pytest.approx(betabinom.sf(6, 10, 2, 6))
+
+
+@given(st.integers(1, 20), st.data(), st.floats(0, 1))
+def test_the_chance_of_reaching_the_floor_is_beta_binomial(planned: int, data: st.DataObject, floor: float) -> None:
+    drawn = data.draw(st.integers(0, planned))
+    leader = data.draw(st.integers(0, drawn))
+    needed = next(count for count in range(planned + 1) if count / planned >= floor) - leader
+    chance = betabinom.sf(needed - 1, planned - drawn, leader + 1, drawn - leader + 1)
+
+    assert floor_probability(leader, drawn, policy(planned, floor)) == pytest.approx(chance, abs=1e-9)
 
 
 def test_a_leader_without_a_finished_solution_is_not_settled() -> None:

@@ -88,17 +88,23 @@ class LlamaSampler:
         if not waiting:
             return
         context = self._ready_context(waiting.longest)
+        waiting.fit_into(context.plan.context_tokens)
         self._live = context.plan.slots
         active: list[Sample] = []
         try:
             while waiting or active:
-                yield from self._fill(context, active, waiting)
+                while refused := waiting.take_refused():
+                    refused.free()
+                    yield refused.completion("context")
+                self._fill(context, active, waiting)
+                if not active:
+                    continue  # there were only refused ones
                 for sequence, reason in reversed(self._step(context, active, waiting)):
                     sample = active[sequence]
                     sample.free()
                     self._live = min(self._live + 1, context.plan.slots)
                     yield sample.completion(reason)
-                    yield from self._refill(context, active, sequence, waiting)
+                    self._refill(context, active, sequence, waiting)
         finally:
             waiting.free()
             for sample in active:
@@ -172,29 +178,22 @@ class LlamaSampler:
         held = context.begin(sequence, sample.tokens)
         self.usage.prompt_tokens += len(sample.tokens) - held
 
-    def _fill(self, context: KvContext, active: list[Sample], waiting: WaitingSamples) -> Iterator[Completion]:
+    def _fill(self, context: KvContext, active: list[Sample], waiting: WaitingSamples) -> None:
         """Samples into the free slots."""
-        while (free := self._live - len(active)) > 0 and (
-            sample := self._next_sample(context, active, waiting, free)
-        ):
-            if len(sample.tokens) >= context.plan.context_tokens:
-                yield _refused(sample)
-                continue
+        while (free := self._live - len(active)) > 0:
+            sample = self._next_sample(context, active, waiting, free)
+            if sample is None:
+                return
             self._start(context, len(active), sample)
             active.append(sample)
 
-    def _refill(
-        self, context: KvContext, active: list[Sample], sequence: int, waiting: WaitingSamples
-    ) -> Iterator[Completion]:
+    def _refill(self, context: KvContext, active: list[Sample], sequence: int, waiting: WaitingSamples) -> None:
         """Another sample into a freed slot; where there is none, the last one is moved into it."""
-        while (free := self._live - len(active) + 1) > 0 and (
-            sample := self._next_sample(context, active, waiting, free)
-        ):
-            if len(sample.tokens) < context.plan.context_tokens:
-                self._start(context, sequence, sample)
-                active[sequence] = sample
-                return
-            yield _refused(sample)
+        free = self._live - len(active) + 1
+        if free > 0 and (sample := self._next_sample(context, active, waiting, free)):
+            self._start(context, sequence, sample)
+            active[sequence] = sample
+            return
         last = active.pop()
         if sequence < len(active):
             context.move(len(active), sequence)
@@ -274,9 +273,3 @@ def _load(path: Path, gpu_layers: int) -> GgufModel:
             "take a smaller model or a smaller quantisation"
         )
     return GgufModel(path, gpu_layers=gpu_layers)
-
-
-def _refused(sample: Sample) -> Completion:
-    """A prompt that fills the context leaves no room for a reply: an empty completion says so."""
-    sample.free()
-    return sample.completion("context")

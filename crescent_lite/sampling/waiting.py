@@ -75,16 +75,28 @@ class WaitingSamples:
         self._encode = encode
         self._prompts: deque[_Prompt] = deque()
         self._paused: deque[Sample] = deque()
+        self._refused: deque[Sample] = deque()
+        self._context_tokens: int | None = None
         self._poll()
 
     def __bool__(self) -> bool:
         self._poll()
-        return bool(self._prompts or self._paused)
+        return bool(self._prompts or self._paused or self._refused)
 
     @property
     def longest(self) -> int:
         """Tokens that the longest prompt and its reply may come to."""
         return max((len(p.tokens) + p.request.generation.max_tokens for p in self._prompts), default=0)
+
+    def fit_into(self, context_tokens: int) -> None:
+        """From now on, prompts that would fill the whole context are refused."""
+        self._context_tokens = context_tokens
+        prompts, self._prompts = list(self._prompts), deque()
+        self._admit(prompts)
+
+    def take_refused(self) -> Sample | None:
+        """A sample whose prompt leaves no room for a reply."""
+        return self._refused.popleft() if self._refused else None
 
     def take(self, busy: Collection[str], free_slots: int) -> Sample | None:
         """The next sample to start; None where it is better to wait.
@@ -111,10 +123,9 @@ class WaitingSamples:
         self._paused.appendleft(sample)
 
     def free(self) -> None:
-        """Free what the paused samples hold."""
-        for sample in self._paused:
+        """Free what samples in here hold."""
+        for sample in (*self._paused, *self._refused):
             sample.free()
-        self._paused.clear()
 
     def _poll(self) -> None:
         arrived = []
@@ -122,7 +133,16 @@ class WaitingSamples:
             request = self._source.popleft()
             if request.sample_indexes:
                 arrived.append(_Prompt(request, self._encode(request), deque(request.sample_indexes)))
-        self._prompts.extendleft(reversed(arrived))
+        self._admit(arrived)
+
+    def _admit(self, arrived: list[_Prompt]) -> None:
+        """Put prompts before those that are there, the ones that are too long aside."""
+        limit = self._context_tokens
+        for prompt in reversed(arrived):
+            if limit is None or len(prompt.tokens) < limit:
+                self._prompts.appendleft(prompt)
+            else:
+                self._refused.extend(_sample(prompt, index) for index in prompt.indexes)
 
 
 def _sample(prompt: _Prompt, index: int) -> Sample:
