@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from crescent_lite.report import Report
+    from crescent_lite.store import Store
     from crescent_lite.workspace import Workspace
 
 DEFAULT_WORKSPACE = "data"
@@ -135,10 +136,9 @@ def run_command(options: argparse.Namespace) -> int:
 def status_command(options: argparse.Namespace) -> int:
     """crescent status"""
     from crescent_lite.inspection import plain_text, run_status
-    from crescent_lite.store import Store
 
     workspace = _workspace(options)
-    with closing(Store.open_read_only(workspace.database_path)) as store:
+    with closing(_open_store(workspace)) as store:
         status = run_status(store, engine_is_running=workspace.is_busy())
     return _result(options, status, plain_text(status))
 
@@ -172,10 +172,9 @@ def eval_command(options: argparse.Namespace) -> int:
 def show_command(options: argparse.Namespace) -> int:
     """crescent show"""
     from crescent_lite import inspection
-    from crescent_lite.store import Store
 
     workspace = _workspace(options)
-    with closing(Store.open_read_only(workspace.database_path)) as store:
+    with closing(_open_store(workspace)) as store:
         if options.what == "question":
             question = inspection.question_detail(store, options.number)
             return _result(options, question, inspection.question_text(question))
@@ -189,10 +188,9 @@ def show_command(options: argparse.Namespace) -> int:
 def export_command(options: argparse.Namespace) -> int:
     """crescent export"""
     from crescent_lite.export import write_examples
-    from crescent_lite.store import Store
 
     workspace = _workspace(options)
-    with closing(Store.open_read_only(workspace.database_path)) as store:
+    with closing(_open_store(workspace)) as store:
         run_id = store.runs.fetch_run(options.run).run_id
         path, count = write_examples(store, run_id, options.output or workspace.exports / f"run-{run_id}.jsonl")
     return _result(options, {"path": str(path), "examples": count}, f"{path}: {count} examples")
@@ -243,11 +241,21 @@ def _workspace(options: argparse.Namespace) -> Workspace:
     return Workspace(options.workspace).require()
 
 
-def _show_report(options: argparse.Namespace, workspace: Workspace, run_id: int, *, save: bool = True) -> int:
-    from crescent_lite.report import build_report, write_markdown
+def _open_store(workspace: Workspace) -> Store:
+    """The database for reading; one of an older version is brought up to date first, while no run is at work."""
     from crescent_lite.store import Store
 
-    with closing(Store.open_read_only(workspace.database_path)) as store:
+    path = workspace.database_path
+    if Store.is_older(path):
+        with workspace.lock():
+            Store.open(path).close()
+    return Store.open_read_only(path)
+
+
+def _show_report(options: argparse.Namespace, workspace: Workspace, run_id: int, *, save: bool = True) -> int:
+    from crescent_lite.report import build_report, write_markdown
+
+    with closing(_open_store(workspace)) as store:
         report = build_report(store, run_id)
     if options.json:
         _result(options, report.as_dict(), "")

@@ -49,8 +49,8 @@ class ModelConfig:
 class SamplingConfig:
     """How llama.cpp is driven, in this process or on servers."""
 
-    slots: Annotated[int, Range(0, 512)] = 0
-    """Sequences decoded together. 0 chooses: 48 on a CPU, 128 on a GPU. Where memory is short they share it."""
+    slots: Annotated[int, Range(0, 256)] = 0
+    """Sequences decoded together. 0 chooses: 64 on a CPU, 128 on a GPU. Where memory is short they share it."""
     context_tokens: Annotated[int, Range(0, 1_000_000)] = 0
     """Context of one sequence, prompt and reply. 0 chooses from the stage's max_tokens."""
     memory_gb: Annotated[float, Range(0, 100_000)] = 0.0
@@ -61,12 +61,11 @@ class SamplingConfig:
     """Layers on the GPU where llama.cpp was built for one. -1 is as many as fit."""
     servers: tuple[str, ...] = ()
     """Sample on these servers instead of in this process. 'http://host:8080' is a llama-server; an address that ends
-    with '/v1' is any server with OpenAI-style completions: vLLM, SGLang, LM Studio, Ollama. All must serve
-    `model.source`."""
+    with '/v1' is vLLM, SGLang, LM Studio (OpenAI-style completions) or Ollama. All must serve `model.source`."""
     server_model: str = ""
     """What the OpenAI-style servers call the model. May be left out where they serve one."""
     server_requests: Annotated[int, Range(0, 10_000)] = 0
-    """Requests under way at a server. 0 takes a llama-server's slots, and 64 elsewhere."""
+    """Requests under way at a server. 0 takes a llama-server's slots, and 32 elsewhere."""
     server_timeout_seconds: Annotated[float, Range(0.1, 86_400)] = 600.0
     """A server that takes longer for one reply counts as hung."""
     server_key_variable: str = "CRESCENT_SERVER_KEY"

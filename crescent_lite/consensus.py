@@ -76,7 +76,7 @@ def decide(votes: Iterable[Vote], policy: VoteConfig) -> Consensus:
     chosen = None
     if others and others[0][1] == count:
         reason = "tie"
-    elif share < policy.min_share:
+    elif share < policy.min_share or stopped == "floor_improbable":
         reason = "low_share"
     elif (chosen := _solution(votes, leader)) is None:
         reason = "cut_off"

@@ -1,4 +1,4 @@
-"""What this machine has, and what to do about each gap. Reads versions and sizes; loads no model and never torch.
+"""What this machine has, and what to do about each gap. Reads versions and sizes; loads no weights and never torch.
 
 Knows nothing of runs. Every finding is one line. Example:
     Finding("bitsandbytes", "missing", "not installed", "train.quantize_4bit needs it: pip install bitsandbytes")

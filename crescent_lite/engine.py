@@ -65,7 +65,7 @@ def run_evaluation(
     with workspace.lock(), _store(workspace) as store:
         config, _ = _config(workspace, options, None)
         measured = find_adapter(adapter) if adapter else None
-        job = _prepare(workspace, store, config, options, None, opener, "evaluation")
+        job = _prepare(workspace, store, config, options, None, opener, "evaluation", measured)
         yield from _drive(job, loop.measure(job, measured), resumed=False, kept=())
 
 
@@ -123,6 +123,7 @@ def _prepare(
     unfinished: Run | None,
     opener: OpenSampler,
     kind: RunKind,
+    adapter: ModelFile | None = None,
 ) -> Job:
     """Check everything a run needs before the first token is drawn, and make its row."""
     prompts = load_prompt_set(config.run.prompts)
@@ -136,7 +137,7 @@ def _prepare(
         offline=config.model.offline,
         checksum_cache=workspace.folder / ".checksums.json",
     )
-    check_servers(base.path, config, will_train=kind == "improvement")
+    check_servers(base.path, config, will_train=kind == "improvement", adapter=adapter.path if adapter else None)
     base_id = store.runs.insert_model(base)
     inputs = _checksums(prompts, config, benchmarks, base)
     if unfinished:

@@ -77,6 +77,7 @@ def staged(job: Job, this: Round | None, stage: Stage, tally: Tally, work: Work)
             after.prompt_tokens - before.prompt_tokens,
             finished,
             after.pauses - before.pauses,
+            after.lost_servers - before.lost_servers,
         )
         job.store.runs.add_stage_cost(job.run_id, number, cost)
     yield StageFinished(number, stage, seconds, cost.tokens, tally.done)

@@ -137,6 +137,8 @@ def _costs(store: Store, run: Run, number: int) -> Table:
     note = f"Neither decoding nor training: {_percent(total - sum(worked), total)} of {total:.0f} s." if total else ""
     if pauses := sum(cost.pauses for cost in costs):
         note += f" The cache was full: {pauses:,} times a sample had to wait, and was finished later."
+    if lost := sum(cost.lost_servers for cost in costs):
+        note += f" Lost on the way, and done without: {lost} server(s)."
     columns = ("stage", "seconds", "of them decoding or training", "tokens drawn", "tokens/s")
     return Table(f"Round {number}: time" if number else "Base: time", columns, rows, note)
 

@@ -103,7 +103,7 @@ class FaultyProxy:
     def serve(self, request: BaseHTTPRequestHandler, host: str, port: int) -> None:
         """One request, with its fault."""
         body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
-        completes = request.path.endswith(("/completion", "/completions"))
+        completes = request.path.endswith(("/completion", "/completions", "/generate"))
         with self._lock:
             self.seen[request.path] += 1
             self.bodies[request.path] = json.loads(body or b"{}")

@@ -136,6 +136,13 @@ def test_the_chance_of_reaching_the_floor_is_beta_binomial(planned: int, data: s
     assert floor_probability(leader, drawn, policy(planned, floor)) == pytest.approx(chance, abs=1e-9)
 
 
+@given(st.lists(KEYS, min_size=1, max_size=40), st.floats(0, 1))
+def test_a_floor_that_was_given_up_is_no_label(keys: list[str | None], floor: float) -> None:
+    verdict, _ = drawn_in_waves(votes(*keys), policy(len(keys), floor, "beta"))
+
+    assert verdict.decision == "rejected" or verdict.stopped not in ("floor_improbable", "floor_out_of_reach")
+
+
 def test_a_leader_without_a_finished_solution_is_not_settled() -> None:
     ballots = votes(*["n:1"] * 8, cut=(0, 1, 2, 3, 4, 5))
     verdict, waves = drawn_in_waves(ballots, policy())

@@ -295,9 +295,9 @@ def plan(shape: ModelShape = SHAPE, **changes: float) -> MemoryPlan:
 def test_context_is_rounded_up_and_every_slot_has_its_own() -> None:
     roomy = plan()
 
-    assert (roomy.context_tokens, roomy.shared) == (640, False)
-    assert roomy == plan(asked_slots=roomy.slots, asked_context=640)
-    assert roomy.cells == roomy.slots * 640
+    assert (roomy.context_tokens, roomy.shared) == (768, False)
+    assert roomy == plan(asked_slots=roomy.slots, asked_context=768)
+    assert roomy.cells == roomy.slots * 768
     assert roomy.cache_bytes == roomy.cells * 12_288
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from tiny_model import make_tiny_adapter, make_tiny_gguf
 
 from crescent_lite.config import SamplingConfig
 from crescent_lite.engine import RunOptions, run_engine
-from crescent_lite.errors import ModelError, NetworkError
+from crescent_lite.errors import ConfigError, ModelError, NetworkError
 from crescent_lite.events import RunFinished
 from crescent_lite.models import embedded_path
 from crescent_lite.records import Generation, Request
@@ -116,7 +117,7 @@ def test_what_passes_is_tried_again(tiny: Path, proxy: FaultyProxy, fault: str) 
 
 
 def test_a_server_that_always_fails_is_one_line_that_names_it(tiny: Path, proxy: FaultyProxy) -> None:
-    sampler = ServerSampler(tiny, settings(proxy.url, server_requests=1))
+    sampler = ServerSampler(tiny, settings(proxy.url, server_requests=1), attempts=3)
     proxy.every = "500"
 
     with pytest.raises(NetworkError) as error:
@@ -139,7 +140,7 @@ def test_a_server_that_hangs_is_given_up_after_its_time(tiny: Path, proxy: Fault
 
 
 def test_the_other_server_takes_over_from_one_that_dies(tiny: Path, server: str, proxy: FaultyProxy) -> None:
-    sampler = ServerSampler(tiny, settings(proxy.url, server))
+    sampler = ServerSampler(tiny, settings(proxy.url, server), attempts=3)
     proxy.every = "drop"
 
     assert drawn_once(sampler, requests(8))
@@ -182,7 +183,7 @@ def test_an_address_where_nothing_listens_is_one_line(tiny: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
 
     with pytest.raises(NetworkError, match=rf"{url}: .*start it, or correct sampling\.servers"):
-        ServerSampler(tiny, settings(url))
+        ServerSampler(tiny, settings(url), attempts=2)
 
 
 def test_a_server_with_another_model_is_one_line(server: str) -> None:
@@ -250,23 +251,136 @@ def test_a_llama_server_uses_the_adapter_it_was_started_with(tiny: Path, tmp_pat
     assert said[None] != said[adapter]
 
 
-def test_vllm_loads_the_adapter_while_it_runs(tiny: Path, proxy: FaultyProxy) -> None:
+def test_vllm_loads_the_adapter_while_it_runs(tiny: Path, proxy: FaultyProxy, tmp_path: Path) -> None:
+    adapter = make_tiny_adapter(tmp_path / "run-1" / "round-2" / "adapter.gguf")
     proxy.canned["/v1/load_lora_adapter"] = b'"Success: LoRA adapter added."'
     sampler = ServerSampler(tiny, settings(f"{proxy.url}/v1"))
     sampler.require_adapters()
 
-    sampler.use_adapter(Path("/w/adapters/run-1/round-2/adapter.gguf"))
+    sampler.use_adapter(adapter)
     list(sampler.sample(requests(1)))
 
-    assert proxy.bodies["/v1/load_lora_adapter"] == {
-        "lora_name": "run-1-round-2",
-        "lora_path": "/w/adapters/run-1/round-2/peft",
-    }
-    assert proxy.bodies["/v1/completions"]["model"] == "run-1-round-2"
+    asked = proxy.bodies["/v1/load_lora_adapter"]
+    name = str(asked["lora_name"])
+    assert name.startswith("run-1-round-2-")
+    assert asked["lora_path"] == str(tmp_path / "run-1" / "round-2" / "peft")
+    assert proxy.bodies["/v1/completions"]["model"] == name
     sampler.use_adapter(None)
     list(sampler.sample(requests(1)))
-    assert proxy.bodies["/v1/completions"]["model"] != "run-1-round-2"
+    assert proxy.bodies["/v1/completions"]["model"] != name
     sampler.close()
+
+
+def test_sglang_names_the_adapter_beside_the_model(tiny: Path, proxy: FaultyProxy, tmp_path: Path) -> None:
+    adapter = make_tiny_adapter(tmp_path / "run-1" / "round-2" / "adapter.gguf")
+    proxy.canned["/load_lora_adapter"] = b'{"success": true}'
+    sampler = ServerSampler(tiny, settings(f"{proxy.url}/v1"))
+
+    sampler.use_adapter(adapter)
+    list(sampler.sample(requests(1)))
+
+    sent = proxy.bodies["/v1/completions"]
+    assert sent["lora_path"] == proxy.bodies["/load_lora_adapter"]["lora_name"]
+    assert sent["model"] != sent["lora_path"]
+    sampler.close()
+
+
+def test_ollama_gets_raw_prompts(tiny: Path, proxy: FaultyProxy) -> None:
+    proxy.canned["/api/version"] = b'{"version": "0.34.1"}'
+    proxy.canned["/api/generate"] = b'{"response": "5", "done": true, "done_reason": "stop", "eval_count": 2}'
+    sampler = ServerSampler(tiny, settings(f"{proxy.url}/v1"))
+
+    (completion,) = sampler.sample(requests(1, samples=1))
+
+    assert (completion.text, completion.finish_reason, completion.tokens) == ("5", "stop", 2)
+    sent = proxy.bodies["/api/generate"]
+    assert sent["raw"] is True
+    assert "What is 0 + 0?" in str(sent["prompt"])
+    with pytest.raises(ModelError, match="cannot load adapters"):
+        sampler.require_adapters()
+    sampler.close()
+
+
+def test_vllms_limits_and_loaded_adapters_are_heeded(tiny: Path, proxy: FaultyProxy) -> None:
+    models = [{"id": "base", "max_model_len": 60}, {"id": "run-1-round-1", "parent": "base"}]
+    proxy.canned["/v1/models"] = json.dumps({"data": models}).encode()
+    sampler = ServerSampler(tiny, settings(f"{proxy.url}/v1"))
+
+    completion, *_ = sampler.sample(requests(1, samples=1, max_tokens=500))
+
+    sent = proxy.bodies["/v1/completions"]
+    assert sent["model"] == "base"
+    assert sent["max_tokens"] == 60 - completion.prompt_tokens
+    assert (sent["top_k"], sent["min_p"], sent["repetition_penalty"]) == (64, 0.0, 1.0)
+    (long,) = sampler.sample([Request("long", "word " * 60, Generation(max_tokens=4))])
+    assert (long.text, long.finish_reason) == ("", "context")
+    sampler.close()
+
+
+MALFORMED = [
+    b"[]",
+    b'{"content": null, "tokens_predicted": 3, "stop_type": "eos"}',
+    b'{"content": "5", "tokens_predicted": Infinity, "stop_type": "eos"}',
+    b'{"content": "5", "tokens_predicted": -1, "stop_type": "eos"}',
+    b"[" * 100_000,
+    b"not json",
+]
+
+
+@pytest.mark.parametrize("answer", MALFORMED)
+def test_an_answer_that_is_no_completion_is_one_line(tiny: Path, proxy: FaultyProxy, answer: bytes) -> None:
+    sampler = ServerSampler(tiny, settings(proxy.url), attempts=2)
+    proxy.canned["/completion"] = answer
+
+    with pytest.raises(NetworkError, match="its answer is no "):
+        list(sampler.sample(requests(1, samples=1)))
+
+    sampler.close()
+
+
+def test_half_a_character_from_a_server_can_be_stored(tiny: Path, proxy: FaultyProxy) -> None:
+    proxy.canned["/completion"] = b'{"content": "5 \\ud83d", "tokens_predicted": 3, "stop_type": "eos"}'
+    sampler = ServerSampler(tiny, settings(proxy.url))
+
+    (completion,) = sampler.sample(requests(1, samples=1))
+
+    assert completion.text == "5 ?"
+    sampler.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("http://gpu1:80a", "is no address"),
+        ("gpu1:8080", "is no address"),
+        ("ftp://gpu1", "is no address"),
+        ("http://me:s3cret@gpu1:8080", "no user or password in an address"),
+    ],
+)
+def test_an_address_that_is_none_is_one_line(tiny: Path, address: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as error:
+        ServerSampler(tiny, settings(address))
+
+    assert "s3cret" not in str(error.value)
+
+
+def test_a_key_that_is_none_is_not_shown(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRESCENT_SERVER_KEY", "s3crét")
+
+    with pytest.raises(ConfigError, match="CRESCENT_SERVER_KEY holds no API key") as error:
+        ServerSampler(tiny, settings("http://127.0.0.1:9"))
+
+    assert "s3cr" not in str(error.value)
+
+
+@pytest.mark.parametrize("prefix", ["", "It is"])
+def test_a_text_prompt_is_the_tokens_that_sampling_uses(prefix: str) -> None:
+    model = GgufModel(embedded_path(), vocabulary_only=True)
+    chat = ChatTemplate(model)
+    text = chat.render("What is 2 + 3?", prefix)
+
+    assert model.tokenize(text, special=True, add_special=True) == chat.encode("What is 2 + 3?", prefix)
+    model.close()
 
 
 def test_a_run_on_a_server_from_end_to_end(server: str, tiny: Path, tmp_path: Path) -> None:

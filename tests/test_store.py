@@ -6,10 +6,12 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+import sqlite_utils
 
 from crescent_lite.errors import NotFoundError, StorageError, WorkspaceError
 from crescent_lite.records import Completion, ModelFile, PromptText, QuestionVerdict
 from crescent_lite.store import Round, StageCost, Store
+from crescent_lite.store.schema import migrations
 
 BASE = ModelFile("base", Path("base.gguf"), "b" * 64, "embedded")
 
@@ -124,3 +126,35 @@ def test_readers_cannot_write(store: Store, this_round: Round, tmp_path: Path) -
 
     with pytest.raises(StorageError, match="read-only"):
         reader.runs.set_state(this_round.run_id, "finished")
+
+
+def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "crescent.db"
+    old = sqlite_utils.Database(path)
+    migrations.apply(old, stop_before="m002_adaptive_votes")
+    with old.conn:
+        for table, values in OLD_ROWS:
+            old.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)
+    old.close()
+
+    store = Store.open(path)
+
+    row = store.database.row("SELECT votes_planned, votes, votes_saved, stopped, share FROM v_questions")
+    assert row is not None
+    assert tuple(row) == (3, 3, 0, "all_drawn", 1.0)
+    assert store.runs.fetch_stage_costs(1, 1) == [StageCost("vote", 2.0, 1.5, 100, 20, False)]
+
+
+OLD_ROWS: list[tuple[str, list[object]]] = [
+    ("prompts", ["p", "set/bait", "ask"]),
+    ("models", [1, "base", "base", "embedded", "base.gguf", "b", None, "2026-01-01"]),
+    ("runs", [1, "improvement", "stopped", None, 1, 1, "{}", "{}", "0.1.0", "2026-01-01", None]),
+    ("rounds", [1, 1, 1, 1, None, None, "2026-01-01", None]),
+    ("stages", [1, 1, "vote", 2.0, 1.5, 100, 20, None]),
+    (
+        "questions",
+        [1, 1, 0, "What is 2 + 3?", "2 + 3?", "kept", "new", None, None, None, 0, "p", 1, 7, 5, "stop", "2026-01-01"],
+    ),
+    ("consensus", [1, "rejected", "cut_off", "n:5", 1.0, 3, 0, 1, None]),
+]
+"""A question and its votes, as a run before adaptive voting left them."""

@@ -27,12 +27,12 @@ def open_sampler(model_path: Path, config: Config) -> Sampler:
     return LlamaSampler(model_path, config.sampling)
 
 
-def check_servers(model_path: Path, config: Config, *, will_train: bool) -> None:
+def check_servers(model_path: Path, config: Config, *, will_train: bool, adapter: Path | None = None) -> None:
     """Before a run starts: the servers in the settings, if any, can do all it will ask. Raises CrescentError."""
     if config.sampling.servers:
         from crescent_lite.sampling import server_pool
 
-        server_pool.check_servers(model_path, config.sampling, will_train=will_train)
+        server_pool.check_servers(model_path, config.sampling, will_train=will_train, adapter=adapter)
 
 
 def plan_before_loading(model_path: Path, config: Config) -> MemoryPlan:

@@ -63,14 +63,14 @@ class ChatTemplate:
         return head + tokenize(user, special=False) + tail
 
     def render(self, user: str, assistant_prefix: str = "") -> str:
-        """The prompt as a text, for servers that take no tokens: without the BOS, which they write themselves.
+        """The prompt as a text, for servers that take no tokens: without the BOS where they write it themselves.
 
         A special token in `user` is broken up by a space, so that it stays text there too.
         """
         for token in self._model.tokenize(user, special=True):
             if self._model.is_control(token) and (name := self._model.token_text(token)):
                 user = user.replace(name, f"{name[0]} {name[1:]}")
-        head = self.head.removeprefix(self._bos) if self._writes_bos else self.head
+        head = self.head.removeprefix(self._bos) if self._model.adds_bos else self.head
         return head + user + self.tail + assistant_prefix
 
     def encode_example(self, user: str, solution: str) -> tuple[list[int], int]:

@@ -135,6 +135,11 @@ class GgufModel:
         """Whether the token is one of the model's own marks, and not text."""
         return bool(llama_cpp.llama_vocab_is_control(self.vocab, token))
 
+    @property
+    def adds_bos(self) -> bool:
+        """Whether a text is tokenized with a BOS before it."""
+        return bool(llama_cpp.llama_vocab_get_add_bos(self.vocab))
+
     def token_text(self, token: int) -> str:
         """A token's own text, special ones included; '' for none (-1)."""
         raw = llama_cpp.llama_vocab_get_text(self.vocab, token) if token >= 0 else b""

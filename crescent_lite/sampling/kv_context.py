@@ -7,6 +7,7 @@ Example: context.begin(3, prompt) copies, then context.decode([(3, prompt[held:]
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Sequence
 
 import llama_cpp
@@ -48,6 +49,13 @@ class KvContext:
         self._batch = _Batch(plan.batch_tokens)
         self.held: list[list[int]] = [[] for _ in range(plan.slots)]
         """For each sequence the tokens whose cells the cache holds."""
+        self.decode_seconds = 0.0
+        """Inside llama_decode so far."""
+
+    @property
+    def free_cells(self) -> int:
+        """At least so many cells are free; what sequences share is counted for each of them."""
+        return self.plan.cells - sum(map(len, self.held))
 
     def begin(self, sequence: int, tokens: Sequence[int]) -> int:
         """Make `sequence` hold as much of the beginning of `tokens` as any does; how many tokens that is.
@@ -72,7 +80,9 @@ class KvContext:
         Raises OutOfMemoryError.
         """
         self._batch.fill(chunks, self.held)
+        began = time.perf_counter()
         code = llama_cpp.llama_decode(self._handle, self._batch.struct)
+        self.decode_seconds += time.perf_counter() - began
         if code == CACHE_IS_FULL:
             return False
         if code:

@@ -93,16 +93,15 @@ class LlamaSampler:
         active: list[Sample] = []
         try:
             while waiting or active:
-                while refused := waiting.take_refused():
-                    refused.free()
-                    yield refused.completion("context")
+                yield from waiting.take_refused()
                 self._fill(context, active, waiting)
                 if not active:
                     continue  # there were only refused ones
                 for sequence, reason in reversed(self._step(context, active, waiting)):
                     sample = active[sequence]
                     sample.free()
-                    self._live = min(self._live + 1, context.plan.slots)
+                    if self._live < context.plan.slots and context.free_cells > context.plan.context_tokens // 2:
+                        self._live += 1
                     yield sample.completion(reason)
                     self._refill(context, active, sequence, waiting)
         finally:
@@ -203,13 +202,12 @@ class LlamaSampler:
         self, context: KvContext, active: list[Sample], waiting: WaitingSamples
     ) -> list[tuple[int, FinishReason]]:
         """One decode, and a token for every sample whose prompt is complete. Which samples that finished, and why."""
-        began = time.perf_counter()
+        began, decoding = time.perf_counter(), context.decode_seconds
         chunks = self._chunks(context, active)
         while not context.decode(chunks):
             if not self._make_room(context, active, waiting):
                 return [(0, "context")]
             chunks = self._chunks(context, active)
-        decoded = time.perf_counter()
 
         finished: list[tuple[int, FinishReason]] = []
         for number, (sequence, _, wants_logits) in enumerate(chunks):
@@ -219,7 +217,7 @@ class LlamaSampler:
                 self.usage.tokens += 1
                 if reason := self._add(context, sample, token, len(context.held[sequence])):
                     finished.append((sequence, reason))
-        self.usage.decode_seconds += decoded - began
+        self.usage.decode_seconds += context.decode_seconds - decoding
         self.usage.seconds += time.perf_counter() - began
         return finished
 

@@ -3,7 +3,7 @@
 Where all slots fit, each has cells of its own: attention reads only what belongs to it. Where they do not, the slots
 share one pool of cells, which holds as many sequences as their real lengths allow.
 Example: plan_memory(shape, needed_context=600, usable_bytes=8e9, batch_tokens=256)
-    -> MemoryPlan(slots=48, context_tokens=640, cells=30720, shared=False, ...)
+    -> MemoryPlan(slots=64, context_tokens=768, cells=49152, shared=False, ...)
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 from crescent_lite.errors import OutOfMemoryError
 
-CHOSEN_SLOTS = 48
-"""On a CPU. Measured on 2 cores, see the plot in the README: from 32 to 64 sequences throughput hardly grows."""
+CHOSEN_SLOTS = 64
+"""On a CPU. Measured on 2 cores, see the plot in the README: more sequences gain little, and a step takes longer."""
 CHOSEN_SLOTS_ON_GPU = 128
 """Guess: a GPU keeps gaining from more sequences for longer."""
 MAX_SLOTS = 256
 """llama.cpp's LLAMA_MAX_SEQ."""
-ROUNDING = 64
-"""Context is rounded up, so that stages of about the same need share one context."""
+ROUNDING = 256
+"""llama.cpp rounds each sequence's cells up to this, so the plan does too; stages of like need share one context."""
 MEMORY_SHARE = 0.7
 """Guess: of the free memory at most this is planned with; the rest is for the system."""
 BYTES_PER_VOCABULARY_ENTRY = 350
@@ -92,7 +92,7 @@ def plan_memory(
     logits = slots * shape.vocabulary * 4
     buffers = logits + max(logits, batch_tokens * shape.feed_forward * 16)
     usable = usable_bytes - (0 if weights_loaded else weights)
-    own = slots * context
+    own = slots * _round_up(context)
     shared = (usable - buffers) // max(1, shape.cache_bytes_per_token) < own
     # In a shared pool attention masks every cell for every token of a batch (f16).
     bytes_per_cell = max(1, shape.cache_bytes_per_token + (2 * batch_tokens if shared else 0))

@@ -21,7 +21,7 @@ class SamplerUsage:
     tokens: int = 0
     """Tokens drawn."""
     prompt_tokens: int = 0
-    """Prompt tokens decoded; those copied from another sequence are not counted."""
+    """Prompt tokens decoded, and what a paused sample had to decode again; what was copied is not counted."""
     seconds: float = 0.0
     """Time spent decoding and drawing."""
     decode_seconds: float = 0.0

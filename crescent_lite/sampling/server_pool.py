@@ -22,24 +22,26 @@ import httpx
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from crescent_lite.config import SamplingConfig
-from crescent_lite.errors import CrescentError, NetworkError
+from crescent_lite.errors import ConfigError, NetworkError
 from crescent_lite.records import Completion, Request
 from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.protocol import Sampler, SamplerUsage
 from crescent_lite.sampling.servers import (
     LlamaServer,
+    OllamaServer,
     OpenAiServer,
     Prompt,
     Server,
     ServerHung,
     ServerReply,
     ServerTrouble,
+    is_ollama,
 )
 
 T = TypeVar("T")
 
-ATTEMPTS = 4
+ATTEMPTS = 8
 """Of one request at one server, with growing pauses at random lengths between them (guess)."""
 LONGEST_PAUSE_SECONDS = 8.0
 CONNECT_SECONDS = 10.0
@@ -64,15 +66,16 @@ class ServerSampler:
     Requests run on an event loop in a thread of its own, so that abandoned ones are cancelled at the servers too.
     """
 
-    def __init__(self, model_path: Path, config: SamplingConfig) -> None:
-        """Connect to every server. Raises NetworkError or ModelError, naming the server."""
+    def __init__(self, model_path: Path, config: SamplingConfig, *, attempts: int = ATTEMPTS) -> None:
+        """Connect to every server. Raises NetworkError, ModelError or ConfigError, naming the server."""
+        self._attempts = attempts
         self.usage = SamplerUsage()
         self._path, self._config = model_path, config
         self._model = GgufModel(model_path, vocabulary_only=True)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="servers", daemon=True)
         self._thread.start()
-        key = os.environ.get(config.server_key_variable, "")
+        key = _key(config.server_key_variable)
         self._http = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(config.server_timeout_seconds, connect=CONNECT_SECONDS),
@@ -84,7 +87,7 @@ class ServerSampler:
         try:
             self._chat = ChatTemplate(self._model)
             self._servers = [self._connect(url) for url in config.servers]
-        except CrescentError:
+        except BaseException:
             self.close()
             raise
 
@@ -96,30 +99,32 @@ class ServerSampler:
         source = requests if isinstance(requests, deque) else deque(requests)
         jobs: deque[_Job] = deque()
         under_way: UnderWay = {}
-        servers = list(self._servers)
-        began = time.perf_counter()
         try:
             while source or jobs or under_way:
                 self._take(source, jobs)
-                self._hand_out(servers, jobs, under_way)
-                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                self._hand_out(jobs, under_way)
+                began = time.perf_counter()
+                done = wait(under_way, return_when=FIRST_COMPLETED).done
+                self.usage.seconds += time.perf_counter() - began
+                for future in done:
                     server, job = under_way.pop(future)
                     try:
                         reply = future.result()
                     except ServerTrouble as trouble:
                         jobs.appendleft(job)
-                        self._lose(server, servers, trouble)
+                        self._lose(server, trouble)
                         continue
                     self.usage.tokens += reply.tokens
                     self.usage.prompt_tokens += reply.prompt_tokens
                     yield _completion(job, reply)
         finally:
-            self.usage.seconds += time.perf_counter() - began
             for future in under_way:
                 future.cancel()
 
     def use_adapter(self, path: Path | None) -> None:
         """Put an adapter on the model at every server, or in this process where the settings say so."""
+        if path == self._adapter:
+            return
         if not self._config.adapters_here:
             for server in self._servers:
                 self._patiently(server, server.use_adapter, path)
@@ -151,11 +156,13 @@ class ServerSampler:
         self._model.close()
 
     def _connect(self, url: str) -> Server:
-        server: Server
+        _check_address(url)
+        server: Server = LlamaServer(url, self._http, self._model)
         if url.rstrip("/").endswith("/v1"):
-            server = OpenAiServer(url, self._http, self._model, self._config.server_model)
-        else:
-            server = LlamaServer(url, self._http, self._model)
+            openai = OpenAiServer(url, self._http, self._model, self._config.server_model)
+            if self._patiently(openai, is_ollama, openai):
+                openai = OllamaServer(url, self._http, self._model, self._config.server_model)
+            server = openai
         self._patiently(server, server.check)
         server.requests = self._config.server_requests or server.requests
         return server
@@ -163,10 +170,10 @@ class ServerSampler:
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    def _patiently(self, server: Server, ask: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+    def _patiently(self, server: Server, ask: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """A question to a server outside the sampling; when it stays in trouble, that is the error."""
         try:
-            self._run(_retried(ask, *arguments))
+            return self._run(_retried(self._attempts, ask, *arguments))
         except ServerTrouble as trouble:
             raise NetworkError(f"{server.name}: {trouble}; start it, or correct sampling.servers") from None
 
@@ -180,24 +187,25 @@ class ServerSampler:
             arrived += [_Job(request, index, prompt) for index in request.sample_indexes]
         jobs.extendleft(reversed(arrived))
 
-    def _hand_out(self, servers: list[Server], jobs: deque[_Job], under_way: UnderWay) -> None:
+    def _hand_out(self, jobs: deque[_Job], under_way: UnderWay) -> None:
         """A job for every free place, the emptiest server first. What has no place waits here, not there."""
         busy = Counter(server for server, _ in under_way.values())
         while jobs:
-            server = min(servers, key=lambda each: busy[each] / each.requests)
+            server = min(self._servers, key=lambda each: busy[each] / each.requests)
             if busy[server] >= server.requests:
                 return
             job = jobs.popleft()
             busy[server] += 1
-            work = _retried(server.complete, job.prompt, job.request.generation, job.request.sample_seed(job.index))
+            seed = job.request.sample_seed(job.index)
+            work = _retried(self._attempts, server.complete, job.prompt, job.request.generation, seed)
             under_way[asyncio.run_coroutine_threadsafe(work, self._loop)] = (server, job)
 
-    def _lose(self, server: Server, servers: list[Server], trouble: ServerTrouble) -> None:
-        """Go on without a server; raises NetworkError when it was the last."""
-        if server in servers:
-            servers.remove(server)
+    def _lose(self, server: Server, trouble: ServerTrouble) -> None:
+        """Go on without a server, until the next stage; raises NetworkError when it was the last."""
+        if server in self._servers:
+            self._servers.remove(server)
             self.usage.lost_servers += 1
-        if not servers:
+        if not self._servers:
             raise NetworkError(
                 f"{server.name}: {trouble}; nothing that is stored is lost: "
                 "see to the server, then run the same command again"
@@ -211,10 +219,10 @@ class ServerSampler:
             self.usage = self.usage + (here.usage - before)
 
 
-async def _retried(ask: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+async def _retried(attempts: int, ask: Callable[..., Awaitable[T]], *arguments: Any) -> T:
     """Try again after what may pass."""
     retrying = AsyncRetrying(
-        stop=stop_after_attempt(ATTEMPTS),
+        stop=stop_after_attempt(attempts),
         wait=wait_random_exponential(multiplier=0.5, max=LONGEST_PAUSE_SECONDS),
         retry=retry_if_exception(
             lambda error: isinstance(error, ServerTrouble) and not isinstance(error, ServerHung)
@@ -224,14 +232,36 @@ async def _retried(ask: Callable[..., Awaitable[T]], *arguments: Any) -> T:
     return await retrying(ask, *arguments)
 
 
-def check_servers(model_path: Path, config: SamplingConfig, *, will_train: bool) -> None:
+def check_servers(model_path: Path, config: SamplingConfig, *, will_train: bool, adapter: Path | None) -> None:
     """Before a run starts: every server is there, serves the model, and can do what the run will ask of it."""
     sampler = ServerSampler(model_path, config)
     try:
+        sampler.use_adapter(adapter)
         if will_train:
             sampler.require_adapters()
     finally:
         sampler.close()
+
+
+def _check_address(url: str) -> None:
+    """Raises ConfigError."""
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ConfigError(f"sampling.servers: {url!r} is no address: {error}") from None
+    if address.userinfo:
+        # An address is stored with the run and shown; a key is not.
+        raise ConfigError("sampling.servers: no user or password in an address; see sampling.server_key_variable")
+    if address.scheme not in ("http", "https") or not address.host:
+        raise ConfigError(f"sampling.servers: {url!r} is no address such as http://host:8080")
+
+
+def _key(variable: str) -> str:
+    """The API key in an environment variable, '' without one. Raises ConfigError, without the key in it."""
+    key = os.environ.get(variable, "").strip()
+    if not key.isascii() or not key.isprintable():
+        raise ConfigError(f"the environment variable {variable} holds no API key: other characters than ASCII")
+    return key
 
 
 def _completion(job: _Job, reply: ServerReply) -> Completion:

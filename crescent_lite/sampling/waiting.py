@@ -8,7 +8,7 @@ Example: waiting = WaitingSamples(requests, encode); waiting.take(busy={"q1"}, f
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import llama_cpp
@@ -75,7 +75,7 @@ class WaitingSamples:
         self._encode = encode
         self._prompts: deque[_Prompt] = deque()
         self._paused: deque[Sample] = deque()
-        self._refused: deque[Sample] = deque()
+        self._refused: deque[Completion] = deque()
         self._context_tokens: int | None = None
         self._poll()
 
@@ -94,9 +94,10 @@ class WaitingSamples:
         prompts, self._prompts = list(self._prompts), deque()
         self._admit(prompts)
 
-    def take_refused(self) -> Sample | None:
-        """A sample whose prompt leaves no room for a reply."""
-        return self._refused.popleft() if self._refused else None
+    def take_refused(self) -> Iterator[Completion]:
+        """An empty completion for every sample whose prompt leaves no room for a reply."""
+        while self._refused:
+            yield self._refused.popleft()
 
     def take(self, busy: Collection[str], free_slots: int) -> Sample | None:
         """The next sample to start; None where it is better to wait.
@@ -123,8 +124,8 @@ class WaitingSamples:
         self._paused.appendleft(sample)
 
     def free(self) -> None:
-        """Free what samples in here hold."""
-        for sample in (*self._paused, *self._refused):
+        """Free what the paused samples hold."""
+        for sample in self._paused:
             sample.free()
 
     def _poll(self) -> None:
@@ -142,7 +143,7 @@ class WaitingSamples:
             if limit is None or len(prompt.tokens) < limit:
                 self._prompts.appendleft(prompt)
             else:
-                self._refused.extend(_sample(prompt, index) for index in prompt.indexes)
+                self._refused.extend(_refusal(prompt, index) for index in prompt.indexes)
 
 
 def _sample(prompt: _Prompt, index: int) -> Sample:
@@ -151,6 +152,11 @@ def _sample(prompt: _Prompt, index: int) -> Sample:
     stop = [each.encode() for each in request.generation.stop]
     chain = sampler_chain(request.generation, seed)
     return Sample(request, index, seed, list(prompt.tokens), len(prompt.tokens), Reply(stop), chain)
+
+
+def _refusal(prompt: _Prompt, index: int) -> Completion:
+    request = prompt.request
+    return Completion(request.key, index, request.sample_seed(index), "", "context", 0, len(prompt.tokens))
 
 
 def sampler_chain(generation: Generation, seed: int) -> object:

@@ -38,6 +38,11 @@ class Store:
         """For everybody else."""
         return cls(Database.open_read_only(path))
 
+    @staticmethod
+    def is_older(path: Path) -> bool:
+        """Whether the database has to be opened for writing once, to bring it up to date, before it can be read."""
+        return Database.is_older(path)
+
     def close(self) -> None:
         """Close the connection."""
         self.database.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,16 @@ class Database:
             database = cls(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS), path)
             database._check_version()
             if migrations.pending(database._utils):
-                raise WorkspaceError(f"{path}: is of an older version; `crescent run` brings it up to date")
+                raise WorkspaceError(f"{path}: is of an older version; `crescent status` brings it up to date")
         return database
+
+    @classmethod
+    def is_older(cls, path: Path) -> bool:
+        """Whether there is a database here that has to be brought up to date before it can be read."""
+        if not path.is_file():
+            return False
+        with storage_errors(path), closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as found:
+            return bool(migrations.pending(sqlite_utils.Database(found, execute_plugins=False)))
 
     def write(self, sql: str, values: Values = ()) -> int:
         """One statement in a transaction of its own, or in the enclosing one. Returns the new row's id."""

@@ -65,6 +65,8 @@ class StageCost:
     finished: bool
     pauses: int = 0
     """How often a sample had to leave its slot because the cache was full."""
+    lost_servers: int = 0
+    """Servers that stopped answering while others went on."""
 
 
 class Runs:
@@ -197,11 +199,12 @@ class Runs:
         """Add what a stage took in this process to what it took in earlier ones. Round 0 is the base."""
         self._database.write(
             """INSERT INTO stages (run_id, round_number, stage, seconds, sampling_seconds, tokens, prompt_tokens,
-                finished_at, pauses) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                finished_at, pauses, lost_servers) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (run_id, round_number, stage) DO UPDATE SET seconds = seconds + excluded.seconds,
                 sampling_seconds = sampling_seconds + excluded.sampling_seconds,
                 tokens = tokens + excluded.tokens, prompt_tokens = prompt_tokens + excluded.prompt_tokens,
-                finished_at = excluded.finished_at, pauses = pauses + excluded.pauses""",
+                finished_at = excluded.finished_at, pauses = pauses + excluded.pauses,
+                lost_servers = lost_servers + excluded.lost_servers""",
             [
                 run_id,
                 round_number,
@@ -212,6 +215,7 @@ class Runs:
                 cost.prompt_tokens,
                 now() if cost.finished else None,
                 cost.pauses,
+                cost.lost_servers,
             ],
         )
 
@@ -229,6 +233,7 @@ class Runs:
                 row["prompt_tokens"],
                 row["finished_at"] is not None,
                 row["pauses"],
+                row["lost_servers"],
             )
             for row in rows
         ]

@@ -246,12 +246,13 @@ V_QUESTIONS = """CREATE VIEW v_questions AS
 
 @migrations()
 def m002_adaptive_votes(database: Database) -> None:
-    """How many votes a question was to get, why it got no more, and how often samples had to wait for memory."""
+    """How many votes a question was to get and why it got no more; samples that had to wait; servers that were lost."""
     for statement in (
         "ALTER TABLE consensus ADD COLUMN planned INTEGER NOT NULL DEFAULT 0",
         "UPDATE consensus SET planned = votes",
         "ALTER TABLE consensus ADD COLUMN stopped TEXT NOT NULL DEFAULT 'all_drawn'",
         "ALTER TABLE stages ADD COLUMN pauses INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE stages ADD COLUMN lost_servers INTEGER NOT NULL DEFAULT 0",
         "DROP VIEW v_questions",
         V_QUESTIONS,
     ):
