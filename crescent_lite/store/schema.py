@@ -246,7 +246,7 @@ V_QUESTIONS = """CREATE VIEW v_questions AS
 
 @migrations()
 def m002_adaptive_votes(database: Database) -> None:
-    """How many votes a question was to get and why it got no more; samples that had to wait; servers that were lost."""
+    """How many votes a question was to get, and why it got no more; samples that waited; servers that were lost."""
     for statement in (
         "ALTER TABLE consensus ADD COLUMN planned INTEGER NOT NULL DEFAULT 0",
         "UPDATE consensus SET planned = votes",
