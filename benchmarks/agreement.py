@@ -120,12 +120,12 @@ def memory(path: Path, slots: int) -> dict[str, float]:
     before = psutil.Process().memory_info().rss
     config = SamplingConfig(slots=slots)
     described = GgufModel(path, vocabulary_only=True)
-    asked = vote_requests(max(2, slots // 4), 8, max_tokens=320)
+    asked = vote_requests(max(2, slots // 4), 8, max_tokens=24)
     plan = plan_sampling(described.shape, config, 640, weights_loaded=False)
     described.close()
     sampler = LlamaSampler(path, SamplingConfig(slots=slots, context_tokens=plan.context_tokens))
     for number, _ in enumerate(sampler.sample(asked)):
-        if number == 2 * slots:
+        if number == slots:
             break
     peak = psutil.Process().memory_info().peak_wset if sys.platform == "win32" else peak_resident()
     return {
