@@ -127,7 +127,7 @@ def memory(path: Path, slots: int) -> dict[str, float]:
     for number, _ in enumerate(sampler.sample(asked)):
         if number == slots:
             break
-    peak = psutil.Process().memory_info().peak_wset if sys.platform == "win32" else peak_resident()
+    peak = peak_resident()
     return {
         "slots": slots,
         "planned_mb": round(plan.total_bytes / 1e6),

@@ -59,7 +59,7 @@ class Poll:
 def decide(votes: Iterable[Vote], policy: VoteConfig) -> Consensus:
     """The label of one question, or why it has none."""
     votes = sorted(votes, key=lambda vote: vote.sample_index)
-    ballots = Counter(vote.answer_key for vote in votes if vote.answer_key is not None)
+    ballots = _ballots(votes)
     counted = {
         "votes": len(votes),
         "abstentions": len(votes) - ballots.total(),
@@ -91,8 +91,7 @@ def settled(votes: Sequence[Vote], policy: VoteConfig) -> Stopped | None:
         return "all_drawn"
     if policy.stopping == "never" or not votes:
         return None
-    ballots = Counter(vote.answer_key for vote in votes if vote.answer_key is not None)
-    (leader, count), (_, second) = [*ballots.most_common(2), (None, 0), (None, 0)][:2]
+    leader, count, second = _leaders(votes)
     reason = _settled(count, second, len(votes), policy)
     # A label needs a solution to keep: while all of the leader's were cut off, another vote may still bring one.
     if reason in ("leader_certain", "leader_probable") and _solution(votes, leader) is None:
@@ -105,13 +104,23 @@ def wave_size(votes: Sequence[Vote], policy: VoteConfig) -> int:
     missing = policy.votes_per_question - len(votes)
     if policy.stopping == "never":
         return missing
-    ballots = Counter(vote.answer_key for vote in votes if vote.answer_key is not None)
-    (_, count), (_, second) = [*ballots.most_common(2), (None, 0), (None, 0)][:2]
+    _, count, second = _leaders(votes)
     for size in range(1, missing):
         drawn = len(votes) + size
         if _settled(count + size, second, drawn, policy) or _settled(count, second, drawn, policy):
             return size
     return missing
+
+
+def _ballots(votes: Iterable[Vote]) -> Counter[str]:
+    """Votes by answer; abstentions are none."""
+    return Counter(vote.answer_key for vote in votes if vote.answer_key is not None)
+
+
+def _leaders(votes: Iterable[Vote]) -> tuple[str | None, int, int]:
+    """The leading answer, its votes, and the votes of the next one."""
+    (leader, count), (_, second) = [*_ballots(votes).most_common(2), (None, 0), (None, 0)][:2]
+    return leader, count, second
 
 
 def _settled(leader: int, second: int, drawn: int, policy: VoteConfig) -> Stopped | None:

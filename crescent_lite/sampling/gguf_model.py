@@ -76,7 +76,7 @@ class GgufModel:
         kv_heads = self._numbers("attention.head_count_kv") or self._numbers("attention.head_count")
         layers = max(self._numbers("block_count"), default=0)
         heads = max(self._numbers("attention.head_count"), default=1)
-        width = max(self._numbers("embedding_length"), default=0)
+        width = self.embedding_length
         key = max(self._numbers("attention.key_length"), default=width // max(heads, 1))
         value = max(self._numbers("attention.value_length"), default=key)
         all_heads = sum(kv_heads) if len(kv_heads) > 1 else layers * max(kv_heads, default=0)

@@ -175,7 +175,7 @@ class ServerSampler:
         try:
             return self._run(_retried(self._attempts, ask, *arguments))
         except ServerTrouble as trouble:
-            raise NetworkError(f"{server.name}: {trouble}; start it, or correct sampling.servers") from None
+            raise NetworkError(f"{server.url}: {trouble}; start it, or correct sampling.servers") from None
 
     def _take(self, source: deque[Request], jobs: deque[_Job]) -> None:
         """Requests into jobs; those that came last go first, as their prompt is in a server's cache."""
@@ -207,7 +207,7 @@ class ServerSampler:
             self.usage.lost_servers += 1
         if not self._servers:
             raise NetworkError(
-                f"{server.name}: {trouble}; nothing that is stored is lost: "
+                f"{server.url}: {trouble}; nothing that is stored is lost: "
                 "see to the server, then run the same command again"
             )
 

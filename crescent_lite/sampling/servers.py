@@ -68,7 +68,6 @@ class Server(ABC):
 
     def __init__(self, url: str, http: httpx.AsyncClient, model: GgufModel) -> None:
         self.url = url.rstrip("/")
-        self.name = self.url
         self.requests = REQUESTS_ELSEWHERE
         """Requests it works on at the same time."""
         self._http = http
@@ -105,7 +104,7 @@ class Server(ABC):
             raise ServerHung(f"gives no answer within {seconds:g} s (sampling.server_timeout_seconds)") from None
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
             # Not in its own words: they may hold the key.
-            raise NetworkError(f"{self.name}: cannot be asked ({type(error).__name__})") from None
+            raise NetworkError(f"{self.url}: cannot be asked ({type(error).__name__})") from None
         except httpx.RequestError as error:
             raise ServerTrouble(str(error) or type(error).__name__) from None
         if response.status_code in TRANSIENT:
@@ -116,9 +115,9 @@ class Server(ABC):
         """The JSON of an answer that is none of the errors a user has to mend."""
         status = response.status_code
         if status in (401, 403):
-            raise NetworkError(f"{self.name}: refuses the key ({status}); see sampling.server_key_variable")
+            raise NetworkError(f"{self.url}: refuses the key ({status}); see sampling.server_key_variable")
         if status >= 300:
-            raise ModelError(f"{self.name}: answers {status}: {_complaint(response)}")
+            raise ModelError(f"{self.url}: answers {status}: {_complaint(response)}")
         try:
             if len(response.content) > MAX_REPLY_BYTES:
                 raise ServerTrouble(f"its answer is {len(response.content):,} bytes long")
@@ -140,12 +139,12 @@ class LlamaServer(Server):
             meta = listed["data"][0]["meta"]
             served = {"tokens in the vocabulary": int(meta["n_vocab"]), "values in an embedding": int(meta["n_embd"])}
         except MALFORMED:
-            raise ModelError(f"{self.name}: is no llama-server; an OpenAI-style address ends with /v1") from None
+            raise ModelError(f"{self.url}: is no llama-server; an OpenAI-style address ends with /v1") from None
         here = dict(zip(served, (self._model.vocab_size, self._model.embedding_length), strict=True))
         for what, count in here.items():
             if served[what] != count:
                 raise ModelError(
-                    f"{self.name}: serves another model: {served[what]:,} {what}, "
+                    f"{self.url}: serves another model: {served[what]:,} {what}, "
                     f"and {self._model.path.name} has {count:,}"
                 )
         await self.use_adapter(None)
@@ -185,18 +184,18 @@ class LlamaServer(Server):
         try:
             loaded = [(int(each["id"]), str(each["path"])) for each in listed]
         except MALFORMED:
-            raise ModelError(f"{self.name}: lists its adapters in a form that is not llama-server's") from None
+            raise ModelError(f"{self.url}: lists its adapters in a form that is not llama-server's") from None
         wanted = [number for number, theirs in loaded if path and _same_file(theirs, path)]
         if path and not wanted:
             raise ModelError(
-                f"{self.name}: has not loaded the adapter {path}, and cannot while it runs; start it with "
+                f"{self.url}: has not loaded the adapter {path}, and cannot while it runs; start it with "
                 f"--lora {path}, or set sampling.adapters_here = true"
             )
         self._adapters = [{"id": number, "scale": float(number in wanted[:1])} for number, _ in loaded]
 
     async def require_adapters(self) -> None:
         raise ModelError(
-            f"{self.name}: a llama-server cannot load the adapters that this run will train; "
+            f"{self.url}: a llama-server cannot load the adapters that this run will train; "
             "set sampling.adapters_here = true to sample the trained models in this process"
         )
 
@@ -218,11 +217,11 @@ class OpenAiServer(Server):
             # vLLM lists the adapters it has loaded too: their `parent` is the base.
             bases = {_text(each["id"]): each for each in listed["data"] if not each.get("parent")}
         except MALFORMED:
-            raise ModelError(f"{self.name}: lists no models; is it an OpenAI-style address?") from None
+            raise ModelError(f"{self.url}: lists no models; is it an OpenAI-style address?") from None
         if self.model_name and self.model_name not in bases:
-            raise ModelError(f"{self.name}: has no model {self.model_name!r}; it serves {_some(list(bases))}")
+            raise ModelError(f"{self.url}: has no model {self.model_name!r}; it serves {_some(list(bases))}")
         if not self.model_name and len(bases) != 1:
-            raise ModelError(f"{self.name}: serves {_some(list(bases))}; name one in sampling.server_model")
+            raise ModelError(f"{self.url}: serves {_some(list(bases))}; name one in sampling.server_model")
         self.model_name = self.model_name or next(iter(bases))
         limit = bases[self.model_name].get("max_model_len")  # vLLM refuses what might become longer
         if isinstance(limit, int):
@@ -271,7 +270,7 @@ class OpenAiServer(Server):
         response, field = await self._load_adapter({"lora_name": name, "lora_path": str(folder)})
         if response.status_code >= 300 and "already" not in _complaint(response):
             raise ModelError(
-                f"{self.name}: cannot load the adapter {folder} ({response.status_code}: {_complaint(response)}); "
+                f"{self.url}: cannot load the adapter {folder} ({response.status_code}: {_complaint(response)}); "
                 "it has to be there under the same path, or set sampling.adapters_here = true"
             )
         self._adapter_fields = {field: name}
@@ -280,7 +279,7 @@ class OpenAiServer(Server):
         response, _ = await self._load_adapter({})
         if response.status_code in (404, 405, 501):
             raise ModelError(
-                f"{self.name}: cannot load the adapters that this run will train. vLLM can with --enable-lora and "
+                f"{self.url}: cannot load the adapters that this run will train. vLLM can with --enable-lora and "
                 "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True; or set sampling.adapters_here = true"
             )
 
@@ -319,7 +318,7 @@ class OllamaServer(OpenAiServer):
             await self.require_adapters()
 
     async def require_adapters(self) -> None:
-        raise ModelError(f"{self.name}: Ollama cannot load adapters; set sampling.adapters_here = true")
+        raise ModelError(f"{self.url}: Ollama cannot load adapters; set sampling.adapters_here = true")
 
 
 async def is_ollama(server: OpenAiServer) -> bool:
