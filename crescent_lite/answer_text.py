@@ -35,7 +35,9 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _FRACTION = re.compile(
     r"\\[dtc]?frac\s*(?:\{\s*(-?[\d.,]{1,40})\s*\}\s*\{\s*([\d.,]{1,40})\s*\}|(\d)\s?(\d))", re.ASCII
 )
-_UNREAD = re.compile(r"\\(?:[dtc]?frac|sqrt|binom|pi|infty|pm|sum|int|log|ln|sin|cos|tan)(?![A-Za-z])")
+_UNREAD = re.compile(
+    r"\\(?:[dtc]?frac|sqrt(?:\s?\[[^]]{0,9}\])?|binom|pi|infty|pm|sum|int|log|ln|sin|cos|tan)(?![A-Za-z])"
+)
 _COMMANDS = {
     "times": "×", "cdot": "×", "div": "÷", "approx": "≈", "circ": "°", "degree": "°", "percent": "%",
     "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "lt": "<", "gt": ">", "neq": "≠",
@@ -72,6 +74,8 @@ def plain(text: str) -> str:
     text = re.sub(r"\x1b\[[0-9;?]{0,20}[A-Za-z]", "", text)  # colours of a terminal
     text = re.sub(r"(?<=[0-9])[\u202f\u2009\u00a0'’](?=[0-9]{3}(?![0-9]))", "", text)  # 1’000 and 1 000
     text = re.sub(r"(?<=[0-9])(?:\{,\}|\\,|\\!|,\\!)(?=[0-9]{3}(?![0-9]))", "", text)  # 1{,}000 and 1\,000
+    text = re.sub(r"(?<![0-9.,])[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+(?![0-9.,])", _swap_separators, text)  # 1.000,5
+    text = re.sub(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}(?![0-9.,])", _swap_separators, text)  # 1.000.000
     text = re.sub(r"(?<=[0-9])\s?(?=[¼½¾⅓-⅞])", " ", text)
     text = re.sub(r"[⁰¹²³⁴-⁹⁻]+", lambda found: "^" + found[0].translate(_SUPERSCRIPTS), text)
     text = text.translate(_CHARACTERS)
@@ -80,6 +84,10 @@ def plain(text: str) -> str:
     for pattern, replacement in _STEPS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def _swap_separators(found: re.Match[str]) -> str:
+    return found[0].replace(".", "").replace(",", ".")
 
 
 def _spell_fraction(found: re.Match[str]) -> str:

@@ -1,10 +1,19 @@
 """What an answer is: a plain text -> a typed canonical key, in exact rational arithmetic.
 
-Equal values have equal keys. A key is `type:value`: 'n:19' and 'n:-1/2' numbers (units and currency dropped,
-no unit converted), '%:20' a percentage (never equal to a plain number), 't:15:45' a time of day or a duration
-with seconds, 'r:3:4' a ratio in lowest terms, 'm:2 hour 30 minute' a compound measure, 'c:B' a choice, 'b:yes'
-(also "true"). A bare 2:15 is a time. Floats would make 0.1 + 0.2 an answer of its own, and evaluating would run
-what a model wrote, so neither happens here. Knows nothing of where in a solution the answer stands. Example:
+Equal values have equal keys. A key is `type:value`:
+    n:19  n:-1/2         numbers; units and currency are dropped, none is converted; "nineteen" is 19
+    e:1/2*sqrt(3)        roots and pi, exactly (`answer_algebra`)
+    %:20                 a percentage, never equal to a plain number: 20% and 0.2 are different answers, as a
+                         question asks for one or the other
+    t:15:45              a time of day or a duration with seconds; a bare 2:15 is a time
+    r:3:4                a ratio, in lowest terms
+    m:2 hour 30 minute   a compound measure
+    l:n:3;n:4            a list in its order, also written as a tuple
+    s:n:2;n:3            a set: braces, or "x = 2 or x = 3"
+    i:[n:1;n:5)          an interval; (1, 5) with two round brackets is a list, as coordinates are written so
+    c:B  b:yes           a choice; yes or true
+Floats would make 0.1 + 0.2 an answer of its own, and evaluating would run what a model wrote, so neither happens
+here. Knows nothing of where in a solution the answer stands. Example:
     read_value("about $1,250.50 per month")    # 'n:2501/2'
 A new kind of value is one more reader in `WHOLE_READERS` or one more alternative in `_QUANTITY`.
 """
@@ -18,7 +27,9 @@ from fractions import Fraction
 from itertools import pairwise
 from math import gcd
 
+from crescent_lite.answer_algebra import read_expression
 from crescent_lite.answer_text import OPAQUE, plain, without_remarks
+from crescent_lite.answer_words import read_number_words
 
 MAX_ANSWER = 100
 """Characters of a text that is read as one value. A longer one has no value."""
@@ -52,11 +63,11 @@ _QUANTITY = re.compile(
       | (?P<top>{_NUMBER}) \s?/\s? (?P<bottom>{_NUMBER})
       | (?P<number>{_NUMBER}) (?: \s?[×x]\s?10\^(?P<power>[-+]?\d+) | [eE](?P<exponent>[-+]?\d+)
                                 | \s?\^\s?(?P<raised>\d+) )? )
-    (?P<scale>\s(?:hundred|thousand|million|billion|trillion)\b)?
+    (?P<scale>\s(?:dozen|hundred|thousand|million|billion|trillion)\b)?
     (?P<percent>\s?%|\s(?:percent|per\scent)\b)?""",
     re.ASCII | re.VERBOSE | re.IGNORECASE,
 )
-_SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_SCALES = {"dozen": 12, "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
 
 _LINK = re.compile(
@@ -107,6 +118,12 @@ def read_value(text: str) -> str | None:
     """The key of a text that is one value and nothing else but its unit. None for anything else."""
     if len(text) > 4 * MAX_ANSWER:
         return None
+    return _read_one(text) or _read_several(text)
+
+
+def _read_one(text: str) -> str | None:
+    if key := read_expression(text):
+        return key
     text = plain(text).lstrip(" \n\"',;:").rstrip(" \n\"'.,;:!")
     if text.startswith("(") and text.endswith(")") and text.count("(") == 1 and not _CHOICE.fullmatch(text):
         text = text[1:-1].strip()
@@ -137,8 +154,8 @@ def read_yes_no(text: str, *, alone: bool = True) -> str | None:
 
 
 _SPACED_GROUPS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?: \d{3})+)(?![\d/,]| ?/)", re.ASCII)
-_LEAD = re.compile(r"(?:(?:about|approximately|approx\.|around|roughly|exactly|only|a total of)\s|[=≈]\s?)+", re.I)
-_NAME = re.compile(r"[A-Za-z]\s?[=≈]\s?", re.ASCII)
+_LEAD = re.compile(r"^(?:(?:about|approximately|approx\.|around|roughly|exactly|only|a total of)\s|[=≈]\s?)+", re.I)
+_NAME = re.compile(r"^[A-Za-z]\s?[=≈]\s?", re.ASCII)
 _UNIT = re.compile(r"[\s/-]*(?:[A-Za-z°'.]+(?:[\s/-]+[A-Za-z°'.]+){0,5})?", re.ASCII)
 _NO_UNIT = re.compile(
     r"\b(?:[xyzn]|is|are|was|were|plus|minus|times|and|or|to|than|divided|multiplied|equals?|because|so)\b"
@@ -159,7 +176,66 @@ def _read_quantity(text: str) -> str | None:
     return found[0].key
 
 
-WHOLE_READERS: tuple[Callable[[str], str | None], ...] = (read_choice, read_yes_no, _read_quantity)
+def _read_words(text: str) -> str | None:
+    value = read_number_words(_LEAD.sub("", text, count=1))
+    return f"n:{value}" if value is not None else None
+
+
+WHOLE_READERS: tuple[Callable[[str], str | None], ...] = (read_choice, read_yes_no, _read_quantity, _read_words)
+
+MAX_ELEMENTS = 20
+"""Of a list. A longer one has no value."""
+_MARKUP = re.compile(r"\\(?:left|right)\b|\\\(|\\\)|\\\[|\\\]|\$")
+_THOUSANDS = re.compile(r"(?<=\d)(?:,|\{,\}|\\,)(?=\d{3}(?!\d))", re.ASCII)
+_BRACKETS = re.compile(r"\s*(\\\{|[(\[{])(.*?)(\\\}|[)\]}])\s*\.?\s*", re.DOTALL)
+_SEPARATOR = re.compile(
+    r"\s*(?:[,;]\s*(?:(?:and|or)\b)?|\b(?:and|or)\b|\\(?:text|mathrm)\s*\{\s*,?\s*(?:and|or)\s*\})\s*"
+)
+_UNKNOWN = re.compile(r"\s*([A-Za-z])\s*=\s*")
+_PLUS_MINUS = re.compile(r"(?:[A-Za-z]\s*=\s*)?(?:\\pm(?![A-Za-z])|±)\s*")
+_INFINITY = re.compile(r"([-+−]?)\s*(?:\\infty|∞)\s*")
+
+
+def _read_several(text: str) -> str | None:
+    """'l:', 's:' or 'i:' of a list, a set or an interval."""
+    text = _THOUSANDS.sub("", _MARKUP.sub("", text).strip().strip("*").rstrip(". "))
+    if len(text) > MAX_ANSWER:
+        return None
+    either = _PLUS_MINUS.match(text)
+    if either and (key := _read_one(text[either.end() :])) and key.startswith(("n:", "e:")):
+        minus = _read_one(f"-({text[either.end() :]})" if key.startswith("e:") else f"-{text[either.end() :]}")
+        return "s:" + ";".join(sorted({key, minus})) if minus else None
+    bracketed = _BRACKETS.fullmatch(text)
+    left, inside, right = bracketed.groups() if bracketed else ("", text, "")
+    parts = _SEPARATOR.split(inside)
+    if len(parts) == 2 and not bracketed and re.search(r"\d,\S", inside):
+        return None  # 3,5 may be 3.5
+    if not 2 <= len(parts) <= MAX_ELEMENTS and not (left.endswith("{") and parts != [""]):
+        return None
+    interval = len(parts) == 2 and (left + right in ("[)", "(]", "[]") or any(map(_INFINITY.fullmatch, parts)))
+    named = [_UNKNOWN.match(part) for part in parts]
+    keys = [_element(part, interval=interval) for part in parts]
+    if None in keys or len(";".join(map(str, keys))) > 2 * MAX_ANSWER:
+        return None
+    elements = [str(key) for key in keys]
+    if all(named) and len({found[1] for found in named if found}) == 1:
+        return "s:" + ";".join(sorted(set(elements)))
+    if interval:
+        return f"i:{left}{elements[0]};{elements[1]}{right}"
+    if left.endswith("{"):
+        return "s:" + ";".join(sorted(set(elements)))
+    if re.search(r"\bor\b", inside):
+        return None  # "5 or 6" is a doubt
+    return "l:" + ";".join(elements)
+
+
+def _element(part: str, *, interval: bool) -> str | None:
+    endless = _INFINITY.fullmatch(part.strip())
+    if endless:
+        return ("-inf" if endless[1] in ("-", "−") else "inf") if interval else None
+    if re.match(r"0\d", part.strip()):
+        return None  # 1, 000
+    return _read_one(part)
 
 
 def _quantity(text: str, match: re.Match[str]) -> Quantity:
@@ -177,7 +253,7 @@ def _key(match: re.Match[str]) -> str | None:
         return None if match["sign"] or match["percent"] else _ratio_key(match["ratio"])
     value = _number_value(match)
     if value is not None and match["scale"]:
-        value *= 10 ** _SCALES[match["scale"].strip().lower()]
+        value *= _SCALES[match["scale"].strip().lower()]
     if value is None or max(value.numerator, value.denominator) > _LARGEST:
         return None
     value = -value if match["sign"] == "-" else value

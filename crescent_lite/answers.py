@@ -17,11 +17,12 @@ from typing import Literal
 
 from crescent_lite.answer_text import OPAQUE, first_part, last_part, plain, sentences
 from crescent_lite.answer_values import MAX_ANSWER, Quantity, quantities, read_choice, read_value, read_yes_no
+from crescent_lite.answer_words import NUMBER_WORDS, number_in_words
 
 Form = Literal["whole", "boxed", "hash", "phrase", "bold", "last"]
 
-MAX_SOLUTION = 20_000
-"""Characters read, from the end: about 5,000 tokens. A final answer stands at the end."""
+MAX_SOLUTION = 8_000
+"""Characters read, from the end: about 2,000 tokens. A final answer stands at the end."""
 MAX_NESTING = 8
 """Braces inside a `\\boxed{}`. A deeper one is an abstention."""
 MAX_SENTENCE = 400
@@ -130,14 +131,22 @@ _ANSWER_IS = re.compile(
 
 
 def _phrase(text: str) -> Quantity | None:
+    for match in reversed(list(_ANSWER_IS.finditer(text))[-MAX_PLACES:]):
+        sentence = _sentence(text, match.end()).strip(" *")
+        if key := read_value(sentence):
+            return Quantity(sentence, key)  # with LaTeX that `plain` would not keep
     text = plain(_EMPTY_BOX.sub(" ", text))
     for match in reversed(list(_ANSWER_IS.finditer(text))[-MAX_PLACES:]):
-        start = match.end()
-        sentence = re.split(r"\n|(?<=[.!?])\s", text[start : start + MAX_SENTENCE + 1], maxsplit=1)[0]
-        found = _stated(first_part(sentence, MAX_SENTENCE), only=False)
+        found = _stated(_sentence(text, match.end()), only=False)
         if found is not None:
             return found
     return None
+
+
+def _sentence(text: str, start: int) -> str:
+    """From there to the end of the sentence, or of the line."""
+    sentence = re.split(r"\n|(?<=[.!?])\s", text[start : start + MAX_SENTENCE + 1], maxsplit=1)[0]
+    return first_part(sentence, MAX_SENTENCE)
 
 
 _EMPTY_BOX = re.compile(r"\\f?boxed\s?\{\s*\}")
@@ -162,7 +171,20 @@ def _first_line(text: str) -> Quantity | None:
 
 def _last(text: str) -> Quantity | None:
     text = plain(_EMPTY_BOX.sub(" ", text))
-    return next((found for sentence in reversed(sentences(text)) if (found := _concluded(sentence))), None)
+    said = sentences(text)
+    if not _HAS_QUANTITY.search(text):
+        return _in_words(said[-1]) if said else None
+    return next((found for sentence in reversed(said) if (found := _concluded(sentence))), None)
+
+
+def _in_words(sentence: str) -> Quantity | None:
+    """The last number of a last sentence, where the whole reply has no digit: So nineteen are left."""
+    key = read_yes_no(sentence.strip(), alone=False)
+    if key:
+        return Quantity(sentence, key)
+    found = [word for word in NUMBER_WORDS.finditer(sentence) if word[0].lower() != "one"]
+    value = number_in_words(found[-1][0]) if found and not sentence.strip().endswith("?") else None
+    return Quantity(found[-1][0], f"n:{value}") if value is not None else None
 
 
 PLACES: tuple[tuple[Form, Callable[[str], Quantity | None]], ...] = (

@@ -1,41 +1,37 @@
-"""Stage 1, bait prompting: a short prompt makes an aligned model write raw questions. Source: arXiv 2502.13441.
+"""Stage 1, bait prompting: a short prompt makes an aligned model write a question. Source: arXiv 2502.13441.
 
-Knows the prompt and the sampler; judges nothing and stores nothing.
-Example: for completion, raw_text in ask(sampler, prompt, indexes, settings, seed): ...
+A bare bait makes a small model write the same few stories again and again. So a prompt set may vary it (see
+`prompt_set`): every try is steered to a topic, a name or an operation drawn from a list by the run's seed.
+Knows the prompts; judges nothing and stores nothing.
+Example: attempt(prompts, 17, config.bait, seed=1, round_number=1).request.user   # "... about a bakery ..."
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 from crescent_lite.config import BaitConfig
-from crescent_lite.patience import Patience
-from crescent_lite.records import Completion, Generation, PromptText, Request
-from crescent_lite.sampling import Sampler
+from crescent_lite.prompt_set import PromptSet, fill
+from crescent_lite.records import Attempt, Generation, Request, derive_seed
 
 EMPTY_LIMIT = 100
 """Empty texts in a row, from the first one on, after which asking further is pointless (guess)."""
 
 
-def ask(
-    sampler: Sampler, prompt: PromptText, ask_indexes: Sequence[int], bait: BaitConfig, seed: int, round_number: int
-) -> Iterator[tuple[Completion, str]]:
-    """One raw text for each index, as it comes, with the words the model was made to begin with.
-
-    Raises StageError when the model writes nothing at all.
-    """
+def attempt(prompts: PromptSet, ask_index: int, bait: BaitConfig, seed: int, round_number: int) -> Attempt:
+    """The raw question with this index: the same words for the same seed, on any machine."""
+    key = f"round {round_number} ask {ask_index}"
+    steering = {
+        name: values[derive_seed(seed, key, name) % len(values)]
+        for name, values in prompts.choices.items()
+        if f"{{{name}}}" in prompts.bait.text + bait.assistant_prefix
+    }
     request = Request(
-        key=f"round {round_number} bait",
-        user=prompt.text,
-        assistant_prefix=bait.assistant_prefix,
+        key=key,
+        user=fill(prompts.bait.text, **steering),
+        assistant_prefix=fill(bait.assistant_prefix, **steering),
         generation=bait_generation(bait),
-        sample_indexes=tuple(ask_indexes),
         seed=seed,
     )
-    patience = Patience("bait", EMPTY_LIMIT, "the model wrote nothing; try another bait prompt or another model")
-    for completion in sampler.sample([request]):
-        yield completion, bait.assistant_prefix + completion.text
-        patience.note(bool(completion.text.strip()))  # after it is stored: nothing a model said is lost
+    return Attempt(request, prompts.bait.sha256, ask_index=ask_index, steering=steering)
 
 
 def bait_generation(bait: BaitConfig, temperature: float | None = None) -> Generation:

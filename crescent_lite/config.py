@@ -81,7 +81,8 @@ class BaitConfig:
     questions: Annotated[int, Range(1, 10_000_000)] = 400
     """Raw questions a round."""
     assistant_prefix: str = ""
-    """Words the model is made to begin with. They count as part of the question."""
+    """Words the model is made to begin with. They count as part of the question. A placeholder of the prompt set's
+    bait, for instance {name}, is filled in as in the bait."""
     temperature: Annotated[float, Range(0, 5)] = 1.0
     """How freely questions are drawn. 0 always asks the same question."""
     top_p: Annotated[float, Range(0, 1)] = 1.0
@@ -90,6 +91,8 @@ class BaitConfig:
     """As many of the likeliest tokens are drawn from. 0 keeps the whole vocabulary, which is slow."""
     max_tokens: Annotated[int, Range(1, 100_000)] = 256
     """A question longer than this is cut off, and rejected."""
+    min_acceptance: Annotated[float, Range(0, 1)] = 0.05
+    """Stop asking when fewer of the last 100 texts than this share were kept. 0 never stops."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +101,15 @@ class DiversifyConfig:
 
     near_duplicate: Annotated[float, Range(0, 100)] = 85.0
     """Similarity of two templates (numbers masked), 0-100, from which a question is a near-duplicate."""
-    numbers_must_agree: bool = False
-    """Near-duplicates are only those that also have the same numbers. For domains of one template."""
+    numbers_must_agree: bool = True
+    """Near-duplicates are only those that also have the same numbers; the others are of the same template."""
+    max_per_template: Annotated[int, Range(0, 1_000_000)] = 3
+    """Kept questions of one template, with different numbers. 0 is no limit: for drills of one template."""
     max_rewrites: Annotated[int, Range(0, 100)] = 2
-    """How often the model may rewrite a near-duplicate before it is rejected for good."""
+    """How often the model may rewrite a question that is not new before it is rejected for good."""
+    semantic: str = ""
+    """A model2vec model, a folder or the name of a hub repo, that marks questions which mean nearly the same. They
+    are kept all the same. Empty: no such check."""
     min_characters: Annotated[int, Range(1, 100_000)] = 12
     """Shorter texts are no questions."""
     max_characters: Annotated[int, Range(1, 100_000)] = 1200
@@ -110,7 +118,7 @@ class DiversifyConfig:
     """'latin' rejects texts mostly written in another script."""
     min_numbers: Annotated[int, Range(0, 100)] = 1
     """Numbers a question must hold at least, in digits or words."""
-    max_question_marks: Annotated[int, Range(1, 100)] = 2
+    max_question_marks: Annotated[int, Range(1, 100)] = 1
     """More questions than this in one text are several questions."""
     first_question_only: bool = False
     """Keep a text up to its first question mark. For drills of one line."""
@@ -124,8 +132,17 @@ class VoteConfig:
 
     votes_per_question: Annotated[int, Range(1, 1000)] = 8
     """Solutions drawn for each kept question, at most."""
+    policy: Literal["majority", "band", "reference"] = "majority"
+    """'majority': the leading answer from `min_share` on, no ties. 'band': only shares up to `max_share`, so that
+    what is too easy is left out. 'reference': as the paper's code has it, the commonest answer however rare, the
+    first one of a tie, no answer among them."""
     min_share: Annotated[float, Range(0, 1)] = 0.5
     """The leading answer's share of all votes from which it is a label. Abstentions count against it."""
+    max_share: Annotated[float, Range(0, 1)] = 0.8
+    """For 'band': the share above which there is no label (R-Zero, arXiv 2508.05004, takes 0.3 to 0.8)."""
+    keep: Literal["first", "shortest", "likeliest"] = "first"
+    """Which solution of the leading answer becomes the example, of those that end and mark their answer: the first
+    one drawn, the shortest, or that with the highest mean log-probability."""
     stopping: Literal["exact", "beta", "never"] = "exact"
     """When a question gets no more votes: 'exact', as soon as they cannot change its label; 'beta', also as soon as
     the leading answer is the majority, or will not reach the floor, with `stop_confidence` (Adaptive-Consistency)."""

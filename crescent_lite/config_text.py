@@ -24,7 +24,7 @@ STARTER_KEYS = {
     "model": ("source",),
     "sampling": ("threads", "gpu_layers"),
     "bait": ("questions", "assistant_prefix"),
-    "diversify": ("near_duplicate", "max_rewrites"),
+    "diversify": ("near_duplicate", "max_per_template", "max_rewrites"),
     "vote": ("votes_per_question", "min_share", "temperature", "max_tokens"),
     "train": ("loader", "epochs", "learning_rate", "rank"),
     "evaluate": ("prompts",),

@@ -1,11 +1,13 @@
 """Stage 3, the vote: sampled answers -> label, and when it is decided. Pure; knows nothing of models or storage.
 
-A tie is not a label. Votes are drawn in waves, each of the fewest votes that could settle the question. The exact
-rule stops when no further votes can change the label, so it agrees with the full vote by construction.
+A policy says what a label is. `majority`: the leading answer from a floor on; a tie is no label. `band`: the same,
+and not above a ceiling. `reference`: whatever is commonest, as the paper's code has it.
+Votes are drawn in waves, each of the fewest votes that could settle the question. The exact rule stops when no
+further votes can change the label, so it agrees with the full vote by construction. The Beta rule bets: it also stops
+when the leader is the majority, or the floor out of reach, with enough probability.
 Example: votes with the keys ("n:12", "n:12", "n:13", None) -> answer n:12, share 0.5.
-The Beta rule bets: it also stops when the leader is the majority, or the floor out of reach, with enough probability.
 Sources: self-consistency, arXiv 2203.11171; Adaptive-Consistency, arXiv 2305.11860, which has the rule for the
-leader; that for the floor is its mirror image.
+leader; that for the floor is its mirror image; the band, R-Zero, arXiv 2508.05004.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from crescent_lite.config import VoteConfig
-from crescent_lite.records import Consensus, Decision, Stopped, Vote
+from crescent_lite.records import Consensus, Stopped, Vote
 
 
 @dataclass
@@ -60,41 +62,52 @@ def decide(votes: Iterable[Vote], policy: VoteConfig) -> Consensus:
     """The label of one question, or why it has none."""
     votes = sorted(votes, key=lambda vote: vote.sample_index)
     ballots = _ballots(votes)
-    counted = {
-        "votes": len(votes),
-        "abstentions": len(votes) - ballots.total(),
-        "distinct": len(ballots),
-        "planned": max(policy.votes_per_question, len(votes)),
-    }
+    leader, count, second = _leaders(votes)
     stopped = settled(votes, policy) or "all_drawn"
-    if not ballots:
-        return Consensus("rejected", "no_answer", None, 0.0, chosen_vote=None, stopped=stopped, **counted)
-
-    (leader, count), *others = ballots.most_common(2)
-    share = count / len(votes)
-    decision: Decision = "rejected"
     chosen = None
-    if others and others[0][1] == count:
+    if policy.policy == "reference" and votes:
+        # no answer is an answer like any other, and the first of the commonest ones wins
+        commonest = Counter(vote.answer_key for vote in votes).most_common(2)
+        (leader, count), (_, second) = [*commonest, (None, 0)][:2]
+        reason, chosen = "agreed", next(vote.vote_id for vote in votes if vote.answer_key == leader)
+    elif not ballots:
+        reason = "no_answer"
+    elif count == second:
         reason = "tie"
-    elif share < policy.min_share or stopped == "floor_improbable":
+    elif count / len(votes) < policy.min_share or stopped == "floor_improbable":
         reason = "low_share"
-    elif (chosen := _solution(votes, leader)) is None:
+    elif policy.policy == "band" and count / len(votes) > policy.max_share:
+        reason = "high_share"
+    elif (chosen := _solution(votes, leader, policy)) is None:
         reason = "cut_off"
     else:
-        decision, reason = "labelled", "agreed"
-    return Consensus(decision, reason, leader, share, chosen_vote=chosen, stopped=stopped, **counted)
+        reason = "agreed"
+    return Consensus(
+        decision="rejected" if chosen is None else "labelled",
+        reason=reason,
+        answer_key=leader,
+        share=count / len(votes) if votes else 0.0,
+        votes=len(votes),
+        abstentions=len(votes) - ballots.total(),
+        distinct=len(ballots),
+        margin=(count - second) / len(votes) if votes else 0.0,
+        entropy=_entropy(ballots),
+        chosen_vote=chosen,
+        planned=max(policy.votes_per_question, len(votes)),
+        stopped=stopped,
+    )
 
 
 def settled(votes: Sequence[Vote], policy: VoteConfig) -> Stopped | None:
     """Why no more votes are needed; None while they are."""
     if len(votes) >= policy.votes_per_question:
         return "all_drawn"
-    if policy.stopping == "never" or not votes:
+    if policy.stopping == "never" or policy.policy == "reference" or not votes:
         return None
     leader, count, second = _leaders(votes)
     reason = _settled(count, second, len(votes), policy)
     # A label needs a solution to keep: while all of the leader's were cut off, another vote may still bring one.
-    if reason in ("leader_certain", "leader_probable") and _solution(votes, leader) is None:
+    if reason in ("leader_certain", "leader_probable") and _solution(votes, leader, policy) is None:
         return None
     return reason
 
@@ -102,7 +115,7 @@ def settled(votes: Sequence[Vote], policy: VoteConfig) -> Stopped | None:
 def wave_size(votes: Sequence[Vote], policy: VoteConfig) -> int:
     """The fewest further votes that could settle the question: all for the leader, or none."""
     missing = policy.votes_per_question - len(votes)
-    if policy.stopping == "never":
+    if policy.stopping == "never" or policy.policy == "reference":
         return missing
     _, count, second = _leaders(votes)
     for size in range(1, missing):
@@ -127,10 +140,13 @@ def _settled(leader: int, second: int, drawn: int, policy: VoteConfig) -> Stoppe
     """The rule on counts: votes for the leading answer, for the next one, and in all."""
     planned = policy.votes_per_question
     missing = planned - drawn
-    if leader > second + missing and leader / planned >= policy.min_share:
-        return "leader_certain"
     if (leader + missing) / planned < policy.min_share:
         return "floor_out_of_reach"
+    if policy.policy == "band":
+        # what the share will be matters, so a certain leader is not enough
+        return "ceiling_passed" if leader / planned > policy.max_share else None
+    if leader > second + missing and leader / planned >= policy.min_share:
+        return "leader_certain"
     if (
         policy.stopping == "beta"
         and leader / drawn >= policy.min_share
@@ -169,7 +185,22 @@ def majority_probability(leader: int, second: int) -> float:
     return float(sum(math.comb(trials, wins) for wins in range(leader + 1)) / 2**trials)
 
 
-def _solution(votes: Iterable[Vote], leader: str | None) -> int | None:
-    """The vote whose solution is kept: the first finished one for the leading answer, marked ones first."""
+def _entropy(ballots: Counter[str]) -> float:
+    """In bits."""
+    total = ballots.total()
+    return abs(sum(count / total * math.log2(total / count) for count in ballots.values()))
+
+
+def _solution(votes: Iterable[Vote], leader: str | None, policy: VoteConfig) -> int | None:
+    """The vote whose solution is kept, of the finished ones for the leading answer; marked ones first."""
     finished = [vote for vote in votes if vote.answer_key == leader and vote.finish_reason == "stop"]
-    return min(finished, key=lambda vote: vote.answer_form == "last").vote_id if finished else None
+
+    def rank(vote: Vote) -> tuple[bool, float, int]:
+        worse = {
+            "first": 0.0,
+            "shortest": float(len(vote.text)),
+            "likeliest": -vote.mean_logprob if vote.mean_logprob is not None else math.inf,
+        }
+        return vote.answer_form == "last", worse[policy.keep], vote.sample_index
+
+    return min(finished, key=rank).vote_id if finished else None

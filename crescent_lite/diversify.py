@@ -1,170 +1,155 @@
 """Stage 2, diversification: is it a question, and is it new? Source: self-deduplication, arXiv 2502.13441.
 
-`clean` finds the question in a raw text, `Deduplicator` knows the kept ones, `judge` decides; `rewrite` asks the
-model for another wording, which is then judged like any raw text. Stores nothing. Similarity is that of the templates
-(numbers masked): on maths a plain text ratio calls "12 + 7" and "12 + 8" alike and a paraphrase different.
-Example: judge(raw_question, kept, settings) -> QuestionVerdict("rejected", "near_duplicate", ..., similarity=93.3)
+`Known` has the kept questions of the run and the items of its benchmarks, `judge` decides; `rewriting` asks the model
+for another question in place of one that is not new, which is then judged like any raw text; `Acceptance` says when
+asking further is not worth it. Stores nothing.
+Example: judge(raw_question, known, settings) -> QuestionVerdict("rejected", "near_duplicate", ..., similarity=93.3)
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable
 
-from rapidfuzz import fuzz, process
+from rapidfuzz import fuzz
 
 from crescent_lite.bait import bait_generation
 from crescent_lite.config import BaitConfig, DiversifyConfig
-from crescent_lite.prompt_set import fill
-from crescent_lite.records import Completion, PromptText, Question, QuestionVerdict, Request
-from crescent_lite.sampling import Sampler
+from crescent_lite.duplicates import DuplicateIndex, template
+from crescent_lite.prompt_set import PromptSet, fill
+from crescent_lite.question_checks import clean, first_question, unusable
+from crescent_lite.records import Attempt, Benchmark, FinishReason, Question, QuestionVerdict, Request
+from crescent_lite.semantic import SemanticIndex
 
-NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
-NUMBER_WORDS = re.compile(
-    r"\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozens?|twenty|thirty|forty|fifty|hundred"
-    r"|thousand|half|halves|third|quarter|twice|double|triple)\b",
-    re.IGNORECASE,
-)
-LEAD_IN = re.compile(
-    r"^\W*(?:(?:sure|certainly|of course|absolutely|here(?:'s| is| are))\b[^\n]{0,160}?[:!]\s*\n+|"
-    r"(?:(?:the|math|maths|word|new|your)\s+){0,4}(?:problem|question)(?:\s+\d+)?\s*\W{0,3}[:.]\W*\s)",
-    re.IGNORECASE,
-)
-SOLUTION = re.compile(
-    r"\n\s*\W*(?:solution|answer|explanation|to solve|let's|step 1|first, )\b|\\boxed|####"
-    r"|\bthe answer\b[^.?!\n]{0,20}\bis\b(?! not)|\((?:which|that) is\b"
-    r"|(?:^|[.!?]\s|\n)\s*(?:therefore|thus|hence|to (?:find|solve|calculate)[^.?!]{0,60},)"
-    r"|\bwe (?:can|need to|have to|subtract|add|multiply|divide)\b"
-    # a sum of plain numbers with its result: "12 + 5 = 17", but not "x + 3 = 7" or "3 * 4 + y = 20"
-    r"|(?<![\w)^+*/×÷−-])(?<![+*/×÷−-] )\d[\d.,]*(?:\s?[-+*/×÷x−]\s?\d[\d.,]*){1,8}\s?=\s?-?\d",
-    re.IGNORECASE,
-)
-SEVERAL = re.compile(r"(?:^|\n)\s*(?:\W*(?:question|problem)\s+\d+\b|[2-9][.)]\s)", re.IGNORECASE)
-REFUSAL = re.compile(r"^\W*(?:I(?:'m| am) (?:sorry|unable)|I can(?:'|no)t|as an ai\b)", re.IGNORECASE)
-ASKING = re.compile(
-    r"\?|\b(?:find|calculate|compute|determine|solve|evaluate|simplify|how (?:many|much|long|far|old)|what is)\b",
-    re.IGNORECASE,
-)
-OPERATOR = re.compile(r"([-+*/×÷=^−])")
-MAX_TRAIL = 60
-"""Characters that may follow the last question mark: "Round to two decimal places." More is a solution (guess)."""
-SENTENCE_END = ".?!:)]}$”\"'"
+NOT_NEW = ("near_duplicate", "same_template")
+"""The reasons after which the model may try again."""
+SHARED_WORDS = 13
+"""Words in a row that a question and a benchmark's item may not share (GPT-3, arXiv 2005.14165, takes 13)."""
 
 
-def clean(raw_text: str) -> str:
-    """The question in a raw text: without lead-in, heading and outer marks. Mathematics is left as it is."""
-    text = unicodedata.normalize("NFC", raw_text).replace("\r\n", "\n").strip()
-    before = None
-    while before != text:
-        before = text
-        text = LEAD_IN.sub("", text, count=1).strip()
-        text = re.sub(r"^(?:\*\*|#+\s)+|(?:\*\*)+$", "", text).strip()
-        if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-            text = text[1:-1].strip()
-    return re.sub(r"[ \t]+", " ", text)
+class Known:
+    """What a question must not repeat: the kept questions of the run, and the items of its benchmarks."""
 
-
-def first_question(text: str) -> str:
-    """A one-line drill up to its question mark: "What is 2 + 3? What is 4" -> "What is 2 + 3?"."""
-    head, mark, _ = text.partition("?")
-    return re.sub(r"\s+", " ", head + mark).strip()
-
-
-def unusable(text: str, finish_reason: str, settings: DiversifyConfig) -> str | None:
-    """Why a cleaned text is not a usable question; None when it is one. The first rule that applies names it."""
-    numbers = len(NUMBER.findall(text)) + len(NUMBER_WORDS.findall(text))
-    letters = [character for character in text if character.isalpha()]
-    latin = sum("LATIN" in unicodedata.name(c, "") or "GREEK" in unicodedata.name(c, "") for c in letters)
-    sentences = [s for s in re.split(r"(?<=\?)\s+", text) if s.endswith("?")]
-    rules = (
-        ("empty", not text),
-        ("refused", bool(REFUSAL.search(text))),
-        ("cut_off", finish_reason != "stop" and not text.endswith(tuple(SENTENCE_END))),
-        ("too_short", len(text) < settings.min_characters),
-        ("too_long", len(text) > settings.max_characters),
-        ("wrong_language", settings.language == "latin" and bool(letters) and latin < 0.8 * len(letters)),
-        ("too_few_numbers", numbers < settings.min_numbers),
-        ("contains_solution", bool(SOLUTION.search(text))),
-        ("text_after_question", "?" in text and len(text.rpartition("?")[2]) > MAX_TRAIL),
-        ("several_questions", bool(SEVERAL.search(text)) or len(sentences) > settings.max_question_marks),
-        ("no_question", not ASKING.search(text)),
-    )
-    return next((reason for reason, applies in rules if applies), None)
-
-
-def template(text: str) -> str:
-    """The text with every number masked, lower case, with one space around operators and between words."""
-    masked = OPERATOR.sub(r" \1 ", NUMBER.sub("#", text.lower()))
-    return re.sub(r"\s+", " ", masked).strip()
-
-
-def numbers(text: str) -> tuple[str, ...]:
-    """The numbers in order of appearance, as written but for separators."""
-    return tuple(number.replace(",", "") for number in NUMBER.findall(text))
-
-
-class Deduplicator:
-    """The kept questions of a run, and which of them a text is too close to."""
-
-    def __init__(self, kept: Iterable[tuple[int, str]], settings: DiversifyConfig) -> None:
+    def __init__(
+        self,
+        kept: Iterable[tuple[int, str]],
+        settings: DiversifyConfig,
+        benchmarks: Iterable[Benchmark] = (),
+        semantic: SemanticIndex | None = None,
+    ) -> None:
+        """`kept`: id and text of each kept question. `semantic`: marks those that mean nearly the same."""
         self._settings = settings
-        self._groups: dict[tuple[str, ...], tuple[list[int], list[str]]] = {}
+        self._semantic = semantic
+        self._kept = DuplicateIndex(settings.near_duplicate)
         for question_id, text in kept:
             self.add(question_id, text)
+        self._items = DuplicateIndex(settings.near_duplicate)
+        self._names: list[str] = []
+        self._texts: list[str] = []
+        self._runs: dict[tuple[str, ...], int] = {}
+        for benchmark in benchmarks:
+            for item in benchmark.items:
+                self._add_item(f"{benchmark.name}/{item.item_id}", item.question)
 
     def add(self, question_id: int, text: str) -> None:
         """One more kept question."""
-        ids, templates = self._groups.setdefault(self._group(text), ([], []))
-        ids.append(question_id)
-        templates.append(template(text))
+        self._kept.add(question_id, text)
+        if self._semantic:
+            self._semantic.add(question_id, text)
 
-    def nearest(self, text: str) -> tuple[int, float] | None:
-        """The most similar kept question at or above the threshold, and the similarity, 0-100."""
-        ids, templates = self._groups.get(self._group(text), ([], []))
-        found = process.extractOne(
-            template(text), templates, scorer=fuzz.ratio, score_cutoff=self._settings.near_duplicate
-        )
-        return (ids[found[2]], found[1]) if found else None
+    def verdict(self, text: str) -> QuestionVerdict:
+        """Whether a usable question is new."""
+        if contaminated := self._benchmark_item(text):
+            item, similarity = contaminated
+            return QuestionVerdict("rejected", "contaminated", text, similarity=similarity, benchmark_item=item)
+        match = self._kept.nearest(text)
+        if match and (match.rule == "near_duplicate" or not self._settings.numbers_must_agree):
+            return QuestionVerdict("rejected", "near_duplicate", text, match.question_id, match.similarity)
+        if match and 0 < self._settings.max_per_template <= match.known:
+            return QuestionVerdict("rejected", "same_template", text, match.question_id, match.similarity)
+        same_meaning = self._semantic.nearest(text) if self._semantic else None
+        return QuestionVerdict("kept", "new", text, same_meaning=same_meaning)
 
-    def _group(self, text: str) -> tuple[str, ...]:
-        """Texts of different groups are never duplicates."""
-        return tuple(sorted(numbers(text))) if self._settings.numbers_must_agree else ()
+    def _add_item(self, name: str, question: str) -> None:
+        number = len(self._names)
+        self._names.append(name)
+        self._texts.append(question)
+        self._items.add(number, question)
+        for run in _runs_of_words(question):
+            self._runs.setdefault(run, number)
+
+    def _benchmark_item(self, text: str) -> tuple[str, float] | None:
+        """The benchmark's item that a text repeats, and the similarity of the two templates."""
+        match = self._items.nearest(text) if self._names else None
+        drill = self._settings.numbers_must_agree and not self._settings.max_per_template
+        if match and not (match.rule == "same_template" and drill):
+            return self._names[match.question_id], match.similarity
+        shared = next((self._runs[run] for run in _runs_of_words(text) if run in self._runs), None)
+        if shared is None:
+            return None
+        return self._names[shared], fuzz.ratio(template(text), template(self._texts[shared]))
 
 
-def judge(question: Question, kept: Deduplicator, settings: DiversifyConfig) -> QuestionVerdict:
+def _runs_of_words(text: str) -> Iterable[tuple[str, ...]]:
+    words = template(text).split()
+    return (tuple(words[start : start + SHARED_WORDS]) for start in range(len(words) - SHARED_WORDS + 1))
+
+
+def judge(question: Question, known: Known, settings: DiversifyConfig) -> QuestionVerdict:
     """Keep or reject one raw question."""
     text = clean(question.raw_text)
-    finish_reason: str = question.finish_reason
+    finish_reason: FinishReason = question.finish_reason
     if settings.first_question_only:
         text = first_question(text)
         finish_reason = "stop" if text.endswith("?") else finish_reason
     if reason := unusable(text, finish_reason, settings):
         return QuestionVerdict("rejected", reason, text or question.raw_text)
-    if match := kept.nearest(text):
-        return QuestionVerdict("rejected", "near_duplicate", text, *match)
-    return QuestionVerdict("kept", "new", text)
+    return known.verdict(text)
 
 
-def rewrite(
-    sampler: Sampler,
-    prompt: PromptText,
-    owed: Iterable[tuple[Question, Question]],
+def may_be_rewritten(question: Question, verdict: QuestionVerdict, settings: DiversifyConfig) -> bool:
+    """Whether the model gets another try."""
+    return verdict.reason in NOT_NEW and question.rewrites < settings.max_rewrites
+
+
+def rewriting(
+    question: Question,
+    similar: Question,
+    prompts: PromptSet,
     bait: BaitConfig,
     settings: DiversifyConfig,
     seed: int,
-) -> Iterator[tuple[Question, Completion, str]]:
-    """Another wording for each near-duplicate, as it comes. `owed` pairs it with the question it is too close to."""
-    questions = {f"rewrite {question.question_id}": (question, similar) for question, similar in owed}
-    requests = [
-        Request(
-            key=key,
-            user=fill(prompt.text, question=question.text, similar=similar.text),
-            assistant_prefix=bait.assistant_prefix,
-            generation=bait_generation(bait, settings.rewrite_temperature),
-            seed=seed,
+) -> Attempt:
+    """Another question in place of one that is too close to `similar`."""
+    request = Request(
+        key=f"rewrite {question.question_id}",
+        user=fill(prompts.rewrite.text, question=question.text, similar=similar.text),
+        assistant_prefix="" if "{" in bait.assistant_prefix else bait.assistant_prefix,
+        generation=bait_generation(bait, settings.rewrite_temperature),
+        seed=seed,
+    )
+    return Attempt(request, prompts.rewrite.sha256, rewrites=question)
+
+
+class Acceptance:
+    """Which share of the latest texts was kept."""
+
+    WINDOW = 100
+
+    def __init__(self, floor: float, kept: Iterable[bool] = ()) -> None:
+        """`kept`: of each text judged before, oldest first, whether it was."""
+        self._floor = floor
+        self._latest = deque(kept, maxlen=self.WINDOW)
+
+    def note(self, *, kept: bool) -> None:
+        """One more text."""
+        self._latest.append(kept)
+
+    def too_low(self) -> str | None:
+        """Why asking should stop; None while it should not."""
+        if len(self._latest) < self.WINDOW or sum(self._latest) >= self._floor * self.WINDOW:
+            return None
+        return (
+            f"{sum(self._latest)} of the last {self.WINDOW} texts were kept, "
+            f"under the floor of {self._floor:.0%} (bait.min_acceptance)"
         )
-        for key, (question, similar) in questions.items()
-    ]
-    for completion in sampler.sample(requests):
-        yield questions[completion.key][0], completion, bait.assistant_prefix + completion.text

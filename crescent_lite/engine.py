@@ -25,6 +25,7 @@ from crescent_lite.models import find_adapter, find_model
 from crescent_lite.prompt_set import PromptSet, load_prompt_set
 from crescent_lite.records import Benchmark, ModelFile
 from crescent_lite.sampling import Sampler, check_servers, open_sampler
+from crescent_lite.semantic import SemanticIndex
 from crescent_lite.store import Run, RunKind, Store
 from crescent_lite.store.database import now
 from crescent_lite.workspace import Workspace
@@ -138,6 +139,13 @@ def _prepare(
         checksum_cache=workspace.folder / ".checksums.json",
     )
     check_servers(base.path, config, will_train=kind == "improvement", adapter=adapter.path if adapter else None)
+
+    def open_semantic() -> SemanticIndex | None:
+        source = config.diversify.semantic
+        return SemanticIndex.load(source, offline=config.model.offline) if source else None
+
+    if kind == "improvement":
+        open_semantic()  # what is missing shows before the first token is drawn
     base_id = store.runs.insert_model(base)
     inputs = _checksums(prompts, config, benchmarks, base)
     if unfinished:
@@ -149,7 +157,7 @@ def _prepare(
     store.runs.set_plan(run_id, config.as_dict(), rounds)
     return Job(
         run_id, rounds, config, prompts, benchmarks, base, base_id, store, workspace,
-        lambda: opener(base.path, config),
+        lambda: opener(base.path, config), open_semantic,
     )  # fmt: skip
 
 
@@ -157,10 +165,10 @@ def _checksums(
     prompts: PromptSet, config: Config, benchmarks: tuple[Benchmark, ...], base: ModelFile
 ) -> dict[str, str]:
     """The sha256 of everything a run is made from, by a name the user knows."""
-    used = [prompts.bait, prompts.rewrite, prompts.solve, *map(prompts.for_evaluation, config.evaluate.prompts)]
+    measured = {prompt.name: prompt.sha256 for prompt in map(prompts.for_evaluation, config.evaluate.prompts)}
     return {
         f"the model {base.source}": base.sha256,
-        **{f"the prompt {prompt.name}": prompt.sha256 for prompt in used},
+        **{f"the prompt {name}": sha256 for name, sha256 in (prompts.checksums() | measured).items()},
         **{f"the benchmark {benchmark.name}": benchmark.sha256 for benchmark in benchmarks},
     }
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 from crescent_lite.records import TrainingStep
 
-Stage = Literal["ask", "diversify", "vote", "train", "evaluate"]
-STAGES: tuple[Stage, ...] = ("ask", "diversify", "vote", "train", "evaluate")
+Stage = Literal["ask", "vote", "train", "evaluate"]
+STAGES: tuple[Stage, ...] = ("ask", "vote", "train", "evaluate")
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,14 @@ class StageFinished:
 
 
 @dataclass(frozen=True)
+class AskingStopped:
+    """The model is asked fewer questions than planned: hardly anything it writes is new."""
+
+    round: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class TrainingStepped:
     """One optimiser step."""
 
@@ -99,6 +107,7 @@ Event = (
     | StageStarted
     | StageProgressed
     | StageFinished
+    | AskingStopped
     | TrainingStepped
     | RoundFinished
     | RunFinished

@@ -81,8 +81,9 @@ def question_text(question: dict[str, Any]) -> str:
         f"{question['verdict'] or 'undecided'}: {question['reason'] or ''}",
     ]
     if question["match_text"]:
+        match = question["benchmark_item"] or f"question {question['duplicate_of']}"
         lines += [
-            f"too close to question {question['duplicate_of']} (similarity {question['similarity']:.0f}):",
+            f"too close to {match} (similarity {question['similarity']:.0f}):",
             _indented(question["match_text"]),
         ]
     if question["decision"]:

@@ -1,7 +1,6 @@
 """The method, one round after the other: the model asks, its own majority answers, and it learns from that.
 
-    questions = ask        a bait prompt makes the model write questions
-    fresh     = diversify  what is no question, or not new, is rewritten or rejected
+    questions = ask        a bait prompt makes the model write questions; what is none, or not new, is rejected
     labels    = vote       the majority of its own answers, where there is one
     adapter   = train      fine-tuning on (bare question, kept solution)
     scores    = evaluate   the same benchmarks as the base, in the same words
@@ -15,9 +14,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterator
 
-from crescent_lite import bait, consensus, diversify, evaluation, training
+from crescent_lite import consensus, evaluation, training
 from crescent_lite.answers import find_answer
-from crescent_lite.events import Event, RoundFinished, RoundStarted, RunFinished
+from crescent_lite.asking import Asking
+from crescent_lite.events import AskingStopped, Event, RoundFinished, RoundStarted, RunFinished
 from crescent_lite.job import Job, Tally, release_sampler, sampler_of, staged
 from crescent_lite.models import sha256_of
 from crescent_lite.patience import Patience
@@ -63,7 +63,6 @@ def play_round(job: Job, this: Round) -> Iterator[Event]:
     """One round of the method, from the first thing still owed."""
     yield RoundStarted(this.number)
     yield from ask(job, this)
-    yield from decide_novelty(job, this)
     yield from vote(job, this)
     yield from train(job, this)
     adapter_id = job.store.runs.fetch_round(this.run_id, this.number).adapter_id
@@ -84,58 +83,24 @@ def round_outcome(job: Job, this: Round, *, trained: bool) -> str:
 
 
 def ask(job: Job, this: Round) -> Iterator[Event]:
-    """Stage 1: raw questions, as many as the config wants."""
-    settings, prompt = job.config.bait, job.prompts.bait
-    owed = job.store.questions.fetch_missing_indexes(this.round_id, settings.questions)
-
-    def work() -> Generator[str, None, None]:
-        sampler = sampler_of(job, this.model_id)
-        for completion, raw_text in bait.ask(sampler, prompt, owed, settings, job.config.run.seed, this.number):
-            job.store.questions.insert_asked(this, completion, raw_text, prompt.sha256)
-            yield completion.finish_reason
-
-    if owed:
-        yield from staged(job, this, "ask", Tally(settings.questions - len(owed), settings.questions), work())
-
-
-def decide_novelty(job: Job, this: Round) -> Iterator[Event]:
-    """Stage 2: every question gets a verdict; near-duplicates are rewritten and judged again."""
-    questions, settings = job.store.questions, job.config.diversify
-    kept = diversify.Deduplicator(questions.fetch_kept(this.run_id), settings)
-
-    def work() -> Generator[str, None, None]:
-        while True:
-            for question in questions.fetch_undecided(this.round_id):
-                verdict = diversify.judge(question, kept, settings)
-                questions.set_verdict(question.question_id, verdict)
-                if verdict.verdict == "kept":
-                    kept.add(question.question_id, verdict.text)
-                yield verdict.reason
-            owed = questions.fetch_to_rewrite(this.round_id, settings.max_rewrites)
-            if not owed:
-                return
-            rewritten = diversify.rewrite(
-                sampler_of(job, this.model_id),
-                job.prompts.rewrite,
-                owed,
-                job.config.bait,
-                settings,
-                job.config.run.seed,
-            )
-            for question, completion, raw_text in rewritten:
-                questions.insert_asked(this, completion, raw_text, job.prompts.rewrite.sha256, question)
-                tally.total += 1
-
-    counts = questions.count_verdicts(this.round_id)
-    tally = Tally(sum(count for (verdict, _), count in counts.items() if verdict), sum(counts.values()))
-    if tally.done < tally.total or questions.fetch_to_rewrite(this.round_id, settings.max_rewrites):
-        yield from staged(job, this, "diversify", tally, work())
+    """Stages 1 and 2: raw questions, each judged as it comes; what is not new is rewritten and judged again."""
+    asking = Asking(job, this)
+    if asking.tally.done < asking.tally.total:
+        yield from staged(job, this, "ask", asking.tally, asking.work())
+        if reason := job.store.runs.fetch_round(this.run_id, this.number).asking_stopped:
+            yield AskingStopped(this.number, reason)
 
 
 def vote(job: Job, this: Round) -> Iterator[Event]:
     """Stage 3: several answers to each kept question, until its label is decided."""
     settings, prompt, votes = job.config.vote, job.prompts.solve, job.store.votes
-    generation = Generation(settings.max_tokens, settings.temperature, settings.top_p, settings.top_k)
+    generation = Generation(
+        settings.max_tokens,
+        settings.temperature,
+        settings.top_p,
+        settings.top_k,
+        logprobs=settings.keep == "likeliest",
+    )
     polls, asked = {}, {}
     for question, drawn in votes.fetch_owed(this.round_id):
         polls[str(question.question_id)] = consensus.Poll(question.question_id, settings, drawn)

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from crescent_lite.events import (
+    AskingStopped,
     Event,
     RoundFinished,
     RoundStarted,
@@ -30,7 +31,6 @@ PLAIN_SECONDS = 10.0
 """Between two plain lines of one stage."""
 TITLES = {
     "ask": "asking questions",
-    "diversify": "keeping what is new",
     "vote": "voting",
     "train": "fine-tuning",
     "evaluate": "evaluating",
@@ -95,6 +95,8 @@ class RunProgress:
                 self._update(step.step, step.steps, f"loss {step.loss:.3f}  {step.tokens_per_second:,.0f} tok/s")
             case StageFinished():
                 self._finish(event)
+            case AskingStopped():
+                self._say(f"  asking was stopped: {event.reason}")
             case RoundFinished():
                 self._say(f"round {event.number} done: {event.outcome}")
             case RunFinished():

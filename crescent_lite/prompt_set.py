@@ -2,6 +2,8 @@
 
 Owns which files a set has and which placeholders each must hold; knows no model. LaTeX has braces and dollars, so
 nothing but a declared `{name}` is ever touched, and what is filled in is never filled again.
+A set may vary its bait: `bait.topic.txt` holds one value of `{topic}` a line, and each time the model is asked, one
+of them is drawn. Any word will do in place of "topic".
 Example: load_prompt_set("arithmetic").solve.text -> "{question} Reply with the number only."
 """
 
@@ -9,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from crescent_lite.errors import ConfigError
@@ -34,6 +37,17 @@ class PromptSet:
     """Makes it change `{question}`, which is too close to `{similar}`."""
     solve: PromptText
     """Makes it answer `{question}`; votes are drawn with it."""
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The values of each placeholder by which the bait is varied, in the order of their file."""
+
+    def checksums(self) -> dict[str, str]:
+        """The sha256 of each file that a run is made from, by its name."""
+        used = {prompt.name: prompt.sha256 for prompt in (self.bait, self.rewrite, self.solve)}
+        lists = {
+            f"{self.bait.name}.{name}": hashlib.sha256("\n".join(values).encode()).hexdigest()
+            for name, values in self.choices.items()
+        }
+        return used | lists
 
     def for_evaluation(self, name: str) -> PromptText:
         """'bare', or the file `<name>.txt` of the set. Raises ConfigError."""
@@ -47,7 +61,7 @@ def load_prompt_set(name: str) -> PromptSet:
     if not folder.is_dir():
         raise ConfigError(f"run.prompts: {name!r} is neither a folder nor one of {', '.join(own)}")
     bait, rewrite, solve = (_read(folder, name, file) for file in PLACEHOLDERS)
-    return PromptSet(name, folder, bait, rewrite, solve)
+    return PromptSet(name, folder, bait, rewrite, solve, _choices(folder))
 
 
 def fill(text: str, **values: str) -> str:
@@ -56,8 +70,16 @@ def fill(text: str, **values: str) -> str:
     return pattern.sub(lambda found: values[found[0][1:-1]], text) if values else text
 
 
-def _read(folder: Path, set_name: str, file: str) -> PromptText:
-    path = folder / f"{file}.txt"
+def _choices(folder: Path) -> dict[str, tuple[str, ...]]:
+    """The lists beside the bait, by the placeholder that each one fills."""
+    found = {}
+    for path in sorted(folder.glob("bait.*.txt")):
+        name = path.name.removeprefix("bait.").removesuffix(".txt")
+        found[name] = tuple(line.strip() for line in _text(path).splitlines() if line.strip())
+    return found
+
+
+def _text(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8").rstrip("\n")
     except FileNotFoundError:
@@ -66,6 +88,12 @@ def _read(folder: Path, set_name: str, file: str) -> PromptText:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
     if not text.strip():
         raise ConfigError(f"{path}: is empty")
+    return text
+
+
+def _read(folder: Path, set_name: str, file: str) -> PromptText:
+    path = folder / f"{file}.txt"
+    text = _text(path)
     for placeholder in PLACEHOLDERS.get(file, ("question",)):
         if f"{{{placeholder}}}" not in text:
             raise ConfigError(f"{path}: must hold {{{placeholder}}}")

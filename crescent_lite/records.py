@@ -17,9 +17,12 @@ FinishReason = Literal["stop", "length", "context"]
 
 Verdict = Literal["kept", "rejected"]
 Decision = Literal["labelled", "rejected"]
-Stopped = Literal["all_drawn", "leader_certain", "floor_out_of_reach", "leader_probable", "floor_improbable"]
+Stopped = Literal[
+    "all_drawn", "leader_certain", "floor_out_of_reach", "ceiling_passed", "leader_probable", "floor_improbable"
+]
 """Why a question got no more votes: all planned ones are drawn; the leader can no longer be overtaken; no answer can
-reach the floor any more; by the Beta rule the leader is probably the majority, or probably none reaches the floor."""
+reach the floor any more; the leader is above the band whatever comes; by the Beta rule the leader is probably the
+majority, or probably none reaches the floor."""
 ModelKind = Literal["base", "adapter"]
 
 
@@ -43,6 +46,8 @@ class Generation:
     """Candidates kept before anything else. 0 keeps the whole vocabulary, which costs time for every token."""
     stop: tuple[str, ...] = ()
     """The first of these texts that appears ends the reply, and is no part of it."""
+    logprobs: bool = False
+    """Tell the mean log-probability of the reply's tokens under the model. Costs time for every token."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,8 @@ class Completion:
     """Tokens drawn, the end-of-turn token counted."""
     prompt_tokens: int
     """Tokens of the rendered prompt."""
+    mean_logprob: float | None = None
+    """Mean log-probability of the tokens, where `Generation.logprobs` asked for it and the engine tells."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,21 @@ class Question:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """One try at a question: the model is baited, or made to rewrite a question that is too close to another."""
+
+    request: Request
+    """For one sample."""
+    prompt_sha256: str
+    ask_index: int | None = None
+    """Which raw question of the round it is; None for a rewrite."""
+    rewrites: Question | None = None
+    """The question that it is to replace."""
+    steering: Mapping[str, str] = field(default_factory=dict)
+    """What the bait's placeholders were filled with."""
+
+
+@dataclass(frozen=True)
 class QuestionVerdict:
     """What diversification decided about one question, and why."""
 
@@ -136,6 +158,10 @@ class QuestionVerdict:
     """The kept question it is too close to."""
     similarity: float | None = None
     """0-100, of the two templates (numbers masked)."""
+    benchmark_item: str | None = None
+    """The benchmark's item it is too close to, as `benchmark/item`."""
+    same_meaning: tuple[int, float] | None = None
+    """Of a kept question, with `diversify.semantic`: the kept one nearest in meaning, and the cosine."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +176,8 @@ class Vote:
     answer_form: str | None
     """Where the answer stood: 'boxed', 'whole', ...; 'last' is no marked place."""
     finish_reason: FinishReason
+    mean_logprob: float | None = None
+    """Of its tokens under the model, before temperature and truncation. None where it was not asked for."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +186,7 @@ class Consensus:
 
     decision: Decision
     reason: str
-    """'agreed' for a label, else 'tie', 'low_share', 'no_answer'."""
+    """'agreed' for a label, else 'tie', 'low_share', 'high_share', 'no_answer', 'cut_off'."""
     answer_key: str | None
     """The leading answer, also when it was rejected; None when every vote abstained."""
     share: float
@@ -168,6 +196,10 @@ class Consensus:
     abstentions: int
     distinct: int
     """Different answer keys, abstentions not counted."""
+    margin: float
+    """Share of the leading answer less that of the next one, 0-1."""
+    entropy: float
+    """Of the answers, in bits; abstentions not counted. 0 where all agree."""
     chosen_vote: int | None
     """The vote whose solution becomes the example; None without a label."""
     planned: int

@@ -95,7 +95,7 @@ def _round_tables(store: Store, run: Run, this: Round) -> list[Table]:
     kept = sum(n for (verdict, _), n in verdicts.items() if verdict == "kept")
     labels = sum(n for (decision, _), n in decisions.items() if decision == "labelled")
     steps = (
-        ("texts and rewrites", asked, f"outcome: {this.outcome or 'unfinished'}"),
+        ("texts and rewrites", asked, f"outcome: {this.outcome or 'unfinished'}{_stopped(this)}"),
         ("kept questions", kept, _reasons(verdicts, "rejected")),
         ("votes", store.votes.count(this.round_id), _saved(store, this)),
         ("labels", labels, _reasons(decisions, "rejected")),
@@ -109,6 +109,10 @@ def _round_tables(store: Store, run: Run, this: Round) -> list[Table]:
         Table(f"Round {this.number}: share of the leading answer", ("share", "questions", ""), _shares(store, this)),
         _costs(store, run, this.number),
     ]
+
+
+def _stopped(this: Round) -> str:
+    return f"; asking was stopped: {this.asking_stopped}" if this.asking_stopped else ""
 
 
 def _saved(store: Store, this: Round) -> str:

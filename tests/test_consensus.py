@@ -69,6 +69,100 @@ def test_a_label_has_its_share_and_no_equal(keys: list[str | None], floor: float
         assert all(keys.count(other) < leader for other in set(keys) - {consensus.answer_key, None})
 
 
+# ── policies ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+BAND = VoteConfig(votes_per_question=8, policy="band", min_share=0.3, max_share=0.8)
+REFERENCE = VoteConfig(votes_per_question=3, policy="reference")
+
+
+def test_the_band_leaves_out_what_is_too_hard_and_what_is_too_easy() -> None:
+    assert decide(votes(*["n:1"] * 7, "n:2"), BAND).reason == "high_share"
+    assert decide(votes(*["n:1"] * 6, "n:2", None), BAND).reason == "agreed"
+    assert decide(votes("n:1", "n:1", "n:2", "n:3", *[None] * 4), BAND).reason == "low_share"
+
+
+def test_the_reference_takes_whatever_is_commonest() -> None:
+    assert decide(votes("n:1", "n:2", "n:3"), REFERENCE).chosen_vote == 100
+    nothing = decide(votes(None, "n:2", None), REFERENCE)
+    assert (nothing.decision, nothing.answer_key, nothing.chosen_vote) == ("labelled", None, 100)
+    assert (nothing.share, nothing.margin) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
+    cut = decide(votes("n:1", "n:1", "n:3", cut=(0,)), REFERENCE)
+    assert cut.chosen_vote == 100
+    assert settled(votes("n:1", "n:1"), REFERENCE) is None
+    assert decide([], REFERENCE).reason == "no_answer"
+
+
+def test_the_kept_solution_is_the_policys() -> None:
+    ballots = [
+        Vote(1, 0, "a long solution", "n:1", "boxed", "stop", -0.30),
+        Vote(2, 1, "a short one", "n:1", "boxed", "stop", -0.20),
+        Vote(3, 2, "shorter", "n:1", "last", "stop", -0.01),
+        Vote(4, 3, "cut", "n:1", "boxed", "length", -0.01),
+        Vote(5, 4, "a likely solution", "n:1", "boxed", "stop", -0.10),
+        Vote(6, 5, "no log-probability", "n:1", "boxed", "stop"),
+    ]
+    kept = {
+        keep: decide(ballots, VoteConfig(votes_per_question=6, keep=keep)).chosen_vote  # type: ignore[arg-type]
+        for keep in ("first", "shortest", "likeliest")
+    }
+    assert kept == {"first": 1, "shortest": 2, "likeliest": 5}
+
+
+def test_margin_and_entropy_tell_how_sure_the_votes_are() -> None:
+    sure = decided(votes("n:1", "n:1", "n:1", "n:1"), 0.5)
+    torn = decided(votes("n:1", "n:1", "n:2", "n:3"), 0.5)
+    lost = decided(votes("n:1", "n:1", "n:2", None), 0.5)
+
+    assert (sure.margin, sure.entropy) == (1, 0)
+    assert (torn.margin, torn.entropy) == (0.25, 1.5)
+    assert lost.entropy == pytest.approx(0.918, abs=0.001)
+    assert decided(votes(None, None), 0.5).entropy == 0
+
+
+POLICIES = st.sampled_from(
+    [
+        VoteConfig(votes_per_question=12, stopping="never", policy=policy, keep=keep)  # type: ignore[arg-type]
+        for policy in ("majority", "band", "reference")
+        for keep in ("first", "shortest", "likeliest")
+    ]
+)
+BALLOTS = st.lists(st.sampled_from(["n:1", "n:2", "n:3", None]), max_size=12).flatmap(
+    lambda keys: st.permutations(votes(*keys))
+)
+
+
+@given(BALLOTS, POLICIES)
+def test_the_order_in_which_votes_come_never_matters(shuffled: list[Vote], rule: VoteConfig) -> None:
+    assert decide(shuffled, rule) == decide(sorted(shuffled, key=lambda vote: vote.sample_index), rule)
+
+
+@given(st.lists(st.sampled_from(["n:1", "n:2", "n:3", None]), min_size=1, max_size=12), st.floats(0, 1))
+def test_more_votes_for_the_leader_never_lose_the_label(keys: list[str | None], floor: float) -> None:
+    before = decided(votes(*keys), floor)
+    after = decided(votes(*keys, before.answer_key), floor)
+
+    if before.decision == "labelled":
+        assert (after.decision, after.answer_key, after.chosen_vote) == (
+            "labelled",
+            before.answer_key,
+            before.chosen_vote,
+        )
+        assert after.share >= before.share
+        assert after.margin >= before.margin
+
+
+@given(st.lists(st.sampled_from(["n:1", "n:2", None]), min_size=8, max_size=8))
+def test_in_the_band_stopping_early_changes_no_label(keys: list[str | None]) -> None:
+    ballots = votes(*keys)
+    early, _ = drawn_in_waves(ballots, BAND)
+    full = decide(ballots, BAND)
+
+    assert (early.decision, early.answer_key) == (full.decision, full.answer_key) or (
+        full.decision == "rejected" == early.decision
+    )
+    assert early.chosen_vote == full.chosen_vote
+
+
 # ── stopping ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 KEYS = st.sampled_from(["n:1", "n:2", "n:3", None])

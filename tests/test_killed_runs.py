@@ -47,7 +47,6 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 NO_TRAINING = 1000
 STAGES = [
     ("ask", "17", NO_TRAINING),
-    ("diversify", "9", NO_TRAINING),
     ("vote", "31", NO_TRAINING),
     ("evaluate", "7", NO_TRAINING),
     ("train", "2", 4),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from dataclasses import replace
 from pathlib import Path
@@ -177,6 +178,25 @@ def test_first_tokens_are_drawn_as_the_model_weighs_them(sampler: LlamaSampler, 
     rare = draws - sum(expected[text] for text in often)
     observed = [drawn[text] for text in often] + [draws - sum(drawn[text] for text in often)]
     assert chisquare(observed, [expected[text] for text in often] + [rare]).pvalue > 1e-4
+
+
+def test_a_replys_log_probability_is_the_models(sampler: LlamaSampler, model: GgufModel) -> None:
+    weights = first_token_probabilities(sampler, model, "What is 3?", top_k=model.vocab_size)
+    likelihoods: dict[str, list[float]] = {}  # several tokens may look the same
+    for token, probability in weights.items():
+        text = "" if model.ends_turn(token) else model.piece(token).decode("utf-8", "replace")
+        likelihoods.setdefault(text, []).append(probability)
+    asked = Request("q", "What is 3?", Generation(1, temperature=0.7, top_k=8, logprobs=True), tuple(range(20)))
+
+    for completion in sampler.sample([asked]):
+        assert completion.mean_logprob is not None
+        probability = math.exp(completion.mean_logprob)
+        assert any(probability == pytest.approx(each, rel=0.02) for each in likelihoods[completion.text])
+    (long,) = sampler.sample([Request("q", "What is 3?", Generation(9, temperature=0, logprobs=True))])
+    assert long.mean_logprob is not None
+    assert -20 < long.mean_logprob < 0
+    (silent,) = sampler.sample([Request("q", "What is 3?", Generation(9))])
+    assert silent.mean_logprob is None
 
 
 def first_token_probabilities(sampler: LlamaSampler, model: GgufModel, user: str, top_k: int) -> dict[int, float]:

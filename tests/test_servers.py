@@ -85,6 +85,22 @@ def test_openai_style_completions_come_once(tiny: Path, server: str) -> None:
     sampler.close()
 
 
+@pytest.mark.parametrize("path", ["", "/v1"])
+def test_log_probabilities_are_those_of_this_process(tiny: Path, server: str, path: str) -> None:
+    here, there = LlamaSampler(tiny, SamplingConfig(slots=4, threads=1)), ServerSampler(tiny, settings(server + path))
+    asked = [Request(f"q{n}", f"What is {n}?", Generation(1, temperature=0, logprobs=True)) for n in range(6)]
+
+    ours = {c.key: (c.text, c.mean_logprob) for c in here.sample(asked)}
+    theirs = {c.key: (c.text, c.mean_logprob) for c in there.sample(asked)}
+
+    # llama-server tells nothing of a token that ends a turn, or is part of a character only
+    same = [key for key in ours if ours[key][0] == theirs[key][0] and theirs[key][1] is not None]
+    assert len(same) >= 4
+    assert [theirs[key][1] for key in same] == pytest.approx([ours[key][1] for key in same], abs=0.02)
+    there.close()
+    here.close()
+
+
 def test_no_more_requests_are_out_than_the_server_takes(tiny: Path, proxy: FaultyProxy) -> None:
     sampler = ServerSampler(tiny, settings(proxy.url))
 

@@ -9,7 +9,16 @@ import pytest
 import sqlite_utils
 
 from crescent_lite.errors import NotFoundError, StorageError, WorkspaceError
-from crescent_lite.records import Completion, ModelFile, PromptText, QuestionVerdict
+from crescent_lite.records import (
+    Attempt,
+    Completion,
+    Generation,
+    ModelFile,
+    PromptText,
+    Question,
+    QuestionVerdict,
+    Request,
+)
 from crescent_lite.store import Round, StageCost, Store
 from crescent_lite.store.schema import migrations
 
@@ -18,6 +27,12 @@ BASE = ModelFile("base", Path("base.gguf"), "b" * 64, "embedded")
 
 def completion(index: int, text: str = "5") -> Completion:
     return Completion("key", index, 11, text, "stop", 3, 20)
+
+
+def ask(store: Store, this_round: Round, index: int, text: str, rewrites: Question | None = None) -> Question:
+    request = Request("key", "ask", Generation(8))
+    attempt = Attempt(request, "p" * 64, None if rewrites else index, rewrites, {"topic": "eggs"} if index else {})
+    return store.questions.insert_asked(this_round, attempt, completion(index, text))
 
 
 @pytest.fixture
@@ -46,7 +61,7 @@ def test_the_safe_settings_are_on(store: Store) -> None:
 
 
 def test_a_vote_cannot_be_stored_twice(store: Store, this_round: Round) -> None:
-    question_id = store.questions.insert_asked(this_round, completion(0), "What is 2 + 3?", "p" * 64)
+    question_id = ask(store, this_round, 0, "What is 2 + 3?").question_id
     store.votes.insert_vote(question_id, completion(0), None, this_round.model_id, "p" * 64)
 
     with pytest.raises(sqlite3.IntegrityError):
@@ -55,7 +70,7 @@ def test_a_vote_cannot_be_stored_twice(store: Store, this_round: Round) -> None:
 
 def test_what_is_owed_is_what_is_not_there(store: Store, this_round: Round) -> None:
     for index in (0, 2):
-        store.questions.insert_asked(this_round, completion(index), f"What is {index} + 3?", "p" * 64)
+        ask(store, this_round, index, f"What is {index} + 3?")
 
     assert store.questions.fetch_missing_indexes(this_round.round_id, 4) == (1, 3)
     first, second = store.questions.fetch_undecided(this_round.round_id)
@@ -67,10 +82,41 @@ def test_what_is_owed_is_what_is_not_there(store: Store, this_round: Round) -> N
     assert store.questions.fetch_undecided(this_round.round_id) == []
     ((question, drawn),) = store.votes.fetch_owed(this_round.round_id)
     assert (question.question_id, [vote.sample_index for vote in drawn]) == (first.question_id, [1])
-    ((to_rewrite, match),) = store.questions.fetch_to_rewrite(this_round.round_id, 1)
+    assert store.questions.fetch_to_rewrite(this_round.round_id, 1, ["same_template"]) == []
+    assert store.questions.fetch_kept_or_not(this_round.round_id) == [True, False]
+    ((to_rewrite, match),) = store.questions.fetch_to_rewrite(this_round.round_id, 1, ["near_duplicate"])
     assert (to_rewrite.question_id, match.question_id) == (second.question_id, first.question_id)
-    store.questions.insert_asked(this_round, completion(0), "What is 9 + 9?", "p" * 64, rewrite_of=to_rewrite)
-    assert store.questions.fetch_to_rewrite(this_round.round_id, 1) == []
+    rewrite = ask(store, this_round, 0, "What is 9 + 9?", to_rewrite)
+    assert (rewrite.rewritten_from, rewrite.rewrites) == (second.question_id, 1)
+    assert store.questions.fetch_undecided(this_round.round_id) == [rewrite]
+    assert store.questions.fetch_to_rewrite(this_round.round_id, 1, ["near_duplicate"]) == []
+
+
+def test_a_round_that_stops_asking_says_why(store: Store, this_round: Round) -> None:
+    store.runs.stop_asking(this_round.round_id, "2 of the last 100 texts were kept")
+
+    assert store.runs.fetch_round(this_round.run_id, 1).asking_stopped == "2 of the last 100 texts were kept"
+
+
+def test_the_acceptance_is_told_by_the_hundred(store: Store, this_round: Round) -> None:
+    for index in range(150):
+        question = ask(store, this_round, index, f"What is {index} + 3?")
+        kept = QuestionVerdict("kept", "new", question.text)
+        duplicate = QuestionVerdict("rejected", "near_duplicate", question.text, 1, 99.0)
+        store.questions.set_verdict(question.question_id, duplicate if index % 3 else kept)
+
+    rows = store.database.rows("SELECT hundred_texts, texts, kept, near_duplicates FROM v_acceptance")
+    assert [tuple(row) for row in rows] == [(1, 100, 34, 66), (2, 50, 16, 34)]
+
+
+def test_a_contaminated_question_is_shown_with_the_item(store: Store, this_round: Round) -> None:
+    question = ask(store, this_round, 0, "What is 2 + 3?")
+    verdict = QuestionVerdict("rejected", "contaminated", question.text, similarity=97.0, benchmark_item="sums/7")
+    store.questions.set_verdict(question.question_id, verdict)
+
+    row = store.database.row("SELECT reason, benchmark_item, similarity, match FROM v_rejections")
+    assert row is not None
+    assert tuple(row) == ("contaminated", "sums/7", 97.0, None)
 
 
 def test_the_cost_of_a_stage_adds_up_over_sessions(store: Store, this_round: Round) -> None:
@@ -105,12 +151,12 @@ def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(store: Store, this_round: Round) -> None:
-    store.questions.insert_asked(this_round, completion(0), "What is 2 + 3?", "p" * 64)
+    ask(store, this_round, 0, "What is 2 + 3?")
     pages = store.database.value("PRAGMA page_count")
     store.database.value(f"PRAGMA max_page_count = {pages}")
 
     with pytest.raises(StorageError, match="free some space"):
-        store.questions.insert_asked(this_round, completion(1), "long " * 100_000, "p" * 64)
+        ask(store, this_round, 1, "long " * 100_000)
 
     assert store.database.value("SELECT count(*) FROM questions") == 1
     assert store.database.value("PRAGMA integrity_check") == "ok"
@@ -142,7 +188,11 @@ def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) ->
     row = store.database.row("SELECT votes_planned, votes, votes_saved, stopped, share FROM v_questions")
     assert row is not None
     assert tuple(row) == (3, 3, 0, "all_drawn", 1.0)
-    assert store.runs.fetch_stage_costs(1, 1) == [StageCost("vote", 2.0, 1.5, 100, 20, False)]
+    assert store.runs.fetch_stage_costs(1, 1) == [
+        StageCost("ask", 10.5, 8.0, 1100, 220, True),  # judging was a stage of its own
+        StageCost("vote", 2.0, 1.5, 100, 20, False),
+    ]
+    assert store.questions.fetch_detail(1)["margin"] is None  # type: ignore[index]
 
 
 OLD_ROWS: list[tuple[str, list[object]]] = [
@@ -150,6 +200,8 @@ OLD_ROWS: list[tuple[str, list[object]]] = [
     ("models", [1, "base", "base", "embedded", "base.gguf", "b", None, "2026-01-01"]),
     ("runs", [1, "improvement", "stopped", None, 1, 1, "{}", "{}", "0.1.0", "2026-01-01", None]),
     ("rounds", [1, 1, 1, 1, None, None, "2026-01-01", None]),
+    ("stages", [1, 1, "ask", 10.0, 8.0, 1000, 200, "2026-01-01"]),
+    ("stages", [1, 1, "diversify", 0.5, 0.0, 100, 20, "2026-01-01"]),
     ("stages", [1, 1, "vote", 2.0, 1.5, 100, 20, None]),
     (
         "questions",
@@ -157,4 +209,4 @@ OLD_ROWS: list[tuple[str, list[object]]] = [
     ),
     ("consensus", [1, "rejected", "cut_off", "n:5", 1.0, 3, 0, 1, None]),
 ]
-"""A question and its votes, as a run before adaptive voting left them."""
+"""A question and its votes, as a run of the first version left them."""

@@ -47,6 +47,7 @@ class KvContext:
             )
         self._memory = llama_cpp.llama_get_memory(self._handle)
         self._batch = _Batch(plan.batch_tokens)
+        self._vocab_size = model.vocab_size
         self.held: list[list[int]] = [[] for _ in range(plan.slots)]
         """For each sequence the tokens whose cells the cache holds."""
         self.decode_seconds = 0.0
@@ -98,6 +99,13 @@ class KvContext:
         """The token that a sampler chain draws from the logits after the last decode's chunk number `chunk`."""
         token: int = llama_cpp.llama_sampler_sample(chain, self._handle, self._batch.last_entry[chunk])
         return token
+
+    def logprob(self, chunk: int, token: int) -> float:
+        """The token's log-probability after the last decode's chunk number `chunk`, before any truncation."""
+        address = llama_cpp.llama_get_logits_ith(self._handle, self._batch.last_entry[chunk])
+        logits = np.ctypeslib.as_array(address, shape=(self._vocab_size,))
+        highest = logits.max()
+        return float(logits[token] - highest - np.log(np.exp(logits - highest).sum()))
 
     def move(self, source: int, target: int) -> None:
         """Give `target` what `source` holds; `source` keeps it for others to copy."""

@@ -214,6 +214,8 @@ class LlamaSampler:
             if wants_logits:
                 sample = active[sequence]
                 token = context.draw(sample.chain, number)
+                if sample.request.generation.logprobs:
+                    sample.logprob += context.logprob(number, token)
                 self.usage.tokens += 1
                 if reason := self._add(context, sample, token, len(context.held[sequence])):
                     finished.append((sequence, reason))

@@ -273,4 +273,5 @@ def _completion(job: _Job, reply: ServerReply) -> Completion:
         finish_reason=reply.finish_reason,
         tokens=reply.tokens,
         prompt_tokens=reply.prompt_tokens,
+        mean_logprob=reply.mean_logprob,
     )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ class ServerReply:
     finish_reason: FinishReason
     tokens: int
     prompt_tokens: int
+    mean_logprob: float | None = None
 
 
 class Server(ABC):
@@ -164,6 +166,7 @@ class LlamaServer(Server):
                 "seed": seed,
                 "cache_prompt": True,
                 "lora": self._adapters,
+                "n_probs": int(generation.logprobs),
             },
         )
         if response.status_code == 400 and "exceed_context_size" in response.text:
@@ -171,12 +174,13 @@ class LlamaServer(Server):
         said = self.accepted(response)
         try:
             text, drawn, why = _text(said["content"]), _count(said["tokens_predicted"]), said["stop_type"]
+            logprob = _mean([each["logprob"] for each in said.get("completion_probabilities") or ()])
         except MALFORMED:
             raise ServerTrouble("its answer is no completion") from None
         reason: FinishReason = "stop"
         if why not in ("eos", "word"):
             reason = "length" if drawn >= generation.max_tokens else "context"
-        return ServerReply(text, reason, drawn, len(prompt.tokens))
+        return ServerReply(text, reason, drawn, len(prompt.tokens), logprob if generation.logprobs else None)
 
     async def use_adapter(self, path: Path | None) -> None:
         # A server started with --lora applies it to everything: what is not wanted is named with a scale of 0.
@@ -246,17 +250,22 @@ class OpenAiServer(Server):
         }
         if generation.stop:
             body["stop"] = list(generation.stop)
+        if generation.logprobs:
+            body["logprobs"] = 1
         said = self.accepted(await self.ask("POST", "/completions", body))
         try:
             choice = said["choices"][0]
             text, why = _text(choice["text"]), choice["finish_reason"]
             drawn = _count((said.get("usage") or {}).get("completion_tokens", 0))
+            told = choice.get("logprobs") or {}
+            # llama-server lists them as OpenAI's chat completions do
+            logprob = _mean(told.get("token_logprobs") or [each["logprob"] for each in told.get("content") or ()])
         except MALFORMED:
             raise ServerTrouble("its answer is no completion") from None
         reason: FinishReason = "stop"
         if why != "stop":
             reason = "length" if room >= generation.max_tokens else "context"
-        return ServerReply(text, reason, drawn, len(prompt.tokens))
+        return ServerReply(text, reason, drawn, len(prompt.tokens), logprob)
 
     async def use_adapter(self, path: Path | None) -> None:
         self._adapter_fields = {}
@@ -348,6 +357,14 @@ def _count(value: object) -> int:
     if not isinstance(value, int) or not 0 <= value < 2**31:
         raise ValueError("a count was expected")
     return value
+
+
+def _mean(logprobs: Sequence[object]) -> float | None:
+    """The mean of log-probabilities; None of none. Raises TypeError or ValueError for anything else."""
+    values = [float(each) for each in logprobs if isinstance(each, int | float)]
+    if len(values) != len(logprobs) or not all(map(math.isfinite, values)):
+        raise ValueError("log-probabilities were expected")
+    return sum(values) / len(values) if values else None
 
 
 def _complaint(response: httpx.Response) -> str:

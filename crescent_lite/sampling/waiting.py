@@ -32,6 +32,8 @@ class Sample:
     reply: Reply
     chain: object | None
     """llama.cpp's sampler chain, with its random state; None once it is freed."""
+    logprob: float = 0.0
+    """Of all drawn tokens together, where it is asked for."""
 
     @property
     def drawn(self) -> int:
@@ -54,6 +56,7 @@ class Sample:
             finish_reason=reason,
             tokens=self.drawn,
             prompt_tokens=self.prompt_tokens,
+            mean_logprob=self.logprob / self.drawn if self.request.generation.logprobs and self.drawn else None,
         )
 
 

@@ -1,20 +1,20 @@
 """Questions: asked, judged, rewritten.
 
 A rewrite is a row of its own that points at the question it rewrites; every row ends with a verdict and a reason.
-Example: questions.insert_asked(round_, completion, raw_text, ...); questions.fetch_undecided(round_id)
+Example: questions.insert_asked(round_, attempt, completion); questions.fetch_undecided(round_id)
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from crescent_lite.records import Completion, Question, QuestionVerdict
+from crescent_lite.records import Attempt, Completion, Question, QuestionVerdict
 from crescent_lite.store.database import Database, now
 from crescent_lite.store.runs import Round
 
 COLUMNS = "question_id, text, raw_text, finish_reason, verdict, rewritten_from, rewrites"
-NEAR_DUPLICATE = "near_duplicate"
 
 
 class Questions:
@@ -23,27 +23,23 @@ class Questions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def insert_asked(
-        self,
-        asked_in: Round,
-        completion: Completion,
-        raw_text: str,
-        prompt_sha256: str,
-        rewrite_of: Question | None = None,
-    ) -> int:
-        """A raw question, undecided. `rewrite_of` is the rejected question it rewrites."""
-        return self._database.write(
+    def insert_asked(self, asked_in: Round, attempt: Attempt, completion: Completion) -> Question:
+        """What came of an attempt: a raw question, undecided."""
+        raw_text, before = attempt.request.assistant_prefix + completion.text, attempt.rewrites
+        rewritten_from, rewrites = (before.question_id, before.rewrites + 1) if before else (None, 0)
+        question_id = self._database.write(
             """INSERT INTO questions (round_id, ask_index, text, raw_text, rewritten_from, rewrites,
-                prompt_sha256, model_id, seed, tokens, finish_reason, created_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                prompt_sha256, steering, model_id, seed, tokens, finish_reason, created_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             [
                 asked_in.round_id,
-                None if rewrite_of else completion.sample_index,
+                attempt.ask_index,
                 raw_text,
                 raw_text,
-                rewrite_of.question_id if rewrite_of else None,
-                rewrite_of.rewrites + 1 if rewrite_of else 0,
-                prompt_sha256,
+                rewritten_from,
+                rewrites,
+                attempt.prompt_sha256,
+                json.dumps(dict(attempt.steering), ensure_ascii=False) if attempt.steering else None,
                 asked_in.model_id,
                 completion.seed,
                 completion.tokens,
@@ -51,18 +47,22 @@ class Questions:
                 now(),
             ],
         )
+        reason = completion.finish_reason
+        return Question(question_id, raw_text, raw_text, reason, None, rewritten_from, rewrites)
 
     def set_verdict(self, question_id: int, verdict: QuestionVerdict) -> None:
         """What diversification decided."""
         self._database.write(
-            """UPDATE questions SET verdict = ?, reason = ?, text = ?, duplicate_of = ?, similarity = ?
-            WHERE question_id = ?""",
+            """UPDATE questions SET verdict = ?, reason = ?, text = ?, duplicate_of = ?, similarity = ?,
+                benchmark_item = ?, semantic_match = ?, semantic_similarity = ? WHERE question_id = ?""",
             [
                 verdict.verdict,
                 verdict.reason,
                 verdict.text,
                 verdict.duplicate_of,
                 verdict.similarity,
+                verdict.benchmark_item,
+                *(verdict.same_meaning or (None, None)),
                 question_id,
             ],
         )
@@ -79,16 +79,31 @@ class Questions:
         """Questions without a verdict, in the order they came."""
         return self._fetch("round_id = ? AND verdict IS NULL", [round_id])
 
-    def fetch_to_rewrite(self, round_id: int, max_rewrites: int) -> list[tuple[Question, Question]]:
-        """Near-duplicates with tries left and no rewrite yet, each with the kept question it is too close to."""
+    def fetch_to_rewrite(
+        self, round_id: int, max_rewrites: int, reasons: Sequence[str]
+    ) -> list[tuple[Question, Question]]:
+        """Questions rejected for one of the reasons, with tries left and no rewrite yet; and what each repeats."""
         rows = self._database.rows(
-            """SELECT q.question_id, q.duplicate_of FROM questions q
+            f"""SELECT q.question_id, q.duplicate_of FROM questions q
             LEFT JOIN questions rewrite ON rewrite.rewritten_from = q.question_id
-            WHERE q.round_id = ? AND q.reason = ? AND q.rewrites < ? AND rewrite.question_id IS NULL
-            ORDER BY q.question_id""",
-            [round_id, NEAR_DUPLICATE, max_rewrites],
+            WHERE q.round_id = ? AND q.rewrites < ? AND rewrite.question_id IS NULL
+                AND q.reason IN ({", ".join("?" * len(reasons))}) ORDER BY q.question_id""",
+            [round_id, max_rewrites, *reasons],
         )
         return [(self.fetch(row[0]), self.fetch(row[1])) for row in rows]
+
+    def fetch_kept_or_not(self, round_id: int, latest: int = 1000) -> list[bool]:
+        """Of each decided text of the round whether it was kept, oldest first; the latest ones only."""
+        rows = self._database.rows(
+            """SELECT verdict = 'kept' FROM questions WHERE round_id = ? AND verdict IS NOT NULL
+            ORDER BY question_id DESC LIMIT ?""",
+            [round_id, latest],
+        )
+        return [bool(row[0]) for row in reversed(rows)]
+
+    def count_decided(self, round_id: int) -> int:
+        """Texts of the round that have a verdict."""
+        return sum(count for (verdict, _), count in self.count_verdicts(round_id).items() if verdict)
 
     def fetch_kept(self, run_id: int) -> list[tuple[int, str]]:
         """(id, text) of every kept question of the run, all rounds."""
@@ -115,10 +130,12 @@ class Questions:
     def fetch_detail(self, question_id: int) -> sqlite3.Row | None:
         """Every column of a question, with its match's text and its consensus."""
         return self._database.row(
-            """SELECT q.*, r.run_id, r.number AS round, m.text AS match_text, c.decision, c.reason AS decision_reason,
-                c.answer_key, c.share, c.planned, c.votes, c.stopped, c.abstentions, c.distinct_answers, c.chosen_vote
+            """SELECT q.*, r.run_id, r.number AS round,
+                (SELECT match FROM v_rejections WHERE question_id = q.question_id) AS match_text,
+                c.decision, c.reason AS decision_reason,
+                c.answer_key, c.share, c.margin, c.entropy, c.planned, c.votes, c.stopped, c.abstentions,
+                c.distinct_answers, c.chosen_vote
             FROM questions q JOIN rounds r USING (round_id)
-            LEFT JOIN questions m ON m.question_id = q.duplicate_of
             LEFT JOIN consensus c ON c.question_id = q.question_id
             WHERE q.question_id = ?""",
             [question_id],

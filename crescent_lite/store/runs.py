@@ -50,6 +50,8 @@ class Round:
     """What the round trained; None before that, and when it trained nothing."""
     outcome: str | None
     finished_at: str | None
+    asking_stopped: str | None
+    """Why the model was asked fewer questions than planned; None where it was not."""
 
 
 @dataclass(frozen=True)
@@ -183,11 +185,15 @@ class Runs:
     def fetch_rounds(self, run_id: int) -> list[Round]:
         """A run's rounds in order."""
         rows = self._database.rows(
-            """SELECT round_id, run_id, number, model_id, adapter_id, outcome, finished_at
+            """SELECT round_id, run_id, number, model_id, adapter_id, outcome, finished_at, asking_stopped
             FROM rounds WHERE run_id = ? ORDER BY number""",
             [run_id],
         )
         return [Round(*row) for row in rows]
+
+    def stop_asking(self, round_id: int, reason: str) -> None:
+        """The round gets no more questions."""
+        self._database.write("UPDATE rounds SET asking_stopped = ? WHERE round_id = ?", [reason, round_id])
 
     def finish_round(self, round_id: int, outcome: str) -> None:
         """Nothing is owed on the round any more."""

@@ -257,3 +257,57 @@ def m002_adaptive_votes(database: Database) -> None:
         V_QUESTIONS,
     ):
         database.execute(statement)
+
+
+V_QUESTIONS_3 = """CREATE VIEW v_questions AS
+    SELECT q.question_id, d.run_id, d.number AS round, q.text, q.verdict, q.reason, q.steering,
+           q.duplicate_of, q.similarity, q.benchmark_item, q.semantic_match, q.semantic_similarity,
+           q.rewritten_from, c.decision,
+           c.reason AS decision_reason, c.answer_key, c.share, c.margin, c.entropy, c.planned AS votes_planned,
+           c.votes, c.planned - c.votes AS votes_saved, c.stopped, c.distinct_answers
+    FROM questions q JOIN rounds d USING (round_id) LEFT JOIN consensus c USING (question_id)"""
+V_REJECTIONS_3 = """CREATE VIEW v_rejections AS
+    SELECT q.question_id, d.run_id, d.number AS round, q.reason, q.text, q.raw_text, q.duplicate_of,
+           coalesce(m.text, i.question) AS match, q.similarity, q.benchmark_item
+    FROM questions q JOIN rounds d USING (round_id) LEFT JOIN questions m ON m.question_id = q.duplicate_of
+    LEFT JOIN benchmarks b ON b.name = substr(q.benchmark_item, 1, instr(q.benchmark_item, '/') - 1)
+        AND b.benchmark_id IN (SELECT e.benchmark_id FROM run_evaluations r JOIN evaluations e USING (evaluation_id)
+            WHERE r.run_id = d.run_id)
+    LEFT JOIN benchmark_items i ON i.benchmark_id = b.benchmark_id
+        AND i.item_id = substr(q.benchmark_item, instr(q.benchmark_item, '/') + 1)
+    WHERE q.verdict = 'rejected'"""
+V_ACCEPTANCE = """CREATE VIEW v_acceptance AS
+    SELECT run_id, round, hundred AS hundred_texts, count(*) AS texts, sum(kept) AS kept, avg(kept) AS acceptance,
+           sum(reason = 'near_duplicate') AS near_duplicates, sum(reason = 'same_template') AS same_template
+    FROM (SELECT d.run_id, d.number AS round, q.verdict = 'kept' AS kept, q.reason,
+              (row_number() OVER (PARTITION BY q.round_id ORDER BY q.question_id) - 1) / 100 + 1 AS hundred
+          FROM questions q JOIN rounds d USING (round_id) WHERE q.verdict IS NOT NULL)
+    GROUP BY run_id, round, hundred"""
+
+
+@migrations()
+def m003_questions_and_labels_to_trust(database: Database) -> None:
+    """Steered baits, contaminated questions, rounds that stop asking; margins and entropies of the votes."""
+    for statement in (
+        "ALTER TABLE questions ADD COLUMN steering TEXT",
+        "ALTER TABLE questions ADD COLUMN benchmark_item TEXT",
+        "ALTER TABLE questions ADD COLUMN semantic_match INTEGER REFERENCES questions",
+        "ALTER TABLE questions ADD COLUMN semantic_similarity REAL",
+        "ALTER TABLE rounds ADD COLUMN asking_stopped TEXT",
+        "ALTER TABLE votes ADD COLUMN mean_logprob REAL",
+        "ALTER TABLE consensus ADD COLUMN margin REAL",
+        "ALTER TABLE consensus ADD COLUMN entropy REAL",
+        # Texts are judged as they are asked: one stage now.
+        """UPDATE stages SET seconds = stages.seconds + d.seconds, tokens = stages.tokens + d.tokens,
+            sampling_seconds = stages.sampling_seconds + d.sampling_seconds, pauses = stages.pauses + d.pauses,
+            prompt_tokens = stages.prompt_tokens + d.prompt_tokens
+            FROM (SELECT * FROM stages WHERE stage = 'diversify') d
+            WHERE stages.stage = 'ask' AND d.run_id = stages.run_id AND d.round_number = stages.round_number""",
+        "DELETE FROM stages WHERE stage = 'diversify'",
+        "DROP VIEW v_questions",
+        "DROP VIEW v_rejections",
+        V_QUESTIONS_3,
+        V_REJECTIONS_3,
+        V_ACCEPTANCE,
+    ):
+        database.execute(statement)

@@ -30,8 +30,8 @@ class Votes:
         raw, key, form = (answer.raw, answer.key, answer.form) if answer else (None, None, None)
         vote_id = self._database.write(
             """INSERT INTO votes (question_id, sample_index, text, finish_reason, answer_raw, answer_key,
-                answer_form, tokens, seed, model_id, prompt_sha256, created_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                answer_form, mean_logprob, tokens, seed, model_id, prompt_sha256, created_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             [
                 question_id,
                 completion.sample_index,
@@ -40,6 +40,7 @@ class Votes:
                 raw,
                 key,
                 form,
+                completion.mean_logprob,
                 completion.tokens,
                 completion.seed,
                 model_id,
@@ -47,7 +48,15 @@ class Votes:
                 now(),
             ],
         )
-        return Vote(vote_id, completion.sample_index, completion.text, key, form, completion.finish_reason)
+        return Vote(
+            vote_id,
+            completion.sample_index,
+            completion.text,
+            key,
+            form,
+            completion.finish_reason,
+            completion.mean_logprob,
+        )
 
     def fetch_owed(self, round_id: int) -> list[tuple[Question, list[Vote]]]:
         """Kept questions without a consensus, each with the votes it has."""
@@ -62,7 +71,7 @@ class Votes:
     def fetch_votes(self, question_id: int) -> list[Vote]:
         """A question's votes in the order of their index."""
         rows = self._database.rows(
-            """SELECT vote_id, sample_index, text, answer_key, answer_form, finish_reason FROM votes
+            """SELECT vote_id, sample_index, text, answer_key, answer_form, finish_reason, mean_logprob FROM votes
             WHERE question_id = ? ORDER BY sample_index""",
             [question_id],
         )
@@ -72,7 +81,8 @@ class Votes:
         """What the votes of a question say."""
         self._database.write(
             """INSERT INTO consensus (question_id, decision, reason, answer_key, share, votes, abstentions,
-                distinct_answers, chosen_vote, planned, stopped) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                distinct_answers, chosen_vote, planned, stopped, margin, entropy)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             [
                 question_id,
                 consensus.decision,
@@ -85,6 +95,8 @@ class Votes:
                 consensus.chosen_vote,
                 consensus.planned,
                 consensus.stopped,
+                consensus.margin,
+                consensus.entropy,
             ],
         )
 

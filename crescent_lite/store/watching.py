@@ -24,9 +24,9 @@ Step = Literal["asked", "kept", "voted", "labelled", "trained", "scored"]
 Reasons = tuple[tuple[str, int], ...]
 STEPS: tuple[Step, ...] = ("asked", "kept", "voted", "labelled", "trained", "scored")
 STAGE_OF: dict[Step, str] = {
-    "asked": "ask", "kept": "diversify", "voted": "vote", "trained": "train", "scored": "evaluate",
+    "asked": "ask", "voted": "vote", "trained": "train", "scored": "evaluate",
 }  # fmt: skip
-"""The stage that does each step. Labels are counted as the votes come: their time is that of the votes."""
+"""The stage that does each step. Texts are judged as they are asked, and labels counted as the votes come."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,10 @@ class WatchedQuestion:
     reason: str | None
     """The verdict's."""
     duplicate_of: int | None
+    benchmark_item: str | None
+    """`benchmark/item`, where it is too close to that."""
     match_text: str | None
-    """The kept question it is too close to."""
+    """The kept question, or the benchmark's, that it is too close to."""
     similarity: float | None
     """0-100."""
     rewritten_from: int | None
@@ -164,6 +166,7 @@ class Watching:
         scores = self._scores(run_id)
         latest = rounds[-1] if rounds else None
         round_id, number = (latest.round_id, latest.number) if latest else (0, 0)
+        planned = run.config["bait"]["questions"] if latest and not latest.asking_stopped else None
         return RunSnapshot(
             run_id=run_id,
             state=run.state,
@@ -172,7 +175,7 @@ class Watching:
             rounds=run.rounds,
             round=number,
             outcome=latest.outcome if latest else None,
-            steps=self._steps(run, round_id, number, scores),
+            steps=self._steps(run, round_id, number, scores, planned),
             losses=tuple(loss for _, loss in self._trainings.fetch_losses(round_id)),
             training_state=self._training_state(round_id),
             scores=scores,
@@ -204,6 +207,7 @@ class Watching:
             verdict=row["verdict"],
             reason=row["reason"],
             duplicate_of=row["duplicate_of"],
+            benchmark_item=row["benchmark_item"],
             match_text=row["match_text"],
             similarity=row["similarity"],
             rewritten_from=row["rewritten_from"],
@@ -219,9 +223,12 @@ class Watching:
         )
 
     def _steps(
-        self, run: Run, round_id: int, number: int, scores: tuple[ScoreCount, ...]
+        self, run: Run, round_id: int, number: int, scores: tuple[ScoreCount, ...], planned: int | None
     ) -> tuple[StepProgress, ...]:
-        """Counted from the items themselves, so true at any moment, also after a kill."""
+        """Counted from the items themselves, so true at any moment, also after a kill.
+
+        `planned`: raw questions the round is to have; None where there is no round, or asking was stopped.
+        """
         verdicts = self._questions.count_verdicts(round_id)
         decisions = self._votes.count_decisions(round_id)
         questions, kept = sum(verdicts.values()), _count(verdicts, "kept")
@@ -237,7 +244,7 @@ class Watching:
             return StepProgress(name, done, total, done if passed is None else passed, seconds, why)
 
         return (
-            progress("asked", asked, run.config["bait"]["questions"] if number else 0),
+            progress("asked", asked, asked if planned is None else planned),
             progress("kept", judged, questions, kept, _reasons(verdicts)),
             progress("voted", votes, kept * run.config["vote"]["votes_per_question"] - saved),
             progress("labelled", decided, kept, _count(decisions, "labelled"), _reasons(decisions)),

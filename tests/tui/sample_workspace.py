@@ -18,6 +18,7 @@ from crescent_lite.config import Config, VoteConfig
 from crescent_lite.consensus import decide
 from crescent_lite.events import RoundStarted, RunStarted, StageFinished
 from crescent_lite.records import (
+    Attempt,
     Benchmark,
     BenchmarkItem,
     Completion,
@@ -26,6 +27,7 @@ from crescent_lite.records import (
     ModelFile,
     PromptText,
     QuestionVerdict,
+    Request,
     TrainedAdapter,
     TrainingStep,
 )
@@ -68,10 +70,11 @@ class SampleWorkspace:
         assert self.round
         if index is None:
             index = self.store.database.value("SELECT count(*) FROM questions")
-        completion = Completion(str(index), index, index, raw or text, "stop", 12, 30)
-        question_id = self.store.questions.insert_asked(self.round, completion, raw or text, PROMPT.sha256)
-        self.store.questions.set_verdict(question_id, verdict or QuestionVerdict("kept", "new", text))
-        return question_id
+        completion = Completion(str(index), 0, index, raw or text, "stop", 12, 30)
+        attempt = Attempt(Request(str(index), PROMPT.text, Generation(64)), PROMPT.sha256, index)
+        question = self.store.questions.insert_asked(self.round, attempt, completion)
+        self.store.questions.set_verdict(question.question_id, verdict or QuestionVerdict("kept", "new", text))
+        return question.question_id
 
     def vote(self, question_id: int, text: str, answer_key: str | None, index: int) -> int:
         """One vote."""
@@ -152,7 +155,7 @@ def _fill(sample: SampleWorkspace) -> None:
             text = f"We add the two numbers.\nThe answer is {answer}." if answer else "I like sums."
             sample.vote(question_id, text, f"n:{answer}" if answer else None, index)
         sample.conclude(question_id)
-    for stage, seconds in (("ask", 62.0), ("diversify", 3.4), ("vote", 187.0), ("train", 64.0)):
+    for stage, seconds in (("ask", 65.4), ("vote", 187.0), ("train", 64.0)):
         sample.cost(stage, seconds)
     losses = [2.4 * 0.985**step + 0.1 * (step * 7 % 5) / 5 for step in range(120)]
     sample.train(losses, 120)

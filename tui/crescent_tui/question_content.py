@@ -10,7 +10,7 @@ from collections import Counter
 
 from textual.content import Content
 
-from crescent_lite.printable import printable
+from crescent_lite.printable import printable, printable_line
 from crescent_lite.records import Vote
 from crescent_lite.store.watching import WatchedQuestion
 from crescent_tui.words import plain_key, spaced
@@ -55,7 +55,8 @@ def _title(question: WatchedQuestion) -> Content:
 
 def _match_title(question: WatchedQuestion) -> str:
     alike = f", {question.similarity:.0f} of 100 alike" if question.similarity is not None else ""
-    return f"Too close to #{question.duplicate_of}{alike}"
+    match = question.benchmark_item or f"#{question.duplicate_of}"
+    return f"Too close to {printable_line(match)}{alike}"
 
 
 def _consensus(question: WatchedQuestion) -> str:

@@ -5,6 +5,7 @@ Example: state_word(sight, starting=False) -> "running"; activity(run) -> "votin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -89,8 +90,14 @@ def local_time(created_at: str) -> str:
 
 
 def plain_key(answer_key: str | None) -> str:
-    """An answer key as people write it: a number without its type. Made printable."""
-    return printable_line(answer_key.removeprefix("n:"), 200) if answer_key is not None else "abstained"
+    """An answer key as people write it: a number without its type, a list with commas. Made printable."""
+    if answer_key is None:
+        return "abstained"
+    kind, _, value = answer_key.partition(":")
+    if kind in ("l", "s", "i"):
+        value = re.sub(r"(?<![a-z])[ne]:", "", value).replace(";", ", ")
+        return printable_line(f"{{{value}}}" if kind == "s" else value, 200)
+    return printable_line(value if kind in ("n", "e") else answer_key, 200)
 
 
 def spaced(reason: str) -> str:
@@ -107,6 +114,7 @@ SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "RoundStarted": lambda d: f"round {d['number']} begun" if d["number"] else "the base is to be measured",
     "StageStarted": lambda d: f"{d['stage']}: begun at {d['done']:,} of {d['total']:,}",
     "StageFinished": lambda d: f"{d['stage']}: {d['done']:,} done in {clock(d['seconds'])}{_tokens(d)}",
+    "AskingStopped": lambda d: f"asking was stopped: {d['reason']}",
     "RoundFinished": lambda d: f"round {d['number']} ended: {d['outcome']}",
     "RunFinished": lambda d: f"run {d['run_id']} finished",
 }

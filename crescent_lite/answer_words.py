@@ -1,0 +1,81 @@
+"""Numbers in words: "one hundred and twelve apples" -> 112, "three quarters" -> 3/4. English only.
+
+Pure; knows nothing of keys. Example: read_number_words("twenty-five dollars")    # Fraction(25)
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+ONES = {
+    "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
+    "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16,
+    "seventeen": 17, "eighteen": 18, "nineteen": 19,
+}  # fmt: skip
+TENS = {
+    "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90,
+}  # fmt: skip
+_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
+_PARTS = {
+    "half": 2,
+    "halves": 2,
+    "third": 3,
+    "quarter": 4,
+    "fourth": 4,
+    "fifth": 5,
+    "sixth": 6,
+    "eighth": 8,
+    "tenth": 10,
+}
+_NUMBER_WORD = "|".join([*ONES, *TENS, *_SCALES, "hundred", "dozen"])
+NUMBER_WORDS = re.compile(
+    rf"(?:\b(?:an?\s)?(?:{_NUMBER_WORD})\b(?:[\s-]+(?:and\s)?(?:{_NUMBER_WORD})\b)*)"
+    rf"(?:[\s-](?:{'|'.join(_PARTS)})s?\b)?|\b(?:an?\s)?half\b",
+    re.IGNORECASE,
+)
+"""A number in words, as long as it goes on."""
+_UNIT = re.compile(r"(?:[\s/-]+[A-Za-z'.]{1,20}){0,6}")
+_NO_UNIT = re.compile(r"\b(?:is|are|was|were|plus|minus|times|and|or|to|than|divided|equals?|because|so|point)\b")
+
+
+def read_number_words(text: str) -> Fraction | None:
+    """The value of a text that is one number in words and nothing else but its unit."""
+    found = NUMBER_WORDS.match(text.strip())
+    if not found:
+        return None
+    rest = text.strip()[found.end() :].rstrip(" .!")
+    if not _UNIT.fullmatch(rest) or _NO_UNIT.search(rest):
+        return None
+    return number_in_words(found[0])
+
+
+def number_in_words(text: str) -> Fraction | None:
+    """The value of what `NUMBER_WORDS` matches; None of words that are no number together: "five six"."""
+    words = re.split(r"[\s-]+", text.lower())
+    if words[0] in ("a", "an"):
+        words[0] = "one"
+    part = next((_PARTS[name] for name in (words[-1], words[-1].removesuffix("s")) if name in _PARTS), None)
+    if part:
+        words = words[:-1] or ["one"]
+    total = group = 0
+    room = 10**10
+    """What the next word of the group has to be below: twenty, then five, but not five, then six."""
+    for word in words:
+        if word == "and":
+            continue
+        if word in _SCALES or word == "dozen":
+            scale = _SCALES.get(word, 12)
+            if not group:
+                return None
+            total, group, room = total + group * scale, 0, 1000
+        elif word == "hundred":
+            if not 0 < group < 100:
+                return None
+            group, room = group * 100, 100
+        else:
+            value = TENS.get(word, ONES.get(word, 0))
+            if value >= room:
+                return None
+            group, room = group + value, 10 if word in TENS else 1
+    return Fraction(total + group, part or 1)

@@ -1,0 +1,186 @@
+"""Which known question is a text too close to? An exact rule, and an index that finds the few worth asking it about.
+
+The rule: two questions are alike when their templates are (numbers masked, `fuzz.ratio` of rapidfuzz from a threshold
+on). Alike with the same numbers they are near-duplicates; with other numbers they have the same template. On maths a
+plain text ratio calls "12 + 7" and "12 + 8" alike and a paraphrase different. Example:
+    index = DuplicateIndex(threshold=85)
+    index.add(7, "Tom has 3 eggs and buys 4 more. How many has he?")
+    index.nearest("Tom has three eggs and buys 4 more. How many does he have?")   # Match(7, 'near_duplicate', 93.1)
+The index holds, for each template, the smallest hashes of its 5-grams (a bottom-k sketch: alike texts share most of
+it), and for each hash the templates that have it. A search looks at the rarest hashes first and at no more than
+`MAX_POSTINGS` entries, so its cost hardly grows with the size. Chosen by measurement: `benchmarks/diversify.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+from rapidfuzz import fuzz, process
+
+from crescent_lite.answer_words import ONES, TENS
+
+NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*|\.\d+", re.ASCII)
+_WORD_VALUES = {word: str(value) for word, value in (ONES | TENS).items()}
+_COUNTED = "|".join(word for word in _WORD_VALUES if word != "one")  # "the one that" is no number
+_ANY_NUMBER = re.compile(rf"{NUMBER.pattern}|\b(?:{_COUNTED})\b", re.ASCII)
+_OPERATOR = re.compile(r"([-+*/×÷=^−])")
+_SPACE = re.compile(r"\s+")
+
+GRAM = 5
+"""Characters of the pieces that two templates are compared by before the rule is asked."""
+SKETCH = 48
+"""Hashes kept of one template."""
+HASH_BITS = 22
+"""Bounds the number of different hashes, and with it the memory."""
+MAX_POSTINGS = 8_000
+"""Entries of the index that one search looks at, those of rare hashes first."""
+MIN_HASHES = 6
+"""Hashes that are looked up whatever they cost."""
+MAX_CANDIDATES = 48
+"""Templates that the rule is asked about in one search."""
+MAX_TEXT = 4_000
+"""Characters of a text that are compared."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """A known question that a text is too close to."""
+
+    question_id: int
+    rule: Literal["near_duplicate", "same_template"]
+    similarity: float
+    """0-100, of the two templates."""
+    known: int
+    """Known questions whose template is that close, whatever their numbers."""
+
+
+def template(text: str) -> str:
+    """The text with every number masked, lower case, with one space around operators and between words."""
+    masked = _OPERATOR.sub(r" \1 ", _ANY_NUMBER.sub("#", text[:MAX_TEXT].lower()))
+    return _SPACE.sub(" ", masked).strip()
+
+
+def numbers(text: str) -> tuple[str, ...]:
+    """The numbers in order of appearance; words as digits, without separators of thousands and trailing zeros."""
+    return tuple(_spelt(number) for number in _ANY_NUMBER.findall(text[:MAX_TEXT].lower()))
+
+
+def _spelt(number: str) -> str:
+    if number in _WORD_VALUES:
+        return _WORD_VALUES[number]
+    plain = re.sub(r",(?=\d{3}(?!\d))", "", number)
+    if len(plain) > 40 or not re.fullmatch(r"\d*\.?\d+", plain):
+        return plain
+    return str(Fraction(plain))
+
+
+class DuplicateIndex:
+    """Known questions, and which of them a text is too close to. Ids are the caller's."""
+
+    def __init__(self, threshold: float) -> None:
+        """`threshold`: similarity of two templates, 0-100, from which they count as alike."""
+        self._threshold = threshold
+        self._templates: list[str] = []
+        self._positions: dict[str, int] = {}
+        self._questions: list[dict[tuple[str, ...], int]] = []
+        """Of each template: its questions, by their sorted numbers. The first one of equal ones."""
+        self._counts: list[int] = []
+        self._lengths = array("I")
+        self._postings: dict[int, array[int]] = {}
+        self._by_numbers: dict[tuple[str, ...], array[int]] = {}
+
+    def __len__(self) -> int:
+        return sum(self._counts)
+
+    def add(self, question_id: int, text: str) -> None:
+        """One more known question."""
+        shape = template(text)
+        position = self._positions.get(shape)
+        if position is None:
+            position = self._add_template(shape)
+        self._counts[position] += 1
+        key = tuple(sorted(numbers(text)))
+        if key not in self._questions[position]:
+            self._questions[position][key] = question_id
+            self._by_numbers.setdefault(key, array("I")).append(position)
+
+    def nearest(self, text: str) -> Match | None:
+        """The most similar near-duplicate; where there is none, the most similar question of the same template."""
+        shape, key = template(text), tuple(sorted(numbers(text)))
+        alike = self._alike(shape, key)
+        if not alike:
+            return None
+        known = sum(self._counts[position] for position, _ in alike)
+        for position, similarity in alike:
+            if key in self._questions[position]:
+                return Match(self._questions[position][key], "near_duplicate", similarity, known)
+        position, similarity = alike[0]
+        return Match(next(iter(self._questions[position].values())), "same_template", similarity, known)
+
+    def _add_template(self, shape: str) -> int:
+        position = self._positions[shape] = len(self._templates)
+        self._templates.append(shape)
+        self._questions.append({})
+        self._counts.append(0)
+        self._lengths.append(len(shape))
+        for gram in sketch(shape):
+            postings = self._postings.get(gram)
+            if postings is None:
+                postings = self._postings[gram] = array("I")
+            postings.append(position)
+        return position
+
+    def _alike(self, shape: str, key: tuple[str, ...]) -> list[tuple[int, float]]:
+        """Templates at or above the threshold with their similarity, the most similar first."""
+        positions = self._candidates(shape, key)
+        choices = {int(position): self._templates[position] for position in positions}
+        found = process.extract(shape, choices, scorer=fuzz.ratio, score_cutoff=self._threshold, limit=None)
+        return sorted(((position, score) for _, score, position in found), key=lambda pair: (-pair[1], pair[0]))
+
+    def _candidates(self, shape: str, key: tuple[str, ...]) -> np.ndarray:
+        """Templates that may be alike: those that share most of the sketch, and some with the same numbers."""
+        lists = sorted((found for gram in sketch(shape) if (found := self._postings.get(gram))), key=len)
+        taken: list[np.ndarray] = []
+        entries = 0
+        for postings in lists:
+            entries += len(postings)
+            if entries > MAX_POSTINGS and len(taken) >= MIN_HASHES:
+                break
+            taken.append(np.frombuffer(postings, dtype=np.uint32)[-MAX_POSTINGS:])
+        same_numbers = self._by_numbers.get(key)
+        if same_numbers:
+            taken.append(np.frombuffer(same_numbers, dtype=np.uint32)[-MAX_POSTINGS:])
+        if not taken:
+            return np.empty(0, dtype=np.uint32)
+        positions, shared = np.unique(np.concatenate(taken), return_counts=True)
+        lengths = np.frombuffer(self._lengths, dtype=np.uint32)[positions]
+        # ratio = 2 * common / (both lengths), and no more can be common than the shorter one has
+        shortest, longest = np.minimum(lengths, len(shape)), np.maximum(lengths, len(shape))
+        possible = 200 * shortest >= self._threshold * (shortest + longest)
+        positions, shared = positions[possible], shared[possible]
+        if len(positions) > MAX_CANDIDATES:
+            positions = positions[np.argpartition(shared, -MAX_CANDIDATES)[-MAX_CANDIDATES:]]
+        return np.asarray(positions)
+
+
+_POWERS = np.array([pow(1_000_003, GRAM - 1 - place, 2**64) for place in range(GRAM)], dtype=np.uint64)
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_MASK = np.uint64(2**HASH_BITS - 1)
+
+
+def sketch(shape: str) -> list[int]:
+    """The smallest hashes of the template's pieces, at most `SKETCH` of them, each below 2 ** `HASH_BITS`."""
+    codes = np.frombuffer(f" {shape} ".encode("utf-32-le", "replace"), dtype=np.uint32).astype(np.uint64)
+    if len(codes) < GRAM:
+        codes = np.pad(codes, (0, GRAM - len(codes)))
+    pieces = np.lib.stride_tricks.sliding_window_view(codes, GRAM)
+    hashes = (pieces * _POWERS).sum(axis=1, dtype=np.uint64) * _MIX
+    hashes ^= hashes >> np.uint64(29)
+    smallest = np.unique(hashes * _MIX)[:SKETCH]
+    keys: list[int] = np.unique((smallest ^ (smallest >> np.uint64(31))) & _MASK).tolist()
+    return keys

@@ -1,0 +1,121 @@
+"""Two thousand texts that no model should write: nothing raises, nothing runs, nothing is slow."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from crescent_lite.answers import canonical_answer
+from crescent_lite.config import DiversifyConfig
+from crescent_lite.diversify import Known, judge
+from crescent_lite.duplicates import DuplicateIndex
+from crescent_lite.printable import printable
+from crescent_lite.records import Question
+
+PIECES = [
+    *map(chr, (0, 1, 7, 8, 11, 27, 127, 0x9B, 0x202E, 0x2066, 0x200B, 0xFEFF, 0xFFFD, 0x1F600, 0xDC80, 0xD800)),
+    "\x1b[2J", "\x1b]0;title\x07", "\x1b[31m", "[red]", "[/]", "<script>alert(1)</script>", "{question}",
+    "%s%n",
+    "9**9**9", "2**9999999", "10^{99999}", "1e999999999", "9" * 400, "1,000," * 40, "1/" * 60, "0x" + "f" * 200,
+    "\\frac{" * 30, "\\frac{1}{" * 30, "\\sqrt{" * 40, "\\sqrt{2}+" * 30, "\\boxed{" * 50, "}" * 90, "{" * 90,
+    "(" * 90,
+    "\\boxed{9**9**9}", "\\boxed{__import__('os').system('true')}", "__import__('os').system('true')",
+    "eval('1')",
+    "'; DROP TABLE questions; --", "\\input{/etc/passwd}", "\\def\\x{\\x\\x}\\x", "$(reboot)", "`reboot`",
+    "../../etc/passwd",
+    "the answer is ", "#### ", "Answer: ", "= ", "**", "* ", "> ", "1. ", "Step 1: ", "```", "<think>",
+    "</think>", "? ",
+    "What is 2 + 3?", "Tom has 3 eggs.", "How many?", "twenty-", "hundred ", "½", "π", "√", "∞", "±", "१२३",
+    "٣", "۴",
+    "\u0301" * 50, "ﷺ", "İ", "ß", " ", "\t", "\n", "\r", "\u2028", "\u00a0",
+]  # fmt: skip
+WATCHED = (
+    "exec",
+    "compile",
+    "import",
+    "open",
+    "os.",
+    "subprocess",
+    "socket",
+    "ctypes",
+    "marshal",
+    "pickle",
+    "sqlite3",
+)
+
+
+def hostile_texts() -> Iterator[str]:
+    """Every piece alone, repeated to a megabyte, and at random."""
+    chance = random.Random(11)
+    yield from PIECES
+    for piece in PIECES:
+        yield piece * (1_000_000 // len(piece))
+    for piece in PIECES:
+        yield f"The answer is {piece}"
+        yield f"\\boxed{{{piece}}}"
+    while True:
+        yield "".join(chance.choices(PIECES, k=chance.randint(2, 60)))
+
+
+@contextmanager
+def nothing_runs() -> Iterator[list[str]]:
+    """Collects what an audit hook sees of the interpreter's doings."""
+    seen: list[str] = []
+    watching = True
+
+    def hook(event: str, _: object) -> None:
+        if watching and event.startswith(WATCHED):
+            seen.append(event)
+
+    sys.addaudithook(hook)  # there is no way to take it away again
+    try:
+        yield seen
+    finally:
+        watching = False
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    source = hostile_texts()
+    return [next(source) for _ in range(2_000)]
+
+
+def test_no_text_raises_runs_anything_or_takes_long(texts: list[str]) -> None:
+    settings = DiversifyConfig()
+    known = Known([(1, "Tom has 3 eggs and buys 4 more. How many eggs has he now?")], settings)
+    index = DuplicateIndex(85)
+    readers = {
+        "canonical_answer": canonical_answer,
+        "judge": lambda text: judge(Question(1, text, text, "stop"), known, settings),
+        "nearest": index.nearest,
+        "printable": printable,
+    }
+    for read in readers.values():
+        read("What is 2 + 3? The answer is \\boxed{5}")  # whatever is imported late
+    slow = []
+    with nothing_runs() as seen:
+        for number, text in enumerate(texts):
+            for name, read in readers.items():
+                if _seconds(read, text) > 0.05 and min(_seconds(read, text) for _ in range(3)) > 0.05:
+                    slow.append((name, text[:40]))
+            index.add(number, text)
+
+    assert seen == []
+    assert slow == []
+
+
+def _seconds(read: object, text: str) -> float:
+    began = time.process_time()
+    read(text)  # type: ignore[operator]
+    return time.process_time() - began
+
+
+def test_an_answer_never_carries_what_a_terminal_would_obey(texts: list[str]) -> None:
+    for text in texts:
+        key = canonical_answer(text)
+        assert key is None or (key.isascii() and key.isprintable() and len(key) < 400)
