@@ -29,7 +29,7 @@ from math import gcd
 
 from crescent_lite.answer_algebra import read_expression
 from crescent_lite.answer_text import OPAQUE, plain, without_remarks
-from crescent_lite.answer_words import read_number_words
+from crescent_lite.answer_words import NO_UNIT, read_number_words
 
 MAX_ANSWER = 100
 """Characters of a text that is read as one value. A longer one has no value."""
@@ -157,9 +157,6 @@ _SPACED_GROUPS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?: \d{3})+)(?![\d/,]| ?
 _LEAD = re.compile(r"^(?:(?:about|approximately|approx\.|around|roughly|exactly|only|a total of)\s|[=≈]\s?)+", re.I)
 _NAME = re.compile(r"^[A-Za-z]\s?[=≈]\s?", re.ASCII)
 _UNIT = re.compile(r"[\s/-]*(?:[A-Za-z°'.]+(?:[\s/-]+[A-Za-z°'.]+){0,5})?", re.ASCII)
-_NO_UNIT = re.compile(
-    r"\b(?:[xyzn]|is|are|was|were|plus|minus|times|and|or|to|than|divided|multiplied|equals?|because|so)\b"
-)
 
 
 def _read_quantity(text: str) -> str | None:
@@ -171,7 +168,7 @@ def _read_quantity(text: str) -> str | None:
     if len(found) != 1 or found[0].start:
         return None
     rest = text[found[0].end :].rstrip()
-    if not _UNIT.fullmatch(rest) or _NO_UNIT.search(rest):
+    if not _UNIT.fullmatch(rest) or NO_UNIT.search(rest):
         return None
     return found[0].key
 

@@ -36,7 +36,11 @@ NUMBER_WORDS = re.compile(
 )
 """A number in words, as long as it goes on."""
 _UNIT = re.compile(r"(?:[\s/-]+[A-Za-z'.]{1,20}){0,6}")
-_NO_UNIT = re.compile(r"\b(?:is|are|was|were|plus|minus|times|and|or|to|than|divided|equals?|because|so|point)\b")
+NO_UNIT = re.compile(
+    r"\b(?:[xyzn]|is|are|was|were|plus|minus|times|and|or|to|than|divided|multiplied|equals?|because|so|point"
+    r"|has|have|had|does|do|can|will)\b"
+)
+"""Words after a number that make it part of a sentence, and no answer by itself."""
 
 
 def read_number_words(text: str) -> Fraction | None:
@@ -45,7 +49,7 @@ def read_number_words(text: str) -> Fraction | None:
     if not found:
         return None
     rest = text.strip()[found.end() :].rstrip(" .!")
-    if not _UNIT.fullmatch(rest) or _NO_UNIT.search(rest):
+    if not _UNIT.fullmatch(rest) or NO_UNIT.search(rest) or NUMBER_WORDS.search(rest):
         return None
     return number_in_words(found[0])
 

@@ -114,7 +114,7 @@ _TITLE = re.compile(r"\d+[.):]?\s+[A-Z]")
 
 def _hash(text: str) -> Quantity | None:
     for line in reversed(_HASH.findall(text)[-MAX_PLACES:]):
-        key = None if _TITLE.match(line) else read_value(line)
+        key = None if _TITLE.match(line) else read_value(line) or read_yes_no(plain(line).strip(), alone=False)
         if key:
             return Quantity(line.strip(), key)
     return None
@@ -135,6 +135,8 @@ def _phrase(text: str) -> Quantity | None:
         sentence = _sentence(text, match.end()).strip(" *")
         if key := read_value(sentence):
             return Quantity(sentence, key)  # with LaTeX that `plain` would not keep
+        if several := _several_at_the_end(sentence):
+            return several
     text = plain(_EMPTY_BOX.sub(" ", text))
     for match in reversed(list(_ANSWER_IS.finditer(text))[-MAX_PLACES:]):
         found = _stated(_sentence(text, match.end()), only=False)
@@ -151,11 +153,14 @@ def _sentence(text: str, start: int) -> str:
 
 _EMPTY_BOX = re.compile(r"\\f?boxed\s?\{\s*\}")
 _BOLD_LINE = re.compile(r"[\s#>]*\*\*([^*\n]{1,200})\*\*[\s.!]*")
+_BULLET = re.compile(r"\s*(?:[-*•]|\d{1,2}[.)])\s")
 _BOLD = re.compile(r"(?<![\w)])\*\*([^*\n]{1,200})\*\*(?!\w)")
 
 
 def _bold(text: str) -> Quantity | None:
-    last_line = text.rstrip().rpartition("\n")[2]
+    before, _, last_line = text.rstrip().rpartition("\n")
+    if _BULLET.match(last_line) and _BULLET.match(before.rstrip().rpartition("\n")[2]):
+        return None  # the last of several
     line = _BOLD_LINE.fullmatch(last_line)
     if line:
         return _stated(line[1], only=False)
@@ -164,23 +169,52 @@ def _bold(text: str) -> Quantity | None:
 
 
 def _first_line(text: str) -> Quantity | None:
-    """A reply that begins with its bare answer and goes on to explain."""
+    """A reply that begins with its bare answer, or with yes or no, and goes on to explain."""
     first = text.lstrip().partition("\n")[0]
-    return _whole(first)
+    said = plain(first).strip()
+    key = read_yes_no(said, alone=False) or (read_choice(said, alone=False) if _OPTION_FIRST.match(said) else None)
+    return Quantity(said, key) if key else _whole(first)
+
+
+_OPTION_FIRST = re.compile(r"\(?[A-H]\)\s")
 
 
 def _last(text: str) -> Quantity | None:
-    text = plain(_EMPTY_BOX.sub(" ", text))
+    text = _EMPTY_BOX.sub(" ", text)
+    if several := _several_at_the_end(text):
+        return several
+    text = plain(text)
     said = sentences(text)
     if not _HAS_QUANTITY.search(text):
         return _in_words(said[-1]) if said else None
     return next((found for sentence in reversed(said) if (found := _concluded(sentence))), None)
 
 
+_ENDS = re.compile(r"\b(?:is|are|was|were|equals?)\b(?:\s*:)?|[:=≈]")
+
+
+def _several_at_the_end(text: str) -> Quantity | None:
+    """A list, a set, an interval or an exact root that the last sentence ends with, markup and all."""
+    last_line = last_part(text.rstrip().rpartition("\n")[2], MAX_SENTENCE)
+    sentence = re.split(r"(?<=[.!?])\s+", last_line)[-1].strip(" *")
+    starts = [0, *(found.end() for found in _ENDS.finditer(sentence))]
+    for start in starts[:MAX_PLACES]:
+        tail = _KIND.sub("", sentence[start:])
+        key = read_value(tail)
+        if key and key[:2] in ("l:", "s:", "i:", "e:"):
+            return Quantity(tail, key)
+    return None
+
+
+_KIND = re.compile(
+    r"^\s*(?:approximately|about|exactly|(?:the|an?)?\s*(?:(?:open|closed|half-open)\s)?(?:interval|set|list|point))\s",
+    re.IGNORECASE,
+)
+
+
 def _in_words(sentence: str) -> Quantity | None:
     """The last number of a last sentence, where the whole reply has no digit: So nineteen are left."""
-    key = read_yes_no(sentence.strip(), alone=False)
-    if key:
+    if key := read_yes_no(sentence.strip(), alone=False):
         return Quantity(sentence, key)
     found = [word for word in NUMBER_WORDS.finditer(sentence) if word[0].lower() != "one"]
     value = number_in_words(found[-1][0]) if found and not sentence.strip().endswith("?") else None
@@ -218,12 +252,19 @@ def _stated(text: str, *, only: bool) -> Quantity | None:
     found = quantities(text)
     if only and len(found) != 1 and "=" not in text:
         return Quantity(text, None)
-    return found[0] if found and not found[0].start and found[0].key else _concluded(text)
+    leads = found and not found[0].start and found[0].key and not text[found[0].end :].lstrip().startswith("=")
+    return found[0] if leads else _concluded(text)
 
 
 # x = 2 or x = 3
 _TWO_UNKNOWNS = re.compile(r"\b[A-Za-z]\s?=[^=]{1,40}(?:[,;]|\b(?:and|or)\b)\s?[A-Za-z]\s?=")
-_OPTION = re.compile(r"\b(?:option|choice)\s\(?([A-HJ])\b")
+_OPTION = re.compile(r"\b(?:(?:option|choice)\s\(?|(?:is|was)\s\(?(?=[A-H]\)))([A-HJ])\b")
+_TASK = re.compile(
+    r"(?:divide|simplify|find|calculate|compute|solve|write|list|give|round|evaluate|determine|order)\b"
+    r"(?!.*(?:[=:]|\bis\b|\bgets?\b|\bgives?\b))",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A sentence that repeats what was asked."""
 
 
 def _concluded(sentence: str) -> Quantity | None:
@@ -232,11 +273,12 @@ def _concluded(sentence: str) -> Quantity | None:
     option = _OPTION.search(sentence)
     if option:
         return Quantity(option[0], f"c:{option[1]}")
-    if sentence.endswith("?"):
+    if sentence.endswith("?") or _TASK.match(sentence):
         return None
+    if key := read_yes_no(sentence, alone=False):
+        return Quantity(sentence, key)
     if not _HAS_QUANTITY.search(sentence):
-        key = read_yes_no(sentence, alone=False)
-        return Quantity(sentence, key) if key else None
+        return None
     found = quantities(sentence)
     equals = max(sentence.rfind("="), sentence.rfind("≈"))
     if _TWO_UNKNOWNS.search(sentence):
