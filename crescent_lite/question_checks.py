@@ -49,9 +49,10 @@ ABOUT_QUESTIONS = re.compile(
 QUOTED_QUESTION = re.compile(r"[\"“][^\"”\n]{3,300}\?\s?[\"”]")
 REFUSAL = re.compile(r"^\W*(?:I(?:'m| am) (?:sorry|unable)|I can(?:'|no)t|as an ai\b)", re.IGNORECASE)
 ASKING = re.compile(
-    r"\?|\b(?:find|calculate|compute|determine|solve|evaluate|simplify|how (?:many|much|long|far|old)|what is)\b",
+    r"\?|(?:^|[.!:;,]\s|\n)\s*(?:please )?(?:find|calculate|compute|determine|solve|evaluate|simplify|what is)\b",
     re.IGNORECASE,
 )
+NO_QUANTITY = re.compile(r"(?:^|[.!?:\"“]\s|\n)\s*(?:why|who|explain|describe)\b|\bexplanation\b", re.IGNORECASE)
 MAX_TRAIL = 60
 """Characters that may follow the last question mark: "Round to two decimal places." More is a solution (guess)."""
 MAX_RAW = 20_000
@@ -100,6 +101,6 @@ def unusable(text: str, finish_reason: str, settings: DiversifyConfig) -> str | 
         ("text_after_question", "?" in text and len(text.rpartition("?")[2]) > MAX_TRAIL),
         ("several_questions", bool(SEVERAL.search(text)) or len(sentences) > settings.max_question_marks),
         ("about_questions", bool(ABOUT_QUESTIONS.search(text) or QUOTED_QUESTION.search(text))),
-        ("no_question", not ASKING.search(text)),
+        ("no_question", not ASKING.search(text) or bool(NO_QUANTITY.search(text))),
     )
     return next((reason for reason, applies in rules if applies), None)
