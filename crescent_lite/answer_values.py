@@ -75,7 +75,7 @@ _LINK = re.compile(
     re.IGNORECASE,
 )
 _OPERATION = re.compile(rf"[+×÷*^<>≤≥≠{OPAQUE}]|\s[-/]\s")
-_BEFORE = re.compile(rf"[+×÷*/^<>≤≥≠{OPAQUE}]\s*$")
+_BEFORE = re.compile(rf"[+×÷*/^<>≤≥≠{OPAQUE}]\s*$|(?<![A-Za-z])[A-Za-z]\s?-\s?$", re.ASCII)
 _SUBTRACTION = re.compile(r"(?:[\d)%]|(?<![A-Za-z])[A-Za-z])\s*$", re.ASCII)
 _AFTER = re.compile(
     rf"\s?{OPAQUE}|\^|_|[.:,/-]?\d|\s-\d|\s?[+×÷]|\s[-/]\s?[A-Za-z]\b|\s[xyzn]\b"

@@ -51,6 +51,8 @@ def read_number_words(text: str) -> Fraction | None:
     rest = text.strip()[found.end() :].rstrip(" .!")
     if not _UNIT.fullmatch(rest) or NO_UNIT.search(rest) or NUMBER_WORDS.search(rest):
         return None
+    if found[0].lower() == "one" and " " in rest.strip():
+        return None  # "One small rabbit"
     return number_in_words(found[0])
 
 
