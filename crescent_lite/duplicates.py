@@ -6,7 +6,7 @@ plain text ratio calls "12 + 7" and "12 + 8" alike and a paraphrase different. E
     index = DuplicateIndex(threshold=85)
     index.add(7, "Tom has 3 eggs and buys 4 more. How many has he?")
     index.nearest("Tom has three eggs and buys 4 more. How many does he have?")   # Match(7, 'near_duplicate', 93.1)
-The index holds, for each template, the smallest hashes of its 5-grams (a bottom-k sketch: alike texts share most of
+The index holds, for each template, the smallest hashes of its n-grams (a bottom-k sketch: alike texts share most of
 it), and for each hash the templates that have it. A search looks at the rarest hashes first and at no more than
 `MAX_POSTINGS` entries, so its cost hardly grows with the size. Chosen by measurement: `benchmarks/diversify.py`.
 """
@@ -31,17 +31,21 @@ _ANY_NUMBER = re.compile(rf"{NUMBER.pattern}|\b(?:{_COUNTED})\b", re.ASCII)
 _OPERATOR = re.compile(r"([-+*/×÷=^−])")
 _SPACE = re.compile(r"\s+")
 
-GRAM = 5
-"""Characters of the pieces that two templates are compared by before the rule is asked."""
+SHORT_GRAM, LONG_GRAM = 5, 9
+"""Characters of the pieces that two templates are compared by before the rule is asked: long pieces are rarer, short
+ones outlast a change in a short text."""
+SHORT_UP_TO, LONG_FROM = 100, 60
+"""Lengths of templates that have pieces of each kind. Alike ones of 85 or more have a kind in common: where one is
+shorter than 60 the other is shorter than 82."""
 SKETCH = 48
-"""Hashes kept of one template."""
+"""Hashes kept of one template, of each kind."""
 HASH_BITS = 22
 """Bounds the number of different hashes, and with it the memory."""
-MAX_POSTINGS = 8_000
+SHARED = 0.25
+"""Share of a sketch that alike templates have in common at least (measured: 0.4 and more)."""
+MAX_POSTINGS = 400_000
 """Entries of the index that one search looks at, those of rare hashes first."""
-MIN_HASHES = 6
-"""Hashes that are looked up whatever they cost."""
-MAX_CANDIDATES = 48
+MAX_CANDIDATES = 160
 """Templates that the rule is asked about in one search."""
 MAX_TEXT = 4_000
 """Characters of a text that are compared."""
@@ -144,43 +148,67 @@ class DuplicateIndex:
 
     def _candidates(self, shape: str, key: tuple[str, ...]) -> np.ndarray:
         """Templates that may be alike: those that share most of the sketch, and some with the same numbers."""
-        lists = sorted((found for gram in sketch(shape) if (found := self._postings.get(gram))), key=len)
+        wanted = sketch(shape)
+        lists = sorted((found for gram in wanted if (found := self._postings.get(gram))), key=len)
         taken: list[np.ndarray] = []
         entries = 0
         for postings in lists:
             entries += len(postings)
-            if entries > MAX_POSTINGS and len(taken) >= MIN_HASHES:
+            if entries > MAX_POSTINGS and taken:
                 break
-            taken.append(np.frombuffer(postings, dtype=np.uint32)[-MAX_POSTINGS:])
+            taken.append(np.frombuffer(postings, dtype=np.uint32))
+        positions = self._frequent(taken, len(shape), at_least=int(SHARED * len(wanted)) - len(wanted) + len(taken))
         same_numbers = self._by_numbers.get(key)
         if same_numbers:
-            taken.append(np.frombuffer(same_numbers, dtype=np.uint32)[-MAX_POSTINGS:])
+            recent = np.frombuffer(same_numbers, dtype=np.uint32)[-MAX_CANDIDATES:]
+            positions = np.union1d(positions, recent)
+        return positions
+
+    def _frequent(self, taken: list[np.ndarray], length: int, at_least: int) -> np.ndarray:
+        """The templates of a possible length that are most often among the entries, and so often at least."""
         if not taken:
             return np.empty(0, dtype=np.uint32)
-        positions, shared = np.unique(np.concatenate(taken), return_counts=True)
+        entries = np.concatenate(taken)
+        if 8 * len(entries) > len(self._templates):
+            shared = np.bincount(entries)
+            positions = np.flatnonzero(shared >= max(1, at_least))
+            shared = shared[positions]
+        else:
+            positions, shared = np.unique(entries, return_counts=True)
         lengths = np.frombuffer(self._lengths, dtype=np.uint32)[positions]
         # ratio = 2 * common / (both lengths), and no more can be common than the shorter one has
-        shortest, longest = np.minimum(lengths, len(shape)), np.maximum(lengths, len(shape))
-        possible = 200 * shortest >= self._threshold * (shortest + longest)
+        shortest, longest = np.minimum(lengths, length), np.maximum(lengths, length)
+        possible = (200 * shortest >= self._threshold * (shortest + longest)) & (shared >= at_least)
         positions, shared = positions[possible], shared[possible]
         if len(positions) > MAX_CANDIDATES:
             positions = positions[np.argpartition(shared, -MAX_CANDIDATES)[-MAX_CANDIDATES:]]
         return np.asarray(positions)
 
 
-_POWERS = np.array([pow(1_000_003, GRAM - 1 - place, 2**64) for place in range(GRAM)], dtype=np.uint64)
+_POWERS = np.array([pow(1_000_003, place, 2**64) for place in range(LONG_GRAM)], dtype=np.uint64)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _MASK = np.uint64(2**HASH_BITS - 1)
 
 
 def sketch(shape: str) -> list[int]:
-    """The smallest hashes of the template's pieces, at most `SKETCH` of them, each below 2 ** `HASH_BITS`."""
+    """The smallest hashes of the template's pieces, each below 2 ** `HASH_BITS`."""
     codes = np.frombuffer(f" {shape} ".encode("utf-32-le", "replace"), dtype=np.uint32).astype(np.uint64)
-    if len(codes) < GRAM:
-        codes = np.pad(codes, (0, GRAM - len(codes)))
-    pieces = np.lib.stride_tricks.sliding_window_view(codes, GRAM)
-    hashes = (pieces * _POWERS).sum(axis=1, dtype=np.uint64) * _MIX
+    kept = []
+    if len(shape) <= SHORT_UP_TO:
+        kept.append(_smallest(codes, SHORT_GRAM))
+    if len(shape) >= LONG_FROM:
+        kept.append(_smallest(codes, LONG_GRAM))
+    keys: list[int] = np.unique(np.concatenate(kept)).tolist()
+    return keys
+
+
+def _smallest(codes: np.ndarray, size: int) -> np.ndarray:
+    if len(codes) < size:
+        codes = np.pad(codes, (0, size - len(codes)))
+    hashes = np.zeros(len(codes) - size + 1, dtype=np.uint64)
+    for place in range(size):
+        hashes += codes[place : place + len(hashes)] * _POWERS[place]
+    hashes *= _MIX
     hashes ^= hashes >> np.uint64(29)
     smallest = np.unique(hashes * _MIX)[:SKETCH]
-    keys: list[int] = np.unique((smallest ^ (smallest >> np.uint64(31))) & _MASK).tolist()
-    return keys
+    return np.asarray((smallest ^ (smallest >> np.uint64(31))) & _MASK)
