@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -79,9 +80,11 @@ def test_a_file_the_hub_does_not_have_is_one_line(hub: ThreadingHTTPServer) -> N
         find_model("someone/tiny-GGUF:other.gguf")
 
 
-def test_a_hub_that_cannot_be_reached_is_one_line(hub: ThreadingHTTPServer) -> None:
+def test_a_hub_that_cannot_be_reached_is_one_line(hub: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.shutdown()
     hub.server_close()
+    # the hub's client waits 23 seconds between its tries
+    monkeypatch.setattr("huggingface_hub.utils._http.time", SimpleNamespace(sleep=lambda _seconds: None))
 
     with pytest.raises(NetworkError, match="cannot be reached"):
         find_model("someone/tiny-GGUF:tiny.gguf")
