@@ -17,7 +17,7 @@ run: $(INSTALLED) $(WORKSPACE)/crescent.toml  ## one round on the embedded model
 	$(BIN)/crescent run -w $(WORKSPACE)
 
 test: $(INSTALLED)  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(INSTALLED)  ## style, types, and which module may import which
 	$(BIN)/ruff check .
