@@ -169,7 +169,7 @@ def disguised(text: str, chance: random.Random) -> str:
         lambda t: t.replace(", ", " "),
         lambda t: t.replace(" the ", " all the ", 2),
         lambda t: "".join(c for i, c in enumerate(t) if i % 29),
-        lambda t: t.replace(next(n for n in NAMES if n in t), chance.choice(NAMES)),
+        lambda t: t.replace(next((n for n in NAMES if n in t), "?"), chance.choice(NAMES)),
         lambda t: " ".join(str(int(w) + 1) if w.isdigit() and chance.random() < 0.5 else w for w in t.split()),
         lambda t: t.upper() if chance.random() < 0.1 else t,
     ]

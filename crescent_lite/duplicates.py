@@ -60,7 +60,7 @@ class Match:
     similarity: float
     """0-100, of the two templates."""
     known: int
-    """Known questions whose template is that close, whatever their numbers."""
+    """Known questions whose template is that close, whatever their numbers; of very many not all are counted."""
 
 
 def template(text: str) -> str:
@@ -158,11 +158,10 @@ class DuplicateIndex:
                 break
             taken.append(np.frombuffer(postings, dtype=np.uint32))
         positions = self._frequent(taken, len(shape), at_least=int(SHARED * len(wanted)) - len(wanted) + len(taken))
-        same_numbers = self._by_numbers.get(key)
-        if same_numbers:
-            recent = np.frombuffer(same_numbers, dtype=np.uint32)[-MAX_CANDIDATES:]
-            positions = np.union1d(positions, recent)
-        return positions
+        others = [*self._by_numbers.get(key, ())[-MAX_CANDIDATES:]]
+        if (same := self._positions.get(shape)) is not None:
+            others.append(same)
+        return np.union1d(positions, np.array(others, dtype=np.uint32)) if others else positions
 
     def _frequent(self, taken: list[np.ndarray], length: int, at_least: int) -> np.ndarray:
         """The templates of a possible length that are most often among the entries, and so often at least."""

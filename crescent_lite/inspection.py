@@ -86,6 +86,11 @@ def question_text(question: dict[str, Any]) -> str:
             f"too close to {match} (similarity {question['similarity']:.0f}):",
             _indented(question["match_text"]),
         ]
+    if question["semantic_match"]:
+        lines.append(
+            f"nearest in meaning: question {question['semantic_match']} "
+            f"(cosine {question['semantic_similarity']:.2f})"
+        )
     if question["decision"]:
         lines.append(
             f"{question['decision']}: {question['decision_reason']}; leading answer {question['answer_key']}, "
