@@ -81,13 +81,12 @@ def draw(options: argparse.Namespace, items: dict[str, BenchmarkItem]) -> None:
     sampler, began, drawn = LlamaSampler(options.model, SamplingConfig()), time.monotonic(), 0
     with options.votes_file.open("a", encoding="utf-8") as file:
         for completion in sampler.sample(requests):
-            answer = find_answer(completion.text, finished=completion.finish_reason == "stop")
             file.write(json.dumps({"question": completion.key, **dataclasses.asdict(completion)}) + "\n")
             file.flush()
             drawn += completion.tokens
             if not completion.sample_index:
                 speed = drawn / (time.monotonic() - began)
-                print(f"{completion.key}: {answer.key if answer else None}, {speed:.0f} tokens/s", file=sys.stderr)
+                print(f"{completion.key}, {speed:.0f} tokens/s", file=sys.stderr)
     sampler.close()
 
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator
+from dataclasses import replace
 
 from crescent_lite import bait, diversify
 from crescent_lite.job import Job, Tally, sampler_of
 from crescent_lite.patience import Patience
 from crescent_lite.records import Attempt, Question, Request
+from crescent_lite.semantic import SemanticIndex
 from crescent_lite.store import Round
 
 ASKED_AHEAD = 512
@@ -47,7 +49,7 @@ class Asking:
             store.questions.fetch_kept(self._round.run_id),
             config.diversify,
             self._job.benchmarks,
-            self._job.open_semantic(),
+            SemanticIndex(self._job.semantic_encoder) if self._job.semantic_encoder else None,
         )
         acceptance = diversify.Acceptance(
             config.bait.min_acceptance, store.questions.fetch_kept_or_not(self._round.round_id)
@@ -82,7 +84,7 @@ class Asking:
             and not self._round.asking_stopped
             and diversify.may_be_rewritten(question, verdict, settings)
         ):
-            self._rewrite(questions.fetch(question.question_id), questions.fetch(verdict.duplicate_of))
+            self._rewrite(replace(question, text=verdict.text), questions.fetch(verdict.duplicate_of))
             self.tally.total += 1
         return verdict.reason
 

@@ -25,7 +25,7 @@ from crescent_lite.models import find_adapter, find_model
 from crescent_lite.prompt_set import PromptSet, load_prompt_set
 from crescent_lite.records import Benchmark, ModelFile
 from crescent_lite.sampling import Sampler, check_servers, open_sampler
-from crescent_lite.semantic import SemanticIndex
+from crescent_lite.semantic import load_encoder
 from crescent_lite.store import Run, RunKind, Store
 from crescent_lite.store.database import now
 from crescent_lite.workspace import Workspace
@@ -139,13 +139,9 @@ def _prepare(
         checksum_cache=workspace.folder / ".checksums.json",
     )
     check_servers(base.path, config, will_train=kind == "improvement", adapter=adapter.path if adapter else None)
-
-    def open_semantic() -> SemanticIndex | None:
-        source = config.diversify.semantic
-        return SemanticIndex.load(source, offline=config.model.offline) if source else None
-
-    if kind == "improvement":
-        open_semantic()  # what is missing shows before the first token is drawn
+    encoder = None
+    if kind == "improvement" and config.diversify.semantic:
+        encoder = load_encoder(config.diversify.semantic, offline=config.model.offline)
     base_id = store.runs.insert_model(base)
     inputs = _checksums(prompts, config, benchmarks, base)
     if unfinished:
@@ -157,7 +153,7 @@ def _prepare(
     store.runs.set_plan(run_id, config.as_dict(), rounds)
     return Job(
         run_id, rounds, config, prompts, benchmarks, base, base_id, store, workspace,
-        lambda: opener(base.path, config), open_semantic,
+        lambda: opener(base.path, config), encoder,
     )  # fmt: skip
 
 

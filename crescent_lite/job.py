@@ -16,7 +16,7 @@ from crescent_lite.events import Event, Stage, StageFinished, StageProgressed, S
 from crescent_lite.prompt_set import PromptSet
 from crescent_lite.records import Benchmark, ModelFile, TrainingStep
 from crescent_lite.sampling import Sampler, SamplerUsage
-from crescent_lite.semantic import SemanticIndex
+from crescent_lite.semantic import Encoder
 from crescent_lite.store import Round, StageCost, Store
 from crescent_lite.workspace import Workspace
 
@@ -36,8 +36,8 @@ class Job:
     workspace: Workspace
     open_sampler: Callable[[], Sampler]
     """Loads the base. Called again after each training, which needs the memory."""
-    open_semantic: Callable[[], SemanticIndex | None]
-    """Loads the model that marks questions of the same meaning, where one is asked for."""
+    semantic_encoder: Encoder | None
+    """Of questions, to mark those of the same meaning, where that is asked for."""
     sampler: Sampler | None = field(default=None, init=False)
     past_usage: SamplerUsage = field(default_factory=SamplerUsage, init=False)
     """Of samplers already closed."""

@@ -2,7 +2,7 @@
 
 Static embeddings (model2vec) take microseconds a text and no GPU; the rule of `duplicates` sees spelling, they see
 words. What they find is stored beside the question, to be looked at. Example:
-    index = SemanticIndex.load("minishlab/potion-base-8M")
+    index = SemanticIndex(load_encoder("minishlab/potion-base-8M"))
     index.add(7, "Tom has 3 eggs."); index.nearest("Three eggs belong to Tom.")    # (7, 0.87)
 """
 
@@ -31,23 +31,6 @@ class SemanticIndex:
         self._ids: list[int] = []
         self._vectors = np.empty((0, 0), dtype=np.float32)
 
-    @classmethod
-    def load(cls, source: str, *, offline: bool = False) -> SemanticIndex:
-        """With the model of a folder or of a hub repo. Raises ModelError, NetworkError or MissingPackageError."""
-        folder = Path(source).expanduser()
-        try:
-            from model2vec import StaticModel
-
-            path = str(folder) if folder.is_dir() else _from_hub(source, offline=offline)
-        except ImportError:
-            raise MissingPackageError(
-                "diversify.semantic needs model2vec: pip install 'crescent-lite[semantic]'"
-            ) from None
-        try:
-            return cls(StaticModel.from_pretrained(path))
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(f"diversify.semantic: {source}: is no model2vec model: {error}") from None
-
     def add(self, question_id: int, text: str) -> None:
         """One more kept question."""
         vector = self._encode(text)
@@ -71,6 +54,24 @@ class SemanticIndex:
         vector = np.asarray(self._encoder.encode([text])[0], dtype=np.float32)
         length = float(np.linalg.norm(vector))
         return vector / length if length else vector
+
+
+def load_encoder(source: str, *, offline: bool = False) -> Encoder:
+    """The model of a folder or of a hub repo. Raises ModelError, NetworkError or MissingPackageError."""
+    folder = Path(source).expanduser()
+    try:
+        from model2vec import StaticModel
+
+        path = str(folder) if folder.is_dir() else _from_hub(source, offline=offline)
+    except ImportError:
+        raise MissingPackageError(
+            "diversify.semantic needs model2vec: pip install 'crescent-lite[semantic]'"
+        ) from None
+    try:
+        encoder: Encoder = StaticModel.from_pretrained(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"diversify.semantic: {source}: is no model2vec model: {error}") from None
+    return encoder
 
 
 def _from_hub(repo: str, *, offline: bool) -> str:

@@ -10,7 +10,7 @@ import pytest
 from crescent_lite.config import DiversifyConfig
 from crescent_lite.diversify import Known
 from crescent_lite.errors import ModelError, NetworkError
-from crescent_lite.semantic import SemanticIndex
+from crescent_lite.semantic import SemanticIndex, load_encoder
 
 SAME = ("tom owns three eggs", "three eggs belong to tom")
 
@@ -33,7 +33,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_nearest_in_meaning_is_found(model: Path) -> None:
-    index = SemanticIndex.load(str(model))
+    index = SemanticIndex(load_encoder(str(model)))
     assert index.nearest(SAME[0]) is None
     for number in range(200):
         index.add(number, "train goes fast")
@@ -48,7 +48,7 @@ def test_the_nearest_in_meaning_is_found(model: Path) -> None:
 
 def test_what_means_the_same_is_marked_and_kept(model: Path) -> None:
     settings = DiversifyConfig()
-    verdict = Known([(7, SAME[0])], settings, semantic=SemanticIndex.load(str(model))).verdict(SAME[1])
+    verdict = Known([(7, SAME[0])], settings, semantic=SemanticIndex(load_encoder(str(model)))).verdict(SAME[1])
 
     assert (verdict.verdict, verdict.duplicate_of) == ("kept", None)
     assert verdict.same_meaning is not None
@@ -57,15 +57,15 @@ def test_what_means_the_same_is_marked_and_kept(model: Path) -> None:
 
 def test_a_folder_without_a_model_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model2vec model"):
-        SemanticIndex.load(str(tmp_path))
+        load_encoder(str(tmp_path))
 
 
 def test_a_name_that_is_none_is_one_line() -> None:
     with pytest.raises(ModelError, match="neither a folder nor the name of a hub repo"):
-        SemanticIndex.load("no such/folder/here")
+        load_encoder("no such/folder/here")
 
 
 def test_without_a_network_the_cache_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(NetworkError, match="not in the local cache"):
-        SemanticIndex.load("somebody/static", offline=True)
+        load_encoder("somebody/static", offline=True)
