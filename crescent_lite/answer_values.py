@@ -201,7 +201,7 @@ def _read_several(text: str) -> str | None:
     either = _PLUS_MINUS.match(text)
     if either and (key := _read_one(text[either.end() :])) and key.startswith(("n:", "e:")):
         minus = _read_one(f"-({text[either.end() :]})" if key.startswith("e:") else f"-{text[either.end() :]}")
-        return "s:" + ";".join(sorted({key, minus})) if minus else None
+        return _set_key([key, minus]) if minus else None
     bracketed = _BRACKETS.fullmatch(text)
     left, inside, right = bracketed.groups() if bracketed else ("", text, "")
     parts = _SEPARATOR.split(inside)
@@ -216,14 +216,18 @@ def _read_several(text: str) -> str | None:
         return None
     elements = [str(key) for key in keys]
     if all(named) and len({found[1] for found in named if found}) == 1:
-        return "s:" + ";".join(sorted(set(elements)))
+        return _set_key(elements)
     if interval:
         return f"i:{left}{elements[0]};{elements[1]}{right}"
     if left.endswith("{"):
-        return "s:" + ";".join(sorted(set(elements)))
+        return _set_key(elements)
     if re.search(r"\bor\b", inside):
         return None  # "5 or 6" is a doubt
     return "l:" + ";".join(elements)
+
+
+def _set_key(elements: list[str]) -> str:
+    return "s:" + ";".join(sorted(set(elements)))
 
 
 def _element(part: str, *, interval: bool) -> str | None:

@@ -102,7 +102,7 @@ def settled(votes: Sequence[Vote], policy: VoteConfig) -> Stopped | None:
     """Why no more votes are needed; None while they are."""
     if len(votes) >= policy.votes_per_question:
         return "all_drawn"
-    if policy.stopping == "never" or policy.policy == "reference" or not votes:
+    if _draws_all(policy) or not votes:
         return None
     leader, count, second = _leaders(votes)
     reason = _settled(count, second, len(votes), policy)
@@ -115,7 +115,7 @@ def settled(votes: Sequence[Vote], policy: VoteConfig) -> Stopped | None:
 def wave_size(votes: Sequence[Vote], policy: VoteConfig) -> int:
     """The fewest further votes that could settle the question: all for the leader, or none."""
     missing = policy.votes_per_question - len(votes)
-    if policy.stopping == "never" or policy.policy == "reference":
+    if _draws_all(policy):
         return missing
     _, count, second = _leaders(votes)
     for size in range(1, missing):
@@ -123,6 +123,11 @@ def wave_size(votes: Sequence[Vote], policy: VoteConfig) -> int:
         if _settled(count + size, second, drawn, policy) or _settled(count, second, drawn, policy):
             return size
     return missing
+
+
+def _draws_all(policy: VoteConfig) -> bool:
+    """Whether every planned vote is drawn, whatever they say."""
+    return policy.stopping == "never" or policy.policy == "reference"
 
 
 def _ballots(votes: Iterable[Vote]) -> Counter[str]:
