@@ -23,14 +23,14 @@ _LARGEST = 10**60
 
 Value = dict[tuple[int, int], Fraction]
 
-_HINT = re.compile(r"\\sqrt|√|π|\\pi(?![A-Za-z])")
+_HINT = re.compile(r"\\sqrt|√|π|\\pi(?![A-Za-z])|(?<![A-Za-z])(?:pi(?![A-Za-z])|sqrt\s?\()")
 _SKIP = re.compile(r"\\left|\\right|\\,|\\;|\\!|\\ |\$|\\\(|\\\)|\\\[|\\\]|\s+")
 _UNIT = re.compile(
-    r"\\(?:text|mathrm|mbox|textrm)\s*\{[^{}]*\}(?:\s*\^\s*\{?\s*[23]\s*\}?)?|(?:\s(?:[a-z]{2,12}|[mgshl])(?:\^\{?[23]\}?|[²³])?){1,3}$|\^\{?\\circ\}?"
+    r"\\(?:text|mathrm|mbox|textrm)\s*\{[^{}]*\}(?:\s*\^\s*\{?\s*[23]\s*\}?)?|(?:\s(?:(?!pi\b)[a-z]{2,12}|[mgshl])(?:\^\{?[23]\}?|[²³])?){1,3}$|\^\{?\\circ\}?"
 )
 _NAME = re.compile(r"^\s*[A-Za-z]\s*=")
 _TOKEN = re.compile(
-    r"(?P<number>\d+(?:\.\d+)?|\.\d+)|\\[dtc]?(?P<frac>frac)|(?P<sqrt>\\sqrt|√)|(?P<pi>\\pi(?![A-Za-z])|π)"
+    r"(?P<number>\d+(?:\.\d+)?|\.\d+)|\\[dtc]?(?P<frac>frac)|(?P<sqrt>\\?sqrt|√)|(?P<pi>\\?pi(?![A-Za-z])|π)"
     r"|(?P<times>\\times|\\cdot|[*×·⋅])|(?P<sign>[-+−])|(?P<over>/|\\div|÷)|(?P<power>\^)|(?P<open>[({])|(?P<close>[)}])"
 )
 

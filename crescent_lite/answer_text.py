@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from crescent_lite.answer_words import SMALL_PART, number_in_words
+
 OPAQUE = "∎"
 """Stands for maths that is seen but not read (roots, pi, fractions of expressions): the answer is unclear."""
 
@@ -55,6 +57,7 @@ _STEPS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
         (r"\^\s?\{?\s?°\s?\}?", "° "),
         (r"[{}&]", ""),
         (r"(?<=\d)\s?\*\*\s?(?=\d)", "^"),  # 2**3, before bold is dropped
+        (r"\^\s?\((-?\d{1,9})\)", r"^\1"),  # 10^(-3)
         (r"(?<=[\d)])\s?\*\s?(?=[\d($])", " × "),
         (r"[*`]+|~~", ""),
         (r"(?m)^[ ]*(?:>[ ]?){1,9}", ""),  # a quoted line
@@ -64,6 +67,10 @@ _STEPS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
         (r"(?<=[-+])\$+", ""),
         (r"\$+", " "),
         (r"[ \t]{2,}", " "),
+        (r"(?i)\bnegative (?=\.?\d)", "-"),
+        (r"(?im)(^|[:=≈] |\b(?:is|was|of|to|now|get|equals) )minus (?=\.?\d)", r"\1-"),
+        (rf"(?i)(?<=\d) and ({SMALL_PART})", lambda found: f" {number_in_words(found[1])}"),
+        (r"(?i)(\bratio\b[^.?!\n]{0,80}? \d{1,9}) to (\d{1,9})\b", r"\1:\2"),
         (r"(?<=[=≈]) ?- (?=\.?\d)", " -"),  # = - 5
     )
 )  # fmt: skip
@@ -109,7 +116,7 @@ _REMARKS = tuple(
         r"(?<=[A-Za-z°])\s?\^\s?[-+]?\d+",  # a unit's exponent
     )
 )
-_FACTOR = re.compile(r"(?<=\d)\([^()]{0,300}\)", re.ASCII)  # 5(x + 2)
+_FACTOR = re.compile(r"(?:(?<=\d)|(?<=\d\.))\([^()]{0,300}\)", re.ASCII)  # 5(x + 2)
 _ORDINAL = re.compile(r"(?<![\w.,])\d+(?:st|nd|rd|th)\b", re.ASCII)
 
 
@@ -121,6 +128,26 @@ def last_part(text: str, limit: int) -> str:
 def first_part(text: str, limit: int) -> str:
     """The first `limit` characters at most, without a word that the cut would halve."""
     return text if len(text) <= limit else text[:limit].rpartition(" ")[0]
+
+
+FAREWELL = re.compile(
+    r"\W{0,9}(?:let me know\b|feel free\b|(?:i )?hope (?:this|that|it)\b|please\b|you'?re welcome\b|good luck\b"
+    r"|if you(?:'d)? (?:have|need|want|would|like)\b|do you (?:have|need|want)\b|would you\b|is there anything\b)",
+    re.IGNORECASE,
+)
+"""A sentence that speaks to the reader: it may hold numbers, and says nothing of the answer."""
+MAX_FAREWELLS = 20
+"""Lines of them at the end of a text."""
+
+
+def without_farewell(text: str) -> str:
+    """Without last lines that speak to the reader."""
+    for _ in range(MAX_FAREWELLS):
+        before, _, last_line = text.rstrip().rpartition("\n")
+        if not before or not FAREWELL.match(last_line):
+            break
+        text = before
+    return text
 
 
 def without_remarks(sentence: str) -> str:

@@ -71,14 +71,15 @@ _SCALES = {"dozen": 12, "hundred": 10**2, "thousand": 10**3, "million": 10**6, "
 _GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
 
 _LINK = re.compile(
-    r"\s?(?:[,;&/-]|,?\s?(?:and|or|to|out of|x|by|times|plus|minus|(?:multiplied|divided) by|added to))\s?",
+    r"\s?(?:[,;&/'-]|,?\s?(?:and|or|to|of|out of|x|by|times|plus|minus|(?:multiplied|divided) by|added to"
+    r"|(?:with )?(?:a )?(?:remainder|r)(?: of)?))\s?",
     re.IGNORECASE,
 )
 _OPERATION = re.compile(rf"[+×÷*^<>≤≥≠{OPAQUE}]|\s[-/]\s")
 _BEFORE = re.compile(rf"[+×÷*/^<>≤≥≠{OPAQUE}]\s*$|(?<![A-Za-z])[A-Za-z]\s?-\s?$", re.ASCII)
 _SUBTRACTION = re.compile(r"(?:[\d)%]|(?<![A-Za-z])[A-Za-z])\s*$", re.ASCII)
 _AFTER = re.compile(
-    rf"\s?{OPAQUE}|\^|_|[.:,/-]?\d|\s-\d|\s?[+×÷]|\s[-/]\s?[A-Za-z]\b|\s[xyzn]\b"
+    rf"\s?{OPAQUE}|\^|_|[.:,/-]?\d|'\s?\d|\.{OPAQUE}|\s-\d|\s?[+×÷]|\s[-/]\s?[A-Za-z]\b|\s[xyzn]\b"
     r"|(?![mgshlLWVANJCFt]\b)[A-Za-z](?![A-Za-z])",
     re.ASCII,
 )
@@ -124,7 +125,11 @@ def read_value(text: str) -> str | None:
 def _read_one(text: str) -> str | None:
     if key := read_expression(text):
         return key
+    if _REPEATING.search(text):
+        return None
     text = plain(text).lstrip(" \n\"',;:").rstrip(" \n\"'.,;:!")
+    if option := _OPTION_FIRST.match(text):
+        return f"c:{option[1]}"
     if text.startswith("(") and text.endswith(")") and text.count("(") == 1 and not _CHOICE.fullmatch(text):
         text = text[1:-1].strip()
     if not text or len(text) > MAX_ANSWER:
@@ -132,6 +137,8 @@ def _read_one(text: str) -> str | None:
     return next((key for read in WHOLE_READERS if (key := read(text))), None)
 
 
+_REPEATING = re.compile(r"\.\d+(?:\.\.|…)")
+_OPTION_FIRST = re.compile(r"\(?([A-HJ])\)\s*[^\s,)]", re.ASCII)
 _CHOICE = re.compile(r"(?:(?i:option|choice)\s)?(?:\(?([A-HJ])\)?|\(([a-h])\)|([a-h])\))", re.ASCII)
 _CHOICE_FIRST = re.compile(
     r"(?:(?i:option|choice)\s)?(?:\(([A-HJ])\)|([A-HJ])(?=[).:,]|\s(?:because|since|as|is)\b))", re.ASCII
@@ -244,6 +251,8 @@ def _quantity(text: str, match: re.Match[str]) -> Quantity:
     clear = not (_BEFORE.search(before) or _AFTER.match(after))
     if match["sign"] and _SUBTRACTION.search(before):
         clear = False
+    if after.startswith("..") and "." in match[0]:
+        clear = False  # 0.333...
     return Quantity(match[0].strip(), _key(match) if clear else None, match.start(), match.end())
 
 

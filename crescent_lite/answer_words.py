@@ -29,12 +29,17 @@ _PARTS = {
     "tenth": 10,
 }
 _NUMBER_WORD = "|".join([*ONES, *TENS, *_SCALES, "hundred", "dozen"])
+_PART = rf"(?:{'|'.join(_PARTS)})s?\b"
+SMALL_PART = rf"(?:an?|one|two|three)[\s-]{_PART}"
+"""What makes a mixed number of the number before it: a half, three quarters."""
 NUMBER_WORDS = re.compile(
-    rf"(?:\b(?:an?\s)?(?:{_NUMBER_WORD})\b(?:[\s-]+(?:and\s)?(?:{_NUMBER_WORD})\b)*)"
-    rf"(?:[\s-](?:{'|'.join(_PARTS)})s?\b)?|\b(?:an?\s)?half\b",
+    rf"(?:\bnegative\s)?"
+    rf"(?:(?:\b(?:an?\s)?(?:{_NUMBER_WORD})\b(?:[\s-]+(?:and\s)?(?:{_NUMBER_WORD})\b)*)"
+    rf"(?:\sand\s{SMALL_PART}|[\s-]{_PART})?|\b(?:an?\s)?half\b)",
     re.IGNORECASE,
 )
 """A number in words, as long as it goes on."""
+_MIXED = re.compile(rf"\sand\s({SMALL_PART})$")
 _UNIT = re.compile(r"(?:[\s/-]+[A-Za-z'.]{1,20}){0,6}")
 NO_UNIT = re.compile(
     r"\b(?:[xyzn]|is|are|was|were|plus|minus|times|and|or|to|than|divided|multiplied|equals?|because|so|point"
@@ -45,6 +50,7 @@ NO_UNIT = re.compile(
 
 def read_number_words(text: str) -> Fraction | None:
     """The value of a text that is one number in words and nothing else but its unit."""
+    text = re.sub(r"^\s*minus\s", "negative ", text, flags=re.IGNORECASE)
     found = NUMBER_WORDS.match(text.strip())
     if not found:
         return None
@@ -58,7 +64,14 @@ def read_number_words(text: str) -> Fraction | None:
 
 def number_in_words(text: str) -> Fraction | None:
     """The value of what `NUMBER_WORDS` matches; None of words that are no number together: "five six"."""
-    words = re.split(r"[\s-]+", text.lower())
+    text = text.lower()
+    if text.startswith("negative "):
+        value = number_in_words(text.removeprefix("negative "))
+        return None if value is None else -value
+    if mixed := _MIXED.search(text):
+        values = [number_in_words(each) for each in (text[: mixed.start()], mixed[1])]
+        return sum((value for value in values if value), Fraction(0)) if None not in values else None
+    words = re.split(r"[\s-]+", text)
     if words[0] in ("a", "an"):
         words[0] = "one"
     part = next((_PARTS[name] for name in (words[-1], words[-1].removesuffix("s")) if name in _PARTS), None)
@@ -80,8 +93,8 @@ def number_in_words(text: str) -> Fraction | None:
                 return None
             group, room = group * 100, 100
         else:
-            value = TENS.get(word, ONES.get(word, 0))
-            if value >= room:
+            below_hundred = TENS.get(word, ONES.get(word, 0))
+            if below_hundred >= room:
                 return None
-            group, room = group + value, 10 if word in TENS else 1
+            group, room = group + below_hundred, 10 if word in TENS else 1
     return Fraction(total + group, part or 1)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from crescent_lite.answer_text import OPAQUE, first_part, last_part, plain, sentences
+from crescent_lite.answer_text import FAREWELL, OPAQUE, first_part, last_part, plain, sentences, without_farewell
 from crescent_lite.answer_values import MAX_ANSWER, Quantity, quantities, read_choice, read_value, read_yes_no
 from crescent_lite.answer_words import NUMBER_WORDS, number_in_words
 
@@ -29,6 +29,9 @@ MAX_SENTENCE = 400
 """Characters read after 'the answer is', to the end of the sentence at most."""
 MAX_PLACES = 20
 """Places of one kind that are looked at, from the end."""
+
+MAX_STARTS = 5
+"""Places of one sentence where a list may begin, from the end."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def find_answer(solution: str, *, finished: bool = True) -> Answer | None:
     on its way to 15, and a last number is a step.
     """
     text = _without_thoughts(last_part(solution.strip(), MAX_SOLUTION))
-    text = _CODE_BLOCK.sub(_keep_a_value, text)
+    text = without_farewell(_CODE_BLOCK.sub(_keep_a_value, text))
     for form, look in PLACES:
         found = look(text)
         if found is not None:
@@ -73,6 +76,16 @@ _CODE_BLOCK = re.compile(r"```[a-zA-Z]{0,20}[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL
 def _without_thoughts(text: str) -> str:
     _, end, rest = text.rpartition("</think>")
     return rest if end else text.partition("<think>")[0]
+
+
+_UNKNOWN = re.compile(
+    r"\b(?:cannot|can't|can not|could not|couldn't|unable to|impossible to|not possible to)"
+    r" (?:determine|compute|calculate|answer|solve|say|tell"
+    r"|be (?:determined|computed|calculated|answered|solved|known|found))\b"
+    r"|\b(?:not enough|insufficient|(?:need|require)s? (?:\w+ ){0,2}?more|without more)"
+    r" (?:information|data|details|facts)\b",
+    re.IGNORECASE,
+)
 
 
 def _keep_a_value(block: re.Match[str]) -> str:
@@ -187,7 +200,8 @@ def _last(text: str) -> Quantity | None:
     said = sentences(text)
     if not _HAS_QUANTITY.search(text):
         return _in_words(said[-1]) if said else None
-    return next((found for sentence in reversed(said) if (found := _concluded(sentence))), None)
+    concluding = (sentence for sentence in reversed(said) if not FAREWELL.match(sentence))
+    return next((found for sentence in concluding if (found := _concluded(sentence))), None)
 
 
 _ENDS = re.compile(r"\b(?:is|are|was|were|equals?)\b(?:\s*:)?|[:=≈]")
@@ -198,7 +212,7 @@ def _several_at_the_end(text: str) -> Quantity | None:
     last_line = last_part(text.rstrip().rpartition("\n")[2], MAX_SENTENCE)
     sentence = re.split(r"(?<=[.!?])\s+", last_line)[-1].strip(" *")
     starts = [0, *(found.end() for found in _ENDS.finditer(sentence))]
-    for start in starts[:MAX_PLACES]:
+    for start in starts[-MAX_STARTS:]:
         tail = _KIND.sub("", sentence[start:])
         key = read_value(tail)
         if key and key[:2] in ("l:", "s:", "i:", "e:"):
@@ -273,6 +287,8 @@ def _concluded(sentence: str) -> Quantity | None:
     option = _OPTION.search(sentence)
     if option:
         return Quantity(option[0], f"c:{option[1]}")
+    if _UNKNOWN.search(sentence):
+        return Quantity(sentence, None)
     if sentence.endswith("?") or _TASK.match(sentence):
         return None
     if key := read_yes_no(sentence, alone=False):

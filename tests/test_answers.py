@@ -398,8 +398,71 @@ SEVERAL = [
     (", ".join(map(str, range(21))), None),
     ("5 or 6", None),
 ]
+SIGNS_AND_MIXED = [
+    ("Answer: minus 5", "n:-5"),
+    ("The answer is negative five.", "n:-5"),
+    ("The temperature is now minus 12 degrees.", "n:-12"),
+    ("The temperature is negative 12 degrees.", "n:-12"),
+    ("So 10 minus 5 is 5.", "n:5"),
+    ("minus three", "n:-3"),
+    ("So the total is negative twenty-one.", "n:-21"),
+    ("The answer is two and a half.", "n:5/2"),
+    ("It takes two and a half hours.", "n:5/2"),
+    ("Answer: 2 and a half hours", "n:5/2"),
+    ("Answer: three and three quarters", "n:15/4"),
+    ("The answer is one and a quarter cups.", "n:5/4"),
+    ("Answer: two and three", "l:n:2;n:3"),
+    ("Answer: sqrt(2)", "e:1*sqrt(2)"),
+    ("Answer: 3*sqrt(8)/2", "e:3*sqrt(2)"),
+    ("Answer: 2 pi", "e:2*pi"),
+    ("The circumference is 6 pi cm.", "e:6*pi"),
+    ("She ate 3 pies.", "n:3"),
+    ("Answer: 2.5 * 10^(-3)", "n:1/400"),
+    ("The ratio of cats to dogs is 6 to 8.", "r:3:4"),
+    ("So it lasts 3 to 4 days.", None),
+]
+UNFINISHED = [
+    ("The correct option is (C) 12.", "c:C"),
+    ("\\boxed{\\mathrm{(A)}\\ 12}", "c:A"),
+    ("Answer: A) 12 apples", "c:A"),
+    ("Answer: 12 remainder 3", None),
+    ("Answer: 12 R 3", None),
+    ("15 divided by 4 is 3 with a remainder of 3.", None),
+    ("The remainder is 3.", "n:3"),
+    ("Answer: 0.333...", None),
+    ("Answer: 0.(3)", None),
+    ("So we get 12...", "n:12"),
+    ("Answer: 25 percent of 80", None),
+    ("So 25% of 80 is 20.", "n:20"),
+    ("Answer: 5' 3\"", None),
+    ("A total of 12 birds", "n:12"),
+]
+FAREWELLS = [
+    ("The value is **42**.\n\nLet me know if you need 3 more examples!", "n:42"),
+    ("So she has 42 apples.\n\nI hope this helps! Ask me 5 more.", "n:42"),
+    ("So she has 42 apples. Let me know if you have 2 more questions.", "n:42"),
+    ("\\boxed{42}\nIf you want, I can show 7 other ways.", "n:42"),
+    ("Let me know the 3 numbers.", None),
+    ("Let's calculate: 12 + 5 = 17", "n:17"),
+    ("It has 3 sides, but there is not enough information to tell its area of 5 parts.", None),
+    ("The price of the 4 books cannot be determined from the 2 facts given.", None),
+    ("I need 2 more facts to solve it.", None),
+    ("She cannot find 3 of her 10 socks, so she has 7.", "n:7"),
+]
 CASES = (
-    NUMBERS + UNITS + CHOICES_AND_WORDS + MARKED + CONCLUDING + ABSTENTIONS + SEPARATORS + IN_WORDS + EXACT + SEVERAL
+    NUMBERS
+    + UNITS
+    + CHOICES_AND_WORDS
+    + MARKED
+    + CONCLUDING
+    + ABSTENTIONS
+    + SEPARATORS
+    + IN_WORDS
+    + EXACT
+    + SEVERAL
+    + SIGNS_AND_MIXED
+    + UNFINISHED
+    + FAREWELLS
 )
 
 
