@@ -21,7 +21,7 @@ from pathlib import Path
 
 from rapidfuzz import fuzz, process
 
-from crescent_lite.duplicates import DuplicateIndex, Match, numbers, template
+from crescent_lite.duplicates import DuplicateIndex, Match, agreeing, numbers, template
 
 THRESHOLD = 85.0
 SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 200_000)
@@ -186,7 +186,7 @@ class BruteForce:
 
     def __init__(self, kept: list[str]) -> None:
         self._templates = [template(text) for text in kept]
-        self._numbers = [tuple(sorted(numbers(text))) for text in kept]
+        self._numbers = [agreeing(template(text), numbers(text)) for text in kept]
 
     def nearest(self, text: str) -> Match | None:
         """What `DuplicateIndex.nearest` promises."""
@@ -194,7 +194,7 @@ class BruteForce:
 
     def decide(self, text: str, positions: range | list[int]) -> Match | None:
         """The rule about some of the templates."""
-        key = tuple(sorted(numbers(text)))
+        key = agreeing(template(text), numbers(text))
         templates = self._templates if isinstance(positions, range) else [self._templates[p] for p in positions]
         alike = process.extract(template(text), templates, scorer=fuzz.ratio, score_cutoff=THRESHOLD, limit=None)
         if not alike:

@@ -1,19 +1,20 @@
 """Which known question is a text too close to? An exact rule, and an index that finds the few worth asking it about.
 
 The rule: two questions are alike when their templates are (numbers masked, `fuzz.ratio` of rapidfuzz from a threshold
-on). Alike with the same numbers they are near-duplicates; with other numbers they have the same template. On maths a
-plain text ratio calls "12 + 7" and "12 + 8" alike and a paraphrase different. Example:
+on). Alike with the same numbers in the same order they are near-duplicates (in a bare sum or product any order will
+do); with other numbers they have the same template. A plain text ratio calls "12 + 7" and "12 + 8" alike. Example:
     index = DuplicateIndex(threshold=85)
     index.add(7, "Tom has 3 eggs and buys 4 more. How many has he?")
-    index.nearest("Tom has three eggs and buys 4 more. How many does he have?")   # Match(7, 'near_duplicate', 93.1)
+    index.nearest("Tom has three eggs and buys 4 more. How many does he have?")   # Match(7, 'near_duplicate', 90.2)
 The index holds, for each template, the smallest hashes of its n-grams (a bottom-k sketch: alike texts share most of
 it), and for each hash the templates that have it. A search looks at the rarest hashes first and at no more than
-`MAX_POSTINGS` entries, so its cost hardly grows with the size. Chosen by measurement: `benchmarks/diversify.py`.
+`MAX_POSTINGS` entries, so its cost grows slowly. Chosen by measurement: `benchmarks/diversify.py`.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from array import array
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,13 +23,15 @@ from typing import Literal
 import numpy as np
 from rapidfuzz import fuzz, process
 
-from crescent_lite.answer_words import ONES, TENS
+from crescent_lite.answer_words import NUMBER_WORDS, number_in_words
 
-NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*|\.\d+", re.ASCII)
-_WORD_VALUES = {word: str(value) for word, value in (ONES | TENS).items()}
-_COUNTED = "|".join(word for word in _WORD_VALUES if word != "one")  # "the one that" is no number
-_ANY_NUMBER = re.compile(rf"{NUMBER.pattern}|\b(?:{_COUNTED})\b", re.ASCII)
+NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*|\.\d+")
+_SIGNED = rf"(?:(?<![\w)%])[-−](?=[\d.]))?(?:{NUMBER.pattern})"
+# The two looks ahead only save time.
+_ANY_NUMBER = re.compile(rf"(?=[-−.\d])(?:{_SIGNED})|\b(?=[a-z])(?:{NUMBER_WORDS.pattern})")
+_NO_NUMBER = "one"  # alone: "the one that" is no number
 _OPERATOR = re.compile(r"([-+*/×÷=^−])")
+_COMMUTES = re.compile(r"[^#]{0,40}(?:#(?: \+ #)+|#(?: [*×] #)+|(?:sum|product) of #(?:(?:,|,? and) #)+)[^#]{0,20}")
 _SPACE = re.compile(r"\s+")
 
 SHORT_GRAM, LONG_GRAM = 5, 9
@@ -65,20 +68,49 @@ class Match:
 
 def template(text: str) -> str:
     """The text with every number masked, lower case, with one space around operators and between words."""
-    masked = _OPERATOR.sub(r" \1 ", _ANY_NUMBER.sub("#", text[:MAX_TEXT].lower()))
-    return _SPACE.sub(" ", masked).strip()
+    return _read(text)[0]
 
 
 def numbers(text: str) -> tuple[str, ...]:
     """The numbers in order of appearance; words as digits, without separators of thousands and trailing zeros."""
-    return tuple(_spelt(number) for number in _ANY_NUMBER.findall(text[:MAX_TEXT].lower()))
+    return tuple(map(_spelt, _read(text)[1]))
+
+
+def _read(text: str) -> tuple[str, list[str]]:
+    """Template and numbers as written, in one pass."""
+    found: list[str] = []
+
+    def mask(number: re.Match[str]) -> str:
+        if number[0] == _NO_NUMBER:
+            return _NO_NUMBER
+        found.append(number[0])
+        return "#"
+
+    masked = _OPERATOR.sub(r" \1 ", _ANY_NUMBER.sub(mask, _plain(text)))
+    return _SPACE.sub(" ", masked).strip(), found
+
+
+def agreeing(shape: str, found: tuple[str, ...]) -> tuple[str, ...]:
+    """What has to be equal for numbers to agree: their order counts, but not in a bare sum or product."""
+    return tuple(sorted(found)) if _COMMUTES.fullmatch(shape) else found
+
+
+def _shape_and_key(text: str) -> tuple[str, tuple[str, ...]]:
+    shape, found = _read(text)
+    return shape, agreeing(shape, tuple(map(_spelt, found)))
+
+
+def _plain(text: str) -> str:
+    """Lower case, and one spelling of what Unicode has several for: digits, powers, fractions."""
+    return unicodedata.normalize("NFKC", text[:MAX_TEXT]).replace("\u2044", "/").lower()
 
 
 def _spelt(number: str) -> str:
-    if number in _WORD_VALUES:
-        return _WORD_VALUES[number]
-    plain = re.sub(r",(?=\d{3}(?!\d))", "", number)
-    if len(plain) > 40 or not re.fullmatch(r"\d*\.?\d+", plain):
+    if number[0].isalpha():
+        value = number_in_words(number)
+        return number if value is None else str(value)
+    plain = re.sub(r",(?=\d{3}(?!\d))", "", number.replace("−", "-"))
+    if len(plain) > 40 or not re.fullmatch(r"-?\d*\.?\d+", plain):
         return plain
     return str(Fraction(plain))
 
@@ -92,7 +124,7 @@ class DuplicateIndex:
         self._templates: list[str] = []
         self._positions: dict[str, int] = {}
         self._questions: list[dict[tuple[str, ...], int]] = []
-        """Of each template: its questions, by their sorted numbers. The first one of equal ones."""
+        """Of each template: its questions, by their numbers. The first one of equal ones."""
         self._counts: list[int] = []
         self._lengths = array("I")
         self._postings: dict[int, array[int]] = {}
@@ -103,19 +135,18 @@ class DuplicateIndex:
 
     def add(self, question_id: int, text: str) -> None:
         """One more known question."""
-        shape = template(text)
+        shape, key = _shape_and_key(text)
         position = self._positions.get(shape)
         if position is None:
             position = self._add_template(shape)
         self._counts[position] += 1
-        key = tuple(sorted(numbers(text)))
         if key not in self._questions[position]:
             self._questions[position][key] = question_id
             self._by_numbers.setdefault(key, array("I")).append(position)
 
     def nearest(self, text: str) -> Match | None:
         """The most similar near-duplicate; where there is none, the most similar question of the same template."""
-        shape, key = template(text), tuple(sorted(numbers(text)))
+        shape, key = _shape_and_key(text)
         alike = self._alike(shape, key)
         if not alike:
             return None
