@@ -164,14 +164,14 @@ def print_tables(result: dict[str, Any]) -> None:
     """For people."""
     print(
         f"\n{result['questions']}, first {result['votes']} votes, {result['questions_counted']} questions; "
-        f"one vote is right {result['single_vote_right']:.1%} of the time"
+        f"one vote is right {result['single_vote_right'] or 0:.1%} of the time"
     )
     for row in result["curve"]:
         share = "tie or none" if row["share"] < 0 else f"{row['share']:.3f}"
         print(f"  share {share:<12} {row['questions']:>4} questions, {row['right']:>4} right")
     for row in result["floors"]:
         print(
-            f"  floor {row['floor']:.3f}: coverage {row['coverage']:.1%}, precision {row['precision']:.1%} "
+            f"  floor {row['floor']:.3f}: coverage {row['coverage'] or 0:.1%}, precision {row['precision']:.1%} "
             f"({row['low']:.1%} to {row['high']:.1%})"
         )
     print(

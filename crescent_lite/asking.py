@@ -52,7 +52,8 @@ class Asking:
             SemanticIndex(self._job.semantic_encoder) if self._job.semantic_encoder else None,
         )
         acceptance = diversify.Acceptance(
-            config.bait.min_acceptance, store.questions.fetch_kept_or_not(self._round.round_id)
+            config.bait.min_acceptance,
+            store.questions.fetch_kept_or_not(self._round.round_id, diversify.Acceptance.WINDOW),
         )
         patience = Patience("bait", bait.EMPTY_LIMIT, "the model wrote nothing; try another prompt or another model")
         self._draw_more()

@@ -8,10 +8,15 @@ Example: attempt(prompts, 17, config.bait, seed=1, round_number=1).request.user 
 
 from __future__ import annotations
 
+import re
+
 from crescent_lite.config import BaitConfig
+from crescent_lite.errors import ConfigError
 from crescent_lite.prompt_set import PromptSet, fill
 from crescent_lite.records import Attempt, Generation, Request, derive_seed
 
+PLACEHOLDER = re.compile(r"(?<![\\\w}])\{([a-z_]{2,})\}")
+"""What has to have a list. LaTeX is left alone: its braces follow a command, or hold a letter or a number."""
 EMPTY_LIMIT = 100
 """Empty texts in a row, from the first one on, after which asking further is pointless (guess)."""
 
@@ -22,7 +27,7 @@ def attempt(prompts: PromptSet, ask_index: int, bait: BaitConfig, seed: int, rou
     steering = {
         name: values[derive_seed(seed, key, name) % len(values)]
         for name, values in prompts.choices.items()
-        if f"{{{name}}}" in prompts.bait.text + bait.assistant_prefix
+        if any(f"{{{name}}}" in text for text in (prompts.bait.text, bait.assistant_prefix))
     }
     request = Request(
         key=key,
@@ -32,6 +37,25 @@ def attempt(prompts: PromptSet, ask_index: int, bait: BaitConfig, seed: int, rou
         seed=seed,
     )
     return Attempt(request, prompts.bait.sha256, ask_index=ask_index, steering=steering)
+
+
+def check_steering(prompts: PromptSet, bait: BaitConfig) -> None:
+    """Every list of the set fills a placeholder, and every placeholder has a list. Raises ConfigError."""
+    wanted = {
+        name: where
+        for where, text in (("bait.txt", prompts.bait.text), ("bait.assistant_prefix", bait.assistant_prefix))
+        for name in PLACEHOLDER.findall(text)
+    }
+    if missing := sorted(set(wanted) - set(prompts.choices)):
+        name = missing[0]
+        raise ConfigError(
+            f"{wanted[name]}: {{{name}}} wants a list bait.{name}.txt, which the prompt set {prompts.name!r} lacks"
+        )
+    if unused := sorted(set(prompts.choices) - set(wanted)):
+        raise ConfigError(
+            f"{prompts.folder / f'bait.{unused[0]}.txt'}: neither bait.txt nor bait.assistant_prefix has "
+            f"{{{unused[0]}}}"
+        )
 
 
 def bait_generation(bait: BaitConfig, temperature: float | None = None) -> Generation:

@@ -103,8 +103,8 @@ class DiversifyConfig:
     """Similarity of two templates (numbers masked), 0-100, from which a question is a near-duplicate."""
     numbers_must_agree: bool = True
     """Near-duplicates are only those that also have the same numbers; the others are of the same template."""
-    max_per_template: Annotated[int, Range(0, 1_000_000)] = 3
-    """Kept questions of one template, with different numbers. 0 is no limit: for drills of one template."""
+    max_per_template: Annotated[int, Range(0, 100)] = 3
+    """Kept questions of one template, with different numbers, 1-100. 0 is no limit: for drills of one template."""
     max_rewrites: Annotated[int, Range(0, 100)] = 2
     """How often the model may rewrite a question that is not new before it is rejected for good."""
     semantic: str = ""

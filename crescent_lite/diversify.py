@@ -25,6 +25,8 @@ NOT_NEW = ("near_duplicate", "same_template")
 """The reasons after which the model may try again."""
 SHARED_WORDS = 13
 """Words in a row that a question and a benchmark's item may not share (GPT-3, arXiv 2005.14165, takes 13)."""
+REAL_WORDS = 8
+"""Of them, those that have to be words and not masked numbers or operators: a long sum is no text (guess)."""
 
 
 class Known:
@@ -92,7 +94,8 @@ class Known:
 
 def _runs_of_words(text: str) -> Iterable[tuple[str, ...]]:
     words = template(text).split()
-    return (tuple(words[start : start + SHARED_WORDS]) for start in range(len(words) - SHARED_WORDS + 1))
+    runs = (tuple(words[start : start + SHARED_WORDS]) for start in range(len(words) - SHARED_WORDS + 1))
+    return (run for run in runs if sum(word[0].isalpha() for word in run) >= REAL_WORDS)
 
 
 def judge(question: Question, known: Known, settings: DiversifyConfig) -> QuestionVerdict:
@@ -124,11 +127,11 @@ def rewriting(
     request = Request(
         key=f"rewrite {question.question_id}",
         user=fill(prompts.rewrite.text, question=question.text, similar=similar.text),
-        assistant_prefix="" if "{" in bait.assistant_prefix else bait.assistant_prefix,
+        assistant_prefix=fill(bait.assistant_prefix, **question.steering),
         generation=bait_generation(bait, settings.rewrite_temperature),
         seed=seed,
     )
-    return Attempt(request, prompts.rewrite.sha256, rewrites=question)
+    return Attempt(request, prompts.rewrite.sha256, rewrites=question, steering=question.steering)
 
 
 class Acceptance:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crescent_lite import loop
+from crescent_lite.bait import check_steering
 from crescent_lite.config import Config, config_from_dict, load_config
 from crescent_lite.errors import CrescentError, Interrupted, WorkspaceError, file_errors
 from crescent_lite.evaluation import load_benchmark
@@ -128,6 +129,8 @@ def _prepare(
 ) -> Job:
     """Check everything a run needs before the first token is drawn, and make its row."""
     prompts = load_prompt_set(config.run.prompts)
+    if kind == "improvement":
+        check_steering(prompts, config.bait)
     for name in config.evaluate.prompts:
         prompts.for_evaluation(name)
     benchmarks = tuple(

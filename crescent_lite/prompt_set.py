@@ -81,7 +81,7 @@ def _choices(folder: Path) -> dict[str, tuple[str, ...]]:
 
 def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8").rstrip("\n")
+        text = path.read_text(encoding="utf-8-sig").rstrip("\n")
     except FileNotFoundError:
         raise ConfigError(f"{path}: this prompt is missing") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -128,6 +128,8 @@ class Question:
     """The question this one is a rewrite of."""
     rewrites: int = 0
     """Rewrites between the first wording and this one."""
+    steering: Mapping[str, str] = field(default_factory=dict)
+    """What the bait's placeholders were filled with; a rewrite has that of the first wording."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class QuestionVerdict:
 
     verdict: Verdict
     reason: str
-    """'new' for a kept question, else the rule that rejected it: 'no_number', 'near_duplicate', ..."""
+    """'new' for a kept question, else the rule that rejected it: 'no_question', 'near_duplicate', ..."""
     text: str
     """The cleaned question."""
     duplicate_of: int | None = None

@@ -63,13 +63,14 @@ def load_encoder(source: str, *, offline: bool = False) -> Encoder:
         from model2vec import StaticModel
 
         path = str(folder) if folder.is_dir() else _from_hub(source, offline=offline)
+        from safetensors import SafetensorError
     except ImportError:
         raise MissingPackageError(
             "diversify.semantic needs model2vec: pip install 'crescent-lite[semantic]'"
         ) from None
     try:
         encoder: Encoder = StaticModel.from_pretrained(path)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ModelError(f"diversify.semantic: {source}: is no model2vec model: {error}") from None
     return encoder
 

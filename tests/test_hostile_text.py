@@ -79,10 +79,18 @@ def nothing_runs() -> Iterator[list[str]]:
         watching = False
 
 
+INSIDE = (
+    "\n", "\n ", " ", "\t", "*", "**", "# ", "1. ", "1", "1,", "a = 1 . ", "= 1", " + 1", "?", "? ", "the ", "we ", "problem ", "two ",
+    "and a half ", "a ", "$", "(", "{", "-", "−3 ", "\u0301\u0323", "½", "sure! ", "here is one: ", ": ", "answer is ", "solve ", "\"", "| ",
+)  # fmt: skip
+"""What a model may repeat in the middle of a text: cleaning takes it off the ends only."""
+
+
 @pytest.fixture(scope="module")
 def texts() -> list[str]:
     source = hostile_texts()
-    return [next(source) for _ in range(2_000)]
+    inside = [f"What is 3{scrap * (1100 // len(scrap))}4 + 5?" for scrap in INSIDE]
+    return [*inside, *(next(source) for _ in range(2_000 - len(inside)))]
 
 
 def test_no_text_raises_runs_anything_or_takes_long(texts: list[str]) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from crescent_lite.bait import check_steering
+from crescent_lite.config import PRESETS, BaitConfig, load_config
 from crescent_lite.errors import ConfigError
 from crescent_lite.prompt_set import PROMPT_DIR, fill, load_prompt_set
 
@@ -33,6 +35,39 @@ def test_a_set_of_ones_own_must_hold_its_placeholders(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"rewrite\.txt: must hold \{question\}"):
         load_prompt_set(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("bait", "prefix", "lists", "words"),
+    [
+        ("About {topic}.", "", [], r"bait\.txt: \{topic\} wants a list bait\.topic\.txt"),
+        ("About it.", "{name}", ["topic"], r"bait\.assistant_prefix: \{name\} wants a list bait\.name\.txt"),
+        ("About {topic}.", "", ["topic", "topcs"], r"bait\.topcs\.txt: neither .* has \{topcs\}"),
+    ],
+)
+def test_a_placeholder_wants_its_list_and_a_list_its_placeholder(
+    bait: str, prefix: str, lists: list[str], words: str, tmp_path: Path
+) -> None:
+    files = {"bait": bait, "rewrite": "{question}", "solve": "{question}"} | {
+        f"bait.{name}": "eggs" for name in lists
+    }
+    for name, text in files.items():
+        (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
+
+    with pytest.raises(ConfigError, match=words):
+        check_steering(load_prompt_set(str(tmp_path)), BaitConfig(assistant_prefix=prefix))
+
+
+@pytest.mark.parametrize("preset", list(PRESETS))
+def test_the_presets_steer_with_lists_that_are_there(preset: str) -> None:
+    config = load_config(preset=preset)
+    check_steering(load_prompt_set(config.run.prompts), config.bait)
+
+
+def test_latex_in_a_bait_wants_no_list(tmp_path: Path) -> None:
+    for name, text in {"bait": r"Use \frac{ab}{cd} and {x}.", "rewrite": "{question}", "solve": "{question}"}.items():
+        (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
+    check_steering(load_prompt_set(str(tmp_path)), BaitConfig(assistant_prefix=""))
 
 
 def test_a_missing_set_names_those_there_are() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from crescent_lite.answers import canonical_answer
 from crescent_lite.config import BenchmarkConfig
-from crescent_lite.errors import BenchmarkError, MissingPackageError, NetworkError
+from crescent_lite.errors import BenchmarkError, ConfigError, MissingPackageError, NetworkError
 from crescent_lite.evaluation.generated import generated_rows
 from crescent_lite.records import Benchmark, BenchmarkItem
 
@@ -28,7 +28,9 @@ Row = tuple[str, str, Mapping[str, Any]]
 
 
 def load_benchmark(name: str, config: BenchmarkConfig, folder: Path) -> Benchmark:
-    """The benchmark `name`; a file's path is relative to `folder`. Raises BenchmarkError naming a bad row."""
+    """The benchmark `name`; a file's path is relative to `folder`. Raises ConfigError or BenchmarkError."""
+    if "/" in name:
+        raise ConfigError(f"evaluate.benchmarks.{name}: a benchmark's name has no slash")
     if config.source == "reasoning-gym":
         rows, refuse_repeats = generated_rows(name, config), False
     elif config.source.startswith("hub:"):

@@ -14,7 +14,7 @@ from crescent_lite.records import Attempt, Completion, Question, QuestionVerdict
 from crescent_lite.store.database import Database, now
 from crescent_lite.store.runs import Round
 
-COLUMNS = "question_id, text, raw_text, finish_reason, verdict, rewritten_from, rewrites"
+COLUMNS = "question_id, text, raw_text, finish_reason, verdict, rewritten_from, rewrites, steering"
 
 
 class Questions:
@@ -48,7 +48,7 @@ class Questions:
             ],
         )
         reason = completion.finish_reason
-        return Question(question_id, raw_text, raw_text, reason, None, rewritten_from, rewrites)
+        return Question(question_id, raw_text, raw_text, reason, None, rewritten_from, rewrites, attempt.steering)
 
     def set_verdict(self, question_id: int, verdict: QuestionVerdict) -> None:
         """What diversification decided."""
@@ -92,7 +92,7 @@ class Questions:
         )
         return [(self.fetch(row[0]), self.fetch(row[1])) for row in rows]
 
-    def fetch_kept_or_not(self, round_id: int, latest: int = 1000) -> list[bool]:
+    def fetch_kept_or_not(self, round_id: int, latest: int) -> list[bool]:
         """Of each decided text of the round whether it was kept, oldest first; the latest ones only."""
         rows = self._database.rows(
             """SELECT verdict = 'kept' FROM questions WHERE round_id = ? AND verdict IS NOT NULL
@@ -145,4 +145,4 @@ class Questions:
         rows = self._database.rows(
             f"SELECT {COLUMNS} FROM questions WHERE {where} ORDER BY question_id", list(values)
         )
-        return [Question(*row) for row in rows]
+        return [Question(**{**row, "steering": json.loads(row["steering"] or "{}")}) for row in map(dict, rows)]
