@@ -80,8 +80,9 @@ def nothing_runs() -> Iterator[list[str]]:
 
 
 INSIDE = (
-    "\n", "\n ", " ", "\t", "*", "**", "# ", "1. ", "1", "1,", "a = 1 . ", "= 1", " + 1", "?", "? ", "the ", "we ", "problem ", "two ",
-    "and a half ", "a ", "$", "(", "{", "-", "−3 ", "\u0301\u0323", "½", "sure! ", "here is one: ", ": ", "answer is ", "solve ", "\"", "| ",
+    "\n", "\n ", " ", "\t", "*", "**", "# ", "1. ", "1", "1,", "a = 1 . ", "= 1", " + 1", "?", "? ", "the ",
+    "we ", "problem ", "two ", "and a half ", "a ", "$", "(", "{", "-", "−3 ", "\u0301\u0323", "½", "sure! ",
+    "here is one: ", ": ", "answer is ", "solve ", "\"", "| ",
 )  # fmt: skip
 """What a model may repeat in the middle of a text: cleaning takes it off the ends only."""
 
