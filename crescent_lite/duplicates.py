@@ -7,8 +7,7 @@ do); with other numbers they have the same template. A plain text ratio calls "1
     index.add(7, "Tom has 3 eggs and buys 4 more. How many has he?")
     index.nearest("Tom has three eggs and buys 4 more. How many does he have?")   # Match(7, 'near_duplicate', 90.2)
 The index holds, for each template, the smallest hashes of its n-grams (a bottom-k sketch: alike texts share most of
-it), and for each hash the templates that have it. A search looks at the rarest hashes first and at no more than
-`MAX_POSTINGS` entries, so its cost grows slowly. Chosen by measurement: `benchmarks/diversify.py`.
+it), and for each hash the templates that have it (`postings`). Chosen by measurement: `benchmarks/diversify.py`.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ import numpy as np
 from rapidfuzz import fuzz, process
 
 from crescent_lite.answer_words import NUMBER_WORDS, number_in_words
+from crescent_lite.postings import Postings
 
 NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*|\.\d+")
 _SIGNED = rf"(?:(?<![\w)%])[-−](?=[\d.]))?(?:{NUMBER.pattern})"
@@ -46,8 +46,6 @@ HASH_BITS = 22
 """Bounds the number of different hashes, and with it the memory."""
 SHARED = 0.25
 """Share of a sketch that alike templates have in common at least (measured: 0.4 and more)."""
-MAX_POSTINGS = 400_000
-"""Entries of the index that one search looks at, those of rare hashes first."""
 MAX_CANDIDATES = 160
 """Templates that the rule is asked about in one search."""
 MAX_TEXT = 4_000
@@ -127,7 +125,7 @@ class DuplicateIndex:
         """Of each template: its questions, by their numbers. The first one of equal ones."""
         self._counts: list[int] = []
         self._lengths = array("I")
-        self._postings: dict[int, array[int]] = {}
+        self._postings = Postings()
         self._by_numbers: dict[tuple[str, ...], array[int]] = {}
 
     def __len__(self) -> int:
@@ -163,52 +161,38 @@ class DuplicateIndex:
         self._questions.append({})
         self._counts.append(0)
         self._lengths.append(len(shape))
-        for gram in sketch(shape):
-            postings = self._postings.get(gram)
-            if postings is None:
-                postings = self._postings[gram] = array("I")
-            postings.append(position)
+        self._postings.add(sketch(shape))
         return position
 
     def _alike(self, shape: str, key: tuple[str, ...]) -> list[tuple[int, float]]:
         """Templates at or above the threshold with their similarity, the most similar first."""
         positions = self._candidates(shape, key)
-        choices = {int(position): self._templates[position] for position in positions}
-        found = process.extract(shape, choices, scorer=fuzz.ratio, score_cutoff=self._threshold, limit=None)
-        return sorted(((position, score) for _, score, position in found), key=lambda pair: (-pair[1], pair[0]))
+        if not positions:
+            return []
+        texts = [self._templates[position] for position in positions]
+        scores = process.cdist(
+            [shape], texts, scorer=fuzz.ratio, score_cutoff=self._threshold, dtype=np.float64, workers=1
+        )[0]
+        found = [(positions[at], float(scores[at])) for at in np.flatnonzero(scores)]
+        return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 
-    def _candidates(self, shape: str, key: tuple[str, ...]) -> np.ndarray:
+    def _candidates(self, shape: str, key: tuple[str, ...]) -> list[int]:
         """Templates that may be alike: those that share most of the sketch, and some with the same numbers."""
         wanted = sketch(shape)
-        lists = sorted((found for gram in wanted if (found := self._postings.get(gram))), key=len)
-        taken: list[np.ndarray] = []
-        entries = 0
-        for postings in lists:
-            entries += len(postings)
-            if entries > MAX_POSTINGS and taken:
-                break
-            taken.append(np.frombuffer(postings, dtype=np.uint32))
-        positions = self._frequent(taken, len(shape), at_least=int(SHARED * len(wanted)) - len(wanted) + len(taken))
-        others = [*self._by_numbers.get(key, ())[-MAX_CANDIDATES:]]
+        positions = self._frequent(self._postings.shared(wanted), len(shape), at_least=int(SHARED * len(wanted)))
+        others = {*self._by_numbers.get(key, ())[-MAX_CANDIDATES:]}
         if (same := self._positions.get(shape)) is not None:
-            others.append(same)
-        return np.union1d(positions, np.array(others, dtype=np.uint32)) if others else positions
+            others.add(same)
+        return [*positions.tolist(), *others.difference(positions.tolist())]
 
-    def _frequent(self, taken: list[np.ndarray], length: int, at_least: int) -> np.ndarray:
-        """The templates of a possible length that are most often among the entries, and so often at least."""
-        if not taken:
-            return np.empty(0, dtype=np.uint32)
-        entries = np.concatenate(taken)
-        if 8 * len(entries) > len(self._templates):
-            shared = np.bincount(entries)
-            positions = np.flatnonzero(shared >= max(1, at_least))
-            shared = shared[positions]
-        else:
-            positions, shared = np.unique(entries, return_counts=True)
+    def _frequent(self, shared: np.ndarray, length: int, at_least: int) -> np.ndarray:
+        """The templates of a possible length that share most, and so much at least."""
+        positions = np.flatnonzero(shared >= max(1, at_least))
+        shared = shared[positions]
         lengths = np.frombuffer(self._lengths, dtype=np.uint32)[positions]
         # ratio = 2 * common / (both lengths), and no more can be common than the shorter one has
         shortest, longest = np.minimum(lengths, length), np.maximum(lengths, length)
-        possible = (200 * shortest >= self._threshold * (shortest + longest)) & (shared >= at_least)
+        possible = 200 * shortest >= self._threshold * (shortest + longest)
         positions, shared = positions[possible], shared[possible]
         if len(positions) > MAX_CANDIDATES:
             positions = positions[np.argpartition(shared, -MAX_CANDIDATES)[-MAX_CANDIDATES:]]
