@@ -311,3 +311,13 @@ def m003_questions_and_labels_to_trust(database: Database) -> None:
         V_ACCEPTANCE,
     ):
         database.execute(statement)
+
+
+@migrations()
+def m004_trainings_that_go_on(database: Database) -> None:
+    """Why a training ended early, and the loss of the examples it did not learn from."""
+    for statement in (
+        "ALTER TABLE trainings ADD COLUMN stopped TEXT",
+        "ALTER TABLE training_steps ADD COLUMN held_out_loss REAL",
+    ):
+        database.execute(statement)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -36,6 +37,8 @@ def finetune(
 ) -> Iterator[TrainingStep | TrainedAdapter]:
     """Train a LoRA adapter on the examples: each optimiser step as it happens, the adapter at the end.
 
+    A training of the same examples that was cut short in `out_dir` goes on from its last checkpoint; the checkpoints
+    are deleted when the iterator is asked for more than the adapter, which is stored by then.
     Closing the iterator stops the program: TERM, then KILL after `max_seconds_to_stop`.
     Raises MissingPackageError, TrainingError, OutOfMemoryError, ModelError or StorageError.
     """
@@ -57,6 +60,7 @@ def finetune(
         raise StorageError(f"{out_dir}: the training cannot be prepared: {error}") from None
     try:
         yield from _follow(process, plan.out_dir / LOG_NAME)
+        shutil.rmtree(plan.checkpoint_dir, ignore_errors=True)
     finally:
         _stop(process, max_seconds_to_stop)
 

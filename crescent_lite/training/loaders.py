@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from crescent_lite.errors import CrescentError, MissingPackageError, ModelError, NetworkError
@@ -23,6 +25,21 @@ from crescent_lite.training.base_gguf import BaseGguf
 from crescent_lite.training.plan import TrainingPlan
 
 LINEAR_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+NO_LOSS = -100
+"""The label that torch's cross entropy leaves out."""
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Examples side by side, of shape (examples, tokens of the longest)."""
+
+    input_ids: torch.Tensor
+    labels: torch.Tensor
+    """The tokens of the answers, elsewhere NO_LOSS."""
+    attention_mask: torch.Tensor
+    """1 where there is a token, 0 where the row is filled up."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +52,10 @@ class LoadedModel:
     """'cpu', or the GPU's name."""
     weights: str
     """How the frozen base is held: 'float32', 'bfloat16', 'float16' or '4-bit NF4'."""
+    autocast: torch.dtype | None
+    """What matrix products are computed in, where the LoRA is held in 32-bit floats and the base is not."""
+    loss: Callable[[Any, TokenBatch, int], torch.Tensor]
+    """(model, batch, n) -> the cross entropy of the batch's answer tokens, nats, summed and divided by n."""
 
 
 def load(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
@@ -73,7 +94,8 @@ def load_peft(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
         bias="none",
         task_type="CAUSAL_LM",
     )
-    return LoadedModel(get_peft_model(model, lora), device_name(), "4-bit NF4" if in_4bit else _name(dtype))
+    weights = "4-bit NF4" if in_4bit else _name(dtype)
+    return LoadedModel(get_peft_model(model, lora), device_name(), weights, dtype if on_gpu else None, answer_loss)
 
 
 def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
@@ -109,7 +131,32 @@ def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
         random_state=plan.seed,
         max_seq_length=config.max_example_tokens,
     )
-    return LoadedModel(model, device_name(), "4-bit NF4" if in_4bit else _name(dtype))
+    return LoadedModel(model, device_name(), "4-bit NF4" if in_4bit else _name(dtype), dtype, fused_loss)
+
+
+def answer_loss(model: Any, batch: TokenBatch, answers: int) -> torch.Tensor:
+    """The cross entropy from logits of the answers' positions only: a prompt's would be computed for nothing."""
+    wanted = batch.labels[:, 1:]  # the logits of a position are about the token after it
+    first = int(wanted.ne(NO_LOSS).any(dim=0).nonzero()[0])
+    positions = torch.arange(first, wanted.shape[1], device=wanted.device)
+    logits = model(
+        input_ids=batch.input_ids, attention_mask=batch.attention_mask, logits_to_keep=positions, use_cache=False
+    ).logits
+    wanted = wanted[:, first:]
+    is_answer = wanted.ne(NO_LOSS)
+    return functional.cross_entropy(logits[is_answer].float(), wanted[is_answer], reduction="sum") / answers
+
+
+def fused_loss(model: Any, batch: TokenBatch, answers: int) -> torch.Tensor:
+    """Unsloth's own cross entropy, which on a GPU never holds all logits."""
+    loss: torch.Tensor = model(
+        input_ids=batch.input_ids,
+        attention_mask=batch.attention_mask,
+        labels=batch.labels,
+        num_items_in_batch=answers,
+        use_cache=False,
+    ).loss
+    return loss
 
 
 def dequantised(base: BaseGguf, dtype: torch.dtype) -> Any:

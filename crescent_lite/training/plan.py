@@ -7,6 +7,7 @@ Knows nothing of processes or of torch. Example of a line:
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -45,6 +46,17 @@ class TrainingPlan:
     def cache_dir(self) -> Path:
         """Beside `out_dir`, so that every training of a workspace shares it."""
         return self.out_dir.parent / "dequantised"
+
+    @property
+    def checkpoint_dir(self) -> Path:
+        """How far the training is, while it is not at its end."""
+        return self.out_dir / "checkpoints"
+
+    def fingerprint(self) -> str:
+        """Equal for two trainings that make the same steps: same base, same settings, same examples."""
+        base = self.base_gguf.stat()
+        told = json.dumps([self.loader, self.seed, base.st_size, base.st_mtime_ns, dataclasses.asdict(self.config)])
+        return hashlib.sha256(told.encode() + self.examples_path.read_bytes()).hexdigest()
 
     def write(self) -> Path:
         """Write plan.json into `out_dir` and return its path."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 import psutil
+from safetensors import SafetensorError
 
 from crescent_lite.errors import CrescentError, OutOfMemoryError, StorageError
 from crescent_lite.records import TrainedAdapter
@@ -39,7 +41,7 @@ def main() -> None:
         print(finished_line(_train(plan, events)), file=events)
     except CrescentError as error:
         _end_failed(events, error)
-    except (MemoryError, RuntimeError, OSError) as error:
+    except (MemoryError, RuntimeError, OSError, SafetensorError) as error:
         known = _known_error(error)
         if known is None:
             raise
@@ -96,6 +98,8 @@ def _known_error(error: Exception) -> CrescentError | None:
         )
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         return StorageError(f"{error.filename or 'the disk'}: {error.strerror}")
+    if isinstance(error, SafetensorError) and (number := re.search(r"os error (\d+)", said)):
+        return StorageError(f"the adapter or a checkpoint of it cannot be written: {os.strerror(int(number[1]))}")
     return None
 
 
