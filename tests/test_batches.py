@@ -21,9 +21,7 @@ LENGTHS = st.lists(st.integers(1, 500), min_size=1, max_size=200)
 def test_each_epoch_sees_each_example_once(
     lengths: list[int], epochs: int, batch_size: int, micro_batch_size: int, seed: int
 ) -> None:
-    steps = plan_steps(
-        lengths, epochs=epochs, batch_size=batch_size, micro_batch_size=micro_batch_size, seed=seed
-    )
+    steps = plan_steps(lengths, epochs=epochs, batch_size=batch_size, micro_batch_size=micro_batch_size, seed=seed)
     per_epoch = math.ceil(len(lengths) / batch_size)
     assert len(steps) == epochs * per_epoch
     for epoch in range(epochs):
@@ -38,9 +36,7 @@ def test_half_an_epoch_is_half_the_steps() -> None:
 
 
 def test_another_seed_is_another_order() -> None:
-    first, second = (
-        plan_steps([9] * 40, epochs=1, batch_size=8, micro_batch_size=4, seed=seed) for seed in (1, 2)
-    )
+    first, second = (plan_steps([9] * 40, epochs=1, batch_size=8, micro_batch_size=4, seed=seed) for seed in (1, 2))
     assert first != second
 
 

@@ -28,6 +28,10 @@ class BaseGguf:
     layers: int
     heads: int
     kv_heads: int
+    head_width: int
+    """Values of one head."""
+    rotary_width: int
+    """Of them, those that positions turn."""
     shapes: Mapping[str, tuple[int, ...]]
     """Of each tensor, outermost first as torch has it."""
     rope_scaling: str
@@ -42,12 +46,16 @@ def read_base(path: Path) -> BaseGguf:
         reader = gguf.GGUFReader(path)
         architecture = str(_value(reader, "general.architecture"))
         heads = int(_value(reader, f"{architecture}.attention.head_count"))
+        width = int(_value(reader, f"{architecture}.embedding_length")) // heads
+        width = int(_value(reader, f"{architecture}.attention.key_length", width))
         return BaseGguf(
             path=path,
             architecture=architecture,
             layers=int(_value(reader, f"{architecture}.block_count")),
             heads=heads,
             kv_heads=int(_value(reader, f"{architecture}.attention.head_count_kv", heads)),
+            head_width=width,
+            rotary_width=int(_value(reader, f"{architecture}.rope.dimension_count", width)),
             shapes={tensor.name: tuple(int(n) for n in reversed(tensor.shape)) for tensor in reader.tensors},
             rope_scaling=str(_value(reader, f"{architecture}.rope.scaling.type", "none")),
             rope_factors=next((np.array(t.data) for t in reader.tensors if t.name == ROPE_FACTORS), None),

@@ -21,11 +21,9 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from crescent_lite.errors import CrescentError, MissingPackageError, ModelError, NetworkError
-from crescent_lite.training.base_gguf import BaseGguf
+from crescent_lite.training.architectures import LINEAR_LAYERS, refuse_unread_settings
+from crescent_lite.training.base_gguf import ROPE_FACTORS, BaseGguf
 from crescent_lite.training.plan import TrainingPlan
-
-LINEAR_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-
 
 NO_LOSS = -100
 """The label that torch's cross entropy leaves out."""
@@ -60,11 +58,8 @@ class LoadedModel:
 
 def load(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
     """The model, by the loader that the plan names. Raises ModelError, NetworkError, MissingPackageError."""
-    if plan.config.weights == "gguf" and base.rope_scaling != "none":
-        raise ModelError(
-            f"{base.path}: its positions are scaled ({base.rope_scaling}), which is not reproduced here: "
-            "set train.weights to the model's Hugging Face folder or repo"
-        )
+    if plan.config.weights == "gguf":
+        refuse_unread_settings(base)
     return load_unsloth(plan, base) if plan.loader == "unsloth" else load_peft(plan, base)
 
 
@@ -90,7 +85,7 @@ def load_peft(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
         r=config.rank,
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
-        target_modules=LINEAR_LAYERS,
+        target_modules=list(LINEAR_LAYERS[base.architecture]),
         bias="none",
         task_type="CAUSAL_LM",
     )
@@ -125,7 +120,7 @@ def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
         r=config.rank,
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
-        target_modules=LINEAR_LAYERS,
+        target_modules=list(LINEAR_LAYERS[base.architecture]),
         bias="none",
         use_gradient_checkpointing="unsloth" if torch.cuda.is_available() else False,
         random_state=plan.seed,
@@ -167,6 +162,12 @@ def dequantised(base: BaseGguf, dtype: torch.dtype) -> Any:
         )
     except (OSError, ValueError) as error:
         raise ModelError(f"{base.path}: transformers cannot dequantise it: {_first_line(error)}") from None
+    read, there = len(list(model.parameters())), len(base.shapes.keys() - {ROPE_FACTORS})
+    if read != there:
+        raise ModelError(
+            f"{base.path}: transformers takes {read} of its {there} tensors: "
+            "set train.weights to the model's Hugging Face folder or repo"
+        )
     # The weights are plain floats now, but the model still says that it is quantised; then it can be
     # neither trained nor saved.
     model.hf_quantizer = None

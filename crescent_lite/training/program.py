@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 
 from crescent_lite.errors import CrescentError, OutOfMemoryError, StorageError
 from crescent_lite.records import TrainedAdapter
-from crescent_lite.training.adapter_gguf import refuse_unknown_architecture
+from crescent_lite.training.architectures import refuse_unknown_architecture
 from crescent_lite.training.base_gguf import read_base
 from crescent_lite.training.plan import TrainingPlan, failed_line, finished_line, read_plan, step_line
 
