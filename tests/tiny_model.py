@@ -86,8 +86,8 @@ def make_tiny_gguf(
     return path
 
 
-def make_tiny_adapter(path: Path, seed: int = 1) -> Path:
-    """A LoRA adapter of the tiny llama, strong enough to change what it says."""
+def make_tiny_adapter(path: Path, seed: int = 1, columns: int = FEED_FORWARD) -> Path:
+    """A LoRA adapter of the tiny llama, strong enough to change what it says. With other `columns` it does not fit."""
     random = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(None, "llama")
     writer.add_type("adapter")
@@ -95,7 +95,7 @@ def make_tiny_adapter(path: Path, seed: int = 1) -> Path:
     writer.add_float32("adapter.lora.alpha", 8.0)
     for layer in range(LAYERS):
         name = f"blk.{layer}.ffn_down.weight"
-        writer.add_tensor(f"{name}.lora_a", random.standard_normal((4, FEED_FORWARD)).astype(np.float32))
+        writer.add_tensor(f"{name}.lora_a", random.standard_normal((4, columns)).astype(np.float32))
         writer.add_tensor(f"{name}.lora_b", random.standard_normal((HIDDEN, 4)).astype(np.float32))
     path.parent.mkdir(parents=True, exist_ok=True)
     writer.write_header_to_file(path)
