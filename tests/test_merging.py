@@ -120,7 +120,7 @@ def test_an_adapter_of_another_model_is_refused(base: Path, adapters: tuple[Path
                 encode=encode_rows,
                 metadata={},
             )
-    assert not list(tmp_path.glob("merged*"))
+    assert not (tmp_path / "merged.gguf").exists()
 
 
 def test_a_full_disk_leaves_nothing_half_written(base: Path, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def make_tiny_gguf(
 
 
 def make_tiny_adapter(path: Path, seed: int = 1, columns: int = FEED_FORWARD) -> Path:
-    """A LoRA adapter of the tiny llama, strong enough to change what it says. With other `columns` it does not fit."""
+    """A LoRA adapter of the tiny llama, strong enough to change what it says, or with other `columns` none of it."""
     random = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(None, "llama")
     writer.add_type("adapter")

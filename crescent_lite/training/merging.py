@@ -115,9 +115,7 @@ def _read_adapter(adapter: WeightedAdapter, base: Any, base_path: Path) -> dict[
     for name in (name.removesuffix(".lora_a") for name in halves if name.endswith(".lora_a")):
         a, b = halves[f"{name}.lora_a"], halves.get(f"{name}.lora_b")
         if b is None or shapes.get(name) != (b.shape[0], a.shape[1]):
-            raise ModelError(
-                f"{adapter.path}: its {name} does not fit {base_path}: it is an adapter of another model"
-            )
+            raise ModelError(f"{adapter.path}: an adapter of another model: its {name} does not fit {base_path}")
         pairs[name] = _Delta(a, b, adapter.weight * alpha / a.shape[0])
     return pairs
 
