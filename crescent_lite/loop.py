@@ -150,7 +150,7 @@ def train(job: Job, this: Round) -> Iterator[Event]:
     def work() -> Generator[TrainingStep, None, None]:
         out_dir = job.workspace.adapters / f"run-{this.run_id}" / f"round-{this.number}"
         for report in training.finetune(
-            examples, base_gguf=job.base.path, config=job.config.train, seed=job.config.run.seed, out_dir=out_dir
+            examples, base=job.base, config=job.config.train, seed=job.config.run.seed, out_dir=out_dir
         ):
             if isinstance(report, TrainedAdapter):
                 adapter_id = job.store.runs.insert_model(adapter_file(report, this), parent_id=job.base_id)

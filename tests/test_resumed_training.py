@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import random
+import itertools
 import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from tiny_model import make_tiny_gguf
+from tiny_model import as_base, make_tiny_gguf
 
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import TrainingError
@@ -49,7 +50,7 @@ def examples_of(count: int) -> list[TokenExample]:
 
 def plan_of(folder: Path, base: Path, config: TrainConfig = TRAIN, examples: int = 10) -> TrainingPlan:
     folder.mkdir(parents=True, exist_ok=True)
-    plan = TrainingPlan(base, folder, "peft", seed=1, examples_left_out=0, config=config)
+    plan = TrainingPlan(base, "its checksum", folder, "peft", seed=1, examples_left_out=0, config=config)
     write_examples(plan.examples_path, examples_of(examples))
     return plan
 
@@ -131,25 +132,27 @@ def test_the_checkpoint_before_stays_when_the_disk_is_full(tmp_path: Path) -> No
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_training_killed_by_signal_at_random_moments_completes(
+def test_a_training_killed_by_signal_completes(
     tiny: Path, unbroken: tuple[list[TrainingStep], TrainedAdapter], tmp_path: Path
 ) -> None:
-    chance = random.Random(5)
     seen: dict[int, float] = {}
-    for _ in range(2):
-        events = finetune(examples_of(10), base_gguf=tiny, config=TRAIN, seed=1, out_dir=tmp_path)
-        for _ in range(chance.randint(1, 6)):
-            step = next(events)
-            assert isinstance(step, TrainingStep)
-            seen[step.step] = step.loss
-        for child in psutil.Process().children():
-            child.kill()
-        events.close()  # type: ignore[attr-defined]
-    for event in finetune(examples_of(10), base_gguf=tiny, config=TRAIN, seed=1, out_dir=tmp_path):
-        if isinstance(event, TrainingStep):
-            seen[event.step] = event.loss
+
+    def events() -> Iterator[TrainingStep | TrainedAdapter]:
+        return finetune(examples_of(10), base=as_base(tiny), config=TRAIN, seed=1, out_dir=tmp_path)
+
+    killed = events()
+    for step in itertools.islice(killed, 5):
+        assert isinstance(step, TrainingStep)
+        seen[step.step] = step.loss
+    (child,) = psutil.Process().children()
+    child.kill()
+    killed.close()  # type: ignore[attr-defined]
+    first, *others, adapter = events()
+    assert isinstance(first, TrainingStep)
+    assert first.step > 3
+    seen |= {step.step: step.loss for step in (first, *others) if isinstance(step, TrainingStep)}
     assert seen == pytest.approx(losses(unbroken[0]), rel=1e-4)  # the child may use more threads
-    assert isinstance(event, TrainedAdapter)
+    assert isinstance(adapter, TrainedAdapter)
     assert not (tmp_path / "checkpoints").exists()
 
 
@@ -157,8 +160,9 @@ def test_a_training_that_diverges_keeps_the_adapter_of_before(tiny: Path, tmp_pa
     wild = dataclasses.replace(
         TRAIN, learning_rate=1.0, alpha=512, epochs=60, schedule="constant", warmup_fraction=1.0, dropout=0.0
     )
+    unsaved = dataclasses.replace(wild, checkpoint_seconds=1000)
     steps: list[TrainingStep] = []
-    adapter = train(plan_of(tmp_path / "wild", tiny, wild), read_base(tiny), steps.append)
+    adapter = train(plan_of(tmp_path / "wild", tiny, unsaved), read_base(tiny), steps.append)
     assert adapter.stopped is not None
     assert adapter.stopped.startswith("the loss")
     kept = int(adapter.details["adapter_of_step"])

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peft import PeftModel
 from safetensors.numpy import load_file, save_file
-from tiny_model import TinyArchitecture, make_tiny_gguf
+from tiny_model import TinyArchitecture, as_base, make_tiny_gguf
 
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import (
@@ -58,7 +58,7 @@ def examples_of(count: int) -> list[TokenExample]:
 
 def plan_of(folder: Path, base: Path, config: TrainConfig) -> TrainingPlan:
     folder.mkdir(parents=True)
-    plan = TrainingPlan(base, folder, "peft", seed=1, examples_left_out=0, config=config)
+    plan = TrainingPlan(base, "its checksum", folder, "peft", seed=1, examples_left_out=0, config=config)
     write_examples(plan.examples_path, examples_of(6))
     return plan
 
@@ -97,7 +97,7 @@ def finished(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Train
     useless = [TokenExample(98, tuple(range(3, 203)), 6), TokenExample(99, (3, 4, 5), 3)]
     config = dataclasses.replace(HOT, max_example_tokens=100)
     examples = [*examples_of(6), *useless]
-    return list(finetune(examples, base_gguf=tiny, config=config, seed=1, out_dir=out_dir))
+    return list(finetune(examples, base=as_base(tiny), config=config, seed=1, out_dir=out_dir))
 
 
 def test_every_step_is_reported_and_the_loss_falls(finished: list[TrainingStep | TrainedAdapter]) -> None:
@@ -230,7 +230,7 @@ def is_gone(pid: int, within_seconds: float) -> bool:
 
 def test_closing_the_iterator_stops_the_child(tiny: Path, tmp_path: Path) -> None:
     config = dataclasses.replace(HOT, epochs=1000)
-    events = finetune(examples_of(6), base_gguf=tiny, config=config, seed=1, out_dir=tmp_path)
+    events = finetune(examples_of(6), base=as_base(tiny), config=config, seed=1, out_dir=tmp_path)
     assert isinstance(next(events), TrainingStep)
     (child,) = psutil.Process().children()
     started = time.monotonic()
@@ -244,11 +244,11 @@ PARENT = """
 import sys
 from pathlib import Path
 from crescent_lite.config import TrainConfig
-from crescent_lite.records import TokenExample
+from crescent_lite.records import ModelFile, TokenExample
 from crescent_lite.training import finetune
-base, out_dir = map(Path, sys.argv[1:])
-config = TrainConfig(loader="peft", epochs=1000)
-list(finetune([TokenExample(1, (1, 5, 6, 7), 2)], base_gguf=base, config=config, seed=1, out_dir=out_dir))
+path, out_dir = map(Path, sys.argv[1:])
+base, config = ModelFile("base", path, "", "base"), TrainConfig(loader="peft", epochs=1000)
+list(finetune([TokenExample(1, (1, 5, 6, 7), 2)], base=base, config=config, seed=1, out_dir=out_dir))
 """
 
 
@@ -278,14 +278,15 @@ def test_a_child_ended_from_outside_is_reported(
     thread = threading.Thread(target=end_child)
     thread.start()
     with pytest.raises(kind, match=words):
-        list(finetune(examples_of(2), base_gguf=tiny, config=HOT, seed=1, out_dir=tmp_path))
+        list(finetune(examples_of(2), base=as_base(tiny), config=HOT, seed=1, out_dir=tmp_path))
     thread.join()
 
 
 def test_a_base_that_is_no_gguf_is_one_line_from_the_child(tmp_path: Path) -> None:
-    (tmp_path / "text.gguf").write_text("not a model")
+    base = as_base(tmp_path / "text.gguf")
+    base.path.write_text("not a model")
     with pytest.raises(ModelError, match=r"text\.gguf: not a GGUF that can be trained") as caught:
-        list(finetune(examples_of(2), base_gguf=tmp_path / "text.gguf", config=HOT, seed=1, out_dir=tmp_path / "t"))
+        list(finetune(examples_of(2), base=base, config=HOT, seed=1, out_dir=tmp_path / "t"))
     assert "\n" not in str(caught.value)
     assert "training.log" in str(caught.value)
 
@@ -296,11 +297,11 @@ from pathlib import Path
 sys.modules["peft"] = None
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import MissingPackageError
-from crescent_lite.records import TokenExample
+from crescent_lite.records import ModelFile, TokenExample
 from crescent_lite.training import finetune
 try:
     examples, out_dir = [TokenExample(1, (1, 2), 1)], Path(sys.argv[1])
-    list(finetune(examples, base_gguf=Path("x"), config=TrainConfig(), seed=1, out_dir=out_dir))
+    list(finetune(examples, base=ModelFile("x", Path("x"), "", "x"), config=TrainConfig(), seed=1, out_dir=out_dir))
 except MissingPackageError as error:
     assert "torch" not in sys.modules
     sys.exit(str(error))
@@ -337,7 +338,7 @@ def test_what_cannot_be_trained_is_refused_in_the_parent(
 ) -> None:
     config = dataclasses.replace(HOT, **change)  # type: ignore[arg-type]
     with pytest.raises(kind, match=words):
-        list(finetune(examples_of(2), base_gguf=tiny, config=config, seed=1, out_dir=tmp_path / "t"))
+        list(finetune(examples_of(2), base=as_base(tiny), config=config, seed=1, out_dir=tmp_path / "t"))
 
 
 # --- the adapter as GGUF ---
@@ -374,21 +375,21 @@ def test_an_adapter_that_gguf_cannot_express_is_refused_by_name(
     settings = json.loads((peft_dir / "adapter_config.json").read_text())
     (peft_dir / "adapter_config.json").write_text(json.dumps({**settings, field: value}))
     with pytest.raises(TrainingError, match=field):
-        write_adapter_gguf(peft_dir, read_base(tiny), peft_dir / "adapter.gguf")
+        write_adapter_gguf(peft_dir, read_base(tiny), peft_dir / "adapter.gguf", "")
     assert not (peft_dir / "adapter.gguf").exists()
 
 
 def test_an_unknown_architecture_is_refused(peft_dir: Path, tiny: Path) -> None:
     base = dataclasses.replace(read_base(tiny), architecture="mamba")
     with pytest.raises(TrainingError, match="'mamba' cannot be fine-tuned here"):
-        write_adapter_gguf(peft_dir, base, peft_dir / "adapter.gguf")
+        write_adapter_gguf(peft_dir, base, peft_dir / "adapter.gguf", "")
 
 
 def test_an_adapter_of_another_model_is_refused(peft_dir: Path, tiny: Path) -> None:
     base = read_base(tiny)
     wider = dataclasses.replace(base, shapes={**base.shapes, "blk.0.attn_q.weight": (64, 96)})
     with pytest.raises(TrainingError, match=r"blk\.0\.attn_q\.weight has 96 columns, the adapter's 64"):
-        write_adapter_gguf(peft_dir, wider, peft_dir / "adapter.gguf")
+        write_adapter_gguf(peft_dir, wider, peft_dir / "adapter.gguf", "")
 
 
 def test_a_tensor_that_is_no_lora_pair_is_refused(peft_dir: Path, tiny: Path) -> None:
@@ -396,7 +397,7 @@ def test_a_tensor_that_is_no_lora_pair_is_refused(peft_dir: Path, tiny: Path) ->
     tensors["base_model.model.model.norm.weight"] = np.ones(64, dtype=np.float32)
     save_file(tensors, peft_dir / "adapter_model.safetensors")
     with pytest.raises(TrainingError, match="no LoRA pair"):
-        write_adapter_gguf(peft_dir, read_base(tiny), peft_dir / "adapter.gguf")
+        write_adapter_gguf(peft_dir, read_base(tiny), peft_dir / "adapter.gguf", "")
 
 
 # --- pure parts ---

@@ -12,6 +12,8 @@ from typing import Literal
 import gguf
 import numpy as np
 
+from crescent_lite.records import ModelFile
+
 TinyArchitecture = Literal[
     "llama", "qwen2", "qwen3", "gemma2", "gemma3", "phi3", "starcoder2", "stablelm", "nemotron"
 ]
@@ -84,6 +86,11 @@ def make_tiny_gguf(
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def as_base(path: Path) -> ModelFile:
+    """The model file as a run knows it."""
+    return ModelFile(path.stem, path, "its checksum", str(path))
 
 
 def make_tiny_adapter(path: Path, seed: int = 1, columns: int = FEED_FORWARD) -> Path:

@@ -22,6 +22,9 @@ from crescent_lite.errors import TrainingError
 from crescent_lite.training.architectures import PERMUTED, refuse_unknown_architecture
 from crescent_lite.training.base_gguf import BaseGguf
 
+BASE_SHA256 = "crescent.base.sha256"
+"""The key in the adapter's metadata under which the checksum of its base is."""
+
 INEXPRESSIBLE: Mapping[str, Callable[[Any], bool]] = {
     "use_rslora": bool,
     "use_dora": bool,
@@ -39,7 +42,7 @@ INEXPRESSIBLE: Mapping[str, Callable[[Any], bool]] = {
 _TENSOR = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
 
 
-def write_adapter_gguf(peft_dir: Path, base: BaseGguf, path: Path) -> None:
+def write_adapter_gguf(peft_dir: Path, base: BaseGguf, path: Path, base_sha256: str) -> None:
     """Write the adapter to `path`, complete or not at all. TrainingError for what it cannot express."""
     refuse_unknown_architecture(base.architecture)
     alpha, tensors = _read_peft(peft_dir)
@@ -49,6 +52,7 @@ def write_adapter_gguf(peft_dir: Path, base: BaseGguf, path: Path) -> None:
     writer.add_type(gguf.GGUFType.ADAPTER)
     writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
     writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, alpha)
+    writer.add_string(BASE_SHA256, base_sha256)
     for (module, side), tensor in sorted(tensors.items()):
         name = names.get_name(f"{module}.weight", (".weight",))
         _refuse_misfit(module, name, side, tensor, base)

@@ -1,7 +1,7 @@
 """Starts the training program, passes on what it reports, and stops it by pid. Imports no torch.
 
 Training has its own process so that its memory is gone when it ends, and a crash in it is one line here.
-Example: for event in finetune(examples, base_gguf=path, config=config.train, seed=1, out_dir=folder): ...
+Example: for event in finetune(examples, base=base, config=config.train, seed=1, out_dir=folder): ...
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import crescent_lite
 from crescent_lite import errors
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import CrescentError, ModelError, OutOfMemoryError, StorageError, TrainingError
-from crescent_lite.records import TokenExample, TrainedAdapter, TrainingStep
+from crescent_lite.records import ModelFile, TokenExample, TrainedAdapter, TrainingStep
 from crescent_lite.training.packages import choose_loader, require_packages
 from crescent_lite.training.plan import TrainingPlan, parse_line, write_examples
 
@@ -29,7 +29,7 @@ SIGKILL_CODES = (-9, 137)
 def finetune(
     examples: Sequence[TokenExample],
     *,
-    base_gguf: Path,
+    base: ModelFile,
     config: TrainConfig,
     seed: int,
     out_dir: Path,
@@ -51,7 +51,8 @@ def finetune(
             f"none of the {len(examples)} examples has an answer and at most "
             f"{config.max_example_tokens} tokens (train.max_example_tokens)"
         )
-    plan = TrainingPlan(base_gguf.resolve(), out_dir.resolve(), loader, seed, len(examples) - len(fitting), config)
+    left_out = len(examples) - len(fitting)
+    plan = TrainingPlan(base.path.resolve(), base.sha256, out_dir.resolve(), loader, seed, left_out, config)
     try:
         plan.out_dir.mkdir(parents=True, exist_ok=True)
         write_examples(plan.examples_path, fitting)

@@ -7,7 +7,6 @@ Example: loaded = load(plan, read_base(plan.base_gguf)); loaded.model(input_ids=
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import shutil
 from collections.abc import Callable
@@ -181,9 +180,7 @@ def weights_source(plan: TrainingPlan, base: BaseGguf) -> str:
     if plan.config.weights != "gguf":
         folder = Path(plan.config.weights).expanduser()
         return str(folder) if folder.is_dir() else plan.config.weights
-    status = base.path.stat()
-    identity = hashlib.sha256(f"{base.path}\n{status.st_size}\n{status.st_mtime_ns}".encode()).hexdigest()[:12]
-    folder = plan.cache_dir / f"{base.path.stem}-{identity}"
+    folder = plan.cache_dir / f"{base.path.stem}-{plan.base_sha256[:12]}"
     if not folder.exists():
         unfinished = folder.with_name(folder.name + ".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)

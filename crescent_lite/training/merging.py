@@ -27,9 +27,6 @@ FILE_TYPES = {
     "f16": gguf.LlamaFileType.MOSTLY_F16,
     "bf16": gguf.LlamaFileType.MOSTLY_BF16,
 }
-BASE_SHA256 = "crescent.base.sha256"
-"""Metadata of our adapters: the checksum of the GGUF they were trained on."""
-
 EncodeRows = Callable[[np.ndarray, int], np.ndarray]
 """Floats of shape (rows, columns) and ggml's number of a type -> the bytes of each row."""
 

@@ -27,6 +27,8 @@ class TrainingPlan:
 
     base_gguf: Path
     """The GGUF that sampling uses, absolute."""
+    base_sha256: str
+    """Its checksum: an adapter says which base it belongs to."""
     out_dir: Path
     """Where everything of this training goes, absolute."""
     loader: LoaderName
@@ -54,8 +56,7 @@ class TrainingPlan:
 
     def fingerprint(self) -> str:
         """Equal for two trainings that make the same steps: same base, same settings, same examples."""
-        base = self.base_gguf.stat()
-        told = json.dumps([self.loader, self.seed, base.st_size, base.st_mtime_ns, dataclasses.asdict(self.config)])
+        told = json.dumps([self.loader, self.seed, self.base_sha256, dataclasses.asdict(self.config)])
         return hashlib.sha256(told.encode() + self.examples_path.read_bytes()).hexdigest()
 
     def write(self) -> Path:
@@ -73,6 +74,7 @@ def read_plan(path: Path) -> TrainingPlan:
     values = json.loads(path.read_text(encoding="utf-8"))
     return TrainingPlan(
         base_gguf=Path(values["base_gguf"]),
+        base_sha256=values["base_sha256"],
         out_dir=Path(values["out_dir"]),
         loader=values["loader"],
         seed=values["seed"],

@@ -48,7 +48,7 @@ def train(plan: TrainingPlan, base: BaseGguf, report: Callable[[TrainingStep], N
 
     peft_dir, gguf_path = plan.out_dir / "peft", plan.out_dir / "adapter.gguf"
     _save_peft(loaded.model, peft_dir)
-    write_adapter_gguf(peft_dir, base, gguf_path)
+    write_adapter_gguf(peft_dir, base, gguf_path, plan.base_sha256)
     details = {
         **{name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft", plan.loader)},
         "device": loaded.device,
