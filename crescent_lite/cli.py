@@ -86,9 +86,29 @@ def build_parser() -> argparse.ArgumentParser:
     show = add("show", show_command, "a question with its votes, a round or a run")
     show.add_argument("what", choices=("question", "round", "run"))
     show.add_argument("number", type=_count, nargs="?", help="its number; of runs and rounds the latest by default")
-    export = add("export", export_command, "write the training examples of a run as JSONL")
+    export = add("export", export_command, "hand over what a run made: examples, an adapter, or a whole model")
+    export.add_argument(
+        "what",
+        nargs="?",
+        default="examples",
+        choices=("examples", "adapter", "gguf", "folder"),
+        help="training examples as JSONL; the adapter; one GGUF; a Hugging Face folder",
+    )
     export.add_argument("--run", type=_count, help="the run (default: the latest)")
-    export.add_argument("--output", type=Path, help="the file (default: in the workspace's exports)")
+    export.add_argument(
+        "--rounds",
+        nargs="+",
+        type=_weighted_round,
+        metavar="ROUND[=WEIGHT]",
+        help="the rounds whose adapters go in, and how much of each (default: all of the last one's)",
+    )
+    export.add_argument(
+        "--type",
+        default="same",
+        choices=("same", "f32", "f16", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0"),
+        help="of the weights of a GGUF (default: as in the base)",
+    )
+    export.add_argument("--output", type=Path, help="the file or folder (default: in the workspace's exports)")
     _config_options(add("config", config_command, "every setting, its value, and where that came from"))
     add("doctor", doctor_command, "what was found on this machine, and what to do about each gap")
     add("tui", tui_command, "watch and drive runs in the terminal")
@@ -187,13 +207,30 @@ def show_command(options: argparse.Namespace) -> int:
 
 def export_command(options: argparse.Namespace) -> int:
     """crescent export"""
-    from crescent_lite.export import write_examples
-
     workspace = _workspace(options)
     with closing(_open_store(workspace)) as store:
         run_id = store.runs.fetch_run(options.run).run_id
-        path, count = write_examples(store, run_id, options.output or workspace.exports / f"run-{run_id}.jsonl")
-    return _result(options, {"path": str(path), "examples": count}, f"{path}: {count} examples")
+        if options.what == "examples":
+            from crescent_lite.export.examples import write_examples
+
+            path, count = write_examples(store, run_id, options.output or workspace.exports / f"run-{run_id}.jsonl")
+            return _result(options, {"path": str(path), "examples": count}, f"{path}: {count} examples")
+
+        from crescent_lite.training import require_packages
+
+        require_packages("peft")
+        from crescent_lite.export import handover
+
+        chosen = handover.choose(store, run_id, dict(options.rounds or ()))
+        numbers = "-".join(map(str, chosen.rounds))
+        out = options.output or workspace.exports / f"run-{run_id}-round-{numbers}-{options.what}"
+        if options.what == "adapter":
+            handover.hand_over_adapter(store, chosen, out)
+        elif options.what == "gguf":
+            handover.hand_over_gguf(store, chosen, out, options.type)
+        else:
+            handover.hand_over_folder(store, chosen, out)
+    return _result(options, {"path": str(out), "rounds": list(chosen.rounds)}, f"{out}: see its README.md")
 
 
 def config_command(options: argparse.Namespace) -> int:
@@ -319,6 +356,11 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("a number from 1 up is needed")
     return number
+
+
+def _weighted_round(text: str) -> tuple[int, float]:
+    number, _, weight = text.partition("=")
+    return _count(number), float(weight or 1)
 
 
 if __name__ == "__main__":

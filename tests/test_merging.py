@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tiny_model import make_tiny_adapter, make_tiny_gguf
 
 from crescent_lite.errors import ModelError, StorageError
-from crescent_lite.sampling.quantising import can_encode, encode_rows, quantise
+from crescent_lite.sampling.quantising import encode_rows, quantise
 from crescent_lite.training.merging import WeightedAdapter, merge
 
 PROBE = [1, 40, 50, 60, 70, 2, 13, 99, 120, 7, 33, 200]
@@ -145,9 +145,9 @@ def test_rows_are_encoded_as_a_gguf_holds_them(rows: int, seed: int, name: str) 
     assert np.abs(decoded - weights).max() <= step
 
 
-def test_types_that_want_an_importance_matrix_are_known() -> None:
-    assert can_encode(int(TensorType.Q4_K))
-    assert not can_encode(int(TensorType.IQ2_XXS))
+def test_types_that_want_an_importance_matrix_are_refused() -> None:
+    with pytest.raises(ModelError, match="importance matrix: choose another type"):
+        encode_rows(np.zeros((1, 256), dtype=np.float32), int(TensorType.IQ2_XXS))
 
 
 def test_a_file_that_llama_cpp_cannot_quantise_is_one_line(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def make_tiny_gguf(
     """
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("tiny")
+    writer.add_file_type(int(gguf.LlamaFileType.ALL_F32))
     writer.add_block_count(LAYERS)
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(HIDDEN)

@@ -37,13 +37,16 @@ _wants_importance.restype = ctypes.c_bool
 _wants_importance.argtypes = [ctypes.c_int]
 
 
-def can_encode(tensor_type: int) -> bool:
-    """Whether floats alone are enough: a few very small types want an importance matrix too."""
-    return not _wants_importance(tensor_type)
-
-
 def encode_rows(rows: np.ndarray, tensor_type: int) -> np.ndarray:
-    """32-bit floats of shape (rows, columns) as bytes of shape (rows, bytes of a row). `tensor_type` is ggml's."""
+    """32-bit floats of shape (rows, columns) as bytes of shape (rows, bytes of a row). `tensor_type` is ggml's.
+
+    Raises ModelError for the few small types that floats alone are not enough for.
+    """
+    if _wants_importance(tensor_type):
+        raise ModelError(
+            f"weights of ggml's type {tensor_type} cannot be made without an importance matrix: "
+            "choose another type for the merged model, for instance q4_k_m"
+        )
     rows = np.ascontiguousarray(rows, dtype=np.float32)
     encoded = np.empty((rows.shape[0], _row_bytes(tensor_type, rows.shape[1])), dtype=np.uint8)
     written = _encode(tensor_type, rows.ctypes.data, encoded.ctypes.data, 0, *rows.shape, None)

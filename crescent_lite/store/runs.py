@@ -109,6 +109,12 @@ class Runs:
             [prompt.sha256, prompt.name, prompt.text],
         )
 
+    def fetch_prompts(self, run_id: int) -> list[tuple[str, str]]:
+        """(name, text) of every prompt that a run was made with."""
+        used = set(self.fetch_run(run_id).inputs.values())
+        rows = self._database.rows("SELECT sha256, name, text FROM prompts ORDER BY name")
+        return [(row["name"], row["text"]) for row in rows if row["sha256"] in used]
+
     def insert_run(self, kind: RunKind, base_id: int, inputs: dict[str, str]) -> int:
         """A new run, running. `inputs` are the checksums of what it is made from."""
         return self._database.write(

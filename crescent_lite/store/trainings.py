@@ -40,9 +40,12 @@ class Trainings:
         return training_id
 
     def insert_step(self, training_id: int, step: TrainingStep) -> None:
-        """One optimiser step. One that a resumed training makes again takes the place of the first."""
+        """One optimiser step. A resumed training that makes it again takes back all that came after it."""
         self._database.write(
-            """INSERT OR REPLACE INTO training_steps (training_id, step, steps, epoch, loss, learning_rate, tokens,
+            "DELETE FROM training_steps WHERE training_id = ? AND step >= ?", [training_id, step.step]
+        )
+        self._database.write(
+            """INSERT INTO training_steps (training_id, step, steps, epoch, loss, learning_rate, tokens,
                 tokens_per_second, held_out_loss, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             [
                 training_id,

@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeVar
+
+Item = TypeVar("Item")
 
 WINDOW = 8
 """Batches whose examples are sorted by length together; the larger, the less padding and the less chance (guess)."""
@@ -45,9 +47,9 @@ def plan_steps(
     return steps[: math.ceil(epochs * per_epoch)]
 
 
-def pieces(indexes: list[int], size: int) -> list[list[int]]:
-    """The indexes in order, `size` at a time; the last piece may be shorter."""
-    return [indexes[start : start + size] for start in range(0, len(indexes), size)]
+def pieces(items: list[Item], size: int) -> list[list[Item]]:
+    """The items in order, `size` at a time; the last piece may be shorter."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def learning_rate_share(

@@ -56,7 +56,7 @@ def finetune(
     try:
         plan.out_dir.mkdir(parents=True, exist_ok=True)
         write_examples(plan.examples_path, fitting)
-        process = _start(plan.write(), is_hub=is_hub)
+        process = _start(["train", str(plan.write())], plan.out_dir, is_hub=is_hub)
     except OSError as error:
         raise StorageError(f"{out_dir}: the training cannot be prepared: {error}") from None
     try:
@@ -75,16 +75,32 @@ def weights_are_on_the_hub(weights: str) -> bool:
     raise ModelError(f"train.weights: {weights!r} is no folder, no `owner/repo` and not 'gguf'")
 
 
-def _start(plan_path: Path, *, is_hub: bool) -> subprocess.Popen[str]:
-    with (plan_path.parent / LOG_NAME).open("wb") as log:
+def save_transformers_folder(gguf: Path, folder: Path) -> None:
+    """Write a GGUF's weights, settings and tokenizer into `folder` as transformers has them.
+
+    Raises MissingPackageError, ModelError, TrainingError, StorageError or OutOfMemoryError.
+    """
+    require_packages("peft")
+    process = _start(["save", str(gguf.resolve()), str(folder.resolve())], folder, is_hub=False)
+    try:
+        for event in _follow(process, folder / LOG_NAME, needs_adapter=False):
+            raise AssertionError(f"nothing is reported while a folder is saved: {event}")
+    finally:
+        _stop(process, max_seconds=3.0)
+    (folder / LOG_NAME).unlink()
+
+
+def _start(job: list[str], folder: Path, *, is_hub: bool) -> subprocess.Popen[str]:
+    """The program at the job, in `folder`, where its log goes."""
+    with (folder / LOG_NAME).open("wb") as log:
         return subprocess.Popen(
             # -P keeps the working folder off sys.path: a torch.py in it must not be imported.
-            [sys.executable, "-P", "-m", "crescent_lite.training.program", str(plan_path)],
+            [sys.executable, "-P", "-m", "crescent_lite.training.program", *job],
             # Nothing is ever written to stdin: its end tells the program that this process is gone.
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            cwd=plan_path.parent,
+            cwd=folder,
             env=_environment(is_hub=is_hub),
             text=True,
             encoding="utf-8",
@@ -115,7 +131,9 @@ def _environment(*, is_hub: bool) -> dict[str, str]:
     }
 
 
-def _follow(process: subprocess.Popen[str], log: Path) -> Iterator[TrainingStep | TrainedAdapter]:
+def _follow(
+    process: subprocess.Popen[str], log: Path, *, needs_adapter: bool = True
+) -> Iterator[TrainingStep | TrainedAdapter]:
     """Pass on the steps; the adapter only once the process, and its memory, is gone."""
     assert process.stdout is not None
     adapter: TrainedAdapter | None = None
@@ -131,9 +149,10 @@ def _follow(process: subprocess.Popen[str], log: Path) -> Iterator[TrainingStep 
             name, message = value
             raise _named_error(name, message, log)
     exit_code = process.wait()
-    if adapter is None:
+    if exit_code or (adapter is None and needs_adapter):
         raise _unexplained_error(exit_code, log)
-    yield adapter
+    if adapter is not None:
+        yield adapter
 
 
 def _named_error(name: str, message: str, log: Path) -> CrescentError:

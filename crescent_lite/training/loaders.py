@@ -184,13 +184,18 @@ def weights_source(plan: TrainingPlan, base: BaseGguf) -> str:
     if not folder.exists():
         unfinished = folder.with_name(folder.name + ".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
-        dequantised(base, torch.bfloat16).save_pretrained(unfinished)
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(base.path.parent), gguf_file=base.path.name, trust_remote_code=False
-        )
-        tokenizer.save_pretrained(unfinished)
+        save_folder(base, unfinished)
         unfinished.replace(folder)
     return str(folder)
+
+
+def save_folder(base: BaseGguf, folder: Path) -> None:
+    """The GGUF as a Hugging Face folder: weights as safetensors in bfloat16, settings, tokenizer, chat template."""
+    dequantised(base, torch.bfloat16).save_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(
+        str(base.path.parent), gguf_file=base.path.name, trust_remote_code=False
+    )
+    tokenizer.save_pretrained(folder)
 
 
 def half_precision() -> torch.dtype:

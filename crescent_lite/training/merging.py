@@ -92,6 +92,27 @@ def _read(path: Path) -> Any:
         raise ModelError(f"{path}: not a GGUF that can be read: {error}") from None
 
 
+def merged_name(base: Path, made_by: str, tensor_type: str) -> str:
+    """A name by the GGUF convention: what the base is, what was done to it, and the type of its weights."""
+    reader = _read(base)
+    if tensor_type == "same":
+        file_type = reader.get_field("general.file_type")
+        known = {kind.value: kind.name for kind in gguf.LlamaFileType}
+        label = known.get(int(file_type.contents()), "") if file_type is not None else ""
+        tensor_type = label.removeprefix("MOSTLY_").removeprefix("ALL_")
+    name, finetune = _text(reader, "general.basename"), _text(reader, "general.finetune")
+    return str(
+        gguf.naming_convention(
+            model_name=None,
+            base_name=name or base.stem,
+            finetune_string=f"{finetune}-{made_by}" if finetune else made_by,
+            version_string=_text(reader, "general.version") or None,
+            size_label=(_text(reader, "general.size_label") or None) if name else None,
+            output_type=tensor_type or None,
+        )
+    )
+
+
 def _text(reader: Any, key: str) -> str:
     field = reader.get_field(key)
     return str(field.contents()) if field is not None else ""

@@ -1,4 +1,6 @@
-"""The training program: `python -m crescent_lite.training.program PLAN`. Started by child.py, never imported.
+"""The training program: `python -m crescent_lite.training.program`. Started by child.py, never imported.
+
+`train PLAN` makes an adapter; `save GGUF FOLDER` writes a GGUF's weights as transformers has them.
 
 Its stdout carries JSON lines only; whatever a library prints goes to stderr. It ends with its parent,
 whatever becomes of that: the end of stdin is the sign.
@@ -31,14 +33,17 @@ DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
 
 
 def main() -> None:
-    """Train as the plan says; report on stdout."""
+    """Do the one job; report on stdout."""
     # Ctrl-C reaches every process of a terminal; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     events = _claim_stdout()
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     try:
-        plan = read_plan(Path(sys.argv[1]))
-        print(finished_line(_train(plan, events)), file=events)
+        job, *paths = sys.argv[1:]
+        if job == "train":
+            print(finished_line(_train(read_plan(Path(paths[0])), events)), file=events)
+        else:
+            _save(Path(paths[0]), Path(paths[1]))
     except CrescentError as error:
         _end_failed(events, error)
     except (MemoryError, RuntimeError, OSError, SafetensorError) as error:
@@ -62,6 +67,14 @@ def _train(plan: TrainingPlan, events: TextIO) -> TrainedAdapter:
 
     torch.set_num_threads(_processor_threads())
     return train(plan, base, report=lambda step: print(step_line(step), file=events))
+
+
+def _save(gguf: Path, folder: Path) -> None:
+    base = read_base(gguf)
+    refuse_unknown_architecture(base.architecture)
+    from crescent_lite.training.loaders import save_folder
+
+    save_folder(base, folder)
 
 
 def _processor_threads() -> int:
