@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from crescent_lite.errors import CrescentError, ExitCode, Interrupted
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from crescent_lite.events import Event
     from crescent_lite.report import Report
     from crescent_lite.store import Store
     from crescent_lite.workspace import Workspace
@@ -78,6 +79,10 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--rounds", type=_count, help="rounds the run is to have")
     run.add_argument("--new", action="store_true", help="start another run although one is unfinished")
     _config_options(run)
+    distill = add("distill", distill_command, "fine-tune another, weaker model on the labels of a run")
+    distill.add_argument("--run", type=_count, help="the run whose labels are taken (default: the latest)")
+    distill.add_argument("--student", required=True, metavar="MODEL", help="a GGUF file, or repo:file on the hub")
+    _config_options(distill)
     add("status", status_command, "how the latest run stands")
     add("stop", stop_command, "ask the running engine to stop")
     evaluate = add("eval", eval_command, "measure a model on the configured benchmarks, without training")
@@ -138,19 +143,22 @@ def init_command(options: argparse.Namespace) -> int:
 def run_command(options: argparse.Namespace) -> int:
     """crescent run"""
     from crescent_lite.engine import RunOptions, run_engine
-    from crescent_lite.progress import RunProgress
 
     workspace = _workspace(options)
     wanted = RunOptions(options.rounds, options.new, options.preset, tuple(options.overrides))
-    run_id = 0
-    with (
-        RunProgress(_console(stderr=True), verbose=options.verbose) as progress,
-        closing(run_engine(workspace, wanted)) as events,
-    ):
-        for event in events:
-            run_id = getattr(event, "run_id", run_id)
-            progress.show(event)
-    return _show_report(options, workspace, run_id)
+    return _follow(options, workspace, run_engine(workspace, wanted))
+
+
+def distill_command(options: argparse.Namespace) -> int:
+    """crescent distill"""
+    from crescent_lite.engine import RunOptions, run_engine
+
+    workspace = _workspace(options)
+    with closing(_open_store(workspace)) as store:
+        teacher_id = store.runs.fetch_run(options.run).run_id
+    overrides = (f"model.source={json.dumps(options.student)}", *options.overrides)
+    wanted = RunOptions(1, True, options.preset, overrides, teacher_id)
+    return _follow(options, workspace, run_engine(workspace, wanted))
 
 
 def status_command(options: argparse.Namespace) -> int:
@@ -174,19 +182,10 @@ def stop_command(options: argparse.Namespace) -> int:
 def eval_command(options: argparse.Namespace) -> int:
     """crescent eval"""
     from crescent_lite.engine import RunOptions, run_evaluation
-    from crescent_lite.progress import RunProgress
 
     workspace = _workspace(options)
     wanted = RunOptions(preset=options.preset, overrides=tuple(options.overrides))
-    run_id = 0
-    with (
-        RunProgress(_console(stderr=True), verbose=options.verbose) as progress,
-        closing(run_evaluation(workspace, wanted, options.adapter)) as events,
-    ):
-        for event in events:
-            run_id = getattr(event, "run_id", run_id)
-            progress.show(event)
-    return _show_report(options, workspace, run_id)
+    return _follow(options, workspace, run_evaluation(workspace, wanted, options.adapter))
 
 
 def show_command(options: argparse.Namespace) -> int:
@@ -276,6 +275,18 @@ def _workspace(options: argparse.Namespace) -> Workspace:
     from crescent_lite.workspace import Workspace
 
     return Workspace(options.workspace).require()
+
+
+def _follow(options: argparse.Namespace, workspace: Workspace, work: Generator[Event, None, None]) -> int:
+    """Show what the engine does, and at its end the report."""
+    from crescent_lite.progress import RunProgress
+
+    run_id = 0
+    with RunProgress(_console(stderr=True), verbose=options.verbose) as progress, closing(work) as events:
+        for event in events:
+            run_id = getattr(event, "run_id", run_id)
+            progress.show(event)
+    return _show_report(options, workspace, run_id)
 
 
 def _open_store(workspace: Workspace) -> Store:

@@ -190,6 +190,8 @@ class TrainConfig:
     """Longer examples are left out, and counted."""
     min_examples: Annotated[int, Range(1, 1_000_000)] = 8
     """With fewer labels the round ends without a training."""
+    max_examples: Annotated[int, Range(0, 1_000_000_000)] = 0
+    """Labels that are learnt from at most, drawn at random: for comparisons at equal number. 0 takes all."""
     held_out: Annotated[float, Range(0, 0.5)] = 0.05
     """Share of the examples that is not learnt from, 0-0.5: their loss stops the training when it rises. None are
     held out of fewer than 50 examples."""

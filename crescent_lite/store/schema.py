@@ -315,8 +315,9 @@ def m003_questions_and_labels_to_trust(database: Database) -> None:
 
 @migrations()
 def m004_trainings_that_go_on(database: Database) -> None:
-    """Why a training ended early, and the loss of the examples it did not learn from."""
+    """Why a training ended early; the loss of examples it did not learn from; runs that learn from another run."""
     for statement in (
+        "ALTER TABLE runs ADD COLUMN teacher_id INTEGER REFERENCES runs",
         "ALTER TABLE trainings ADD COLUMN stopped TEXT",
         "ALTER TABLE training_steps ADD COLUMN held_out_loss REAL",
     ):
