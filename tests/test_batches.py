@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crescent_lite.config import TrainConfig
 from crescent_lite.training.batches import hold_out, learning_rate_share, plan_steps
+from crescent_lite.training.defaults import resolved
 from crescent_lite.training.stopping import LossWatch
 
 LENGTHS = st.lists(st.integers(1, 500), min_size=1, max_size=200)
@@ -100,3 +102,24 @@ def test_a_held_out_loss_that_rises_twice_stops_and_the_best_step_is_known() -> 
     assert watch.best_step == 8
     assert watch.note_loss(17, 0.0) is None
     assert watch.best_step == 8
+
+
+@pytest.mark.parametrize(
+    ("parameters", "examples", "wanted"),
+    [
+        (135_000_000, 42, (2e-4, 4.0, 8)),
+        (494_000_000, 100, (2e-4, 4.0, 8)),
+        (8_000_000_000, 200, (2e-4, 2.0, 8)),
+        (32_000_000_000, 5_000, (1e-4, 2.0, 16)),
+    ],
+)
+def test_settings_of_zero_go_by_the_model_and_the_examples(
+    parameters: int, examples: int, wanted: tuple[float, float, int]
+) -> None:
+    config = resolved(TrainConfig(), parameters=parameters, examples=examples)
+    assert (config.learning_rate, config.epochs, config.batch_size) == wanted
+
+
+def test_settings_of_the_users_stay() -> None:
+    config = TrainConfig(learning_rate=1e-3, epochs=7, batch_size=3)
+    assert resolved(config, parameters=1, examples=1_000) == config

@@ -34,6 +34,8 @@ class BaseGguf:
     """Of them, those that positions turn."""
     shapes: Mapping[str, tuple[int, ...]]
     """Of each tensor, outermost first as torch has it."""
+    parameters: int
+    """Weights in all."""
     rope_scaling: str
     """'none', or the kind of scaling that the header asks for: 'linear', 'yarn', ..."""
     rope_factors: np.ndarray | None
@@ -57,6 +59,7 @@ def read_base(path: Path) -> BaseGguf:
             head_width=width,
             rotary_width=int(_value(reader, f"{architecture}.rope.dimension_count", width)),
             shapes={tensor.name: tuple(int(n) for n in reversed(tensor.shape)) for tensor in reader.tensors},
+            parameters=sum(int(tensor.n_elements) for tensor in reader.tensors),
             rope_scaling=str(_value(reader, f"{architecture}.rope.scaling.type", "none")),
             rope_factors=next((np.array(t.data) for t in reader.tensors if t.name == ROPE_FACTORS), None),
         )

@@ -20,12 +20,14 @@ from typing import Any
 import torch
 from transformers import set_seed
 
+from crescent_lite.config import TrainConfig
 from crescent_lite.errors import TrainingError
 from crescent_lite.records import TokenExample, TrainedAdapter, TrainingStep
 from crescent_lite.training import checkpoints
 from crescent_lite.training.adapter_gguf import write_adapter_gguf
 from crescent_lite.training.base_gguf import BaseGguf
 from crescent_lite.training.batches import hold_out, learning_rate_share, pieces, plan_steps
+from crescent_lite.training.defaults import resolved
 from crescent_lite.training.learner import Learner, refuse_unknown_tokens
 from crescent_lite.training.loaders import load
 from crescent_lite.training.plan import TrainingPlan, read_examples
@@ -38,11 +40,12 @@ def train(plan: TrainingPlan, base: BaseGguf, report: Callable[[TrainingStep], N
     What a run before this one has done is not done again. A training that diverges keeps the adapter of before.
     """
     examples = list(read_examples(plan.examples_path))
+    config = resolved(plan.config, parameters=base.parameters, examples=len(examples))
     set_seed(plan.seed)
     loaded = load(plan, base)
     learner = Learner(loaded, plan.seed)
     refuse_unknown_tokens(examples, learner.vocabulary_size)
-    training = Training(plan, learner, examples, report)
+    training = Training(plan, config, learner, examples, report)
     stopped = training.run()
     kept_step = training.choose_adapter(stopped)
 
@@ -54,6 +57,7 @@ def train(plan: TrainingPlan, base: BaseGguf, report: Callable[[TrainingStep], N
         "device": loaded.device,
         "weights": loaded.weights,
         "threads": str(torch.get_num_threads()),
+        **{name: f"{getattr(config, name):g}" for name in ("learning_rate", "epochs", "batch_size")},
         "examples": str(len(examples)),
         "examples_left_out": str(plan.examples_left_out),
         "examples_held_out": str(len(training.held_out)),
@@ -68,13 +72,13 @@ class Training:
     def __init__(
         self,
         plan: TrainingPlan,
+        config: TrainConfig,
         learner: Learner,
         examples: list[TokenExample],
         report: Callable[[TrainingStep], None],
     ) -> None:
-        config = plan.config
         learnt, held_out = hold_out(len(examples), config.held_out, plan.seed)
-        self._plan, self._learner, self._report = plan, learner, report
+        self._plan, self._config, self._learner, self._report = plan, config, learner, report
         self._examples = [examples[index] for index in learnt]
         self.held_out = [examples[index] for index in held_out]
         """Examples whose loss is only looked at, twice an epoch and at the end."""
@@ -104,7 +108,7 @@ class Training:
         for number in range(self._done + 1, len(self._steps) + 1):
             if stopped := self._step(number):
                 return stopped
-            if time.monotonic() - saved_at >= self._plan.config.checkpoint_seconds:
+            if time.monotonic() - saved_at >= self._config.checkpoint_seconds:
                 self._save()
                 saved_at = time.monotonic()
         return None
@@ -120,7 +124,7 @@ class Training:
 
     def _step(self, number: int) -> str | None:
         began, best_before = time.monotonic(), self._watch.best_step
-        config = self._plan.config
+        config = self._config
         micro_batches = [[self._examples[index] for index in indexes] for indexes in self._steps[number - 1]]
         loss = self._learner.gradients(micro_batches)
         stopped = self._watch.note_loss(number, loss)
@@ -158,7 +162,7 @@ class Training:
         if not self.held_out or not is_time:
             return None, None
         ordered = sorted(self.held_out, key=lambda example: len(example.input_ids))
-        loss = self._learner.loss_of(pieces(ordered, self._plan.config.micro_batch_size))
+        loss = self._learner.loss_of(pieces(ordered, self._config.micro_batch_size))
         best_before = self._watch.best_step
         stopped = self._watch.note_held_out(number, loss)
         if self._watch.best_step != best_before:
