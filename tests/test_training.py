@@ -317,7 +317,7 @@ def test_a_missing_package_is_named_before_anything_is_started(tmp_path: Path) -
 
 
 def test_unsloth_must_be_there_when_it_is_asked_for() -> None:
-    with pytest.raises(MissingPackageError, match="pip install unsloth"):
+    with pytest.raises(MissingPackageError, match="run `make unsloth`"):
         require_packages("unsloth", installed=lambda package: package != "unsloth")
 
 
