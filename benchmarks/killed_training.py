@@ -45,38 +45,38 @@ def main() -> int:
         steps, adapter = trained(base, examples, config, Path(folder) / "unbroken")
         whole = time.monotonic() - began
         unbroken = load_file(adapter.peft_dir / "adapter_model.safetensors")
-        kills, runs, largest, lost = 0, 0, 0.0, []
+        kills, runs, largest = 0, 0, 0.0
         while kills < options.kills:
-            out = Path(folder) / str(runs)
-            last = 0
-            while True:
-                events = finetune(examples, base=base, config=config, seed=1, out_dir=out)
-                timer = threading.Timer(chance.uniform(0.3, 1.0) * whole, kill_children)
-                if kills < options.kills:
-                    timer.start()
-                try:
-                    reports = []
-                    for report in events:
-                        reports.append(report)
-                    break
-                except (OutOfMemoryError, TrainingError):
-                    kills += 1
-                    seen = [report.step for report in reports if isinstance(report, TrainingStep)]
-                    if seen and last:
-                        lost.append(last - seen[0] + 1)
-                    last = seen[-1] if seen else last
-                finally:
-                    timer.cancel()
-            seen = [report.step for report in reports if isinstance(report, TrainingStep)]
-            final = reports[-1]
-            assert isinstance(final, TrainedAdapter)
+            seen, final, killed = killed_training(base, examples, config, Path(folder) / str(runs), chance, whole)
             assert seen[-1] == steps[-1].step
             tensors = load_file(final.peft_dir / "adapter_model.safetensors")
             largest = max(largest, *(float(np.abs(tensors[name] - unbroken[name]).max()) for name in unbroken))
-            runs += 1
-            print(f"training {runs}: {kills} kills so far, {seen[-1]} steps, largest difference {largest:.3g}")
+            runs, kills = runs + 1, kills + killed
+            print(f"training {runs}: killed {killed} times, {seen[-1]} steps, largest difference {largest:.3g}")
     print(f"{runs} trainings, {kills} kills, all complete; largest difference of a weight {largest:.3g}")
     return 0
+
+
+def killed_training(
+    base: ModelFile, examples: list[TokenExample], config: TrainConfig, out: Path, chance: random.Random, whole: float
+) -> tuple[list[int], TrainedAdapter, int]:
+    """(steps of the last process, adapter, kills): killed up to four times, then left to finish."""
+    for killed in range(5):
+        reports = []
+        timer = threading.Timer(chance.uniform(0.3, 1.0) * whole, kill_children)
+        if killed < 4:
+            timer.start()
+        try:
+            for report in finetune(examples, base=base, config=config, seed=1, out_dir=out):
+                reports.append(report)
+        except (OutOfMemoryError, TrainingError):
+            continue
+        finally:
+            timer.cancel()
+        final = reports[-1]
+        assert isinstance(final, TrainedAdapter)
+        return [report.step for report in reports if isinstance(report, TrainingStep)], final, killed
+    raise AssertionError("it was not left to finish")
 
 
 def trained(

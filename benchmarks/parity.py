@@ -1,7 +1,7 @@
 """Does llama.cpp with our GGUF adapter say what PEFT says? Logits over real solutions, token by token.
 
-The base is dequantised to 16-bit floats for both sides. Compared are PEFT on transformers, llama.cpp with the adapter,
-the merged GGUF, the adapter at scale 0 against the base, and an adapter whose rows of q and k are in the wrong order.
+The base is dequantised to 16-bit floats for both sides. Compared are PEFT on transformers, llama.cpp with the
+adapter, the merged GGUF, the adapter at scale 0 against the base, and an adapter with q and k in the wrong order.
     python benchmarks/parity.py --model MODEL.gguf --adapter adapters/run-1/round-1 --examples run-1.jsonl --json
 """
 
@@ -61,7 +61,7 @@ def compare(model: Path, options: argparse.Namespace, folder: Path) -> dict[str,
     result["scale 0 equals the base exactly"] = bool(
         np.array_equal(base, llama_logits(floats, examples, adapter, 0.0))
     )
-    if adapter_gguf.PERMUTED and read_base(model).architecture in adapter_gguf.PERMUTED:
+    if read_base(model).architecture in adapter_gguf.PERMUTED:
         permuted = adapter_gguf._permuted
         adapter_gguf._permuted = lambda rows, module, base: rows
         adapter_gguf.write_adapter_gguf(peft_dir, read_base(floats), wrong, "")
