@@ -8,7 +8,7 @@ MODEL =
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help run test lint bench tui doctor clean
+.PHONY: help run test lint bench tui unsloth gpu-check doctor clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -31,6 +31,13 @@ bench: $(INSTALLED)  ## tokens per second: many sequences at once against one by
 
 tui: $(INSTALLED) $(WORKSPACE)/crescent.toml  ## watch and drive runs in the terminal
 	$(BIN)/crescent tui -w $(WORKSPACE)
+
+unsloth: $(INSTALLED)  ## Unsloth beside the rest: QLoRA on a GPU, and its CPU backend
+	$(BIN)/python -m pip install --quiet --editable '.[unsloth]'
+	$(BIN)/python -m pip install --quiet --no-deps unsloth==2026.10.9 unsloth_zoo==2026.10.9
+
+gpu-check: $(INSTALLED)  ## on an NVIDIA GPU: llama.cpp with CUDA, both loaders in 4 bits (MODEL=, EXAMPLES=)
+	$(BIN)/python benchmarks/gpu_check.py --model "$(or $(MODEL),embedded)" $(if $(EXAMPLES),--examples $(EXAMPLES))
 
 doctor: $(INSTALLED)  ## what was found on this machine, and what to do about each gap
 	$(BIN)/crescent doctor -w $(WORKSPACE)

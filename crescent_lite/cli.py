@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from crescent_lite.errors import CrescentError, ExitCode, Interrupted
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from crescent_lite.events import Event
     from crescent_lite.report import Report
     from crescent_lite.store import Store
     from crescent_lite.workspace import Workspace
@@ -78,6 +79,10 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--rounds", type=_count, help="rounds the run is to have")
     run.add_argument("--new", action="store_true", help="start another run although one is unfinished")
     _config_options(run)
+    distill = add("distill", distill_command, "fine-tune another, weaker model on the labels of a run")
+    distill.add_argument("--run", type=_count, help="the run whose labels are taken (default: the latest)")
+    distill.add_argument("--student", required=True, metavar="MODEL", help="a GGUF file, or repo:file on the hub")
+    _config_options(distill)
     add("status", status_command, "how the latest run stands")
     add("stop", stop_command, "ask the running engine to stop")
     evaluate = add("eval", eval_command, "measure a model on the configured benchmarks, without training")
@@ -86,9 +91,29 @@ def build_parser() -> argparse.ArgumentParser:
     show = add("show", show_command, "a question with its votes, a round or a run")
     show.add_argument("what", choices=("question", "round", "run"))
     show.add_argument("number", type=_count, nargs="?", help="its number; of runs and rounds the latest by default")
-    export = add("export", export_command, "write the training examples of a run as JSONL")
+    export = add("export", export_command, "hand over what a run made: examples, an adapter, or a whole model")
+    export.add_argument(
+        "what",
+        nargs="?",
+        default="examples",
+        choices=("examples", "adapter", "gguf", "folder"),
+        help="training examples as JSONL; the adapter; one GGUF; a Hugging Face folder",
+    )
     export.add_argument("--run", type=_count, help="the run (default: the latest)")
-    export.add_argument("--output", type=Path, help="the file (default: in the workspace's exports)")
+    export.add_argument(
+        "--rounds",
+        nargs="+",
+        type=_weighted_round,
+        metavar="ROUND[=WEIGHT]",
+        help="the rounds whose adapters go in, and how much of each (default: all of the last one's)",
+    )
+    export.add_argument(
+        "--type",
+        default="same",
+        choices=("same", "f32", "f16", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0"),
+        help="of the weights of a GGUF (default: as in the base)",
+    )
+    export.add_argument("--output", type=Path, help="the file or folder (default: in the workspace's exports)")
     _config_options(add("config", config_command, "every setting, its value, and where that came from"))
     add("doctor", doctor_command, "what was found on this machine, and what to do about each gap")
     add("tui", tui_command, "watch and drive runs in the terminal")
@@ -118,19 +143,22 @@ def init_command(options: argparse.Namespace) -> int:
 def run_command(options: argparse.Namespace) -> int:
     """crescent run"""
     from crescent_lite.engine import RunOptions, run_engine
-    from crescent_lite.progress import RunProgress
 
     workspace = _workspace(options)
     wanted = RunOptions(options.rounds, options.new, options.preset, tuple(options.overrides))
-    run_id = 0
-    with (
-        RunProgress(_console(stderr=True), verbose=options.verbose) as progress,
-        closing(run_engine(workspace, wanted)) as events,
-    ):
-        for event in events:
-            run_id = getattr(event, "run_id", run_id)
-            progress.show(event)
-    return _show_report(options, workspace, run_id)
+    return _follow(options, workspace, run_engine(workspace, wanted))
+
+
+def distill_command(options: argparse.Namespace) -> int:
+    """crescent distill"""
+    from crescent_lite.engine import RunOptions, run_engine
+
+    workspace = _workspace(options)
+    with closing(_open_store(workspace)) as store:
+        teacher_id = store.runs.fetch_run(options.run).run_id
+    overrides = (f"model.source={json.dumps(options.student)}", *options.overrides)
+    wanted = RunOptions(1, True, options.preset, overrides, teacher_id)
+    return _follow(options, workspace, run_engine(workspace, wanted))
 
 
 def status_command(options: argparse.Namespace) -> int:
@@ -154,19 +182,10 @@ def stop_command(options: argparse.Namespace) -> int:
 def eval_command(options: argparse.Namespace) -> int:
     """crescent eval"""
     from crescent_lite.engine import RunOptions, run_evaluation
-    from crescent_lite.progress import RunProgress
 
     workspace = _workspace(options)
     wanted = RunOptions(preset=options.preset, overrides=tuple(options.overrides))
-    run_id = 0
-    with (
-        RunProgress(_console(stderr=True), verbose=options.verbose) as progress,
-        closing(run_evaluation(workspace, wanted, options.adapter)) as events,
-    ):
-        for event in events:
-            run_id = getattr(event, "run_id", run_id)
-            progress.show(event)
-    return _show_report(options, workspace, run_id)
+    return _follow(options, workspace, run_evaluation(workspace, wanted, options.adapter))
 
 
 def show_command(options: argparse.Namespace) -> int:
@@ -187,13 +206,30 @@ def show_command(options: argparse.Namespace) -> int:
 
 def export_command(options: argparse.Namespace) -> int:
     """crescent export"""
-    from crescent_lite.export import write_examples
-
     workspace = _workspace(options)
     with closing(_open_store(workspace)) as store:
         run_id = store.runs.fetch_run(options.run).run_id
-        path, count = write_examples(store, run_id, options.output or workspace.exports / f"run-{run_id}.jsonl")
-    return _result(options, {"path": str(path), "examples": count}, f"{path}: {count} examples")
+        if options.what == "examples":
+            from crescent_lite.export.examples import write_examples
+
+            path, count = write_examples(store, run_id, options.output or workspace.exports / f"run-{run_id}.jsonl")
+            return _result(options, {"path": str(path), "examples": count}, f"{path}: {count} examples")
+
+        from crescent_lite.training import require_packages
+
+        require_packages("peft")
+        from crescent_lite.export import handover
+
+        chosen = handover.choose(store, run_id, dict(options.rounds or ()))
+        numbers = "-".join(map(str, chosen.rounds))
+        out = options.output or workspace.exports / f"run-{run_id}-round-{numbers}-{options.what}"
+        if options.what == "adapter":
+            handover.hand_over_adapter(store, chosen, out)
+        elif options.what == "gguf":
+            handover.hand_over_gguf(store, chosen, out, options.type)
+        else:
+            handover.hand_over_folder(store, chosen, out)
+    return _result(options, {"path": str(out), "rounds": list(chosen.rounds)}, f"{out}: see its README.md")
 
 
 def config_command(options: argparse.Namespace) -> int:
@@ -239,6 +275,18 @@ def _workspace(options: argparse.Namespace) -> Workspace:
     from crescent_lite.workspace import Workspace
 
     return Workspace(options.workspace).require()
+
+
+def _follow(options: argparse.Namespace, workspace: Workspace, work: Generator[Event, None, None]) -> int:
+    """Show what the engine does, and at its end the report."""
+    from crescent_lite.progress import RunProgress
+
+    run_id = 0
+    with RunProgress(_console(stderr=True), verbose=options.verbose) as progress, closing(work) as events:
+        for event in events:
+            run_id = getattr(event, "run_id", run_id)
+            progress.show(event)
+    return _show_report(options, workspace, run_id)
 
 
 def _open_store(workspace: Workspace) -> Store:
@@ -319,6 +367,11 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("a number from 1 up is needed")
     return number
+
+
+def _weighted_round(text: str) -> tuple[int, float]:
+    number, _, weight = text.partition("=")
+    return _count(number), float(weight or 1)
 
 
 if __name__ == "__main__":

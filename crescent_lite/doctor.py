@@ -157,9 +157,7 @@ def offload_finding(version: str, *, can_offload: bool, has_gpu: bool) -> Findin
 
 def packages(*, has_gpu: bool) -> list[Finding]:
     """The versions that matter, and torch's build."""
-    unsloth = (
-        "QLoRA on a GPU is faster with it: pip install unsloth" if has_gpu else "used on a GPU; PEFT trains here"
-    )
+    unsloth = "QLoRA on a GPU is faster with it: make unsloth" if has_gpu else "used on a GPU; PEFT trains here"
     four_bit = "train.quantize_4bit needs it: pip install bitsandbytes" if has_gpu else "used on a GPU only"
     return [
         torch_finding(installed_version("torch"), torch_accelerator(), has_gpu=has_gpu),

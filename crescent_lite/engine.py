@@ -17,7 +17,7 @@ from pathlib import Path
 from crescent_lite import loop
 from crescent_lite.bait import check_steering
 from crescent_lite.config import Config, config_from_dict, load_config
-from crescent_lite.errors import CrescentError, Interrupted, WorkspaceError, file_errors
+from crescent_lite.errors import CrescentError, Interrupted, NotFoundError, WorkspaceError, file_errors
 from crescent_lite.evaluation import load_benchmark
 from crescent_lite.events import Event, RunStarted, StageProgressed, TrainingStepped
 from crescent_lite.interruption import stop_requests
@@ -45,6 +45,8 @@ class RunOptions:
     preset: str | None = None
     overrides: tuple[str, ...] = ()
     """`section.key=value` texts. Of a resumed run they change [model], [sampling] and [train] only."""
+    teacher_id: int | None = None
+    """A run whose labels a new run is to learn from, instead of asking and voting."""
 
 
 def run_engine(
@@ -53,6 +55,7 @@ def run_engine(
     """Start a run or finish the unfinished one. Raises CrescentError, or Interrupted when it was asked to stop."""
     workspace.require()
     with workspace.lock(), _store(workspace) as store:
+        _refuse_empty_teacher(store, options.teacher_id)
         unfinished = None if options.new else store.runs.fetch_unfinished()
         config, kept = _config(workspace, options, unfinished)
         job = _prepare(workspace, store, config, options, unfinished, opener, "improvement")
@@ -106,7 +109,9 @@ def _config(workspace: Workspace, options: RunOptions, unfinished: Run | None) -
     if unfinished is None:
         return current, ()
     stored = config_from_dict(unfinished.config)
-    config = dataclasses.replace(stored, model=current.model, sampling=current.sampling, train=current.train)
+    # A student's model is not the one of crescent.toml, which is its teacher's.
+    model = stored.model if unfinished.teacher_id else current.model
+    config = dataclasses.replace(stored, model=model, sampling=current.sampling, train=current.train)
     sections = [f.name for f in dataclasses.fields(Config) if dataclasses.is_dataclass(getattr(config, f.name))]
     kept = tuple(
         f"{section}.{key.name}"
@@ -151,13 +156,19 @@ def _prepare(
         _refuse_changed_inputs(unfinished, inputs)
     for prompt in (prompts.bait, prompts.rewrite, prompts.solve):
         store.runs.insert_prompt(prompt)
+    teacher_id = unfinished.teacher_id if unfinished else options.teacher_id
     rounds = options.rounds or (unfinished.rounds if unfinished else config.run.rounds)
-    run_id = unfinished.run_id if unfinished else store.runs.insert_run(kind, base_id, inputs)
+    run_id = unfinished.run_id if unfinished else store.runs.insert_run(kind, base_id, inputs, teacher_id)
     store.runs.set_plan(run_id, config.as_dict(), rounds)
     return Job(
         run_id, rounds, config, prompts, benchmarks, base, base_id, store, workspace,
-        lambda: opener(base.path, config), encoder,
+        lambda: opener(base.path, config), encoder, teacher_id,
     )  # fmt: skip
+
+
+def _refuse_empty_teacher(store: Store, teacher_id: int | None) -> None:
+    if teacher_id is not None and not store.votes.fetch_labels(run_id=store.runs.fetch_run(teacher_id).run_id):
+        raise NotFoundError(f"run {teacher_id}: has no labels to learn from")
 
 
 def _checksums(

@@ -38,6 +38,8 @@ class Job:
     """Loads the base. Called again after each training, which needs the memory."""
     semantic_encoder: Encoder | None
     """Of questions, to mark those of the same meaning, where that is asked for."""
+    teacher_id: int | None = None
+    """The run whose labels are learnt from; None asks and votes itself."""
     sampler: Sampler | None = field(default=None, init=False)
     past_usage: SamplerUsage = field(default_factory=SamplerUsage, init=False)
     """Of samplers already closed."""

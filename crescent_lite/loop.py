@@ -11,6 +11,7 @@ that died anywhere. Yields events; prints nothing. Source: Crescent, arXiv 2502.
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from collections.abc import Generator, Iterator
 
@@ -62,8 +63,9 @@ def measure(job: Job, adapter: ModelFile | None) -> Generator[Event, None, None]
 def play_round(job: Job, this: Round) -> Iterator[Event]:
     """One round of the method, from the first thing still owed."""
     yield RoundStarted(this.number)
-    yield from ask(job, this)
-    yield from vote(job, this)
+    if job.teacher_id is None:
+        yield from ask(job, this)
+        yield from vote(job, this)
     yield from train(job, this)
     adapter_id = job.store.runs.fetch_round(this.run_id, this.number).adapter_id
     if adapter_id:
@@ -75,7 +77,7 @@ def play_round(job: Job, this: Round) -> Iterator[Event]:
 
 def round_outcome(job: Job, this: Round, *, trained: bool) -> str:
     """In a few words what became of the round."""
-    labels = len(job.store.votes.fetch_labels(this.round_id))
+    labels = len(labels_of(job, this))
     if not trained:
         return f"not trained: {labels} labels, {job.config.train.min_examples} needed"
     examples = job.store.trainings.count_examples(this.round_id)
@@ -150,7 +152,7 @@ def train(job: Job, this: Round) -> Iterator[Event]:
     def work() -> Generator[TrainingStep, None, None]:
         out_dir = job.workspace.adapters / f"run-{this.run_id}" / f"round-{this.number}"
         for report in training.finetune(
-            examples, base_gguf=job.base.path, config=job.config.train, seed=job.config.run.seed, out_dir=out_dir
+            examples, base=job.base, config=job.config.train, seed=job.config.run.seed, out_dir=out_dir
         ):
             if isinstance(report, TrainedAdapter):
                 adapter_id = job.store.runs.insert_model(adapter_file(report, this), parent_id=job.base_id)
@@ -169,12 +171,22 @@ def train(job: Job, this: Round) -> Iterator[Event]:
         raise
 
 
+def labels_of(job: Job, this: Round) -> list[tuple[int, str, int, str]]:
+    """(question id, question, vote id, solution): the round's own labels, or those of a teacher's run."""
+    votes, most = job.store.votes, job.config.train.max_examples
+    source = {"run_id": job.teacher_id} if job.teacher_id else {"round_id": this.round_id}
+    labels = votes.fetch_labels(**source)
+    if most and len(labels) > most:
+        labels = sorted(random.Random(f"examples {job.config.run.seed}").sample(labels, most))
+    return labels
+
+
 def token_examples(job: Job, this: Round) -> tuple[dict[int, int], list[TokenExample]]:
     """The labels as (bare question, kept solution) in tokens, and the vote each came from; too long ones left out."""
     sampler = sampler_of(job, this.model_id)
     votes_of: dict[int, int] = {}
     examples = []
-    for question_id, question, vote_id, solution in job.store.votes.fetch_labels(this.round_id):
+    for question_id, question, vote_id, solution in labels_of(job, this):
         input_ids, prompt_length = sampler.encode_example(question, solution.strip())
         if len(input_ids) <= job.config.train.max_example_tokens:
             votes_of[question_id] = vote_id

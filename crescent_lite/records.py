@@ -300,10 +300,13 @@ class TrainingStep:
     """Planned in all."""
     epoch: float
     loss: float
+    """Mean over the answers' tokens of this step, nats."""
     learning_rate: float
     tokens: int
     """Tokens seen so far, prompts counted, padding not."""
     tokens_per_second: float
+    held_out_loss: float | None = None
+    """Of the held-out examples after this step, nats; None where they were not looked at."""
 
 
 @dataclass(frozen=True)
@@ -317,5 +320,8 @@ class TrainedAdapter:
     loader: str
     """'peft' or 'unsloth'."""
     train_seconds: float
+    """At work, in all processes together where it was interrupted."""
+    stopped: str | None = None
+    """Why it ended before its last step, or None."""
     details: Mapping[str, str] = field(default_factory=dict)
-    """Versions and device, for the record."""
+    """Versions, device, and which step's adapter it is, for the record."""

@@ -68,13 +68,16 @@ def build_report(store: Store, run_id: int) -> Report:
     base = store.runs.fetch_model(run.base_id)
     rounds = store.runs.fetch_rounds(run_id)
     state = run.state + (f" ({run.reason})" if run.reason else "")
-    lines = (
+    lines = [
         f"Base: {base.name}, sha256 {base.sha256[:16]}…",
         f"State: {state}. Started {run.started_at}" + (f", finished {run.finished_at}." if run.finished_at else "."),
-    )
+    ]
+    if run.teacher_id:
+        teacher = store.runs.fetch_model(store.runs.fetch_run(run.teacher_id).base_id)
+        lines.append(f"A distillation: it learnt from the labels of run {run.teacher_id}, by {teacher.name}.")
     tables = [_costs(store, run, 0), *(table for this in rounds for table in _round_tables(store, run, this))]
-    tables += _scores(store, run_id)
-    return Report(f"Run {run_id}", lines, tuple(table for table in tables if table.rows))
+    tables += _scores(store, run)
+    return Report(f"Run {run_id}", tuple(lines), tuple(table for table in tables if table.rows))
 
 
 def write_markdown(report: Report, folder: Path, run_id: int) -> Path:
@@ -89,6 +92,12 @@ def write_markdown(report: Report, folder: Path, run_id: int) -> Path:
 
 
 def _round_tables(store: Store, run: Run, this: Round) -> list[Table]:
+    examples = ("examples trained on", store.trainings.count_examples(this.round_id), _losses(store, this))
+    if run.teacher_id:
+        labels = len(store.votes.fetch_labels(run_id=run.teacher_id))
+        outcome = f"outcome: {this.outcome or 'unfinished'}"
+        rows = ((f"labels of run {run.teacher_id}", str(labels), outcome), (*map(str, examples),))
+        return [Table(f"Round {this.number}: yield", ("stage", "count", ""), rows), _costs(store, run, this.number)]
     verdicts = store.questions.count_verdicts(this.round_id)
     decisions = store.votes.count_decisions(this.round_id)
     asked = sum(verdicts.values())
@@ -99,7 +108,7 @@ def _round_tables(store: Store, run: Run, this: Round) -> list[Table]:
         ("kept questions", kept, _reasons(verdicts, "rejected")),
         ("votes", store.votes.count(this.round_id), _saved(store, this)),
         ("labels", labels, _reasons(decisions, "rejected")),
-        ("examples trained on", store.trainings.count_examples(this.round_id), _losses(store, this)),
+        examples,
     )
     yield_rows = tuple(
         (name, str(count), "" if name == "votes" else _percent(count, asked), why) for name, count, why in steps
@@ -147,13 +156,20 @@ def _costs(store: Store, run: Run, number: int) -> Table:
     return Table(f"Round {number}: time" if number else "Base: time", columns, rows, note)
 
 
-def _scores(store: Store, run_id: int) -> list[Table]:
-    """Each evaluation with its interval, and each round against the base on the same items."""
-    evaluations = store.evaluations.fetch_evaluations(run_id)
-    bases = {(e.benchmark, e.prompt): e for e in evaluations if e.round_number == 0}
+def _scores(store: Store, run: Run) -> list[Table]:
+    """Each evaluation with its interval, and each round against the base on the same items.
+
+    A distilled student stands beside what it became in runs of its own.
+    """
+    own = store.evaluations.fetch_evaluations(run.run_id)
+    bases = {(e.benchmark, e.prompt): e for e in own if e.round_number == 0}
+    named = [(f"round {e.round_number}" if e.round_number else "base", e) for e in own]
+    for other in store.runs.fetch_siblings(run.run_id) if run.teacher_id else ():
+        of_other = store.evaluations.fetch_evaluations(other)
+        named += [(f"run {other}, round {e.round_number}", e) for e in of_other if e.round_number]
     rows = tuple(
-        _score_row(store, scoring, evaluation, bases.get((evaluation.benchmark, evaluation.prompt)))
-        for evaluation in evaluations
+        _score_row(store, scoring, model, evaluation, bases.get((evaluation.benchmark, evaluation.prompt)))
+        for model, evaluation in named
         for scoring in SCORINGS
     )
     if not rows:
@@ -162,14 +178,16 @@ def _scores(store: Store, run_id: int) -> list[Table]:
     return [Table("Scores", columns, rows, "Intervals: Wilson. p: exact McNemar, two-sided, on the same items.")]
 
 
-def _score_row(store: Store, scoring: str, this: EvaluationRow, base: EvaluationRow | None) -> tuple[str, ...]:
+def _score_row(
+    store: Store, scoring: str, model: str, this: EvaluationRow, base: EvaluationRow | None
+) -> tuple[str, ...]:
     right = store.evaluations.fetch_right(this.evaluation_id, scoring)
     score = wilson(sum(right.values()), len(right))
     cells = (
         this.benchmark,
         this.prompt,
         scoring,
-        f"round {this.round_number}" if this.round_number else "base",
+        model,
         f"{score.right}/{score.items}",
         f"{score.fraction:.1%}",
         f"{score.low:.1%} to {score.high:.1%}",

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import llama_cpp
 import numpy as np
@@ -22,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peft import PeftModel
 from safetensors.numpy import load_file, save_file
-from tiny_model import TinyArchitecture, make_tiny_gguf
+from tiny_model import TinyArchitecture, as_base, make_tiny_gguf
 
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import (
@@ -35,11 +36,13 @@ from crescent_lite.errors import (
 from crescent_lite.records import TokenExample, TrainedAdapter, TrainingStep
 from crescent_lite.training import choose_loader, finetune
 from crescent_lite.training.adapter_gguf import INEXPRESSIBLE, write_adapter_gguf
+from crescent_lite.training.architectures import LINEAR_LAYERS
 from crescent_lite.training.base_gguf import read_base
-from crescent_lite.training.loaders import dequantised, load_peft
+from crescent_lite.training.learner import padded
+from crescent_lite.training.loaders import NO_LOSS, dequantised, load_peft
 from crescent_lite.training.packages import require_packages
 from crescent_lite.training.plan import TrainingPlan, write_examples
-from crescent_lite.training.trainer import NO_LOSS, labelled, padded, split_batch, train
+from crescent_lite.training.trainer import train
 
 torch.set_num_threads(1)  # a second thread costs a tiny model more than it gives
 
@@ -55,7 +58,7 @@ def examples_of(count: int) -> list[TokenExample]:
 
 def plan_of(folder: Path, base: Path, config: TrainConfig) -> TrainingPlan:
     folder.mkdir(parents=True)
-    plan = TrainingPlan(base, folder, "peft", seed=1, examples_left_out=0, config=config)
+    plan = TrainingPlan(base, "its checksum", folder, "peft", seed=1, examples_left_out=0, config=config)
     write_examples(plan.examples_path, examples_of(6))
     return plan
 
@@ -94,7 +97,7 @@ def finished(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Train
     useless = [TokenExample(98, tuple(range(3, 203)), 6), TokenExample(99, (3, 4, 5), 3)]
     config = dataclasses.replace(HOT, max_example_tokens=100)
     examples = [*examples_of(6), *useless]
-    return list(finetune(examples, base_gguf=tiny, config=config, seed=1, out_dir=out_dir))
+    return list(finetune(examples, base=as_base(tiny), config=config, seed=1, out_dir=out_dir))
 
 
 def test_every_step_is_reported_and_the_loss_falls(finished: list[TrainingStep | TrainedAdapter]) -> None:
@@ -120,16 +123,19 @@ def test_the_adapter_comes_last_with_its_record(finished: list[TrainingStep | Tr
 
 
 @pytest.mark.parametrize(
-    ("architecture", "rope_factors"), [("llama", False), ("llama", True), ("qwen2", False), ("qwen3", False)]
+    ("architecture", "rope_factors"),
+    [("llama", True), *((architecture, False) for architecture in LINEAR_LAYERS)],
 )
 def test_llama_cpp_with_the_adapter_agrees_with_transformers(
     architecture: TinyArchitecture, rope_factors: bool, tmp_path: Path
 ) -> None:
+    """Where there is a GELU, llama.cpp looks it up in a table of 16-bit floats."""
     base = make_tiny_gguf(tmp_path / "tiny.gguf", architecture, rope_factors=rope_factors)
     plan = plan_of(tmp_path / "training", base, HOT)
     adapter = train(plan, read_base(base), lambda step: None)
     tuned = llama_cpp_logits(base, adapter.gguf_path)
-    assert np.abs(tuned - torch_logits(plan, adapter)).max() < 1e-3
+    has_gelu = architecture in ("gemma2", "gemma3", "starcoder2")
+    assert np.abs(tuned - torch_logits(plan, adapter)).max() < (0.02 if has_gelu else 1e-3)
     assert np.abs(tuned - llama_cpp_logits(base, None)).max() > 1
 
 
@@ -172,13 +178,24 @@ def test_a_folder_without_safetensors_is_refused(tiny: Path, tmp_path: Path) -> 
 def test_a_loss_that_is_no_number_ends_the_training(tiny: Path, tmp_path: Path) -> None:
     config = dataclasses.replace(HOT, learning_rate=1.0, warmup_fraction=0.0, alpha=4096, epochs=60)
     base = make_tiny_gguf(tmp_path / "broken.gguf", broken=True)
-    with pytest.raises(TrainingError, match=r"the loss became nan at step 1 of .*learning_rate"):
+    with pytest.raises(TrainingError, match=r"the loss became nan at step 1, .*learning_rate"):
         train(plan_of(tmp_path / "training", base, config), read_base(base), lambda step: None)
 
 
-def test_a_gguf_with_scaled_positions_is_refused(tiny: Path, tmp_path: Path) -> None:
-    base = dataclasses.replace(read_base(tiny), rope_scaling="yarn")
-    with pytest.raises(ModelError, match=r"positions are scaled \(yarn\)"):
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"rope_scaling": "yarn"}, r"positions are scaled \(yarn\)"),
+        ({"architecture": "gemma2", "head_width": 128}, "heads are 128 wide"),
+        ({"rotary_width": 8}, "positions turn 8 of a head's 16 values"),
+        ({"shapes": {"blk.0.attn_q.weight": (64, 64)}}, "takes 20 of its 1 tensors"),
+    ],
+)
+def test_a_gguf_that_transformers_reads_otherwise_is_refused(
+    settings: dict[str, Any], words: str, tiny: Path, tmp_path: Path
+) -> None:
+    base = dataclasses.replace(read_base(tiny), **settings)
+    with pytest.raises(ModelError, match=words):
         train(plan_of(tmp_path / "training", tiny, HOT), base, lambda step: None)
 
 
@@ -213,7 +230,7 @@ def is_gone(pid: int, within_seconds: float) -> bool:
 
 def test_closing_the_iterator_stops_the_child(tiny: Path, tmp_path: Path) -> None:
     config = dataclasses.replace(HOT, epochs=1000)
-    events = finetune(examples_of(6), base_gguf=tiny, config=config, seed=1, out_dir=tmp_path)
+    events = finetune(examples_of(6), base=as_base(tiny), config=config, seed=1, out_dir=tmp_path)
     assert isinstance(next(events), TrainingStep)
     (child,) = psutil.Process().children()
     started = time.monotonic()
@@ -227,11 +244,11 @@ PARENT = """
 import sys
 from pathlib import Path
 from crescent_lite.config import TrainConfig
-from crescent_lite.records import TokenExample
+from crescent_lite.records import ModelFile, TokenExample
 from crescent_lite.training import finetune
-base, out_dir = map(Path, sys.argv[1:])
-config = TrainConfig(loader="peft", epochs=1000)
-list(finetune([TokenExample(1, (1, 5, 6, 7), 2)], base_gguf=base, config=config, seed=1, out_dir=out_dir))
+path, out_dir = map(Path, sys.argv[1:])
+base, config = ModelFile("base", path, "", "base"), TrainConfig(loader="peft", epochs=1000)
+list(finetune([TokenExample(1, (1, 5, 6, 7), 2)], base=base, config=config, seed=1, out_dir=out_dir))
 """
 
 
@@ -261,14 +278,15 @@ def test_a_child_ended_from_outside_is_reported(
     thread = threading.Thread(target=end_child)
     thread.start()
     with pytest.raises(kind, match=words):
-        list(finetune(examples_of(2), base_gguf=tiny, config=HOT, seed=1, out_dir=tmp_path))
+        list(finetune(examples_of(2), base=as_base(tiny), config=HOT, seed=1, out_dir=tmp_path))
     thread.join()
 
 
 def test_a_base_that_is_no_gguf_is_one_line_from_the_child(tmp_path: Path) -> None:
-    (tmp_path / "text.gguf").write_text("not a model")
+    base = as_base(tmp_path / "text.gguf")
+    base.path.write_text("not a model")
     with pytest.raises(ModelError, match=r"text\.gguf: not a GGUF that can be trained") as caught:
-        list(finetune(examples_of(2), base_gguf=tmp_path / "text.gguf", config=HOT, seed=1, out_dir=tmp_path / "t"))
+        list(finetune(examples_of(2), base=base, config=HOT, seed=1, out_dir=tmp_path / "t"))
     assert "\n" not in str(caught.value)
     assert "training.log" in str(caught.value)
 
@@ -279,11 +297,11 @@ from pathlib import Path
 sys.modules["peft"] = None
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import MissingPackageError
-from crescent_lite.records import TokenExample
+from crescent_lite.records import ModelFile, TokenExample
 from crescent_lite.training import finetune
 try:
     examples, out_dir = [TokenExample(1, (1, 2), 1)], Path(sys.argv[1])
-    list(finetune(examples, base_gguf=Path("x"), config=TrainConfig(), seed=1, out_dir=out_dir))
+    list(finetune(examples, base=ModelFile("x", Path("x"), "", "x"), config=TrainConfig(), seed=1, out_dir=out_dir))
 except MissingPackageError as error:
     assert "torch" not in sys.modules
     sys.exit(str(error))
@@ -299,7 +317,7 @@ def test_a_missing_package_is_named_before_anything_is_started(tmp_path: Path) -
 
 
 def test_unsloth_must_be_there_when_it_is_asked_for() -> None:
-    with pytest.raises(MissingPackageError, match="pip install unsloth"):
+    with pytest.raises(MissingPackageError, match="run `make unsloth`"):
         require_packages("unsloth", installed=lambda package: package != "unsloth")
 
 
@@ -320,7 +338,7 @@ def test_what_cannot_be_trained_is_refused_in_the_parent(
 ) -> None:
     config = dataclasses.replace(HOT, **change)  # type: ignore[arg-type]
     with pytest.raises(kind, match=words):
-        list(finetune(examples_of(2), base_gguf=tiny, config=config, seed=1, out_dir=tmp_path / "t"))
+        list(finetune(examples_of(2), base=as_base(tiny), config=config, seed=1, out_dir=tmp_path / "t"))
 
 
 # --- the adapter as GGUF ---
@@ -357,21 +375,21 @@ def test_an_adapter_that_gguf_cannot_express_is_refused_by_name(
     settings = json.loads((peft_dir / "adapter_config.json").read_text())
     (peft_dir / "adapter_config.json").write_text(json.dumps({**settings, field: value}))
     with pytest.raises(TrainingError, match=field):
-        write_adapter_gguf(peft_dir, read_base(tiny), peft_dir / "adapter.gguf")
+        write_adapter_gguf(peft_dir, read_base(tiny), peft_dir / "adapter.gguf", "")
     assert not (peft_dir / "adapter.gguf").exists()
 
 
 def test_an_unknown_architecture_is_refused(peft_dir: Path, tiny: Path) -> None:
     base = dataclasses.replace(read_base(tiny), architecture="mamba")
     with pytest.raises(TrainingError, match="'mamba' cannot be fine-tuned here"):
-        write_adapter_gguf(peft_dir, base, peft_dir / "adapter.gguf")
+        write_adapter_gguf(peft_dir, base, peft_dir / "adapter.gguf", "")
 
 
 def test_an_adapter_of_another_model_is_refused(peft_dir: Path, tiny: Path) -> None:
     base = read_base(tiny)
     wider = dataclasses.replace(base, shapes={**base.shapes, "blk.0.attn_q.weight": (64, 96)})
     with pytest.raises(TrainingError, match=r"blk\.0\.attn_q\.weight has 96 columns, the adapter's 64"):
-        write_adapter_gguf(peft_dir, wider, peft_dir / "adapter.gguf")
+        write_adapter_gguf(peft_dir, wider, peft_dir / "adapter.gguf", "")
 
 
 def test_a_tensor_that_is_no_lora_pair_is_refused(peft_dir: Path, tiny: Path) -> None:
@@ -379,28 +397,22 @@ def test_a_tensor_that_is_no_lora_pair_is_refused(peft_dir: Path, tiny: Path) ->
     tensors["base_model.model.model.norm.weight"] = np.ones(64, dtype=np.float32)
     save_file(tensors, peft_dir / "adapter_model.safetensors")
     with pytest.raises(TrainingError, match="no LoRA pair"):
-        write_adapter_gguf(peft_dir, read_base(tiny), peft_dir / "adapter.gguf")
+        write_adapter_gguf(peft_dir, read_base(tiny), peft_dir / "adapter.gguf", "")
 
 
 # --- pure parts ---
 
 
-@given(st.integers(1, 4096), st.integers(1, 4096))
-def test_a_step_always_sees_exactly_batch_size_examples(batch_size: int, micro_batch_size: int) -> None:
-    micro_batch, micro_batches = split_batch(batch_size, micro_batch_size)
-    assert micro_batch * micro_batches == batch_size
-    assert micro_batch <= micro_batch_size
-
-
 @given(st.lists(st.tuples(st.lists(st.integers(0, 200), min_size=1), st.integers(0, 9)), min_size=1, max_size=5))
 def test_a_batch_pads_without_learning_from_prompt_or_padding(rows: list[tuple[list[int], int]]) -> None:
     examples = [TokenExample(0, tuple(ids), min(prompt, len(ids))) for ids, prompt in rows]
-    batch = padded([labelled(example) for example in examples])
-    assert {tuple(tensor.shape) for tensor in batch.values()} == {(len(rows), max(len(ids) for ids, _ in rows))}
+    batch = padded(examples)
+    shape = (len(rows), max(len(ids) for ids, _ in rows))
+    assert {tuple(t.shape) for t in (batch.input_ids, batch.labels, batch.attention_mask)} == {shape}
     for index, example in enumerate(examples):
         length = len(example.input_ids)
-        assert batch["attention_mask"][index].sum() == length
-        assert tuple(batch["input_ids"][index][:length].tolist()) == example.input_ids
-        learnt = batch["labels"][index].ne(NO_LOSS)
+        assert batch.attention_mask[index].sum() == length
+        assert tuple(batch.input_ids[index][:length].tolist()) == example.input_ids
+        learnt = batch.labels[index].ne(NO_LOSS)
         assert learnt.sum() == length - example.prompt_length
         assert not learnt[: example.prompt_length].any()

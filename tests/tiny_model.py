@@ -12,7 +12,11 @@ from typing import Literal
 import gguf
 import numpy as np
 
-TinyArchitecture = Literal["llama", "qwen2", "qwen3"]
+from crescent_lite.records import ModelFile
+
+TinyArchitecture = Literal[
+    "llama", "qwen2", "qwen3", "gemma2", "gemma3", "phi3", "starcoder2", "stablelm", "nemotron"
+]
 
 LAYERS = 2
 HIDDEN = 64
@@ -20,6 +24,8 @@ HEADS = 4
 KV_HEADS = 2
 FEED_FORWARD = 128
 CONTEXT = 512
+ROTARY_SHARE = {"stablelm": 0.25, "nemotron": 0.5}
+"""Of a head's width, where positions turn a part of it only; transformers knows no other for these."""
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -47,17 +53,25 @@ def make_tiny_gguf(
     """
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("tiny")
+    writer.add_file_type(int(gguf.LlamaFileType.ALL_F32))
     writer.add_block_count(LAYERS)
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(HIDDEN)
     writer.add_feed_forward_length(FEED_FORWARD)
     writer.add_head_count(HEADS)
     writer.add_head_count_kv(KV_HEADS)
-    writer.add_rope_dimension_count(_head_width(architecture))
+    writer.add_rope_dimension_count(int(ROTARY_SHARE.get(architecture, 1) * _head_width(architecture)))
     writer.add_key_length(_head_width(architecture))
     writer.add_value_length(_head_width(architecture))
     writer.add_rope_freq_base(10_000.0)
     writer.add_layer_norm_rms_eps(1e-5)
+    if architecture in ("starcoder2", "stablelm", "nemotron"):
+        writer.add_layer_norm_eps(1e-5)
+    if architecture in ("gemma2", "gemma3"):
+        writer.add_sliding_window(256)
+    if architecture == "gemma2":
+        writer.add_attn_logit_softcapping(50.0)
+        writer.add_final_logit_softcapping(30.0)
     vocabulary_size = _add_tokenizer(writer)
     if chat_template is not None:
         writer.add_chat_template(chat_template)
@@ -75,8 +89,13 @@ def make_tiny_gguf(
     return path
 
 
-def make_tiny_adapter(path: Path, seed: int = 1) -> Path:
-    """A LoRA adapter of the tiny llama, strong enough to change what it says."""
+def as_base(path: Path) -> ModelFile:
+    """The model file as a run knows it."""
+    return ModelFile(path.stem, path, "its checksum", str(path))
+
+
+def make_tiny_adapter(path: Path, seed: int = 1, columns: int = FEED_FORWARD) -> Path:
+    """A LoRA adapter of the tiny llama, strong enough to change what it says, or with other `columns` none of it."""
     random = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(None, "llama")
     writer.add_type("adapter")
@@ -84,7 +103,7 @@ def make_tiny_adapter(path: Path, seed: int = 1) -> Path:
     writer.add_float32("adapter.lora.alpha", 8.0)
     for layer in range(LAYERS):
         name = f"blk.{layer}.ffn_down.weight"
-        writer.add_tensor(f"{name}.lora_a", random.standard_normal((4, FEED_FORWARD)).astype(np.float32))
+        writer.add_tensor(f"{name}.lora_a", random.standard_normal((4, columns)).astype(np.float32))
         writer.add_tensor(f"{name}.lora_b", random.standard_normal((HIDDEN, 4)).astype(np.float32))
     path.parent.mkdir(parents=True, exist_ok=True)
     writer.write_header_to_file(path)
@@ -95,8 +114,8 @@ def make_tiny_adapter(path: Path, seed: int = 1) -> Path:
 
 
 def _head_width(architecture: TinyArchitecture) -> int:
-    # 128 is what transformers takes for qwen3, whatever the file says.
-    return 128 if architecture == "qwen3" else HIDDEN // HEADS
+    # transformers takes 128 for qwen3, whatever the file says, and scales gemma's attention as for 256.
+    return {"qwen3": 128, "gemma2": 256, "gemma3": 256}.get(architecture, HIDDEN // HEADS)
 
 
 def _add_tokenizer(writer: gguf.GGUFWriter) -> int:
@@ -136,27 +155,37 @@ def _tensors(architecture: TinyArchitecture, vocabulary_size: int, seed: int) ->
     def weights(*shape: int, scale: float = 0.15) -> np.ndarray:
         return (random.standard_normal(shape) * scale).astype(np.float32)
 
-    ones = np.ones(HIDDEN, dtype=np.float32)
-    width = _head_width(architecture)
-    tensors = {"token_embd.weight": weights(vocabulary_size, HIDDEN, scale=0.5), "output_norm.weight": ones}
+    def ones(width: int = HIDDEN) -> np.ndarray:
+        return np.ones(width, dtype=np.float32)
+
+    head = _head_width(architecture)
+    q, k = HEADS * head, KV_HEADS * head
+    tensors = {"token_embd.weight": weights(vocabulary_size, HIDDEN, scale=0.5), "output_norm.weight": ones()}
     for layer in range(LAYERS):
-        block = {
-            "attn_norm.weight": ones,
-            "attn_q.weight": weights(HEADS * width, HIDDEN),
-            "attn_k.weight": weights(KV_HEADS * width, HIDDEN),
-            "attn_v.weight": weights(KV_HEADS * width, HIDDEN),
-            "attn_output.weight": weights(HIDDEN, HEADS * width),
-            "ffn_norm.weight": ones,
-            "ffn_gate.weight": weights(FEED_FORWARD, HIDDEN),
-            "ffn_up.weight": weights(FEED_FORWARD, HIDDEN),
-            "ffn_down.weight": weights(HIDDEN, FEED_FORWARD),
-        }
+        block = {"attn_norm.weight": ones(), "ffn_norm.weight": ones()}
+        linear = {"attn_q": (q, HIDDEN), "attn_k": (k, HIDDEN), "attn_v": (k, HIDDEN), "attn_output": (HIDDEN, q)}
+        if architecture == "phi3":
+            linear = {"attn_qkv": (q + 2 * k, HIDDEN), "attn_output": (HIDDEN, q)}
+            linear |= {"ffn_up": (2 * FEED_FORWARD, HIDDEN), "ffn_down": (HIDDEN, FEED_FORWARD)}
+        elif architecture in ("starcoder2", "nemotron"):
+            linear |= {"ffn_up": (FEED_FORWARD, HIDDEN), "ffn_down": (HIDDEN, FEED_FORWARD)}
+        else:
+            linear |= {"ffn_gate": (FEED_FORWARD, HIDDEN), "ffn_up": (FEED_FORWARD, HIDDEN)}
+            linear |= {"ffn_down": (HIDDEN, FEED_FORWARD)}
+        block |= {f"{name}.weight": weights(*shape) for name, shape in linear.items()}
         if architecture == "qwen2":
-            block["attn_q.bias"] = weights(HEADS * width)
-            block["attn_k.bias"] = weights(KV_HEADS * width)
-            block["attn_v.bias"] = weights(KV_HEADS * width)
-        if architecture == "qwen3":
-            block["attn_q_norm.weight"] = np.ones(width, dtype=np.float32)
-            block["attn_k_norm.weight"] = np.ones(width, dtype=np.float32)
+            block |= {f"{name}.bias": weights(linear[name][0]) for name in ("attn_q", "attn_k", "attn_v")}
+        if architecture == "starcoder2":
+            block |= {f"{name}.bias": weights(shape[0]) for name, shape in linear.items()}
+        if architecture in ("starcoder2", "stablelm", "nemotron"):
+            block |= {"attn_norm.bias": weights(HIDDEN), "ffn_norm.bias": weights(HIDDEN)}
+        if architecture in ("qwen3", "gemma3"):
+            block |= {"attn_q_norm.weight": ones(head), "attn_k_norm.weight": ones(head)}
+        if architecture in ("gemma2", "gemma3"):
+            block |= {"post_attention_norm.weight": ones(), "post_ffw_norm.weight": ones()}
         tensors |= {f"blk.{layer}.{name}": tensor for name, tensor in block.items()}
+    if architecture in ("starcoder2", "stablelm", "nemotron"):
+        tensors["output_norm.bias"] = weights(HIDDEN)
+    if architecture in ("phi3", "stablelm", "nemotron"):
+        tensors["output.weight"] = weights(vocabulary_size, HIDDEN, scale=0.5)
     return tensors

@@ -79,6 +79,11 @@ class ChatTemplate:
         reply = self._model.tokenize(solution, special=False)
         return [*prompt, *reply, self._end_of_turn], len(prompt)
 
+    @property
+    def end_of_turn(self) -> str:
+        """The text of the token that ends a reply."""
+        return self._model.token_text(self._end_of_turn)
+
     def _find_end_of_turn(self, after_reply: str) -> int:
         """The token the template writes after a reply. (llama.cpp's own guess is '<|endoftext|>' for SmolLM2.)"""
         first = self._model.tokenize(after_reply.strip(), special=True)[:1]

@@ -34,6 +34,8 @@ class Run:
     """The sha256 of each thing it was made from, by name."""
     started_at: str
     finished_at: str | None
+    teacher_id: int | None = None
+    """The run whose labels this one learns from: then it is a distillation. None learns from its own."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +111,18 @@ class Runs:
             [prompt.sha256, prompt.name, prompt.text],
         )
 
-    def insert_run(self, kind: RunKind, base_id: int, inputs: dict[str, str]) -> int:
+    def fetch_prompts(self, run_id: int) -> list[tuple[str, str]]:
+        """(name, text) of every prompt that a run was made with."""
+        used = set(self.fetch_run(run_id).inputs.values())
+        rows = self._database.rows("SELECT sha256, name, text FROM prompts ORDER BY name")
+        return [(row["name"], row["text"]) for row in rows if row["sha256"] in used]
+
+    def insert_run(self, kind: RunKind, base_id: int, inputs: dict[str, str], teacher_id: int | None = None) -> int:
         """A new run, running. `inputs` are the checksums of what it is made from."""
         return self._database.write(
-            """INSERT INTO runs (kind, state, rounds, base_id, config, inputs, version, started_at)
-            VALUES (?, 'running', 0, ?, '{}', ?, ?, ?)""",
-            [kind, base_id, json.dumps(inputs), __version__, now()],
+            """INSERT INTO runs (kind, state, rounds, base_id, config, inputs, version, started_at, teacher_id)
+            VALUES (?, 'running', 0, ?, '{}', ?, ?, ?, ?)""",
+            [kind, base_id, json.dumps(inputs), __version__, now(), teacher_id],
         )
 
     def set_plan(self, run_id: int, config: dict[str, Any], rounds: int) -> None:
@@ -149,7 +157,17 @@ class Runs:
             json.loads(found["inputs"]),
             found["started_at"],
             found["finished_at"],
+            found["teacher_id"],
         )
+
+    def fetch_siblings(self, run_id: int) -> list[int]:
+        """The other improvement runs of the same base, the oldest first."""
+        rows = self._database.rows(
+            """SELECT run_id FROM runs WHERE kind = 'improvement' AND run_id != :run
+                AND base_id = (SELECT base_id FROM runs WHERE run_id = :run) ORDER BY run_id""",
+            {"run": run_id},
+        )
+        return [row[0] for row in rows]
 
     def fetch_unfinished(self) -> Run | None:
         """The latest improvement run, if something is owed on it. One that has stored nothing yet is none."""

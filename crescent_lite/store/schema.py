@@ -311,3 +311,14 @@ def m003_questions_and_labels_to_trust(database: Database) -> None:
         V_ACCEPTANCE,
     ):
         database.execute(statement)
+
+
+@migrations()
+def m004_trainings_that_go_on(database: Database) -> None:
+    """Why a training ended early; the loss of examples it did not learn from; runs that learn from another run."""
+    for statement in (
+        "ALTER TABLE runs ADD COLUMN teacher_id INTEGER REFERENCES runs",
+        "ALTER TABLE trainings ADD COLUMN stopped TEXT",
+        "ALTER TABLE training_steps ADD COLUMN held_out_loss REAL",
+    ):
+        database.execute(statement)

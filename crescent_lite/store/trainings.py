@@ -18,13 +18,18 @@ class Trainings:
         self._database = database
 
     def open_training(self, round_id: int, examples: list[tuple[int, int, int]]) -> int:
-        """A new training on (question id, vote id, tokens); one that was running before was interrupted."""
+        """The round's training on (question id, vote id, tokens): one that did not end goes on, else a new one."""
         with self._database.transaction():
-            self._database.write(
-                """UPDATE trainings SET state = 'interrupted', finished_at = ?
-                WHERE round_id = ? AND state = 'running'""",
-                [now(), round_id],
+            unfinished = self._database.value(
+                """SELECT max(training_id) FROM trainings
+                WHERE round_id = ? AND state IN ('running', 'interrupted', 'failed')""",
+                [round_id],
             )
+            if unfinished is not None and self._examples_of(unfinished) == sorted(examples):
+                self._database.write(
+                    "UPDATE trainings SET state = 'running', finished_at = NULL WHERE training_id = ?", [unfinished]
+                )
+                return int(unfinished)
             training_id = self._database.write(
                 "INSERT INTO trainings (round_id, state, started_at) VALUES (?, 'running', ?)", [round_id, now()]
             )
@@ -35,10 +40,13 @@ class Trainings:
         return training_id
 
     def insert_step(self, training_id: int, step: TrainingStep) -> None:
-        """One optimiser step."""
+        """One optimiser step. A resumed training that makes it again takes back all that came after it."""
+        self._database.write(
+            "DELETE FROM training_steps WHERE training_id = ? AND step >= ?", [training_id, step.step]
+        )
         self._database.write(
             """INSERT INTO training_steps (training_id, step, steps, epoch, loss, learning_rate, tokens,
-                tokens_per_second, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                tokens_per_second, held_out_loss, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             [
                 training_id,
                 step.step,
@@ -48,6 +56,7 @@ class Trainings:
                 step.learning_rate,
                 step.tokens,
                 step.tokens_per_second,
+                step.held_out_loss,
                 now(),
             ],
         )
@@ -56,18 +65,26 @@ class Trainings:
         """The training ended with an adapter, which is from now on the round's."""
         with self._database.transaction():
             self._database.write(
-                """UPDATE trainings SET state = 'finished', loader = ?, adapter_id = ?, seconds = ?, details = ?,
-                    finished_at = ? WHERE training_id = ?""",
+                """UPDATE trainings SET state = 'finished', loader = ?, adapter_id = ?, seconds = ?, stopped = ?,
+                    details = ?, finished_at = ? WHERE training_id = ?""",
                 [
                     adapter.loader,
                     adapter_id,
                     adapter.train_seconds,
+                    adapter.stopped,
                     json.dumps(dict(adapter.details)),
                     now(),
                     training_id,
                 ],
             )
             self._database.write("UPDATE rounds SET adapter_id = ? WHERE round_id = ?", [adapter_id, round_id])
+
+    def _examples_of(self, training_id: int) -> list[tuple[int, int, int]]:
+        rows = self._database.rows(
+            "SELECT question_id, vote_id, tokens FROM examples WHERE training_id = ? ORDER BY question_id",
+            [training_id],
+        )
+        return [(row[0], row[1], row[2]) for row in rows]
 
     def end_training(self, training_id: int, state: str) -> None:
         """The training ended without one: 'failed' or 'interrupted'."""

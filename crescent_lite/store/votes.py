@@ -100,13 +100,16 @@ class Votes:
             ],
         )
 
-    def fetch_labels(self, round_id: int) -> list[tuple[int, str, int, str]]:
-        """(question id, question, vote id, solution) of every label of the round."""
+    def fetch_labels(
+        self, *, round_id: int | None = None, run_id: int | None = None
+    ) -> list[tuple[int, str, int, str]]:
+        """(question id, question, vote id, solution) of every label of a round, or of a whole run."""
         rows = self._database.rows(
             """SELECT q.question_id, q.text, v.vote_id, v.text FROM consensus c
             JOIN questions q USING (question_id) JOIN votes v ON v.vote_id = c.chosen_vote
-            WHERE q.round_id = ? AND c.decision = 'labelled' ORDER BY q.question_id""",
-            [round_id],
+            JOIN rounds d USING (round_id)
+            WHERE c.decision = 'labelled' AND (q.round_id = ? OR d.run_id = ?) ORDER BY q.question_id""",
+            [round_id, run_id],
         )
         return [(row[0], row[1], row[2], row[3]) for row in rows]
 

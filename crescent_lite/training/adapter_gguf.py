@@ -19,11 +19,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from crescent_lite.errors import TrainingError
+from crescent_lite.training.architectures import PERMUTED, refuse_unknown_architecture
 from crescent_lite.training.base_gguf import BaseGguf
 
-PERMUTED = {"llama": True, "qwen2": False, "qwen3": False}
-"""The architectures whose adapters are known to agree with transformers; True where llama.cpp stores the rows
-of q and k in another order."""
+BASE_SHA256 = "crescent.base.sha256"
+"""The key in the adapter's metadata under which the checksum of its base is."""
 
 INEXPRESSIBLE: Mapping[str, Callable[[Any], bool]] = {
     "use_rslora": bool,
@@ -42,16 +42,7 @@ INEXPRESSIBLE: Mapping[str, Callable[[Any], bool]] = {
 _TENSOR = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
 
 
-def refuse_unknown_architecture(architecture: str) -> None:
-    """Raise TrainingError unless adapters of this architecture can be written."""
-    if architecture not in PERMUTED:
-        raise TrainingError(
-            f"the architecture {architecture!r} cannot be fine-tuned here: "
-            f"adapters can be written for {', '.join(PERMUTED)}"
-        )
-
-
-def write_adapter_gguf(peft_dir: Path, base: BaseGguf, path: Path) -> None:
+def write_adapter_gguf(peft_dir: Path, base: BaseGguf, path: Path, base_sha256: str) -> None:
     """Write the adapter to `path`, complete or not at all. TrainingError for what it cannot express."""
     refuse_unknown_architecture(base.architecture)
     alpha, tensors = _read_peft(peft_dir)
@@ -61,10 +52,11 @@ def write_adapter_gguf(peft_dir: Path, base: BaseGguf, path: Path) -> None:
     writer.add_type(gguf.GGUFType.ADAPTER)
     writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
     writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, alpha)
+    writer.add_string(BASE_SHA256, base_sha256)
     for (module, side), tensor in sorted(tensors.items()):
         name = names.get_name(f"{module}.weight", (".weight",))
         _refuse_misfit(module, name, side, tensor, base)
-        if side == "B" and PERMUTED[base.architecture]:
+        if side == "B" and base.architecture in PERMUTED:
             tensor = _permuted(tensor, module, base)
         writer.add_tensor(f"{name}.lora_{side.lower()}", np.ascontiguousarray(tensor, dtype=np.float32))
     writer.write_header_to_file()

@@ -28,8 +28,14 @@ class BaseGguf:
     layers: int
     heads: int
     kv_heads: int
+    head_width: int
+    """Values of one head."""
+    rotary_width: int
+    """Of them, those that positions turn."""
     shapes: Mapping[str, tuple[int, ...]]
     """Of each tensor, outermost first as torch has it."""
+    parameters: int
+    """Weights in all."""
     rope_scaling: str
     """'none', or the kind of scaling that the header asks for: 'linear', 'yarn', ..."""
     rope_factors: np.ndarray | None
@@ -42,13 +48,18 @@ def read_base(path: Path) -> BaseGguf:
         reader = gguf.GGUFReader(path)
         architecture = str(_value(reader, "general.architecture"))
         heads = int(_value(reader, f"{architecture}.attention.head_count"))
+        width = int(_value(reader, f"{architecture}.embedding_length")) // heads
+        width = int(_value(reader, f"{architecture}.attention.key_length", width))
         return BaseGguf(
             path=path,
             architecture=architecture,
             layers=int(_value(reader, f"{architecture}.block_count")),
             heads=heads,
             kv_heads=int(_value(reader, f"{architecture}.attention.head_count_kv", heads)),
+            head_width=width,
+            rotary_width=int(_value(reader, f"{architecture}.rope.dimension_count", width)),
             shapes={tensor.name: tuple(int(n) for n in reversed(tensor.shape)) for tensor in reader.tensors},
+            parameters=sum(int(tensor.n_elements) for tensor in reader.tensors),
             rope_scaling=str(_value(reader, f"{architecture}.rope.scaling.type", "none")),
             rope_factors=next((np.array(t.data) for t in reader.tensors if t.name == ROPE_FACTORS), None),
         )

@@ -1,13 +1,14 @@
 """Starts the training program, passes on what it reports, and stops it by pid. Imports no torch.
 
 Training has its own process so that its memory is gone when it ends, and a crash in it is one line here.
-Example: for event in finetune(examples, base_gguf=path, config=config.train, seed=1, out_dir=folder): ...
+Example: for event in finetune(examples, base=base, config=config.train, seed=1, out_dir=folder): ...
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ import crescent_lite
 from crescent_lite import errors
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import CrescentError, ModelError, OutOfMemoryError, StorageError, TrainingError
-from crescent_lite.records import TokenExample, TrainedAdapter, TrainingStep
+from crescent_lite.records import ModelFile, TokenExample, TrainedAdapter, TrainingStep
 from crescent_lite.training.packages import choose_loader, require_packages
 from crescent_lite.training.plan import TrainingPlan, parse_line, write_examples
 
@@ -28,7 +29,7 @@ SIGKILL_CODES = (-9, 137)
 def finetune(
     examples: Sequence[TokenExample],
     *,
-    base_gguf: Path,
+    base: ModelFile,
     config: TrainConfig,
     seed: int,
     out_dir: Path,
@@ -36,6 +37,8 @@ def finetune(
 ) -> Iterator[TrainingStep | TrainedAdapter]:
     """Train a LoRA adapter on the examples: each optimiser step as it happens, the adapter at the end.
 
+    A training of the same examples that was cut short in `out_dir` goes on from its last checkpoint; the checkpoints
+    are deleted when the iterator is asked for more than the adapter, which is stored by then.
     Closing the iterator stops the program: TERM, then KILL after `max_seconds_to_stop`.
     Raises MissingPackageError, TrainingError, OutOfMemoryError, ModelError or StorageError.
     """
@@ -48,15 +51,17 @@ def finetune(
             f"none of the {len(examples)} examples has an answer and at most "
             f"{config.max_example_tokens} tokens (train.max_example_tokens)"
         )
-    plan = TrainingPlan(base_gguf.resolve(), out_dir.resolve(), loader, seed, len(examples) - len(fitting), config)
+    left_out = len(examples) - len(fitting)
+    plan = TrainingPlan(base.path.resolve(), base.sha256, out_dir.resolve(), loader, seed, left_out, config)
     try:
         plan.out_dir.mkdir(parents=True, exist_ok=True)
         write_examples(plan.examples_path, fitting)
-        process = _start(plan.write(), is_hub=is_hub)
+        process = _start(["train", str(plan.write())], plan.out_dir, is_hub=is_hub)
     except OSError as error:
         raise StorageError(f"{out_dir}: the training cannot be prepared: {error}") from None
     try:
         yield from _follow(process, plan.out_dir / LOG_NAME)
+        shutil.rmtree(plan.checkpoint_dir, ignore_errors=True)
     finally:
         _stop(process, max_seconds_to_stop)
 
@@ -70,16 +75,32 @@ def weights_are_on_the_hub(weights: str) -> bool:
     raise ModelError(f"train.weights: {weights!r} is no folder, no `owner/repo` and not 'gguf'")
 
 
-def _start(plan_path: Path, *, is_hub: bool) -> subprocess.Popen[str]:
-    with (plan_path.parent / LOG_NAME).open("wb") as log:
+def save_transformers_folder(gguf: Path, folder: Path) -> None:
+    """Write a GGUF's weights, settings and tokenizer into `folder` as transformers has them.
+
+    Raises MissingPackageError, ModelError, TrainingError, StorageError or OutOfMemoryError.
+    """
+    require_packages("peft")
+    process = _start(["save", str(gguf.resolve()), str(folder.resolve())], folder, is_hub=False)
+    try:
+        for event in _follow(process, folder / LOG_NAME, needs_adapter=False):
+            raise AssertionError(f"nothing is reported while a folder is saved: {event}")
+    finally:
+        _stop(process, max_seconds=3.0)
+    (folder / LOG_NAME).unlink()
+
+
+def _start(job: list[str], folder: Path, *, is_hub: bool) -> subprocess.Popen[str]:
+    """The program at the job, in `folder`, where its log goes."""
+    with (folder / LOG_NAME).open("wb") as log:
         return subprocess.Popen(
             # -P keeps the working folder off sys.path: a torch.py in it must not be imported.
-            [sys.executable, "-P", "-m", "crescent_lite.training.program", str(plan_path)],
+            [sys.executable, "-P", "-m", "crescent_lite.training.program", *job],
             # Nothing is ever written to stdin: its end tells the program that this process is gone.
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            cwd=plan_path.parent,
+            cwd=folder,
             env=_environment(is_hub=is_hub),
             text=True,
             encoding="utf-8",
@@ -110,7 +131,9 @@ def _environment(*, is_hub: bool) -> dict[str, str]:
     }
 
 
-def _follow(process: subprocess.Popen[str], log: Path) -> Iterator[TrainingStep | TrainedAdapter]:
+def _follow(
+    process: subprocess.Popen[str], log: Path, *, needs_adapter: bool = True
+) -> Iterator[TrainingStep | TrainedAdapter]:
     """Pass on the steps; the adapter only once the process, and its memory, is gone."""
     assert process.stdout is not None
     adapter: TrainedAdapter | None = None
@@ -126,9 +149,10 @@ def _follow(process: subprocess.Popen[str], log: Path) -> Iterator[TrainingStep 
             name, message = value
             raise _named_error(name, message, log)
     exit_code = process.wait()
-    if adapter is None:
+    if exit_code or (adapter is None and needs_adapter):
         raise _unexplained_error(exit_code, log)
-    yield adapter
+    if adapter is not None:
+        yield adapter
 
 
 def _named_error(name: str, message: str, log: Path) -> CrescentError:

@@ -7,22 +7,36 @@ Example: loaded = load(plan, read_base(plan.base_gguf)); loaded.model(input_ids=
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from crescent_lite.errors import CrescentError, MissingPackageError, ModelError, NetworkError
-from crescent_lite.training.base_gguf import BaseGguf
+from crescent_lite.training.architectures import LINEAR_LAYERS, refuse_unread_settings
+from crescent_lite.training.base_gguf import ROPE_FACTORS, BaseGguf
 from crescent_lite.training.plan import TrainingPlan
 
-LINEAR_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+NO_LOSS = -100
+"""The label that torch's cross entropy leaves out."""
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Examples side by side, of shape (examples, tokens of the longest)."""
+
+    input_ids: torch.Tensor
+    labels: torch.Tensor
+    """The tokens of the answers, elsewhere NO_LOSS."""
+    attention_mask: torch.Tensor
+    """1 where there is a token, 0 where the row is filled up."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +49,16 @@ class LoadedModel:
     """'cpu', or the GPU's name."""
     weights: str
     """How the frozen base is held: 'float32', 'bfloat16', 'float16' or '4-bit NF4'."""
+    autocast: torch.dtype | None
+    """What matrix products are computed in, where the LoRA is held in 32-bit floats and the base is not."""
+    loss: Callable[[Any, TokenBatch, int], torch.Tensor]
+    """(model, batch, n) -> the cross entropy of the batch's answer tokens, nats, summed and divided by n."""
 
 
 def load(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
     """The model, by the loader that the plan names. Raises ModelError, NetworkError, MissingPackageError."""
-    if plan.config.weights == "gguf" and base.rope_scaling != "none":
-        raise ModelError(
-            f"{base.path}: its positions are scaled ({base.rope_scaling}), which is not reproduced here: "
-            "set train.weights to the model's Hugging Face folder or repo"
-        )
+    if plan.config.weights == "gguf":
+        refuse_unread_settings(base)
     return load_unsloth(plan, base) if plan.loader == "unsloth" else load_peft(plan, base)
 
 
@@ -69,11 +84,12 @@ def load_peft(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
         r=config.rank,
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
-        target_modules=LINEAR_LAYERS,
+        target_modules=list(LINEAR_LAYERS[base.architecture]),
         bias="none",
         task_type="CAUSAL_LM",
     )
-    return LoadedModel(get_peft_model(model, lora), device_name(), "4-bit NF4" if in_4bit else _name(dtype))
+    weights = "4-bit NF4" if in_4bit else _name(dtype)
+    return LoadedModel(get_peft_model(model, lora), device_name(), weights, dtype if on_gpu else None, answer_loss)
 
 
 def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
@@ -103,13 +119,38 @@ def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
         r=config.rank,
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
-        target_modules=LINEAR_LAYERS,
+        target_modules=list(LINEAR_LAYERS[base.architecture]),
         bias="none",
         use_gradient_checkpointing="unsloth" if torch.cuda.is_available() else False,
         random_state=plan.seed,
         max_seq_length=config.max_example_tokens,
     )
-    return LoadedModel(model, device_name(), "4-bit NF4" if in_4bit else _name(dtype))
+    return LoadedModel(model, device_name(), "4-bit NF4" if in_4bit else _name(dtype), dtype, fused_loss)
+
+
+def answer_loss(model: Any, batch: TokenBatch, answers: int) -> torch.Tensor:
+    """The cross entropy from logits of the answers' positions only: a prompt's would be computed for nothing."""
+    wanted = batch.labels[:, 1:]  # the logits of a position are about the token after it
+    first = int(wanted.ne(NO_LOSS).any(dim=0).nonzero()[0])
+    positions = torch.arange(first, wanted.shape[1], device=wanted.device)
+    logits = model(
+        input_ids=batch.input_ids, attention_mask=batch.attention_mask, logits_to_keep=positions, use_cache=False
+    ).logits
+    wanted = wanted[:, first:]
+    is_answer = wanted.ne(NO_LOSS)
+    return functional.cross_entropy(logits[is_answer].float(), wanted[is_answer], reduction="sum") / answers
+
+
+def fused_loss(model: Any, batch: TokenBatch, answers: int) -> torch.Tensor:
+    """Unsloth's own cross entropy, which on a GPU never holds all logits."""
+    loss: torch.Tensor = model(
+        input_ids=batch.input_ids,
+        attention_mask=batch.attention_mask,
+        labels=batch.labels,
+        num_items_in_batch=answers,
+        use_cache=False,
+    ).loss
+    return loss
 
 
 def dequantised(base: BaseGguf, dtype: torch.dtype) -> Any:
@@ -120,6 +161,12 @@ def dequantised(base: BaseGguf, dtype: torch.dtype) -> Any:
         )
     except (OSError, ValueError) as error:
         raise ModelError(f"{base.path}: transformers cannot dequantise it: {_first_line(error)}") from None
+    read, there = len(list(model.parameters())), len(base.shapes.keys() - {ROPE_FACTORS})
+    if read != there:
+        raise ModelError(
+            f"{base.path}: transformers takes {read} of its {there} tensors: "
+            "set train.weights to the model's Hugging Face folder or repo"
+        )
     # The weights are plain floats now, but the model still says that it is quantised; then it can be
     # neither trained nor saved.
     model.hf_quantizer = None
@@ -133,19 +180,22 @@ def weights_source(plan: TrainingPlan, base: BaseGguf) -> str:
     if plan.config.weights != "gguf":
         folder = Path(plan.config.weights).expanduser()
         return str(folder) if folder.is_dir() else plan.config.weights
-    status = base.path.stat()
-    identity = hashlib.sha256(f"{base.path}\n{status.st_size}\n{status.st_mtime_ns}".encode()).hexdigest()[:12]
-    folder = plan.cache_dir / f"{base.path.stem}-{identity}"
+    folder = plan.cache_dir / f"{base.path.stem}-{plan.base_sha256[:12]}"
     if not folder.exists():
         unfinished = folder.with_name(folder.name + ".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
-        dequantised(base, torch.bfloat16).save_pretrained(unfinished)
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(base.path.parent), gguf_file=base.path.name, trust_remote_code=False
-        )
-        tokenizer.save_pretrained(unfinished)
+        save_folder(base, unfinished)
         unfinished.replace(folder)
     return str(folder)
+
+
+def save_folder(base: BaseGguf, folder: Path) -> None:
+    """The GGUF as a Hugging Face folder: weights as safetensors in bfloat16, settings, tokenizer, chat template."""
+    dequantised(base, torch.bfloat16).save_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(
+        str(base.path.parent), gguf_file=base.path.name, trust_remote_code=False
+    )
+    tokenizer.save_pretrained(folder)
 
 
 def half_precision() -> torch.dtype:

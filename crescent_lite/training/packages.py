@@ -42,8 +42,7 @@ def require_packages(loader: LoaderName, installed: Callable[[str], bool] | None
         raise MissingPackageError(f"fine-tuning needs {', '.join(missing)}: run `pip install 'crescent-lite[train]'`")
     if loader == "unsloth" and not there_is("unsloth"):
         raise MissingPackageError(
-            "train.loader is 'unsloth', which is not installed: run `pip install unsloth`, "
-            "or set train.loader = 'peft'"
+            "train.loader is 'unsloth', which is not installed: run `make unsloth`, or set train.loader = 'peft'"
         )
 
 

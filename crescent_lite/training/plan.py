@@ -7,6 +7,7 @@ Knows nothing of processes or of torch. Example of a line:
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ class TrainingPlan:
 
     base_gguf: Path
     """The GGUF that sampling uses, absolute."""
+    base_sha256: str
+    """Its checksum: an adapter says which base it belongs to."""
     out_dir: Path
     """Where everything of this training goes, absolute."""
     loader: LoaderName
@@ -46,6 +49,16 @@ class TrainingPlan:
         """Beside `out_dir`, so that every training of a workspace shares it."""
         return self.out_dir.parent / "dequantised"
 
+    @property
+    def checkpoint_dir(self) -> Path:
+        """How far the training is, while it is not at its end."""
+        return self.out_dir / "checkpoints"
+
+    def fingerprint(self) -> str:
+        """Equal for two trainings that make the same steps: same base, same settings, same examples."""
+        told = json.dumps([self.loader, self.seed, self.base_sha256, dataclasses.asdict(self.config)])
+        return hashlib.sha256(told.encode() + self.examples_path.read_bytes()).hexdigest()
+
     def write(self) -> Path:
         """Write plan.json into `out_dir` and return its path."""
         values = dataclasses.asdict(self)
@@ -61,6 +74,7 @@ def read_plan(path: Path) -> TrainingPlan:
     values = json.loads(path.read_text(encoding="utf-8"))
     return TrainingPlan(
         base_gguf=Path(values["base_gguf"]),
+        base_sha256=values["base_sha256"],
         out_dir=Path(values["out_dir"]),
         loader=values["loader"],
         seed=values["seed"],

@@ -1,4 +1,6 @@
-"""The training program: `python -m crescent_lite.training.program PLAN`. Started by child.py, never imported.
+"""The training program: `python -m crescent_lite.training.program`. Started by child.py, never imported.
+
+`train PLAN` makes an adapter; `save GGUF FOLDER` writes a GGUF's weights as transformers has them.
 
 Its stdout carries JSON lines only; whatever a library prints goes to stderr. It ends with its parent,
 whatever becomes of that: the end of stdin is the sign.
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import sys
 import threading
@@ -16,10 +19,11 @@ from pathlib import Path
 from typing import TextIO
 
 import psutil
+from safetensors import SafetensorError
 
 from crescent_lite.errors import CrescentError, OutOfMemoryError, StorageError
 from crescent_lite.records import TrainedAdapter
-from crescent_lite.training.adapter_gguf import refuse_unknown_architecture
+from crescent_lite.training.architectures import refuse_unknown_architecture
 from crescent_lite.training.base_gguf import read_base
 from crescent_lite.training.plan import TrainingPlan, failed_line, finished_line, read_plan, step_line
 
@@ -29,17 +33,20 @@ DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
 
 
 def main() -> None:
-    """Train as the plan says; report on stdout."""
+    """Do the one job; report on stdout."""
     # Ctrl-C reaches every process of a terminal; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     events = _claim_stdout()
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     try:
-        plan = read_plan(Path(sys.argv[1]))
-        print(finished_line(_train(plan, events)), file=events)
+        job, *paths = sys.argv[1:]
+        if job == "train":
+            print(finished_line(_train(read_plan(Path(paths[0])), events)), file=events)
+        else:
+            _save(Path(paths[0]), Path(paths[1]))
     except CrescentError as error:
         _end_failed(events, error)
-    except (MemoryError, RuntimeError, OSError) as error:
+    except (MemoryError, RuntimeError, OSError, SafetensorError) as error:
         known = _known_error(error)
         if known is None:
             raise
@@ -60,6 +67,14 @@ def _train(plan: TrainingPlan, events: TextIO) -> TrainedAdapter:
 
     torch.set_num_threads(_processor_threads())
     return train(plan, base, report=lambda step: print(step_line(step), file=events))
+
+
+def _save(gguf: Path, folder: Path) -> None:
+    base = read_base(gguf)
+    refuse_unknown_architecture(base.architecture)
+    from crescent_lite.training.loaders import save_folder
+
+    save_folder(base, folder)
 
 
 def _processor_threads() -> int:
@@ -96,6 +111,8 @@ def _known_error(error: Exception) -> CrescentError | None:
         )
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         return StorageError(f"{error.filename or 'the disk'}: {error.strerror}")
+    if isinstance(error, SafetensorError) and (number := re.search(r"os error (\d+)", said)):
+        return StorageError(f"the adapter or a checkpoint of it cannot be written: {os.strerror(int(number[1]))}")
     return None
 
 

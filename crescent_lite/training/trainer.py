@@ -1,164 +1,188 @@
 """LoRA fine-tuning on examples that are tokens already; one code path for both loaders.
 
-The loss is the mean over all answer tokens of an optimiser step, however they fall into micro-batches. There
-are no checkpoints: a training that dies is done again. Runs in the training program only.
+The order of all steps is known from the start, so a training that was killed goes on from its last checkpoint and
+makes the same ones. The loss is the mean over all answer tokens of an optimiser step, however they fall into
+micro-batches. Runs in the training program only.
 Example: adapter = train(plan, read_base(plan.base_gguf), report=print)
 """
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import math
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import set_seed
 
+from crescent_lite.config import TrainConfig
 from crescent_lite.errors import TrainingError
 from crescent_lite.records import TokenExample, TrainedAdapter, TrainingStep
+from crescent_lite.training import checkpoints
 from crescent_lite.training.adapter_gguf import write_adapter_gguf
 from crescent_lite.training.base_gguf import BaseGguf
-from crescent_lite.training.loaders import LoadedModel, load
+from crescent_lite.training.batches import hold_out, learning_rate_share, pieces, plan_steps
+from crescent_lite.training.defaults import resolved
+from crescent_lite.training.learner import Learner, refuse_unknown_tokens
+from crescent_lite.training.loaders import load
 from crescent_lite.training.plan import TrainingPlan, read_examples
-
-NO_LOSS = -100
-"""The label that torch's cross entropy leaves out."""
-SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+from crescent_lite.training.stopping import LossWatch
 
 
 def train(plan: TrainingPlan, base: BaseGguf, report: Callable[[TrainingStep], None]) -> TrainedAdapter:
-    """Train and save the adapter, for PEFT and for llama.cpp. Reports every optimiser step."""
+    """Train and save the adapter, for PEFT and for llama.cpp. Reports every optimiser step.
+
+    What a run before this one has done is not done again. A training that diverges keeps the adapter of before.
+    """
     examples = list(read_examples(plan.examples_path))
+    config = resolved(plan.config, parameters=base.parameters, examples=len(examples))
     set_seed(plan.seed)
     loaded = load(plan, base)
-    refuse_unknown_tokens(examples, loaded.model.get_input_embeddings().num_embeddings)
-    trainer = Trainer(
-        model=loaded.model,
-        args=_arguments(plan, loaded),
-        train_dataset=[labelled(example) for example in examples],
-        data_collator=padded,
-        callbacks=[StepReporter(report)],
-    )
-    started = time.monotonic()
-    trainer.train()
-    train_seconds = time.monotonic() - started
+    learner = Learner(loaded, plan.seed)
+    refuse_unknown_tokens(examples, learner.vocabulary_size)
+    training = Training(plan, config, learner, examples, report)
+    stopped = training.run()
+    kept_step = training.choose_adapter(stopped)
 
     peft_dir, gguf_path = plan.out_dir / "peft", plan.out_dir / "adapter.gguf"
     _save_peft(loaded.model, peft_dir)
-    write_adapter_gguf(peft_dir, base, gguf_path)
+    write_adapter_gguf(peft_dir, base, gguf_path, plan.base_sha256)
     details = {
         **{name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft", plan.loader)},
         "device": loaded.device,
         "weights": loaded.weights,
         "threads": str(torch.get_num_threads()),
+        **{name: f"{getattr(config, name):g}" for name in ("learning_rate", "epochs", "batch_size")},
         "examples": str(len(examples)),
         "examples_left_out": str(plan.examples_left_out),
+        "examples_held_out": str(len(training.held_out)),
+        "adapter_of_step": str(kept_step),
     }
-    return TrainedAdapter(gguf_path, peft_dir, plan.loader, train_seconds, details)
+    return TrainedAdapter(gguf_path, peft_dir, plan.loader, training.seconds, stopped, details)
 
 
-def labelled(example: TokenExample) -> dict[str, list[int]]:
-    """The example as the Trainer takes it: the prompt is read, but not learnt."""
-    answer = example.input_ids[example.prompt_length :]
-    return {"input_ids": list(example.input_ids), "labels": [NO_LOSS] * example.prompt_length + list(answer)}
+class Training:
+    """The steps of one training, from the first one or from the last checkpoint."""
 
-
-def padded(rows: Sequence[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
-    """The rows as one batch, filled up on the right to the longest."""
-    width = max(len(row["input_ids"]) for row in rows)
-
-    def column(name: str, filler: int) -> torch.Tensor:
-        return torch.tensor([row[name] + [filler] * (width - len(row[name])) for row in rows])
-
-    mask = [[1] * len(row["input_ids"]) + [0] * (width - len(row["input_ids"])) for row in rows]
-    return {
-        "input_ids": column("input_ids", 0),
-        "labels": column("labels", NO_LOSS),
-        "attention_mask": torch.tensor(mask),
-    }
-
-
-def split_batch(batch_size: int, micro_batch_size: int) -> tuple[int, int]:
-    """(examples in memory, micro-batches a step): the largest micro-batch that divides the batch exactly."""
-    micro = max(n for n in range(1, min(batch_size, micro_batch_size) + 1) if batch_size % n == 0)
-    return micro, batch_size // micro
-
-
-def refuse_unknown_tokens(examples: Sequence[TokenExample], vocabulary_size: int) -> None:
-    """Raise TrainingError when a token has no row in the embedding."""
-    highest = max(max(example.input_ids) for example in examples)
-    if highest >= vocabulary_size:
-        raise TrainingError(
-            f"token {highest} is not among the {vocabulary_size} of the weights being trained: "
-            "train.weights belongs to another model than the GGUF"
+    def __init__(
+        self,
+        plan: TrainingPlan,
+        config: TrainConfig,
+        learner: Learner,
+        examples: list[TokenExample],
+        report: Callable[[TrainingStep], None],
+    ) -> None:
+        learnt, held_out = hold_out(len(examples), config.held_out, plan.seed)
+        self._plan, self._config, self._learner, self._report = plan, config, learner, report
+        self._examples = [examples[index] for index in learnt]
+        self.held_out = [examples[index] for index in held_out]
+        """Examples whose loss is only looked at, twice an epoch and at the end."""
+        self._steps = plan_steps(
+            [len(example.input_ids) for example in self._examples],
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            micro_batch_size=config.micro_batch_size,
+            seed=plan.seed,
         )
+        self._epoch_steps = math.ceil(len(self._examples) / config.batch_size)
+        self._done = 0
+        self._tokens = 0
+        self._seconds_before = 0.0
+        self._watch = LossWatch()
+        self._began = time.monotonic()
 
+    @property
+    def seconds(self) -> float:
+        """At work so far, in earlier processes too."""
+        return self._seconds_before + time.monotonic() - self._began
 
-class StepReporter(TrainerCallback):  # type: ignore[misc]
-    """Reports each optimiser step, and stops when the loss is no number any more."""
+    def run(self) -> str | None:
+        """Every step that is still owed; the reason why the training ended early, if it did."""
+        self._resume()
+        saved_at = time.monotonic()
+        for number in range(self._done + 1, len(self._steps) + 1):
+            if stopped := self._step(number):
+                return stopped
+            if time.monotonic() - saved_at >= self._config.checkpoint_seconds:
+                self._save()
+                saved_at = time.monotonic()
+        return None
 
-    def __init__(self, report: Callable[[TrainingStep], None]) -> None:
-        self._report = report
-        self._tokens_before = 0
-        self._time_before = 0.0
+    def choose_adapter(self, stopped: str | None) -> int:
+        """Of the last step, or of the best one where that can be told apart; which step that was."""
+        if stopped is None and not self.held_out:
+            return self._done
+        if self._watch.best_step == 0:
+            raise TrainingError(f"{stopped}, and before it nothing was learnt: lower train.learning_rate")
+        self._learner.take_kept()
+        return self._watch.best_step
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **unused: Any) -> None:
-        self._time_before = time.monotonic()
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **unused: Any) -> None:
-        if "loss" not in logs:
-            return  # the Trainer's summary at the end
-        if not math.isfinite(logs["loss"]):
-            raise TrainingError(
-                f"the loss became {logs['loss']} at step {state.global_step} of {state.max_steps}: "
-                "lower train.learning_rate"
+    def _step(self, number: int) -> str | None:
+        began, best_before = time.monotonic(), self._watch.best_step
+        config = self._config
+        micro_batches = [[self._examples[index] for index in indexes] for indexes in self._steps[number - 1]]
+        loss = self._learner.gradients(micro_batches)
+        stopped = self._watch.note_loss(number, loss)
+        if self._watch.best_step != best_before:
+            self._learner.keep()
+        if stopped and not math.isfinite(loss):
+            return stopped
+        rate = config.learning_rate * learning_rate_share(
+            number, len(self._steps), config.warmup_fraction, config.schedule
+        )
+        self._learner.update(rate)
+        self._done = number
+        held_out_loss = None
+        if not stopped:
+            held_out_loss, stopped = self._look(number)
+        tokens = sum(len(example.input_ids) for examples in micro_batches for example in examples)
+        self._tokens += tokens
+        self._report(
+            TrainingStep(
+                step=number,
+                steps=len(self._steps),
+                epoch=number / self._epoch_steps,
+                loss=loss,
+                learning_rate=rate,
+                tokens=self._tokens,
+                tokens_per_second=tokens / max(time.monotonic() - began, 1e-9),
+                held_out_loss=held_out_loss,
             )
-        now, tokens = time.monotonic(), int(state.num_input_tokens_seen)
-        step = TrainingStep(
-            step=state.global_step,
-            steps=state.max_steps,
-            epoch=float(state.epoch),
-            loss=logs["loss"],
-            learning_rate=logs["learning_rate"],
-            tokens=tokens,
-            tokens_per_second=(tokens - self._tokens_before) / max(now - self._time_before, 1e-9),
         )
-        self._tokens_before, self._time_before = tokens, now
-        self._report(step)
+        return stopped
 
+    def _look(self, number: int) -> tuple[float | None, str | None]:
+        """The loss of the held-out examples when it is time, and the reason to stop, if it is one."""
+        is_time = number % math.ceil(self._epoch_steps / 2) == 0 or number == len(self._steps)
+        if not self.held_out or not is_time:
+            return None, None
+        ordered = sorted(self.held_out, key=lambda example: len(example.input_ids))
+        loss = self._learner.loss_of(pieces(ordered, self._config.micro_batch_size))
+        best_before = self._watch.best_step
+        stopped = self._watch.note_held_out(number, loss)
+        if self._watch.best_step != best_before:
+            self._learner.keep()
+        return loss, stopped
 
-def _arguments(plan: TrainingPlan, loaded: LoadedModel) -> Any:
-    config, on_gpu = plan.config, loaded.device != "cpu"
-    micro_batch, micro_batches = split_batch(config.batch_size, config.micro_batch_size)
-    bfloat16 = torch.cuda.is_bf16_supported() if on_gpu else loaded.weights == "bfloat16"
-    return TrainingArguments(
-        output_dir=str(plan.out_dir),
-        per_device_train_batch_size=micro_batch,
-        gradient_accumulation_steps=micro_batches,
-        num_train_epochs=config.epochs,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type=SCHEDULES[config.schedule],
-        # A fraction; 1 itself would be read as one step.
-        warmup_steps=min(config.warmup_fraction, 1 - 1e-9),
-        weight_decay=0.0,
-        train_sampling_strategy="group_by_length",
-        seed=plan.seed,
-        use_cpu=not on_gpu,
-        bf16=bfloat16,
-        fp16=on_gpu and not bfloat16,
-        dataloader_pin_memory=on_gpu,
-        include_num_input_tokens_seen="non_padding",
-        logging_steps=1,
-        # The filter would report the last good loss in place of one that is no number.
-        logging_nan_inf_filter=False,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-    )
+    def _save(self) -> None:
+        progress = {"tokens": self._tokens, "seconds": self.seconds, "watch": dataclasses.asdict(self._watch)}
+        checkpoint = checkpoints.Checkpoint(self._done, self._learner.tensors(), progress)
+        checkpoints.save(self._plan.checkpoint_dir, checkpoint, self._plan.fingerprint())
+
+    def _resume(self) -> None:
+        checkpoint = checkpoints.load(self._plan.checkpoint_dir, self._plan.fingerprint())
+        if checkpoint is None:
+            return
+        self._learner.restore(checkpoint.tensors, checkpoint.step)
+        self._done = checkpoint.step
+        self._tokens = checkpoint.progress["tokens"]
+        self._seconds_before = checkpoint.progress["seconds"]
+        self._watch = LossWatch(**checkpoint.progress["watch"])
 
 
 def _save_peft(model: Any, peft_dir: Path) -> None:

@@ -1,0 +1,104 @@
+"""What only a machine with an NVIDIA GPU can show: llama.cpp with CUDA, and QLoRA in 4 bits with both loaders.
+
+Prints a table to be kept. Uses no network, given the files; without a GPU it says so and ends with 1.
+    make gpu-check MODEL=model.gguf EXAMPLES=run-1.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from crescent_lite.config import SamplingConfig, TrainConfig
+from crescent_lite.errors import CrescentError
+from crescent_lite.models import find_model
+from crescent_lite.records import Generation, Request, TokenExample, TrainedAdapter, TrainingStep
+from crescent_lite.sampling.chat import ChatTemplate
+from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.llama import LlamaSampler
+from crescent_lite.training import finetune
+from crescent_lite.training.packages import has_nvidia_gpu
+
+QUESTIONS = Path(__file__).with_name("questions.jsonl")
+
+
+def main() -> int:
+    """Check everything, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", default="embedded")
+    parser.add_argument(
+        "--examples", type=Path, help="JSONL of `crescent export`; default: the benchmark's questions"
+    )
+    parser.add_argument("--epochs", type=float, default=2.0)
+    options = parser.parse_args()
+    if not has_nvidia_gpu():
+        print("There is no NVIDIA GPU here (nvidia-smi -L lists none): nothing was checked.", file=sys.stderr)
+        return 1
+    fields = "name,driver_version,memory.total"
+    named = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader"]
+    print(subprocess.run(named, capture_output=True, text=True, check=True).stdout.strip())
+    base = find_model(options.model)
+    pairs = read_pairs(options.examples or QUESTIONS)
+    for layers in (-1, 0):
+        print(f"llama.cpp, gpu_layers = {layers}: {sampled(base.path, pairs, layers):,.0f} tokens/s")
+    examples = encoded(base.path, pairs)
+    curves: dict[str, list[float]] = {}
+    for loader in ("peft", "unsloth"):
+        config = TrainConfig(loader=loader, quantize_4bit=True, epochs=options.epochs)  # type: ignore[arg-type]
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                events = list(finetune(examples, base=base, config=config, seed=1, out_dir=Path(folder)))
+        except CrescentError as error:
+            print(f"{loader}: {error}")
+            continue
+        steps = [event for event in events if isinstance(event, TrainingStep)]
+        adapter = events[-1]
+        assert isinstance(adapter, TrainedAdapter)
+        curves[loader] = [step.loss for step in steps]
+        speed = steps[-1].tokens / adapter.train_seconds
+        print(f"{loader}: {len(steps)} steps, {speed:,.0f} tokens/s, {adapter.details['weights']}, {adapter.details}")
+    if len(curves) == 2:
+        print("\n| step | PEFT | Unsloth |\n|---|---|---|")
+        for number, (one, other) in enumerate(zip(*curves.values(), strict=True), 1):
+            print(f"| {number} | {one:.4f} | {other:.4f} |")
+    return 0 if len(curves) == 2 else 1
+
+
+def read_pairs(path: Path) -> list[tuple[str, str]]:
+    """(question, solution) of each line; a question of its own is its own solution: only the loss is compared."""
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [(row.get("prompt") or row["question"], row.get("completion") or row["question"]) for row in rows]
+
+
+def sampled(model: Path, pairs: list[tuple[str, str]], gpu_layers: int) -> float:
+    """Tokens a second, 8 samples of each of 8 questions."""
+    sampler = LlamaSampler(model, dataclasses.replace(SamplingConfig(), gpu_layers=gpu_layers))
+    generation = Generation(max_tokens=128, temperature=0.8)
+    requests = [Request(str(n), text, generation, tuple(range(8)), seed=1) for n, (text, _) in enumerate(pairs[:8])]
+    began = time.perf_counter()
+    tokens = sum(completion.tokens for completion in sampler.sample(requests))
+    seconds = time.perf_counter() - began
+    sampler.close()
+    return tokens / seconds
+
+
+def encoded(model: Path, pairs: list[tuple[str, str]]) -> list[TokenExample]:
+    """The examples in tokens, with the model's own chat template."""
+    gguf = GgufModel(model, vocabulary_only=True)
+    template = ChatTemplate(gguf)
+    examples = []
+    for number, (question, solution) in enumerate(pairs):
+        input_ids, prompt_length = template.encode_example(question, solution.strip())
+        examples.append(TokenExample(number, tuple(input_ids), prompt_length))
+    gguf.close()
+    return examples
+
+
+if __name__ == "__main__":
+    sys.exit(main())

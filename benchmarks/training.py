@@ -1,0 +1,212 @@
+"""Our trainer against a plain TRL SFTTrainer: the same examples, model, LoRA, learning rate and steps, in one run.
+
+Each side is a process of its own, in turn, several times. Useful tokens are those of the examples, without padding.
+The final loss is measured after the training on all examples, by the same function. Wants `pip install trl`.
+    python benchmarks/training.py --model MODEL.gguf --examples run-1.jsonl --steps 12 --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from crescent_lite.config import TrainConfig
+from crescent_lite.records import TokenExample
+
+SIDES = ("ours", "trl", "trl-fp32")
+"""'trl' is its defaults: bfloat16 and gradient checkpoints. 'trl-fp32' has neither."""
+
+
+def main() -> int:
+    """Measure each side in turn and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--examples", type=Path, required=True, help="JSONL of `crescent export examples`")
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--learning-rate", type=float, default=2e-4)
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--sides", nargs="+", default=list(SIDES), choices=SIDES)
+    parser.add_argument("--json", action="store_true", help="one object as the last line")
+    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.side:
+        print(json.dumps(measure(options)))
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        encode(options.model, options.examples, Path(folder))
+        results: dict[str, list[dict[str, Any]]] = {side: [] for side in options.sides}
+        for _ in range(options.repeats):
+            for side in options.sides:
+                results[side].append(in_a_process(side, options, Path(folder)))
+                print(side, results[side][-1], file=sys.stderr)
+    summary: dict[str, Any] = {
+        side: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for side, runs in results.items()
+    }
+    for side in options.sides[1:]:
+        summary[f"ratio to {side}"] = round(
+            summary[options.sides[0]]["tokens_per_second"] / summary[side]["tokens_per_second"], 2
+        )
+    print(json.dumps(summary) if options.json else json.dumps(summary, indent=1))
+    return 0
+
+
+def encode(model: Path, examples: Path, folder: Path) -> None:
+    """The examples as tokens, with the model's own template, and its weights as a folder that both sides load."""
+    from crescent_lite.sampling.chat import ChatTemplate
+    from crescent_lite.sampling.gguf_model import GgufModel
+    from crescent_lite.training import save_transformers_folder
+    from crescent_lite.training.plan import write_examples
+
+    gguf = GgufModel(model, vocabulary_only=True)
+    template = ChatTemplate(gguf)
+    encoded = []
+    for number, line in enumerate(examples.read_text(encoding="utf-8").splitlines()):
+        row = json.loads(line)
+        input_ids, prompt_length = template.encode_example(row["prompt"], row["completion"].strip())
+        encoded.append(TokenExample(number, tuple(input_ids), prompt_length))
+    gguf.close()
+    write_examples(folder / "examples.jsonl", encoded)
+    (folder / "weights").mkdir()
+    save_transformers_folder(model, folder / "weights")
+
+
+def in_a_process(side: str, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """One side, measured where nothing else is in memory."""
+    command = [sys.executable, __file__, "--side", side, "--folder", str(folder)]
+    for name in ("model", "examples", "steps", "batch", "learning_rate"):
+        command += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    result: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return result
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Train, then look at the loss of all examples."""
+    from crescent_lite.training.plan import read_examples
+
+    examples = list(read_examples(options.folder / "examples.jsonl"))
+    train = ours if options.side == "ours" else trl
+    model, seconds, tokens = train(options, examples)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {
+        "tokens_per_second": round(tokens / seconds, 1),
+        "seconds": round(seconds, 1),
+        "peak_mb": round(peak),
+        "final_loss": round(final_loss(model, examples), 4),
+    }
+
+
+def ours(options: argparse.Namespace, examples: list[TokenExample]) -> tuple[Any, float, int]:
+    """(model, seconds of the steps, useful tokens)"""
+    from transformers import set_seed
+
+    from crescent_lite.training.base_gguf import read_base
+    from crescent_lite.training.learner import Learner
+    from crescent_lite.training.loaders import load
+    from crescent_lite.training.plan import TrainingPlan
+    from crescent_lite.training.trainer import Training
+
+    config = TrainConfig(
+        loader="peft",
+        weights=str(options.folder / "weights"),
+        learning_rate=options.learning_rate,
+        batch_size=options.batch,
+        epochs=options.steps * options.batch / len(examples),
+        warmup_fraction=0.0,
+        schedule="linear",
+        held_out=0.0,
+        checkpoint_seconds=1e6,
+    )
+    plan = TrainingPlan(options.model, "", options.folder, "peft", 1, 0, config)
+    set_seed(1)
+    loaded = load(plan, read_base(options.model))
+    steps: list[Any] = []
+    training = Training(plan, config, Learner(loaded, 1), examples, steps.append)
+    began = time.perf_counter()
+    training.run()
+    return loaded.model, time.perf_counter() - began, steps[-1].tokens
+
+
+def trl(options: argparse.Namespace, examples: list[TokenExample]) -> tuple[Any, float, int]:
+    """The script one would write: tokens and a mask of the answers in, everything else by default."""
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+    from trl import SFTConfig, SFTTrainer
+
+    from crescent_lite.training.architectures import LINEAR_LAYERS
+    from crescent_lite.training.base_gguf import read_base
+
+    class Clock(TrainerCallback):  # type: ignore[misc]
+        seconds = 0.0
+
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            self.began = time.perf_counter()
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            self.seconds += time.perf_counter() - self.began
+
+    defaults = TrainConfig()
+    rows = [
+        {
+            "input_ids": list(e.input_ids),
+            "completion_mask": [0] * e.prompt_length + [1] * (len(e.input_ids) - e.prompt_length),
+        }
+        for e in examples
+    ]
+    plain = {"bf16": False, "gradient_checkpointing": False} if options.side == "trl-fp32" else {}
+    clock = Clock()
+    folder = str(options.folder / "weights")
+    trainer = SFTTrainer(
+        model=AutoModelForCausalLM.from_pretrained(folder, dtype="float32"),
+        args=SFTConfig(
+            output_dir=str(options.folder / "trl"),
+            max_steps=options.steps,
+            per_device_train_batch_size=options.batch,
+            learning_rate=options.learning_rate,
+            save_strategy="no",
+            report_to="none",
+            use_cpu=True,
+            seed=1,
+            include_num_input_tokens_seen="non_padding",
+            **plain,
+        ),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=AutoTokenizer.from_pretrained(folder),
+        peft_config=LoraConfig(
+            r=defaults.rank,
+            lora_alpha=defaults.alpha,
+            target_modules=list(LINEAR_LAYERS[read_base(options.model).architecture]),
+            task_type="CAUSAL_LM",
+        ),
+        callbacks=[clock],
+    )
+    trainer.train()
+    return trainer.model, clock.seconds, int(trainer.state.num_input_tokens_seen)
+
+
+def final_loss(model: Any, examples: list[TokenExample]) -> float:
+    """The mean over all answer tokens, nats."""
+    import torch
+
+    from crescent_lite.training.learner import padded
+    from crescent_lite.training.loaders import answer_loss
+
+    model.eval()
+    answers = sum(len(e.input_ids) - e.prompt_length for e in examples)
+    with torch.no_grad():
+        return sum(float(answer_loss(model, padded([example]), answers)) for example in examples)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What leaves the workspace for other tools: training examples, adapters, merged models. Changes nothing in it."""

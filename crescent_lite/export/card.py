@@ -1,0 +1,76 @@
+"""The card of a model that a run made: where it comes from, what it was trained on, how it scored, what it cannot.
+
+Reads the store and the base's own metadata. Everything in it is plain Markdown with a front matter that hubs read.
+Example: card_text(store, run_id, [1], facts, usage="llama-server -m model.gguf")
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crescent_lite import __version__
+from crescent_lite.printable import printable
+from crescent_lite.report import build_report
+from crescent_lite.store import Store
+
+LIMITS = """\
+- It was trained on its own answers. A label is what most of its answers agreed on; nobody checked that it is right.
+- What it was trained on is maths of one kind (the prompts below). What else changed was measured only where the
+  scores say so.
+- An interval that holds zero is no improvement, and a score on few items is a rough one.
+- Whatever the base does wrong, this model may do too. The licence of the base holds for it.
+"""
+
+
+@dataclass(frozen=True)
+class BaseFacts:
+    """What the base says of itself; empty texts where it says nothing."""
+
+    name: str
+    license: str
+    """Its short name, for instance 'apache-2.0'."""
+    license_link: str
+    repo_url: str
+
+
+def card_text(store: Store, run_id: int, rounds: Sequence[int], facts: BaseFacts, *, library: str, usage: str) -> str:
+    """The card as Markdown. `usage` is a text with commands."""
+    run = store.runs.fetch_run(run_id)
+    base = store.runs.fetch_model(run.base_id)
+    report = build_report(store, run_id)
+    front = {
+        "library_name": library,
+        "pipeline_tag": "text-generation",
+        "tags": ["crescent-lite", "self-improvement", "lora"],
+        "base_model": facts.repo_url.removeprefix("https://huggingface.co/") or None,
+        "license": facts.license or None,
+        "license_link": facts.license_link or None,
+    }
+    adapters = [
+        f"- round {number}, adapter sha256 `{adapter.sha256}`"
+        for number in rounds
+        if (adapter_id := store.runs.fetch_round(run_id, number).adapter_id)
+        for adapter in [store.runs.fetch_model(adapter_id)]
+    ]
+    parts = [
+        "---\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in front.items() if value) + "---",
+        f"# {base.name}, taught by itself",
+        "The base asked itself questions, answered each several times, and was fine-tuned on what most of its "
+        f"answers agreed on: the method of Crescent (arXiv 2502.13441), run by crescent-lite {__version__}.",
+        "## Lineage\n\n" + "\n".join([f"- base: {facts.name or base.name}, sha256 `{base.sha256}`", *adapters]),
+        f"## Use\n\n{usage.strip()}",
+        f"## Limits\n\n{LIMITS.strip()}",
+        report.as_markdown().partition("\n")[2].strip(),
+        "## Prompts\n\n" + "\n\n".join(_prompt(name, text) for name, text in store.runs.fetch_prompts(run_id)),
+        f"## Settings\n\n```json\n{json.dumps(run.config, indent=1)}\n```",
+    ]
+    card = "\n\n".join(parts)
+    return printable(card, max_characters=len(card)) + "\n"
+
+
+def _prompt(name: str, text: str) -> str:
+    """Indented, so that nothing in it is Markdown."""
+    indented = "\n".join(f"    {line}" for line in text.strip().splitlines())
+    return f"{name}:\n\n{indented}"

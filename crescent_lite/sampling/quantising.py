@@ -1,0 +1,71 @@
+"""llama.cpp's own quantiser: rows of floats into a tensor type, and a whole GGUF into a mixture of types.
+
+Example: encode_rows(weights, gguf.GGMLQuantizationType.Q4_K)     # the bytes of each row, as a GGUF holds them
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import llama_cpp
+import numpy as np
+from llama_cpp import _ggml  # llama_cpp itself does not pass on this function of ggml
+
+from crescent_lite.errors import ModelError, StorageError
+from crescent_lite.sampling import llama_log
+
+MIXTURES: Mapping[str, int] = {
+    "q4_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_0,
+    "q4_k_m": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_K_M,
+    "q5_k_m": llama_cpp.LLAMA_FTYPE_MOSTLY_Q5_K_M,
+    "q6_k": llama_cpp.LLAMA_FTYPE_MOSTLY_Q6_K,
+    "q8_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0,
+}
+"""What `quantise` makes, by llama.cpp's name in lower case."""
+
+_encode = _ggml.libggml.ggml_quantize_chunk
+_encode.restype = ctypes.c_size_t
+_encode.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_int64] * 3, ctypes.c_void_p]
+_row_bytes = _ggml.libggml.ggml_row_size
+_row_bytes.restype = ctypes.c_size_t
+_row_bytes.argtypes = [ctypes.c_int, ctypes.c_int64]
+_wants_importance = _ggml.libggml.ggml_quantize_requires_imatrix
+_wants_importance.restype = ctypes.c_bool
+_wants_importance.argtypes = [ctypes.c_int]
+
+
+def encode_rows(rows: np.ndarray, tensor_type: int) -> np.ndarray:
+    """32-bit floats of shape (rows, columns) as bytes of shape (rows, bytes of a row). `tensor_type` is ggml's.
+
+    Raises ModelError for the few small types that floats alone are not enough for.
+    """
+    if _wants_importance(tensor_type):
+        raise ModelError(
+            f"weights of ggml's type {tensor_type} cannot be made without an importance matrix: "
+            "choose another type for the merged model, for instance q4_k_m"
+        )
+    rows = np.ascontiguousarray(rows, dtype=np.float32)
+    encoded = np.empty((rows.shape[0], _row_bytes(tensor_type, rows.shape[1])), dtype=np.uint8)
+    written = _encode(tensor_type, rows.ctypes.data, encoded.ctypes.data, 0, *rows.shape, None)
+    assert written == encoded.nbytes
+    return encoded
+
+
+def quantise(source: Path, mixture: str, target: Path) -> None:
+    """Another GGUF of the same model, complete or not at all. Raises ModelError or StorageError."""
+    params = llama_cpp.llama_model_quantize_default_params()
+    params.ftype = MIXTURES[mixture]
+    params.allow_requantize = True
+    unfinished = target.with_name(target.name + ".unfinished")
+    llama_log.forget_complaints()
+    failed = llama_cpp.llama_model_quantize(os.fsencode(source), os.fsencode(unfinished), ctypes.byref(params))
+    if failed:
+        unfinished.unlink(missing_ok=True)
+        raise ModelError(f"{source}: llama.cpp cannot quantise it to {mixture}: {llama_log.last_complaint()}")
+    try:
+        unfinished.replace(target)
+    except OSError as error:
+        raise StorageError(f"{target}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,103 @@
+"""How far a training is, on the disk: the adapter, the optimiser's moments and what has been seen, as safetensors.
+
+A checkpoint is written beside its place, closed with a list of checksums, and renamed; what is not whole is never
+taken up. One whose fingerprint differs belongs to another training, and is not taken up either. Example:
+    save(folder, Checkpoint(step=12, tensors={...}, progress={...}), fingerprint)
+    load(folder, fingerprint).step      # 12
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+TENSORS, PROGRESS, COMPLETE = "tensors.safetensors", "progress.json", "complete.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that a training goes on from."""
+
+    step: int
+    """Optimiser steps that are done."""
+    tensors: Mapping[str, torch.Tensor]
+    """The adapter and the optimiser's moments, by name."""
+    progress: Mapping[str, Any]
+    """Plain values: losses, tokens, seconds."""
+
+
+def save(folder: Path, checkpoint: Checkpoint, fingerprint: str) -> None:
+    """Write it into `folder`, which then holds this one only.
+
+    OSError or SafetensorError when the disk is full; then the one before stays.
+    """
+    place = folder / f"step-{checkpoint.step:06d}"
+    unfinished = place.with_suffix(".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        unfinished.mkdir(parents=True)
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
+        save_file(tensors, unfinished / TENSORS)
+        _write_json(unfinished / PROGRESS, {"step": checkpoint.step, **checkpoint.progress})
+        checksums = {name: _sha256(unfinished / name) for name in (TENSORS, PROGRESS)}
+        _write_json(unfinished / COMPLETE, {"fingerprint": fingerprint, "sha256": checksums})
+        for path in (*unfinished.iterdir(), unfinished):
+            _flush(path)
+    except (OSError, SafetensorError):
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    shutil.rmtree(place, ignore_errors=True)
+    unfinished.replace(place)
+    _flush(folder)
+    for other in folder.iterdir():
+        if other != place:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def load(folder: Path, fingerprint: str) -> Checkpoint | None:
+    """The latest whole checkpoint of that training, or None."""
+    for place in sorted(folder.glob("step-*"), reverse=True):
+        if (checkpoint := _load_whole(place, fingerprint)) is not None:
+            return checkpoint
+    return None
+
+
+def _load_whole(place: Path, fingerprint: str) -> Checkpoint | None:
+    try:
+        complete = json.loads((place / COMPLETE).read_text(encoding="utf-8"))
+        if complete["fingerprint"] != fingerprint:
+            return None
+        if any(_sha256(place / name) != complete["sha256"][name] for name in (TENSORS, PROGRESS)):
+            return None
+        progress = json.loads((place / PROGRESS).read_text(encoding="utf-8"))
+        return Checkpoint(progress.pop("step"), load_file(place / TENSORS), progress)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+        return None
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(values) + "\n", encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """Onto the disk, as far as the system lets a folder be flushed."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

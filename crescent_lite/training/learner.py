@@ -1,0 +1,137 @@
+"""The torch side of a training: gradients over micro-batches, the optimiser, and its state as named tensors.
+
+Knows no files, no clock and no plan. Example:
+    learner = Learner(loaded, seed=1)
+    loss = learner.gradients([[example, example], [example]])
+    learner.update(learning_rate=2e-4)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from crescent_lite.errors import TrainingError
+from crescent_lite.records import TokenExample
+from crescent_lite.training.loaders import NO_LOSS, LoadedModel, TokenBatch
+
+MAX_GRADIENT_NORM = 1.0
+"""A larger gradient is scaled down to it, as transformers' Trainer does."""
+
+
+class Learner:
+    """A model, the weights of its adapter, and their optimiser."""
+
+    def __init__(self, loaded: LoadedModel, seed: int) -> None:
+        self._loaded = loaded
+        self._seed = seed
+        self._weights = {name: weight for name, weight in loaded.model.named_parameters() if weight.requires_grad}
+        self._optimizer = torch.optim.AdamW(self._weights.values(), weight_decay=0.0)
+        self._scaler = torch.amp.GradScaler(enabled=loaded.autocast == torch.float16)
+        self._kept: dict[str, torch.Tensor] = {}
+        self._step = 0
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Tokens that the model has an embedding for."""
+        return int(self._loaded.model.get_input_embeddings().num_embeddings)
+
+    def gradients(self, micro_batches: Sequence[Sequence[TokenExample]]) -> float:
+        """The mean loss over all answer tokens, nats; its gradients wait for `update`."""
+        self._loaded.model.train()
+        # From the step alone, so that a resumed training drops out the same.
+        torch.manual_seed(self._seed * 1_000_003 + self._step)
+        self._optimizer.zero_grad(set_to_none=True)
+        answers = sum(len(e.input_ids) - e.prompt_length for examples in micro_batches for e in examples)
+        total = 0.0
+        for examples in micro_batches:
+            loss = self._loss(examples, answers)
+            self._scaler.scale(loss).backward()
+            total += float(loss.detach())
+        return total
+
+    def update(self, learning_rate: float) -> None:
+        """One step of the optimiser with the gradients at hand."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        self._scaler.unscale_(self._optimizer)
+        torch.nn.utils.clip_grad_norm_(self._weights.values(), MAX_GRADIENT_NORM)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self._step += 1
+
+    def loss_of(self, micro_batches: Sequence[Sequence[TokenExample]]) -> float:
+        """The mean loss over all answer tokens, nats, without learning from it."""
+        self._loaded.model.eval()
+        answers = sum(len(e.input_ids) - e.prompt_length for examples in micro_batches for e in examples)
+        with torch.no_grad():
+            return sum(float(self._loss(examples, answers)) for examples in micro_batches)
+
+    def keep(self) -> None:
+        """Remember the adapter as it is now."""
+        self._kept = {name: weight.detach().clone() for name, weight in self._weights.items()}
+
+    def take_kept(self) -> None:
+        """Make the adapter what it was at the last `keep`."""
+        self._set_weights(self._kept)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """All that `restore` needs: adapter, moments, and the adapter that is kept."""
+        named = {f"adapter/{name}": weight.detach() for name, weight in self._weights.items()}
+        named |= {f"kept/{name}": weight for name, weight in self._kept.items()}
+        for name, weight in self._weights.items():
+            moments = self._optimizer.state.get(weight, {})
+            named |= {f"{kind}/{name}": moments[kind] for kind in ("exp_avg", "exp_avg_sq") if kind in moments}
+        return named
+
+    def restore(self, tensors: Mapping[str, torch.Tensor], step: int) -> None:
+        """Be as after `step` updates, when `tensors()` was taken."""
+        of_kind: dict[str, dict[str, torch.Tensor]] = {}
+        for key, tensor in tensors.items():
+            kind, _, name = key.partition("/")
+            of_kind.setdefault(kind, {})[name] = tensor
+        self._set_weights(of_kind["adapter"])
+        self._kept = {name: tensor.to(self._weights[name].device) for name, tensor in of_kind.get("kept", {}).items()}
+        for name, weight in self._weights.items():
+            self._optimizer.state[weight] = {
+                "step": torch.tensor(float(step)),
+                **{kind: of_kind[kind][name].to(weight.device) for kind in ("exp_avg", "exp_avg_sq")},
+            }
+        self._step = step
+
+    def _set_weights(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        with torch.no_grad():
+            for name, weight in self._weights.items():
+                weight.copy_(tensors[name])
+
+    def _loss(self, examples: Sequence[TokenExample], answers: int) -> torch.Tensor:
+        """The examples' part in the mean loss over `answers` tokens."""
+        device = next(iter(self._weights.values())).device
+        dtype = self._loaded.autocast
+        with torch.autocast(device.type, dtype, enabled=dtype is not None):
+            return self._loaded.loss(self._loaded.model, padded(examples, device), answers)
+
+
+def padded(examples: Sequence[TokenExample], device: torch.device | str = "cpu") -> TokenBatch:
+    """The examples as one batch, filled up on the right to the longest; what is not an answer has no label."""
+    width = max(len(example.input_ids) for example in examples)
+    input_ids = torch.zeros((len(examples), width), dtype=torch.long)
+    labels = torch.full((len(examples), width), NO_LOSS)
+    attention_mask = torch.zeros((len(examples), width), dtype=torch.long)
+    for row, example in enumerate(examples):
+        length = len(example.input_ids)
+        input_ids[row, :length] = torch.tensor(example.input_ids)
+        labels[row, example.prompt_length : length] = input_ids[row, example.prompt_length : length]
+        attention_mask[row, :length] = 1
+    return TokenBatch(input_ids.to(device), labels.to(device), attention_mask.to(device))
+
+
+def refuse_unknown_tokens(examples: Sequence[TokenExample], vocabulary_size: int) -> None:
+    """Raise TrainingError when a token has no row in the embedding."""
+    highest = max(max(example.input_ids) for example in examples)
+    if highest >= vocabulary_size:
+        raise TrainingError(
+            f"token {highest} is not among the {vocabulary_size} of the weights being trained: "
+            "train.weights belongs to another model than the GGUF"
+        )

@@ -1,0 +1,194 @@
+"""A base GGUF and adapters on it -> one GGUF that needs no adapter. Tensor by tensor, so memory stays small.
+
+    merged = base + sum over the adapters of  weight * alpha / rank * B @ A
+What no adapter changes is copied as it is, and so are the metadata: tokens, chat template, licence. Example:
+    merge(base_path, [WeightedAdapter(adapter_path)], out_path, MergedName("Qwen2.5-0.5B", "crescent-r1"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+from gguf import GGMLQuantizationType as TensorType
+
+from crescent_lite.errors import ModelError, StorageError
+
+ROWS_BYTES = 64 * 1024 * 1024
+"""32-bit floats of one tensor in memory at a time, in bytes."""
+SIMPLE_TYPES = {"f32": TensorType.F32, "f16": TensorType.F16, "bf16": TensorType.BF16}
+"""Types that every matrix can have, by the name a user gives."""
+FILE_TYPES = {
+    "f32": gguf.LlamaFileType.ALL_F32,
+    "f16": gguf.LlamaFileType.MOSTLY_F16,
+    "bf16": gguf.LlamaFileType.MOSTLY_BF16,
+}
+EncodeRows = Callable[[np.ndarray, int], np.ndarray]
+"""Floats of shape (rows, columns) and ggml's number of a type -> the bytes of each row."""
+
+
+@dataclass(frozen=True)
+class WeightedAdapter:
+    """A LoRA as GGUF, and how much of it is merged."""
+
+    path: Path
+    weight: float = 1.0
+    """1 is the adapter as it was trained."""
+
+
+def merge(
+    base: Path,
+    adapters: Sequence[WeightedAdapter],
+    out: Path,
+    *,
+    tensor_type: str,
+    encode: EncodeRows,
+    metadata: Mapping[str, str],
+) -> None:
+    """Write the merged model to `out`, complete or not at all. Raises ModelError or StorageError.
+
+    `tensor_type`: 'same' gives each tensor the type it has in the base; else one of SIMPLE_TYPES for all matrices.
+    `metadata`: texts that take the place of the base's, for instance its name.
+    """
+    source = _read(base)
+    changes = [_read_adapter(adapter, source, base) for adapter in adapters]
+    unfinished = out.with_name(out.name + ".unfinished")
+    try:
+        writer = gguf.GGUFWriter(unfinished, _text(source, "general.architecture"))
+        _copy_metadata(source, writer, dict(metadata), tensor_type)
+        types = {tensor.name: _type_of(tensor, tensor_type) for tensor in source.tensors}
+        for tensor in source.tensors:
+            _announce(writer, tensor, types[tensor.name])
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+        for tensor in source.tensors:
+            deltas = [change[tensor.name] for change in changes if tensor.name in change]
+            writer.write_tensor_data(_merged(tensor, deltas, types[tensor.name], encode))
+        writer.close()
+        unfinished.replace(out)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise StorageError(f"{out}: cannot be written: {error.strerror}") from None
+
+
+@dataclass(frozen=True)
+class _Delta:
+    """One adapter's part in a tensor: `scale * b @ a`."""
+
+    a: np.ndarray
+    b: np.ndarray
+    scale: float
+
+
+def _read(path: Path) -> Any:
+    try:
+        return gguf.GGUFReader(path)
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise ModelError(f"{path}: not a GGUF that can be read: {error}") from None
+
+
+def merged_name(base: Path, made_by: str, tensor_type: str) -> str:
+    """A name by the GGUF convention: what the base is, what was done to it, and the type of its weights."""
+    reader = _read(base)
+    if tensor_type == "same":
+        file_type = reader.get_field("general.file_type")
+        known = {kind.value: kind.name for kind in gguf.LlamaFileType}
+        label = known.get(int(file_type.contents()), "") if file_type is not None else ""
+        tensor_type = label.removeprefix("MOSTLY_").removeprefix("ALL_")
+    name, finetune = _text(reader, "general.basename"), _text(reader, "general.finetune")
+    return str(
+        gguf.naming_convention(
+            model_name=None,
+            base_name=name or base.stem,
+            finetune_string=f"{finetune}-{made_by}" if finetune else made_by,
+            version_string=_text(reader, "general.version") or None,
+            size_label=(_text(reader, "general.size_label") or None) if name else None,
+            output_type=tensor_type or None,
+        )
+    )
+
+
+def _text(reader: Any, key: str) -> str:
+    field = reader.get_field(key)
+    return str(field.contents()) if field is not None else ""
+
+
+def _read_adapter(adapter: WeightedAdapter, base: Any, base_path: Path) -> dict[str, _Delta]:
+    """Its pairs by the name of the tensor that they change. Raises ModelError when it is not one of the base."""
+    reader = _read(adapter.path)
+    if _text(reader, "general.type") != "adapter" or _text(reader, "adapter.type") != "lora":
+        raise ModelError(f"{adapter.path}: is not a LoRA adapter as GGUF")
+    of_adapter, of_base = _text(reader, "general.architecture"), _text(base, "general.architecture")
+    if of_adapter != of_base:
+        raise ModelError(f"{adapter.path}: is for the architecture {of_adapter!r}; {base_path} is {of_base!r}")
+    alpha = float(reader.get_field(gguf.Keys.Adapter.LORA_ALPHA).contents())
+    shapes = {tensor.name: tuple(int(n) for n in reversed(tensor.shape)) for tensor in base.tensors}
+    halves = {tensor.name: np.array(tensor.data, dtype=np.float32) for tensor in reader.tensors}
+    pairs = {}
+    for name in (name.removesuffix(".lora_a") for name in halves if name.endswith(".lora_a")):
+        a, b = halves[f"{name}.lora_a"], halves.get(f"{name}.lora_b")
+        if b is None or shapes.get(name) != (b.shape[0], a.shape[1]):
+            raise ModelError(f"{adapter.path}: an adapter of another model: its {name} does not fit {base_path}")
+        pairs[name] = _Delta(a, b, adapter.weight * alpha / a.shape[0])
+    return pairs
+
+
+def _type_of(tensor: Any, wanted: str) -> TensorType:
+    """Vectors keep their type: llama.cpp takes norms and biases in 32-bit floats only."""
+    if wanted == "same" or len(tensor.shape) < 2:
+        return TensorType(tensor.tensor_type)
+    return SIMPLE_TYPES[wanted]
+
+
+def _announce(writer: Any, tensor: Any, tensor_type: TensorType) -> None:
+    shape = tuple(int(n) for n in reversed(tensor.shape))
+    block, size = gguf.GGML_QUANT_SIZES[tensor_type]
+    nbytes = int(np.prod(shape)) // block * size
+    if tensor_type in (TensorType.F32, TensorType.F16):
+        dtype = np.dtype(np.float32 if tensor_type == TensorType.F32 else np.float16)
+        writer.add_tensor_info(tensor.name, shape, dtype, nbytes)
+    else:
+        shape = gguf.quant_shape_to_byte_shape(shape, tensor_type)
+        writer.add_tensor_info(tensor.name, shape, np.dtype(np.uint8), nbytes, raw_dtype=tensor_type)
+
+
+def _merged(tensor: Any, deltas: Sequence[_Delta], tensor_type: TensorType, encode: EncodeRows) -> np.ndarray:
+    """The tensor's bytes with the adapters' parts in it."""
+    if not deltas and tensor.tensor_type == tensor_type:
+        return np.asarray(tensor.data)
+    columns = int(tensor.shape[0])
+    rows = tensor.data.reshape(-1, tensor.data.shape[-1])
+    step = max(1, ROWS_BYTES // (4 * columns))
+    blocks = []
+    for start in range(0, len(rows), step):
+        block = gguf.dequantize(rows[start : start + step], tensor.tensor_type).astype(np.float32)
+        for delta in deltas:
+            block += delta.scale * (delta.b[start : start + step] @ delta.a)
+        blocks.append(_encoded(block, tensor_type, encode))
+    return np.concatenate(blocks)
+
+
+def _encoded(block: np.ndarray, tensor_type: TensorType, encode: EncodeRows) -> np.ndarray:
+    if tensor_type == TensorType.F32:
+        return block
+    if tensor_type == TensorType.F16:
+        return block.astype(np.float16)
+    return encode(block, int(tensor_type))
+
+
+def _copy_metadata(source: Any, writer: Any, changed: dict[str, str], tensor_type: str) -> None:
+    for name, field in source.fields.items():
+        if name.startswith("GGUF.") or name == "general.architecture" or name in changed:
+            continue
+        value = field.contents()
+        if name == "general.file_type" and tensor_type != "same":
+            value = int(FILE_TYPES[tensor_type])
+        sub_type = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
+        writer.add_key_value(name, value, field.types[0], sub_type=sub_type)
+    for name, text in changed.items():
+        writer.add_string(name, text)

@@ -1,0 +1,104 @@
+"""A student learns from the labels of another model's run, and is measured like a round."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from fake_sampler import FakeSampler
+from small_workspace import make_workspace
+from tiny_model import make_tiny_gguf
+
+from crescent_lite.cli import main
+from crescent_lite.engine import RunOptions, run_engine
+from crescent_lite.errors import ExitCode
+from crescent_lite.events import StageFinished
+from crescent_lite.report import build_report
+from crescent_lite.store import Store
+from crescent_lite.workspace import Workspace
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A teacher's run without a training, then a student of another architecture that learns from it."""
+    workspace = make_workspace(tmp_path_factory.mktemp("taught"), min_examples=1000)
+    student = make_tiny_gguf(workspace.folder / "student.gguf", "qwen2", seed=5)
+    list(run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler()))
+    overrides = (f"model.source={json.dumps(str(student))}", "train.min_examples=4", "train.max_examples=5")
+    wanted = RunOptions(1, True, overrides=overrides, teacher_id=1)
+    events = list(run_engine(workspace, wanted, lambda _path, _config: FakeSampler()))
+    assert [event.stage for event in events if isinstance(event, StageFinished)] == ["evaluate", "train", "evaluate"]
+    return workspace
+
+
+def test_the_student_learns_the_teachers_labels(taught: Workspace) -> None:
+    store = Store.open_read_only(taught.database_path)
+    labels = {label[0]: label[2] for label in store.votes.fetch_labels(run_id=1)}
+    this = store.runs.fetch_round(2, 1)
+    rows = store.database.rows("SELECT question_id, vote_id FROM examples")
+    assert len(rows) == store.trainings.count_examples(this.round_id) == 5
+    assert all(labels[row["question_id"]] == row["vote_id"] for row in rows)
+    assert not store.votes.fetch_labels(run_id=2)
+    store.close()
+
+
+def test_its_lineage_is_in_the_database(taught: Workspace) -> None:
+    store = Store.open_read_only(taught.database_path)
+    run, this = store.runs.fetch_run(2), store.runs.fetch_round(2, 1)
+    assert run.teacher_id == 1
+    assert store.runs.fetch_model(run.base_id).path.name == "student.gguf"
+    assert this.adapter_id is not None
+    parent = store.database.value("SELECT parent_id FROM models WHERE model_id = ?", [this.adapter_id])
+    assert parent == run.base_id
+    store.close()
+
+
+def test_the_report_says_from_whom_it_learnt(taught: Workspace) -> None:
+    store = Store.open_read_only(taught.database_path)
+    text = build_report(store, 2).as_markdown()
+    store.close()
+    assert "it learnt from the labels of run 1, by tiny" in text
+    assert "| labels of run 1 |" in text
+    assert "| examples trained on | 5 |" in text
+    assert "against the base" in text
+
+
+def test_a_student_stands_beside_its_own_runs(taught: Workspace) -> None:
+    overrides = (f"model.source={json.dumps(str(taught.folder / 'student.gguf'))}", "train.min_examples=4")
+    list(run_engine(taught, RunOptions(1, True, overrides=overrides), lambda _path, _config: FakeSampler()))
+    store = Store.open_read_only(taught.database_path)
+    assert "| run 3, round 1 |" in build_report(store, 2).as_markdown()
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--run", "9", "--student", "x.gguf"], ExitCode.NOT_FOUND, "run 9: not in"),
+        (["--run", "2", "--student", "x.gguf"], ExitCode.NOT_FOUND, "run 2: has no labels to learn from"),
+        (["--run", "1", "--student", "x.gguf"], ExitCode.MODEL, "x.gguf"),
+    ],
+)
+def test_what_cannot_be_distilled_is_one_line(
+    options: list[str], code: ExitCode, words: str, taught: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["distill", *options, "-w", str(taught.folder)]) == code
+    assert words in capsys.readouterr().err
+
+
+def test_a_distillation_that_was_cut_short_goes_on(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path, min_examples=1000)
+    student = make_tiny_gguf(tmp_path / "student.gguf", "qwen2", seed=5)
+    list(run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler()))
+    wanted = RunOptions(1, True, overrides=(f"model.source={json.dumps(str(student))}",), teacher_id=1)
+    begun = run_engine(workspace, wanted, lambda _path, _config: FakeSampler())
+    for _ in range(8):
+        next(begun)
+    begun.close()
+    list(run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler()))
+    store = Store.open_read_only(workspace.database_path)
+    run = store.runs.fetch_run()
+    assert (run.run_id, run.state, run.teacher_id) == (2, "finished", 1)
+    assert store.runs.fetch_model(run.base_id).path.name == "student.gguf"
+    store.close()

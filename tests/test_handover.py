@@ -1,0 +1,152 @@
+"""What a run made, handed over: each of its forms says what the run's own model says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import gguf
+import llama_cpp
+import numpy as np
+import pytest
+import torch
+from fake_sampler import FakeSampler
+from peft import PeftModel
+from small_workspace import make_workspace
+from tiny_model import CHAT_TEMPLATE
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from crescent_lite.cli import main
+from crescent_lite.engine import RunOptions, run_engine
+from crescent_lite.errors import ExitCode
+from crescent_lite.workspace import Workspace
+
+PROBE = [1, 40, 50, 60, 70, 2, 13, 99, 120, 7, 33, 200]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    workspace = make_workspace(tmp_path_factory.mktemp("finished"))
+    with workspace.config_path.open("a", encoding="utf-8") as file:
+        file.write("[sampling]\nthreads = 1\n")
+    list(run_engine(workspace, RunOptions(rounds=2), lambda _path, _config: FakeSampler()))
+    return workspace
+
+
+def export(finished: Workspace, what: str, out: Path, *options: str) -> Path:
+    assert main(["export", what, "-w", str(finished.folder), "--output", str(out), *options]) == ExitCode.OK
+    assert not list(out.parent.glob("*.unfinished"))
+    return out
+
+
+def llama_logits(model: Path, adapter: Path | None = None) -> np.ndarray:
+    loaded = llama_cpp.Llama(
+        str(model),
+        lora_path=str(adapter) if adapter else None,
+        n_ctx=64,
+        n_threads=1,
+        type_k=0,
+        type_v=0,
+        logits_all=True,
+        verbose=False,
+    )
+    loaded.eval(PROBE)
+    found = np.array(loaded.scores[: len(PROBE)])
+    loaded.close()
+    return found
+
+
+def torch_logits(model: torch.nn.Module) -> np.ndarray:
+    with torch.no_grad():
+        found: np.ndarray = model.eval()(torch.tensor([PROBE])).logits[0].float().numpy()
+    return found
+
+
+def own_adapter(finished: Workspace, number: int) -> Path:
+    return finished.adapters / "run-1" / f"round-{number}" / "adapter.gguf"
+
+
+def own_logits(finished: Workspace, number: int = 2) -> np.ndarray:
+    return llama_logits(finished.folder / "tiny.gguf", own_adapter(finished, number))
+
+
+def test_the_adapter_works_in_llama_cpp_and_in_peft(finished: Workspace, tmp_path: Path) -> None:
+    folder = export(finished, "adapter", tmp_path / "adapter", "--rounds", "1")
+    assert np.array_equal(
+        llama_logits(finished.folder / "tiny.gguf", folder / "round-1.gguf"), own_logits(finished, 1)
+    )
+    base = AutoModelForCausalLM.from_pretrained(finished.folder, gguf_file="tiny.gguf", dtype=torch.float32)
+    assert np.abs(torch_logits(PeftModel.from_pretrained(base, folder)) - own_logits(finished, 1)).max() < 1e-3
+    assert "--lora round-1.gguf" in (folder / "README.md").read_text()
+
+
+def test_the_merged_gguf_says_what_the_round_says(finished: Workspace, tmp_path: Path) -> None:
+    folder = export(finished, "gguf", tmp_path / "merged")
+    (path,) = folder.glob("*.gguf")
+    assert path.name == "tiny-crescent-r2-F32.gguf"
+    assert np.abs(llama_logits(path) - own_logits(finished)).max() < 1e-3
+    assert gguf.GGUFReader(path).get_field("tokenizer.chat_template").contents() == CHAT_TEMPLATE
+    assert (folder / "Modelfile").read_text() == (
+        f"FROM ./{path.name}\n"
+        'TEMPLATE """<|im_start|>user\n{{ .Prompt }}<|im_end|>\n<|im_start|>assistant\n{{ .Response }}<|im_end|>"""\n'
+        'PARAMETER stop "<|im_end|>"\n'
+    )
+
+
+def test_a_merged_gguf_of_another_type_and_of_two_rounds(finished: Workspace, tmp_path: Path) -> None:
+    folder = export(finished, "gguf", tmp_path / "merged", "--type", "q8_0", "--rounds", "1=0.5", "2=0.5")
+    (path,) = folder.glob("*.gguf")
+    assert path.name == "tiny-crescent-r1-r2-Q8_0.gguf"
+    halfway = (own_logits(finished, 1) + own_logits(finished, 2)) / 2
+    assert np.abs(llama_logits(path) - halfway).max() < 1
+
+
+def test_transformers_loads_the_folder(finished: Workspace, tmp_path: Path) -> None:
+    folder = export(finished, "folder", tmp_path / "folder")
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    assert np.abs(torch_logits(model) - own_logits(finished)).max() < 0.3  # it is saved in bfloat16
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    rendered = tokenizer.apply_chat_template([{"role": "user", "content": "2 + 3?"}], tokenize=False)
+    assert rendered == "<|im_start|>user\n2 + 3?<|im_end|>\n"
+    assert {path.suffix for path in folder.iterdir()} <= {".json", ".safetensors", ".md", ".jinja", ".txt"}
+
+
+def test_the_card_says_where_a_model_comes_from_and_how_it_scored(finished: Workspace, tmp_path: Path) -> None:
+    card = (export(finished, "adapter", tmp_path / "adapter") / "README.md").read_text()
+    front, _, text = card.removeprefix("---\n").partition("---\n")
+    assert "library_name: " in front
+    for part in ("## Lineage", "sha256 `", "## Use", "## Limits", "yield", "## Scores", "## Prompts", "## Settings"):
+        assert part in text
+    assert "95% interval" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["adapter", "--rounds", "7"], ExitCode.NOT_FOUND, "round 7 has no adapter; there is one of 1, 2"),
+        (["adapter", "--rounds", "1", "2"], ExitCode.CONFIG, "whole and alone"),
+        (["gguf", "--run", "9"], ExitCode.NOT_FOUND, "run 9"),
+        (["gguf", "--output", "."], ExitCode.STORAGE, "is there already"),
+    ],
+)
+def test_what_cannot_be_handed_over_is_one_line(
+    options: list[str], code: ExitCode, words: str, finished: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", *options, "-w", str(finished.folder)]) == code
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Traceback" not in said
+
+
+def test_a_base_that_was_changed_is_not_handed_over(
+    finished: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = finished.folder / "tiny.gguf"
+    content = path.read_bytes()
+    try:
+        path.write_bytes(content + b"more")
+        assert main(["export", "gguf", "-w", str(finished.folder), "--output", str(tmp_path / "o")]) == ExitCode.MODEL
+        assert "its checksum differs" in capsys.readouterr().err
+    finally:
+        path.write_bytes(content)
+    assert json.loads((finished.adapters / "run-1" / "round-1" / "plan.json").read_text())["base_sha256"]

@@ -1,0 +1,194 @@
+"""A training that is killed goes on from its last checkpoint and ends with the same adapter."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from tiny_model import as_base, make_tiny_gguf
+
+from crescent_lite.config import TrainConfig
+from crescent_lite.errors import TrainingError
+from crescent_lite.records import TokenExample, TrainedAdapter, TrainingStep
+from crescent_lite.training import checkpoints, finetune
+from crescent_lite.training.base_gguf import read_base
+from crescent_lite.training.plan import TrainingPlan, write_examples
+from crescent_lite.training.trainer import train
+
+torch.set_num_threads(1)  # the same sums in the same order; and a tiny model gains nothing by a second one
+
+TRAIN = TrainConfig(
+    loader="peft",
+    learning_rate=0.01,
+    epochs=6,
+    batch_size=4,
+    micro_batch_size=2,
+    rank=4,
+    alpha=8,
+    dropout=0.1,
+    checkpoint_seconds=0,
+)
+
+
+class KilledError(Exception):
+    """In place of a signal, at a moment of the test's choice."""
+
+
+def examples_of(count: int) -> list[TokenExample]:
+    chance = np.random.default_rng(3)
+    return [TokenExample(i, tuple(map(int, chance.integers(3, 280, 12 + i % 7))), 6) for i in range(count)]
+
+
+def plan_of(folder: Path, base: Path, config: TrainConfig = TRAIN, examples: int = 10) -> TrainingPlan:
+    folder.mkdir(parents=True, exist_ok=True)
+    plan = TrainingPlan(base, "its checksum", folder, "peft", seed=1, examples_left_out=0, config=config)
+    write_examples(plan.examples_path, examples_of(examples))
+    return plan
+
+
+def train_until(plan: TrainingPlan, last_step: int) -> list[TrainingStep]:
+    """The steps up to the one at whose report the training is killed."""
+    steps: list[TrainingStep] = []
+
+    def report(step: TrainingStep) -> None:
+        steps.append(step)
+        if step.step == last_step:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(plan, read_base(plan.base_gguf), report)
+    return steps
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_gguf(tmp_path_factory.mktemp("models") / "tiny.gguf")
+
+
+@pytest.fixture(scope="module")
+def unbroken(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[TrainingStep], TrainedAdapter]:
+    steps: list[TrainingStep] = []
+    adapter = train(plan_of(tmp_path_factory.mktemp("unbroken"), tiny), read_base(tiny), steps.append)
+    return steps, adapter
+
+
+def losses(steps: list[TrainingStep]) -> dict[int, float]:
+    return {step.step: step.loss for step in steps}
+
+
+def test_a_killed_training_ends_with_the_adapter_of_an_unbroken_one(
+    tiny: Path, unbroken: tuple[list[TrainingStep], TrainedAdapter], tmp_path: Path
+) -> None:
+    plan, seen = plan_of(tmp_path, tiny), []
+    for last in (2, 3, 11):
+        seen += train_until(plan, last)
+    adapter = train(plan, read_base(tiny), seen.append)
+    assert [step.step for step in seen] == [1, 2, 2, 3, *range(3, 12), *range(11, 19)]
+    assert losses(seen) == losses(unbroken[0])
+    assert seen[-1].tokens == unbroken[0][-1].tokens
+    assert adapter.gguf_path.read_bytes() == unbroken[1].gguf_path.read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["half a file", "no list of checksums", "other examples"])
+def test_a_checkpoint_that_is_not_whole_or_not_its_own_is_not_taken_up(
+    damage: str, tiny: Path, tmp_path: Path
+) -> None:
+    plan = plan_of(tmp_path, tiny)
+    train_until(plan, 5)
+    (place,) = plan.checkpoint_dir.glob("step-*")
+    if damage == "half a file":
+        tensors = place / checkpoints.TENSORS
+        tensors.write_bytes(tensors.read_bytes()[: tensors.stat().st_size // 2])
+    elif damage == "no list of checksums":
+        (place / checkpoints.COMPLETE).unlink()
+    else:
+        write_examples(plan.examples_path, examples_of(9))
+    assert train_until(plan, 1)[0].step == 1
+
+
+def test_the_checkpoint_before_stays_when_the_disk_is_full(tmp_path: Path) -> None:
+    tensors = {"adapter/a": torch.arange(100_000.0)}
+    checkpoints.save(tmp_path, checkpoints.Checkpoint(4, tensors, {"tokens": 7}), "ours")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises((OSError, SafetensorError)):
+            checkpoints.save(tmp_path, checkpoints.Checkpoint(5, tensors, {"tokens": 9}), "ours")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    kept = checkpoints.load(tmp_path, "ours")
+    assert kept is not None
+    assert (kept.step, kept.progress) == (4, {"tokens": 7})
+    assert torch.equal(kept.tensors["adapter/a"], tensors["adapter/a"])
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_training_killed_by_signal_completes(
+    tiny: Path, unbroken: tuple[list[TrainingStep], TrainedAdapter], tmp_path: Path
+) -> None:
+    seen: dict[int, float] = {}
+
+    def events() -> Iterator[TrainingStep | TrainedAdapter]:
+        return finetune(examples_of(10), base=as_base(tiny), config=TRAIN, seed=1, out_dir=tmp_path)
+
+    killed = events()
+    for step in itertools.islice(killed, 5):
+        assert isinstance(step, TrainingStep)
+        seen[step.step] = step.loss
+    (child,) = psutil.Process().children()
+    child.kill()
+    killed.close()  # type: ignore[attr-defined]
+    first, *others, adapter = events()
+    assert isinstance(first, TrainingStep)
+    assert first.step > 3
+    seen |= {step.step: step.loss for step in (first, *others) if isinstance(step, TrainingStep)}
+    assert seen == pytest.approx(losses(unbroken[0]), rel=1e-4)  # the child may use more threads
+    assert isinstance(adapter, TrainedAdapter)
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_training_that_diverges_keeps_the_adapter_of_before(tiny: Path, tmp_path: Path) -> None:
+    wild = dataclasses.replace(
+        TRAIN, learning_rate=1.0, alpha=512, epochs=60, schedule="constant", warmup_fraction=1.0, dropout=0.0
+    )
+    unsaved = dataclasses.replace(wild, checkpoint_seconds=1000)
+    steps: list[TrainingStep] = []
+    adapter = train(plan_of(tmp_path / "wild", tiny, unsaved), read_base(tiny), steps.append)
+    assert adapter.stopped is not None
+    assert adapter.stopped.startswith("the loss")
+    kept = int(adapter.details["adapter_of_step"])
+    assert 0 < kept < len(steps) < steps[0].steps
+
+    killed = plan_of(tmp_path / "killed", tiny, wild)
+    train_until(killed, kept + 1)
+    then = checkpoints.load(killed.checkpoint_dir, killed.fingerprint())
+    assert then is not None
+    assert then.step == kept
+    for name, tensor in load_file(adapter.peft_dir / "adapter_model.safetensors").items():
+        assert torch.equal(tensor, then.tensors[f"adapter/{name.removesuffix('weight')}default.weight"])
+
+
+def test_nothing_learnt_before_a_divergence_is_an_error(tiny: Path, tmp_path: Path) -> None:
+    wild = dataclasses.replace(TRAIN, learning_rate=1.0, alpha=4096, epochs=60, warmup_fraction=0.0)
+    with pytest.raises(TrainingError, match=r"the loss .*nothing was learnt: lower train\.learning_rate"):
+        train(plan_of(tmp_path, tiny, wild), read_base(tiny), lambda step: None)
+
+
+def test_learning_by_heart_is_seen_on_held_out_examples(tiny: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(TRAIN, held_out=0.2, epochs=20, learning_rate=0.02, dropout=0.0)
+    steps: list[TrainingStep] = []
+    adapter = train(plan_of(tmp_path, tiny, config, examples=60), read_base(tiny), steps.append)
+    looks = {step.step: step.held_out_loss for step in steps if step.held_out_loss is not None}
+    assert adapter.details["examples_held_out"] == "12"
+    assert adapter.stopped is not None
+    assert "held-out" in adapter.stopped
+    assert int(adapter.details["adapter_of_step"]) == min(looks, key=lambda step: looks[step])

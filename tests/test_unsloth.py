@@ -1,0 +1,46 @@
+"""Unsloth's CPU backend for real: a few steps on the embedded model, and the adapter that comes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from crescent_lite.config import TrainConfig
+from crescent_lite.models import find_model
+from crescent_lite.records import TokenExample, TrainedAdapter, TrainingStep
+from crescent_lite.sampling.chat import ChatTemplate
+from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.training import finetune
+from crescent_lite.training.base_gguf import read_base
+from crescent_lite.training.packages import is_installed
+
+pytestmark = pytest.mark.skipif(not is_installed("unsloth"), reason="Unsloth is not installed: make unsloth")
+
+CONFIG = TrainConfig(epochs=1.0, batch_size=2, micro_batch_size=1, rank=4, alpha=8, warmup_fraction=0.0)
+
+
+@pytest.fixture(scope="module")
+def examples() -> list[TokenExample]:
+    model = GgufModel(find_model("embedded").path, vocabulary_only=True)
+    template = ChatTemplate(model)
+    encoded = [template.encode_example(f"What is {n} + 3?", f"{n} + 3 = {n + 3}") for n in range(4)]
+    model.close()
+    return [TokenExample(number, tuple(ids), length) for number, (ids, length) in enumerate(encoded)]
+
+
+def test_it_trains_as_peft_does(examples: list[TokenExample], tmp_path: Path) -> None:
+    base = find_model("embedded")
+    losses: dict[str, list[float]] = {}
+    for loader in ("unsloth", "peft"):
+        config = dataclasses.replace(CONFIG, loader=loader)
+        *steps, adapter = finetune(examples, base=base, config=config, seed=1, out_dir=tmp_path / loader)
+        assert isinstance(adapter, TrainedAdapter)
+        assert (adapter.loader, adapter.gguf_path.is_file()) == (loader, True)
+        losses[loader] = [step.loss for step in steps if isinstance(step, TrainingStep)]
+    assert len(losses["unsloth"]) == 2
+    # bfloat16 against 32-bit floats, from the same weights and the same first adapter, which changes nothing yet
+    assert losses["unsloth"][0] == pytest.approx(losses["peft"][0], rel=0.05)
+    assert losses["unsloth"][1] == pytest.approx(losses["peft"][1], rel=0.1)
+    assert read_base(base.path).architecture == "llama"
