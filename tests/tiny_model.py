@@ -12,7 +12,7 @@ from typing import Literal
 import gguf
 import numpy as np
 
-from crescent_lite.records import ModelFile
+from crescent_lite.records import BASE_SHA256, ModelFile
 
 TinyArchitecture = Literal[
     "llama", "qwen2", "qwen3", "gemma2", "gemma3", "phi3", "starcoder2", "stablelm", "nemotron"
@@ -94,13 +94,18 @@ def as_base(path: Path) -> ModelFile:
     return ModelFile(path.stem, path, "its checksum", str(path))
 
 
-def make_tiny_adapter(path: Path, seed: int = 1, columns: int = FEED_FORWARD) -> Path:
-    """A LoRA adapter of the tiny llama, strong enough to change what it says, or with other `columns` none of it."""
+def make_tiny_adapter(path: Path, seed: int = 1, columns: int = FEED_FORWARD, base_sha256: str = "") -> Path:
+    """A LoRA adapter of the tiny llama, strong enough to change what it says, or with other `columns` none of it.
+
+    It says that it belongs to the base with `base_sha256`, or with '' nothing about that.
+    """
     random = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(None, "llama")
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", 8.0)
+    if base_sha256:
+        writer.add_string(BASE_SHA256, base_sha256)
     for layer in range(LAYERS):
         name = f"blk.{layer}.ffn_down.weight"
         writer.add_tensor(f"{name}.lora_a", random.standard_normal((4, columns)).astype(np.float32))

@@ -1,6 +1,6 @@
 """Examples in, adapter out. `child.py` starts the training program; `program.py` is that program."""
 
-from crescent_lite.training.child import finetune, save_transformers_folder
+from crescent_lite.training.child import finetune, refuse_untrainable, save_transformers_folder
 from crescent_lite.training.packages import choose_loader, require_packages
 
-__all__ = ["choose_loader", "finetune", "require_packages", "save_transformers_folder"]
+__all__ = ["choose_loader", "finetune", "refuse_untrainable", "require_packages", "save_transformers_folder"]

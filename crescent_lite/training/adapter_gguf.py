@@ -19,11 +19,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from crescent_lite.errors import TrainingError
+from crescent_lite.records import BASE_SHA256
 from crescent_lite.training.architectures import PERMUTED, refuse_unknown_architecture
 from crescent_lite.training.base_gguf import BaseGguf
-
-BASE_SHA256 = "crescent.base.sha256"
-"""The key in the adapter's metadata under which the checksum of its base is."""
 
 INEXPRESSIBLE: Mapping[str, Callable[[Any], bool]] = {
     "use_rslora": bool,

@@ -19,11 +19,23 @@ from crescent_lite import errors
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import CrescentError, ModelError, OutOfMemoryError, StorageError, TrainingError
 from crescent_lite.records import ModelFile, TokenExample, TrainedAdapter, TrainingStep
+from crescent_lite.training.architectures import refuse_unknown_architecture
 from crescent_lite.training.packages import choose_loader, require_packages
 from crescent_lite.training.plan import TrainingPlan, parse_line, write_examples
 
 LOG_NAME = "training.log"
 SIGKILL_CODES = (-9, 137)
+
+
+def refuse_untrainable(architecture: str, config: TrainConfig) -> None:
+    """Say before anything is asked or voted on what would only end the training.
+
+    Raises MissingPackageError, ModelError, or TrainingError for an architecture whose adapters cannot be written.
+    """
+    loader, _ = choose_loader(config)
+    require_packages(loader)
+    weights_are_on_the_hub(config.weights)
+    refuse_unknown_architecture(architecture)
 
 
 def finetune(

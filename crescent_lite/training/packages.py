@@ -15,7 +15,7 @@ from crescent_lite.config import TrainConfig
 from crescent_lite.errors import MissingPackageError
 from crescent_lite.training.plan import LoaderName
 
-TRAINING_PACKAGES = ("torch", "transformers", "peft", "accelerate", "gguf", "safetensors")
+TRAINING_PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")
 
 
 def choose_loader(config: TrainConfig) -> tuple[LoaderName, str]:
