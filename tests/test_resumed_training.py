@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from tiny_model import as_base, make_tiny_gguf
 
 from crescent_lite.config import TrainConfig
-from crescent_lite.errors import TrainingError
+from crescent_lite.errors import StorageError, TrainingError
 from crescent_lite.records import TokenExample, TrainedAdapter, TrainingStep
 from crescent_lite.training import checkpoints, finetune
 from crescent_lite.training.base_gguf import read_base
@@ -156,9 +156,37 @@ def test_a_training_killed_by_signal_completes(
     assert not (tmp_path / "checkpoints").exists()
 
 
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="another process's limits are Linux's to set")
+def test_a_full_disk_during_a_training_is_one_line_and_the_checkpoint_before_is_taken_up(
+    tiny: Path, tmp_path: Path
+) -> None:
+    def events() -> Iterator[TrainingStep | TrainedAdapter]:
+        return finetune(examples_of(10), base=as_base(tiny), config=TRAIN, seed=1, out_dir=tmp_path)
+
+    filling = events()
+    list(itertools.islice(filling, 3))
+    (child,) = psutil.Process().children()
+    resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (1000, -1))
+    with pytest.raises(StorageError, match="File too large") as caught:
+        list(filling)
+    assert "\n" not in str(caught.value)
+    first, *_, adapter = events()
+    assert isinstance(first, TrainingStep)
+    assert first.step >= 3
+    assert isinstance(adapter, TrainedAdapter)
+
+
+def test_fewer_examples_than_a_batch_are_one_step_an_epoch(tiny: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(TRAIN, batch_size=16)
+    steps: list[TrainingStep] = []
+    adapter = train(plan_of(tmp_path, tiny, config, examples=3), read_base(tiny), steps.append)
+    assert [step.epoch for step in steps] == [1, 2, 3, 4, 5, 6]
+    assert adapter.gguf_path.is_file()
+
+
 def test_a_training_that_diverges_keeps_the_adapter_of_before(tiny: Path, tmp_path: Path) -> None:
     wild = dataclasses.replace(
-        TRAIN, learning_rate=1.0, alpha=512, epochs=60, schedule="constant", warmup_fraction=1.0, dropout=0.0
+        TRAIN, learning_rate=10.0, alpha=2048, epochs=60, schedule="constant", warmup_fraction=1.0, dropout=0.0
     )
     unsaved = dataclasses.replace(wild, checkpoint_seconds=1000)
     steps: list[TrainingStep] = []

@@ -38,8 +38,8 @@ from crescent_lite.training import choose_loader, finetune
 from crescent_lite.training.adapter_gguf import INEXPRESSIBLE, write_adapter_gguf
 from crescent_lite.training.architectures import LINEAR_LAYERS
 from crescent_lite.training.base_gguf import read_base
-from crescent_lite.training.learner import padded
-from crescent_lite.training.loaders import NO_LOSS, dequantised, load_peft
+from crescent_lite.training.loaders import dequantised, load_peft
+from crescent_lite.training.losses import NO_LOSS, padded
 from crescent_lite.training.packages import require_packages
 from crescent_lite.training.plan import TrainingPlan, write_examples
 from crescent_lite.training.trainer import train

@@ -14,7 +14,8 @@ import torch
 
 from crescent_lite.errors import TrainingError
 from crescent_lite.records import TokenExample
-from crescent_lite.training.loaders import NO_LOSS, LoadedModel, TokenBatch
+from crescent_lite.training.loaders import LoadedModel
+from crescent_lite.training.losses import padded
 
 MAX_GRADIENT_NORM = 1.0
 """A larger gradient is scaled down to it, as transformers' Trainer does."""
@@ -111,20 +112,6 @@ class Learner:
         dtype = self._loaded.autocast
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
             return self._loaded.loss(self._loaded.model, padded(examples, device), answers)
-
-
-def padded(examples: Sequence[TokenExample], device: torch.device | str = "cpu") -> TokenBatch:
-    """The examples as one batch, filled up on the right to the longest; what is not an answer has no label."""
-    width = max(len(example.input_ids) for example in examples)
-    input_ids = torch.zeros((len(examples), width), dtype=torch.long)
-    labels = torch.full((len(examples), width), NO_LOSS)
-    attention_mask = torch.zeros((len(examples), width), dtype=torch.long)
-    for row, example in enumerate(examples):
-        length = len(example.input_ids)
-        input_ids[row, :length] = torch.tensor(example.input_ids)
-        labels[row, example.prompt_length : length] = input_ids[row, example.prompt_length : length]
-        attention_mask[row, :length] = 1
-    return TokenBatch(input_ids.to(device), labels.to(device), attention_mask.to(device))
 
 
 def refuse_unknown_tokens(examples: Sequence[TokenExample], vocabulary_size: int) -> None:

@@ -16,27 +16,13 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
-from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from crescent_lite.errors import CrescentError, MissingPackageError, ModelError, NetworkError
 from crescent_lite.training.architectures import LINEAR_LAYERS, refuse_unread_settings
 from crescent_lite.training.base_gguf import ROPE_FACTORS, BaseGguf
+from crescent_lite.training.losses import TokenBatch, answer_loss, fused_loss
 from crescent_lite.training.plan import TrainingPlan
-
-NO_LOSS = -100
-"""The label that torch's cross entropy leaves out."""
-
-
-@dataclass(frozen=True)
-class TokenBatch:
-    """Examples side by side, of shape (examples, tokens of the longest)."""
-
-    input_ids: torch.Tensor
-    labels: torch.Tensor
-    """The tokens of the answers, elsewhere NO_LOSS."""
-    attention_mask: torch.Tensor
-    """1 where there is a token, 0 where the row is filled up."""
 
 
 @dataclass(frozen=True)
@@ -126,31 +112,6 @@ def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
         max_seq_length=config.max_example_tokens,
     )
     return LoadedModel(model, device_name(), "4-bit NF4" if in_4bit else _name(dtype), dtype, fused_loss)
-
-
-def answer_loss(model: Any, batch: TokenBatch, answers: int) -> torch.Tensor:
-    """The cross entropy from logits of the answers' positions only: a prompt's would be computed for nothing."""
-    wanted = batch.labels[:, 1:]  # the logits of a position are about the token after it
-    first = int(wanted.ne(NO_LOSS).any(dim=0).nonzero()[0])
-    positions = torch.arange(first, wanted.shape[1], device=wanted.device)
-    logits = model(
-        input_ids=batch.input_ids, attention_mask=batch.attention_mask, logits_to_keep=positions, use_cache=False
-    ).logits
-    wanted = wanted[:, first:]
-    is_answer = wanted.ne(NO_LOSS)
-    return functional.cross_entropy(logits[is_answer].float(), wanted[is_answer], reduction="sum") / answers
-
-
-def fused_loss(model: Any, batch: TokenBatch, answers: int) -> torch.Tensor:
-    """Unsloth's own cross entropy, which on a GPU never holds all logits."""
-    loss: torch.Tensor = model(
-        input_ids=batch.input_ids,
-        attention_mask=batch.attention_mask,
-        labels=batch.labels,
-        num_items_in_batch=answers,
-        use_cache=False,
-    ).loss
-    return loss
 
 
 def dequantised(base: BaseGguf, dtype: torch.dtype) -> Any:

@@ -2,7 +2,7 @@
 
     merged = base + sum over the adapters of  weight * alpha / rank * B @ A
 What no adapter changes is copied as it is, and so are the metadata: tokens, chat template, licence. Example:
-    merge(base_path, [WeightedAdapter(adapter_path)], out_path, MergedName("Qwen2.5-0.5B", "crescent-r1"))
+    merge(base, [WeightedAdapter(adapter)], out, tensor_type="f16", encode=encode_rows, metadata={})
 """
 
 from __future__ import annotations
