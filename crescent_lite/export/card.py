@@ -16,10 +16,10 @@ from crescent_lite.report import build_report
 from crescent_lite.store import Store
 
 LIMITS = """\
-- It was trained on its own answers. A label is what most of its answers agreed on; nobody checked that it is right.
+- A label is what most of a model's own answers agreed on; nobody checked that it is right.
 - What it was trained on is maths of one kind (the prompts below). What else changed was measured only where the
   scores say so.
-- An interval that holds zero is no improvement, and a score on few items is a rough one.
+- Where no difference was shown, there may be none, and a score on few items is a rough one.
 - Whatever the base does wrong, this model may do too. The licence of the base holds for it.
 """
 
@@ -54,20 +54,35 @@ def card_text(store: Store, run_id: int, rounds: Sequence[int], facts: BaseFacts
         if (adapter_id := store.runs.fetch_round(run_id, number).adapter_id)
         for adapter in [store.runs.fetch_model(adapter_id)]
     ]
+    asked = store.runs.fetch_run(run.teacher_id) if run.teacher_id else run
+    teacher = store.runs.fetch_model(asked.base_id)
+    lineage = [f"- base: {facts.name or base.name}, sha256 `{base.sha256}`, licence: {_licence(facts)}", *adapters]
+    if run.teacher_id:
+        by = f"taught by {teacher.name}"
+        said = f"{teacher.name} asked itself questions and answered each several times; this model was"
+        lineage.append(f"- labels: of run {run.teacher_id}, by {teacher.name}, sha256 `{teacher.sha256}`")
+    else:
+        by, said = "taught by itself", "The base asked itself questions, answered each several times, and was"
+    prompts = dict.fromkeys(store.runs.fetch_prompts(asked.run_id) + store.runs.fetch_prompts(run_id))
     parts = [
         "---\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in front.items() if value) + "---",
-        f"# {base.name}, taught by itself",
-        "The base asked itself questions, answered each several times, and was fine-tuned on what most of its "
-        f"answers agreed on: the method of Crescent (arXiv 2502.13441), run by crescent-lite {__version__}.",
-        "## Lineage\n\n" + "\n".join([f"- base: {facts.name or base.name}, sha256 `{base.sha256}`", *adapters]),
+        f"# {base.name}, {by}",
+        f"{said} fine-tuned on what most of the answers agreed on: the method of Crescent (arXiv 2502.13441), "
+        f"run by crescent-lite {__version__}.",
+        "## Lineage\n\n" + "\n".join(lineage),
         f"## Use\n\n{usage.strip()}",
         f"## Limits\n\n{LIMITS.strip()}",
         report.as_markdown().partition("\n")[2].strip(),
-        "## Prompts\n\n" + "\n\n".join(_prompt(name, text) for name, text in store.runs.fetch_prompts(run_id)),
+        "## Prompts\n\n" + "\n\n".join(_prompt(name, text) for name, text in prompts),
         f"## Settings\n\n```json\n{json.dumps(run.config, indent=1)}\n```",
     ]
     card = "\n\n".join(parts)
     return printable(card, max_characters=len(card)) + "\n"
+
+
+def _licence(facts: BaseFacts) -> str:
+    named = facts.license or "not named in its GGUF; look it up before you pass this on"
+    return f"{named} ({facts.license_link})" if facts.license_link else named
 
 
 def _prompt(name: str, text: str) -> str:
