@@ -1,6 +1,6 @@
 """A training killed with SIGKILL at random moments: does it complete, and what differs from an unbroken one?
 
-python benchmarks/killed_training.py --examples run-1.jsonl --kills 20
+python benchmarks/killed_training.py --kills 20
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Our trainer against a plain TRL SFTTrainer: the same examples, model, LoRA, learning rate and steps, in one run.
 
 Each side is a process of its own, in turn, several times. Useful tokens are those of the examples, without padding.
-The final loss is measured after the training on all examples, by the same function. Wants `pip install trl`.
+The final loss is measured after the training on all examples, by the same function. Wants `pip install trl==1.14.2`:
+on a CPU the loss of TRL 1.15 fails, as it is written for Triton.
     python benchmarks/training.py --model MODEL.gguf --examples run-1.jsonl --steps 12 --json
 """
 
@@ -180,6 +181,7 @@ def trl(options: argparse.Namespace, examples: list[TokenExample]) -> tuple[Any,
             use_cpu=True,
             seed=1,
             include_num_input_tokens_seen="non_padding",
+            completion_only_loss=True,  # by default only where it sees texts, not tokens
             **plain,
         ),
         train_dataset=Dataset.from_list(rows),
@@ -200,8 +202,7 @@ def final_loss(model: Any, examples: list[TokenExample]) -> float:
     """The mean over all answer tokens, nats."""
     import torch
 
-    from crescent_lite.training.learner import padded
-    from crescent_lite.training.loaders import answer_loss
+    from crescent_lite.training.losses import answer_loss, padded
 
     model.eval()
     answers = sum(len(e.input_ids) - e.prompt_length for e in examples)

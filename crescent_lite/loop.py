@@ -78,10 +78,15 @@ def play_round(job: Job, this: Round) -> Iterator[Event]:
 def round_outcome(job: Job, this: Round, *, trained: bool) -> str:
     """In a few words what became of the round."""
     labels = len(labels_of(job, this))
+    settings = job.config.train
+    if not trained and labels >= settings.min_examples:
+        return f"not trained: of {labels} labels too few have at most {settings.max_example_tokens} tokens"
     if not trained:
-        return f"not trained: {labels} labels, {job.config.train.min_examples} needed"
+        return f"not trained: {labels} labels, {settings.min_examples} needed"
     examples = job.store.trainings.count_examples(this.round_id)
-    return f"trained on {examples} examples" + (f", {labels - examples} too long" if labels > examples else "")
+    too_long = f", {labels - examples} too long" if labels > examples else ""
+    stopped = job.store.trainings.fetch_latest(this.round_id).stopped
+    return f"trained on {examples} examples{too_long}" + (f"; ended early: {stopped}" if stopped else "")
 
 
 def ask(job: Job, this: Round) -> Iterator[Event]:

@@ -214,12 +214,14 @@ def _shares(store: Store, this: Round) -> tuple[tuple[str, ...], ...]:
 
 
 def _losses(store: Store, this: Round) -> str:
-    losses = [loss for _, loss in store.trainings.fetch_losses(this.round_id)]
+    training = store.trainings.fetch_latest(this.round_id)
+    losses, looks = training.losses, training.held_out
     if not losses:
         return "no training"
     tenth = max(1, len(losses) // 10)
     first, last = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
-    return f"{len(losses)} steps, loss {first:.2f} to {last:.2f}"
+    held_out = f", of the held-out examples {looks[0]:.2f}, at best {min(looks):.2f}" if looks else ""
+    return f"{len(losses)} steps, loss {first:.2f} to {last:.2f}{held_out}"
 
 
 def _reasons(counts: dict[tuple[str | None, str | None], int] | dict[tuple[str, str], int], which: str) -> str:

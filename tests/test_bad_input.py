@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -244,6 +245,15 @@ def test_a_run_that_failed_before_its_first_item_is_replaced(run: Run, tmp_path:
     engine_run(make_workspace(tmp_path, min_examples=1000))
 
     assert Store.open_read_only(tmp_path / "crescent.db").runs.fetch_run().state == "finished"
+
+
+def test_examples_that_are_all_too_long_are_said_to_be(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path)
+    engine_run(workspace, "train.max_example_tokens=8")
+    with closing(Store.open_read_only(workspace.database_path)) as store:
+        outcome = store.runs.fetch_round(1, 1).outcome
+    assert outcome is not None
+    assert re.fullmatch(r"not trained: of \d+ labels too few have at most 8 tokens", outcome)
 
 
 def test_a_resumed_run_takes_mended_machine_settings_and_keeps_the_others(tmp_path: Path) -> None:

@@ -64,6 +64,15 @@ def test_the_report_says_from_whom_it_learnt(taught: Workspace) -> None:
     assert "against the base" in text
 
 
+def test_the_card_says_from_whom_it_learnt(taught: Workspace, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main(["export", "adapter", "--run", "2", "-w", str(taught.folder), "--output", str(out)]) == ExitCode.OK
+    card = (out / "README.md").read_text()
+    assert "# student, taught by tiny" in card
+    assert "- labels: of run 1, by tiny, sha256 `" in card
+    assert "bait:\n\n    " in card
+
+
 def test_a_student_stands_beside_its_own_runs(taught: Workspace) -> None:
     overrides = (f"model.source={json.dumps(str(taught.folder / 'student.gguf'))}", "train.min_examples=4")
     list(run_engine(taught, RunOptions(1, True, overrides=overrides), lambda _path, _config: FakeSampler()))

@@ -118,6 +118,8 @@ def test_the_card_says_where_a_model_comes_from_and_how_it_scored(finished: Work
     for part in ("## Lineage", "sha256 `", "## Use", "## Limits", "yield", "## Scores", "## Prompts", "## Settings"):
         assert part in text
     assert "95% interval" in text
+    assert "# tiny, taught by itself" in text
+    assert "licence: not named in its GGUF" in text
 
 
 @pytest.mark.parametrize(

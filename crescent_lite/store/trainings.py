@@ -6,9 +6,22 @@ Example: training_id = trainings.open_training(round_id, [(question_id, vote_id,
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 from crescent_lite.records import TrainedAdapter, TrainingStep
 from crescent_lite.store.database import Database, now
+
+
+@dataclass(frozen=True)
+class LatestTraining:
+    """What a training has come to."""
+
+    losses: tuple[float, ...]
+    """Of each step, nats a token."""
+    held_out: tuple[float, ...]
+    """Of the held-out examples, each time they were looked at, nats a token."""
+    stopped: str | None
+    """Why it ended before its last step, or None."""
 
 
 class Trainings:
@@ -92,14 +105,21 @@ class Trainings:
             "UPDATE trainings SET state = ?, finished_at = ? WHERE training_id = ?", [state, now(), training_id]
         )
 
-    def fetch_losses(self, round_id: int) -> list[tuple[int, float]]:
-        """(step, loss) of the round's latest training."""
-        rows = self._database.rows(
-            """SELECT step, loss FROM training_steps WHERE training_id =
-                (SELECT max(training_id) FROM trainings WHERE round_id = ?) ORDER BY step""",
+    def fetch_latest(self, round_id: int) -> LatestTraining:
+        """The round's latest training; one without steps where there is none."""
+        latest = self._database.rows(
+            "SELECT training_id, stopped FROM trainings WHERE round_id = ? ORDER BY training_id DESC LIMIT 1",
             [round_id],
         )
-        return [(row[0], row[1]) for row in rows]
+        steps = self._database.rows(
+            "SELECT loss, held_out_loss FROM training_steps WHERE training_id = ? ORDER BY step",
+            [latest[0]["training_id"] if latest else None],
+        )
+        return LatestTraining(
+            losses=tuple(step["loss"] for step in steps),
+            held_out=tuple(step["held_out_loss"] for step in steps if step["held_out_loss"] is not None),
+            stopped=latest[0]["stopped"] if latest else None,
+        )
 
     def fetch_seconds(self, run_id: int, round_number: int) -> float:
         """Seconds the optimiser of a round's finished training ran; 0 without one."""

@@ -176,7 +176,7 @@ class Watching:
             round=number,
             outcome=latest.outcome if latest else None,
             steps=self._steps(run, round_id, number, scores, planned),
-            losses=tuple(loss for _, loss in self._trainings.fetch_losses(round_id)),
+            losses=self._trainings.fetch_latest(round_id).losses,
             training_state=self._training_state(round_id),
             scores=scores,
             events=self._events(run_id, events),
