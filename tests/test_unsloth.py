@@ -18,7 +18,7 @@ from crescent_lite.training.packages import is_installed
 
 pytestmark = pytest.mark.skipif(not is_installed("unsloth"), reason="Unsloth is not installed: make unsloth")
 
-CONFIG = TrainConfig(epochs=1.0, batch_size=2, micro_batch_size=1, rank=4, alpha=8, warmup_fraction=0.0)
+CONFIG = TrainConfig(epochs=2.0, batch_size=2, micro_batch_size=1, rank=4, alpha=8, warmup_fraction=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +39,7 @@ def test_it_trains_as_peft_does(examples: list[TokenExample], tmp_path: Path) ->
         assert isinstance(adapter, TrainedAdapter)
         assert (adapter.loader, adapter.gguf_path.is_file()) == (loader, True)
         losses[loader] = [step.loss for step in steps if isinstance(step, TrainingStep)]
-    assert len(losses["unsloth"]) == 2
-    # bfloat16 against 32-bit floats, from the same weights and the same first adapter, which changes nothing yet
-    assert losses["unsloth"][0] == pytest.approx(losses["peft"][0], rel=0.05)
-    assert losses["unsloth"][1] == pytest.approx(losses["peft"][1], rel=0.1)
+    assert len(losses["unsloth"]) == 4
+    # from the same first adapter; Unsloth reads the weights in bfloat16, and may compute in it
+    assert losses["unsloth"] == pytest.approx(losses["peft"], rel=0.1)
     assert read_base(base.path).architecture == "llama"

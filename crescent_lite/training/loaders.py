@@ -79,7 +79,7 @@ def load_peft(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
 
 
 def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
-    """In 4-bit on a GPU with quantize_4bit; in 16-bit floats on its CPU backend."""
+    """In 4-bit on a GPU with quantize_4bit; on a CPU in bfloat16 where that is not emulated, else in 32-bit floats."""
     # Unsloth is imported before transformers (see program.py), which it patches.
     from unsloth import FastLanguageModel
 
@@ -89,12 +89,12 @@ def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
             f"{base.path}: Unsloth cannot take its rotary factors from a GGUF: set train.loader = 'peft', "
             "or train.weights to the model's Hugging Face folder or repo"
         )
-    in_4bit = torch.cuda.is_available() and config.quantize_4bit
-    dtype = half_precision() if torch.cuda.is_available() else torch.bfloat16
+    on_gpu = torch.cuda.is_available()
+    in_4bit = on_gpu and config.quantize_4bit
     model, _ = FastLanguageModel.from_pretrained(
         model_name=weights_source(plan, base),
         max_seq_length=config.max_example_tokens,
-        dtype=dtype,
+        dtype=half_precision() if on_gpu else None,  # None: bfloat16 where this CPU has instructions for it
         load_in_4bit=in_4bit,
         use_exact_model_name=True,
         use_safetensors=True,
@@ -107,11 +107,13 @@ def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
         lora_dropout=config.dropout,
         target_modules=list(LINEAR_LAYERS[base.architecture]),
         bias="none",
-        use_gradient_checkpointing="unsloth" if torch.cuda.is_available() else False,
+        use_gradient_checkpointing="unsloth" if on_gpu else False,
         random_state=plan.seed,
         max_seq_length=config.max_example_tokens,
     )
-    return LoadedModel(model, device_name(), "4-bit NF4" if in_4bit else _name(dtype), dtype, fused_loss)
+    dtype = half_precision() if on_gpu else model.dtype
+    weights, autocast = "4-bit NF4" if in_4bit else _name(dtype), dtype if dtype != torch.float32 else None
+    return LoadedModel(model, device_name(), weights, autocast, fused_loss)
 
 
 def dequantised(base: BaseGguf, dtype: torch.dtype) -> Any:
