@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import gguf
@@ -13,12 +14,15 @@ import torch
 from fake_sampler import FakeSampler
 from peft import PeftModel
 from small_workspace import make_workspace
-from tiny_model import CHAT_TEMPLATE
+from tiny_model import CHAT_TEMPLATE, make_tiny_gguf
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from crescent_lite.cli import main
 from crescent_lite.engine import RunOptions, run_engine
 from crescent_lite.errors import ExitCode
+from crescent_lite.export.handover import modelfile
+from crescent_lite.sampling.quantising import encode_rows
+from crescent_lite.training.merging import merge, merged_name
 from crescent_lite.workspace import Workspace
 
 PROBE = [1, 40, 50, 60, 70, 2, 13, 99, 120, 7, 33, 200]
@@ -91,6 +95,18 @@ def test_the_merged_gguf_says_what_the_round_says(finished: Workspace, tmp_path:
         'TEMPLATE """<|im_start|>user\n{{ .Prompt }}<|im_end|>\n<|im_start|>assistant\n{{ .Response }}<|im_end|>"""\n'
         'PARAMETER stop "<|im_end|>"\n'
     )
+
+
+def test_a_strangers_gguf_writes_no_lines_into_the_modelfile_and_no_paths(tmp_path: Path) -> None:
+    base = make_tiny_gguf(tmp_path / "tiny.gguf", chat_template='"""\nADAPTER /etc/x\n"""' + CHAT_TEMPLATE)
+    metadata = {"general.basename": "../../up\nADAPTER ./x", "general.finetune": "a" * 300}
+    hostile = tmp_path / "hostile.gguf"
+    merge(base, [], hostile, tensor_type="same", encode=encode_rows, metadata=metadata)
+
+    name = merged_name(hostile, "crescent-r1", "f16")
+    assert re.fullmatch(r"[\w+-][\w.+-]{1,149}", name)
+    assert name.endswith("a-crescent-r1-F16")
+    assert [line for line in modelfile(hostile).splitlines() if not line.startswith("#")] == ["FROM ./hostile.gguf"]
 
 
 def test_a_merged_gguf_of_another_type_and_of_two_rounds(finished: Workspace, tmp_path: Path) -> None:

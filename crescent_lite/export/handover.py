@@ -15,8 +15,9 @@ from pathlib import Path
 from crescent_lite.errors import ConfigError, ModelError, NotFoundError, StorageError
 from crescent_lite.export.card import BaseFacts, card_text
 from crescent_lite.models import sha256_of
+from crescent_lite.printable import printable_line
 from crescent_lite.records import ModelFile
-from crescent_lite.sampling.chat import ChatTemplate
+from crescent_lite.sampling.chat import PLACEHOLDER, ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.quantising import MIXTURES, encode_rows, quantise
 from crescent_lite.store import Store
@@ -110,16 +111,18 @@ def modelfile(path: Path) -> str:
     model = GgufModel(path, vocabulary_only=True)
     try:
         template = ChatTemplate(model)
-        head, tail = template.render("\0").split("\0")
+        head, _, tail = template.render(PLACEHOLDER).partition(PLACEHOLDER)
         stop = template.end_of_turn
     finally:
         model.close()
     lines = [f"FROM ./{path.name}"]
-    if "{{" in head + tail or '"""' in head + tail:
+    if any(mark in head + tail + stop for mark in ("{{", '"', "\0")):
+        # A GGUF of a stranger must not write lines of its own into this file.
         lines.append("# The chat template cannot be written here; Ollama takes the GGUF's where it knows it.")
     else:
         lines.append(f'TEMPLATE """{head}{{{{ .Prompt }}}}{tail}{{{{ .Response }}}}{stop}"""')
-    return "\n".join([*lines, f'PARAMETER stop "{stop}"', ""])
+        lines.append(f'PARAMETER stop "{stop}"')
+    return "\n".join([*lines, ""])
 
 
 def _merge(chosen: Chosen, folder: Path, tensor_type: str) -> Path:
@@ -141,7 +144,8 @@ def _merge(chosen: Chosen, folder: Path, tensor_type: str) -> Path:
 
 def _write_card(store: Store, chosen: Chosen, folder: Path, library: str, usage: str) -> None:
     base = GgufModel(chosen.base.path, vocabulary_only=True)
-    facts = BaseFacts(*(base.metadata(f"general.{key}") for key in ("name", "license", "license.link", "repo_url")))
+    said = (base.metadata(f"general.{key}") for key in ("name", "license", "license.link", "repo_url"))
+    facts = BaseFacts(*map(printable_line, said))
     base.close()
     text = card_text(store, chosen.run_id, list(chosen.rounds), facts, library=library, usage=usage)
     (folder / "README.md").write_text(text, encoding="utf-8")

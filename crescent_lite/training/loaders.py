@@ -79,7 +79,7 @@ def load_peft(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
 
 
 def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
-    """In 4-bit on a GPU with quantize_4bit; on a CPU in bfloat16 where that is not emulated, else in 32-bit floats."""
+    """In 4-bit on a GPU with quantize_4bit; on a CPU in bfloat16 where it has that, else in 32-bit floats."""
     # Unsloth is imported before transformers (see program.py), which it patches.
     from unsloth import FastLanguageModel
 

@@ -7,6 +7,7 @@ What no adapter changes is copied as it is, and so are the metadata: tokens, cha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ FILE_TYPES = {
     "f16": gguf.LlamaFileType.MOSTLY_F16,
     "bf16": gguf.LlamaFileType.MOSTLY_BF16,
 }
+MAX_NAME = 150
+"""Characters of a file's name; file systems take 255 bytes."""
 EncodeRows = Callable[[np.ndarray, int], np.ndarray]
 """Floats of shape (rows, columns) and ggml's number of a type -> the bytes of each row."""
 
@@ -93,7 +96,10 @@ def _read(path: Path) -> Any:
 
 
 def merged_name(base: Path, made_by: str, tensor_type: str) -> str:
-    """A name by the GGUF convention: what the base is, what was done to it, and the type of its weights."""
+    """A name by the GGUF convention: what the base is, what was done to it, and the type of its weights.
+
+    The base says its own name, so what is no letter, digit, dot, plus or underscore becomes a hyphen.
+    """
     reader = _read(base)
     if tensor_type == "same":
         file_type = reader.get_field("general.file_type")
@@ -101,16 +107,15 @@ def merged_name(base: Path, made_by: str, tensor_type: str) -> str:
         label = known.get(int(file_type.contents()), "") if file_type is not None else ""
         tensor_type = label.removeprefix("MOSTLY_").removeprefix("ALL_")
     name, finetune = _text(reader, "general.basename"), _text(reader, "general.finetune")
-    return str(
-        gguf.naming_convention(
-            model_name=None,
-            base_name=name or base.stem,
-            finetune_string=f"{finetune}-{made_by}" if finetune else made_by,
-            version_string=_text(reader, "general.version") or None,
-            size_label=(_text(reader, "general.size_label") or None) if name else None,
-            output_type=tensor_type or None,
-        )
+    said = gguf.naming_convention(
+        model_name=None,
+        base_name=name or base.stem,
+        finetune_string=f"{finetune}-{made_by}" if finetune else made_by,
+        version_string=_text(reader, "general.version") or None,
+        size_label=(_text(reader, "general.size_label") or None) if name else None,
+        output_type=tensor_type or None,
     )
+    return re.sub(r"[^\w.+-]+", "-", said)[-MAX_NAME:].lstrip(".-")
 
 
 def _text(reader: Any, key: str) -> str:
@@ -126,7 +131,9 @@ def _read_adapter(adapter: WeightedAdapter, base: Any, base_path: Path) -> dict[
     of_adapter, of_base = _text(reader, "general.architecture"), _text(base, "general.architecture")
     if of_adapter != of_base:
         raise ModelError(f"{adapter.path}: is for the architecture {of_adapter!r}; {base_path} is {of_base!r}")
-    alpha = float(reader.get_field(gguf.Keys.Adapter.LORA_ALPHA).contents())
+    alpha = reader.get_field(gguf.Keys.Adapter.LORA_ALPHA)
+    if alpha is None:
+        raise ModelError(f"{adapter.path}: does not say its alpha ({gguf.Keys.Adapter.LORA_ALPHA})")
     shapes = {tensor.name: tuple(int(n) for n in reversed(tensor.shape)) for tensor in base.tensors}
     halves = {tensor.name: np.array(tensor.data, dtype=np.float32) for tensor in reader.tensors}
     pairs = {}
@@ -134,7 +141,7 @@ def _read_adapter(adapter: WeightedAdapter, base: Any, base_path: Path) -> dict[
         a, b = halves[f"{name}.lora_a"], halves.get(f"{name}.lora_b")
         if b is None or shapes.get(name) != (b.shape[0], a.shape[1]):
             raise ModelError(f"{adapter.path}: an adapter of another model: its {name} does not fit {base_path}")
-        pairs[name] = _Delta(a, b, adapter.weight * alpha / a.shape[0])
+        pairs[name] = _Delta(a, b, adapter.weight * float(alpha.contents()) / a.shape[0])
     return pairs
 
 
