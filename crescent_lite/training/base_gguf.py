@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import gguf
 import numpy as np
 
 from crescent_lite.errors import ModelError
+from crescent_lite.training.gguf_header import GgufHeader
 
 ROPE_FACTORS = "rope_freqs.weight"
 
@@ -43,34 +42,30 @@ class BaseGguf:
 
 
 def read_base(path: Path) -> BaseGguf:
-    """The header of a GGUF. Raises ModelError when it is not one."""
-    try:
-        reader = gguf.GGUFReader(path)
-        architecture = str(_value(reader, "general.architecture"))
-        heads = int(_value(reader, f"{architecture}.attention.head_count"))
-        width = int(_value(reader, f"{architecture}.embedding_length")) // heads
-        width = int(_value(reader, f"{architecture}.attention.key_length", width))
-        return BaseGguf(
-            path=path,
-            architecture=architecture,
-            layers=int(_value(reader, f"{architecture}.block_count")),
-            heads=heads,
-            kv_heads=int(_value(reader, f"{architecture}.attention.head_count_kv", heads)),
-            head_width=width,
-            rotary_width=int(_value(reader, f"{architecture}.rope.dimension_count", width)),
-            shapes={tensor.name: tuple(int(n) for n in reversed(tensor.shape)) for tensor in reader.tensors},
-            parameters=sum(int(tensor.n_elements) for tensor in reader.tensors),
-            rope_scaling=str(_value(reader, f"{architecture}.rope.scaling.type", "none")),
-            rope_factors=next((np.array(t.data) for t in reader.tensors if t.name == ROPE_FACTORS), None),
-        )
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        raise ModelError(f"{path}: not a GGUF that can be trained: {error}") from None
+    """The header of a GGUF. Raises ModelError when it is not one, or not a language model's."""
+    header = GgufHeader(path)
 
+    def number(key: str, default: int | None = None) -> int:
+        value = header.value(f"{architecture}.{key}", default)
+        if not isinstance(value, int):
+            raise ModelError(f"{path}: not a GGUF that can be trained: its header has no number for {key!r}")
+        return value
 
-def _value(reader: Any, key: str, default: Any = None) -> Any:
-    field = reader.get_field(key)
-    if field is not None:
-        return field.contents()
-    if default is None:
-        raise ValueError(f"its header has no {key!r}")
-    return default
+    architecture = str(header.value("general.architecture", ""))
+    heads = number("attention.head_count")
+    if heads < 1:
+        raise ModelError(f"{path}: not a GGUF that can be trained: it has {heads} heads")
+    width = number("attention.key_length", number("embedding_length") // heads)
+    return BaseGguf(
+        path=path,
+        architecture=architecture,
+        layers=number("block_count"),
+        heads=heads,
+        kv_heads=number("attention.head_count_kv", heads),
+        head_width=width,
+        rotary_width=number("rope.dimension_count", width),
+        shapes={tensor.name: tuple(int(n) for n in reversed(tensor.shape)) for tensor in header.tensors},
+        parameters=sum(int(tensor.n_elements) for tensor in header.tensors),
+        rope_scaling=str(header.value(f"{architecture}.rope.scaling.type", "none")),
+        rope_factors=next((np.array(t.data) for t in header.tensors if t.name == ROPE_FACTORS), None),
+    )

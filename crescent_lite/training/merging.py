@@ -18,8 +18,9 @@ import numpy as np
 from gguf import GGMLQuantizationType as TensorType
 
 from crescent_lite.errors import ModelError, StorageError
+from crescent_lite.training.gguf_header import GgufHeader
 
-ROWS_BYTES = 64 * 1024 * 1024
+ROWS_BYTES = 16 * 1024 * 1024
 """32-bit floats of one tensor in memory at a time, in bytes."""
 SIMPLE_TYPES = {"f32": TensorType.F32, "f16": TensorType.F16, "bf16": TensorType.BF16}
 """Types that every matrix can have, by the name a user gives."""
@@ -57,11 +58,11 @@ def merge(
     `tensor_type`: 'same' gives each tensor the type it has in the base; else one of SIMPLE_TYPES for all matrices.
     `metadata`: texts that take the place of the base's, for instance its name.
     """
-    source = _read(base)
+    source = GgufHeader(base)
     changes = [_read_adapter(adapter, source, base) for adapter in adapters]
     unfinished = out.with_name(out.name + ".unfinished")
     try:
-        writer = gguf.GGUFWriter(unfinished, _text(source, "general.architecture"))
+        writer = gguf.GGUFWriter(unfinished, _text(source, "architecture"))
         _copy_metadata(source, writer, dict(metadata), tensor_type)
         types = {tensor.name: _type_of(tensor, tensor_type) for tensor in source.tensors}
         for tensor in source.tensors:
@@ -88,60 +89,51 @@ class _Delta:
     scale: float
 
 
-def _read(path: Path) -> Any:
-    try:
-        return gguf.GGUFReader(path)
-    except (OSError, ValueError, KeyError, IndexError) as error:
-        raise ModelError(f"{path}: not a GGUF that can be read: {error}") from None
-
-
 def merged_name(base: Path, made_by: str, tensor_type: str) -> str:
     """A name by the GGUF convention: what the base is, what was done to it, and the type of its weights.
 
     The base says its own name, so what is no letter, digit, dot, plus or underscore becomes a hyphen.
     """
-    reader = _read(base)
+    header = GgufHeader(base)
     if tensor_type == "same":
-        file_type = reader.get_field("general.file_type")
         known = {kind.value: kind.name for kind in gguf.LlamaFileType}
-        label = known.get(int(file_type.contents()), "") if file_type is not None else ""
+        label = known.get(header.value("general.file_type"), "")
         tensor_type = label.removeprefix("MOSTLY_").removeprefix("ALL_")
-    name, finetune = _text(reader, "general.basename"), _text(reader, "general.finetune")
+    name, finetune = _text(header, "basename"), _text(header, "finetune")
     said = gguf.naming_convention(
         model_name=None,
         base_name=name or base.stem,
         finetune_string=f"{finetune}-{made_by}" if finetune else made_by,
-        version_string=_text(reader, "general.version") or None,
-        size_label=(_text(reader, "general.size_label") or None) if name else None,
+        version_string=_text(header, "version") or None,
+        size_label=(_text(header, "size_label") or None) if name else None,
         output_type=tensor_type or None,
     )
     return re.sub(r"[^\w.+-]+", "-", said)[-MAX_NAME:].lstrip(".-")
 
 
-def _text(reader: Any, key: str) -> str:
-    field = reader.get_field(key)
-    return str(field.contents()) if field is not None else ""
+def _text(header: GgufHeader, key: str) -> str:
+    return str(header.value(f"general.{key}", ""))
 
 
-def _read_adapter(adapter: WeightedAdapter, base: Any, base_path: Path) -> dict[str, _Delta]:
+def _read_adapter(adapter: WeightedAdapter, base: GgufHeader, base_path: Path) -> dict[str, _Delta]:
     """Its pairs by the name of the tensor that they change. Raises ModelError when it is not one of the base."""
-    reader = _read(adapter.path)
-    if _text(reader, "general.type") != "adapter" or _text(reader, "adapter.type") != "lora":
+    header = GgufHeader(adapter.path)
+    if _text(header, "type") != "adapter" or header.value("adapter.type") != "lora":
         raise ModelError(f"{adapter.path}: is not a LoRA adapter as GGUF")
-    of_adapter, of_base = _text(reader, "general.architecture"), _text(base, "general.architecture")
+    of_adapter, of_base = _text(header, "architecture"), _text(base, "architecture")
     if of_adapter != of_base:
         raise ModelError(f"{adapter.path}: is for the architecture {of_adapter!r}; {base_path} is {of_base!r}")
-    alpha = reader.get_field(gguf.Keys.Adapter.LORA_ALPHA)
-    if alpha is None:
+    alpha = header.value(gguf.Keys.Adapter.LORA_ALPHA)
+    if not isinstance(alpha, float):
         raise ModelError(f"{adapter.path}: does not say its alpha ({gguf.Keys.Adapter.LORA_ALPHA})")
     shapes = {tensor.name: tuple(int(n) for n in reversed(tensor.shape)) for tensor in base.tensors}
-    halves = {tensor.name: np.array(tensor.data, dtype=np.float32) for tensor in reader.tensors}
+    halves = {tensor.name: np.array(tensor.data, dtype=np.float32) for tensor in header.tensors}
     pairs = {}
     for name in (name.removesuffix(".lora_a") for name in halves if name.endswith(".lora_a")):
         a, b = halves[f"{name}.lora_a"], halves.get(f"{name}.lora_b")
         if b is None or shapes.get(name) != (b.shape[0], a.shape[1]):
             raise ModelError(f"{adapter.path}: an adapter of another model: its {name} does not fit {base_path}")
-        pairs[name] = _Delta(a, b, adapter.weight * float(alpha.contents()) / a.shape[0])
+        pairs[name] = _Delta(a, b, adapter.weight * alpha / a.shape[0])
     return pairs
 
 
@@ -171,13 +163,14 @@ def _merged(tensor: Any, deltas: Sequence[_Delta], tensor_type: TensorType, enco
     columns = int(tensor.shape[0])
     rows = tensor.data.reshape(-1, tensor.data.shape[-1])
     step = max(1, ROWS_BYTES // (4 * columns))
-    blocks = []
+    items, size = gguf.GGML_QUANT_SIZES[tensor_type]
+    merged = np.empty((len(rows), columns // items * size), dtype=np.uint8)
     for start in range(0, len(rows), step):
         block = gguf.dequantize(rows[start : start + step], tensor.tensor_type).astype(np.float32)
         for delta in deltas:
             block += delta.scale * (delta.b[start : start + step] @ delta.a)
-        blocks.append(_encoded(block, tensor_type, encode))
-    return np.concatenate(blocks)
+        merged[start : start + step] = _encoded(block, tensor_type, encode).view(np.uint8)
+    return merged
 
 
 def _encoded(block: np.ndarray, tensor_type: TensorType, encode: EncodeRows) -> np.ndarray:
@@ -188,11 +181,11 @@ def _encoded(block: np.ndarray, tensor_type: TensorType, encode: EncodeRows) -> 
     return encode(block, int(tensor_type))
 
 
-def _copy_metadata(source: Any, writer: Any, changed: dict[str, str], tensor_type: str) -> None:
+def _copy_metadata(source: GgufHeader, writer: Any, changed: dict[str, str], tensor_type: str) -> None:
     for name, field in source.fields.items():
         if name.startswith("GGUF.") or name == "general.architecture" or name in changed:
             continue
-        value = field.contents()
+        value = source.value(name)
         if name == "general.file_type" and tensor_type != "same":
             value = int(FILE_TYPES[tensor_type])
         sub_type = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None

@@ -1,0 +1,71 @@
+"""A GGUF's header, read lightly: what gguf's own reader says, and one line for what is broken."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_model import make_tiny_gguf
+
+from crescent_lite.errors import ModelError
+from crescent_lite.training.base_gguf import read_base
+from crescent_lite.training.gguf_header import GgufHeader
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_gguf(tmp_path_factory.mktemp("models") / "tiny.gguf")
+
+
+def test_it_says_what_ggufs_own_reader_says(model: Path) -> None:
+    ours, theirs = GgufHeader(model), gguf.GGUFReader(model)
+    assert {name: ours.value(name) for name in ours.fields} == {
+        name: field.contents() for name, field in theirs.fields.items()
+    }
+    assert len(ours.value("tokenizer.ggml.tokens")) > 200
+    assert ours.value("no.such.key", 3) == 3
+    for mine, other in zip(ours.tensors, theirs.tensors, strict=True):
+        assert (mine.name, mine.tensor_type, mine.shape.tolist()) == (
+            other.name,
+            other.tensor_type,
+            other.shape.tolist(),
+        )
+        assert np.array_equal(mine.data, other.data)
+
+
+@given(end=st.integers(0, 30_000), count=st.integers(0, 2**64 - 1))
+@settings(max_examples=60, deadline=None)
+def test_a_broken_file_is_one_line(
+    model: Path, end: int, count: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "broken.gguf"
+    path.write_bytes(model.read_bytes()[:end])
+    with pytest.raises(ModelError, match=r"broken\.gguf: not a GGUF that can be read"):
+        GgufHeader(path)
+    tokens = gguf.GGUFReader(model).fields["tokenizer.ggml.tokens"]
+    start = tokens.offset + 8 + len(tokens.name) + 4 + 4
+    if count == len(tokens.data):
+        return
+    path.write_bytes(model.read_bytes()[:start] + struct.pack("=Q", count) + model.read_bytes()[start + 8 :])
+    with pytest.raises(ModelError, match=r"broken\.gguf: "):
+        read_base(path)
+
+
+@pytest.mark.parametrize(("key", "words"), [("block_count", "no number"), ("attention.head_count", "it has 0 heads")])
+def test_a_header_that_lacks_what_training_needs(model: Path, key: str, words: str, tmp_path: Path) -> None:
+    data = bytearray(model.read_bytes())
+    field = gguf.GGUFReader(model).fields[f"llama.{key}"]
+    if words == "no number":
+        at = data.index(key.encode())
+        data[at : at + 1] = b"x"
+    else:
+        at = field.offset + 8 + len(field.name) + 4
+        data[at : at + 4] = bytes(4)
+    (tmp_path / "changed.gguf").write_bytes(data)
+    with pytest.raises(ModelError, match=rf"changed\.gguf: not a GGUF that can be trained: .*{words}"):
+        read_base(tmp_path / "changed.gguf")
