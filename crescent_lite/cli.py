@@ -109,9 +109,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     export.add_argument(
         "--type",
-        default="same",
+        default="f16",
         choices=("same", "f32", "f16", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0"),
-        help="of the weights of a GGUF (default: as in the base)",
+        help="of a GGUF's weights, 'same' as in the base (default: %(default)s; fewer bits keep less of the adapter)",
     )
     export.add_argument("--output", type=Path, help="the file or folder (default: in the workspace's exports)")
     _config_options(add("config", config_command, "every setting, its value, and where that came from"))
@@ -224,12 +224,13 @@ def export_command(options: argparse.Namespace) -> int:
         numbers = "-".join(map(str, chosen.rounds))
         out = options.output or workspace.exports / f"run-{run_id}-round-{numbers}-{options.what}"
         if options.what == "adapter":
-            handover.hand_over_adapter(store, chosen, out)
+            kept = handover.hand_over_adapter(store, chosen, out)
         elif options.what == "gguf":
-            handover.hand_over_gguf(store, chosen, out, options.type)
+            kept = handover.hand_over_gguf(store, chosen, out, options.type)
         else:
-            handover.hand_over_folder(store, chosen, out)
-    return _result(options, {"path": str(out), "rounds": list(chosen.rounds)}, f"{out}: see its README.md")
+            kept = handover.hand_over_folder(store, chosen, out)
+    words = "; ".join(filter(None, (f"{out}: see its README.md", handover.loss_in_words(kept))))
+    return _result(options, {"path": str(out), "rounds": list(chosen.rounds), "change_kept": kept}, words)
 
 
 def config_command(options: argparse.Namespace) -> int:

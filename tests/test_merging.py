@@ -16,7 +16,7 @@ from tiny_model import make_tiny_adapter, make_tiny_gguf
 
 from crescent_lite.errors import ModelError, StorageError
 from crescent_lite.sampling.quantising import encode_rows, quantise
-from crescent_lite.training.merging import WeightedAdapter, merge
+from crescent_lite.training.merging import WeightedAdapter, change_kept, merge
 
 PROBE = [1, 40, 50, 60, 70, 2, 13, 99, 120, 7, 33, 200]
 
@@ -100,6 +100,29 @@ def test_all_matrices_get_the_type_that_is_asked_for(tensor_type: str, base: Pat
     types = {len(tensor.shape): TensorType(tensor.tensor_type).name.lower() for tensor in reader.tensors}
     assert types == {1: "f32", 2: tensor_type}
     assert np.abs(logits(tmp_path / "merged.gguf") - logits(base)).max() < 0.5
+
+
+def test_it_says_how_much_of_the_change_rounding_left(
+    base: Path, adapters: tuple[Path, Path], tmp_path: Path
+) -> None:
+    quantise(base, "q4_0", tmp_path / "base.gguf")
+    small = [WeightedAdapter(adapters[0], 0.001)]
+
+    def kept(tensor_type: str) -> float:
+        merge(
+            tmp_path / "base.gguf",
+            small,
+            tmp_path / "merged.gguf",
+            tensor_type=tensor_type,
+            encode=encode_rows,
+            metadata={},
+        )
+        return change_kept(tmp_path / "base.gguf", small, tmp_path / "merged.gguf")
+
+    assert kept("f32") == pytest.approx(1, abs=1e-4)
+    assert kept("f16") == pytest.approx(1, abs=0.01)
+    assert kept("same") < 0.5  # 4-bit weights are rounded back to where they were
+    assert change_kept(base, [], base) == 1
 
 
 def test_an_adapter_of_another_model_is_refused(base: Path, adapters: tuple[Path, Path], tmp_path: Path) -> None:

@@ -35,8 +35,10 @@ class BaseFacts:
     repo_url: str
 
 
-def card_text(store: Store, run_id: int, rounds: Sequence[int], facts: BaseFacts, *, library: str, usage: str) -> str:
-    """The card as Markdown. `usage` is a text with commands."""
+def card_text(
+    store: Store, run_id: int, rounds: Sequence[int], facts: BaseFacts, *, library: str, usage: str, kept: float
+) -> str:
+    """The card as Markdown. `usage` is a text with commands, `kept` the share of the change that rounding left."""
     run = store.runs.fetch_run(run_id)
     base = store.runs.fetch_model(run.base_id)
     report = build_report(store, run_id)
@@ -71,7 +73,8 @@ def card_text(store: Store, run_id: int, rounds: Sequence[int], facts: BaseFacts
         f"run by crescent-lite {__version__}.",
         "## Lineage\n\n" + "\n".join(lineage),
         f"## Use\n\n{usage.strip()}",
-        f"## Limits\n\n{LIMITS.strip()}",
+        f"## Limits\n\n{LIMITS}- The scores below are those of the base with its adapter. Of what the training "
+        f"changed in the weights, {max(kept, 0):.0%} is in these files; rounding took the rest.",
         report.as_markdown().partition("\n")[2].strip(),
         "## Prompts\n\n" + "\n\n".join(_prompt(name, text) for name, text in prompts),
         f"## Settings\n\n```json\n{json.dumps(run.config, indent=1)}\n```",

@@ -22,10 +22,12 @@ from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.quantising import MIXTURES, encode_rows, quantise
 from crescent_lite.store import Store
 from crescent_lite.training import save_transformers_folder
-from crescent_lite.training.merging import SIMPLE_TYPES, WeightedAdapter, merge, merged_name
+from crescent_lite.training.merging import SIMPLE_TYPES, WeightedAdapter, change_kept, merge, merged_name
 
 TENSOR_TYPES = ("same", *SIMPLE_TYPES, *MIXTURES)
 """What a merged GGUF can be made of. 'same': each tensor has the type it has in the base."""
+MOST = 0.9
+"""Share of the change that is left, under which the user is told so (guess)."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,11 @@ def choose(store: Store, run_id: int, rounds: dict[int, float]) -> Chosen:
     return Chosen(run_id, base, rounds, adapters)
 
 
-def hand_over_adapter(store: Store, chosen: Chosen, out: Path) -> Path:
-    """The adapter as GGUF and as PEFT has it, with a card. Raises ConfigError or StorageError."""
+def hand_over_adapter(store: Store, chosen: Chosen, out: Path) -> float:
+    """The adapter as GGUF and as PEFT has it, with a card. Raises ConfigError or StorageError.
+
+    Returns, as the others do, how much of what the training changed is in the weights: here all of it, 1.
+    """
     if list(chosen.rounds.values()) != [1.0]:
         raise ConfigError("an adapter is handed over whole and alone; `crescent export gguf` merges several")
     ((number, adapter),) = chosen.adapters.items()
@@ -78,32 +83,41 @@ With transformers and PEFT, from the base's GGUF:
         if peft_dir.is_dir():
             shutil.copytree(peft_dir, folder, dirs_exist_ok=True)
         usage = usage.replace(adapter.path.name, f"round-{number}.gguf")
-        _write_card(store, chosen, folder, "peft", usage)
-    return out
+        _write_card(store, chosen, folder, "peft", usage, kept=1.0)
+    return 1.0
 
 
-def hand_over_gguf(store: Store, chosen: Chosen, out: Path, tensor_type: str) -> Path:
+def hand_over_gguf(store: Store, chosen: Chosen, out: Path, tensor_type: str) -> float:
     """One merged GGUF with a Modelfile for Ollama and a card. Raises ModelError or StorageError."""
     with _finished_folder(out) as folder:
-        path = _merge(chosen, folder, tensor_type)
+        path, kept = _merge(chosen, folder, tensor_type)
         (folder / "Modelfile").write_text(modelfile(path), encoding="utf-8")
         usage = f"    llama-server -m {path.name}\n    ollama create my-model -f Modelfile"
-        _write_card(store, chosen, folder, "llama.cpp", usage)
-    return out
+        _write_card(store, chosen, folder, "llama.cpp", usage, kept=kept)
+    return kept
 
 
-def hand_over_folder(store: Store, chosen: Chosen, out: Path) -> Path:
+def hand_over_folder(store: Store, chosen: Chosen, out: Path) -> float:
     """Merged safetensors, settings and tokenizer, as transformers loads them, with a card. Raises as the others."""
     with _finished_folder(out) as folder:
-        merged = _merge(chosen, folder, "bf16")
+        merged, kept = _merge(chosen, folder, "bf16")
         save_transformers_folder(merged, folder)
         merged.unlink()
         usage = """\
     from transformers import AutoModelForCausalLM, AutoTokenizer
     model = AutoModelForCausalLM.from_pretrained("this folder")
     tokenizer = AutoTokenizer.from_pretrained("this folder")"""
-        _write_card(store, chosen, folder, "transformers", usage)
-    return out
+        _write_card(store, chosen, folder, "transformers", usage, kept=kept)
+    return kept
+
+
+def loss_in_words(kept: float) -> str:
+    """What rounding did to the change, or nothing where it did little."""
+    if kept >= MOST:
+        return ""
+    return (
+        f"rounding left {max(kept, 0):.0%} of what the training changed in the weights (--type f16 leaves all of it)"
+    )
 
 
 def modelfile(path: Path) -> str:
@@ -125,8 +139,8 @@ def modelfile(path: Path) -> str:
     return "\n".join([*lines, ""])
 
 
-def _merge(chosen: Chosen, folder: Path, tensor_type: str) -> Path:
-    """The merged model in `folder`, under a name by the GGUF convention."""
+def _merge(chosen: Chosen, folder: Path, tensor_type: str) -> tuple[Path, float]:
+    """The merged model in `folder`, under a name by the GGUF convention; how much of the change is in it."""
     adapters = [WeightedAdapter(chosen.adapters[number].path, weight) for number, weight in chosen.rounds.items()]
     rounds = "-".join(f"r{number}" for number in chosen.rounds)
     name = merged_name(chosen.base.path, f"crescent-{rounds}", tensor_type)
@@ -134,20 +148,20 @@ def _merge(chosen: Chosen, folder: Path, tensor_type: str) -> Path:
     metadata = {"general.name": name}
     if tensor_type not in MIXTURES:
         merge(chosen.base.path, adapters, path, tensor_type=tensor_type, encode=encode_rows, metadata=metadata)
-        return path
-    floats = folder / "floats.gguf"
-    merge(chosen.base.path, adapters, floats, tensor_type="f16", encode=encode_rows, metadata=metadata)
-    quantise(floats, tensor_type, path)
-    floats.unlink()
-    return path
+    else:
+        floats = folder / "floats.gguf"
+        merge(chosen.base.path, adapters, floats, tensor_type="f16", encode=encode_rows, metadata=metadata)
+        quantise(floats, tensor_type, path)
+        floats.unlink()
+    return path, change_kept(chosen.base.path, adapters, path)
 
 
-def _write_card(store: Store, chosen: Chosen, folder: Path, library: str, usage: str) -> None:
+def _write_card(store: Store, chosen: Chosen, folder: Path, library: str, usage: str, *, kept: float) -> None:
     base = GgufModel(chosen.base.path, vocabulary_only=True)
     said = (base.metadata(f"general.{key}") for key in ("name", "license", "license.link", "repo_url"))
     facts = BaseFacts(*map(printable_line, said))
     base.close()
-    text = card_text(store, chosen.run_id, list(chosen.rounds), facts, library=library, usage=usage)
+    text = card_text(store, chosen.run_id, list(chosen.rounds), facts, library=library, usage=usage, kept=kept)
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 

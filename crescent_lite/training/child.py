@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -137,6 +138,7 @@ def _environment(*, is_hub: bool) -> dict[str, str]:
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "DO_NOT_TRACK": "1",
         "WANDB_MODE": "disabled",
+        "TQDM_DISABLE": "1",  # its bars would be the last line of the log, which is quoted when the program dies
         "UNSLOTH_DISABLE_STATISTICS": "1",
         # A CPU build of torch breaks with PyPI's torchvision, so it may be left out.
         "UNSLOTH_SKIP_TORCHVISION_CHECK": "1",
@@ -178,7 +180,12 @@ def _unexplained_error(exit_code: int, log: Path) -> CrescentError:
             "the training program was killed, most likely because memory ran out: "
             f"lower train.micro_batch_size or train.max_example_tokens (log: {log})"
         )
-    return TrainingError(f"the training program ended with code {exit_code}: {_last_line(log)} (log: {log})")
+    how = (
+        f"was ended by signal {-exit_code} ({signal.strsignal(-exit_code)})"
+        if exit_code < 0
+        else f"ended with code {exit_code}"
+    )
+    return TrainingError(f"the training program {how}: {_last_line(log)} (log: {log})")
 
 
 def _last_line(log: Path) -> str:

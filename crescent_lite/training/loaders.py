@@ -7,6 +7,7 @@ Example: loaded = load(plan, read_base(plan.base_gguf)); loaded.model(input_ids=
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import shutil
 from collections.abc import Callable
@@ -123,6 +124,8 @@ def dequantised(base: BaseGguf, dtype: torch.dtype) -> Any:
             str(base.path.parent), gguf_file=base.path.name, dtype=dtype, trust_remote_code=False
         )
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+            raise
         raise ModelError(f"{base.path}: transformers cannot dequantise it: {_first_line(error)}") from None
     read, there = len(list(model.parameters())), len(base.shapes.keys() - {ROPE_FACTORS})
     if read != there:

@@ -29,6 +29,8 @@ from crescent_lite.training.plan import TrainingPlan, failed_line, finished_line
 
 ORPHANED = 70
 """The exit code when the parent is gone. Nobody is left to read it."""
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
+"""What libraries say, in lower case: CUDA, torch, the system, C++."""
 DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
 
 
@@ -105,7 +107,7 @@ def _end_failed(events: TextIO, error: CrescentError) -> None:
 def _known_error(error: Exception) -> CrescentError | None:
     """The user's error behind a library's exception, or None for a bug."""
     said = str(error).lower()
-    if isinstance(error, MemoryError) or "out of memory" in said or "can't allocate memory" in said:
+    if isinstance(error, MemoryError) or any(words in said for words in OUT_OF_MEMORY):
         return OutOfMemoryError(
             "memory ran out while training: lower train.micro_batch_size or train.max_example_tokens"
         )
