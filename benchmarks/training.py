@@ -23,8 +23,8 @@ from typing import Any
 from crescent_lite.config import TrainConfig
 from crescent_lite.records import TokenExample
 
-SIDES = ("ours", "trl", "trl-fp32")
-"""'trl' is its defaults: bfloat16 and gradient checkpoints. 'trl-fp32' has neither."""
+SIDES = ("ours", "ours-bf16", "trl", "trl-fp32")
+"""'trl' is its defaults: bfloat16 and gradient checkpoints. 'trl-fp32' has neither. 'ours' has 32-bit floats."""
 
 
 def main() -> int:
@@ -97,7 +97,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     from crescent_lite.training.plan import read_examples
 
     examples = list(read_examples(options.folder / "examples.jsonl"))
-    train = ours if options.side == "ours" else trl
+    train = ours if options.side.startswith("ours") else trl
     model, seconds, tokens = train(options, examples)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
@@ -120,6 +120,7 @@ def ours(options: argparse.Namespace, examples: list[TokenExample]) -> tuple[Any
 
     config = TrainConfig(
         loader="peft",
+        precision="bfloat16" if options.side == "ours-bf16" else "float32",
         weights=str(options.folder / "weights"),
         learning_rate=options.learning_rate,
         batch_size=options.batch,

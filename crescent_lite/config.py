@@ -166,8 +166,9 @@ class TrainConfig:
     """'auto' is Unsloth where there is a GPU and Unsloth, else PEFT."""
     weights: str = "gguf"
     """'gguf' trains on the sampled GGUF itself, dequantised; else a Hugging Face folder or repo."""
-    quantize_4bit: bool = True
-    """QLoRA: the frozen base in 4-bit NF4 (bitsandbytes). Used on a GPU only."""
+    precision: Literal["auto", "float32", "bfloat16", "nf4"] = "auto"
+    """How the frozen base is held: floats of 32 or 16 bits, or the 4 bits of QLoRA (bitsandbytes). 'auto' is nf4 on a
+    GPU, and on a CPU float32 with PEFT; Unsloth chooses for itself there."""
     rank: Annotated[int, Range(1, 1024)] = 16
     """Rank of the LoRA matrices. 16 is Unsloth's default; QLoRA found no difference from 8 to 256."""
     alpha: Annotated[int, Range(1, 4096)] = 32
@@ -254,6 +255,10 @@ class Config:
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     preset: str = "default"
     """The values that your own are laid over: 'quick', 'default' or 'reference'."""
+    preset_given: bool = False
+    """Whether the command line named it. A run that is resumed hears its command line again."""
+    overrides: tuple[str, ...] = ()
+    """The command line's `section.key=value` texts."""
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
     """For `preset` and each `section.key` where the value came from: 'default', 'preset quick', a file, '--set'."""
 
@@ -280,7 +285,16 @@ def load_config(
         raise ConfigError(f"{origin}: preset: there is no preset {named!r}; choose from {', '.join(PRESETS)}")
     layers = [(f"preset {named}", read_toml(PRESET_DIR / f"{named}.toml")), (str(path), document)]
     sections, origins = resolve_layers(Config, [*layers, *map(override_layer, overrides)])
-    return build(Config, {**sections, "preset": named, "origins": {"preset": origin, **origins}})
+    return build(
+        Config,
+        {
+            **sections,
+            "preset": named,
+            "preset_given": preset is not None,
+            "overrides": list(overrides),
+            "origins": {"preset": origin, **origins},
+        },
+    )
 
 
 def config_from_dict(values: Mapping[str, Any]) -> Config:

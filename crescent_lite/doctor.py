@@ -1,7 +1,7 @@
 """What this machine has, and what to do about each gap. Reads versions and sizes; loads no weights and never torch.
 
 Knows nothing of runs. Every finding is one line. Example:
-    Finding("bitsandbytes", "missing", "not installed", "train.quantize_4bit needs it: pip install bitsandbytes")
+    Finding("bitsandbytes", "missing", "not installed", "QLoRA needs it: pip install bitsandbytes")
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def offload_finding(version: str, *, can_offload: bool, has_gpu: bool) -> Findin
 def packages(*, has_gpu: bool) -> list[Finding]:
     """The versions that matter, and torch's build."""
     unsloth = "QLoRA on a GPU is faster with it: make unsloth" if has_gpu else "used on a GPU; PEFT trains here"
-    four_bit = "train.quantize_4bit needs it: pip install bitsandbytes" if has_gpu else "used on a GPU only"
+    four_bit = "QLoRA needs it: pip install bitsandbytes" if has_gpu else "wanted for train.precision = 'nf4' only"
     return [
         torch_finding(installed_version("torch"), torch_accelerator(), has_gpu=has_gpu),
         package_finding("transformers", INSTALL_TRAIN),

@@ -25,7 +25,7 @@ from crescent_lite.job import Job
 from crescent_lite.models import find_adapter, find_model
 from crescent_lite.prompt_set import PromptSet, load_prompt_set
 from crescent_lite.records import Benchmark, ModelFile
-from crescent_lite.sampling import Sampler, architecture_of, check_servers, open_sampler
+from crescent_lite.sampling import Sampler, check_servers, open_sampler
 from crescent_lite.semantic import load_encoder
 from crescent_lite.store import Run, RunKind, Store
 from crescent_lite.store.database import now
@@ -104,15 +104,16 @@ def _drive(
 def _config(workspace: Workspace, options: RunOptions, unfinished: Run | None) -> tuple[Config, tuple[str, ...]]:
     """The settings, and the names of those that a resumed run keeps although they were changed since its start.
 
-    What was asked and how it was voted on stays as it was; how the machine does the work may be mended.
+    What was asked and how it was voted on stays as it was; how the machine does the work may be mended, in
+    crescent.toml or on the command line, under which the one that the run was started with still holds.
     """
-    current = load_config(workspace.config_path, preset=options.preset, overrides=options.overrides)
     if unfinished is None:
-        return current, ()
-    stored = config_from_dict(unfinished.config)
-    # A student's model is not the one of crescent.toml, which is its teacher's.
-    model = stored.model if unfinished.teacher_id else current.model
-    config = dataclasses.replace(stored, model=model, sampling=current.sampling, train=current.train)
+        return load_config(workspace.config_path, preset=options.preset, overrides=options.overrides), ()
+    stored = config_from_dict({**unfinished.config, "sampling": {}, "train": {}})
+    preset = options.preset or (stored.preset if stored.preset_given else None)
+    overrides = (*stored.overrides, *options.overrides)
+    current = load_config(workspace.config_path, preset=preset, overrides=overrides)
+    config = dataclasses.replace(stored, model=current.model, sampling=current.sampling, train=current.train)
     sections = [f.name for f in dataclasses.fields(Config) if dataclasses.is_dataclass(getattr(config, f.name))]
     kept = tuple(
         f"{section}.{key.name}"
@@ -176,7 +177,7 @@ def _refuse_untrainable(base: ModelFile, config: Config, teacher_id: int | None)
     if config.train.min_examples > config.bait.questions and teacher_id is None:
         return
     try:
-        refuse_untrainable(architecture_of(base.path), config.train)
+        refuse_untrainable(base.path, config.train)
     except TrainingError as error:
         raise TrainingError(
             f"{error}. To ask and vote only, set train.min_examples above bait.questions ({config.bait.questions})"

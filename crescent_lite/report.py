@@ -166,7 +166,7 @@ def _scores(store: Store, run: Run) -> list[Table]:
     named = [(f"round {e.round_number}" if e.round_number else "base", e) for e in own]
     for other in store.runs.fetch_siblings(run.run_id) if run.teacher_id else ():
         of_other = store.evaluations.fetch_evaluations(other)
-        named += [(f"run {other}, round {e.round_number}", e) for e in of_other if e.round_number]
+        named += [(_own_round(store, other, e.round_number), e) for e in of_other if e.round_number]
     rows = tuple(
         _score_row(store, scoring, model, evaluation, bases.get((evaluation.benchmark, evaluation.prompt)))
         for model, evaluation in named
@@ -176,6 +176,11 @@ def _scores(store: Store, run: Run) -> list[Table]:
         return []
     columns = ("benchmark", "prompt", "scoring", "model", "right", "score", "95% interval", "against the base", "p")
     return [Table("Scores", columns, rows, "Intervals: Wilson. p: exact McNemar, two-sided, on the same items.")]
+
+
+def _own_round(store: Store, run_id: int, number: int) -> str:
+    examples = store.trainings.count_examples(store.runs.fetch_round(run_id, number).round_id)
+    return f"run {run_id}, round {number}: taught by itself, {examples} examples"
 
 
 def _score_row(

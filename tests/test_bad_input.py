@@ -62,7 +62,7 @@ def test_a_truncated_model(run: Run, tmp_path: Path) -> None:
     code, line = run()
 
     assert code == ExitCode.MODEL
-    assert "cannot load it" in line
+    assert "tiny.gguf: not a GGUF that can be read, or only a part of one" in line
 
 
 @pytest.mark.parametrize(
@@ -109,6 +109,17 @@ def test_an_architecture_that_cannot_be_trained_is_refused_before_anything_is_as
     assert code == ExitCode.TRAINING
     assert "'granite' cannot be fine-tuned here: adapters can be written for llama, qwen2" in line
     assert "set train.min_examples above bait.questions (40)" in line
+
+
+def test_examples_longer_than_the_models_context_are_refused_before_anything_is_asked(
+    run: Run, tmp_path: Path
+) -> None:
+    make_workspace(tmp_path)
+
+    code, line = run("--set", "train.max_example_tokens=513")
+
+    assert code == ExitCode.CONFIG
+    assert "train.max_example_tokens is 513, the model's context 512: lower it" in line
 
 
 def test_an_adapter_of_another_base(run: Run, tmp_path: Path) -> None:
@@ -269,6 +280,21 @@ def test_a_resumed_run_takes_mended_machine_settings_and_keeps_the_others(tmp_pa
     assert (started.resumed, started.kept_settings) == (True, ("vote.min_share",))
     config = Store.open_read_only(workspace.database_path).runs.fetch_run().config
     assert (config["sampling"]["slots"], config["vote"]["min_share"]) == (3, 0.5)
+
+
+def test_a_resumed_run_hears_its_command_line_again(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path, min_examples=1000)
+    engine_run(workspace, "train.rank=7", "train.alpha=9", "vote.min_share=0.3", limit=60)
+
+    options = RunOptions(overrides=("train.alpha=11",))
+    events = run_engine(workspace, options, lambda _path, _config: FakeSampler())
+    started = next(events)
+    events.close()
+
+    assert isinstance(started, RunStarted)
+    assert started.kept_settings == ()
+    config = Store.open_read_only(workspace.database_path).runs.fetch_run().config
+    assert (config["train"]["rank"], config["train"]["alpha"], config["vote"]["min_share"]) == (7, 11, 0.3)
 
 
 def test_a_run_does_not_go_on_with_another_benchmark(run: Run, tmp_path: Path) -> None:

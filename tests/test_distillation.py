@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,7 @@ def test_a_student_stands_beside_its_own_runs(taught: Workspace) -> None:
     overrides = (f"model.source={json.dumps(str(taught.folder / 'student.gguf'))}", "train.min_examples=4")
     list(run_engine(taught, RunOptions(1, True, overrides=overrides), lambda _path, _config: FakeSampler()))
     store = Store.open_read_only(taught.database_path)
-    assert "| run 3, round 1 |" in build_report(store, 2).as_markdown()
+    assert re.search(r"\| run 3, round 1: taught by itself, \d+ examples \|", build_report(store, 2).as_markdown())
     store.close()
 
 
@@ -100,7 +101,8 @@ def test_a_distillation_that_was_cut_short_goes_on(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path, min_examples=1000)
     student = make_tiny_gguf(tmp_path / "student.gguf", "qwen2", seed=5)
     list(run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler()))
-    wanted = RunOptions(1, True, overrides=(f"model.source={json.dumps(str(student))}",), teacher_id=1)
+    overrides = (f"model.source={json.dumps(str(student))}", "train.min_examples=4", "train.max_examples=5")
+    wanted = RunOptions(1, True, overrides=overrides, teacher_id=1)
     begun = run_engine(workspace, wanted, lambda _path, _config: FakeSampler())
     for _ in range(8):
         next(begun)
@@ -110,4 +112,5 @@ def test_a_distillation_that_was_cut_short_goes_on(tmp_path: Path) -> None:
     run = store.runs.fetch_run()
     assert (run.run_id, run.state, run.teacher_id) == (2, "finished", 1)
     assert store.runs.fetch_model(run.base_id).path.name == "student.gguf"
+    assert store.trainings.count_examples(store.runs.fetch_round(2, 1).round_id) == 5
     store.close()

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import llama_cpp
 import numpy as np
@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peft import PeftModel
 from safetensors.numpy import load_file, save_file
-from tiny_model import TinyArchitecture, as_base, make_tiny_gguf
+from tiny_model import HEADS, TinyArchitecture, as_base, make_tiny_gguf
 
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import (
@@ -137,6 +137,33 @@ def test_llama_cpp_with_the_adapter_agrees_with_transformers(
     has_gelu = architecture in ("gemma2", "gemma3", "starcoder2")
     assert np.abs(tuned - torch_logits(plan, adapter)).max() < (0.02 if has_gelu else 1e-3)
     assert np.abs(tuned - llama_cpp_logits(base, None)).max() > 1
+
+
+def test_q_and_k_in_another_order_do_not_agree(tiny: Path, tmp_path: Path) -> None:
+    """The comparison above sees what a wrong permutation does."""
+    plan = plan_of(tmp_path / "training", tiny, HOT)
+    adapter = train(plan, read_base(tiny), lambda step: None)
+    wrong = tmp_path / "wrong.gguf"
+    write_adapter_gguf(adapter.peft_dir, dataclasses.replace(read_base(tiny), heads=HEADS // 2), wrong, "")
+    assert np.abs(llama_cpp_logits(tiny, wrong) - torch_logits(plan, adapter)).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("precision", "said"), [("float32", "float32"), ("bfloat16", "bfloat16"), ("nf4", "4-bit NF4")]
+)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="what a CPU does is tested")
+def test_the_base_is_held_as_it_is_asked_for(
+    precision: Literal["float32", "bfloat16", "nf4"], said: str, tiny: Path, tmp_path: Path
+) -> None:
+    if precision == "nf4":
+        pytest.importorskip("bitsandbytes", reason="it holds weights in 4 bits: make unsloth")
+    steps: list[TrainingStep] = []
+    config = dataclasses.replace(HOT, precision=precision)
+    adapter = train(plan_of(tmp_path / "training", tiny, config), read_base(tiny), steps.append)
+    assert adapter.details["weights"] == said
+    assert steps[-1].loss < steps[0].loss / 4
+    assert load_file(adapter.peft_dir / "adapter_model.safetensors")
+    assert np.abs(llama_cpp_logits(tiny, adapter.gguf_path) - llama_cpp_logits(tiny, None)).max() > 1
 
 
 def test_the_loss_does_not_depend_on_how_a_batch_is_split(tiny: Path, tmp_path: Path) -> None:

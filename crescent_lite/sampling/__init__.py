@@ -14,7 +14,6 @@ __all__ = [
     "MemoryPlan",
     "Sampler",
     "SamplerUsage",
-    "architecture_of",
     "check_servers",
     "open_sampler",
     "plan_before_loading",
@@ -41,17 +40,6 @@ def check_servers(model_path: Path, config: Config, *, will_train: bool, adapter
         from crescent_lite.sampling import server_pool
 
         server_pool.check_servers(model_path, config.sampling, will_train=will_train, adapter=adapter)
-
-
-def architecture_of(model_path: Path) -> str:
-    """llama.cpp's name for the kind of model, from its metadata alone. Raises ModelError."""
-    from crescent_lite.sampling.gguf_model import GgufModel
-
-    described = GgufModel(model_path, vocabulary_only=True)
-    try:
-        return described.architecture
-    finally:
-        described.close()
 
 
 def plan_before_loading(model_path: Path, config: Config) -> MemoryPlan:

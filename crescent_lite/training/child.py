@@ -18,9 +18,10 @@ from pathlib import Path
 import crescent_lite
 from crescent_lite import errors
 from crescent_lite.config import TrainConfig
-from crescent_lite.errors import CrescentError, ModelError, OutOfMemoryError, StorageError, TrainingError
+from crescent_lite.errors import ConfigError, CrescentError, ModelError, OutOfMemoryError, StorageError, TrainingError
 from crescent_lite.records import ModelFile, TokenExample, TrainedAdapter, TrainingStep
 from crescent_lite.training.architectures import refuse_unknown_architecture
+from crescent_lite.training.gguf_header import GgufHeader
 from crescent_lite.training.packages import choose_loader, require_packages
 from crescent_lite.training.plan import TrainingPlan, parse_line, write_examples
 
@@ -28,15 +29,23 @@ LOG_NAME = "training.log"
 SIGKILL_CODES = (-9, 137)
 
 
-def refuse_untrainable(architecture: str, config: TrainConfig) -> None:
-    """Say before anything is asked or voted on what would only end the training.
+def refuse_untrainable(base: Path, config: TrainConfig) -> None:
+    """Say before anything is asked or voted on what would only end the training. Reads the GGUF's header.
 
-    Raises MissingPackageError, ModelError, or TrainingError for an architecture whose adapters cannot be written.
+    Raises MissingPackageError, ModelError, ConfigError, or TrainingError for an architecture whose adapters cannot
+    be written.
     """
     loader, _ = choose_loader(config)
     require_packages(loader)
     weights_are_on_the_hub(config.weights)
+    header = GgufHeader(base)
+    architecture = str(header.value("general.architecture", ""))
     refuse_unknown_architecture(architecture)
+    context = header.value(f"{architecture}.context_length")
+    if isinstance(context, int) and config.max_example_tokens > context:
+        raise ConfigError(
+            f"train.max_example_tokens is {config.max_example_tokens}, the model's context {context}: lower it"
+        )
 
 
 def finetune(

@@ -27,7 +27,7 @@ class GgufHeader(gguf.GGUFReader):  # type: ignore[misc]
         try:
             super().__init__(path)
         except (OSError, ValueError, KeyError, IndexError, struct.error) as error:
-            raise ModelError(f"{path}: not a GGUF that can be read: {error}") from None
+            raise ModelError(f"{path}: not a GGUF that can be read, or only a part of one: {error}") from None
 
     def value(self, key: str, default: Any = None) -> Any:
         """A value of the header as a plain Python one, arrays as lists; `default` where it is not there."""

@@ -50,13 +50,14 @@ def load(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
 
 
 def load_peft(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
-    """In 32-bit floats on a CPU; on a GPU in bfloat16, or in 4-bit NF4 with quantize_4bit."""
+    """As train.precision says; with 'auto' in 4-bit NF4 on a GPU, and in 32-bit floats on a CPU."""
     on_gpu, config = torch.cuda.is_available(), plan.config
-    dtype = half_precision() if on_gpu else torch.float32
-    in_4bit = on_gpu and config.quantize_4bit
+    in_4bit = config.precision == "nf4" or (config.precision == "auto" and on_gpu)
+    in_floats32 = config.precision == "float32" or (config.precision != "bfloat16" and not on_gpu)
+    dtype = torch.float32 if in_floats32 else half_precision()
     if in_4bit and importlib.util.find_spec("bitsandbytes") is None:
         raise MissingPackageError(
-            "train.quantize_4bit needs bitsandbytes: run `pip install bitsandbytes`, or set it to false"
+            "train.precision: 4 bits need bitsandbytes: run `pip install bitsandbytes`, or set it to 'bfloat16'"
         )
     if config.weights == "gguf" and not in_4bit:
         model = dequantised(base, dtype).to("cuda" if on_gpu else "cpu")
@@ -76,11 +77,12 @@ def load_peft(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
         task_type="CAUSAL_LM",
     )
     weights = "4-bit NF4" if in_4bit else _name(dtype)
-    return LoadedModel(get_peft_model(model, lora), device_name(), weights, dtype if on_gpu else None, answer_loss)
+    autocast = None if in_floats32 else dtype
+    return LoadedModel(get_peft_model(model, lora), device_name(), weights, autocast, answer_loss)
 
 
 def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
-    """In 4-bit on a GPU with quantize_4bit; on a CPU in bfloat16 where it has that, else in 32-bit floats."""
+    """As train.precision says; with 'auto' in 4-bit NF4 on a GPU, and on a CPU as Unsloth chooses for it."""
     # Unsloth is imported before transformers (see program.py), which it patches.
     from unsloth import FastLanguageModel
 
@@ -91,11 +93,17 @@ def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
             "or train.weights to the model's Hugging Face folder or repo"
         )
     on_gpu = torch.cuda.is_available()
-    in_4bit = on_gpu and config.quantize_4bit
+    in_4bit = config.precision == "nf4" or (config.precision == "auto" and on_gpu)
+    if in_4bit and not on_gpu:
+        raise ModelError("train.precision: Unsloth holds a base in 4 bits on a GPU only: set train.loader = 'peft'")
+    if config.precision == "float32":
+        dtype = torch.float32
+    else:  # None: bfloat16 where this CPU has instructions for it
+        dtype = half_precision() if on_gpu or config.precision == "bfloat16" else None
     model, _ = FastLanguageModel.from_pretrained(
         model_name=weights_source(plan, base),
         max_seq_length=config.max_example_tokens,
-        dtype=half_precision() if on_gpu else None,  # None: bfloat16 where this CPU has instructions for it
+        dtype=dtype,
         load_in_4bit=in_4bit,
         use_exact_model_name=True,
         use_safetensors=True,
@@ -112,7 +120,7 @@ def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
         random_state=plan.seed,
         max_seq_length=config.max_example_tokens,
     )
-    dtype = half_precision() if on_gpu else model.dtype
+    dtype = dtype or model.dtype
     weights, autocast = "4-bit NF4" if in_4bit else _name(dtype), dtype if dtype != torch.float32 else None
     return LoadedModel(model, device_name(), weights, autocast, fused_loss)
 
@@ -165,8 +173,9 @@ def save_folder(base: BaseGguf, folder: Path) -> None:
 
 
 def half_precision() -> torch.dtype:
-    """bfloat16 where the GPU has it, else float16."""
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    """bfloat16 on a CPU, and where the GPU has it; else float16."""
+    has_bfloat16 = not torch.cuda.is_available() or torch.cuda.is_bf16_supported()
+    return torch.bfloat16 if has_bfloat16 else torch.float16
 
 
 def device_name() -> str:
