@@ -34,7 +34,7 @@ from crescent_lite.errors import (
     TrainingError,
 )
 from crescent_lite.records import TokenExample, TrainedAdapter, TrainingStep
-from crescent_lite.training import choose_loader, finetune
+from crescent_lite.training import choose_loader, finetune, save_transformers_folder
 from crescent_lite.training.adapter_gguf import INEXPRESSIBLE, write_adapter_gguf
 from crescent_lite.training.architectures import LINEAR_LAYERS
 from crescent_lite.training.base_gguf import read_base
@@ -231,6 +231,13 @@ def test_tokens_that_the_weights_do_not_have_are_refused(tiny: Path, tmp_path: P
     write_examples(plan.examples_path, [TokenExample(1, (1, 2, 5000), 1)])
     with pytest.raises(TrainingError, match="token 5000"):
         train(plan, read_base(tiny), lambda step: None)
+
+
+def test_a_tokenizer_that_transformers_cannot_read_is_one_line(tmp_path: Path) -> None:
+    base = make_tiny_gguf(tmp_path / "tiny.gguf", "lfm2")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ModelError, match=r"transformers cannot read its tokenizer \(KeyError: 'lfm2'\), which"):
+        save_transformers_folder(base, tmp_path / "folder")
 
 
 # --- the child process ---

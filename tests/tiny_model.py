@@ -15,7 +15,7 @@ import numpy as np
 from crescent_lite.records import BASE_SHA256, ModelFile
 
 TinyArchitecture = Literal[
-    "llama", "qwen2", "qwen3", "gemma2", "gemma3", "phi3", "starcoder2", "stablelm", "nemotron"
+    "llama", "qwen2", "qwen3", "gemma2", "gemma3", "phi3", "starcoder2", "stablelm", "nemotron", "lfm2"
 ]
 
 LAYERS = 2
@@ -24,6 +24,8 @@ HEADS = 4
 KV_HEADS = 2
 FEED_FORWARD = 128
 CONTEXT = 512
+CONVOLUTION = 3
+"""Tokens that a short convolution of lfm2 sees; its first layer has one in place of attention."""
 ROTARY_SHARE = {"stablelm": 0.25, "nemotron": 0.5}
 """Of a head's width, where positions turn a part of it only; transformers knows no other for these."""
 
@@ -59,7 +61,7 @@ def make_tiny_gguf(
     writer.add_embedding_length(HIDDEN)
     writer.add_feed_forward_length(FEED_FORWARD)
     writer.add_head_count(HEADS)
-    writer.add_head_count_kv(KV_HEADS)
+    writer.add_head_count_kv([0, KV_HEADS] if architecture == "lfm2" else KV_HEADS)
     writer.add_rope_dimension_count(int(ROTARY_SHARE.get(architecture, 1) * _head_width(architecture)))
     writer.add_key_length(_head_width(architecture))
     writer.add_value_length(_head_width(architecture))
@@ -72,7 +74,10 @@ def make_tiny_gguf(
     if architecture == "gemma2":
         writer.add_attn_logit_softcapping(50.0)
         writer.add_final_logit_softcapping(30.0)
+    if architecture == "lfm2":
+        writer.add_shortconv_l_cache(CONVOLUTION)
     vocabulary_size = _add_tokenizer(writer)
+    writer.add_vocab_size(vocabulary_size)
     if chat_template is not None:
         writer.add_chat_template(chat_template)
     tensors = _tensors(architecture, vocabulary_size, seed)
@@ -165,7 +170,8 @@ def _tensors(architecture: TinyArchitecture, vocabulary_size: int, seed: int) ->
 
     head = _head_width(architecture)
     q, k = HEADS * head, KV_HEADS * head
-    tensors = {"token_embd.weight": weights(vocabulary_size, HIDDEN, scale=0.5), "output_norm.weight": ones()}
+    embedding = weights(vocabulary_size, HIDDEN, scale=0.25 if architecture == "lfm2" else 0.5)
+    tensors = {"token_embd.weight": embedding, "output_norm.weight": ones()}
     for layer in range(LAYERS):
         block = {"attn_norm.weight": ones(), "ffn_norm.weight": ones()}
         linear = {"attn_q": (q, HIDDEN), "attn_k": (k, HIDDEN), "attn_v": (k, HIDDEN), "attn_output": (HIDDEN, q)}
@@ -177,6 +183,10 @@ def _tensors(architecture: TinyArchitecture, vocabulary_size: int, seed: int) ->
         else:
             linear |= {"ffn_gate": (FEED_FORWARD, HIDDEN), "ffn_up": (FEED_FORWARD, HIDDEN)}
             linear |= {"ffn_down": (HIDDEN, FEED_FORWARD)}
+        if architecture == "lfm2" and layer == 0:
+            linear = {name: shape for name, shape in linear.items() if not name.startswith("attn_")}
+            linear |= {"shortconv.in_proj": (3 * HIDDEN, HIDDEN), "shortconv.out_proj": (HIDDEN, HIDDEN)}
+            block["shortconv.conv.weight"] = weights(HIDDEN, CONVOLUTION)
         block |= {f"{name}.weight": weights(*shape) for name, shape in linear.items()}
         if architecture == "qwen2":
             block |= {f"{name}.bias": weights(linear[name][0]) for name in ("attn_q", "attn_k", "attn_v")}
@@ -184,11 +194,13 @@ def _tensors(architecture: TinyArchitecture, vocabulary_size: int, seed: int) ->
             block |= {f"{name}.bias": weights(shape[0]) for name, shape in linear.items()}
         if architecture in ("starcoder2", "stablelm", "nemotron"):
             block |= {"attn_norm.bias": weights(HIDDEN), "ffn_norm.bias": weights(HIDDEN)}
-        if architecture in ("qwen3", "gemma3"):
+        if architecture in ("qwen3", "gemma3") or (architecture == "lfm2" and layer == 1):
             block |= {"attn_q_norm.weight": ones(head), "attn_k_norm.weight": ones(head)}
         if architecture in ("gemma2", "gemma3"):
             block |= {"post_attention_norm.weight": ones(), "post_ffw_norm.weight": ones()}
         tensors |= {f"blk.{layer}.{name}": tensor for name, tensor in block.items()}
+    if architecture == "lfm2":
+        tensors["token_embd_norm.weight"] = tensors.pop("output_norm.weight")
     if architecture in ("starcoder2", "stablelm", "nemotron"):
         tensors["output_norm.bias"] = weights(HIDDEN)
     if architecture in ("phi3", "stablelm", "nemotron"):

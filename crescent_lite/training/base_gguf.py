@@ -61,7 +61,7 @@ def read_base(path: Path) -> BaseGguf:
         architecture=architecture,
         layers=number("block_count"),
         heads=heads,
-        kv_heads=number("attention.head_count_kv", heads),
+        kv_heads=_most(header.value(f"{architecture}.attention.head_count_kv", heads)),
         head_width=width,
         rotary_width=number("rope.dimension_count", width),
         shapes={tensor.name: tuple(int(n) for n in reversed(tensor.shape)) for tensor in header.tensors},
@@ -69,3 +69,8 @@ def read_base(path: Path) -> BaseGguf:
         rope_scaling=str(header.value(f"{architecture}.rope.scaling.type", "none")),
         rope_factors=next((np.array(t.data) for t in header.tensors if t.name == ROPE_FACTORS), None),
     )
+
+
+def _most(heads: int | list[int]) -> int:
+    """One number where layers differ: those without attention have 0."""
+    return heads if isinstance(heads, int) else max(heads)

@@ -165,10 +165,16 @@ def weights_source(plan: TrainingPlan, base: BaseGguf) -> str:
 
 def save_folder(base: BaseGguf, folder: Path) -> None:
     """The GGUF as a Hugging Face folder: weights as safetensors in bfloat16, settings, tokenizer, chat template."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(base.path.parent), gguf_file=base.path.name, trust_remote_code=False
+        )
+    except Exception as error:  # noqa: BLE001  its Rust part raises nothing more special
+        raise ModelError(
+            f"{base.path}: transformers cannot read its tokenizer ({type(error).__name__}: {_first_line(error)}), "
+            "which a folder and Unsloth need; an adapter or a GGUF can be exported, and PEFT trains"
+        ) from None
     dequantised(base, torch.bfloat16).save_pretrained(folder)
-    tokenizer = AutoTokenizer.from_pretrained(
-        str(base.path.parent), gguf_file=base.path.name, trust_remote_code=False
-    )
     tokenizer.save_pretrained(folder)
 
 
