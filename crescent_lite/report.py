@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from crescent_lite.errors import StorageError
-from crescent_lite.evaluation import mcnemar, verdict_in_words, wilson
+from crescent_lite.evaluation import Verdict, corrected, in_words, mcnemar, wilson
 from crescent_lite.events import STAGES
 from crescent_lite.store import Round, Run, Store
 from crescent_lite.store.evaluations import SCORINGS, EvaluationRow
@@ -166,27 +166,39 @@ def _scores(store: Store, run: Run) -> list[Table]:
     named = [(f"round {e.round_number}" if e.round_number else "base", e) for e in own]
     for other in store.runs.fetch_siblings(run.run_id) if run.teacher_id else ():
         of_other = store.evaluations.fetch_evaluations(other)
-        named += [(_own_round(store, other, e.round_number), e) for e in of_other if e.round_number]
-    rows = tuple(
-        _score_row(store, scoring, model, evaluation, bases.get((evaluation.benchmark, evaluation.prompt)))
-        for model, evaluation in named
-        for scoring in SCORINGS
-    )
+        named += [(_other_round(store, other, e.round_number), e) for e in of_other if e.round_number]
+    rows: list[tuple[str, ...]] = []
+    for scoring in SCORINGS:
+        right = {e.evaluation_id: store.evaluations.fetch_right(e.evaluation_id, scoring) for _, e in named}
+        for key, base in bases.items():
+            same = [(name, e) for name, e in named if (e.benchmark, e.prompt) == key]
+            later = [(name, e) for name, e in same if e.round_number]
+            verdicts = corrected([mcnemar(right[base.evaluation_id], right[e.evaluation_id]) for _, e in later])
+            rows.append(_score_row(base, scoring, "base", right[base.evaluation_id], None))
+            rows += [
+                _score_row(e, scoring, name, right[e.evaluation_id], verdict)
+                for (name, e), verdict in zip(later, verdicts, strict=True)
+            ]
     if not rows:
         return []
     columns = ("benchmark", "prompt", "scoring", "model", "right", "score", "95% interval", "against the base", "p")
-    return [Table("Scores", columns, rows, "Intervals: Wilson. p: exact McNemar, two-sided, on the same items.")]
+    note = (
+        "Intervals: Wilson; of a difference, a paired bootstrap. p: exact McNemar, two-sided, on the same items. "
+        "Where several rounds stand against one base, both are corrected for that (Holm)."
+    )
+    return [Table("Scores", columns, tuple(rows), note)]
 
 
-def _own_round(store: Store, run_id: int, number: int) -> str:
+def _other_round(store: Store, run_id: int, number: int) -> str:
+    teacher_id = store.runs.fetch_run(run_id).teacher_id
+    taught = f"taught by run {teacher_id}" if teacher_id else "taught by itself"
     examples = store.trainings.count_examples(store.runs.fetch_round(run_id, number).round_id)
-    return f"run {run_id}, round {number}: taught by itself, {examples} examples"
+    return f"run {run_id}, round {number}: {taught}, {examples} examples"
 
 
 def _score_row(
-    store: Store, scoring: str, model: str, this: EvaluationRow, base: EvaluationRow | None
+    this: EvaluationRow, scoring: str, model: str, right: dict[str, bool], verdict: Verdict | None
 ) -> tuple[str, ...]:
-    right = store.evaluations.fetch_right(this.evaluation_id, scoring)
     score = wilson(sum(right.values()), len(right))
     cells = (
         this.benchmark,
@@ -197,11 +209,10 @@ def _score_row(
         f"{score.fraction:.1%}",
         f"{score.low:.1%} to {score.high:.1%}",
     )
-    if this.round_number == 0 or base is None:
+    if verdict is None:
         return (*cells, "", "")
-    paired = mcnemar(store.evaluations.fetch_right(base.evaluation_id, scoring), right)
-    words = f"{paired.difference:+.1%}, {verdict_in_words(paired)}"
-    return (*cells, words, f"{paired.p_value:.2g}")
+    difference = f"{verdict.comparison.difference:+.1%} ({verdict.low:+.1%} to {verdict.high:+.1%})"
+    return (*cells, f"{difference}, {in_words(verdict)}", f"{verdict.p_corrected:.2g}")
 
 
 def _shares(store: Store, this: Round) -> tuple[tuple[str, ...], ...]:

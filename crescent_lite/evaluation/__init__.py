@@ -3,6 +3,6 @@
 from crescent_lite.evaluation.benchmarks import load_benchmark
 from crescent_lite.evaluation.evaluate import evaluate
 from crescent_lite.evaluation.scoring import score
-from crescent_lite.evaluation.statistics import mcnemar, verdict_in_words, wilson
+from crescent_lite.evaluation.statistics import Verdict, corrected, in_words, mcnemar, wilson
 
-__all__ = ["evaluate", "load_benchmark", "mcnemar", "score", "verdict_in_words", "wilson"]
+__all__ = ["Verdict", "corrected", "evaluate", "in_words", "load_benchmark", "mcnemar", "score", "wilson"]

@@ -23,8 +23,8 @@ LINEAR_LAYERS: dict[str, tuple[str, ...]] = {
     "lfm2": ("q_proj", "k_proj", "v_proj", "out_proj", "in_proj", "w1", "w2", "w3"),
 }
 """By llama.cpp's name: the linear layers of a block as transformers names them. All of them get a LoRA."""
-# Not here, of what transformers reads from a GGUF: mixtures of experts, because it does not read how wide an expert is;
-# gpt2, bloom, falcon, deci, mamba and gemma4, because nobody has tried whether both programs agree on them.
+# Not here, of what transformers reads from a GGUF: mixtures of experts, as it does not read how wide an expert is;
+# gpt2, bloom, falcon, deci, mamba and gemma4, as nobody has tried whether both programs agree on them.
 PERMUTED = {"llama"}
 """Where llama.cpp stores the rows of q and k in another order than transformers."""
 _ROTARY_SHARE = {"stablelm": 0.25, "nemotron": 0.5}
