@@ -83,6 +83,9 @@ def build_parser() -> argparse.ArgumentParser:
     distill.add_argument("--run", type=_count, help="the run whose labels are taken (default: the latest)")
     distill.add_argument("--student", required=True, metavar="MODEL", help="a GGUF file, or repo:file on the hub")
     _config_options(distill)
+    rollback = add("rollback", rollback_command, "choose which round of a run is kept; nothing is deleted")
+    rollback.add_argument("round", type=_round_or_best, help="its number, or 'best'")
+    rollback.add_argument("--run", type=_count, help="the run (default: the latest)")
     add("status", status_command, "how the latest run stands")
     add("stop", stop_command, "ask the running engine to stop")
     evaluate = add("eval", eval_command, "measure a model on the configured benchmarks, without training")
@@ -105,7 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="+",
         type=_weighted_round,
         metavar="ROUND[=WEIGHT]",
-        help="the rounds whose adapters go in, and how much of each (default: all of the last one's)",
+        help="the rounds whose adapters go in, and how much of each (default: all of the kept one's)",
     )
     export.add_argument(
         "--type",
@@ -159,6 +162,14 @@ def distill_command(options: argparse.Namespace) -> int:
     overrides = (f"model.source={json.dumps(options.student)}", *options.overrides)
     wanted = RunOptions(1, True, options.preset, overrides, teacher_id)
     return _follow(options, workspace, run_engine(workspace, wanted))
+
+
+def rollback_command(options: argparse.Namespace) -> int:
+    """crescent rollback"""
+    from crescent_lite.engine import choose_round
+
+    run_id, number = choose_round(_workspace(options), options.run, options.round)
+    return _result(options, {"run": run_id, "round": number}, f"run {run_id}: round {number} is kept")
 
 
 def status_command(options: argparse.Namespace) -> int:
@@ -368,6 +379,10 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("a number from 1 up is needed")
     return number
+
+
+def _round_or_best(text: str) -> int | None:
+    return None if text == "best" else _count(text)
 
 
 def _weighted_round(text: str) -> tuple[int, float]:

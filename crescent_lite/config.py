@@ -29,6 +29,8 @@ class RunConfig:
 
     rounds: Annotated[int, Range(1, 1000)] = 1
     """Rounds of the method. Each round's model asks and votes for the next."""
+    patience: Annotated[int, Range(0, 1000)] = 2
+    """Rounds without a better score on the benchmarks after which the run ends (guess). 0 plays all of them."""
     seed: Annotated[int, Range(0, 2**31 - 1)] = 1
     """Every other seed is derived from this one."""
     prompts: str = "word-problems"
@@ -191,6 +193,10 @@ class TrainConfig:
     """Longer examples are left out, and counted."""
     min_examples: Annotated[int, Range(1, 1_000_000)] = 8
     """With fewer labels the round ends without a training."""
+    start_from: Literal["base", "last"] = "base"
+    """What a round's training starts from: the base, or the adapter of the round before."""
+    replay_share: Annotated[float, Range(0, 0.95)] = 0.5
+    """Share of a round's examples that is drawn from the labels of earlier rounds, where there are some (guess)."""
     max_examples: Annotated[int, Range(0, 1_000_000_000)] = 0
     """Labels that are learnt from at most, drawn at random: for comparisons at equal number. 0 takes all."""
     held_out: Annotated[float, Range(0, 0.5)] = 0.05

@@ -19,12 +19,13 @@ from crescent_lite.bait import check_steering
 from crescent_lite.config import Config, config_from_dict, load_config
 from crescent_lite.errors import CrescentError, Interrupted, NotFoundError, TrainingError, WorkspaceError, file_errors
 from crescent_lite.evaluation import load_benchmark
-from crescent_lite.events import Event, RunStarted, StageProgressed, TrainingStepped
+from crescent_lite.events import Event, RunFinished, RunStarted, StageProgressed, TrainingStepped
 from crescent_lite.interruption import stop_requests
 from crescent_lite.job import Job
 from crescent_lite.models import find_adapter, find_model
 from crescent_lite.prompt_set import PromptSet, load_prompt_set
 from crescent_lite.records import Benchmark, ModelFile
+from crescent_lite.rounds import kept_round
 from crescent_lite.sampling import Sampler, check_servers, open_sampler
 from crescent_lite.semantic import load_encoder
 from crescent_lite.store import Run, RunKind, Store
@@ -75,6 +76,22 @@ def run_evaluation(
         yield from _drive(job, loop.measure(job, measured), resumed=False, kept=())
 
 
+def choose_round(workspace: Workspace, run_id: int | None, number: int | None) -> tuple[int, int]:
+    """Keep round `number` of a run, or with None its best one; (run, round that is kept now).
+
+    Raises NotFoundError for a round without an adapter, WorkspaceError while an engine is at work.
+    """
+    with workspace.lock(), _store(workspace) as store:
+        run = store.runs.fetch_run(run_id)
+        trained = [this.number for this in store.runs.fetch_rounds(run.run_id) if this.adapter_id]
+        kept = kept_round(store.evaluations.fetch_round_scores(run.run_id), trained, number)
+        if kept is None or kept not in trained:
+            there = f"there is one of {', '.join(map(str, trained))}" if trained else "no round has"
+            raise NotFoundError(f"run {run.run_id}: round {number or 1} has no adapter; {there}")
+        store.runs.choose_round(run.run_id, number)
+    return run.run_id, kept
+
+
 def _drive(
     job: Job, work: Generator[Event, None, None], *, resumed: bool, kept: tuple[str, ...]
 ) -> Generator[Event, None, None]:
@@ -90,7 +107,7 @@ def _drive(
                 for event in work:
                     log(event)
                     yield event
-            store.runs.set_state(job.run_id, "finished")
+            store.runs.set_state(job.run_id, "finished", event.reason if isinstance(event, RunFinished) else None)
         except (KeyboardInterrupt, GeneratorExit) as request:
             store.runs.set_state(job.run_id, "stopped", "asked to stop")
             if isinstance(request, GeneratorExit):

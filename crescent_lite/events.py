@@ -96,9 +96,11 @@ class RoundFinished:
 
 @dataclass(frozen=True)
 class RunFinished:
-    """Every round is complete."""
+    """Nothing is owed any more."""
 
     run_id: int
+    reason: str | None = None
+    """Why there were fewer rounds than planned; None where there were not."""
 
 
 Event = (

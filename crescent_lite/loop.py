@@ -23,7 +23,16 @@ from crescent_lite.job import Job, Tally, release_sampler, sampler_of, staged
 from crescent_lite.models import sha256_of
 from crescent_lite.patience import Patience
 from crescent_lite.prompt_set import fill
-from crescent_lite.records import Generation, ModelFile, Request, TokenExample, TrainedAdapter, TrainingStep
+from crescent_lite.records import (
+    Generation,
+    ModelFile,
+    Request,
+    TokenExample,
+    TrainedAdapter,
+    TrainingStep,
+    peft_dir_of,
+)
+from crescent_lite.rounds import why_no_more
 from crescent_lite.store import Round
 
 SILENT_VOTES = 100
@@ -35,12 +44,14 @@ def run(job: Job) -> Generator[Event, None, None]:
     try:
         yield RoundStarted(0)
         yield from evaluate(job, job.base_id, None)
-        model_id = job.base_id
         for number in range(1, job.rounds + 1):
-            this = job.store.runs.open_round(job.run_id, number, model_id)
+            this = job.store.runs.open_round(job.run_id, number, model_before(job, number))
             if not this.finished_at:
                 yield from play_round(job, this)
-            model_id = job.store.runs.fetch_round(job.run_id, number).adapter_id or model_id
+            scores = job.store.evaluations.fetch_round_scores(job.run_id)
+            if number < job.rounds and (reason := why_no_more(scores, number, job.config.run.patience)):
+                yield RunFinished(job.run_id, reason)
+                return
         yield RunFinished(job.run_id)
     finally:
         release_sampler(job)
@@ -58,6 +69,15 @@ def measure(job: Job, adapter: ModelFile | None) -> Generator[Event, None, None]
         yield RunFinished(job.run_id)
     finally:
         release_sampler(job)
+
+
+def model_before(job: Job, number: int) -> int:
+    """The model that asks in round `number`: of the last round before it that trained one, or was chosen."""
+    runs = job.store.runs
+    chosen = runs.fetch_run(job.run_id).chosen_round
+    last = number - 1 if chosen is None else min(number - 1, chosen)
+    trained = [this.adapter_id for this in runs.fetch_rounds(job.run_id) if this.adapter_id and this.number <= last]
+    return trained[-1] if trained else job.base_id
 
 
 def play_round(job: Job, this: Round) -> Iterator[Event]:
@@ -156,8 +176,11 @@ def train(job: Job, this: Round) -> Iterator[Event]:
 
     def work() -> Generator[TrainingStep, None, None]:
         out_dir = job.workspace.adapters / f"run-{this.run_id}" / f"round-{this.number}"
+        start = None
+        if job.config.train.start_from == "last" and this.model_id != job.base_id:
+            start = peft_dir_of(job.store.runs.fetch_model(this.model_id).path)
         for report in training.finetune(
-            examples, base=job.base, config=job.config.train, seed=job.config.run.seed, out_dir=out_dir
+            examples, base=job.base, config=job.config.train, seed=job.config.run.seed, out_dir=out_dir, start=start
         ):
             if isinstance(report, TrainedAdapter):
                 adapter_id = job.store.runs.insert_model(adapter_file(report, this), parent_id=job.base_id)
@@ -177,12 +200,17 @@ def train(job: Job, this: Round) -> Iterator[Event]:
 
 
 def labels_of(job: Job, this: Round) -> list[tuple[int, str, int, str]]:
-    """(question id, question, vote id, solution): the round's own labels, or those of a teacher's run."""
-    votes, most = job.store.votes, job.config.train.max_examples
+    """(question id, question, vote id, solution): the round's own labels and some of earlier ones, or a teacher's."""
+    votes, settings, seed = job.store.votes, job.config.train, job.config.run.seed
     source = {"run_id": job.teacher_id} if job.teacher_id else {"round_id": this.round_id}
     labels = votes.fetch_labels(**source)
-    if most and len(labels) > most:
-        labels = sorted(random.Random(f"examples {job.config.run.seed}").sample(labels, most))
+    if job.teacher_id is None:
+        earlier = votes.fetch_labels(run_id=this.run_id, before_round=this.number)
+        wanted = round(len(labels) * settings.replay_share / (1 - settings.replay_share))
+        chance = random.Random(f"replayed in round {this.number} {seed}")
+        labels = sorted(labels + chance.sample(earlier, min(wanted, len(earlier))))
+    if settings.max_examples and len(labels) > settings.max_examples:
+        labels = sorted(random.Random(f"examples {seed}").sample(labels, settings.max_examples))
     return labels
 
 

@@ -100,7 +100,8 @@ class RunProgress:
             case RoundFinished():
                 self._say(f"round {event.number} done: {event.outcome}")
             case RunFinished():
-                pass
+                if event.reason:
+                    self._say(f"no further rounds: {event.reason}")
 
     def _start(self, event: StageStarted) -> None:
         self._stage = TITLES[event.stage] + (" (base)" if event.round == 0 else "")

@@ -311,6 +311,11 @@ class TrainingStep:
     """Of the held-out examples after this step, nats; None where they were not looked at."""
 
 
+def peft_dir_of(adapter: Path) -> Path:
+    """The folder of the PEFT original that lies beside a trained GGUF adapter."""
+    return adapter.parent / "peft"
+
+
 @dataclass(frozen=True)
 class TrainedAdapter:
     """What a finished training leaves."""

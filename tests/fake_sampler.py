@@ -54,5 +54,8 @@ class FakeSampler:
                 return " the matter with you?"
             return f" {chance.randint(1, 30)} + {chance.randint(1, 30)}?"
         right = int(asked[1]) + int(asked[2])
-        better = 0.95 if self.adapter else 0.75
-        return str(right if chance.random() < better else right + chance.randint(1, 9))
+        return str(right if chance.random() < self._right() else right + chance.randint(1, 9))
+
+    def _right(self) -> float:
+        """How often it is right."""
+        return 0.95 if self.adapter else 0.75

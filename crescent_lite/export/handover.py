@@ -16,7 +16,8 @@ from crescent_lite.errors import ConfigError, ModelError, NotFoundError, Storage
 from crescent_lite.export.card import BaseFacts, card_text
 from crescent_lite.models import sha256_of
 from crescent_lite.printable import printable_line
-from crescent_lite.records import ModelFile
+from crescent_lite.records import ModelFile, peft_dir_of
+from crescent_lite.rounds import kept_round
 from crescent_lite.sampling.chat import PLACEHOLDER, ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.quantising import MIXTURES, encode_rows, quantise
@@ -42,7 +43,7 @@ class Chosen:
 
 
 def choose(store: Store, run_id: int, rounds: dict[int, float]) -> Chosen:
-    """What is asked for, all of it there and unchanged. No rounds: the last one that has an adapter.
+    """What is asked for, all of it there and unchanged. No rounds: the one that was chosen, else the best.
 
     Raises NotFoundError or ModelError.
     """
@@ -50,7 +51,8 @@ def choose(store: Store, run_id: int, rounds: dict[int, float]) -> Chosen:
     trained = {this.number: this.adapter_id for this in store.runs.fetch_rounds(run_id) if this.adapter_id}
     if not trained:
         raise NotFoundError(f"run {run_id}: has no adapter yet; a round makes one when it has enough labels")
-    rounds = rounds or {max(trained): 1.0}
+    kept = kept_round(store.evaluations.fetch_round_scores(run_id), trained, run.chosen_round)
+    rounds = rounds or {kept or max(trained): 1.0}
     if missing := sorted(set(rounds) - set(trained)):
         raise NotFoundError(
             f"run {run_id}: round {missing[0]} has no adapter; there is one of {', '.join(map(str, trained))}"
@@ -68,7 +70,7 @@ def hand_over_adapter(store: Store, chosen: Chosen, out: Path) -> float:
     if list(chosen.rounds.values()) != [1.0]:
         raise ConfigError("an adapter is handed over whole and alone; `crescent export gguf` merges several")
     ((number, adapter),) = chosen.adapters.items()
-    peft_dir = adapter.path.parent / "peft"
+    peft_dir = peft_dir_of(adapter.path)
     usage = f"""\
     llama-server -m {chosen.base.path.name} --lora {adapter.path.name}
 

@@ -133,6 +133,18 @@ class Evaluations:
         )
         return [EvaluationRow(*row) for row in rows]
 
+    def fetch_round_scores(self, run_id: int) -> dict[int, float]:
+        """By round the mean flexible score of its evaluations, 0-1, where all are finished; 0 is the base."""
+        rows = self._database.rows(
+            """SELECT round_number, avg(score) FROM (
+                SELECT r.round_number, e.finished_at,
+                    (SELECT avg(flexible) FROM evaluated_items i WHERE i.evaluation_id = e.evaluation_id) AS score
+                FROM run_evaluations r JOIN evaluations e USING (evaluation_id) WHERE r.run_id = ?)
+            GROUP BY round_number HAVING count(*) = count(finished_at) ORDER BY round_number""",
+            [run_id],
+        )
+        return {row[0]: row[1] for row in rows}
+
     def fetch_right(self, evaluation_id: int, scoring: str) -> dict[str, bool]:
         """For each item whether it was right, by one of SCORINGS."""
         rows = self._database.rows(

@@ -36,6 +36,8 @@ class Run:
     finished_at: str | None
     teacher_id: int | None = None
     """The run whose labels this one learns from: then it is a distillation. None learns from its own."""
+    chosen_round: int | None = None
+    """The round that somebody chose to keep; None keeps the best."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,10 @@ class Runs:
             [state, reason, now() if state == "finished" else None, run_id],
         )
 
+    def choose_round(self, run_id: int, number: int | None) -> None:
+        """Keep this round of the run; None keeps the best."""
+        self._database.write("UPDATE runs SET chosen_round = ? WHERE run_id = ?", [number, run_id])
+
     def fetch_run(self, run_id: int | None = None) -> Run:
         """A run by id, or the latest. Raises NotFoundError."""
         found = self._database.row(
@@ -158,6 +164,7 @@ class Runs:
             found["started_at"],
             found["finished_at"],
             found["teacher_id"],
+            found["chosen_round"],
         )
 
     def fetch_siblings(self, run_id: int) -> list[int]:

@@ -322,3 +322,9 @@ def m004_trainings_that_go_on(database: Database) -> None:
         "ALTER TABLE training_steps ADD COLUMN held_out_loss REAL",
     ):
         database.execute(statement)
+
+
+@migrations()
+def m005_rounds_to_choose_from(database: Database) -> None:
+    """The round of a run that somebody chose to keep."""
+    database.execute("ALTER TABLE runs ADD COLUMN chosen_round INTEGER")

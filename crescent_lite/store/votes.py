@@ -101,15 +101,16 @@ class Votes:
         )
 
     def fetch_labels(
-        self, *, round_id: int | None = None, run_id: int | None = None
+        self, *, round_id: int | None = None, run_id: int | None = None, before_round: int | None = None
     ) -> list[tuple[int, str, int, str]]:
-        """(question id, question, vote id, solution) of every label of a round, or of a whole run."""
+        """(question id, question, vote id, solution) of every label of a round, or of a run, whole or in part."""
         rows = self._database.rows(
             """SELECT q.question_id, q.text, v.vote_id, v.text FROM consensus c
             JOIN questions q USING (question_id) JOIN votes v ON v.vote_id = c.chosen_vote
             JOIN rounds d USING (round_id)
-            WHERE c.decision = 'labelled' AND (q.round_id = ? OR d.run_id = ?) ORDER BY q.question_id""",
-            [round_id, run_id],
+            WHERE c.decision = 'labelled' AND (q.round_id = :round OR d.run_id = :run)
+                AND (:before IS NULL OR d.number < :before) ORDER BY q.question_id""",
+            {"round": round_id, "run": run_id, "before": before_round},
         )
         return [(row[0], row[1], row[2], row[3]) for row in rows]
 

@@ -55,10 +55,12 @@ def finetune(
     config: TrainConfig,
     seed: int,
     out_dir: Path,
+    start: Path | None = None,
     max_seconds_to_stop: float = 3.0,
 ) -> Iterator[TrainingStep | TrainedAdapter]:
     """Train a LoRA adapter on the examples: each optimiser step as it happens, the adapter at the end.
 
+    `start` is the PEFT folder of an adapter of the same base to go on from; None makes a new one.
     A training of the same examples that was cut short in `out_dir` goes on from its last checkpoint; the checkpoints
     are deleted when the iterator is asked for more than the adapter, which is stored by then.
     Closing the iterator stops the program: TERM, then KILL after `max_seconds_to_stop`.
@@ -74,7 +76,8 @@ def finetune(
             f"{config.max_example_tokens} tokens (train.max_example_tokens)"
         )
     left_out = len(examples) - len(fitting)
-    plan = TrainingPlan(base.path.resolve(), base.sha256, out_dir.resolve(), loader, seed, left_out, config)
+    begun = start.resolve() if start else None
+    plan = TrainingPlan(base.path.resolve(), base.sha256, out_dir.resolve(), loader, seed, left_out, config, begun)
     try:
         plan.out_dir.mkdir(parents=True, exist_ok=True)
         write_examples(plan.examples_path, fitting)

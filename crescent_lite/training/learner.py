@@ -86,6 +86,16 @@ class Learner:
             named |= {f"{kind}/{name}": moments[kind] for kind in ("exp_avg", "exp_avg_sq") if kind in moments}
         return named
 
+    def start_from(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Begin with this adapter. TrainingError when it is of another shape."""
+        shapes = {name: tuple(weight.shape) for name, weight in self._weights.items()}
+        if shapes != {name: tuple(tensor.shape) for name, tensor in tensors.items()}:
+            raise TrainingError(
+                "the adapter to go on from is of another shape: set train.rank back to what it was trained with, "
+                "or train.start_from to 'base'"
+            )
+        self._set_weights(tensors)
+
     def restore(self, tensors: Mapping[str, torch.Tensor], step: int) -> None:
         """Be as after `step` updates, when `tensors()` was taken."""
         of_kind: dict[str, dict[str, torch.Tensor]] = {}

@@ -38,6 +38,8 @@ class TrainingPlan:
     examples_left_out: int
     """Examples that were longer than max_example_tokens, or had no answer."""
     config: TrainConfig
+    start: Path | None = None
+    """The PEFT folder of the adapter that is trained further; None begins with a new one."""
 
     @property
     def examples_path(self) -> Path:
@@ -56,14 +58,14 @@ class TrainingPlan:
 
     def fingerprint(self) -> str:
         """Equal for two trainings that make the same steps: same base, same settings, same examples."""
-        told = json.dumps([self.loader, self.seed, self.base_sha256, dataclasses.asdict(self.config)])
-        return hashlib.sha256(told.encode() + self.examples_path.read_bytes()).hexdigest()
+        told = [self.loader, self.seed, self.base_sha256, str(self.start), dataclasses.asdict(self.config)]
+        return hashlib.sha256(json.dumps(told).encode() + self.examples_path.read_bytes()).hexdigest()
 
     def write(self) -> Path:
         """Write plan.json into `out_dir` and return its path."""
         values = dataclasses.asdict(self)
-        for name in ("base_gguf", "out_dir"):
-            values[name] = str(values[name])
+        for name in ("base_gguf", "out_dir", "start"):
+            values[name] = str(values[name]) if values[name] else None
         path = self.out_dir / "plan.json"
         path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
         return path
@@ -80,6 +82,7 @@ def read_plan(path: Path) -> TrainingPlan:
         seed=values["seed"],
         examples_left_out=values["examples_left_out"],
         config=build(TrainConfig, values["config"]),
+        start=Path(values["start"]) if values["start"] else None,
     )
 
 

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from transformers import set_seed
 
 from crescent_lite.config import TrainConfig
@@ -44,6 +46,8 @@ def train(plan: TrainingPlan, base: BaseGguf, report: Callable[[TrainingStep], N
     set_seed(plan.seed)
     loaded = load(plan, base)
     learner = Learner(loaded, plan.seed)
+    if plan.start:
+        learner.start_from(adapter_tensors(plan.start))
     refuse_unknown_tokens(examples, learner.vocabulary_size)
     training = Training(plan, config, learner, examples, report)
     stopped = training.run()
@@ -183,6 +187,15 @@ class Training:
         self._tokens = checkpoint.progress["tokens"]
         self._seconds_before = checkpoint.progress["seconds"]
         self._watch = LossWatch(**checkpoint.progress["watch"])
+
+
+def adapter_tensors(peft_dir: Path) -> dict[str, torch.Tensor]:
+    """An adapter's tensors by the names that its parameters have in a model. Raises TrainingError."""
+    try:
+        saved = load_file(peft_dir / "adapter_model.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f"{peft_dir}: the adapter to go on from cannot be read: {error}") from None
+    return {f"{name.removesuffix('weight')}default.weight": tensor for name, tensor in saved.items()}
 
 
 def _save_peft(model: Any, peft_dir: Path) -> None:

@@ -116,7 +116,7 @@ SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "StageFinished": lambda d: f"{d['stage']}: {d['done']:,} done in {clock(d['seconds'])}{_tokens(d)}",
     "AskingStopped": lambda d: f"asking was stopped: {d['reason']}",
     "RoundFinished": lambda d: f"round {d['number']} ended: {d['outcome']}",
-    "RunFinished": lambda d: f"run {d['run_id']} finished",
+    "RunFinished": lambda d: f"run {d['run_id']} finished" + (f": {d['reason']}" if d.get("reason") else ""),
 }
 
 
