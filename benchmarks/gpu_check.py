@@ -50,7 +50,7 @@ def main() -> int:
     examples = encoded(base.path, pairs)
     curves: dict[str, list[float]] = {}
     for loader in ("peft", "unsloth"):
-        config = TrainConfig(loader=loader, precision="nf4", epochs=options.epochs)  # type: ignore[arg-type]
+        config = TrainConfig(loader=loader, precision="nf4", epochs=options.epochs, held_out=0.0)  # type: ignore[arg-type]
         try:
             with tempfile.TemporaryDirectory() as folder:
                 events = list(finetune(examples, base=base, config=config, seed=1, out_dir=Path(folder)))

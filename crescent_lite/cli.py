@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import traceback
 from collections.abc import Callable, Generator
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crescent_lite import __version__
-from crescent_lite.errors import CrescentError, ExitCode, Interrupted
+from crescent_lite.errors import ConfigError, CrescentError, ExitCode, Interrupted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,6 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
     distill = add("distill", distill_command, "fine-tune another, weaker model on the labels of a run")
     distill.add_argument("--run", type=_count, help="the run whose labels are taken (default: the latest)")
     distill.add_argument("--student", required=True, metavar="MODEL", help="a GGUF file, or repo:file on the hub")
+    distill.add_argument("--new", action="store_true", help="start another one although a run is unfinished")
     _config_options(distill)
     rollback = add("rollback", rollback_command, "choose which round of a run is kept; nothing is deleted")
     rollback.add_argument("round", type=_round_or_best, help="its number, or 'best'")
@@ -112,9 +114,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     export.add_argument(
         "--type",
-        default="f16",
         choices=("same", "f32", "f16", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0"),
-        help="of a GGUF's weights, 'same' as in the base (default: %(default)s; fewer bits keep less of the adapter)",
+        help="of a GGUF's weights, 'same' as in the base (default: f16; fewer bits keep less of the adapter)",
     )
     export.add_argument("--output", type=Path, help="the file or folder (default: in the workspace's exports)")
     _config_options(add("config", config_command, "every setting, its value, and where that came from"))
@@ -154,13 +155,16 @@ def run_command(options: argparse.Namespace) -> int:
 
 def distill_command(options: argparse.Namespace) -> int:
     """crescent distill"""
+    from crescent_lite.config_text import toml_text
     from crescent_lite.engine import RunOptions, run_engine
 
     workspace = _workspace(options)
     with closing(_open_store(workspace)) as store:
-        teacher_id = store.runs.fetch_run(options.run).run_id
-    overrides = (f"model.source={json.dumps(options.student)}", *options.overrides)
-    wanted = RunOptions(1, True, options.preset, overrides, teacher_id)
+        teacher_id = store.runs.fetch_run(options.run, "improvement").run_id
+    here = Path(options.student).expanduser()
+    student = str(here.resolve()) if here.is_file() else options.student
+    overrides = (f"model.source={toml_text(student)}", *options.overrides)
+    wanted = RunOptions(1, options.new, options.preset, overrides, teacher_id)
     return _follow(options, workspace, run_engine(workspace, wanted))
 
 
@@ -217,31 +221,49 @@ def show_command(options: argparse.Namespace) -> int:
 
 def export_command(options: argparse.Namespace) -> int:
     """crescent export"""
+    from crescent_lite.interruption import stop_requests
+
     workspace = _workspace(options)
-    with closing(_open_store(workspace)) as store:
-        run_id = store.runs.fetch_run(options.run).run_id
+    if options.type and options.what != "gguf":
+        raise ConfigError("--type is of a GGUF's weights: `crescent export gguf`")
+    if options.rounds and options.what == "examples":
+        raise ConfigError("--rounds is of adapters; the examples of a run are exported all together")
+    with closing(_open_store(workspace)) as store, stop_requests(lambda: False):
+        run_id = store.runs.fetch_run(options.run, "improvement").run_id
         if options.what == "examples":
-            from crescent_lite.export.examples import write_examples
+            return _export_examples(options, workspace, store, run_id)
+        return _export_model(options, workspace, store, run_id)
 
-            path, count = write_examples(store, run_id, options.output or workspace.exports / f"run-{run_id}.jsonl")
-            return _result(options, {"path": str(path), "examples": count}, f"{path}: {count} examples")
 
-        from crescent_lite.training import require_packages
+def _export_examples(options: argparse.Namespace, workspace: Workspace, store: Store, run_id: int) -> int:
+    from crescent_lite.export.examples import write_examples
 
-        require_packages("peft")
-        from crescent_lite.export import handover
+    path = options.output or workspace.exports / f"run-{run_id}.jsonl"
+    count = write_examples(store, run_id, path, may_replace=options.output is None)
+    return _result(options, {"path": str(path), "examples": count}, f"{path}: {count} examples")
 
-        chosen = handover.choose(store, run_id, dict(options.rounds or ()))
-        numbers = "-".join(map(str, chosen.rounds))
-        out = options.output or workspace.exports / f"run-{run_id}-round-{numbers}-{options.what}"
-        if options.what == "adapter":
-            kept = handover.hand_over_adapter(store, chosen, out)
-        elif options.what == "gguf":
-            kept = handover.hand_over_gguf(store, chosen, out, options.type)
-        else:
-            kept = handover.hand_over_folder(store, chosen, out)
-    words = "; ".join(filter(None, (f"{out}: see its README.md", handover.loss_in_words(kept))))
-    return _result(options, {"path": str(out), "rounds": list(chosen.rounds), "change_kept": kept}, words)
+
+def _export_model(options: argparse.Namespace, workspace: Workspace, store: Store, run_id: int) -> int:
+    from crescent_lite.training import require_packages
+
+    require_packages("peft")
+    from crescent_lite.export import handover
+
+    given = options.rounds or []
+    if len(dict(given)) < len(given):
+        raise ConfigError("--rounds: a round is named twice; give it once, with its weight")
+    chosen = handover.choose(store, run_id, dict(given))
+    numbers = "-".join(map(str, chosen.rounds))
+    out = options.output or workspace.exports / f"run-{run_id}-round-{numbers}-{options.what}"
+    if options.what == "adapter":
+        rounded = handover.hand_over_adapter(store, chosen, out)
+    elif options.what == "gguf":
+        rounded = handover.hand_over_gguf(store, chosen, out, options.type or "f16")
+    else:
+        rounded = handover.hand_over_folder(store, chosen, out)
+    said = {"path": str(out), "rounds": chosen.rounds, "change_kept": rounded.kept, "rounding_noise": rounded.noise}
+    words = "; ".join(filter(None, (f"{out}: see its README.md", handover.rounding_in_words(rounded))))
+    return _result(options, said, words)
 
 
 def config_command(options: argparse.Namespace) -> int:
@@ -386,8 +408,11 @@ def _round_or_best(text: str) -> int | None:
 
 
 def _weighted_round(text: str) -> tuple[int, float]:
-    number, _, weight = text.partition("=")
-    return _count(number), float(weight or 1)
+    number, _, part = text.partition("=")
+    weight = float(part or 1)
+    if not math.isfinite(weight) or weight == 0:
+        raise argparse.ArgumentTypeError("ROUND=WEIGHT: a weight is a number other than 0")
+    return _count(number), weight
 
 
 if __name__ == "__main__":

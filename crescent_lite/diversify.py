@@ -61,7 +61,7 @@ class Known:
 
     def verdict(self, text: str) -> QuestionVerdict:
         """Whether a usable question is new."""
-        if contaminated := self._benchmark_item(text):
+        if contaminated := self.benchmark_item(text):
             item, similarity = contaminated
             return QuestionVerdict("rejected", "contaminated", text, similarity=similarity, benchmark_item=item)
         match = self._kept.nearest(text)
@@ -80,7 +80,7 @@ class Known:
         for run in _runs_of_words(question):
             self._runs.setdefault(run, number)
 
-    def _benchmark_item(self, text: str) -> tuple[str, float] | None:
+    def benchmark_item(self, text: str) -> tuple[str, float] | None:
         """The benchmark's item that a text repeats, and the similarity of the two templates."""
         match = self._items.nearest(text) if self._names else None
         drill = self._settings.numbers_must_agree and not self._settings.max_per_template

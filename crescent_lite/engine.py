@@ -26,13 +26,15 @@ from crescent_lite.models import find_adapter, find_model
 from crescent_lite.prompt_set import PromptSet, load_prompt_set
 from crescent_lite.records import Benchmark, ModelFile
 from crescent_lite.rounds import kept_round
-from crescent_lite.sampling import Sampler, check_servers, open_sampler
+from crescent_lite.sampling import Sampler, check_servers, open_sampler, require_language_model
 from crescent_lite.semantic import load_encoder
 from crescent_lite.store import Run, RunKind, Store
 from crescent_lite.store.database import now
 from crescent_lite.training import refuse_untrainable
 from crescent_lite.workspace import Workspace
 
+MENDED = ("model", "sampling", "train")
+"""Sections of which a resumed run takes the current settings: how the work is done, not what is asked."""
 OpenSampler = Callable[[Path, Config], Sampler]
 
 
@@ -59,6 +61,10 @@ def run_engine(
     with workspace.lock(), _store(workspace) as store:
         _refuse_empty_teacher(store, options.teacher_id)
         unfinished = None if options.new else store.runs.fetch_unfinished()
+        if unfinished and options.teacher_id not in (None, unfinished.teacher_id):
+            raise WorkspaceError(
+                f"run {unfinished.run_id} is unfinished: `crescent run` goes on with it; --new leaves it as it is"
+            )
         config, kept = _config(workspace, options, unfinished)
         job = _prepare(workspace, store, config, options, unfinished, opener, "improvement")
         yield from _drive(job, loop.run(job), resumed=unfinished is not None, kept=kept)
@@ -130,7 +136,9 @@ def _config(workspace: Workspace, options: RunOptions, unfinished: Run | None) -
     preset = options.preset or (stored.preset if stored.preset_given else None)
     overrides = (*stored.overrides, *options.overrides)
     current = load_config(workspace.config_path, preset=preset, overrides=overrides)
-    config = dataclasses.replace(stored, model=current.model, sampling=current.sampling, train=current.train)
+    mended = {name: getattr(current, name) for name in MENDED}
+    kept_overrides = tuple(o for o in overrides if o in stored.overrides or o.strip().partition(".")[0] in MENDED)
+    config = dataclasses.replace(stored, **mended, overrides=kept_overrides)
     sections = [f.name for f in dataclasses.fields(Config) if dataclasses.is_dataclass(getattr(config, f.name))]
     kept = tuple(
         f"{section}.{key.name}"
@@ -196,6 +204,7 @@ def _refuse_untrainable(base: ModelFile, config: Config, teacher_id: int | None)
     try:
         refuse_untrainable(base.path, config.train)
     except TrainingError as error:
+        require_language_model(base.path)  # of an image model the plainer word
         raise TrainingError(
             f"{error}. To ask and vote only, set train.min_examples above bait.questions ({config.bait.questions})"
         ) from None

@@ -15,7 +15,7 @@ import random
 from collections import deque
 from collections.abc import Generator, Iterator
 
-from crescent_lite import consensus, evaluation, training
+from crescent_lite import consensus, diversify, evaluation, training
 from crescent_lite.answers import find_answer
 from crescent_lite.asking import Asking
 from crescent_lite.events import AskingStopped, Event, RoundFinished, RoundStarted, RunFinished
@@ -103,10 +103,18 @@ def round_outcome(job: Job, this: Round, *, trained: bool) -> str:
         return f"not trained: of {labels} labels too few have at most {settings.max_example_tokens} tokens"
     if not trained:
         return f"not trained: {labels} labels, {settings.min_examples} needed"
-    examples = job.store.trainings.count_examples(this.round_id)
-    too_long = f", {labels - examples} too long" if labels > examples else ""
-    stopped = job.store.trainings.fetch_latest(this.round_id).stopped
-    return f"trained on {examples} examples{too_long}" + (f"; ended early: {stopped}" if stopped else "")
+    training = job.store.trainings.fetch_latest(this.round_id)
+    notes = [f"trained on {training.examples - training.held_out_examples} examples"]
+    if training.held_out_examples:
+        notes.append(f"{training.held_out_examples} held out")
+    if labels > training.examples:
+        notes.append(f"{labels - training.examples} too long")
+    if job.teacher_id:
+        repeated = len(job.store.votes.fetch_labels(run_id=job.teacher_id)) - len(
+            teachers_labels(job, job.teacher_id)
+        )
+        notes += [f"{repeated} repeat a benchmark's item and were left out"] if repeated else []
+    return ", ".join(notes) + (f"; ended early: {training.stopped}" if training.stopped else "")
 
 
 def ask(job: Job, this: Round) -> Iterator[Event]:
@@ -202,9 +210,10 @@ def train(job: Job, this: Round) -> Iterator[Event]:
 def labels_of(job: Job, this: Round) -> list[tuple[int, str, int, str]]:
     """(question id, question, vote id, solution): the round's own labels and some of earlier ones, or a teacher's."""
     votes, settings, seed = job.store.votes, job.config.train, job.config.run.seed
-    source = {"run_id": job.teacher_id} if job.teacher_id else {"round_id": this.round_id}
-    labels = votes.fetch_labels(**source)
-    if job.teacher_id is None:
+    if job.teacher_id:
+        labels = teachers_labels(job, job.teacher_id)
+    else:
+        labels = votes.fetch_labels(round_id=this.round_id)
         earlier = votes.fetch_labels(run_id=this.run_id, before_round=this.number)
         wanted = round(len(labels) * settings.replay_share / (1 - settings.replay_share))
         chance = random.Random(f"replayed in round {this.number} {seed}")
@@ -212,6 +221,12 @@ def labels_of(job: Job, this: Round) -> list[tuple[int, str, int, str]]:
     if settings.max_examples and len(labels) > settings.max_examples:
         labels = sorted(random.Random(f"examples {seed}").sample(labels, settings.max_examples))
     return labels
+
+
+def teachers_labels(job: Job, teacher_id: int) -> list[tuple[int, str, int, str]]:
+    """Those of the teacher's run that repeat no item of this run's benchmarks, which need not be the teacher's."""
+    known = diversify.Known((), job.config.diversify, job.benchmarks)
+    return [label for label in job.store.votes.fetch_labels(run_id=teacher_id) if not known.benchmark_item(label[1])]
 
 
 def token_examples(job: Job, this: Round) -> tuple[dict[int, int], list[TokenExample]]:

@@ -87,16 +87,12 @@ def sha256_of(path: Path, cache: Path | None = None) -> str:
 
 def _base_checksum(path: Path) -> str:
     """The checksum of the base that an adapter belongs to; '' where it does not say, as those of other tools."""
-    from gguf import GGUFReader
+    from crescent_lite.gguf_header import GgufHeader  # gguf takes a moment to import
 
-    try:
-        fields = GGUFReader(path).fields
-        kind, base = (fields[key].contents() if key in fields else "" for key in ("general.type", BASE_SHA256))
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        raise ModelError(f"{path}: not a GGUF that can be read: {error}") from None
-    if kind != "adapter":
+    header = GgufHeader(path)
+    if header.value("general.type") != "adapter":
         raise ModelError(f"{path}: is not an adapter as GGUF")
-    return str(base)
+    return str(header.value(BASE_SHA256, ""))
 
 
 def _from_hub(source: str, offline: bool) -> Path:

@@ -109,7 +109,7 @@ def write_markdown(report: Report, folder: Path, run_id: int) -> Path:
 
 
 def _round_tables(store: Store, run: Run, this: Round) -> list[Table]:
-    examples = ("examples trained on", store.trainings.count_examples(this.round_id), _losses(store, this))
+    examples = ("examples", store.trainings.count_examples(this.round_id), _losses(store, this))
     if run.teacher_id:
         labels = len(store.votes.fetch_labels(run_id=run.teacher_id))
         outcome = f"outcome: {this.outcome or 'unfinished'}"
@@ -248,13 +248,14 @@ def _shares(store: Store, this: Round) -> tuple[tuple[str, ...], ...]:
 
 def _losses(store: Store, this: Round) -> str:
     training = store.trainings.fetch_latest(this.round_id)
-    losses, looks = training.losses, training.held_out
+    losses, looks, apart = training.losses, training.held_out, training.held_out_examples
     if not losses:
         return "no training"
     tenth = max(1, len(losses) // 10)
     first, last = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
     held_out = f", of the held-out examples {looks[0]:.2f}, at best {min(looks):.2f}" if looks else ""
-    return f"{len(losses)} steps, loss {first:.2f} to {last:.2f}{held_out}"
+    not_learnt = f"{apart} of them held out; " if apart else ""
+    return f"{not_learnt}{len(losses)} steps, loss {first:.2f} to {last:.2f}{held_out}"
 
 
 def _reasons(counts: dict[tuple[str | None, str | None], int] | dict[tuple[str, str], int], which: str) -> str:

@@ -17,10 +17,12 @@ from small_workspace import make_workspace
 from tiny_model import make_tiny_adapter, make_tiny_gguf
 
 from crescent_lite.cli import main
+from crescent_lite.config import TrainConfig
 from crescent_lite.engine import RunOptions, run_engine, run_evaluation
 from crescent_lite.errors import CrescentError, ExitCode, StageError
 from crescent_lite.events import RunStarted
 from crescent_lite.store import Store
+from crescent_lite.training import refuse_untrainable
 from crescent_lite.workspace import Workspace
 
 Run = Callable[..., tuple[int, str]]
@@ -75,6 +77,9 @@ def test_a_truncated_model(run: Run, tmp_path: Path) -> None:
         ("{{ raise_exception('only for tools') }}", "only for tools"),
         ("{{ 1 / 0 }}", "cannot be rendered"),
         ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "did not finish"),
+        ("{{ 9 ** (9 ** 9) }}", "did not finish"),
+        ("{{ 'a' * 4000000000 }}", "MemoryError"),
+        ("{{ 'a' * 4000000 }}", "without end"),
     ],
 )
 def test_a_chat_template_that_is_missing_or_hostile(template: str | None, why: str, run: Run, tmp_path: Path) -> None:
@@ -109,6 +114,43 @@ def test_an_architecture_that_cannot_be_trained_is_refused_before_anything_is_as
     assert code == ExitCode.TRAINING
     assert "'granite' cannot be fine-tuned here: adapters can be written for llama, qwen2" in line
     assert "set train.min_examples above bait.questions (40)" in line
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "code", "words"),
+    [
+        ("llama.rope.scaling.type", "yarn", ExitCode.MODEL, r"its positions are scaled (yarn)"),
+        ("llama.rope.scaling.factor", 4.0, ExitCode.MODEL, r"its positions are scaled (linear)"),
+        ("llama.rope.scale_linear", 4.0, ExitCode.MODEL, r"its positions are scaled (linear)"),
+        ("llama.rope.scaling.attn_factor", 2.0, ExitCode.MODEL, r"its positions are scaled (attention)"),
+        ("split.count", 2, ExitCode.MODEL, "is one part of a split model"),
+    ],
+)
+def test_what_would_end_the_training_is_said_before_anything_is_asked(
+    key: str, value: str | float, code: ExitCode, words: str, tmp_path: Path
+) -> None:
+    tiny, odd = make_tiny_gguf(tmp_path / "tiny.gguf"), tmp_path / "odd.gguf"
+    with_metadata(tiny, odd, key, value)
+    with pytest.raises(CrescentError) as caught:
+        refuse_untrainable(odd, TrainConfig())
+    assert caught.value.exit_code == code
+    assert words in str(caught.value)
+
+
+def with_metadata(source: Path, target: Path, key: str, value: str | float) -> None:
+    reader, writer = gguf.GGUFReader(source), gguf.GGUFWriter(target, "llama")
+    for field in list(reader.fields.values())[3:]:
+        if field.name != "general.architecture":
+            sub_type = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
+            writer.add_key_value(field.name, field.contents(), field.types[0], sub_type=sub_type)
+    add = {str: writer.add_string, float: writer.add_float32, int: writer.add_uint16}[type(value)]
+    add(key, value)
+    for tensor in reader.tensors:
+        writer.add_tensor(tensor.name, tensor.data)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
 
 
 def test_examples_longer_than_the_models_context_are_refused_before_anything_is_asked(
@@ -286,11 +328,10 @@ def test_a_resumed_run_hears_its_command_line_again(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path, min_examples=1000)
     engine_run(workspace, "train.rank=7", "train.alpha=9", "vote.min_share=0.3", limit=60)
 
-    options = RunOptions(overrides=("train.alpha=11",))
-    events = run_engine(workspace, options, lambda _path, _config: FakeSampler())
-    started = next(events)
-    events.close()
-
+    for options in (RunOptions(overrides=("train.alpha=11", "vote.min_share=0.7")), RunOptions()):
+        events = run_engine(workspace, options, lambda _path, _config: FakeSampler())
+        started = next(events)
+        events.close()
     assert isinstance(started, RunStarted)
     assert started.kept_settings == ()
     config = Store.open_read_only(workspace.database_path).runs.fetch_run().config

@@ -14,7 +14,7 @@ from tiny_model import make_tiny_gguf
 from crescent_lite.cli import main
 from crescent_lite.engine import RunOptions, run_engine
 from crescent_lite.errors import ExitCode
-from crescent_lite.events import StageFinished
+from crescent_lite.events import RunStarted, StageFinished
 from crescent_lite.report import build_report
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
@@ -61,7 +61,7 @@ def test_the_report_says_from_whom_it_learnt(taught: Workspace) -> None:
     store.close()
     assert "it learnt from the labels of run 1, by tiny" in text
     assert "| labels of run 1 |" in text
-    assert "| examples trained on | 5 |" in text
+    assert "| examples | 5 |" in text
     assert "against the base" in text
 
 
@@ -102,11 +102,16 @@ def test_a_distillation_that_was_cut_short_goes_on(tmp_path: Path) -> None:
     student = make_tiny_gguf(tmp_path / "student.gguf", "qwen2", seed=5)
     list(run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler()))
     overrides = (f"model.source={json.dumps(str(student))}", "train.min_examples=4", "train.max_examples=5")
-    wanted = RunOptions(1, True, overrides=overrides, teacher_id=1)
+    wanted = RunOptions(1, overrides=overrides, teacher_id=1)
     begun = run_engine(workspace, wanted, lambda _path, _config: FakeSampler())
     for _ in range(8):
         next(begun)
     begun.close()
+    again = run_engine(workspace, wanted, lambda _path, _config: FakeSampler())
+    started = next(again)
+    assert isinstance(started, RunStarted)
+    assert (started.run_id, started.resumed) == (2, True)
+    again.close()
     list(run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler()))
     store = Store.open_read_only(workspace.database_path)
     run = store.runs.fetch_run()
@@ -114,3 +119,34 @@ def test_a_distillation_that_was_cut_short_goes_on(tmp_path: Path) -> None:
     assert store.runs.fetch_model(run.base_id).path.name == "student.gguf"
     assert store.trainings.count_examples(store.runs.fetch_round(2, 1).round_id) == 5
     store.close()
+
+
+def test_labels_that_repeat_the_students_benchmark_are_left_out(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path, min_examples=1000)
+    student = make_tiny_gguf(tmp_path / "student.gguf", "qwen2", seed=5)
+    list(run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler()))
+    store = Store.open_read_only(workspace.database_path)
+    labels = store.votes.fetch_labels(run_id=1)
+    store.close()
+    rows = [{"question": question, "answer": "1"} for _, question, _, _ in labels[:3]]
+    (tmp_path / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    overrides = (f"model.source={json.dumps(str(student))}", "train.min_examples=1")
+    list(run_engine(workspace, RunOptions(1, True, None, overrides, 1), lambda _path, _config: FakeSampler()))
+    store = Store.open_read_only(workspace.database_path)
+    this = store.runs.fetch_round(2, 1)
+    assert store.trainings.count_examples(this.round_id) == len(labels) - 3
+    assert this.outcome is not None
+    assert "3 repeat a benchmark's item and were left out" in this.outcome
+    store.close()
+
+
+def test_an_unfinished_run_is_not_left_behind_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    workspace = make_workspace(tmp_path, min_examples=1000)
+    student = make_tiny_gguf(tmp_path / "student.gguf", "qwen2", seed=5)
+    list(run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler()))
+    begun = run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler())
+    for _ in range(60):
+        next(begun)
+    begun.close()
+    assert main(["distill", "--run", "1", "--student", str(student), "-w", str(tmp_path)]) == ExitCode.WORKSPACE
+    assert "run 2 is unfinished: `crescent run` goes on with it" in capsys.readouterr().err

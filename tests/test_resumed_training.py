@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,6 @@ import psutil
 import pytest
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from tiny_model import as_base, make_tiny_gguf
 
 from crescent_lite.config import TrainConfig
@@ -22,7 +22,7 @@ from crescent_lite.records import TokenExample, TrainedAdapter, TrainingStep
 from crescent_lite.training import checkpoints, finetune
 from crescent_lite.training.base_gguf import read_base
 from crescent_lite.training.plan import TrainingPlan, write_examples
-from crescent_lite.training.trainer import train
+from crescent_lite.training.trainer import Training, train
 
 torch.set_num_threads(1)  # the same sums in the same order; and a tiny model gains nothing by a second one
 
@@ -184,31 +184,48 @@ def test_fewer_examples_than_a_batch_are_one_step_an_epoch(tiny: Path, tmp_path:
     assert adapter.gguf_path.is_file()
 
 
-def test_a_training_that_diverges_keeps_the_adapter_of_before(tiny: Path, tmp_path: Path) -> None:
-    wild = dataclasses.replace(
-        TRAIN, learning_rate=10.0, alpha=2048, epochs=60, schedule="constant", warmup_fraction=1.0, dropout=0.0
-    )
-    unsaved = dataclasses.replace(wild, checkpoint_seconds=1000)
+class ScriptedLearner:
+    """Losses as they are written, in place of a model's; its state is the number of its updates."""
+
+    def __init__(self, losses: list[float]) -> None:
+        self._losses, self.updates, self.kept = iter(losses), 0, -1
+
+    def gradients(self, micro_batches: object) -> float:
+        return next(self._losses)
+
+    def update(self, learning_rate: float) -> None:
+        self.updates += 1
+
+    def keep(self) -> None:
+        self.kept = self.updates
+
+    def take_kept(self) -> None:
+        self.updates = self.kept
+
+
+def scripted(losses: list[float], folder: Path) -> tuple[Training, ScriptedLearner, list[TrainingStep]]:
+    config = dataclasses.replace(TRAIN, epochs=60, checkpoint_seconds=1000)
     steps: list[TrainingStep] = []
-    adapter = train(plan_of(tmp_path / "wild", tiny, unsaved), read_base(tiny), steps.append)
-    assert adapter.stopped is not None
-    assert adapter.stopped.startswith("the loss")
-    kept = int(adapter.details["adapter_of_step"])
-    assert 0 < kept < len(steps) < steps[0].steps
-
-    killed = plan_of(tmp_path / "killed", tiny, wild)
-    train_until(killed, kept + 1)
-    then = checkpoints.load(killed.checkpoint_dir, killed.fingerprint())
-    assert then is not None
-    assert then.step == kept
-    for name, tensor in load_file(adapter.peft_dir / "adapter_model.safetensors").items():
-        assert torch.equal(tensor, then.tensors[f"adapter/{name.removesuffix('weight')}default.weight"])
+    learner = ScriptedLearner(losses)
+    plan = plan_of(folder, Path("none.gguf"), config)
+    return Training(plan, config, learner, examples_of(10), steps.append), learner, steps  # type: ignore[arg-type]
 
 
-def test_nothing_learnt_before_a_divergence_is_an_error(tiny: Path, tmp_path: Path) -> None:
-    wild = dataclasses.replace(TRAIN, learning_rate=1.0, alpha=4096, epochs=60, warmup_fraction=0.0)
+@pytest.mark.parametrize("then", [[9.0] * 5, [math.nan]])
+def test_a_training_that_diverges_keeps_the_adapter_of_before(then: list[float], tmp_path: Path) -> None:
+    training, learner, steps = scripted([3.0, 2.5, 2.0, 1.5, 1.0, 0.5, *then], tmp_path)
+    stopped = training.run()
+    assert stopped is not None
+    assert stopped.startswith("the loss ")
+    assert training.choose_adapter(stopped) == 5  # the loss of step 6 is that of the adapter after step 5
+    assert learner.updates == 5
+    assert 6 <= len(steps) < steps[0].steps
+
+
+def test_nothing_learnt_before_a_divergence_is_an_error(tmp_path: Path) -> None:
+    training, _, _ = scripted([3.0, 2.0, math.inf], tmp_path)
     with pytest.raises(TrainingError, match=r"the loss .*nothing was learnt: lower train\.learning_rate"):
-        train(plan_of(tmp_path, tiny, wild), read_base(tiny), lambda step: None)
+        training.choose_adapter(training.run())
 
 
 def test_learning_by_heart_is_seen_on_held_out_examples(tiny: Path, tmp_path: Path) -> None:

@@ -413,6 +413,35 @@ def test_an_adapter_that_gguf_cannot_express_is_refused_by_name(
     assert not (peft_dir / "adapter.gguf").exists()
 
 
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("nan", "no matrix of finite numbers"),
+        ("vector", "no matrix of finite numbers"),
+        ("rank", "of different rank"),
+        ("empty", "without tensors"),
+        ("no alpha", "no number for lora_alpha"),
+        ("half", "half of a LoRA pair"),
+    ],
+)
+def test_a_damaged_adapter_is_one_line(damage: str, words: str, peft_dir: Path, tiny: Path) -> None:
+    tensors = load_file(peft_dir / "adapter_model.safetensors")
+    name = next(iter(sorted(tensors)))  # a lora_A
+    if damage == "nan":
+        tensors[name][0, 0] = np.nan
+    elif damage == "vector":
+        tensors[name] = tensors[name][0]
+    elif damage == "rank":
+        tensors[name] = np.ascontiguousarray(tensors[name][:-1])
+    elif damage == "half":
+        del tensors[name]
+    save_file({} if damage == "empty" else tensors, peft_dir / "adapter_model.safetensors")
+    if damage == "no alpha":
+        (peft_dir / "adapter_config.json").write_text('{"lora_alpha": null}')
+    with pytest.raises(TrainingError, match=words):
+        write_adapter_gguf(peft_dir, read_base(tiny), peft_dir / "adapter.gguf", "")
+
+
 def test_an_unknown_architecture_is_refused(peft_dir: Path, tiny: Path) -> None:
     base = dataclasses.replace(read_base(tiny), architecture="mamba")
     with pytest.raises(TrainingError, match="'mamba' cannot be fine-tuned here"):

@@ -7,11 +7,14 @@ Example: card_text(store, run_id, [1], facts, usage="llama-server -m model.gguf"
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from crescent_lite import __version__
 from crescent_lite.printable import printable
+from crescent_lite.records import ModelFile
 from crescent_lite.report import build_report
 from crescent_lite.store import Store
 
@@ -36,9 +39,18 @@ class BaseFacts:
 
 
 def card_text(
-    store: Store, run_id: int, rounds: Sequence[int], facts: BaseFacts, *, library: str, usage: str, kept: float
+    store: Store,
+    run_id: int,
+    rounds: Mapping[int, float],
+    facts: BaseFacts,
+    *,
+    library: str,
+    usage: str,
+    measured: str,
 ) -> str:
-    """The card as Markdown. `usage` is a text with commands, `kept` the share of the change that rounding left."""
+    """The card as Markdown. `rounds`: how much of each is in it. `usage`: a text with commands. `measured`: what the
+    scores are the scores of.
+    """
     run = store.runs.fetch_run(run_id)
     base = store.runs.fetch_model(run.base_id)
     report = build_report(store, run_id)
@@ -50,15 +62,19 @@ def card_text(
         "license": facts.license or None,
         "license_link": facts.license_link or None,
     }
-    adapters = [
-        f"- round {number}, adapter sha256 `{adapter.sha256}`"
+    adapters = {
+        number: store.runs.fetch_model(adapter_id)
         for number in rounds
         if (adapter_id := store.runs.fetch_round(run_id, number).adapter_id)
-        for adapter in [store.runs.fetch_model(adapter_id)]
+    }
+    of_rounds = [
+        f"- round {number}, adapter sha256 `{adapter.sha256}`"
+        + ("" if rounds[number] == 1 else f", taken {rounds[number]:g} times")
+        for number, adapter in adapters.items()
     ]
     asked = store.runs.fetch_run(run.teacher_id) if run.teacher_id else run
     teacher = store.runs.fetch_model(asked.base_id)
-    lineage = [f"- base: {facts.name or base.name}, sha256 `{base.sha256}`, licence: {_licence(facts)}", *adapters]
+    lineage = [f"- base: {facts.name or base.name}, sha256 `{base.sha256}`, licence: {_licence(facts)}", *of_rounds]
     if run.teacher_id:
         by = f"taught by {teacher.name}"
         said = f"{teacher.name} asked itself questions and answered each several times; this model was"
@@ -72,15 +88,40 @@ def card_text(
         f"{said} fine-tuned on what most of the answers agreed on: the method of Crescent (arXiv 2502.13441), "
         f"run by crescent-lite {__version__}.",
         "## Lineage\n\n" + "\n".join(lineage),
-        f"## Use\n\n{usage.strip()}",
-        f"## Limits\n\n{LIMITS}- The scores below are those of the base with its adapter. Of what the training "
-        f"changed in the weights, {max(kept, 0):.0%} is in these files; rounding took the rest.",
+        f"## Use\n\n{usage.rstrip()}",
+        f"## Limits\n\n{LIMITS}- {measured}",
         report.as_markdown().partition("\n")[2].strip(),
         "## Prompts\n\n" + "\n\n".join(_prompt(name, text) for name, text in prompts),
-        f"## Settings\n\n```json\n{json.dumps(run.config, indent=1)}\n```",
+        f"## Settings\n\n```json\n{json.dumps(_settings(run.config, adapters), indent=1)}\n```",
     ]
     card = "\n\n".join(parts)
     return printable(card, max_characters=len(card)) + "\n"
+
+
+def _settings(config: dict[str, Any], adapters: Mapping[int, ModelFile]) -> dict[str, Any]:
+    """The run's settings, with those that each round was trained with, which may have been mended in between.
+
+    How this machine sampled is left out, and so are its paths.
+    """
+    public: dict[str, Any] = without_paths({k: v for k, v in config.items() if k not in ("sampling", "overrides")})
+    for number, adapter in adapters.items():
+        plan = adapter.path.parent / "plan.json"
+        if plan.is_file():
+            trained = json.loads(plan.read_text(encoding="utf-8"))["config"]
+            public[f"train, round {number}"] = without_paths(trained)
+            public.pop("train", None)
+    return public
+
+
+def without_paths(value: Any) -> Any:
+    """Of each path in plain values only the name of its file or folder. `owner/repo` is no path."""
+    if isinstance(value, dict):
+        return {key: without_paths(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_paths(each) for each in value]
+    if isinstance(value, str) and re.match(r"(~|\.{0,2}/|[A-Za-z]:\\)", value):
+        return re.split(r"[/\\]", value.rstrip("/\\"))[-1]
+    return value
 
 
 def _licence(facts: BaseFacts) -> str:

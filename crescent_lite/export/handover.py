@@ -6,16 +6,18 @@ Example: handed = hand_over_gguf(store, chosen, Path("out"), tensor_type="q4_k_m
 
 from __future__ import annotations
 
+import json
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from crescent_lite.errors import ConfigError, ModelError, NotFoundError, StorageError
+from crescent_lite.errors import ConfigError, ModelError, NotFoundError, StorageError, TrainingError
 from crescent_lite.export.card import BaseFacts, card_text
 from crescent_lite.models import sha256_of
-from crescent_lite.printable import printable_line
+from crescent_lite.printable import printable, printable_line
 from crescent_lite.records import ModelFile, peft_dir_of
 from crescent_lite.rounds import kept_round
 from crescent_lite.sampling.chat import PLACEHOLDER, ChatTemplate
@@ -23,12 +25,25 @@ from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.quantising import MIXTURES, encode_rows, quantise
 from crescent_lite.store import Store
 from crescent_lite.training import save_transformers_folder
-from crescent_lite.training.merging import SIMPLE_TYPES, WeightedAdapter, change_kept, merge, merged_name
+from crescent_lite.training.adapter_gguf import write_adapter_gguf
+from crescent_lite.training.base_gguf import BaseGguf, read_base
+from crescent_lite.training.merging import (
+    NOTHING_ROUNDED,
+    SIMPLE_TYPES,
+    Rounding,
+    WeightedAdapter,
+    merge,
+    merged_name,
+    rounding,
+)
 
 TENSOR_TYPES = ("same", *SIMPLE_TYPES, *MIXTURES)
 """What a merged GGUF can be made of. 'same': each tensor has the type it has in the base."""
 MOST = 0.9
 """Share of the change that is left, under which the user is told so (guess)."""
+NOISY = 0.5
+"""How far rounding moves the weights, in lengths of the change, from which the user is told so (guess)."""
+PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,11 @@ class Chosen:
     rounds: dict[int, float]
     """Round -> how much of its adapter is taken; 1 is all of it."""
     adapters: dict[int, ModelFile]
+
+    @property
+    def is_as_trained(self) -> bool:
+        """Whether it is one round's adapter, whole: the model that the run measured."""
+        return list(self.rounds.values()) == [1.0]
 
 
 def choose(store: Store, run_id: int, rounds: dict[int, float]) -> Chosen:
@@ -62,17 +82,26 @@ def choose(store: Store, run_id: int, rounds: dict[int, float]) -> Chosen:
     return Chosen(run_id, base, rounds, adapters)
 
 
-def hand_over_adapter(store: Store, chosen: Chosen, out: Path) -> float:
-    """The adapter as GGUF and as PEFT has it, with a card. Raises ConfigError or StorageError.
+def hand_over_adapter(store: Store, chosen: Chosen, out: Path) -> Rounding:
+    """The adapter as GGUF and as PEFT has it, with a card. Raises ConfigError, ModelError or StorageError.
 
-    Returns, as the others do, how much of what the training changed is in the weights: here all of it, 1.
+    Returns, as the others do, what rounding did to what the training changed: here nothing.
     """
-    if list(chosen.rounds.values()) != [1.0]:
+    if not chosen.is_as_trained:
         raise ConfigError("an adapter is handed over whole and alone; `crescent export gguf` merges several")
     ((number, adapter),) = chosen.adapters.items()
-    peft_dir = peft_dir_of(adapter.path)
-    usage = f"""\
-    llama-server -m {chosen.base.path.name} --lora {adapter.path.name}
+    base, peft_dir, name = read_base(chosen.base.path), peft_dir_of(adapter.path), f"round-{number}.gguf"
+    usage = f"    llama-server -m {chosen.base.path.name} --lora {name}"
+    with _finished_folder(out) as folder:
+        shutil.copy(adapter.path, folder / name)
+        has_peft = peft_dir.is_dir()
+        if has_peft:
+            for file in PEFT_FILES:
+                shutil.copy(peft_dir / file, folder / file)
+            _refuse_another_peft(folder, base, adapter, chosen.base)
+            _name_base(folder / PEFT_FILES[0], chosen.base.name)
+        if has_peft and base.rope_factors is None:  # transformers leaves a GGUF's rotary factors out
+            usage += f"""
 
 With transformers and PEFT, from the base's GGUF:
 
@@ -80,46 +109,44 @@ With transformers and PEFT, from the base's GGUF:
     from transformers import AutoModelForCausalLM
     base = AutoModelForCausalLM.from_pretrained("FOLDER", gguf_file="{chosen.base.path.name}")
     model = PeftModel.from_pretrained(base, "this folder")"""
-    with _finished_folder(out) as folder:
-        shutil.copy(adapter.path, folder / f"round-{number}.gguf")
-        if peft_dir.is_dir():
-            shutil.copytree(peft_dir, folder, dirs_exist_ok=True)
-        usage = usage.replace(adapter.path.name, f"round-{number}.gguf")
-        _write_card(store, chosen, folder, "peft", usage, kept=1.0)
-    return 1.0
+        _write_card(store, chosen, folder, "peft" if has_peft else "llama.cpp", usage, NOTHING_ROUNDED)
+    return NOTHING_ROUNDED
 
 
-def hand_over_gguf(store: Store, chosen: Chosen, out: Path, tensor_type: str) -> float:
+def hand_over_gguf(store: Store, chosen: Chosen, out: Path, tensor_type: str) -> Rounding:
     """One merged GGUF with a Modelfile for Ollama and a card. Raises ModelError or StorageError."""
     with _finished_folder(out) as folder:
-        path, kept = _merge(chosen, folder, tensor_type)
+        path, rounded = _merge(chosen, folder, tensor_type)
         (folder / "Modelfile").write_text(modelfile(path), encoding="utf-8")
         usage = f"    llama-server -m {path.name}\n    ollama create my-model -f Modelfile"
-        _write_card(store, chosen, folder, "llama.cpp", usage, kept=kept)
-    return kept
+        _write_card(store, chosen, folder, "llama.cpp", usage, rounded)
+    return rounded
 
 
-def hand_over_folder(store: Store, chosen: Chosen, out: Path) -> float:
+def hand_over_folder(store: Store, chosen: Chosen, out: Path) -> Rounding:
     """Merged safetensors, settings and tokenizer, as transformers loads them, with a card. Raises as the others."""
     with _finished_folder(out) as folder:
-        merged, kept = _merge(chosen, folder, "bf16")
+        merged, rounded = _merge(chosen, folder, "bf16")
         save_transformers_folder(merged, folder)
+        _set_end_of_turn(folder, merged)
         merged.unlink()
         usage = """\
     from transformers import AutoModelForCausalLM, AutoTokenizer
     model = AutoModelForCausalLM.from_pretrained("this folder")
     tokenizer = AutoTokenizer.from_pretrained("this folder")"""
-        _write_card(store, chosen, folder, "transformers", usage, kept=kept)
-    return kept
+        _write_card(store, chosen, folder, "transformers", usage, rounded)
+    return rounded
 
 
-def loss_in_words(kept: float) -> str:
-    """What rounding did to the change, or nothing where it did little."""
-    if kept >= MOST:
-        return ""
-    return (
-        f"rounding left {max(kept, 0):.0%} of what the training changed in the weights (--type f16 leaves all of it)"
-    )
+def rounding_in_words(rounded: Rounding) -> str:
+    """What rounding did to the weights, or nothing where it did little."""
+    if rounded.kept < MOST:
+        left = f"rounding left {max(rounded.kept, 0):.0%} of what the training changed in the weights"
+        return f"{left} (--type f16 leaves all of it)"
+    if rounded.noise > NOISY:
+        moved = f"rounding moved the weights {rounded.noise:.1f} times as far as the training did"
+        return f"{moved}: measure the file before you trust it (crescent eval --set model.source=FILE)"
+    return ""
 
 
 def modelfile(path: Path) -> str:
@@ -132,7 +159,7 @@ def modelfile(path: Path) -> str:
     finally:
         model.close()
     lines = [f"FROM ./{path.name}"]
-    if any(mark in head + tail + stop for mark in ("{{", '"', "\0")):
+    if any(mark in head + tail + stop for mark in '{}"') or printable(head + tail + stop) != head + tail + stop:
         # A GGUF of a stranger must not write lines of its own into this file.
         lines.append("# The chat template cannot be written here; Ollama takes the GGUF's where it knows it.")
     else:
@@ -141,10 +168,10 @@ def modelfile(path: Path) -> str:
     return "\n".join([*lines, ""])
 
 
-def _merge(chosen: Chosen, folder: Path, tensor_type: str) -> tuple[Path, float]:
-    """The merged model in `folder`, under a name by the GGUF convention; how much of the change is in it."""
+def _merge(chosen: Chosen, folder: Path, tensor_type: str) -> tuple[Path, Rounding]:
+    """The merged model in `folder`, under a name by the GGUF convention; what rounding did to the change."""
     adapters = [WeightedAdapter(chosen.adapters[number].path, weight) for number, weight in chosen.rounds.items()]
-    rounds = "-".join(f"r{number}" for number in chosen.rounds)
+    rounds = "-".join(f"r{number}" + ("" if part == 1 else f"x{part:g}") for number, part in chosen.rounds.items())
     name = merged_name(chosen.base.path, f"crescent-{rounds}", tensor_type)
     path = folder / f"{name}.gguf"
     metadata = {"general.name": name}
@@ -155,16 +182,66 @@ def _merge(chosen: Chosen, folder: Path, tensor_type: str) -> tuple[Path, float]
         merge(chosen.base.path, adapters, floats, tensor_type="f16", encode=encode_rows, metadata=metadata)
         quantise(floats, tensor_type, path)
         floats.unlink()
-    return path, change_kept(chosen.base.path, adapters, path)
+    return path, rounding(chosen.base.path, adapters, path)
 
 
-def _write_card(store: Store, chosen: Chosen, folder: Path, library: str, usage: str, *, kept: float) -> None:
+def _write_card(store: Store, chosen: Chosen, folder: Path, library: str, usage: str, rounded: Rounding) -> None:
     base = GgufModel(chosen.base.path, vocabulary_only=True)
     said = (base.metadata(f"general.{key}") for key in ("name", "license", "license.link", "repo_url"))
     facts = BaseFacts(*map(printable_line, said))
     base.close()
-    text = card_text(store, chosen.run_id, list(chosen.rounds), facts, library=library, usage=usage, kept=kept)
+    measured = [
+        "The scores below are those of the base with its adapter."
+        if chosen.is_as_trained
+        else "This mixture of rounds was not measured; the scores below are those of the rounds by themselves."
+    ]
+    if rounded != NOTHING_ROUNDED:
+        measured.append(f"Of what the training changed in the weights, {max(rounded.kept, 0):.0%} is in these files.")
+    if words := rounding_in_words(rounded):
+        measured.append(f"{words[0].upper()}{words[1:]}.")
+    text = card_text(
+        store, chosen.run_id, chosen.rounds, facts, library=library, usage=usage, measured=" ".join(measured)
+    )
     (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _refuse_another_peft(folder: Path, base: BaseGguf, adapter: ModelFile, base_file: ModelFile) -> None:
+    """The PEFT half has no checksum of its own: it is the adapter's if it converts to the very same GGUF."""
+    again = folder / "again.gguf"
+    try:
+        write_adapter_gguf(folder, base, again, base_file.sha256)
+        same = sha256_of(again) == adapter.sha256
+    except TrainingError as error:
+        raise ModelError(str(error)) from None
+    finally:
+        again.unlink(missing_ok=True)
+    if not same:
+        raise ModelError(
+            f"{peft_dir_of(adapter.path)}: is not what {adapter.path.name} was made from; move it away to hand over "
+            "the GGUF alone"
+        )
+
+
+def _name_base(settings: Path, name: str) -> None:
+    """Where PEFT would write a path of this machine."""
+    values = json.loads(settings.read_text(encoding="utf-8"))
+    values["base_model_name_or_path"] = name
+    settings.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def _set_end_of_turn(folder: Path, gguf: Path) -> None:
+    """Replies end where the model was trained to end them, which need not be what the GGUF calls its EOS."""
+    model = GgufModel(gguf, vocabulary_only=True)
+    template = ChatTemplate(model)
+    ends, text = list(dict.fromkeys((template.end_of_turn_id, *model.end_tokens))), template.end_of_turn
+    model.close()
+    for name, values in (
+        ("generation_config.json", {"eos_token_id": ends}),
+        ("tokenizer_config.json", {"eos_token": text}),
+    ):
+        path = folder / name
+        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        path.write_text(json.dumps(known | values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _unchanged(model: ModelFile) -> ModelFile:
@@ -178,15 +255,17 @@ def _unchanged(model: ModelFile) -> ModelFile:
 @contextmanager
 def _finished_folder(out: Path) -> Iterator[Path]:
     """A folder beside `out` that takes its name when all went well. StorageError where `out` is there already."""
-    if out.exists():
-        raise StorageError(f"{out}: is there already; give another --output or remove it")
-    unfinished = out.with_name(out.name + ".unfinished")
+    unfinished: Path | None = None
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
+        if out.exists():
+            raise StorageError(f"{out}: is there already; give another --output or remove it")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=".export-", dir=out.parent))
         yield unfinished
-        unfinished.replace(out)
+        unfinished.chmod(0o755)  # mkdtemp's are for their owner alone
+        unfinished.rename(out)
     except OSError as error:
-        raise StorageError(f"{out}: cannot be written: {error.strerror}") from None
+        raise StorageError(f"{out}: cannot be written: {error.strerror or error}") from None
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        if unfinished:
+            shutil.rmtree(unfinished, ignore_errors=True)

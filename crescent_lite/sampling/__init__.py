@@ -17,6 +17,7 @@ __all__ = [
     "check_servers",
     "open_sampler",
     "plan_before_loading",
+    "require_language_model",
 ]
 
 PROMPT_TOKENS = 256
@@ -40,6 +41,13 @@ def check_servers(model_path: Path, config: Config, *, will_train: bool, adapter
         from crescent_lite.sampling import server_pool
 
         server_pool.check_servers(model_path, config.sampling, will_train=will_train, adapter=adapter)
+
+
+def require_language_model(model_path: Path) -> None:
+    """Raise ModelError when llama.cpp takes the file for something else than a text-generating model."""
+    from crescent_lite.sampling.gguf_model import GgufModel
+
+    GgufModel(model_path, vocabulary_only=True).close()
 
 
 def plan_before_loading(model_path: Path, config: Config) -> MemoryPlan:

@@ -1,26 +1,28 @@
 """The model's own chat template, rendered once around a placeholder; every prompt is its head + text + tail.
 
-Knows the vocabulary, not the sampling. Templates come with the model and are untrusted: they run in Jinja's sandbox,
-with bounded size and time. Example: ChatTemplate(model).encode("What is 2 + 3?", assistant_prefix="It is")
+Knows the vocabulary, not the sampling. Templates come with the model and are untrusted: they are rendered in Jinja's
+sandbox in a process of their own, with bounded size, time and memory.
+Example: ChatTemplate(model).encode("What is 2 + 3?", assistant_prefix="It is")
 """
 
 from __future__ import annotations
 
-import ctypes
-import threading
+import functools
+import json
+import subprocess
+import sys
 
 import llama_cpp
-from jinja2 import TemplateError
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from crescent_lite.errors import ModelError
+from crescent_lite.sampling import template_program
 from crescent_lite.sampling.gguf_model import GgufModel
 
 PLACEHOLDER = "CRESCENTUSERTEXT"
 REPLY = "CRESCENTREPLYTEXT"
 MAX_TEMPLATE_CHARACTERS = 100_000
-RENDER_SECONDS = 5.0
+RENDER_SECONDS = 10.0
+"""On the clock; a busy machine may take a while to start the program."""
 
 
 class ChatTemplate:
@@ -34,22 +36,17 @@ class ChatTemplate:
         bos = model.token_text(llama_cpp.llama_vocab_bos(model.vocab))
         eos = model.token_text(llama_cpp.llama_vocab_eos(model.vocab))
         try:
-            rendered = _render(source, bos, eos, [{"role": "user", "content": PLACEHOLDER}])
-            answered = _render(
-                source,
-                bos,
-                eos,
-                [{"role": "user", "content": PLACEHOLDER}, {"role": "assistant", "content": REPLY}],
-            )
-        except Exception as error:  # noqa: BLE001  a template is a program of strangers: it may raise anything
-            raise ModelError(f"{model.path}: its chat template cannot be rendered: {error!r}") from None
+            rendered, answered = _render(source, bos, eos)
+        except (ValueError, TimeoutError) as error:
+            raise ModelError(f"{model.path}: its chat template cannot be rendered: {error}") from None
         if rendered.count(PLACEHOLDER) != 1:
             raise ModelError(f"{model.path}: its chat template does not show the user's text exactly once")
         self.head, self.tail = rendered.split(PLACEHOLDER)
         self._model = model
         self._bos = bos
         self._writes_bos = bool(bos) and self.head.startswith(bos)
-        self._end_of_turn = self._find_end_of_turn(answered.partition(REPLY)[2])
+        self.end_of_turn_id = self._find_end_of_turn(answered.partition(REPLY)[2])
+        """The token that ends a reply."""
 
     def encode(self, user: str, assistant_prefix: str = "") -> list[int]:
         """The prompt's tokens, with one BOS where the model wants one. Special tokens in `user` stay text."""
@@ -77,12 +74,12 @@ class ChatTemplate:
         """Prompt + solution + end of turn, and the prompt's length in tokens."""
         prompt = self.encode(user)
         reply = self._model.tokenize(solution, special=False)
-        return [*prompt, *reply, self._end_of_turn], len(prompt)
+        return [*prompt, *reply, self.end_of_turn_id], len(prompt)
 
     @property
     def end_of_turn(self) -> str:
         """The text of the token that ends a reply."""
-        return self._model.token_text(self._end_of_turn)
+        return self._model.token_text(self.end_of_turn_id)
 
     def _find_end_of_turn(self, after_reply: str) -> int:
         """The token the template writes after a reply. (llama.cpp's own guess is '<|endoftext|>' for SmolLM2.)"""
@@ -92,43 +89,24 @@ class ChatTemplate:
         return int(llama_cpp.llama_vocab_eos(self._model.vocab))
 
 
-Messages = list[dict[str, str]]
-
-
-def _render(source: str, bos: str, eos: str, messages: Messages) -> str:
+@functools.cache
+def _render(source: str, bos: str, eos: str) -> tuple[str, str]:
+    """A question, and a question with its reply, as the template writes them. Raises ValueError or TimeoutError."""
     if len(source) > MAX_TEMPLATE_CHARACTERS:
         raise ValueError(f"it is {len(source):,} characters long")
-    outcome: list[str | BaseException] = []
-
-    def work() -> None:
-        try:
-            outcome.append(_render_in_sandbox(source, bos, eos, messages))
-        except (Exception, SystemExit) as error:  # noqa: BLE001  handed to the caller's thread, which raises it
-            outcome.append(error)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(RENDER_SECONDS)
-    if not outcome:
-        # Left alone, an endless template would keep a core, and this process's interpreter lock, for good.
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
-        thread.join(RENDER_SECONDS)
-        raise TimeoutError(f"it did not finish within {RENDER_SECONDS:g} s")
-    if isinstance(outcome[0], BaseException):
-        raise outcome[0]
-    return outcome[0]
-
-
-def _render_in_sandbox(source: str, bos: str, eos: str, messages: Messages) -> str:
-    def refuse(message: str) -> None:
-        raise TemplateError(message)
-
-    sandbox = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-    # No strftime_now: templates that ask for today's date fall back to a fixed one, so prompts stay the same.
-    return sandbox.from_string(source).render(
-        messages=messages,
-        add_generation_prompt=messages[-1]["role"] == "user",
-        bos_token=bos,
-        eos_token=eos,
-        raise_exception=refuse,
-    )
+    question = [{"role": "user", "content": PLACEHOLDER}]
+    answered = [*question, {"role": "assistant", "content": REPLY}]
+    told = json.dumps({"source": source, "bos": bos, "eos": eos, "conversations": [question, answered]})
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-P", template_program.__file__],
+            input=told, capture_output=True, text=True, encoding="utf-8", timeout=RENDER_SECONDS, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(f"it did not finish within {RENDER_SECONDS:g} s") from None
+    if ended.returncode:
+        raise TimeoutError(f"it did not finish within {template_program.MAX_SECONDS} s and 1 GB")
+    said = json.loads(ended.stdout)
+    if "error" in said:
+        raise ValueError(said["error"])
+    return said["texts"][0], said["texts"][1]

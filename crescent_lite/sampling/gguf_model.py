@@ -131,6 +131,12 @@ class GgufModel:
         """Whether llama.cpp counts the token as an end of generation."""
         return bool(llama_cpp.llama_vocab_is_eog(self.vocab, token))
 
+    @property
+    def end_tokens(self) -> list[int]:
+        """The GGUF's own end-of-sequence token and end-of-turn token, as far as it names them."""
+        named = (llama_cpp.llama_vocab_eos(self.vocab), llama_cpp.llama_vocab_eot(self.vocab))
+        return [int(token) for token in named if token >= 0]
+
     def is_control(self, token: int) -> bool:
         """Whether the token is one of the model's own marks, and not text."""
         return bool(llama_cpp.llama_vocab_is_control(self.vocab, token))

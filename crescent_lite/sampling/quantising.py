@@ -6,7 +6,9 @@ Example: encode_rows(weights, gguf.GGMLQuantizationType.Q4_K)     # the bytes of
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,6 +27,9 @@ MIXTURES: Mapping[str, int] = {
     "q8_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0,
 }
 """What `quantise` makes, by llama.cpp's name in lower case."""
+
+LITTLE_DISK_BYTES = 16 << 20
+"""Less room than that beside a file that could not be written is why it could not (guess)."""
 
 _encode = _ggml.libggml.ggml_quantize_chunk
 _encode.restype = ctypes.c_size_t
@@ -63,7 +68,10 @@ def quantise(source: Path, mixture: str, target: Path) -> None:
     llama_log.forget_complaints()
     failed = llama_cpp.llama_model_quantize(os.fsencode(source), os.fsencode(unfinished), ctypes.byref(params))
     if failed:
+        is_full = shutil.disk_usage(target.parent).free < LITTLE_DISK_BYTES
         unfinished.unlink(missing_ok=True)
+        if is_full:  # llama.cpp only says that a stream failed
+            raise StorageError(f"{target}: cannot be written: {os.strerror(errno.ENOSPC)}")
         raise ModelError(f"{source}: llama.cpp cannot quantise it to {mixture}: {llama_log.last_complaint()}")
     try:
         unfinished.replace(target)

@@ -15,6 +15,8 @@ from crescent_lite.errors import NotFoundError
 from crescent_lite.records import ModelFile, PromptText
 from crescent_lite.store.database import Database, now
 
+ADAPTER_DEPTH = 4
+"""Parts of an adapter's path inside its workspace: adapters, the run, the round, the file."""
 RunKind = Literal["improvement", "evaluation"]
 
 
@@ -100,11 +102,14 @@ class Runs:
         return int(known["model_id"])
 
     def fetch_model(self, model_id: int) -> ModelFile:
-        """A model by id."""
+        """A model by id. An adapter of this workspace is found although the workspace was moved."""
         row = self._database.row("SELECT * FROM models WHERE model_id = ?", [model_id])
         if row is None:
             raise NotFoundError(f"model {model_id}: not in {self._database.path}")
-        return ModelFile(row["name"], Path(row["path"]), row["sha256"], row["source"], row["kind"])
+        path, folder = Path(row["path"]), self._database.path.parent
+        if row["kind"] == "adapter" and (here := folder.joinpath(*path.parts[-ADAPTER_DEPTH:])).is_file():
+            path = here
+        return ModelFile(row["name"], path, row["sha256"], row["source"], row["kind"])
 
     def insert_prompt(self, prompt: PromptText) -> None:
         """Once for each text."""
@@ -144,10 +149,12 @@ class Runs:
         """Keep this round of the run; None keeps the best."""
         self._database.write("UPDATE runs SET chosen_round = ? WHERE run_id = ?", [number, run_id])
 
-    def fetch_run(self, run_id: int | None = None) -> Run:
-        """A run by id, or the latest. Raises NotFoundError."""
+    def fetch_run(self, run_id: int | None = None, kind: RunKind | None = None) -> Run:
+        """A run by id, or the latest one of its kind. Raises NotFoundError."""
         found = self._database.row(
-            "SELECT * FROM runs WHERE ? IS NULL OR run_id = ? ORDER BY run_id DESC LIMIT 1", [run_id, run_id]
+            """SELECT * FROM runs WHERE (:run IS NULL OR run_id = :run) AND (:kind IS NULL OR kind = :kind)
+            ORDER BY run_id DESC LIMIT 1""",
+            {"run": run_id, "kind": None if run_id else kind},
         )
         if found is None:
             raise NotFoundError(

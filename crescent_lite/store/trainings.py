@@ -22,6 +22,9 @@ class LatestTraining:
     """Of the held-out examples, each time they were looked at, nats a token."""
     stopped: str | None
     """Why it ended before its last step, or None."""
+    examples: int
+    held_out_examples: int
+    """Of them, those that it did not learn from."""
 
 
 class Trainings:
@@ -108,9 +111,12 @@ class Trainings:
     def fetch_latest(self, round_id: int) -> LatestTraining:
         """The round's latest training; one without steps where there is none."""
         latest = self._database.rows(
-            "SELECT training_id, stopped FROM trainings WHERE round_id = ? ORDER BY training_id DESC LIMIT 1",
+            """SELECT training_id, stopped, details,
+                (SELECT count(*) FROM examples e WHERE e.training_id = t.training_id) AS examples
+            FROM trainings t WHERE round_id = ? ORDER BY training_id DESC LIMIT 1""",
             [round_id],
         )
+        details = json.loads(latest[0]["details"] or "{}") if latest else {}
         steps = self._database.rows(
             "SELECT loss, held_out_loss FROM training_steps WHERE training_id = ? ORDER BY step",
             [latest[0]["training_id"] if latest else None],
@@ -119,6 +125,8 @@ class Trainings:
             losses=tuple(step["loss"] for step in steps),
             held_out=tuple(step["held_out_loss"] for step in steps if step["held_out_loss"] is not None),
             stopped=latest[0]["stopped"] if latest else None,
+            examples=latest[0]["examples"] if latest else 0,
+            held_out_examples=int(details.get("examples_held_out", 0)),
         )
 
     def fetch_seconds(self, run_id: int, round_number: int) -> float:

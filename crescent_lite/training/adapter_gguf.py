@@ -69,8 +69,10 @@ def _read_peft(peft_dir: Path) -> tuple[float, dict[tuple[str, str], np.ndarray]
     try:
         settings = json.loads((peft_dir / "adapter_config.json").read_text(encoding="utf-8"))
         loaded = load_file(peft_dir / "adapter_model.safetensors")
-    except (OSError, ValueError, SafetensorError) as error:
-        raise TrainingError(f"{peft_dir}: not a PEFT adapter in safetensors: {error}") from None
+    except (OSError, ValueError, TypeError, SafetensorError) as error:  # TypeError: a type that numpy does not have
+        raise TrainingError(f"{peft_dir}: not a PEFT adapter in safetensors of floats: {error}") from None
+    if not isinstance(settings, dict) or not isinstance(settings.get("lora_alpha"), int | float):
+        raise TrainingError(f"{peft_dir}: adapter_config.json has no number for lora_alpha")
     for field, refused in INEXPRESSIBLE.items():
         if field in settings and refused(settings[field]):
             raise TrainingError(
@@ -85,6 +87,13 @@ def _read_peft(peft_dir: Path) -> tuple[float, dict[tuple[str, str], np.ndarray]
         tensors[match["module"], match["side"]] = tensor
     if {(module, "A") for module, _ in tensors} | {(module, "B") for module, _ in tensors} != set(tensors):
         raise TrainingError(f"{peft_dir}: half of a LoRA pair is missing")
+    for (module, side), tensor in tensors.items():
+        if tensor.ndim != 2 or not np.isfinite(tensor).all():
+            raise TrainingError(f"{peft_dir}: {module} has in {side} no matrix of finite numbers")
+        if side == "A" and tensor.shape[0] != tensors[module, "B"].shape[-1]:
+            raise TrainingError(f"{peft_dir}: the two matrices of {module} are of different rank")
+    if not tensors:
+        raise TrainingError(f"{peft_dir}: an adapter without tensors")
     return float(settings["lora_alpha"]), tensors
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from crescent_lite.errors import ModelError
-from crescent_lite.training.gguf_header import GgufHeader
+from crescent_lite.gguf_header import GgufHeader
 
 ROPE_FACTORS = "rope_freqs.weight"
 
@@ -66,7 +66,7 @@ def read_base(path: Path) -> BaseGguf:
         rotary_width=number("rope.dimension_count", width),
         shapes={tensor.name: tuple(int(n) for n in reversed(tensor.shape)) for tensor in header.tensors},
         parameters=sum(int(tensor.n_elements) for tensor in header.tensors),
-        rope_scaling=str(header.value(f"{architecture}.rope.scaling.type", "none")),
+        rope_scaling=_rope_scaling(header, architecture),
         rope_factors=next((np.array(t.data) for t in header.tensors if t.name == ROPE_FACTORS), None),
     )
 
@@ -74,3 +74,14 @@ def read_base(path: Path) -> BaseGguf:
 def _most(heads: int | list[int]) -> int:
     """One number where layers differ: those without attention have 0."""
     return heads if isinstance(heads, int) else max(heads)
+
+
+def _rope_scaling(header: GgufHeader, architecture: str) -> str:
+    """The kind of scaling; a factor without a kind is a linear one, as llama.cpp takes it."""
+    kind = str(header.value(f"{architecture}.rope.scaling.type", "none"))
+    if kind != "none":
+        return kind
+    factors = ("rope.scaling.factor", "rope.scale_linear")
+    if any(header.value(f"{architecture}.{key}", 0) not in (0, 1) for key in factors):
+        return "linear"
+    return "attention" if header.value(f"{architecture}.rope.scaling.attn_factor", 1) != 1 else "none"

@@ -15,13 +15,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import gguf
+
 import crescent_lite
 from crescent_lite import errors
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import ConfigError, CrescentError, ModelError, OutOfMemoryError, StorageError, TrainingError
+from crescent_lite.gguf_header import GgufHeader
 from crescent_lite.records import ModelFile, TokenExample, TrainedAdapter, TrainingStep
-from crescent_lite.training.architectures import refuse_unknown_architecture
-from crescent_lite.training.gguf_header import GgufHeader
+from crescent_lite.training.architectures import refuse_unknown_architecture, refuse_unread_settings
+from crescent_lite.training.base_gguf import read_base
 from crescent_lite.training.packages import choose_loader, require_packages
 from crescent_lite.training.plan import TrainingPlan, parse_line, write_examples
 
@@ -41,6 +44,10 @@ def refuse_untrainable(base: Path, config: TrainConfig) -> None:
     header = GgufHeader(base)
     architecture = str(header.value("general.architecture", ""))
     refuse_unknown_architecture(architecture)
+    if header.value(gguf.Keys.Split.LLM_KV_SPLIT_COUNT, 1) > 1:
+        raise ModelError(f"{base}: is one part of a split model; join the parts with llama-gguf-split --merge")
+    if config.weights == "gguf":
+        refuse_unread_settings(read_base(base))
     context = header.value(f"{architecture}.context_length")
     if isinstance(context, int) and config.max_example_tokens > context:
         raise ConfigError(

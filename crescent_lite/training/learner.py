@@ -84,7 +84,8 @@ class Learner:
         for name, weight in self._weights.items():
             moments = self._optimizer.state.get(weight, {})
             named |= {f"{kind}/{name}": moments[kind] for kind in ("exp_avg", "exp_avg_sq") if kind in moments}
-        return named
+        # Empty but for 16-bit floats, whose losses are scaled.
+        return named | {f"scaler/{name}": torch.tensor(value) for name, value in self._scaler.state_dict().items()}
 
     def start_from(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Begin with this adapter. TrainingError when it is of another shape."""
@@ -109,6 +110,8 @@ class Learner:
                 "step": torch.tensor(float(step)),
                 **{kind: of_kind[kind][name].to(weight.device) for kind in ("exp_avg", "exp_avg_sq")},
             }
+        if scaler := of_kind.get("scaler"):
+            self._scaler.load_state_dict({name: value.item() for name, value in scaler.items()})
         self._step = step
 
     def _set_weights(self, tensors: Mapping[str, torch.Tensor]) -> None:

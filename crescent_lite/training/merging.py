@@ -7,6 +7,7 @@ What no adapter changes is copied as it is, and so are the metadata: tokens, cha
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import numpy as np
 from gguf import GGMLQuantizationType as TensorType
 
 from crescent_lite.errors import ModelError, StorageError
-from crescent_lite.training.gguf_header import GgufHeader
+from crescent_lite.gguf_header import GgufHeader
 
 ROWS_BYTES = 16 * 1024 * 1024
 """32-bit floats of one tensor in memory at a time, in bytes."""
@@ -29,6 +30,8 @@ FILE_TYPES = {
     "f16": gguf.LlamaFileType.MOSTLY_F16,
     "bf16": gguf.LlamaFileType.MOSTLY_BF16,
 }
+OF_THE_WRITER = (gguf.Keys.General.ARCHITECTURE, gguf.Keys.General.ALIGNMENT)
+"""Metadata that the writer puts down by itself."""
 MAX_NAME = 150
 """Characters of a file's name; file systems take 255 bytes."""
 EncodeRows = Callable[[np.ndarray, int], np.ndarray]
@@ -63,6 +66,8 @@ def merge(
     unfinished = out.with_name(out.name + ".unfinished")
     try:
         writer = gguf.GGUFWriter(unfinished, _text(source, "architecture"))
+        if (alignment := source.value(gguf.Keys.General.ALIGNMENT)) is not None:
+            writer.add_custom_alignment(alignment)
         _copy_metadata(source, writer, dict(metadata), tensor_type)
         types = {tensor.name: _type_of(tensor, tensor_type) for tensor in source.tensors}
         for tensor in source.tensors:
@@ -76,27 +81,45 @@ def merge(
         writer.close()
         unfinished.replace(out)
     except OSError as error:
+        # numpy says less of a full disk than the system does
+        raise StorageError(f"{out}: cannot be written: {error.strerror or error}") from None
+    finally:
         unfinished.unlink(missing_ok=True)
-        raise StorageError(f"{out}: cannot be written: {error.strerror}") from None
 
 
-def change_kept(base: Path, adapters: Sequence[WeightedAdapter], merged: Path) -> float:
-    """How much of what the adapters change is in the merged weights: 1 is all of it, 0 nothing.
+@dataclass(frozen=True)
+class Rounding:
+    """What became of the adapters' change when the merged weights were rounded to their type."""
 
-    Weights of 4 bits are far apart. A base that has them is rounded back to itself, and the adapter is gone.
-    The share is that of the projection, <merged - base, change> / <change, change>, over all changed tensors.
+    kept: float
+    """How much of the change is in the weights: 1 is all of it, 0 nothing."""
+    noise: float
+    """How far rounding moved the weights, in lengths of the change."""
+
+
+NOTHING_ROUNDED = Rounding(kept=1.0, noise=0.0)
+
+
+def rounding(base: Path, adapters: Sequence[WeightedAdapter], merged: Path) -> Rounding:
+    """What rounding left of the change in a merged model, over all tensors that the adapters change.
+
+    Weights of 4 bits are far apart. A base that has them is rounded back to itself, and the adapter is gone; one in
+    floats is moved by the rounding itself. `kept` is <merged - base, change> / <change, change>, `noise` is
+    |merged - base - change| / |change|.
     """
     source, result = GgufHeader(base), {tensor.name: tensor for tensor in GgufHeader(merged).tensors}
     changes = [_read_adapter(adapter, source, base) for adapter in adapters]
-    there, all_of_it = 0.0, 0.0
+    there, all_of_it, missed = 0.0, 0.0, 0.0
     for tensor in source.tensors:
         if not (deltas := [change[tensor.name] for change in changes if tensor.name in change]):
             continue
         blocks = zip(_row_blocks(tensor, deltas), _row_blocks(result[tensor.name], ()), strict=True)
         for (_, weights, change), (_, found, _) in blocks:
+            off = found - weights - change
             there += float(np.vdot(found - weights, change))
             all_of_it += float(np.vdot(change, change))
-    return there / all_of_it if all_of_it else 1.0
+            missed += float(np.vdot(off, off))
+    return Rounding(there / all_of_it, math.sqrt(missed / all_of_it)) if all_of_it else NOTHING_ROUNDED
 
 
 @dataclass(frozen=True)
@@ -150,7 +173,7 @@ def _read_adapter(adapter: WeightedAdapter, base: GgufHeader, base_path: Path) -
     pairs = {}
     for name in (name.removesuffix(".lora_a") for name in halves if name.endswith(".lora_a")):
         a, b = halves[f"{name}.lora_a"], halves.get(f"{name}.lora_b")
-        if b is None or shapes.get(name) != (b.shape[0], a.shape[1]):
+        if b is None or shapes.get(name) != (b.shape[0], a.shape[1]) or not a.shape[0] == b.shape[1] > 0:
             raise ModelError(f"{adapter.path}: an adapter of another model: its {name} does not fit {base_path}")
         pairs[name] = _Delta(a, b, adapter.weight * alpha / a.shape[0])
     return pairs
@@ -182,7 +205,7 @@ def _merged(tensor: Any, deltas: Sequence[_Delta], tensor_type: TensorType, enco
     columns, (items, size) = int(tensor.shape[0]), gguf.GGML_QUANT_SIZES[tensor_type]
     merged = np.empty((int(tensor.n_elements) // columns, columns // items * size), dtype=np.uint8)
     for start, weights, change in _row_blocks(tensor, deltas):
-        encoded = _encoded(weights + change, tensor_type, encode).view(np.uint8)
+        encoded = _encoded(_finite(weights + change, tensor, tensor_type), tensor_type, encode).view(np.uint8)
         merged[start : start + len(encoded)] = encoded
     return merged
 
@@ -199,6 +222,18 @@ def _row_blocks(tensor: Any, deltas: Sequence[_Delta]) -> Iterator[tuple[int, np
         yield start, weights, change
 
 
+def _finite(weights: np.ndarray, tensor: Any, tensor_type: TensorType) -> np.ndarray:
+    """The weights, where the type can hold them. Raises ModelError."""
+    most = float(np.abs(weights).max())
+    limit = float(np.finfo(np.float16).max) if tensor_type == TensorType.F16 else math.inf
+    if not most <= limit or most == math.inf:
+        raise ModelError(
+            f"{tensor.name}: with the adapters in it a weight is {most:g}, which {tensor_type.name} cannot hold: "
+            "give the rounds smaller weights"
+        )
+    return weights
+
+
 def _encoded(block: np.ndarray, tensor_type: TensorType, encode: EncodeRows) -> np.ndarray:
     if tensor_type == TensorType.F32:
         return block
@@ -209,9 +244,11 @@ def _encoded(block: np.ndarray, tensor_type: TensorType, encode: EncodeRows) -> 
 
 def _copy_metadata(source: GgufHeader, writer: Any, changed: dict[str, str], tensor_type: str) -> None:
     for name, field in source.fields.items():
-        if name.startswith("GGUF.") or name == "general.architecture" or name in changed:
+        if name.startswith("GGUF.") or name in (*OF_THE_WRITER, *changed):
             continue
-        value = source.value(name)
+        value = source.value(name, raw=True)
+        if value == []:
+            continue  # the writer takes no empty array; a reader takes a missing one for empty
         if name == "general.file_type" and tensor_type != "same":
             value = int(FILE_TYPES[tensor_type])
         sub_type = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None

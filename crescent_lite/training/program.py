@@ -21,9 +21,9 @@ from typing import TextIO
 import psutil
 from safetensors import SafetensorError
 
-from crescent_lite.errors import CrescentError, OutOfMemoryError, StorageError
+from crescent_lite.errors import CrescentError, ModelError, OutOfMemoryError, StorageError
 from crescent_lite.records import TrainedAdapter
-from crescent_lite.training.architectures import refuse_unknown_architecture
+from crescent_lite.training.architectures import refuse_unknown_architecture, refuse_unread_settings
 from crescent_lite.training.base_gguf import read_base
 from crescent_lite.training.plan import TrainingPlan, failed_line, finished_line, read_plan, step_line
 
@@ -31,7 +31,7 @@ ORPHANED = 70
 """The exit code when the parent is gone. Nobody is left to read it."""
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
 """What libraries say, in lower case: CUDA, torch, the system, C++."""
-DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
+DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR, errno.EEXIST)
 
 
 def main() -> None:
@@ -74,6 +74,11 @@ def _train(plan: TrainingPlan, events: TextIO) -> TrainedAdapter:
 def _save(gguf: Path, folder: Path) -> None:
     base = read_base(gguf)
     refuse_unknown_architecture(base.architecture)
+    refuse_unread_settings(base)
+    if base.rope_factors is not None:
+        raise ModelError(
+            f"{gguf}: a transformers folder cannot say its rotary factors; hand it over as an adapter or as a GGUF"
+        )
     from crescent_lite.training.loaders import save_folder
 
     save_folder(base, folder)
@@ -114,7 +119,7 @@ def _known_error(error: Exception) -> CrescentError | None:
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         return StorageError(f"{error.filename or 'the disk'}: {error.strerror}")
     if isinstance(error, SafetensorError) and (number := re.search(r"os error (\d+)", said)):
-        return StorageError(f"the adapter or a checkpoint of it cannot be written: {os.strerror(int(number[1]))}")
+        return StorageError(f"the weights cannot be written: {os.strerror(int(number[1]))}")
     return None
 
 

@@ -31,13 +31,15 @@ class LossWatch:
     """Losses of the held-out examples so far, nats a token."""
     best_step: int = 0
     """The step after which the adapter was best: by the held-out loss where there is one, else by the mean of the
-    recent losses. 0 is the base itself."""
+    last RECENT losses. 0 is what the training began with."""
 
     def note_loss(self, step: int, loss: float) -> str | None:
         """A step's loss, which is that of the adapter before it; the reason to stop, if it is one."""
         if not math.isfinite(loss):
             return f"the loss became {loss} at step {step}"
         self.recent = [*self.recent, loss][-RECENT:]
+        if len(self.recent) < RECENT:
+            return None  # the first batches differ by their examples more than by what was learnt
         mean = sum(self.recent) / len(self.recent)
         if mean > self.lowest_mean + MAX_RISE:
             return f"the loss rose from {self.lowest_mean:.2f} to {mean:.2f} by step {step}"

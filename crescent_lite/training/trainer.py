@@ -171,7 +171,7 @@ class Training:
         stopped = self._watch.note_held_out(number, loss)
         if self._watch.best_step != best_before:
             self._learner.keep()
-        return loss, stopped
+        return loss, stopped if number < len(self._steps) else None  # at its end nothing is left to stop
 
     def _save(self) -> None:
         progress = {"tokens": self._tokens, "seconds": self.seconds, "watch": dataclasses.asdict(self._watch)}

@@ -7,6 +7,8 @@ Example: header = GgufHeader(path); header.value("general.architecture") -> 'lla
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,25 +26,43 @@ class GgufHeader(gguf.GGUFReader):  # type: ignore[misc]
 
     def __init__(self, path: Path) -> None:
         """Raises ModelError when the file is not a GGUF or cannot be read."""
-        try:
+        self._path = path
+        with self._errors():
             super().__init__(path)
-        except (OSError, ValueError, KeyError, IndexError, struct.error) as error:
-            raise ModelError(f"{path}: not a GGUF that can be read, or only a part of one: {error}") from None
+            if self.byte_order != "I":
+                raise ValueError("its numbers are of the other byte order")
 
-    def value(self, key: str, default: Any = None) -> Any:
-        """A value of the header as a plain Python one, arrays as lists; `default` where it is not there."""
+    def value(self, key: str, default: Any = None, *, raw: bool = False) -> Any:
+        """A value of the header as a plain Python one, arrays as lists; `default` where it is not there.
+
+        `raw` gives texts as bytes, which need not be UTF-8. Raises ModelError.
+        """
         field = self.fields.get(key)
         if field is None:
             return default
-        if field.types[0] != ValueType.ARRAY or len(field.types) != 2:
-            return field.contents()
-        values = field.parts[field.data[0]]
-        return _strings(memoryview(values)) if field.types[1] == ValueType.STRING else values.tolist()
+        with self._errors():
+            if field.types[0] == ValueType.STRING:
+                return _text(bytes(field.parts[field.data[0]]), raw=raw)
+            if field.types[0] != ValueType.ARRAY or len(field.types) != 2:
+                return field.contents()
+            values = field.parts[field.data[0]]
+            if field.types[1] == ValueType.STRING:
+                return [_text(text, raw=raw) for text in _strings(memoryview(values))]
+            return values.tolist()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError, KeyError, IndexError, OverflowError, MemoryError, struct.error) as error:
+            # numpy makes its own texts: some are several lines
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ModelError(f"{self._path}: not a GGUF that can be read, or only a part of one: {reason}") from None
 
     def _get_field_parts(self, orig_offs: int, raw_type: int) -> tuple[int, list[Any], list[int], list[ValueType]]:
         """gguf's hook for one value: its size in bytes, its parts, which of them are the data, and its types."""
         kind = ValueType(int(self._get(orig_offs, np.uint32)[0])) if raw_type == ValueType.ARRAY else None
-        if kind is None or kind == ValueType.ARRAY or self.byte_order != "I":
+        if kind is None or kind == ValueType.ARRAY:
             whole: tuple[int, list[Any], list[int], list[ValueType]] = super()._get_field_parts(orig_offs, raw_type)
             return whole
         count, start = int(self._get(orig_offs + 4, np.uint64)[0]), orig_offs + 12
@@ -64,10 +84,13 @@ def _end_of_strings(data: memoryview, start: int, count: int) -> int:
     return start
 
 
-def _strings(data: memoryview) -> list[str]:
-    found, start = [], 0
+def _strings(data: memoryview) -> Iterator[bytes]:
+    start = 0
     while start < len(data):
         end = start + LENGTH.size + LENGTH.unpack_from(data, start)[0]
-        found.append(str(data[start + LENGTH.size : end], "utf-8"))
+        yield bytes(data[start + LENGTH.size : end])
         start = end
-    return found
+
+
+def _text(text: bytes, *, raw: bool) -> str | bytes:
+    return text if raw else text.decode("utf-8")
