@@ -23,8 +23,8 @@ from typing import Any
 from crescent_lite.config import TrainConfig
 from crescent_lite.records import TokenExample
 
-SIDES = ("ours", "ours-bf16", "trl", "trl-fp32")
-"""'trl' is its defaults: bfloat16 and gradient checkpoints. 'trl-fp32' has neither. 'ours' has 32-bit floats."""
+SIDES = ("ours", "ours-fp32", "trl", "trl-fp32")
+"""'ours' and 'trl' are the defaults; TRL's are bfloat16 and gradient checkpoints. '-fp32' has neither."""
 
 
 def main() -> int:
@@ -120,7 +120,7 @@ def ours(options: argparse.Namespace, examples: list[TokenExample]) -> tuple[Any
 
     config = TrainConfig(
         loader="peft",
-        precision="bfloat16" if options.side == "ours-bf16" else "float32",
+        precision="float32" if options.side == "ours-fp32" else "auto",
         weights=str(options.folder / "weights"),
         learning_rate=options.learning_rate,
         batch_size=options.batch,
@@ -205,7 +205,7 @@ def final_loss(model: Any, examples: list[TokenExample]) -> float:
 
     from crescent_lite.training.losses import answer_loss, padded
 
-    model.eval()
+    model.eval().float()  # whatever it was trained in
     answers = sum(len(e.input_ids) - e.prompt_length for e in examples)
     with torch.no_grad():
         return sum(float(answer_loss(model, padded([example]), answers)) for example in examples)

@@ -170,7 +170,7 @@ class TrainConfig:
     """'gguf' trains on the sampled GGUF itself, dequantised; else a Hugging Face folder or repo."""
     precision: Literal["auto", "float32", "bfloat16", "nf4"] = "auto"
     """How the frozen base is held: floats of 32 or 16 bits, or the 4 bits of QLoRA (bitsandbytes). 'auto' is nf4 on a
-    GPU, and on a CPU float32 with PEFT; Unsloth chooses for itself there."""
+    GPU; on a CPU it is bfloat16 where that has instructions for it, else float32."""
     rank: Annotated[int, Range(1, 1024)] = 16
     """Rank of the LoRA matrices. 16 is Unsloth's default; QLoRA found no difference from 8 to 256."""
     alpha: Annotated[int, Range(1, 4096)] = 32

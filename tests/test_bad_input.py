@@ -14,7 +14,7 @@ import gguf
 import pytest
 from fake_sampler import FakeSampler
 from small_workspace import make_workspace
-from tiny_model import make_tiny_adapter, make_tiny_gguf
+from tiny_model import make_tiny_adapter, make_tiny_gguf, rewrite_gguf
 
 from crescent_lite.cli import main
 from crescent_lite.config import TrainConfig
@@ -129,28 +129,14 @@ def test_an_architecture_that_cannot_be_trained_is_refused_before_anything_is_as
 def test_what_would_end_the_training_is_said_before_anything_is_asked(
     key: str, value: str | float, code: ExitCode, words: str, tmp_path: Path
 ) -> None:
-    tiny, odd = make_tiny_gguf(tmp_path / "tiny.gguf"), tmp_path / "odd.gguf"
-    with_metadata(tiny, odd, key, value)
+    def change(writer: gguf.GGUFWriter) -> None:
+        {str: writer.add_string, float: writer.add_float32, int: writer.add_uint16}[type(value)](key, value)
+
+    odd = rewrite_gguf(make_tiny_gguf(tmp_path / "tiny.gguf"), tmp_path / "odd.gguf", change)
     with pytest.raises(CrescentError) as caught:
         refuse_untrainable(odd, TrainConfig())
     assert caught.value.exit_code == code
     assert words in str(caught.value)
-
-
-def with_metadata(source: Path, target: Path, key: str, value: str | float) -> None:
-    reader, writer = gguf.GGUFReader(source), gguf.GGUFWriter(target, "llama")
-    for field in list(reader.fields.values())[3:]:
-        if field.name != "general.architecture":
-            sub_type = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
-            writer.add_key_value(field.name, field.contents(), field.types[0], sub_type=sub_type)
-    add = {str: writer.add_string, float: writer.add_float32, int: writer.add_uint16}[type(value)]
-    add(key, value)
-    for tensor in reader.tensors:
-        writer.add_tensor(tensor.name, tensor.data)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
 
 
 def test_examples_longer_than_the_models_context_are_refused_before_anything_is_asked(

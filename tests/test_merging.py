@@ -12,7 +12,7 @@ import pytest
 from gguf import GGMLQuantizationType as TensorType
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_model import make_tiny_adapter, make_tiny_gguf
+from tiny_model import make_tiny_adapter, make_tiny_gguf, rewrite_gguf
 
 from crescent_lite.errors import ModelError, StorageError
 from crescent_lite.sampling.quantising import encode_rows, quantise
@@ -134,21 +134,13 @@ def test_it_says_how_much_of_the_change_rounding_left(
 def test_a_base_of_another_alignment_and_odd_metadata_is_merged(
     base: Path, adapters: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    odd = tmp_path / "odd.gguf"
-    reader, writer = gguf.GGUFReader(base), gguf.GGUFWriter(odd, "llama")
-    for field in list(reader.fields.values())[3:]:
-        if field.name != "general.architecture":
-            sub_type = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
-            writer.add_key_value(field.name, field.contents(), field.types[0], sub_type=sub_type)
-    writer.add_custom_alignment(256)
-    writer.add_string("general.author", b"\xff not UTF-8")  # type: ignore[arg-type]
-    writer.kv_data[0]["general.tags"] = gguf.GGUFValue(["mark"], gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.STRING)
-    for tensor in reader.tensors:
-        writer.add_tensor(tensor.name, tensor.data)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    def change(writer: gguf.GGUFWriter) -> None:
+        writer.add_custom_alignment(256)
+        writer.add_string("general.author", b"\xff not UTF-8")
+        mark = gguf.GGUFValue(["mark"], gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.STRING)
+        writer.kv_data[0]["general.tags"] = mark
+
+    odd = rewrite_gguf(base, tmp_path / "odd.gguf", change)
     merge_into(tmp_path / "merged.gguf", odd, [WeightedAdapter(adapters[0])], "same")
     assert np.abs(logits(tmp_path / "merged.gguf") - logits(base, (adapters[0], 1.0))).max() < 1e-3
     assert b"\xff not UTF-8" in (tmp_path / "merged.gguf").read_bytes()

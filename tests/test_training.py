@@ -471,10 +471,9 @@ def test_a_batch_pads_without_learning_from_prompt_or_padding(rows: list[tuple[l
     examples = [TokenExample(0, tuple(ids), min(prompt, len(ids))) for ids, prompt in rows]
     batch = padded(examples)
     shape = (len(rows), max(len(ids) for ids, _ in rows))
-    assert {tuple(t.shape) for t in (batch.input_ids, batch.labels, batch.attention_mask)} == {shape}
+    assert {tuple(t.shape) for t in (batch.input_ids, batch.labels)} == {shape}
     for index, example in enumerate(examples):
         length = len(example.input_ids)
-        assert batch.attention_mask[index].sum() == length
         assert tuple(batch.input_ids[index][:length].tolist()) == example.input_ids
         learnt = batch.labels[index].ne(NO_LOSS)
         assert learnt.sum() == length - example.prompt_length

@@ -6,6 +6,7 @@ under a second. Example: make_tiny_gguf(tmp_path / "tiny.gguf", architecture="qw
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -92,6 +93,23 @@ def make_tiny_gguf(
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def rewrite_gguf(source: Path, target: Path, change: Callable[[gguf.GGUFWriter], None]) -> Path:
+    """Write a llama's GGUF again with what `change` adds to its metadata."""
+    reader, writer = gguf.GGUFReader(source), gguf.GGUFWriter(target, "llama")
+    for field in list(reader.fields.values())[3:]:
+        if field.name != "general.architecture":
+            sub_type = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
+            writer.add_key_value(field.name, field.contents(), field.types[0], sub_type=sub_type)
+    change(writer)
+    for tensor in reader.tensors:
+        writer.add_tensor(tensor.name, tensor.data)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return target
 
 
 def as_base(path: Path) -> ModelFile:

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from crescent_lite.errors import CrescentError, MissingPackageError, ModelError, NetworkError
@@ -50,10 +51,11 @@ def load(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
 
 
 def load_peft(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
-    """As train.precision says; with 'auto' in 4-bit NF4 on a GPU, and in 32-bit floats on a CPU."""
+    """As train.precision says; with 'auto' in 4-bit NF4 on a GPU, and on a CPU in the floats it is made for."""
     on_gpu, config = torch.cuda.is_available(), plan.config
     in_4bit = config.precision == "nf4" or (config.precision == "auto" and on_gpu)
-    in_floats32 = config.precision == "float32" or (config.precision != "bfloat16" and not on_gpu)
+    has_half = on_gpu or cpu_has_bfloat16() or config.precision == "bfloat16"
+    in_floats32 = config.precision == "float32" or not has_half
     dtype = torch.float32 if in_floats32 else half_precision()
     if in_4bit and importlib.util.find_spec("bitsandbytes") is None:
         raise MissingPackageError(
@@ -77,8 +79,12 @@ def load_peft(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
         task_type="CAUSAL_LM",
     )
     weights = "4-bit NF4" if in_4bit else _name(dtype)
-    autocast = None if in_floats32 else dtype
-    return LoadedModel(get_peft_model(model, lora), device_name(), weights, autocast, answer_loss)
+    autocast, tuned = None if in_floats32 else dtype, get_peft_model(model, lora)
+    if autocast:  # it casts for every product; PEFT would cast to 32 bits before that
+        for layer in tuned.modules():
+            if isinstance(layer, BaseTunerLayer):
+                layer.cast_input_dtype_enabled = False
+    return LoadedModel(tuned, device_name(), weights, autocast, answer_loss)
 
 
 def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
@@ -182,6 +188,11 @@ def half_precision() -> torch.dtype:
     """bfloat16 on a CPU, and where the GPU has it; else float16."""
     has_bfloat16 = not torch.cuda.is_available() or torch.cuda.is_bf16_supported()
     return torch.bfloat16 if has_bfloat16 else torch.float16
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16; where it is emulated, 32-bit floats are much faster."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def device_name() -> str:

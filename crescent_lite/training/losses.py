@@ -33,30 +33,28 @@ class TokenBatch:
     input_ids: torch.Tensor
     labels: torch.Tensor
     """The tokens of the answers, elsewhere NO_LOSS."""
-    attention_mask: torch.Tensor
-    """1 where there is a token, 0 where the row is filled up."""
 
 
 def padded(examples: Sequence[TokenExample], device: torch.device | str = "cpu") -> TokenBatch:
-    """The examples as one batch, filled up on the right to the longest; what is not an answer has no label."""
+    """The examples as one batch, filled up on the right to the longest; what is not an answer has no label.
+
+    It needs no attention mask: nothing looks to its right, so no token sees what a row is filled up with. Without a
+    mask the attention computes one half of it only.
+    """
     width = max(len(example.input_ids) for example in examples)
     input_ids = torch.zeros((len(examples), width), dtype=torch.long)
     labels = torch.full((len(examples), width), NO_LOSS)
-    attention_mask = torch.zeros((len(examples), width), dtype=torch.long)
     for row, example in enumerate(examples):
         length = len(example.input_ids)
         input_ids[row, :length] = torch.tensor(example.input_ids)
         labels[row, example.prompt_length : length] = input_ids[row, example.prompt_length : length]
-        attention_mask[row, :length] = 1
-    return TokenBatch(input_ids.to(device), labels.to(device), attention_mask.to(device))
+    return TokenBatch(input_ids.to(device), labels.to(device))
 
 
 def answer_loss(model: Any, batch: TokenBatch, answers: int) -> torch.Tensor:
     """The cross entropy of the answers' tokens, nats, summed and divided by `answers`. `model` is PEFT's."""
     base = model.get_base_model()
-    hidden = base.get_decoder()(
-        input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
-    ).last_hidden_state
+    hidden = base.get_decoder()(input_ids=batch.input_ids, use_cache=False).last_hidden_state
     wanted = batch.labels[:, 1:]  # the logits of a position are about the token after it
     is_answer = wanted.ne(NO_LOSS)
     head, cap = base.get_output_embeddings(), getattr(base.config, "final_logit_softcapping", None)
@@ -75,7 +73,6 @@ def fused_loss(model: Any, batch: TokenBatch, answers: int) -> torch.Tensor:
     """The same by Unsloth's own cross entropy, which on a GPU never holds all logits."""
     loss: torch.Tensor = model(
         input_ids=batch.input_ids,
-        attention_mask=batch.attention_mask,
         labels=batch.labels,
         num_items_in_batch=answers,
         use_cache=False,
