@@ -28,6 +28,7 @@ torch.set_num_threads(1)  # the same sums in the same order; and a tiny model ga
 
 TRAIN = TrainConfig(
     loader="peft",
+    precision="float32",
     learning_rate=0.01,
     epochs=6,
     batch_size=4,
@@ -79,6 +80,17 @@ def unbroken(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list
     steps: list[TrainingStep] = []
     adapter = train(plan_of(tmp_path_factory.mktemp("unbroken"), tiny), read_base(tiny), steps.append)
     return steps, adapter
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="what a CPU does is tested")
+def test_in_bfloat16_too_a_killed_training_ends_with_the_same_adapter(tiny: Path, tmp_path: Path) -> None:
+    half = dataclasses.replace(TRAIN, precision="bfloat16")
+    whole = train(plan_of(tmp_path / "whole", tiny, half), read_base(tiny), lambda step: None)
+    plan = plan_of(tmp_path / "killed", tiny, half)
+    train_until(plan, 7)
+    adapter = train(plan, read_base(tiny), lambda step: None)
+    assert adapter.details["weights"] == "bfloat16"
+    assert adapter.gguf_path.read_bytes() == whole.gguf_path.read_bytes()
 
 
 def losses(steps: list[TrainingStep]) -> dict[int, float]:
