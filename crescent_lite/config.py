@@ -261,9 +261,9 @@ class Config:
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     preset: str = "default"
     """The values that your own are laid over: 'quick', 'default' or 'reference'."""
-    preset_given: bool = False
+    preset_given: bool = field(default=False, compare=False)
     """Whether the command line named it. A run that is resumed hears its command line again."""
-    overrides: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = field(default=(), compare=False)
     """The command line's `section.key=value` texts."""
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
     """For `preset` and each `section.key` where the value came from: 'default', 'preset quick', a file, '--set'."""

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from crescent_lite.cli import main
 from crescent_lite.engine import RunOptions, run_engine
 from crescent_lite.errors import ExitCode, TrainingError
 from crescent_lite.events import RunFinished
+from crescent_lite.loop import model_before
 from crescent_lite.report import build_report
 from crescent_lite.rounds import best_round, kept_round, why_no_more
 from crescent_lite.store import Store
@@ -76,7 +78,7 @@ class WorseAndWorse(FakeSampler):
 def declined(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Five rounds planned; the first is the best one."""
     workspace = make_workspace(tmp_path_factory.mktemp("declined"))
-    options = RunOptions(rounds=5, overrides=("bait.questions=30",))
+    options = RunOptions(rounds=5, overrides=("bait.questions=30", "train.start_from='last'"))
     events = list(run_engine(workspace, options, lambda _path, _config: WorseAndWorse()))
     assert isinstance(events[-1], RunFinished)
     assert events[-1].reason is not None
@@ -129,18 +131,14 @@ def test_another_round_is_chosen_and_the_best_one_again(
     assert "run 1: round 9 has no adapter; there is one of 1, 2, 3" in capsys.readouterr().err
 
 
-def test_the_round_after_a_rollback_is_asked_by_the_chosen_one(tmp_path: Path) -> None:
-    workspace = make_workspace(tmp_path)
-    options = RunOptions(rounds=2, overrides=("run.patience=0", "bait.questions=20"))
-    list(run_engine(workspace, options, lambda _path, _config: FakeSampler()))
-    store = Store.open(workspace.database_path)
-    store.runs.set_state(1, "stopped")
-    store.close()
-    assert main(["rollback", "1", "-w", str(tmp_path)]) == ExitCode.OK
-    list(run_engine(workspace, RunOptions(rounds=3), lambda _path, _config: FakeSampler()))
-    store = Store.open_read_only(workspace.database_path)
-    first, _, third = store.runs.fetch_rounds(1)
-    assert third.model_id == first.adapter_id
+def test_the_round_after_a_rollback_is_asked_by_the_chosen_one(declined: Workspace) -> None:
+    store = Store.open(declined.database_path)
+    job = SimpleNamespace(store=store, run_id=1, base_id=store.runs.fetch_run(1).base_id)
+    adapters = [this.adapter_id for this in store.runs.fetch_rounds(1)]
+    assert [model_before(job, number) for number in (1, 2, 4)] == [job.base_id, adapters[0], adapters[2]]  # type: ignore[arg-type]
+    store.runs.choose_round(1, 2)
+    assert model_before(job, 4) == adapters[1]  # type: ignore[arg-type]
+    store.runs.choose_round(1, None)
     store.close()
 
 
@@ -165,10 +163,7 @@ def test_a_training_goes_on_from_the_adapter_of_the_round_before(tmp_path: Path)
         train(plan, read_base(tiny), lambda step: None)
 
 
-def test_a_run_may_train_each_round_further(tmp_path: Path) -> None:
-    workspace = make_workspace(tmp_path)
-    overrides = ("train.start_from='last'", "run.patience=0", "bait.questions=20")
-    list(run_engine(workspace, RunOptions(rounds=2, overrides=overrides), lambda _path, _config: FakeSampler()))
-    plans = [workspace.adapters / "run-1" / f"round-{number}" / "plan.json" for number in (1, 2)]
-    started = [json.loads(plan.read_text())["start"] for plan in plans]
-    assert started == [None, str(workspace.adapters.resolve() / "run-1" / "round-1" / "peft")]
+def test_a_run_may_train_each_round_further(declined: Workspace) -> None:
+    folder = declined.adapters.resolve() / "run-1"
+    started = [json.loads((folder / f"round-{number}" / "plan.json").read_text())["start"] for number in (1, 2, 3)]
+    assert started == [None, str(folder / "round-1" / "peft"), str(folder / "round-2" / "peft")]
