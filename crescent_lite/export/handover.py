@@ -237,7 +237,7 @@ def _set_end_of_turn(folder: Path, gguf: Path) -> None:
     model.close()
     for name, values in (
         ("generation_config.json", {"eos_token_id": ends}),
-        ("tokenizer_config.json", {"eos_token": text}),
+        ("tokenizer_config.json", {"eos_token": text, "eos_token_id": ends[0]}),
     ):
         path = folder / name
         known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
