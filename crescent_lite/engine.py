@@ -25,7 +25,6 @@ from crescent_lite.job import Job
 from crescent_lite.models import find_adapter, find_model
 from crescent_lite.prompt_set import PromptSet, load_prompt_set
 from crescent_lite.records import Benchmark, ModelFile
-from crescent_lite.rounds import kept_round
 from crescent_lite.sampling import Sampler, check_servers, open_sampler, require_language_model
 from crescent_lite.semantic import load_encoder
 from crescent_lite.store import Run, RunKind, Store
@@ -88,14 +87,12 @@ def choose_round(workspace: Workspace, run_id: int | None, number: int | None) -
     Raises NotFoundError for a round without an adapter, WorkspaceError while an engine is at work.
     """
     with workspace.lock(), _store(workspace) as store:
-        run = store.runs.fetch_run(run_id)
-        trained = [this.number for this in store.runs.fetch_rounds(run.run_id) if this.adapter_id]
-        kept = kept_round(store.evaluations.fetch_round_scores(run.run_id), trained, number)
-        if kept is None or kept not in trained:
-            there = f"there is one of {', '.join(map(str, trained))}" if trained else "no round has"
-            raise NotFoundError(f"run {run.run_id}: round {number or 1} has no adapter; {there}")
+        run = store.runs.fetch_run(run_id, "improvement")
+        standing = dataclasses.replace(store.fetch_standing(run.run_id), chosen=number)
+        standing.require([number] if number else [])
         store.runs.choose_round(run.run_id, number)
-    return run.run_id, kept
+    assert standing.kept is not None  # one was trained
+    return run.run_id, standing.kept
 
 
 def _drive(

@@ -73,11 +73,10 @@ def measure(job: Job, adapter: ModelFile | None) -> Generator[Event, None, None]
 
 def model_before(job: Job, number: int) -> int:
     """The model that asks in round `number`: of the last round before it that trained one, or was chosen."""
-    runs = job.store.runs
-    chosen = runs.fetch_run(job.run_id).chosen_round
-    last = number - 1 if chosen is None else min(number - 1, chosen)
-    trained = [this.adapter_id for this in runs.fetch_rounds(job.run_id) if this.adapter_id and this.number <= last]
-    return trained[-1] if trained else job.base_id
+    standing = job.store.fetch_standing(job.run_id)
+    last = number - 1 if standing.chosen is None else min(number - 1, standing.chosen)
+    before = [adapter_id for trained, adapter_id in standing.adapters.items() if trained <= last]
+    return before[-1] if before else job.base_id
 
 
 def play_round(job: Job, this: Round) -> Iterator[Event]:

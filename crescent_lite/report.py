@@ -14,7 +14,7 @@ from typing import Any
 from crescent_lite.errors import StorageError
 from crescent_lite.evaluation import Verdict, corrected, in_words, mcnemar, wilson
 from crescent_lite.events import STAGES
-from crescent_lite.rounds import kept_round
+from crescent_lite.rounds import Standing
 from crescent_lite.store import Round, Run, Store
 from crescent_lite.store.evaluations import SCORINGS, EvaluationRow
 
@@ -76,22 +76,20 @@ def build_report(store: Store, run_id: int) -> Report:
     if run.teacher_id:
         teacher = store.runs.fetch_model(store.runs.fetch_run(run.teacher_id).base_id)
         lines.append(f"A distillation: it learnt from the labels of run {run.teacher_id}, by {teacher.name}.")
-    if kept := _kept(store, run, rounds):
+    if kept := _kept(store.fetch_standing(run_id)):
         lines.append(kept)
     tables = [_costs(store, run, 0), *(table for this in rounds for table in _round_tables(store, run, this))]
     tables += _scores(store, run)
     return Report(f"Run {run_id}", tuple(lines), tuple(table for table in tables if table.rows))
 
 
-def _kept(store: Store, run: Run, rounds: list[Round]) -> str:
+def _kept(standing: Standing) -> str:
     """Which round is the run's, and why."""
-    scores = store.evaluations.fetch_round_scores(run.run_id)
-    trained = [this.number for this in rounds if this.adapter_id]
-    kept = kept_round(scores, trained, run.chosen_round)
+    kept, scores = standing.kept, standing.scores
     if kept is None:
         return ""
-    best = "the best of those trained" if len(trained) > 1 else "the only one trained"
-    said = f"Kept: round {kept}, {'chosen by hand' if run.chosen_round else best}"
+    best = "the best of those trained" if len(standing.adapters) > 1 else "the only one trained"
+    said = f"Kept: round {kept}, {'chosen by hand' if standing.chosen else best}"
     if kept in scores and 0 in scores:
         said += f"; mean flexible score {scores[kept]:.1%}, the base's {scores[0]:.1%}"
     return f"{said}."

@@ -8,6 +8,9 @@ than earlier ones for being later: self-training rises and then falls (R-Zero, a
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from crescent_lite.errors import NotFoundError
 
 
 def best_round(scores: Mapping[int, float]) -> int | None:
@@ -15,15 +18,36 @@ def best_round(scores: Mapping[int, float]) -> int | None:
     return min(scores, key=lambda number: (-scores[number], number), default=None)
 
 
-def kept_round(scores: Mapping[int, float], trained: Collection[int], chosen: int | None) -> int | None:
-    """The round whose adapter counts as the run's: the chosen one, else the best of those that trained one.
+@dataclass(frozen=True)
+class Standing:
+    """How the rounds of a run stand."""
 
-    Where none of them was measured it is the last; None where none was trained.
-    """
-    if chosen is not None:
-        return chosen
-    measured = {number: scores[number] for number in trained if number in scores}
-    return best_round(measured) or max(trained, default=None)
+    run_id: int
+    scores: Mapping[int, float]
+    """Of the rounds that were measured; 0 is the base."""
+    adapters: Mapping[int, int]
+    """Of the rounds that trained one, in order: its id."""
+    chosen: int | None
+    """The round that somebody chose to keep."""
+
+    @property
+    def kept(self) -> int | None:
+        """The round whose adapter counts as the run's: the chosen one, else the best of those that trained one.
+
+        Where none of them was measured it is the last; None where none was trained.
+        """
+        if self.chosen is not None:
+            return self.chosen
+        measured = {number: self.scores[number] for number in self.adapters if number in self.scores}
+        return best_round(measured) or max(self.adapters, default=None)
+
+    def require(self, numbers: Collection[int]) -> None:
+        """Raise NotFoundError unless each of these rounds has an adapter, and the run has one at all."""
+        if not self.adapters:
+            raise NotFoundError(f"run {self.run_id}: has no adapter yet; a round makes one when it has enough labels")
+        if missing := sorted(set(numbers) - set(self.adapters)):
+            there = ", ".join(map(str, self.adapters))
+            raise NotFoundError(f"run {self.run_id}: round {missing[0]} has no adapter; there is one of {there}")
 
 
 def why_no_more(scores: Mapping[int, float], latest: int, patience: int) -> str | None:

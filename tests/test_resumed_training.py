@@ -14,6 +14,7 @@ import psutil
 import pytest
 import torch
 from safetensors import SafetensorError
+from test_training import HOT
 from tiny_model import as_base, make_tiny_gguf
 
 from crescent_lite.config import TrainConfig
@@ -26,18 +27,7 @@ from crescent_lite.training.trainer import Training, train
 
 torch.set_num_threads(1)  # the same sums in the same order; and a tiny model gains nothing by a second one
 
-TRAIN = TrainConfig(
-    loader="peft",
-    precision="float32",
-    learning_rate=0.01,
-    epochs=6,
-    batch_size=4,
-    micro_batch_size=2,
-    rank=4,
-    alpha=8,
-    dropout=0.1,
-    checkpoint_seconds=0,
-)
+TRAIN = dataclasses.replace(HOT, epochs=6, dropout=0.1, checkpoint_seconds=0)
 
 
 class KilledError(Exception):

@@ -25,7 +25,7 @@ from crescent_lite.errors import ExitCode, TrainingError
 from crescent_lite.events import RunFinished
 from crescent_lite.loop import model_before
 from crescent_lite.report import build_report
-from crescent_lite.rounds import best_round, kept_round, why_no_more
+from crescent_lite.rounds import Standing, best_round, why_no_more
 from crescent_lite.store import Store
 from crescent_lite.training.base_gguf import read_base
 from crescent_lite.training.trainer import train
@@ -51,7 +51,7 @@ def test_the_best_round_is_the_earliest_of_the_highest(scores: dict[int, float],
 def test_the_kept_round_is_the_chosen_or_the_best_trained_one(
     scores: dict[int, float], trained: list[int], chosen: int | None, kept: int | None
 ) -> None:
-    assert kept_round(scores, trained, chosen) == kept
+    assert Standing(1, scores, {number: 10 * number for number in trained}, chosen).kept == kept
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.integers(0, 5))

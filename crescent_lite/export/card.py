@@ -1,7 +1,7 @@
 """The card of a model that a run made: where it comes from, what it was trained on, how it scored, what it cannot.
 
 Reads the store and the base's own metadata. Everything in it is plain Markdown with a front matter that hubs read.
-Example: card_text(store, run_id, [1], facts, usage="llama-server -m model.gguf")
+Example: card_text(store, run_id, {1: 1.0}, facts, usage="llama-server -m model.gguf")
 """
 
 from __future__ import annotations

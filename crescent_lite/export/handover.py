@@ -14,12 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from crescent_lite.errors import ConfigError, ModelError, NotFoundError, StorageError, TrainingError
+from crescent_lite.errors import ConfigError, ModelError, StorageError, TrainingError
 from crescent_lite.export.card import BaseFacts, card_text
 from crescent_lite.models import sha256_of
 from crescent_lite.printable import printable, printable_line
 from crescent_lite.records import ModelFile, peft_dir_of
-from crescent_lite.rounds import kept_round
 from crescent_lite.sampling.chat import PLACEHOLDER, ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.quantising import MIXTURES, encode_rows, quantise
@@ -68,17 +67,12 @@ def choose(store: Store, run_id: int, rounds: dict[int, float]) -> Chosen:
     Raises NotFoundError or ModelError.
     """
     run = store.runs.fetch_run(run_id)
-    trained = {this.number: this.adapter_id for this in store.runs.fetch_rounds(run_id) if this.adapter_id}
-    if not trained:
-        raise NotFoundError(f"run {run_id}: has no adapter yet; a round makes one when it has enough labels")
-    kept = kept_round(store.evaluations.fetch_round_scores(run_id), trained, run.chosen_round)
-    rounds = rounds or {kept or max(trained): 1.0}
-    if missing := sorted(set(rounds) - set(trained)):
-        raise NotFoundError(
-            f"run {run_id}: round {missing[0]} has no adapter; there is one of {', '.join(map(str, trained))}"
-        )
+    standing = store.fetch_standing(run_id)
+    standing.require(rounds)
+    if not rounds and standing.kept is not None:
+        rounds = {standing.kept: 1.0}
     base = _unchanged(store.runs.fetch_model(run.base_id))
-    adapters = {number: _unchanged(store.runs.fetch_model(trained[number] or 0)) for number in rounds}
+    adapters = {number: _unchanged(store.runs.fetch_model(standing.adapters[number])) for number in rounds}
     return Chosen(run_id, base, rounds, adapters)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from crescent_lite.rounds import Standing
 from crescent_lite.store.database import Database
 from crescent_lite.store.evaluations import Evaluations
 from crescent_lite.store.questions import Questions
@@ -42,6 +43,12 @@ class Store:
     def is_older(path: Path) -> bool:
         """Whether the database has to be opened for writing once, to bring it up to date, before it can be read."""
         return Database.is_older(path)
+
+    def fetch_standing(self, run_id: int) -> Standing:
+        """How the rounds of a run stand. Raises NotFoundError for an unknown run."""
+        adapters = {this.number: this.adapter_id for this in self.runs.fetch_rounds(run_id) if this.adapter_id}
+        scores = self.evaluations.fetch_round_scores(run_id)
+        return Standing(run_id, scores, adapters, self.runs.fetch_run(run_id).chosen_round)
 
     def close(self) -> None:
         """Close the connection."""

@@ -20,6 +20,7 @@ from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
+from crescent_lite.config import TrainConfig
 from crescent_lite.errors import CrescentError, MissingPackageError, ModelError, NetworkError
 from crescent_lite.training.architectures import LINEAR_LAYERS, refuse_unread_settings
 from crescent_lite.training.base_gguf import ROPE_FACTORS, BaseGguf
@@ -52,8 +53,7 @@ def load(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
 
 def load_peft(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
     """As train.precision says; with 'auto' in 4-bit NF4 on a GPU, and on a CPU in the floats it is made for."""
-    on_gpu, config = torch.cuda.is_available(), plan.config
-    in_4bit = config.precision == "nf4" or (config.precision == "auto" and on_gpu)
+    on_gpu, config, in_4bit = torch.cuda.is_available(), plan.config, holds_4bit(plan.config)
     has_half = on_gpu or cpu_has_bfloat16() or config.precision == "bfloat16"
     in_floats32 = config.precision == "float32" or not has_half
     dtype = torch.float32 if in_floats32 else half_precision()
@@ -98,8 +98,7 @@ def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
             f"{base.path}: Unsloth cannot take its rotary factors from a GGUF: set train.loader = 'peft', "
             "or train.weights to the model's Hugging Face folder or repo"
         )
-    on_gpu = torch.cuda.is_available()
-    in_4bit = config.precision == "nf4" or (config.precision == "auto" and on_gpu)
+    on_gpu, in_4bit = torch.cuda.is_available(), holds_4bit(config)
     if in_4bit and not on_gpu:
         raise ModelError("train.precision: Unsloth holds a base in 4 bits on a GPU only: set train.loader = 'peft'")
     if config.precision == "float32":
@@ -182,6 +181,11 @@ def save_folder(base: BaseGguf, folder: Path) -> None:
         ) from None
     dequantised(base, torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def holds_4bit(config: TrainConfig) -> bool:
+    """Whether the frozen base is held in the 4 bits of QLoRA."""
+    return config.precision == "nf4" or (config.precision == "auto" and torch.cuda.is_available())
 
 
 def half_precision() -> torch.dtype:
