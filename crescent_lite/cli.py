@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from crescent_lite.workspace import Workspace
 
 DEFAULT_WORKSPACE = "data"
+MANY_COLUMNS = 6
+TOO_NARROW = 1.5
+"""A table of more columns than that, and so many times as wide as the terminal, is not folded (guess)."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -371,7 +374,13 @@ def _print_table(title: str, columns: tuple[str, ...], rows: Any, note: str = ""
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     console = _console()
-    console.print(table)
+    wide = console.measure(table, options=console.options.update(max_width=10_000)).maximum
+    if console.is_terminal and len(columns) > MANY_COLUMNS and wide > TOO_NARROW * console.width:
+        # Folded so often, a table cannot be read: each row becomes a sentence.
+        lines = [", ".join(columns), *(", ".join(filter(None, map(printable, row))) for row in rows)]
+        console.print(Text(title, style="bold"), *map(Text, lines), "", sep="\n")
+    else:
+        console.print(table)
     if note:
         console.print(note, markup=False, highlight=False)
 
