@@ -210,18 +210,40 @@ class TrainConfig:
 class BenchmarkConfig:
     """One set of questions with known answers. Used to measure, never to train."""
 
-    source: str
+    source: str = ""
     """The path of a JSONL file, `hub:repo`, or 'reasoning-gym'."""
+    builtin: str = ""
+    """The fields of a known data set, which your own are laid over: gsm8k, svamp, asdiv, gsm-plus, math-500,
+    aime-2024, arc-easy, arc-challenge or mmlu."""
+    role: Literal["score", "final", "general", "canary"] = "score"
+    """'score' chooses the best round. 'final' is only reported, so that the choice does not flatter it. 'general' is
+    of other abilities, which should hold. 'canary' is for alarms only."""
+    kind: Literal["answers", "choices"] = "answers"
+    """'answers' have a value to be found, 'choices' one of several options."""
     items: Annotated[int, Range(1, 10_000_000)] = 300
     """Items used at most: the first ones of a file, that many of a generator."""
+    prompts: tuple[str, ...] = ()
+    """In place of `evaluate.prompts`."""
+    samples: Annotated[int, Range(0, 1000)] = 0
+    """Drawn of each item as votes are, with the last prompt, beside its one greedy answer: for pass@k and maj@k."""
+    max_tokens: Annotated[int, Range(0, 100_000)] = 0
+    """An answer longer than this is cut off. 0 is `evaluate.max_tokens`."""
     seed: Annotated[int, Range(0, 2**31 - 1)] = 20260101
     """For a generator."""
     tasks: Mapping[str, Any] = field(default_factory=dict)
     """For 'reasoning-gym': task names, each with its own options."""
     question_field: str = "question"
-    """The column of the questions."""
+    """The column of the questions, or several: '{Body} {Question}'."""
     answer_field: str = "answer"
-    """A text after '####' counts as the answer where there is one."""
+    """A text after '####' counts as the answer where there is one. Of choices: a label, an index from 0 or a text."""
+    choices_field: str = "choices"
+    """Of choices: the column of the options, a list or a table of `text` and `label`."""
+    solution_field: str = ""
+    """The column of worked solutions, for prompts with shots. Empty: the answer's."""
+    shots: str = ""
+    """Where the worked examples of an 'N-shot' prompt come from: a JSONL file, or a split of the hub's data set."""
+    unreadable: Literal["refuse", "leave-out"] = "refuse"
+    """What is done about rows that are no items, as their answer is nothing that can be compared."""
     subset: str = ""
     """For a hub data set: its configuration."""
     split: str = "test"
@@ -233,8 +255,9 @@ class EvaluateConfig:
     """Measurement of the base and of each round."""
 
     prompts: tuple[str, ...] = ("bare", "solve")
-    """'bare' asks the question alone; any other name is `<name>.txt` in the prompt set. 'solve' is what votes are
-    drawn with: in 'word-problems' it asks for a solution step by step."""
+    """'bare' asks the question alone, '5-shot' after five worked examples, 'letter' for the letter of a choice; any
+    other name is `<name>.txt` in the prompt set. 'solve' is what votes are drawn with: in 'word-problems' it asks for
+    a solution step by step."""
     temperature: Annotated[float, Range(0, 5)] = 0.0
     """0 is greedy: each item has one answer."""
     top_p: Annotated[float, Range(0, 1)] = 1.0
@@ -245,6 +268,38 @@ class EvaluateConfig:
     """An answer longer than this is cut off."""
     benchmarks: Mapping[str, BenchmarkConfig] = field(default_factory=dict)
     """Named sets of questions. A `crescent.toml` that names one replaces all of the preset's."""
+
+
+@dataclass(frozen=True)
+class AlarmsConfig:
+    """What goes wrong in self-training, and from where on it counts. Looked for after every round."""
+
+    stop: bool = True
+    """End the run when an alarm fires. Nothing is deleted, and the best round is kept."""
+    significance: Annotated[float, Range(0, 1)] = 0.005
+    """A score has fallen when a one-sided exact McNemar test says so at this level; with a few tests in each of six
+    rounds that is one false alarm in twenty runs (a guess that benchmarks/alarms.py checks)."""
+    share_rise: Annotated[float, Range(0, 1)] = 0.02
+    """False consensus: the mean share rises by this much while the canary falls (SRT, arXiv 2505.21444; guess)."""
+    one_answer: Annotated[float, Range(0, 1)] = 0.3
+    """One answer's share of the labels, or of a benchmark's answers beyond where it is right, from which the model
+    has collapsed onto it (SRT, arXiv 2505.21444; guess)."""
+    diversity_kept: Annotated[float, Range(0, 1)] = 0.5
+    """Below this part of what they were in round 1, acceptance and the number of different answers have collapsed
+    (EVOL-RL, arXiv 2509.15194; guess)."""
+    similarity_rise: Annotated[float, Range(0, 100)] = 10.0
+    """Points, of 100, by which questions may grow more like their nearest neighbour (B-STaR, arXiv 2412.17256;
+    guess)."""
+    length_factor: Annotated[float, Range(1, 1000)] = 2.0
+    """Solutions so many times as long, or as short, as in round 1 have drifted (guess)."""
+    broken_rise: Annotated[float, Range(0, 1)] = 0.2
+    """Rise of the share of evaluated replies that are cut off or hold no answer (guess)."""
+    gap_rise: Annotated[float, Range(0, 1)] = 0.2
+    """Rise of the flexible score less the strict one: a format is unlearnt, or only a format was learnt (guess)."""
+    general_fall: Annotated[float, Range(0, 1)] = 0.03
+    """Fall of the general suite that counts as forgetting (arXiv 2405.09673 measures 2 to 5 points; guess)."""
+    contaminated: Annotated[float, Range(0, 1)] = 0.02
+    """Share of the texts that repeat an item of one benchmark (guess)."""
 
 
 @dataclass(frozen=True)
@@ -259,6 +314,7 @@ class Config:
     vote: VoteConfig = field(default_factory=VoteConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    alarms: AlarmsConfig = field(default_factory=AlarmsConfig)
     preset: str = "default"
     """The values that your own are laid over: 'quick', 'default' or 'reference'."""
     preset_given: bool = field(default=False, compare=False)
@@ -291,6 +347,11 @@ def load_config(
         raise ConfigError(f"{origin}: preset: there is no preset {named!r}; choose from {', '.join(PRESETS)}")
     layers = [(f"preset {named}", read_toml(PRESET_DIR / f"{named}.toml")), (str(path), document)]
     sections, origins = resolve_layers(Config, [*layers, *map(override_layer, overrides)])
+    benchmarks = sections["evaluate"].get("benchmarks", {})
+    whence = origins["evaluate.benchmarks"]
+    sections["evaluate"]["benchmarks"] = {
+        name: _with_builtin(f"{whence}: evaluate.benchmarks.{name}", given) for name, given in benchmarks.items()
+    }
     return build(
         Config,
         {
@@ -301,6 +362,18 @@ def load_config(
             "origins": {"preset": origin, **origins},
         },
     )
+
+
+def _with_builtin(where: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A benchmark's table over that of the data set it names."""
+    known = read_toml(PRESET_DIR / "benchmarks.toml")
+    builtin = given.get("builtin", "")
+    if builtin and builtin not in known:
+        raise ConfigError(f"{where}.builtin: there is no {builtin!r}; choose from {', '.join(known)}")
+    table = {**known.get(builtin, {}), **given}
+    if not table.get("source"):
+        raise ConfigError(f"{where}: the key 'source' is missing, or 'builtin'")
+    return table
 
 
 def config_from_dict(values: Mapping[str, Any]) -> Config:

@@ -18,13 +18,13 @@ from crescent_lite import loop
 from crescent_lite.bait import check_steering
 from crescent_lite.config import Config, config_from_dict, load_config
 from crescent_lite.errors import CrescentError, Interrupted, NotFoundError, TrainingError, WorkspaceError, file_errors
-from crescent_lite.evaluation import load_benchmark
+from crescent_lite.evaluation import load_benchmark, measurements, prompts_of, shots_of
 from crescent_lite.events import Event, RunFinished, RunStarted, StageProgressed, TrainingStepped
 from crescent_lite.interruption import stop_requests
 from crescent_lite.job import Job
 from crescent_lite.models import find_adapter, find_model
 from crescent_lite.prompt_set import PromptSet, load_prompt_set
-from crescent_lite.records import Benchmark, ModelFile
+from crescent_lite.records import Benchmark, Measurement, ModelFile
 from crescent_lite.sampling import Sampler, check_servers, open_sampler, require_language_model
 from crescent_lite.semantic import load_encoder
 from crescent_lite.store import Run, RunKind, Store
@@ -32,7 +32,7 @@ from crescent_lite.store.database import now
 from crescent_lite.training import refuse_untrainable
 from crescent_lite.workspace import Workspace
 
-MENDED = ("model", "sampling", "train")
+MENDED = ("model", "sampling", "train", "alarms")
 """Sections of which a resumed run takes the current settings: how the work is done, not what is asked."""
 OpenSampler = Callable[[Path, Config], Sampler]
 
@@ -47,7 +47,7 @@ class RunOptions:
     """Start another run although one is unfinished."""
     preset: str | None = None
     overrides: tuple[str, ...] = ()
-    """`section.key=value` texts. Of a resumed run they change [model], [sampling] and [train] only."""
+    """`section.key=value` texts. Of a resumed run they change [model], [sampling], [train] and [alarms] only."""
     teacher_id: int | None = None
     """A run whose labels a new run is to learn from, instead of asking and voting."""
 
@@ -129,7 +129,7 @@ def _config(workspace: Workspace, options: RunOptions, unfinished: Run | None) -
     """
     if unfinished is None:
         return load_config(workspace.config_path, preset=options.preset, overrides=options.overrides), ()
-    stored = config_from_dict({**unfinished.config, "sampling": {}, "train": {}})
+    stored = config_from_dict({**unfinished.config, "sampling": {}, "train": {}, "alarms": {}})
     preset = options.preset or (stored.preset if stored.preset_given else None)
     overrides = (*stored.overrides, *options.overrides)
     current = load_config(workspace.config_path, preset=preset, overrides=overrides)
@@ -160,11 +160,11 @@ def _prepare(
     prompts = load_prompt_set(config.run.prompts)
     if kind == "improvement":
         check_steering(prompts, config.bait)
-    for name in config.evaluate.prompts:
-        prompts.for_evaluation(name)
     benchmarks = tuple(
-        load_benchmark(name, settings, workspace.folder) for name, settings in config.evaluate.benchmarks.items()
+        load_benchmark(name, settings, workspace.folder, shots_of(prompts_of(settings, config)))
+        for name, settings in config.evaluate.benchmarks.items()
     )
+    measured = [each for benchmark in benchmarks for each in measurements(benchmark, config, prompts)]
     base = _base(workspace, config)
     teacher_id = unfinished.teacher_id if unfinished else options.teacher_id
     if kind == "improvement":
@@ -174,7 +174,7 @@ def _prepare(
     if kind == "improvement" and config.diversify.semantic:
         encoder = load_encoder(config.diversify.semantic, offline=config.model.offline)
     base_id = store.runs.insert_model(base)
-    inputs = _checksums(prompts, config, benchmarks, base)
+    inputs = _checksums(prompts, measured, benchmarks, base)
     if unfinished:
         _refuse_changed_inputs(unfinished, inputs)
     for prompt in (prompts.bait, prompts.rewrite, prompts.solve):
@@ -213,13 +213,13 @@ def _refuse_empty_teacher(store: Store, teacher_id: int | None) -> None:
 
 
 def _checksums(
-    prompts: PromptSet, config: Config, benchmarks: tuple[Benchmark, ...], base: ModelFile
+    prompts: PromptSet, measured: list[Measurement], benchmarks: tuple[Benchmark, ...], base: ModelFile
 ) -> dict[str, str]:
     """The sha256 of everything a run is made from, by a name the user knows."""
-    measured = {prompt.name: prompt.sha256 for prompt in map(prompts.for_evaluation, config.evaluate.prompts)}
+    asked_with = {each.prompt.name: each.prompt.sha256 for each in measured}
     return {
         f"the model {base.source}": base.sha256,
-        **{f"the prompt {name}": sha256 for name, sha256 in (prompts.checksums() | measured).items()},
+        **{f"the prompt {name}": sha256 for name, sha256 in (prompts.checksums() | asked_with).items()},
         **{f"the benchmark {benchmark.name}": benchmark.sha256 for benchmark in benchmarks},
     }
 

@@ -87,6 +87,15 @@ class TrainingStepped:
 
 
 @dataclass(frozen=True)
+class AlarmFired:
+    """Something has gone wrong in the model, not in the program."""
+
+    round: int
+    name: str
+    words: str
+
+
+@dataclass(frozen=True)
 class RoundFinished:
     """A round is complete, with or without an adapter."""
 
@@ -111,6 +120,7 @@ Event = (
     | StageFinished
     | AskingStopped
     | TrainingStepped
+    | AlarmFired
     | RoundFinished
     | RunFinished
 )

@@ -12,13 +12,13 @@ that died anywhere. Yields events; prints nothing. Source: Crescent, arXiv 2502.
 from __future__ import annotations
 
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Iterator
 
 from crescent_lite import consensus, diversify, evaluation, training
 from crescent_lite.answers import find_answer
 from crescent_lite.asking import Asking
-from crescent_lite.events import AskingStopped, Event, RoundFinished, RoundStarted, RunFinished
+from crescent_lite.events import AlarmFired, AskingStopped, Event, RoundFinished, RoundStarted, RunFinished
 from crescent_lite.job import Job, Tally, release_sampler, sampler_of, staged
 from crescent_lite.models import sha256_of
 from crescent_lite.patience import Patience
@@ -48,8 +48,7 @@ def run(job: Job) -> Generator[Event, None, None]:
             this = job.store.runs.open_round(job.run_id, number, model_before(job, number))
             if not this.finished_at:
                 yield from play_round(job, this)
-            scores = job.store.evaluations.fetch_round_scores(job.run_id)
-            if number < job.rounds and (reason := why_no_more(scores, number, job.config.run.patience)):
+            if number < job.rounds and (reason := why_to_end(job, number)):
                 yield RunFinished(job.run_id, reason)
                 return
         yield RunFinished(job.run_id)
@@ -89,9 +88,30 @@ def play_round(job: Job, this: Round) -> Iterator[Event]:
     adapter_id = job.store.runs.fetch_round(this.run_id, this.number).adapter_id
     if adapter_id:
         yield from evaluate(job, adapter_id, this)
+    yield from watch(job, this)
     outcome = round_outcome(job, this, trained=adapter_id is not None)
     job.store.runs.finish_round(this.round_id, outcome)
     yield RoundFinished(this.number, outcome)
+
+
+def watch(job: Job, this: Round) -> Iterator[Event]:
+    """Measure the round against the base and the first round; an alarm for each thing that has gone wrong."""
+    evidence, numbers = job.store.evidence, range(this.number + 1)
+    seen = {number: evaluation.evidence(evidence.fetch_facts(job.run_id, number)) for number in numbers}
+    first = next((number for number in numbers if seen[number].facts.shares), this.number)
+    alarms = evaluation.judge(seen[0], seen[first], seen[this.number], job.config.alarms)
+    evidence.replace(job.run_id, 0, seen[0].measures, [])
+    evidence.replace(job.run_id, this.number, seen[this.number].measures, alarms)
+    yield from (AlarmFired(this.number, alarm.name, alarm.words) for alarm in alarms if alarm.fired)
+
+
+def why_to_end(job: Job, number: int) -> str | None:
+    """The reason to play no round after this one, or None."""
+    alarms = job.store.evidence.fetch_alarms(job.run_id).get(number, [])
+    fired = [f"{alarm.name.replace('_', ' ')} ({alarm.words})" for alarm in alarms if alarm.fired]
+    if fired and job.config.alarms.stop:
+        return f"alarm in round {number}: {'; '.join(fired)}"
+    return why_no_more(job.store.evaluations.fetch_round_scores(job.run_id), number, job.config.run.patience)
 
 
 def round_outcome(job: Job, this: Round, *, trained: bool) -> str:
@@ -248,37 +268,35 @@ def adapter_file(adapter: TrainedAdapter, this: Round) -> ModelFile:
 
 
 def evaluate(job: Job, model_id: int, this: Round | None) -> Iterator[Event]:
-    """The benchmarks, each with every prompt. What was measured before with the same settings is used again."""
-    settings, evaluations = job.config.evaluate, job.store.evaluations
-    number = this.number if this else 0
-    generation = Generation(settings.max_tokens, settings.temperature, settings.top_p, settings.top_k)
-    plan = []
+    """All that is measured, in one queue. What was measured before with the same settings is used again."""
+    evaluations, number = job.store.evaluations, this.number if this else 0
+    queue: list[evaluation.Asked] = []
+    evaluation_ids: dict[str, int] = {}
+    total, left = 0, Counter[str]()
     for benchmark in job.benchmarks:
         benchmark_id = evaluations.insert_benchmark(benchmark)
-        for name in settings.prompts:
-            prompt = job.prompts.for_evaluation(name)
-            job.store.runs.insert_prompt(prompt)
-            evaluation_id = evaluations.open_evaluation(
-                job.run_id, number, model_id, benchmark_id, prompt, generation, job.config.run.seed
+        for measurement in evaluation.measurements(benchmark, job.config, job.prompts):
+            job.store.runs.insert_prompt(measurement.prompt)
+            title = measurement.title
+            evaluation_ids[title] = evaluations.open_evaluation(
+                job.run_id, number, model_id, benchmark_id, measurement, job.config.run.seed
             )
-            owed = evaluations.fetch_owed_items(evaluation_id)
-            plan.append((evaluation_id, f"{benchmark.name}, {name}", prompt, owed, len(benchmark.items)))
+            owed = evaluations.fetch_owed_items(evaluation_ids[title])
+            queue += [evaluation.Asked(measurement, item, missing) for item, missing in owed]
+            left[title] = sum(len(missing) for _, missing in owed)
+            total += len(benchmark.items) * measurement.samples
 
     def work() -> Generator[str, None, None]:
-        for evaluation_id, title, prompt, owed, _ in plan:
-            if owed:
-                sampler = sampler_of(job, model_id)
-                for item, completion, score in evaluation.evaluate(
-                    sampler, owed, template=prompt.text, generation=generation, seed=job.config.run.seed
-                ):
-                    evaluations.insert_item(evaluation_id, item.item_id, completion, score)
-                    yield title
-            evaluations.finish_evaluation(evaluation_id)
+        sampler = sampler_of(job, model_id)
+        for asked, completion, score in evaluation.evaluate(sampler, queue, seed=job.config.run.seed):
+            title = asked.measurement.title
+            evaluations.insert_item(evaluation_ids[title], asked.item.item_id, completion, score)
+            left[title] -= 1
+            if not left[title]:
+                evaluations.finish_evaluation(evaluation_ids[title])
+            yield title
 
-    total = sum(items for *_, items in plan)
-    owed_items = sum(len(owed) for _, _, _, owed, _ in plan)
-    if owed_items:
-        yield from staged(job, this, "evaluate", Tally(total - owed_items, total), work())
-    else:
-        for _ in work():
-            raise AssertionError("nothing was owed")
+    for title in evaluation_ids.keys() - {title for title, count in left.items() if count}:
+        evaluations.finish_evaluation(evaluation_ids[title])
+    if queue:
+        yield from staged(job, this, "evaluate", Tally(total - left.total(), total), work())

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from crescent_lite.events import (
+    AlarmFired,
     AskingStopped,
     Event,
     RoundFinished,
@@ -97,6 +98,8 @@ class RunProgress:
                 self._finish(event)
             case AskingStopped():
                 self._say(f"  asking was stopped: {event.reason}")
+            case AlarmFired():
+                self._say(f"  ALARM {event.name.replace('_', ' ')}: {event.words}")
             case RoundFinished():
                 self._say(f"round {event.number} done: {event.outcome}")
             case RunFinished():

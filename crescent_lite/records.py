@@ -23,6 +23,11 @@ Stopped = Literal[
 """Why a question got no more votes: all planned ones are drawn; the leader can no longer be overtaken; no answer can
 reach the floor any more; the leader is above the band whatever comes; by the Beta rule the leader is probably the
 majority, or probably none reaches the floor."""
+BenchmarkKind = Literal["answers", "choices"]
+"""answers: a value is to be found. choices: one of the options given, by its letter."""
+Role = Literal["score", "final", "general", "canary"]
+"""What a benchmark is for. score: it chooses the best round. final: it is only reported, so that what it says of the
+best round is not biased by the choice. general: other abilities, which should hold. canary: for alarms only."""
 ModelKind = Literal["base", "adapter"]
 BASE_SHA256 = "crescent.base.sha256"
 """The key in a GGUF adapter's metadata under which the checksum of its base is."""
@@ -244,6 +249,30 @@ class Benchmark:
     sha256: str
     """Of the items' questions and answers, in order."""
     items: tuple[BenchmarkItem, ...]
+    kind: BenchmarkKind = "answers"
+    role: Role = "score"
+    shots: tuple[tuple[str, str], ...] = ()
+    """(question, worked solution) pairs to be shown before an item, where a prompt shows some. None is an item."""
+    left_out: int = 0
+    """Rows that are no items: their gold answer is nothing that can be compared."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One way in which a benchmark's items are put to a model."""
+
+    benchmark: Benchmark
+    prompt: PromptText
+    """With `{question}` in it."""
+    generation: Generation
+    samples: int = 1
+    """Drawn of each item."""
+
+    @property
+    def title(self) -> str:
+        """For people: 'gsm8k, bare', or 'gsm8k, solve, 8 samples'."""
+        name = f"{self.benchmark.name}, {self.prompt.name.rpartition('/')[2]}"
+        return f"{name}, {self.samples} samples" if self.samples > 1 else name
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ class WorseAndWorse(FakeSampler):
 def declined(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Five rounds planned; the first is the best one."""
     workspace = make_workspace(tmp_path_factory.mktemp("declined"))
-    options = RunOptions(rounds=5, overrides=("bait.questions=30", "train.start_from='last'"))
+    options = RunOptions(rounds=5, overrides=("bait.questions=30", "train.start_from='last'", "alarms.stop=false"))
     events = list(run_engine(workspace, options, lambda _path, _config: WorseAndWorse()))
     assert isinstance(events[-1], RunFinished)
     assert events[-1].reason is not None

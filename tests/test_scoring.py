@@ -8,8 +8,17 @@ from pathlib import Path
 import pytest
 
 from crescent_lite.answers import canonical_answer
-from crescent_lite.evaluation import evaluate, score
-from crescent_lite.records import BenchmarkItem, Completion, Generation, Request
+from crescent_lite.evaluation import Asked, evaluate, score
+from crescent_lite.evaluation.choices import choice_item, score_choice
+from crescent_lite.records import (
+    Benchmark,
+    BenchmarkItem,
+    Completion,
+    Generation,
+    Measurement,
+    PromptText,
+    Request,
+)
 from crescent_lite.sampling.protocol import SamplerUsage
 
 
@@ -67,25 +76,84 @@ class AddingSampler:
     def close(self) -> None: ...
 
 
-ITEMS = [BenchmarkItem("one", "What is 12 + 7 ?", "19", "n:19"), BenchmarkItem("two", "4 + 4 ?", "9", "n:9")]
+ITEMS = (BenchmarkItem("one", "What is 12 + 7 ?", "19", "n:19"), BenchmarkItem("two", "4 + 4 ?", "9", "n:9"))
 GREEDY = Generation(max_tokens=8, temperature=0)
+SUMS = Benchmark("sums", "sums.jsonl", "0" * 64, ITEMS)
+
+
+def asked(item: BenchmarkItem, template: str = "{question}", generation: Generation = GREEDY) -> Asked:
+    return Asked(Measurement(SUMS, PromptText("set/plain", template, "0" * 64), generation), item, (0,))
 
 
 def test_every_item_is_scored_with_its_own_completion() -> None:
-    scored = list(evaluate(AddingSampler(), ITEMS, template=None, generation=GREEDY, seed=1))
-    assert {item.item_id: result.strict for item, _, result in scored} == {"one": True, "two": False}
-    assert all(item.item_id == completion.key for item, completion, _ in scored)
+    scored = list(evaluate(AddingSampler(), map(asked, ITEMS), seed=1))
+    assert {each.item.item_id: result.strict for each, _, result in scored} == {"one": True, "two": False}
+    assert all(completion.key == f"sums, plain/{each.item.item_id}" for each, completion, _ in scored)
 
 
-def test_without_a_template_the_question_is_asked_bare() -> None:
+def test_all_measurements_flow_through_one_queue_the_longest_first() -> None:
     sampler = AddingSampler()
-    list(evaluate(sampler, ITEMS, template=None, generation=GREEDY, seed=1))
-    assert [request.user for request in sampler.asked] == [item.question for item in ITEMS]
-    assert all(request.generation == GREEDY and request.seed == 1 for request in sampler.asked)
+    queue = [asked(ITEMS[0]), asked(ITEMS[1], "{question} Think.", Generation(max_tokens=99, temperature=0))]
+    list(evaluate(sampler, queue, seed=1))
+    assert [request.user for request in sampler.asked] == ["4 + 4 ? Think.", "What is 12 + 7 ?"]
+    assert all(request.seed == 1 for request in sampler.asked)
 
 
 def test_a_template_is_filled_once_and_braces_in_the_question_survive() -> None:
     sampler = AddingSampler()
     item = BenchmarkItem("x", "\\frac{1}{2} of {question} 4", "2", "n:2")
-    list(evaluate(sampler, [item], template="{question} Think.", generation=GREEDY, seed=1))
+    list(evaluate(sampler, [asked(item, "{question} Think.")], seed=1))
     assert sampler.asked[0].user == "\\frac{1}{2} of {question} 4 Think."
+
+
+METAL = choice_item("1", "Which is a metal?", {"options": ["glass", "iron"], "gold": "B"}, "options", "gold")
+
+
+@pytest.mark.parametrize(
+    ("reply", "strict", "flexible"),
+    [
+        ("B", True, True),
+        ("(B)", True, True),
+        ("**B. iron**", True, True),
+        ("B. iron, because it conducts.", True, True),
+        ("The answer is (B).", False, True),
+        ("It is \\boxed{B}", False, True),
+        ("Answer: B\nAnswer: A", False, False),
+        ("iron", False, True),
+        ("A", False, False),
+        ("A glass is no metal, so the answer is B", False, True),
+        ("C", False, False),
+        ("", False, False),
+        ("Both are.", False, False),
+    ],
+)
+def test_a_choice_is_scored_by_its_letter(reply: str, strict: bool, flexible: bool) -> None:
+    scored = score_choice(reply, METAL)
+    assert (scored.strict, scored.flexible) == (strict, flexible)
+
+
+def test_the_options_are_lettered_whatever_the_data_set_calls_them() -> None:
+    arc = {"choices": {"text": ["glass", "iron"], "label": ["1", "2"]}, "answerKey": "2"}
+    mmlu = {"choices": ["glass", "iron"], "answer": 1}
+    for row, answer in ((arc, "answerKey"), (mmlu, "answer")):
+        item = choice_item("1", "Which is a metal?", row, "choices", answer)
+        assert (item.question, item.answer_key) == ("Which is a metal?\nA. glass\nB. iron", "choice:B")
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ({"answer": "A"}, "no field 'choices'"),
+        ({"choices": "iron", "answer": "A"}, "no list of 2 to 20"),
+        ({"choices": ["iron"], "answer": "A"}, "no list of 2 to 20"),
+        ({"choices": ["iron", "iron"], "answer": "A"}, "there twice"),
+        ({"choices": ["iron", None], "answer": "A"}, "no text"),
+        ({"choices": ["iron", "glass"]}, "no field 'answer'"),
+        ({"choices": ["iron", "glass"], "answer": "E"}, "none of the options A, B"),
+        ({"choices": ["iron", "glass"], "answer": True}, "none of the options"),
+        ({"choices": ["iron", "glass"], "labels": ["A"], "answer": "A"}, "do not fit"),
+    ],
+)
+def test_a_bad_choice_says_what_is_wrong(row: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        choice_item("1", "Which?", row, "choices", "answer")

@@ -1,8 +1,26 @@
 """Measurement: benchmarks, scores and how sure they are. Nothing heavy is imported before it is used."""
 
+from crescent_lite.evaluation.alarms import judge
 from crescent_lite.evaluation.benchmarks import load_benchmark
-from crescent_lite.evaluation.evaluate import evaluate
+from crescent_lite.evaluation.drift import evidence
+from crescent_lite.evaluation.evaluate import Asked, evaluate
+from crescent_lite.evaluation.measuring import measurements, prompts_of, shots_of
 from crescent_lite.evaluation.scoring import score
 from crescent_lite.evaluation.statistics import Verdict, corrected, in_words, mcnemar, wilson
 
-__all__ = ["Verdict", "corrected", "evaluate", "in_words", "load_benchmark", "mcnemar", "score", "wilson"]
+__all__ = [
+    "Asked",
+    "Verdict",
+    "corrected",
+    "evaluate",
+    "evidence",
+    "in_words",
+    "judge",
+    "load_benchmark",
+    "mcnemar",
+    "measurements",
+    "prompts_of",
+    "score",
+    "shots_of",
+    "wilson",
+]

@@ -1,46 +1,64 @@
-"""A model on a benchmark: every item asked once, scored as its answer arrives, in whatever order it arrives.
+"""A model on benchmarks: every item asked, scored as its answer arrives, in whatever order it arrives.
 
-Owns the prompt around the question; knows no model, no file and no database. Example:
-    for item, completion, item_score in evaluate(sampler, items, template=None, generation=g, seed=1): ...
+All benchmarks and prompts flow through one queue, so that the sampler's slots are full until the very end. Owns the
+prompt around the question; knows no model, no file and no database. Example:
+    for asked, completion, item_score in evaluate(sampler, [Asked(measurement, item, (0,))], seed=1): ...
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
+from crescent_lite.evaluation.choices import score_choice
 from crescent_lite.evaluation.scoring import score
 from crescent_lite.patience import Patience
 from crescent_lite.prompt_set import fill
-from crescent_lite.records import BenchmarkItem, Completion, Generation, ItemScore, Request
+from crescent_lite.records import BenchmarkItem, Completion, ItemScore, Measurement, Request
 from crescent_lite.sampling.protocol import Sampler
 
 SILENT_ITEMS = 100
 """Empty replies in a row after which a model counts as mute (guess)."""
 
 
-def evaluate(
-    sampler: Sampler,
-    items: Iterable[BenchmarkItem],
-    *,
-    template: str | None,
-    generation: Generation,
-    seed: int,
-) -> Iterator[tuple[BenchmarkItem, Completion, ItemScore]]:
-    """One completion and its score for each item, as it finishes.
+@dataclass(frozen=True)
+class Asked:
+    """One item in one of the ways it is measured."""
 
-    `template` is a prompt text with `{question}` in it; None asks the bare question. Item ids are unique.
-    """
-    asked: dict[str, BenchmarkItem] = {}
+    measurement: Measurement
+    item: BenchmarkItem
+    sample_indexes: tuple[int, ...]
+    """Those that are still to be drawn."""
+
+    def request(self, seed: int) -> Request:
+        """What the sampler is asked. Its key, and so its seeds, depend on what is measured and on nothing else."""
+        prompt = self.measurement.prompt
+        return Request(
+            key=f"{self.measurement.title}/{self.item.item_id}",
+            user=fill(prompt.text, question=self.item.question),
+            generation=self.measurement.generation,
+            sample_indexes=self.sample_indexes,
+            seed=seed,
+        )
+
+
+def evaluate(sampler: Sampler, queue: Iterable[Asked], *, seed: int) -> Iterator[tuple[Asked, Completion, ItemScore]]:
+    """Each completion with its score, as it finishes. What may take longest goes first: the slots stay full."""
+    asked: dict[str, Asked] = {}
+    requests = []
+    for each in sorted(queue, key=lambda each: -each.measurement.generation.max_tokens):
+        request = each.request(seed)
+        asked[request.key] = each
+        requests.append(request)
     patience = Patience("evaluate", SILENT_ITEMS, "the model answers nothing; check its chat template")
-
-    def requests() -> Iterator[Request]:
-        for item in items:
-            asked[item.item_id] = item
-            user = item.question if template is None else fill(template, question=item.question)
-            yield Request(key=item.item_id, user=user, generation=generation, seed=seed)
-
-    for completion in sampler.sample(requests()):
-        item = asked.pop(completion.key)
-        finished = completion.finish_reason == "stop"
-        yield item, completion, score(completion.text, item.answer_key, finished=finished)
+    for completion in sampler.sample(requests):
+        each = asked[completion.key]
+        yield each, completion, score_item(completion, each.item)
         patience.note(bool(completion.text.strip()))
+
+
+def score_item(completion: Completion, item: BenchmarkItem) -> ItemScore:
+    """One reply against the item's gold answer."""
+    if item.answer_key.startswith("choice:"):
+        return score_choice(completion.text, item)
+    return score(completion.text, item.answer_key, finished=completion.finish_reason == "stop")

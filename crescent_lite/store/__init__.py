@@ -10,6 +10,7 @@ from pathlib import Path
 from crescent_lite.rounds import Standing
 from crescent_lite.store.database import Database
 from crescent_lite.store.evaluations import Evaluations
+from crescent_lite.store.evidence import EvidenceRoom
 from crescent_lite.store.questions import Questions
 from crescent_lite.store.runs import Round, Run, RunKind, Runs, StageCost
 from crescent_lite.store.trainings import Trainings
@@ -28,6 +29,7 @@ class Store:
         self.votes = Votes(database)
         self.trainings = Trainings(database)
         self.evaluations = Evaluations(database)
+        self.evidence = EvidenceRoom(database)
 
     @classmethod
     def open(cls, path: Path) -> Store:

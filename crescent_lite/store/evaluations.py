@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from crescent_lite.records import Benchmark, BenchmarkItem, Completion, Generation, ItemScore, PromptText
+from crescent_lite.records import Benchmark, BenchmarkItem, BenchmarkKind, Completion, ItemScore, Measurement, Role
 from crescent_lite.store.database import Database, now
 
 SCORINGS = ("strict", "flexible")
@@ -24,6 +24,10 @@ class EvaluationRow:
     """0 is the base."""
     benchmark: str
     prompt: str
+    role: Role = "score"
+    kind: BenchmarkKind = "answers"
+    samples: int = 1
+    """Of each item; one is greedy."""
 
 
 class Evaluations:
@@ -40,8 +44,15 @@ class Evaluations:
             return int(known)
         with self._database.transaction():
             benchmark_id = self._database.write(
-                "INSERT INTO benchmarks (name, source, sha256, items) VALUES (?, ?, ?, ?)",
-                [benchmark.name, benchmark.source, benchmark.sha256, len(benchmark.items)],
+                "INSERT INTO benchmarks (name, source, sha256, items, kind, left_out) VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    benchmark.name,
+                    benchmark.source,
+                    benchmark.sha256,
+                    len(benchmark.items),
+                    benchmark.kind,
+                    benchmark.left_out,
+                ],
             )
             self._database.write_many(
                 """INSERT INTO benchmark_items (benchmark_id, item_id, position, question, answer, answer_key)
@@ -54,57 +65,63 @@ class Evaluations:
         return benchmark_id
 
     def open_evaluation(
-        self,
-        run_id: int,
-        round_number: int,
-        model_id: int,
-        benchmark_id: int,
-        prompt: PromptText,
-        generation: Generation,
-        seed: int,
+        self, run_id: int, round_number: int, model_id: int, benchmark_id: int, measurement: Measurement, seed: int
     ) -> int:
         """The evaluation's id, made where there is none with exactly these settings, and tied to the run."""
-        drawn = {name: value for name, value in asdict(generation).items() if value != ()}
-        settings = json.dumps({**drawn, "seed": seed}, sort_keys=True)
+        generation, prompt = asdict(measurement.generation), measurement.prompt
+        settings = {name: value for name, value in generation.items() if value not in ((), False)} | {"seed": seed}
+        if measurement.samples > 1:
+            settings["samples"] = measurement.samples
+        key = [model_id, benchmark_id, prompt.sha256, json.dumps(settings, sort_keys=True)]
         with self._database.transaction():
             self._database.write(
-                """INSERT INTO evaluations (model_id, benchmark_id, prompt, prompt_sha256, settings, started_at)
-                VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING""",
-                [model_id, benchmark_id, prompt.name, prompt.sha256, settings, now()],
+                """INSERT INTO evaluations
+                    (model_id, benchmark_id, prompt_sha256, settings, prompt, samples, started_at)
+                VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING""",
+                [*key, prompt.name, measurement.samples, now()],
             )
             evaluation_id = int(
                 self._database.value(
                     """SELECT evaluation_id FROM evaluations
                     WHERE model_id = ? AND benchmark_id = ? AND prompt_sha256 = ? AND settings = ?""",
-                    [model_id, benchmark_id, prompt.sha256, settings],
+                    key,
                 )
             )
             self._database.write(
-                """INSERT INTO run_evaluations (run_id, round_number, evaluation_id) VALUES (?, ?, ?)
+                """INSERT INTO run_evaluations (run_id, round_number, evaluation_id, role) VALUES (?, ?, ?, ?)
                 ON CONFLICT DO NOTHING""",
-                [run_id, round_number, evaluation_id],
+                [run_id, round_number, evaluation_id, measurement.benchmark.role],
             )
         return evaluation_id
 
-    def fetch_owed_items(self, evaluation_id: int) -> list[BenchmarkItem]:
-        """Items not evaluated yet, in order."""
+    def fetch_owed_items(self, evaluation_id: int) -> list[tuple[BenchmarkItem, tuple[int, ...]]]:
+        """Items that lack samples, in order, with the indexes of those that they lack."""
+        drawn: dict[str, set[int]] = {}
+        for row in self._database.rows(
+            "SELECT item_id, sample_index FROM evaluated_items WHERE evaluation_id = ?", [evaluation_id]
+        ):
+            drawn.setdefault(row[0], set()).add(row[1])
         rows = self._database.rows(
-            """SELECT b.item_id, b.question, b.answer, b.answer_key FROM evaluations e
-            JOIN benchmark_items b USING (benchmark_id)
-            LEFT JOIN evaluated_items done ON done.evaluation_id = e.evaluation_id AND done.item_id = b.item_id
-            WHERE e.evaluation_id = ? AND done.item_id IS NULL ORDER BY b.position""",
+            """SELECT e.samples, b.item_id, b.question, b.answer, b.answer_key FROM evaluations e
+            JOIN benchmark_items b USING (benchmark_id) WHERE e.evaluation_id = ? ORDER BY b.position""",
             [evaluation_id],
         )
-        return [BenchmarkItem(*row) for row in rows]
+        owed = []
+        for samples, *item in rows:
+            missing = tuple(index for index in range(samples) if index not in drawn.get(item[0], ()))
+            if missing:
+                owed.append((BenchmarkItem(*item), missing))
+        return owed
 
     def insert_item(self, evaluation_id: int, item_id: str, completion: Completion, score: ItemScore) -> None:
-        """One evaluated item."""
+        """One sample of one item."""
         self._database.write(
-            """INSERT INTO evaluated_items (evaluation_id, item_id, text, finish_reason, answer_raw, answer_key,
-                strict, flexible, tokens, seed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            """INSERT INTO evaluated_items (evaluation_id, item_id, sample_index, text, finish_reason, answer_raw,
+                answer_key, strict, flexible, tokens, seed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             [
                 evaluation_id,
                 item_id,
+                completion.sample_index,
                 completion.text,
                 completion.finish_reason,
                 score.answer_raw,
@@ -124,31 +141,39 @@ class Evaluations:
         )
 
     def fetch_evaluations(self, run_id: int) -> list[EvaluationRow]:
-        """A run's evaluations: by benchmark, prompt, then round."""
+        """A run's finished evaluations: by benchmark, prompt, samples, then round."""
         rows = self._database.rows(
-            """SELECT evaluation_id, round_number, b.name, e.prompt FROM run_evaluations
+            """SELECT evaluation_id, round_number, b.name, e.prompt, r.role, b.kind, e.samples FROM run_evaluations r
             JOIN evaluations e USING (evaluation_id) JOIN benchmarks b USING (benchmark_id)
-            WHERE run_id = ? AND e.finished_at IS NOT NULL ORDER BY b.name, e.prompt, round_number""",
+            WHERE run_id = ? AND e.finished_at IS NOT NULL ORDER BY b.name, e.prompt, e.samples, round_number""",
             [run_id],
         )
         return [EvaluationRow(*row) for row in rows]
 
     def fetch_round_scores(self, run_id: int) -> dict[int, float]:
-        """By round the mean flexible score of its evaluations, 0-1, where all are finished; 0 is the base."""
+        """By round the mean flexible score, 0-1, of the evaluations that choose a round; 0 is the base.
+
+        Those are of benchmarks with the role 'score', or where there are none of all but the general suite. A round
+        of which one is unfinished has no score yet.
+        """
         rows = self._database.rows(
             """SELECT round_number, avg(score) FROM (
                 SELECT r.round_number, e.finished_at,
                     (SELECT avg(flexible) FROM evaluated_items i WHERE i.evaluation_id = e.evaluation_id) AS score
-                FROM run_evaluations r JOIN evaluations e USING (evaluation_id) WHERE r.run_id = ?)
+                FROM run_evaluations r JOIN evaluations e USING (evaluation_id)
+                WHERE r.run_id = :run AND e.samples = 1 AND (r.role = 'score' OR r.role <> 'general' AND NOT EXISTS (
+                    SELECT 1 FROM run_evaluations WHERE run_id = :run AND role = 'score')))
             GROUP BY round_number HAVING count(*) = count(finished_at) ORDER BY round_number""",
-            [run_id],
+            {"run": run_id},
         )
         return {row[0]: row[1] for row in rows}
 
     def fetch_right(self, evaluation_id: int, scoring: str) -> dict[str, bool]:
-        """For each item whether it was right, by one of SCORINGS."""
+        """For each item whether its first sample was right, by one of SCORINGS."""
         rows = self._database.rows(
-            "SELECT item_id, strict, flexible FROM evaluated_items WHERE evaluation_id = ?", [evaluation_id]
+            """SELECT item_id, strict, flexible FROM evaluated_items
+            WHERE evaluation_id = ? AND sample_index = 0""",
+            [evaluation_id],
         )
         return {row["item_id"]: bool(row[scoring]) for row in rows}
 

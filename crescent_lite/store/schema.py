@@ -328,3 +328,67 @@ def m004_trainings_that_go_on(database: Database) -> None:
 def m005_rounds_to_choose_from(database: Database) -> None:
     """The round of a run that somebody chose to keep."""
     database.execute("ALTER TABLE runs ADD COLUMN chosen_round INTEGER")
+
+
+EVALUATED_ITEMS_6 = """CREATE TABLE evaluated_items (
+        evaluation_id INTEGER NOT NULL REFERENCES evaluations,
+        item_id TEXT NOT NULL,
+        sample_index INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        finish_reason TEXT NOT NULL,
+        answer_raw TEXT,
+        answer_key TEXT,
+        strict INTEGER NOT NULL CHECK (strict IN (0, 1)),
+        flexible INTEGER NOT NULL CHECK (flexible IN (0, 1)),
+        second_opinion INTEGER CHECK (second_opinion IN (0, 1)),
+        tokens INTEGER NOT NULL,
+        seed INTEGER NOT NULL,
+        PRIMARY KEY (evaluation_id, item_id, sample_index)
+    ) STRICT"""
+V_SCORES_6 = """CREATE VIEW v_scores AS
+    SELECT r.run_id, r.round_number AS round, b.name AS benchmark, e.prompt, e.samples, r.role,
+           count(DISTINCT i.item_id) AS items, sum(i.flexible) AS right_flexible, sum(i.strict) AS right_strict,
+           avg(i.flexible) AS flexible, avg(i.strict) AS strict, avg(i.second_opinion) AS second_opinion
+    FROM run_evaluations r JOIN evaluations e USING (evaluation_id)
+    JOIN benchmarks b USING (benchmark_id) JOIN evaluated_items i USING (evaluation_id)
+    GROUP BY r.run_id, r.round_number, r.evaluation_id"""
+MEASURES = """CREATE TABLE measures (
+        run_id INTEGER NOT NULL REFERENCES runs,
+        round_number INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        value REAL NOT NULL,
+        PRIMARY KEY (run_id, round_number, name)
+    ) STRICT"""
+ALARMS = """CREATE TABLE alarms (
+        run_id INTEGER NOT NULL REFERENCES runs,
+        round_number INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        fired INTEGER NOT NULL CHECK (fired IN (0, 1)),
+        words TEXT NOT NULL,
+        PRIMARY KEY (run_id, round_number, name)
+    ) STRICT"""
+
+
+@migrations()
+def m006_evidence(database: Database) -> None:
+    """Several samples of an item, a second opinion on each, what a benchmark is for; measures, alarms, controls."""
+    for statement in (
+        "DROP VIEW v_scores",
+        "ALTER TABLE evaluated_items RENAME TO evaluated_items_5",
+        EVALUATED_ITEMS_6,
+        """INSERT INTO evaluated_items (evaluation_id, item_id, sample_index, text, finish_reason, answer_raw,
+            answer_key, strict, flexible, tokens, seed)
+            SELECT evaluation_id, item_id, 0, text, finish_reason, answer_raw, answer_key, strict, flexible, tokens,
+                seed FROM evaluated_items_5""",
+        "DROP TABLE evaluated_items_5",
+        "ALTER TABLE benchmarks ADD COLUMN kind TEXT NOT NULL DEFAULT 'answers'",
+        "ALTER TABLE benchmarks ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE evaluations ADD COLUMN samples INTEGER NOT NULL DEFAULT 1",
+        "ALTER TABLE run_evaluations ADD COLUMN role TEXT NOT NULL DEFAULT 'score'",
+        "ALTER TABLE runs ADD COLUMN control TEXT",
+        "ALTER TABLE runs ADD COLUMN control_of INTEGER REFERENCES runs",
+        MEASURES,
+        ALARMS,
+        V_SCORES_6,
+    ):
+        database.execute(statement)

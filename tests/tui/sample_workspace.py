@@ -24,6 +24,7 @@ from crescent_lite.records import (
     Completion,
     Generation,
     ItemScore,
+    Measurement,
     ModelFile,
     PromptText,
     QuestionVerdict,
@@ -106,8 +107,9 @@ class SampleWorkspace:
         benchmark_id = self.store.evaluations.insert_benchmark(benchmark)
         used = dataclasses.replace(PROMPT, name=prompt, sha256=prompt.ljust(64, "4"))
         self.store.runs.insert_prompt(used)
+        measurement = Measurement(benchmark, used, Generation(64))
         evaluation_id = self.store.evaluations.open_evaluation(
-            self.run_id, round_number, model_id, benchmark_id, used, Generation(64), seed=1
+            self.run_id, round_number, model_id, benchmark_id, measurement, seed=1
         )
         for n in range(items):
             completion = Completion(f"{n}", 0, n, str(n + 1), "stop", 4, 20)

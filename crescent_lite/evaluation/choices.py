@@ -1,0 +1,97 @@
+"""Multiple choice: a question with lettered options, and which letter a reply chose. Pure.
+
+The options are part of the question's text, lettered A, B, C ... whatever the data set calls them; the answer's key
+is its letter. Example:
+    choice_item("1", "Which is a metal?", {"options": ["iron", "glass"], "gold": 0}, "options", "gold").question
+    -> "Which is a metal?\nA. iron\nB. glass"
+    score_choice("The answer is (A).", item) -> strict False, flexible True
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from string import ascii_uppercase
+from typing import Any
+
+from crescent_lite.records import BenchmarkItem, ItemScore
+
+MAX_OPTIONS = 20
+ALONE = re.compile(r"\W*([A-Z])(?:\W*|\W+.*)", re.DOTALL)
+"""A reply that begins with its letter: 'B', '(B)', '**B.** Iron'."""
+MARKED = re.compile(
+    r"(?:answer|option|choice)(?:\s+(?:is|would be))?\W{0,6}([A-Z])\b|\\boxed\{(?:\\text\{)?\W*([A-Z])\b",
+    re.IGNORECASE,
+)
+"""'the answer is B', 'Answer: (B)', 'option B', '\\boxed{B}'."""
+
+
+def choice_item(
+    item_id: str, question: str, row: Mapping[str, Any], choices_field: str, answer_field: str
+) -> BenchmarkItem:
+    """The row as an item. The gold answer is a label, a letter, an index from 0 or an option's text.
+
+    Raises ValueError with what is wrong about the row.
+    """
+    options, labels = _options(row, choices_field)
+    gold = _gold_index(row, answer_field, options, labels)
+    lettered = [f"{letter}. {option}" for letter, option in zip(ascii_uppercase, options, strict=False)]
+    return BenchmarkItem(
+        item_id, "\n".join((question, *lettered)), ascii_uppercase[gold], f"choice:{ascii_uppercase[gold]}"
+    )
+
+
+def score_choice(reply: str, item: BenchmarkItem) -> ItemScore:
+    """Strictly: the reply begins with the letter. Flexibly: it names a letter, or is one of the options' texts."""
+    options = dict(line.split(". ", 1) for line in item.question.splitlines() if re.match(r"[A-Z]\. ", line))
+    chosen, strict = _chosen(reply.strip(), options)
+    if chosen is None:
+        return ItemScore(answer_raw=None, answer_key=None, strict=False, flexible=False)
+    right = item.answer_key == f"choice:{chosen}"
+    return ItemScore(answer_raw=chosen, answer_key=f"choice:{chosen}", strict=right and strict, flexible=right)
+
+
+def _chosen(reply: str, options: Mapping[str, str]) -> tuple[str | None, bool]:
+    """The letter, and whether the reply begins with it. 'A dog barks.' begins with a word, not with a letter."""
+    begins = ALONE.fullmatch(reply)
+    if begins and begins[1] in options and not re.match(r"\W*[A-Z] [a-z]", reply):
+        return begins[1], True
+    marked = [(found[1] or found[2]).upper() for found in MARKED.finditer(reply)]
+    marked = [letter for letter in marked if letter in options]
+    if marked:
+        return marked[-1], False
+    plain = reply.rstrip(".").casefold()
+    same = [letter for letter, option in options.items() if option.rstrip(".").casefold() == plain]
+    return (same[0], False) if len(same) == 1 else (None, False)
+
+
+def _options(row: Mapping[str, Any], field: str) -> tuple[Sequence[str], Sequence[str]]:
+    """The options' texts and the data set's own labels for them; A, B, C ... where it has none."""
+    if field not in row:
+        raise ValueError(f"no field {field!r}; there are {', '.join(map(str, row)) or 'none'}")
+    value, labels = row[field], row.get("labels")
+    if isinstance(value, Mapping):
+        value, labels = row[field].get("text"), row[field].get("label")
+    if not isinstance(value, Sequence) or isinstance(value, str) or not 2 <= len(value) <= MAX_OPTIONS:
+        raise ValueError(f"the field {field!r} is no list of 2 to {MAX_OPTIONS} options")
+    options = [" ".join(str(option).split()) for option in value if isinstance(option, str | int | float)]
+    if len(options) < len(value) or not all(options) or len(set(options)) < len(options):
+        raise ValueError(f"the field {field!r} has an option that is empty, no text, or there twice")
+    if labels is None:
+        return options, list(ascii_uppercase[: len(options)])
+    if not isinstance(labels, Sequence) or len(labels) != len(options) or len(set(map(str, labels))) < len(labels):
+        raise ValueError(f"the labels of {field!r} do not fit its {len(options)} options")
+    return options, [str(label).strip() for label in labels]
+
+
+def _gold_index(row: Mapping[str, Any], field: str, options: Sequence[str], labels: Sequence[str]) -> int:
+    if field not in row:
+        raise ValueError(f"no field {field!r}; there are {', '.join(map(str, row)) or 'none'}")
+    gold = "" if isinstance(row[field], bool) else str(row[field]).strip()
+    if gold in labels:
+        return labels.index(gold)
+    if gold.isascii() and gold.isdigit() and int(gold) < len(options):
+        return int(gold)
+    if gold in options:
+        return options.index(gold)
+    raise ValueError(f"the answer {gold[:60]!r} is none of the options {', '.join(labels)}")

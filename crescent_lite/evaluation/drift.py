@@ -1,0 +1,106 @@
+"""A round in a few dozen numbers that may drift while a model teaches itself. Pure.
+
+Lengths are tokens; shares and rates are 0-1; similarities 0-100. A measure that cannot be taken is left out.
+Example: measure(RoundFacts(1, shares=(0.5, 1.0)))["mean_share"] -> 0.75
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+import numpy as np
+from rapidfuzz import fuzz, process
+
+from crescent_lite.duplicates import template
+from crescent_lite.evaluation.sampled_scores import pass_at_k
+from crescent_lite.evidence import Evidence, Measured, Replies, RoundFacts
+
+PROBES = 200
+"""Questions whose nearest neighbour is looked for: the mean is then known to about half a point (guess)."""
+PERCENTILES = (10, 50, 90)
+
+
+def evidence(facts: RoundFacts) -> Evidence:
+    """A round with its measures."""
+    return Evidence(facts, measure(facts))
+
+
+def measure(facts: RoundFacts) -> dict[str, float]:
+    """Every measure of a round, by name."""
+    found: dict[str, float] = {}
+    texts = sum(facts.reasons.values())
+    if texts:
+        found["acceptance"] = facts.reasons.get("new", 0) / texts
+        found["near_duplicates"] = sum(facts.reasons.get(r, 0) for r in ("near_duplicate", "same_template")) / texts
+        found["contaminated"] = sum(facts.contaminated.values()) / texts
+    if len(facts.kept) > 1:
+        found["similarity"] = similarity(facts.kept)
+    if facts.shares:
+        found["mean_share"] = fmean(facts.shares)
+    if facts.labels:
+        counts = Counter(facts.labels)
+        found["commonest_label"] = max(counts.values()) / len(facts.labels)
+        found["distinct_labels"] = len(counts) / len(facts.labels)
+    found |= _of_replies("votes", facts.votes)
+    found |= _of_replies("evaluated", facts.evaluated)
+    greedy = [each for each in facts.evaluations if each.samples == 1 and each.right]
+    for role in sorted({each.role for each in greedy}):
+        found[f"{role}_flexible"] = fmean(flexible(each) for each in greedy if each.role == role)
+        found[f"{role}_strict"] = fmean(strict(each) for each in greedy if each.role == role)
+    sampled = [each for each in facts.evaluations if each.samples > 1 and each.right]
+    if sampled:
+        found["pass_at_1"] = fmean(flexible(each) for each in sampled)
+        found["pass_at_k"] = fmean(fmean(_passes(each, each.samples)) for each in sampled)
+    if excess := [commonest_excess(each) for each in greedy]:
+        found["commonest_answer_excess"] = max(excess)
+    return found
+
+
+def flexible(each: Measured) -> float:
+    """The mean flexible score of the samples, 0-1."""
+    return sum(right for _, right in each.right.values()) / (each.samples * len(each.right))
+
+
+def strict(each: Measured) -> float:
+    """The mean strict score of the samples, 0-1."""
+    return sum(right for right, _ in each.right.values()) / (each.samples * len(each.right))
+
+
+def commonest_excess(each: Measured) -> float:
+    """How much more often than it is right the model gives one answer, of all its items, 0-1."""
+    return max((n - each.gold.get(key, 0) for key, n in each.answers.items()), default=0) / len(each.right)
+
+
+def similarity(questions: Sequence[str]) -> float:
+    """The mean similarity of a question's template (numbers masked) to the nearest other one, 0-100."""
+    templates = [template(question) for question in questions]
+    probes = random.Random(0).sample(range(len(templates)), min(PROBES, len(templates)))
+    scores = process.cdist([templates[i] for i in probes], templates, scorer=fuzz.ratio, dtype=np.float32)
+    scores[range(len(probes)), probes] = -1  # a question is no neighbour of itself
+    return float(scores.max(axis=1).mean())
+
+
+def percentile(tokens: Mapping[int, int], percent: float) -> float:
+    """The length that `percent` of the replies do not exceed."""
+    wanted = percent / 100 * sum(tokens.values())
+    passed = 0
+    for length in sorted(tokens):
+        passed += tokens[length]
+        if passed >= wanted:
+            return float(length)
+    raise ValueError("no replies")
+
+
+def _of_replies(name: str, replies: Replies) -> dict[str, float]:
+    if not replies.count:
+        return {}
+    lengths = {f"{name}_tokens_p{percent}": percentile(replies.tokens, percent) for percent in PERCENTILES}
+    ended, parsed = replies.ended / replies.count, replies.parsed / replies.count
+    return {**lengths, f"{name}_ended": ended, f"{name}_parsed": parsed}
+
+
+def _passes(each: Measured, k: int) -> list[float]:
+    return [pass_at_k(each.samples, right, k) for _, right in each.right.values()]

@@ -1,0 +1,81 @@
+"""Rows of a benchmark: from a JSONL file, or from a data set of the Hugging Face hub. Each with where it is from.
+
+Knows nothing of what a row means. Example: file_rows("sums", Path("sums.jsonl")) yields
+    ("sums.jsonl, line 1", "line-1", {"question": "What is 2 + 3?", "answer": "5"})
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from crescent_lite.errors import BenchmarkError, MissingPackageError, NetworkError
+
+MAX_LINE = 200_000
+"""Characters of one line of a file."""
+
+Row = tuple[str, str, Mapping[str, Any]]
+"""Where it is from, for messages; its id unless it brings its own; its fields."""
+
+
+def file_rows(name: str, path: Path) -> Iterator[Row]:
+    """Rows of a JSONL file; blank lines are passed over."""
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            for number, line in enumerate(iter(lambda: lines.readline(MAX_LINE + 1), ""), start=1):
+                where = f"{path}, line {number}"
+                if len(line) > MAX_LINE:
+                    raise BenchmarkError(f"{where}: longer than {MAX_LINE:,} characters")
+                if line.strip():
+                    yield where, f"line-{number}", _json_object(where, line)
+    except FileNotFoundError:
+        raise BenchmarkError(
+            f"benchmark {name}: no file {path}; a relative `source` starts at {path.parent}"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise BenchmarkError(f"{path}: not UTF-8 text: {error.reason}") from None
+    except OSError as error:
+        raise BenchmarkError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _json_object(where: str, line: str) -> Mapping[str, Any]:
+    try:
+        # a number keeps its spelling: 0.10 as a float would be 0.1000000000000000055
+        row = json.loads(line, parse_float=str, parse_int=str)
+    except (ValueError, RecursionError) as error:
+        raise BenchmarkError(f"{where}: not JSON: {shortened(str(error))}") from None
+    if not isinstance(row, dict):
+        raise BenchmarkError(f"{where}: a JSON object with a question and an answer is needed")
+    return row
+
+
+def hub_rows(name: str, repo: str, subset: str, split: str) -> Iterator[Row]:
+    """Rows of a split of a data set on the Hugging Face hub, or in its local cache."""
+    try:
+        import datasets
+    except ImportError:
+        raise MissingPackageError(
+            f"benchmark {name}: hub:{repo} needs the package datasets: pip install 'crescent-lite[hub]'"
+        ) from None
+    try:
+        rows = datasets.load_dataset(repo, subset or None, split=split)
+    except (ConnectionError, TimeoutError) as error:
+        raise NetworkError(
+            f"benchmark {name}: {repo} cannot be reached and is not in the local cache: {_first_line(error)}"
+        ) from None
+    except (OSError, ValueError, LookupError, RuntimeError) as error:
+        raise BenchmarkError(f"benchmark {name}: {repo} cannot be loaded: {_first_line(error)}") from None
+    for number, row in enumerate(rows):
+        yield f"{repo} ({split}), row {number}", f"row-{number}", row
+
+
+def _first_line(error: Exception) -> str:
+    return shortened(str(error).strip().partition("\n")[0] or type(error).__name__, limit=200)
+
+
+def shortened(value: object, limit: int = 60) -> str:
+    text = repr(value) if not isinstance(value, str) else value
+    text = "".join(character if character.isprintable() else " " for character in text)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
