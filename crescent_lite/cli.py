@@ -91,6 +91,30 @@ def build_parser() -> argparse.ArgumentParser:
     rollback = add("rollback", rollback_command, "choose which round of a run is kept; nothing is deleted")
     rollback.add_argument("round", type=_round_or_best, help="its number, or 'best'")
     rollback.add_argument("--run", type=_count, help="the run (default: the latest)")
+    controls = add(
+        "controls", controls_command, "the base without one part of the method each: what a gain is made of"
+    )
+    controls.add_argument("--run", type=_count, help="the run they stand beside (default: the latest)")
+    controls.add_argument(
+        "--only",
+        nargs="+",
+        choices=("step-by-step", "majority", "unvoted", "undiversified"),
+        help="these (default: all)",
+    )
+    controls.add_argument(
+        "--samples", type=_count, help="of the majority (default: as many as the tokens of the run would pay for)"
+    )
+    _config_options(controls)
+    plan = add(
+        "plan", plan_command, "how many items are needed to see a difference, and what a number of items can show"
+    )
+    plan.add_argument("--points", type=float, help="the difference, in points of the score (0-100)")
+    plan.add_argument("--items", type=_count, help="the items there are")
+    plan.add_argument(
+        "--differ",
+        type=float,
+        help="of 100 items those that the two models answer differently (default: as in the latest run, else 20)",
+    )
     add("status", status_command, "how the latest run stands")
     add("stop", stop_command, "ask the running engine to stop")
     evaluate = add("eval", eval_command, "measure a model on the configured benchmarks, without training")
@@ -169,6 +193,53 @@ def distill_command(options: argparse.Namespace) -> int:
     overrides = (f"model.source={toml_text(student)}", *options.overrides)
     wanted = RunOptions(1, options.new, options.preset, overrides, teacher_id)
     return _follow(options, workspace, run_engine(workspace, wanted))
+
+
+def controls_command(options: argparse.Namespace) -> int:
+    """crescent controls"""
+    from crescent_lite.engine import RunOptions, run_controls
+
+    workspace = _workspace(options)
+    with closing(_open_store(workspace)) as store:
+        run_id = store.runs.fetch_run(options.run, "improvement").run_id
+    wanted = RunOptions(preset=options.preset, overrides=tuple(options.overrides))
+    controls = run_controls(workspace, wanted, run_id, options.only, options.samples)
+    return _follow(options, workspace, controls, run_id)
+
+
+def plan_command(options: argparse.Namespace) -> int:
+    """crescent plan"""
+    from crescent_lite.evaluation.planning import items_needed, smallest_visible
+
+    if options.points is None and options.items is None:
+        raise ConfigError("crescent plan: say --points, --items or both")
+    for name, value in (("--points", options.points), ("--differ", options.differ)):
+        if value is not None and not 0 < value <= 100:
+            raise ConfigError(f"{name}: a number above 0 and up to 100 is needed, not {value}")
+    differ, whence = _differing(options)
+    found: dict[str, Any] = {"differ": differ, "power": 0.8, "significance": 0.05}
+    lines = [f"Models that answer {100 * differ:.0f} of 100 items differently ({whence}), 80% power, p < 0.05:"]
+    if options.points is not None:
+        found["items_needed"] = items_needed(options.points / 100, max(differ, options.points / 100))
+        lines.append(f"to see {options.points:g} points, {found['items_needed']:,} items are needed")
+    if options.items is not None:
+        found["points_visible"] = 100 * smallest_visible(options.items, differ)
+        lines.append(f"{options.items:,} items can show {found['points_visible']:.1f} points and more")
+    return _result(options, found, "\n".join(lines))
+
+
+def _differing(options: argparse.Namespace) -> tuple[float, str]:
+    """The share of items that two models answer differently, and where that number is from."""
+    from crescent_lite.workspace import Workspace
+
+    if options.differ is not None:
+        return options.differ / 100, "--differ"
+    workspace = Workspace(options.workspace)
+    if workspace.database_path.exists():
+        with closing(_open_store(workspace)) as store:
+            if (seen := store.evaluations.fetch_differing()) is not None:
+                return seen, "as in the runs of this workspace"
+    return 0.2, "a guess; --differ sets it"
 
 
 def rollback_command(options: argparse.Namespace) -> int:
@@ -314,8 +385,10 @@ def _workspace(options: argparse.Namespace) -> Workspace:
     return Workspace(options.workspace).require()
 
 
-def _follow(options: argparse.Namespace, workspace: Workspace, work: Generator[Event, None, None]) -> int:
-    """Show what the engine does, and at its end the report."""
+def _follow(
+    options: argparse.Namespace, workspace: Workspace, work: Generator[Event, None, None], shown: int | None = None
+) -> int:
+    """Show what the engine does, and at its end the report: of the run that was at work, or of the run `shown`."""
     from crescent_lite.progress import RunProgress
 
     run_id = 0
@@ -323,7 +396,7 @@ def _follow(options: argparse.Namespace, workspace: Workspace, work: Generator[E
         for event in events:
             run_id = getattr(event, "run_id", run_id)
             progress.show(event)
-    return _show_report(options, workspace, run_id)
+    return _show_report(options, workspace, shown or run_id)
 
 
 def _open_store(workspace: Workspace) -> Store:

@@ -101,6 +101,8 @@ class BaitConfig:
 class DiversifyConfig:
     """Stage 2: is it a question, and is it new?"""
 
+    duplicates: Literal["reject", "keep"] = "reject"
+    """'keep' rejects no question for not being new: the control without diversification."""
     near_duplicate: Annotated[float, Range(0, 100)] = 85.0
     """Similarity of two templates (numbers masked), 0-100, from which a question is a near-duplicate."""
     numbers_must_agree: bool = True

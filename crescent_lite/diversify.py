@@ -64,6 +64,8 @@ class Known:
         if contaminated := self.benchmark_item(text):
             item, similarity = contaminated
             return QuestionVerdict("rejected", "contaminated", text, similarity=similarity, benchmark_item=item)
+        if self._settings.duplicates == "keep":
+            return QuestionVerdict("kept", "new", text)
         match = self._kept.nearest(text)
         if match and (match.rule == "near_duplicate" or not self._settings.numbers_must_agree):
             return QuestionVerdict("rejected", "near_duplicate", text, match.question_id, match.similarity)

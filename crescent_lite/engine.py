@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 from crescent_lite import loop
 from crescent_lite.bait import check_steering
 from crescent_lite.config import Config, config_from_dict, load_config
+from crescent_lite.controls import CONTROLS, TRAINED, Control, Spent, control_config, equal_samples, has_a_value
 from crescent_lite.errors import CrescentError, Interrupted, NotFoundError, TrainingError, WorkspaceError, file_errors
 from crescent_lite.evaluation import load_benchmark, measurements, prompts_of, shots_of
 from crescent_lite.events import Event, RunFinished, RunStarted, StageProgressed, TrainingStepped
@@ -24,7 +25,7 @@ from crescent_lite.interruption import stop_requests
 from crescent_lite.job import Job
 from crescent_lite.models import find_adapter, find_model
 from crescent_lite.prompt_set import PromptSet, load_prompt_set
-from crescent_lite.records import Benchmark, Measurement, ModelFile
+from crescent_lite.records import Benchmark, ModelFile
 from crescent_lite.sampling import Sampler, check_servers, open_sampler, require_language_model
 from crescent_lite.semantic import load_encoder
 from crescent_lite.store import Run, RunKind, Store
@@ -52,6 +53,28 @@ class RunOptions:
     """A run whose labels a new run is to learn from, instead of asking and voting."""
 
 
+@dataclass(frozen=True)
+class Purpose:
+    """What a run is made for."""
+
+    kind: RunKind = "improvement"
+    teacher_id: int | None = None
+    control: Control | None = None
+    control_of: int | None = None
+    adapter: ModelFile | None = None
+    """That is measured."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether the model is made to write questions."""
+        return self.teacher_id is None and (self.kind == "improvement" or self.control == "undiversified")
+
+    @property
+    def trains(self) -> bool:
+        """Whether it is fine-tuned."""
+        return self.kind == "improvement" or self.control in TRAINED
+
+
 def run_engine(
     workspace: Workspace, options: RunOptions, opener: OpenSampler = open_sampler
 ) -> Generator[Event, None, None]:
@@ -65,7 +88,10 @@ def run_engine(
                 f"run {unfinished.run_id} is unfinished: `crescent run` goes on with it; --new leaves it as it is"
             )
         config, kept = _config(workspace, options, unfinished)
-        job = _prepare(workspace, store, config, options, unfinished, opener, "improvement")
+        teacher_id = unfinished.teacher_id if unfinished else options.teacher_id
+        rounds = options.rounds or (unfinished.rounds if unfinished else config.run.rounds)
+        purpose = Purpose(teacher_id=teacher_id)
+        job = _prepare(workspace, store, config, purpose, unfinished, opener, rounds)
         yield from _drive(job, loop.run(job), resumed=unfinished is not None, kept=kept)
 
 
@@ -77,8 +103,57 @@ def run_evaluation(
     with workspace.lock(), _store(workspace) as store:
         config, _ = _config(workspace, options, None)
         measured = find_adapter(adapter, _base(workspace, config)) if adapter else None
-        job = _prepare(workspace, store, config, options, None, opener, "evaluation", measured)
+        job = _prepare(workspace, store, config, Purpose("evaluation", adapter=measured), None, opener, 1)
         yield from _drive(job, loop.measure(job, measured), resumed=False, kept=())
+
+
+def run_controls(
+    workspace: Workspace,
+    options: RunOptions,
+    run_id: int | None,
+    names: Sequence[Control] | None = None,
+    samples: int | None = None,
+    opener: OpenSampler = open_sampler,
+) -> Generator[Event, None, None]:
+    """Controls of a run, each a run of its own. Finished ones are left as they are, an unfinished one goes on.
+
+    `names`: None is all. `samples`: of the majority; None is as many as the run's tokens would pay for. Raises as
+    `run_engine`.
+    """
+    workspace.require()
+    with workspace.lock(), _store(workspace) as store:
+        run = store.runs.fetch_run(run_id, "improvement")
+        if run.teacher_id:
+            raise NotFoundError(f"run {run.run_id}: is a distillation; controls are of a run that asked and voted")
+        settings, _ = _config(workspace, options, run)
+        settings = dataclasses.replace(settings, model=config_from_dict(run.config).model)
+        _refuse_changed_inputs(run, _read_inputs(workspace, settings).checksums)
+        spent = _spent(store, run, settings, samples)
+        for name in sorted(names or CONTROLS, key=CONTROLS.index):
+            if name in TRAINED and not spent.examples:
+                raise NotFoundError(f"run {run.run_id}: its round 1 has trained nothing that {name} can stand beside")
+            earlier = store.runs.fetch_controls(run.run_id).get(name)
+            if earlier and earlier.state == "finished":
+                continue
+            purpose = Purpose("evaluation", run.run_id if name == "unvoted" else None, name, run.run_id)
+            config = control_config(name, settings, spent)
+            job = _prepare(workspace, store, config, purpose, earlier, opener, 1)
+            work = loop.run(job) if purpose.trains else loop.measure(job, None)
+            yield from _drive(job, work, resumed=earlier is not None, kept=())
+
+
+def _spent(store: Store, run: Run, config: Config, samples: int | None) -> Spent:
+    """What a run spent; without a number of `samples`, those that cost what it drew up to the round that is kept."""
+    first = store.runs.open_round(run.run_id, 1, run.base_id)
+    texts = sum(store.questions.count_verdicts(first.round_id).values())
+    examples = store.trainings.count_examples(first.round_id)
+    if samples is None:
+        kept = store.fetch_standing(run.run_id).kept or 1
+        costs = [cost for number in range(1, kept + 1) for cost in store.runs.fetch_stage_costs(run.run_id, number)]
+        drawn = sum(cost.tokens for cost in costs if cost.stage in ("ask", "vote"))
+        items = sum(each.items for each in config.evaluate.benchmarks.values() if has_a_value(each))
+        samples = equal_samples(drawn, items * store.evaluations.fetch_mean_solution(run.run_id))
+    return Spent(texts, examples, samples)
 
 
 def choose_round(workspace: Workspace, run_id: int | None, number: int | None) -> tuple[int, int]:
@@ -146,45 +221,71 @@ def _config(workspace: Workspace, options: RunOptions, unfinished: Run | None) -
     return config, tuple(name for name in kept if name != "run.rounds")
 
 
-def _prepare(
-    workspace: Workspace,
-    store: Store,
-    config: Config,
-    options: RunOptions,
-    unfinished: Run | None,
-    opener: OpenSampler,
-    kind: RunKind,
-    adapter: ModelFile | None = None,
-) -> Job:
-    """Check everything a run needs before the first token is drawn, and make its row."""
+@dataclass(frozen=True)
+class _Inputs:
+    """What a run is made from."""
+
+    prompts: PromptSet
+    benchmarks: tuple[Benchmark, ...]
+    base: ModelFile
+    checksums: dict[str, str]
+    """The sha256 of each thing, by a name the user knows."""
+
+
+def _read_inputs(workspace: Workspace, config: Config) -> _Inputs:
+    """Prompts, benchmarks and the base, read and checked."""
     prompts = load_prompt_set(config.run.prompts)
-    if kind == "improvement":
-        check_steering(prompts, config.bait)
     benchmarks = tuple(
         load_benchmark(name, settings, workspace.folder, shots_of(prompts_of(settings, config)))
         for name, settings in config.evaluate.benchmarks.items()
     )
     measured = [each for benchmark in benchmarks for each in measurements(benchmark, config, prompts)]
     base = _base(workspace, config)
-    teacher_id = unfinished.teacher_id if unfinished else options.teacher_id
-    if kind == "improvement":
-        _refuse_untrainable(base, config, teacher_id)
-    check_servers(base.path, config, will_train=kind == "improvement", adapter=adapter.path if adapter else None)
+    asked_with = {each.prompt.name: each.prompt.sha256 for each in measured}
+    checksums = {
+        f"the model {base.source}": base.sha256,
+        **{f"the prompt {name}": sha256 for name, sha256 in (prompts.checksums() | asked_with).items()},
+        **{f"the benchmark {benchmark.name}": benchmark.sha256 for benchmark in benchmarks},
+    }
+    return _Inputs(prompts, benchmarks, base, checksums)
+
+
+def _prepare(
+    workspace: Workspace,
+    store: Store,
+    config: Config,
+    purpose: Purpose,
+    unfinished: Run | None,
+    opener: OpenSampler,
+    rounds: int,
+) -> Job:
+    """Check everything a run needs before the first token is drawn, and make its row."""
+    inputs = _read_inputs(workspace, config)
+    prompts, base = inputs.prompts, inputs.base
+    if purpose.asks:
+        check_steering(prompts, config.bait)
+    if purpose.trains:
+        _refuse_untrainable(base, config, purpose.teacher_id)
+    adapter = purpose.adapter.path if purpose.adapter else None
+    check_servers(base.path, config, will_train=purpose.trains, adapter=adapter)
     encoder = None
-    if kind == "improvement" and config.diversify.semantic:
+    if purpose.asks and config.diversify.semantic:
         encoder = load_encoder(config.diversify.semantic, offline=config.model.offline)
     base_id = store.runs.insert_model(base)
-    inputs = _checksums(prompts, measured, benchmarks, base)
     if unfinished:
-        _refuse_changed_inputs(unfinished, inputs)
+        _refuse_changed_inputs(unfinished, inputs.checksums)
     for prompt in (prompts.bait, prompts.rewrite, prompts.solve):
         store.runs.insert_prompt(prompt)
-    rounds = options.rounds or (unfinished.rounds if unfinished else config.run.rounds)
-    run_id = unfinished.run_id if unfinished else store.runs.insert_run(kind, base_id, inputs, teacher_id)
+    if unfinished:
+        run_id = unfinished.run_id
+    else:
+        run_id = store.runs.insert_run(
+            purpose.kind, base_id, inputs.checksums, purpose.teacher_id, purpose.control, purpose.control_of
+        )
     store.runs.set_plan(run_id, config.as_dict(), rounds)
     return Job(
-        run_id, rounds, config, prompts, benchmarks, base, base_id, store, workspace,
-        lambda: opener(base.path, config), encoder, teacher_id,
+        run_id, rounds, config, prompts, inputs.benchmarks, base, base_id, store, workspace,
+        lambda: opener(base.path, config), encoder, purpose.teacher_id, unvoted=purpose.control == "unvoted",
     )  # fmt: skip
 
 
@@ -212,18 +313,6 @@ def _refuse_empty_teacher(store: Store, teacher_id: int | None) -> None:
         raise NotFoundError(f"run {teacher_id}: has no labels to learn from")
 
 
-def _checksums(
-    prompts: PromptSet, measured: list[Measurement], benchmarks: tuple[Benchmark, ...], base: ModelFile
-) -> dict[str, str]:
-    """The sha256 of everything a run is made from, by a name the user knows."""
-    asked_with = {each.prompt.name: each.prompt.sha256 for each in measured}
-    return {
-        f"the model {base.source}": base.sha256,
-        **{f"the prompt {name}": sha256 for name, sha256 in (prompts.checksums() | asked_with).items()},
-        **{f"the benchmark {benchmark.name}": benchmark.sha256 for benchmark in benchmarks},
-    }
-
-
 def _refuse_changed_inputs(run: Run, inputs: dict[str, str]) -> None:
     """A run that goes on with another prompt or benchmark would mix two runs in one. Raises WorkspaceError."""
     changed = sorted(set(run.inputs.values()) ^ set(inputs.values()))
@@ -231,7 +320,7 @@ def _refuse_changed_inputs(run: Run, inputs: dict[str, str]) -> None:
     if changed:
         raise WorkspaceError(
             f"run {run.run_id}: {named[0] if named else 'its input'} is not what it was when the run was started; "
-            "put it back, or start another run with --new"
+            "put it back, or start another run (`crescent run --new`)"
         )
 
 

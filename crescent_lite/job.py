@@ -40,6 +40,8 @@ class Job:
     """Of questions, to mark those of the same meaning, where that is asked for."""
     teacher_id: int | None = None
     """The run whose labels are learnt from; None asks and votes itself."""
+    unvoted: bool = False
+    """Learn from one sample of each question of the teacher's first round, in place of its labels."""
     sampler: Sampler | None = field(default=None, init=False)
     past_usage: SamplerUsage = field(default_factory=SamplerUsage, init=False)
     """Of samplers already closed."""

@@ -129,9 +129,7 @@ def round_outcome(job: Job, this: Round, *, trained: bool) -> str:
     if labels > training.examples:
         notes.append(f"{labels - training.examples} too long")
     if job.teacher_id:
-        repeated = len(job.store.votes.fetch_labels(run_id=job.teacher_id)) - len(
-            teachers_labels(job, job.teacher_id)
-        )
+        repeated = len(taught_by(job, job.teacher_id)) - len(teachers_labels(job, job.teacher_id))
         notes += [f"{repeated} repeat a benchmark's item and were left out"] if repeated else []
     return ", ".join(notes) + (f"; ended early: {training.stopped}" if training.stopped else "")
 
@@ -245,7 +243,14 @@ def labels_of(job: Job, this: Round) -> list[tuple[int, str, int, str]]:
 def teachers_labels(job: Job, teacher_id: int) -> list[tuple[int, str, int, str]]:
     """Those of the teacher's run that repeat no item of this run's benchmarks, which need not be the teacher's."""
     known = diversify.Known((), job.config.diversify, job.benchmarks)
-    return [label for label in job.store.votes.fetch_labels(run_id=teacher_id) if not known.benchmark_item(label[1])]
+    return [label for label in taught_by(job, teacher_id) if not known.benchmark_item(label[1])]
+
+
+def taught_by(job: Job, teacher_id: int) -> list[tuple[int, str, int, str]]:
+    """Everything that the teacher's run has to learn from."""
+    if job.unvoted:
+        return job.store.votes.fetch_single_samples(teacher_id, 1)
+    return job.store.votes.fetch_labels(run_id=teacher_id)
 
 
 def token_examples(job: Job, this: Round) -> tuple[dict[int, int], list[TokenExample]]:

@@ -177,10 +177,30 @@ class Evaluations:
         )
         return {row["item_id"]: bool(row[scoring]) for row in rows}
 
-    def fetch_mean_tokens(self, evaluation_id: int) -> tuple[float, float]:
-        """Mean tokens of a reply, and the share of replies that were cut off."""
-        row = self._database.row(
-            """SELECT avg(tokens), avg(finish_reason <> 'stop') FROM evaluated_items WHERE evaluation_id = ?""",
-            [evaluation_id],
+    def fetch_differing(self) -> float | None:
+        """The share of items, 0-1, on which either a round or the base is right, not both; None without any."""
+        share = self._database.value(
+            """SELECT avg(b.flexible <> a.flexible) FROM run_evaluations rb
+            JOIN evaluations eb ON eb.evaluation_id = rb.evaluation_id AND rb.round_number = 0 AND eb.samples = 1
+            JOIN run_evaluations ra ON ra.run_id = rb.run_id AND ra.round_number > 0
+            JOIN evaluations ea ON ea.evaluation_id = ra.evaluation_id AND ea.benchmark_id = eb.benchmark_id
+                AND ea.prompt_sha256 = eb.prompt_sha256 AND ea.settings = eb.settings
+            JOIN evaluated_items b ON b.evaluation_id = eb.evaluation_id
+            JOIN evaluated_items a ON a.evaluation_id = ea.evaluation_id AND a.item_id = b.item_id"""
         )
-        return (row[0] or 0.0, row[1] or 0.0) if row else (0.0, 0.0)
+        return float(share) if share else None
+
+    def fetch_mean_solution(self, run_id: int) -> float:
+        """Mean tokens of the base's greedy replies in a run, where a value was to be found; 0 without any.
+
+        Of the prompt whose replies are longest: that is the one which asks for a solution.
+        """
+        mean = self._database.value(
+            """SELECT max(mean) FROM (SELECT avg(i.tokens) AS mean FROM run_evaluations r
+                JOIN evaluations e USING (evaluation_id) JOIN benchmarks b USING (benchmark_id)
+                JOIN evaluated_items i USING (evaluation_id)
+                WHERE r.run_id = ? AND r.round_number = 0 AND e.samples = 1 AND b.kind = 'answers'
+                GROUP BY e.prompt)""",
+            [run_id],
+        )
+        return float(mean or 0.0)

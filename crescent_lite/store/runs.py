@@ -40,6 +40,10 @@ class Run:
     """The run whose labels this one learns from: then it is a distillation. None learns from its own."""
     chosen_round: int | None = None
     """The round that somebody chose to keep; None keeps the best."""
+    control: str | None = None
+    """Which control of another run this is; None is none."""
+    control_of: int | None = None
+    """That other run."""
 
 
 @dataclass(frozen=True)
@@ -124,12 +128,20 @@ class Runs:
         rows = self._database.rows("SELECT sha256, name, text FROM prompts ORDER BY name")
         return [(row["name"], row["text"]) for row in rows if row["sha256"] in used]
 
-    def insert_run(self, kind: RunKind, base_id: int, inputs: dict[str, str], teacher_id: int | None = None) -> int:
+    def insert_run(
+        self,
+        kind: RunKind,
+        base_id: int,
+        inputs: dict[str, str],
+        teacher_id: int | None = None,
+        control: str | None = None,
+        control_of: int | None = None,
+    ) -> int:
         """A new run, running. `inputs` are the checksums of what it is made from."""
         return self._database.write(
-            """INSERT INTO runs (kind, state, rounds, base_id, config, inputs, version, started_at, teacher_id)
-            VALUES (?, 'running', 0, ?, '{}', ?, ?, ?, ?)""",
-            [kind, base_id, json.dumps(inputs), __version__, now(), teacher_id],
+            """INSERT INTO runs (kind, state, rounds, base_id, config, inputs, version, started_at, teacher_id,
+                control, control_of) VALUES (?, 'running', 0, ?, '{}', ?, ?, ?, ?, ?, ?)""",
+            [kind, base_id, json.dumps(inputs), __version__, now(), teacher_id, control, control_of],
         )
 
     def set_plan(self, run_id: int, config: dict[str, Any], rounds: int) -> None:
@@ -172,7 +184,14 @@ class Runs:
             found["finished_at"],
             found["teacher_id"],
             found["chosen_round"],
+            found["control"],
+            found["control_of"],
         )
+
+    def fetch_controls(self, run_id: int) -> dict[str, Run]:
+        """The controls of a run by name; of each the latest."""
+        rows = self._database.rows("SELECT run_id FROM runs WHERE control_of = ? ORDER BY run_id", [run_id])
+        return {run.control: run for run in (self.fetch_run(row[0]) for row in rows) if run.control}
 
     def fetch_siblings(self, run_id: int) -> list[int]:
         """The other improvement runs of the same base, the oldest first."""

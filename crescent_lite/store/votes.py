@@ -114,6 +114,20 @@ class Votes:
         )
         return [(row[0], row[1], row[2], row[3]) for row in rows]
 
+    def fetch_single_samples(self, run_id: int, number: int) -> list[tuple[int, str, int, str]]:
+        """(question id, question, vote id, solution): the first vote of each question of a round, if it ended.
+
+        Whatever the other votes say: what a model would learn from without a majority.
+        """
+        rows = self._database.rows(
+            """SELECT q.question_id, q.text, v.vote_id, v.text FROM votes v
+            JOIN questions q USING (question_id) JOIN rounds d USING (round_id)
+            WHERE d.run_id = ? AND d.number = ? AND v.sample_index = 0 AND v.finish_reason = 'stop'
+                AND trim(v.text) <> '' ORDER BY q.question_id""",
+            [run_id, number],
+        )
+        return [(row[0], row[1], row[2], row[3]) for row in rows]
+
     def fetch_labels_in_full(self, run_id: int) -> list[dict[str, Any]]:
         """Every label of a run with its share and where it came from."""
         rows = self._database.rows(
