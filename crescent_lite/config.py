@@ -218,8 +218,8 @@ class BenchmarkConfig:
     """The fields of a known data set, which your own are laid over: gsm8k, svamp, asdiv, gsm-plus, math-500,
     aime-2024, arc-easy, arc-challenge or mmlu."""
     role: Literal["score", "final", "general", "canary"] = "score"
-    """'score' chooses the best round. 'final' is only reported, so that the choice does not flatter it. 'general' is
-    of other abilities, which should hold. 'canary' is for alarms only."""
+    """'score' chooses the best round. 'final' is for the end: of the base and that round, so that the choice cannot
+    flatter it. 'general' is of other abilities, which should hold. 'canary' is for alarms only."""
     kind: Literal["answers", "choices"] = "answers"
     """'answers' have a value to be found, 'choices' one of several options."""
     items: Annotated[int, Range(1, 10_000_000)] = 300

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 
 from crescent_lite import consensus, diversify, evaluation, training
 from crescent_lite.answers import find_answer
@@ -27,6 +27,7 @@ from crescent_lite.records import (
     Generation,
     ModelFile,
     Request,
+    Role,
     TokenExample,
     TrainedAdapter,
     TrainingStep,
@@ -35,6 +36,9 @@ from crescent_lite.records import (
 from crescent_lite.rounds import why_no_more
 from crescent_lite.store import Round
 
+EVERY_ROUND: tuple[Role, ...] = ("score", "general", "canary")
+AT_THE_END: tuple[Role, ...] = ("final",)
+ALL_ROLES = EVERY_ROUND + AT_THE_END
 SILENT_VOTES = 100
 """Empty votes in a row after which a model counts as mute (guess)."""
 
@@ -43,27 +47,43 @@ def run(job: Job) -> Generator[Event, None, None]:
     """Everything that is owed on the run."""
     try:
         yield RoundStarted(0)
-        yield from evaluate(job, job.base_id, None)
-        for number in range(1, job.rounds + 1):
-            this = job.store.runs.open_round(job.run_id, number, model_before(job, number))
-            if not this.finished_at:
-                yield from play_round(job, this)
-            if number < job.rounds and (reason := why_to_end(job, number)):
-                yield RunFinished(job.run_id, reason)
-                return
-        yield RunFinished(job.run_id)
+        yield from evaluate(job, job.base_id, None, EVERY_ROUND)
+        reason = yield from play_rounds(job)
+        yield from conclude(job)
+        yield RunFinished(job.run_id, reason)
     finally:
         release_sampler(job)
+
+
+def play_rounds(job: Job) -> Generator[Event, None, str | None]:
+    """One round after the other; the reason why there are fewer than planned, or None."""
+    for number in range(1, job.rounds + 1):
+        this = job.store.runs.open_round(job.run_id, number, model_before(job, number))
+        if not this.finished_at:
+            yield from play_round(job, this)
+        if number < job.rounds and (reason := why_to_end(job, number)):
+            return reason
+    return None
+
+
+def conclude(job: Job) -> Iterator[Event]:
+    """The benchmarks that no round was chosen by: the base, and the round that is kept."""
+    if any(benchmark.role == "final" for benchmark in job.benchmarks):
+        yield from evaluate(job, job.base_id, None, AT_THE_END)
+        kept = job.store.fetch_standing(job.run_id).kept
+        this = job.store.runs.fetch_round(job.run_id, kept) if kept else None
+        if this and this.adapter_id:
+            yield from evaluate(job, this.adapter_id, this, AT_THE_END)
 
 
 def measure(job: Job, adapter: ModelFile | None) -> Generator[Event, None, None]:
     """Only the measurement: of the base, and of an adapter on it."""
     try:
-        yield from evaluate(job, job.base_id, None)
+        yield from evaluate(job, job.base_id, None, ALL_ROLES)
         if adapter:
             adapter_id = job.store.runs.insert_model(adapter, parent_id=job.base_id)
             this = job.store.runs.open_round(job.run_id, 1, job.base_id)
-            yield from evaluate(job, adapter_id, this)
+            yield from evaluate(job, adapter_id, this, ALL_ROLES)
             job.store.runs.finish_round(this.round_id, "measured")
         yield RunFinished(job.run_id)
     finally:
@@ -87,7 +107,7 @@ def play_round(job: Job, this: Round) -> Iterator[Event]:
     yield from train(job, this)
     adapter_id = job.store.runs.fetch_round(this.run_id, this.number).adapter_id
     if adapter_id:
-        yield from evaluate(job, adapter_id, this)
+        yield from evaluate(job, adapter_id, this, EVERY_ROUND)
     yield from watch(job, this)
     outcome = round_outcome(job, this, trained=adapter_id is not None)
     job.store.runs.finish_round(this.round_id, outcome)
@@ -272,13 +292,13 @@ def adapter_file(adapter: TrainedAdapter, this: Round) -> ModelFile:
     return ModelFile(name, adapter.gguf_path, sha256_of(adapter.gguf_path), f"trained by {name}", "adapter")
 
 
-def evaluate(job: Job, model_id: int, this: Round | None) -> Iterator[Event]:
-    """All that is measured, in one queue. What was measured before with the same settings is used again."""
+def evaluate(job: Job, model_id: int, this: Round | None, roles: Collection[Role]) -> Iterator[Event]:
+    """The benchmarks with these roles, in one queue. What was measured before in the same way is used again."""
     evaluations, number = job.store.evaluations, this.number if this else 0
     queue: list[evaluation.Asked] = []
     evaluation_ids: dict[str, int] = {}
     total, left = 0, Counter[str]()
-    for benchmark in job.benchmarks:
+    for benchmark in (each for each in job.benchmarks if each.role in roles):
         benchmark_id = evaluations.insert_benchmark(benchmark)
         for measurement in evaluation.measurements(benchmark, job.config, job.prompts):
             job.store.runs.insert_prompt(measurement.prompt)

@@ -26,8 +26,8 @@ majority, or probably none reaches the floor."""
 BenchmarkKind = Literal["answers", "choices"]
 """answers: a value is to be found. choices: one of the options given, by its letter."""
 Role = Literal["score", "final", "general", "canary"]
-"""What a benchmark is for. score: it chooses the best round. final: it is only reported, so that what it says of the
-best round is not biased by the choice. general: other abilities, which should hold. canary: for alarms only."""
+"""What a benchmark is for. score: it chooses the best round. final: only the base and that round are measured on it,
+at the end, so that the choice cannot flatter it. general: other abilities, which should hold. canary: for alarms."""
 ModelKind = Literal["base", "adapter"]
 BASE_SHA256 = "crescent.base.sha256"
 """The key in a GGUF adapter's metadata under which the checksum of its base is."""

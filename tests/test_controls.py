@@ -14,7 +14,9 @@ from crescent_lite.controls import CONTROLS, Spent, control_config, equal_sample
 from crescent_lite.engine import RunOptions, run_controls, run_engine
 from crescent_lite.errors import ExitCode, NotFoundError
 from crescent_lite.events import RunStarted
+from crescent_lite.gains import compared, majority_right
 from crescent_lite.store import Store
+from crescent_lite.store.evaluations import Sample
 from crescent_lite.workspace import Workspace
 
 
@@ -117,3 +119,44 @@ def test_only_what_has_a_value_has_a_majority() -> None:
     config = load_config(overrides=['evaluate.benchmarks={a={builtin="gsm8k"}, b={builtin="arc-easy"}}'])
     assert list(control_config("majority", config, Spent(9, 5, 4)).evaluate.benchmarks) == ["a"]
     assert list(control_config("unvoted", config, Spent(9, 5, 4)).evaluate.benchmarks) == ["a", "b"]
+
+
+def test_the_gain_is_split_into_its_parts(controlled: Workspace) -> None:
+    store = Store.open_read_only(controlled.database_path)
+    gains = {(gain.about, gain.before, gain.after): gain.verdict for gain in compared(store, 1)}
+    assert list(gains) == [
+        ("the prompt", "base, bare", "base, solve"),
+        ("everything", "base, bare", "round 1, bare"),
+        ("all but the prompt", "base, solve", "round 1, bare"),
+        ("voting when asked", "base, solve, majority of 3", "round 1, bare"),
+        ("the votes", "unvoted, bare", "round 1, bare"),
+        ("the diversity", "undiversified, bare", "round 1, bare"),
+        ("everything", "base, solve", "round 1, solve"),
+        ("voting when asked", "base, solve, majority of 3", "round 1, solve"),
+        ("the votes", "unvoted, solve", "round 1, solve"),
+        ("the diversity", "undiversified, solve", "round 1, solve"),
+    ]
+    assert {verdict.comparison.items for verdict in gains.values()} == {20}
+    store.close()
+
+
+def test_a_run_without_controls_splits_nothing(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "crescent.db")
+    assert compared(store, 1) == []
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("samples", "right"),
+    [
+        ([("n:1", True), ("n:2", False), ("n:2", False)], False),
+        ([("n:1", True), ("n:2", False)], True),
+        ([(None, False), (None, False), ("n:1", True)], True),
+        ([(None, False)], False),
+        ([], False),
+    ],
+)
+def test_a_majority_is_the_commonest_answer_the_first_of_a_tie(
+    samples: list[tuple[str | None, bool]], right: bool
+) -> None:
+    assert majority_right([Sample(*sample) for sample in samples]) == right

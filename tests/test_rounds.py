@@ -167,3 +167,17 @@ def test_a_run_may_train_each_round_further(declined: Workspace) -> None:
     folder = declined.adapters.resolve() / "run-1"
     started = [json.loads((folder / f"round-{number}" / "plan.json").read_text())["start"] for number in (1, 2, 3)]
     assert started == [None, str(folder / "round-1" / "peft"), str(folder / "round-2" / "peft")]
+
+
+def test_final_benchmarks_are_for_the_base_and_the_kept_round_at_the_end(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path)
+    with (tmp_path / "crescent.toml").open("a") as settings:
+        settings.write('[evaluate.benchmarks.last]\nsource = "last.jsonl"\nrole = "final"\nprompts = ["bare"]\n')
+    (tmp_path / "last.jsonl").write_text('{"question": "What is 41 + 1?", "answer": "42"}\n')
+    options = RunOptions(rounds=2, overrides=("bait.questions=30", "alarms.stop=false"))
+    list(run_engine(workspace, options, lambda _path, _config: WorseAndWorse()))
+    store = Store.open_read_only(workspace.database_path)
+    measured = [(e.benchmark, e.round_number) for e in store.evaluations.fetch_evaluations(1) if e.prompt == "bare"]
+    assert measured == [("last", 0), ("last", 1), ("sums", 0), ("sums", 1), ("sums", 2)]
+    assert set(store.evaluations.fetch_round_scores(1)) == {0, 1, 2}
+    store.close()

@@ -30,6 +30,15 @@ class EvaluationRow:
     """Of each item; one is greedy."""
 
 
+@dataclass(frozen=True)
+class Sample:
+    """One of several replies to an item."""
+
+    answer_key: str | None
+    right: bool
+    """Flexibly."""
+
+
 class Evaluations:
     """Reads and writes of the benchmark and evaluation tables."""
 
@@ -153,15 +162,15 @@ class Evaluations:
     def fetch_round_scores(self, run_id: int) -> dict[int, float]:
         """By round the mean flexible score, 0-1, of the evaluations that choose a round; 0 is the base.
 
-        Those are of benchmarks with the role 'score', or where there are none of all but the general suite. A round
-        of which one is unfinished has no score yet.
+        Those are of benchmarks with the role 'score', or where there are none of canaries. A round of which one is
+        unfinished has no score yet.
         """
         rows = self._database.rows(
             """SELECT round_number, avg(score) FROM (
                 SELECT r.round_number, e.finished_at,
                     (SELECT avg(flexible) FROM evaluated_items i WHERE i.evaluation_id = e.evaluation_id) AS score
                 FROM run_evaluations r JOIN evaluations e USING (evaluation_id)
-                WHERE r.run_id = :run AND e.samples = 1 AND (r.role = 'score' OR r.role <> 'general' AND NOT EXISTS (
+                WHERE r.run_id = :run AND e.samples = 1 AND (r.role = 'score' OR r.role = 'canary' AND NOT EXISTS (
                     SELECT 1 FROM run_evaluations WHERE run_id = :run AND role = 'score')))
             GROUP BY round_number HAVING count(*) = count(finished_at) ORDER BY round_number""",
             {"run": run_id},
@@ -176,6 +185,17 @@ class Evaluations:
             [evaluation_id],
         )
         return {row["item_id"]: bool(row[scoring]) for row in rows}
+
+    def fetch_samples(self, evaluation_id: int) -> dict[str, list[Sample]]:
+        """For each item its samples, in the order they are numbered."""
+        found: dict[str, list[Sample]] = {}
+        for row in self._database.rows(
+            """SELECT item_id, answer_key, flexible FROM evaluated_items WHERE evaluation_id = ?
+            ORDER BY item_id, sample_index""",
+            [evaluation_id],
+        ):
+            found.setdefault(row[0], []).append(Sample(row[1], bool(row[2])))
+        return found
 
     def fetch_differing(self) -> float | None:
         """The share of items, 0-1, on which either a round or the base is right, not both; None without any."""
