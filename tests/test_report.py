@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ from crescent_lite.cli import main
 from crescent_lite.engine import RunOptions, run_engine, run_evaluation
 from crescent_lite.errors import ExitCode
 from crescent_lite.evaluation import corrected, mcnemar, wilson
+from crescent_lite.evidence import Alarm
 from crescent_lite.report import Document, build_document
 from crescent_lite.report.excerpts import cut, spread
 from crescent_lite.report.figures import shown_rounds, thinned
@@ -285,6 +287,18 @@ def test_what_is_lost_at_each_step_adds_up(store: Store) -> None:
         for before, after in pairwise(steps):
             assert before.count - sum(count for _, count in before.lost) == after.count - after.joined[1]
         assert steps[-1].count == store.trainings.count_examples(this.round_id)
+
+
+def test_an_alarm_that_fires_again_and_again_is_said_once(workspace: Workspace, tmp_path: Path) -> None:
+    shutil.copytree(workspace.folder, tmp_path / "copy")
+    store = Store.open(Workspace(tmp_path / "copy").database_path)
+    for number, words in ((1, "median 5 to 11"), (2, "median 5 to 12")):
+        store.evidence.replace(1, number, {}, [Alarm("length", True, words), Alarm("format", False, "+0.0 points")])
+    document = build_document(store, 1)
+    store.close()
+    assert "Alarms fired: length after rounds 1, 2 (median 5 to 12)." in document.summary
+    (alarms,) = (section for section in document.sections if section.name == "alarms")
+    assert [len(table.rows) for table in alarms.tables if "larm" in table.title] == [2, 4]
 
 
 # ── bounds ───────────────────────────────────────────────────────────────────────────────────────────────────

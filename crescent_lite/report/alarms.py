@@ -49,14 +49,13 @@ def alarms_tables(store: Store, run: Run) -> list[Table]:
 def fired_in_words(store: Store, run: Run) -> str:
     """In a sentence which alarms fired; empty where none was looked for."""
     found = store.evidence.fetch_alarms(run.run_id)
-    fired = [
-        f"round {number}, {spaced_name(alarm.name)} ({alarm.words})"
-        for number, alarms in found.items()
-        for alarm in alarms
-        if alarm.fired
-    ]
+    fired: dict[str, list[tuple[int, str]]] = {}
+    for number, alarms in found.items():
+        for alarm in alarms:
+            if alarm.fired:
+                fired.setdefault(alarm.name, []).append((number, alarm.words))
     if fired:
-        return f"Alarms fired: {'; '.join(fired)}."
+        return f"Alarms fired: {'; '.join(_fired(name, times) for name, times in fired.items())}."
     judged = [n for n, alarms in found.items() if any(standing_of(alarm) == "quiet" for alarm in alarms)]
     return f"No alarm fired after {_rounds(len(judged))} that could be judged." if judged else ""
 
@@ -68,3 +67,9 @@ def spaced_name(name: str) -> str:
 
 def _rounds(count: int) -> str:
     return "the one round" if count == 1 else f"any of the {count} rounds"
+
+
+def _fired(name: str, times: list[tuple[int, str]]) -> str:
+    """'length after rounds 2, 3 (median 80 to 190 tokens)', in the words of the last time."""
+    numbers = ", ".join(str(number) for number, _ in times)
+    return f"{spaced_name(name)} after round{'s' if len(times) > 1 else ''} {numbers} ({times[-1][1]})"

@@ -17,6 +17,8 @@ from crescent_lite.report.drawing import AMBER, BLUE, FAINT, GREEN, GREY, INK, L
 
 WIDTH = 9.4
 """Inches; a page is as wide."""
+MOST_TICKS = 8
+"""Rounds that are named under a panel."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,9 @@ def draw_scores(panels: Sequence[ScorePanel], kept: int | None) -> str:
                 at = panel.rounds.index(kept)
                 ring = {"s": 190, "facecolors": "none", "edgecolors": INK, "linewidths": 1.4, "zorder": 4}
                 axis.scatter([kept - 0.1], [100 * panel.flexible[at].fraction], label="the kept round", **ring)
-            axis.set_xticks(panel.rounds, ["base" if n == 0 else f"{n}" for n in panel.rounds])
-            axis.set_xlim(-0.5, max(panel.rounds) + 0.5)
-            axis.set_ylim(0, 100)
+            _round_axis(axis, panel.rounds)
+            axis.set_ylim(0, 106)
+            axis.set_yticks(range(0, 101, 20))
             axis.set_xlabel("after round")
             axis.set_ylabel("right answers, %")
         _legend_above(figure, axes[0])
@@ -178,8 +180,7 @@ def draw_lengths(panels: Sequence[LengthPanel]) -> str:
                 label="median, and from the 10th to the 90th percentile",
             )  # fmt: skip
             axis.set_title(panel.title)
-            axis.set_xticks(panel.rounds, ["base" if n == 0 else f"{n}" for n in panel.rounds])
-            axis.set_xlim(min(panel.rounds) - 0.5, max(panel.rounds) + 0.5)
+            _round_axis(axis, panel.rounds)
             axis.set_ylim(0, 1.15 * max(panel.high) or 1)
             axis.set_xlabel("round")
             axis.set_ylabel("tokens of a reply")
@@ -226,6 +227,14 @@ def _grid(panels: int, height: float, **shared: Any) -> Iterator[tuple[Any, list
         for axis in axes[:panels]:
             axis.tick_params(labelleft=True)
         yield figure, axes[:panels]
+
+
+def _round_axis(axis: Any, rounds: Sequence[int]) -> None:
+    """Rounds from left to right; of many not every one is named."""
+    every = math.ceil(len(rounds) / MOST_TICKS)
+    named = [number for index, number in enumerate(rounds) if index % every == 0]
+    axis.set_xticks(named, ["base" if number == 0 else f"{number}" for number in named])
+    axis.set_xlim(min(rounds) - 0.5, max(rounds) + 0.5)
 
 
 def _intervals(axis: Any, places: Sequence[float], scores: Sequence[Score], **look: Any) -> None:

@@ -128,13 +128,16 @@ def _done(store: Store, run: Run) -> str:
         if decision == "labelled"
     )
     votes = sum(store.votes.count(this.round_id) for this in rounds)
+    voted = (
+        f"It answered these {votes:,} times in all, and for {labels:,} of them its answers agreed enough to be taken"
+    )
+    voted = f"{voted} as the label." if votes else "None of them has a vote yet."
     many = "one round" if len(rounds) == 1 else f"{len(rounds)} rounds"
     learnt = f"It was fine-tuned on {examples:,} examples" if examples else "It was not fine-tuned"
     repeats = " (repeats of earlier rounds counted)" if examples and len(rounds) > 1 else ""
     return (
         f"In {many} {base} wrote {texts:,} texts when it was asked for maths questions; {kept:,} were usable and "
-        f"new. It answered these {votes:,} times in all, and for {labels:,} of them its answers agreed enough to be "
-        f"taken as the label. {learnt}{repeats}."
+        f"new. {voted} {learnt}{repeats}."
     )
 
 
