@@ -116,12 +116,14 @@ def play_round(job: Job, this: Round) -> Iterator[Event]:
 
 def watch(job: Job, this: Round) -> Iterator[Event]:
     """Measure the round against the base and the first round; an alarm for each thing that has gone wrong."""
-    evidence, numbers = job.store.evidence, range(this.number + 1)
-    seen = {number: evaluation.evidence(evidence.fetch_facts(job.run_id, number)) for number in numbers}
-    first = next((number for number in numbers if seen[number].facts.shares), this.number)
-    alarms = evaluation.judge(seen[0], seen[first], seen[this.number], job.config.alarms)
-    evidence.replace(job.run_id, 0, seen[0].measures, [])
-    evidence.replace(job.run_id, this.number, seen[this.number].measures, alarms)
+    evidence = job.store.evidence
+    base, *earlier, now = (
+        evaluation.evidence(evidence.fetch_facts(job.run_id, number)) for number in range(this.number + 1)
+    )
+    first = next((each for each in earlier if each.facts.shares), now)
+    alarms = evaluation.judge(base, first, now, job.config.alarms)
+    evidence.replace(job.run_id, 0, base.measures, [])
+    evidence.replace(job.run_id, this.number, now.measures, alarms)
     yield from (AlarmFired(this.number, alarm.name, alarm.words) for alarm in alarms if alarm.fired)
 
 
