@@ -123,6 +123,9 @@ def build_parser() -> argparse.ArgumentParser:
     show = add("show", show_command, "a question with its votes, a round or a run")
     show.add_argument("what", choices=("question", "round", "run"))
     show.add_argument("number", type=_count, nargs="?", help="its number; of runs and rounds the latest by default")
+    report = add("report", report_command, "what a run did and what came of it, as one HTML page and as Markdown")
+    report.add_argument("--run", type=_count, help="the run (default: the latest)")
+    report.add_argument("--output", type=Path, help="the folder (default: the workspace's exports)")
     export = add("export", export_command, "hand over what a run made: examples, an adapter, or a whole model")
     export.add_argument(
         "what",
@@ -293,6 +296,21 @@ def show_command(options: argparse.Namespace) -> int:
     return _show_report(options, workspace, run.run_id, save=False)
 
 
+def report_command(options: argparse.Namespace) -> int:
+    """crescent report"""
+    from crescent_lite.report import build_document, write_document
+
+    workspace = _workspace(options)
+    with closing(_open_store(workspace)) as store:
+        run_id = store.runs.fetch_run(options.run).run_id
+        document = build_document(store, run_id)
+    paths = write_document(document, options.output or workspace.exports, run_id)
+    files = {"html": str(paths.html), "markdown": str(paths.markdown)}
+    return _result(
+        options, {**document.as_dict(), "files": files}, f"{document.headline}\n{paths.html}\n{paths.markdown}"
+    )
+
+
 def export_command(options: argparse.Namespace) -> int:
     """crescent export"""
     from crescent_lite.interruption import stop_requests
@@ -411,16 +429,17 @@ def _open_store(workspace: Workspace) -> Store:
 
 
 def _show_report(options: argparse.Namespace, workspace: Workspace, run_id: int, *, save: bool = True) -> int:
-    from crescent_lite.report import build_report, write_markdown
+    from crescent_lite.report import build_document, build_report, write_document
 
     with closing(_open_store(workspace)) as store:
         report = build_report(store, run_id)
-    if options.json:
-        _result(options, report.as_dict(), "")
-    else:
-        _print_report(report)
-    if save:
-        _say(f"The same as Markdown: {write_markdown(report, workspace.exports, run_id)}")
+        if options.json:
+            _result(options, report.as_dict(), "")
+        else:
+            _print_report(report)
+        if save:
+            paths = write_document(build_document(store, run_id), workspace.exports, run_id)
+            _say(f"The whole report: {paths.html} (as Markdown: {paths.markdown})")
     return ExitCode.OK
 
 

@@ -6,12 +6,10 @@ Knows nothing of runs. Every finding is one line. Example:
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import os
 import platform
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,13 +20,12 @@ import psutil
 
 from crescent_lite.config import CONFIG_NAME, Config, load_config
 from crescent_lite.errors import CrescentError
+from crescent_lite.machine import GIB, ask_nvidia_smi, cards_listed, installed_version, physical_cores
 
-GIB = 2**30
 LITTLE_MEMORY = 2 * GIB
 """Guess: the embedded model is sampled and trained in less, a 3B model in 4 bits is not."""
 LITTLE_DISK = 2 * GIB
 """Guess: room for a database, some adapters and the dequantised weights of one training."""
-GPU_FIELDS = "name,memory.total,driver_version"
 INSTALL_TRAIN = "fine-tuning needs it: pip install 'crescent-lite[train]'"
 
 
@@ -74,8 +71,7 @@ def _safely(name: str, check: Check) -> list[Finding]:
 
 def machine(workspace: Path) -> list[Finding]:
     """Python, memory, and the disk that the workspace is on."""
-    cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
-    python = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {cores} cores"
+    python = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {physical_cores()} cores"
     memory, there = psutil.virtual_memory(), _nearest_folder(workspace)
     return [
         Finding("Python", "ok", python),
@@ -93,16 +89,12 @@ def amount(name: str, free: int, total: int, little: int, advice: str) -> Findin
 
 
 def find_gpu() -> Finding:
-    """What NVIDIA's own tool lists. Asking torch would cost seconds."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return gpu_finding(None)
-    query = [program, f"--query-gpu={GPU_FIELDS}", "--format=csv,noheader"]
+    """What NVIDIA's own tool lists."""
     try:
-        listed = subprocess.run(query, capture_output=True, text=True, errors="replace", timeout=10, check=False)
+        listed = ask_nvidia_smi()
     except (OSError, subprocess.TimeoutExpired) as error:
         return Finding("GPU", "warning", f"nvidia-smi does not answer: {type(error).__name__}", "repair its driver")
-    return gpu_finding(listed.stdout, listed.returncode)
+    return gpu_finding(*listed) if listed else gpu_finding(None)
 
 
 def gpu_finding(listing: str | None, exit_code: int = 0) -> Finding:
@@ -112,8 +104,7 @@ def gpu_finding(listing: str | None, exit_code: int = 0) -> Finding:
         return Finding("GPU", "warning", lines[0] if lines else "nvidia-smi failed", "repair the driver of the GPU")
     if not lines:
         return Finding("GPU", "missing", "no NVIDIA GPU", "none is needed; with one, bigger models become practical")
-    cards = [[part.strip() for part in line.rsplit(",", 2)] for line in lines]
-    return Finding("GPU", "ok", "; ".join(", driver ".join((", ".join(card[:-1]), card[-1])) for card in cards))
+    return Finding("GPU", "ok", "; ".join(cards_listed(listing or "")))
 
 
 def _nearest_folder(path: Path) -> Path:
@@ -200,14 +191,6 @@ def accelerator_named(version_file: str) -> str:
         if found := re.search(rf"^{name}\b[^=\n]*= *['\"]([^'\"]+)['\"]", version_file, re.MULTILINE):
             return f"{words} {found[1]}"
     return ""
-
-
-def installed_version(package: str) -> str | None:
-    """The version in the package's metadata; None where it is not installed."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def sqlite() -> list[Finding]:

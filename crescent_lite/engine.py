@@ -23,6 +23,7 @@ from crescent_lite.evaluation import load_benchmark, measurements, prompts_of, s
 from crescent_lite.events import Event, RunFinished, RunStarted, StageProgressed, TrainingStepped
 from crescent_lite.interruption import stop_requests
 from crescent_lite.job import Job
+from crescent_lite.machine import describe_machine
 from crescent_lite.models import find_adapter, find_model
 from crescent_lite.prompt_set import PromptSet, load_prompt_set
 from crescent_lite.records import Benchmark, ModelFile
@@ -180,6 +181,7 @@ def _drive(
         try:
             started = RunStarted(job.run_id, resumed, job.rounds, job.base.name, kept)
             log(started)
+            log(describe_machine())  # for the record only: nobody who watches waits for it
             yield started
             with closing(work):
                 for event in work:

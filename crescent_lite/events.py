@@ -5,6 +5,7 @@ Facts only: no text for people, no widgets. Example: StageProgressed(stage="vote
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +25,23 @@ class RunStarted:
     model: str
     kept_settings: tuple[str, ...] = ()
     """Settings that were changed since the run was started, and that it keeps as they were."""
+
+
+@dataclass(frozen=True)
+class MachineNoted:
+    """What a run, or a part of it, is made on. For the record: it is logged, and shown in the report."""
+
+    python: str
+    system: str
+    processor: str
+    cores: int
+    """Physical ones."""
+    memory_gib: float
+    """In all."""
+    gpus: tuple[str, ...]
+    """Each NVIDIA GPU in words; none is an empty tuple."""
+    packages: Mapping[str, str]
+    """The versions of those that are installed."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +132,7 @@ class RunFinished:
 
 Event = (
     RunStarted
+    | MachineNoted
     | RoundStarted
     | StageStarted
     | StageProgressed

@@ -15,7 +15,7 @@ from small_workspace import make_workspace
 from crescent_lite.cli import main
 from crescent_lite.engine import RunOptions, run_engine
 from crescent_lite.errors import ExitCode
-from crescent_lite.report import build_report, write_markdown
+from crescent_lite.report import build_document, write_document
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
 
@@ -82,10 +82,10 @@ def test_a_round_and_a_run_are_shown(finished: Workspace, capsys: pytest.Capture
 
 def test_the_report_is_saved_as_markdown(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     store = Store.open_read_only(finished.database_path)
-    write_markdown(build_report(store, 1), finished.exports, 1)
+    write_document(build_document(store, 1), finished.exports, 1)
 
     text = (finished.exports / "run-1.md").read_text()
-    assert "## Scores" in text
+    assert "## Did it get better?" in text
     assert "| base |" in text
 
 
@@ -108,7 +108,7 @@ def test_the_log_of_a_run_is_json_lines(finished: Workspace) -> None:
 
 
 def test_help_is_quick_and_loads_nothing_heavy() -> None:
-    heavy = ["numpy", "scipy", "torch", "llama_cpp", "textual", "rich", "sqlite_utils"]
+    heavy = ["numpy", "scipy", "torch", "llama_cpp", "textual", "rich", "sqlite_utils", "matplotlib"]
     program = (
         "import sys; from crescent_lite.cli import build_parser; build_parser().format_help(); "
         f"print([name for name in {heavy} if name in sys.modules])"

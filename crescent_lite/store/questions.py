@@ -114,6 +114,27 @@ class Questions:
         )
         return [(row[0], row[1]) for row in rows]
 
+    def fetch_by_outcome(self, run_id: int, outcome: str) -> dict[str, list[int]]:
+        """Ids of the run's questions by reason, oldest first: of those 'labelled', 'disputed' or 'rejected'.
+
+        Disputed ones are kept questions whose votes gave no label; the commonest reason comes first.
+        """
+        wanted = {
+            "labelled": "c.decision = 'labelled'",
+            "disputed": "c.decision = 'rejected'",
+            "rejected": "q.verdict = 'rejected'",
+        }[outcome]
+        rows = self._database.rows(
+            f"""SELECT coalesce(c.reason, q.reason) AS why, question_id FROM questions q
+            JOIN rounds d USING (round_id) LEFT JOIN consensus c USING (question_id)
+            WHERE d.run_id = ? AND {wanted} ORDER BY question_id""",
+            [run_id],
+        )
+        found: dict[str, list[int]] = {}
+        for why, question_id in rows:
+            found.setdefault(why, []).append(question_id)
+        return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
+
     def fetch(self, question_id: int) -> Question:
         """One question; it must exist."""
         return self._fetch("question_id = ?", [question_id])[0]

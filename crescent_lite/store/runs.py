@@ -44,6 +44,8 @@ class Run:
     """Which control of another run this is; None is none."""
     control_of: int | None = None
     """That other run."""
+    version: str = ""
+    """Of crescent-lite, when it was started."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,7 @@ class Runs:
             found["chosen_round"],
             found["control"],
             found["control_of"],
+            found["version"],
         )
 
     def fetch_controls(self, run_id: int) -> dict[str, Run]:
@@ -301,3 +304,10 @@ class Runs:
             "INSERT INTO events (run_id, kind, detail, created_at) VALUES (?, ?, ?, ?)",
             [run_id, kind, json.dumps(detail, default=str), now()],
         )
+
+    def fetch_events(self, run_id: int, kind: str) -> list[dict[str, Any]]:
+        """The details of a run's events of one kind, in order."""
+        rows = self._database.rows(
+            "SELECT detail FROM events WHERE run_id = ? AND kind = ? ORDER BY event_id", [run_id, kind]
+        )
+        return [json.loads(row[0]) for row in rows]

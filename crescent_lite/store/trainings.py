@@ -6,6 +6,7 @@ Example: training_id = trainings.open_training(round_id, [(question_id, vote_id,
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crescent_lite.records import TrainedAdapter, TrainingStep
@@ -25,6 +26,16 @@ class LatestTraining:
     examples: int
     held_out_examples: int
     """Of them, those that it did not learn from."""
+
+
+@dataclass(frozen=True)
+class FinishedTraining:
+    """What is noted of a training when it has ended with an adapter."""
+
+    loader: str
+    seconds: float
+    details: Mapping[str, str]
+    """Versions, device, settings that were chosen."""
 
 
 class Trainings:
@@ -148,3 +159,30 @@ class Trainings:
                 [round_id],
             )
         )
+
+    def fetch_curve(self, round_id: int) -> list[tuple[int, float, float | None]]:
+        """(step, loss, held-out loss where it was looked at) of the round's latest training."""
+        rows = self._database.rows(
+            """SELECT step, loss, held_out_loss FROM training_steps WHERE training_id =
+                (SELECT max(training_id) FROM trainings WHERE round_id = ?) ORDER BY step""",
+            [round_id],
+        )
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    def fetch_finished(self, round_id: int) -> FinishedTraining | None:
+        """The round's training that made its adapter; None where there is none."""
+        row = self._database.row(
+            """SELECT loader, seconds, details FROM trainings WHERE round_id = ? AND state = 'finished'
+            ORDER BY training_id DESC LIMIT 1""",
+            [round_id],
+        )
+        return FinishedTraining(row[0] or "", row[1] or 0.0, json.loads(row[2] or "{}")) if row else None
+
+    def count_examples_by_origin(self, round_id: int) -> dict[int, int]:
+        """Examples of the round's latest training, by the id of the round that asked their question."""
+        rows = self._database.rows(
+            """SELECT q.round_id, count(*) FROM examples e JOIN questions q USING (question_id) WHERE e.training_id =
+                (SELECT max(training_id) FROM trainings WHERE round_id = ?) GROUP BY 1 ORDER BY 1""",
+            [round_id],
+        )
+        return {row[0]: row[1] for row in rows}

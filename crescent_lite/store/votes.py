@@ -169,3 +169,22 @@ class Votes:
             [round_id],
         )
         return {row[0]: row[1] for row in rows}
+
+    def count_shares(self, round_id: int) -> dict[tuple[float, bool], int]:
+        """How many counted questions for each (share of the leading answer, whether that became the label)."""
+        rows = self._database.rows(
+            """SELECT share, decision = 'labelled', count(*) FROM consensus JOIN questions USING (question_id)
+            WHERE round_id = ? GROUP BY 1, 2 ORDER BY 1, 2""",
+            [round_id],
+        )
+        return {(row[0], bool(row[1])): row[2] for row in rows}
+
+    def count_voted(self, round_id: int) -> int:
+        """Questions of the round with a vote."""
+        return int(
+            self._database.value(
+                """SELECT count(*) FROM questions q WHERE round_id = ? AND verdict = 'kept'
+                AND EXISTS (SELECT 1 FROM votes v WHERE v.question_id = q.question_id)""",
+                [round_id],
+            )
+        )

@@ -111,6 +111,7 @@ def _tokens(detail: dict[str, Any]) -> str:
 
 SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "RunStarted": lambda d: f"run {d['run_id']} {'resumed' if d['resumed'] else 'started'} with {d['model']}",
+    "MachineNoted": lambda d: f"on {d['processor']}, {d['cores']} cores, {d['memory_gib']} GiB",
     "RoundStarted": lambda d: f"round {d['number']} begun" if d["number"] else "the base is to be measured",
     "StageStarted": lambda d: f"{d['stage']}: begun at {d['done']:,} of {d['total']:,}",
     "StageFinished": lambda d: f"{d['stage']}: {d['done']:,} done in {clock(d['seconds'])}{_tokens(d)}",

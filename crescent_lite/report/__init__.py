@@ -1,0 +1,22 @@
+"""What is said of a run: its tables on a terminal, and the whole of it as Markdown and as one HTML page.
+
+Reads the store; decides nothing. Numbers come with their interval, and words follow numbers. Example:
+    build_report(store, run_id).as_markdown()
+    write_document(build_document(store, run_id), workspace.exports, run_id)   # run-1.md and run-1.html
+"""
+
+from crescent_lite.report.content import Document, Excerpt, Figure, Report, Section, Table
+from crescent_lite.report.document import build_document, write_document
+from crescent_lite.report.tables import build_report
+
+__all__ = [
+    "Document",
+    "Excerpt",
+    "Figure",
+    "Report",
+    "Section",
+    "Table",
+    "build_document",
+    "build_report",
+    "write_document",
+]

@@ -1,0 +1,125 @@
+"""The whole report of a run, put together from its parts, and written down twice: as Markdown and as a page.
+
+Reads the store. It is as bounded as its parts are: of many rounds some are drawn, of many texts a few are shown.
+Example: write_document(build_document(store, 1), workspace.exports, 1) -> exports/run-1.html, run-1.md
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crescent_lite.errors import file_errors
+from crescent_lite.report import figures
+from crescent_lite.report.alarms import LOOKS_FOR, alarms_tables, spaced_name
+from crescent_lite.report.content import Document, Section, Table
+from crescent_lite.report.excerpts import excerpt_sections
+from crescent_lite.report.glossary import WORDS
+from crescent_lite.report.making import making_section, time_table
+from crescent_lite.report.scores import Scored, compare, gains_table, samples_table, scores_table
+from crescent_lite.report.summary import headline, summary
+from crescent_lite.report.tables import yield_tables
+from crescent_lite.store import Run, Store
+
+
+def build_document(store: Store, run_id: int) -> Document:
+    """Everything that is said of a run, finished or not. Raises NotFoundError for an unknown one."""
+    run = store.runs.fetch_run(run_id)
+    rounds = store.runs.fetch_rounds(run_id)
+    standing = store.fetch_standing(run_id)
+    kept, scored = standing.kept, compare(store, run)
+    yields = [table for this in rounds for table in yield_tables(store, run, this)]
+    base = store.runs.fetch_model(run.base_id)
+    sections = [
+        Section(
+            "scores",
+            "Did it get better?",
+            figures=(figures.scores_figure(scored, kept),),
+            tables=_with_rows(*_scores_tables(scored), gains_table(store, run), samples_table(store, run)),
+        ),
+        Section(
+            "texts",
+            "What became of the questions",
+            figures=tuple(figures.flow_figures(store, run, rounds, kept)),
+            tables=_with_rows(*(_folded(table) for table in yields if table.title.endswith("yield"))),
+        ),
+        Section(
+            "votes",
+            "How sure the model was",
+            figures=(
+                figures.shares_figure(store, run, rounds, kept),
+                figures.calibration_figure(store, run, kept),
+            ),
+            tables=_with_rows(*(_folded(table) for table in yields if not table.title.endswith("yield"))),
+        ),
+        Section("training", "What it learnt", figures=(figures.loss_figure(store, rounds, kept),)),
+        Section(
+            "alarms",
+            "Is it still well?",
+            figures=(figures.alarms_figure(store, run), figures.lengths_figure(store, run)),
+            tables=_with_rows(*alarms_tables(store, run), measures_table(store, run)),
+            terms=tuple((spaced_name(name), words) for name, words in LOOKS_FOR.items()),
+        ),
+        *excerpt_sections(store, run),
+        Section("time", "What it took", tables=_with_rows(time_table(store, run, rounds))),
+        making_section(store, run, rounds),
+        Section("words", "Words", terms=WORDS),
+    ]
+    title = f"Run {run_id} of {base.name}"
+    said = tuple(summary(store, run, standing, scored))
+    return Document(title, headline(run, standing, scored), said, tuple(sections))
+
+
+def measures_table(store: Store, run: Run) -> Table:
+    """Every measure of every round."""
+    measures = store.evidence.fetch_measures(run.run_id)
+    names = sorted({name for found in measures.values() for name in found})
+    rows = tuple(
+        (name.replace("_", " "), *(f"{found[name]:.4g}" if name in found else "" for found in measures.values()))
+        for name in names
+    )
+    columns = ("measure", *(f"round {number}" if number else "base" for number in measures))
+    note = "Shares and scores are 0-1, similarities 0-100, lengths tokens."
+    return Table("What is measured of each round", columns, rows, note, folded=True)
+
+
+@dataclass(frozen=True)
+class Written:
+    """Where a report lies."""
+
+    html: Path
+    markdown: Path
+
+
+def write_document(document: Document, folder: Path, run_id: int) -> Written:
+    """Save both forms. Each file is complete or as it was before. Raises StorageError."""
+    written = Written(folder / f"run-{run_id}.html", folder / f"run-{run_id}.md")
+    for path, text in ((written.html, document.as_html()), (written.markdown, document.as_markdown())):
+        unfinished = path.with_name(f".{path.name}.unfinished")
+        with file_errors(path):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                unfinished.write_text(text, encoding="utf-8", newline="\n")
+                unfinished.replace(path)
+            finally:
+                unfinished.unlink(missing_ok=True)
+    return written
+
+
+def _scores_tables(scored: Sequence[Scored]) -> list[Table]:
+    """One for each scoring, the stricter one folded."""
+    flexible, strict = (scores_table(s for s in scored if s.scoring == how) for how in ("flexible", "strict"))
+    return [
+        dataclasses.replace(flexible, title="Right answers, wherever they stand (flexible)"),
+        dataclasses.replace(strict, title="Right answers in a marked place (strict)", folded=True),
+    ]
+
+
+def _with_rows(*tables: Table) -> tuple[Table, ...]:
+    return tuple(table for table in tables if table.rows)
+
+
+def _folded(table: Table) -> Table:
+    return dataclasses.replace(table, folded=True)

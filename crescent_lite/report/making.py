@@ -1,0 +1,128 @@
+"""What a run was made with: the machine, versions, seeds, checksums, trainings, prompts, and every setting.
+
+Reads the store. Example: settings_table({"run": {"seed": 1}}).rows -> (("run.seed", "1"),)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from crescent_lite.events import STAGES
+from crescent_lite.report.content import Excerpt, Section, Table
+from crescent_lite.report.excerpts import cut
+from crescent_lite.store import Round, Run, Store
+
+MOST_CHARACTERS = 300
+"""Of one setting."""
+PROMPT_CHARACTERS = 3000
+
+
+def making_section(store: Store, run: Run, rounds: list[Round]) -> Section:
+    """Everything that somebody needs who wants to do it again."""
+    seed = run.config.get("run", {}).get("seed")
+    lines = (
+        f"Made by crescent-lite {run.version or 'of an unknown version'}. Started {run.started_at}"
+        + (f", finished {run.finished_at} (UTC)." if run.finished_at else " (UTC); not finished."),
+        f"Seed: {seed} (run.seed). The seed of every text, vote and answer follows from it, from what was asked and "
+        "from the number of the sample (SHA-256), and is stored with it; so do those of the trainings."
+        if seed is not None
+        else "No settings are stored yet.",
+    )
+    tables = [machine_table(store, run), models_table(store, run, rounds), trainings_table(store, rounds)]
+    tables += [inputs_table(run), settings_table(run.config)]
+    prompts = tuple(
+        Excerpt(name, (), (("The prompt", cut(text, PROMPT_CHARACTERS)),))
+        for name, text in store.runs.fetch_prompts(run.run_id)
+    )
+    return Section("making", "How it was made", lines, tables=tuple(t for t in tables if t.rows), excerpts=prompts)
+
+
+def machine_table(store: Store, run: Run) -> Table:
+    """The machine, or the machines, that the run was made on."""
+    rows: dict[tuple[str, ...], None] = {}
+    for noted in store.runs.fetch_events(run.run_id, "MachineNoted"):
+        packages = ", ".join(f"{name} {version}" for name, version in noted["packages"].items())
+        gpus = "; ".join(noted["gpus"]) or "none"
+        cores = f"{noted['processor']}, {noted['cores']} cores, {noted['memory_gib']} GiB of memory"
+        rows[cores, gpus, f"{noted['system']}, Python {noted['python']}", packages] = None
+    note = "One line for each machine or set of versions that the run was at work on."
+    if not rows:
+        rows["not noted: the run was made by a version that did not", "", "", run.version] = None
+        note = ""
+    return Table("Machine and versions", ("machine", "GPU", "system", "packages"), tuple(rows), note)
+
+
+def models_table(store: Store, run: Run, rounds: list[Round]) -> Table:
+    """The base and each adapter with its checksum."""
+    models = [("base", store.runs.fetch_model(run.base_id))]
+    models += [(f"round {r.number}", store.runs.fetch_model(r.adapter_id)) for r in rounds if r.adapter_id]
+    rows = tuple((what, model.name, cut(model.source, 100), model.sha256) for what, model in models)
+    return Table("Models", ("what", "name", "from", "sha256"), rows)
+
+
+def trainings_table(store: Store, rounds: list[Round]) -> Table:
+    """The trainings that made an adapter."""
+    rows = []
+    for this in rounds:
+        if done := store.trainings.fetch_finished(this.round_id):
+            details = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in done.details.items())
+            rows.append((f"round {this.number}", done.loader, f"{done.seconds:.1f}", details))
+    return Table("Trainings", ("round", "loader", "seconds", "details"), tuple(rows))
+
+
+def inputs_table(run: Run) -> Table:
+    """The sha256 of what the run was made from."""
+    rows = tuple((name, sha256) for name, sha256 in run.inputs.items())
+    return Table("Checksums of what went in", ("what", "sha256"), rows, folded=True)
+
+
+def settings_table(config: Mapping[str, Any]) -> Table:
+    """Every setting as it was resolved."""
+    rows = tuple((name, cut(_plain(value), MOST_CHARACTERS)) for name, value in _settings(config))
+    return Table("Every setting", ("setting", "value"), rows, folded=True)
+
+
+def time_table(store: Store, run: Run, rounds: list[Round]) -> Table:
+    """Time and tokens of each stage of each round, and in all."""
+    rows = []
+    totals: dict[str, list[float]] = {stage: [0.0, 0.0, 0.0, 0.0] for stage in STAGES}
+    for number in (0, *(this.number for this in rounds)):
+        costs = sorted(store.runs.fetch_stage_costs(run.run_id, number), key=lambda cost: STAGES.index(cost.stage))
+        for cost in costs:
+            trained = store.trainings.fetch_seconds(run.run_id, number) if cost.stage == "train" else None
+            work = cost.sampling_seconds if trained is None else trained
+            found = cost.seconds, work, cost.tokens, cost.prompt_tokens
+            rows.append(_time_row("base" if number == 0 else f"round {number}", cost.stage, *found))
+            totals[cost.stage] = [old + new for old, new in zip(totals[cost.stage], found, strict=True)]
+    rows += [_time_row("all", stage, *found) for stage, found in totals.items() if any(found)] if rows else []
+    columns = (
+        "round",
+        "stage",
+        "seconds",
+        "of them decoding or training",
+        "tokens drawn",
+        "prompt tokens",
+        "tokens/s",
+    )
+    return Table("Time and tokens of each stage", columns, tuple(rows))
+
+
+def _time_row(
+    whose: str, stage: str, seconds: float, work: float, tokens: float, prompt_tokens: float
+) -> tuple[str, ...]:
+    speed = f"{tokens / work:.0f}" if work and tokens else ""
+    return (whose, stage, f"{seconds:,.1f}", f"{work:,.1f}", f"{tokens:,.0f}", f"{prompt_tokens:,.0f}", speed)
+
+
+def _settings(values: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _settings(value, f"{where}{name}.")
+        else:
+            yield f"{where}{name}", value
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

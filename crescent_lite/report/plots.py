@@ -1,0 +1,241 @@
+"""The plots of a run, each of plain values. Axes say their unit, panels how many there are of what.
+
+Knows nothing of the store. Intervals are Wilson's, 95%. Example:
+    draw_losses([Curve("round 1", steps=(1, 2), losses=(2.1, 1.4), held_out=())]) -> "<svg ..."
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from crescent_lite.records import Score
+from crescent_lite.report.drawing import AMBER, BLUE, FAINT, GREEN, GREY, INK, LINE, ORANGE, canvas, name_of, svg_of
+
+WIDTH = 9.4
+"""Inches; a page is as wide."""
+
+
+@dataclass(frozen=True)
+class ScorePanel:
+    """One benchmark with one prompt."""
+
+    title: str
+    rounds: tuple[int, ...]
+    """0 is the base."""
+    flexible: tuple[Score, ...]
+    strict: tuple[Score, ...]
+
+
+@dataclass(frozen=True)
+class SharePanel:
+    """How sure the votes of a round were."""
+
+    title: str
+    labelled: tuple[int, ...]
+    """Questions that got a label, in each of equally wide bins from 0 to 1."""
+    rest: tuple[int, ...]
+    """Those that got none."""
+
+
+@dataclass(frozen=True)
+class CalibrationPanel:
+    """Of one model on one benchmark: how often the leading answer is right, by its share."""
+
+    title: str
+    shares: tuple[float, ...]
+    """Mean of each bin, 0-1."""
+    right: tuple[Score, ...]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One training."""
+
+    title: str
+    steps: tuple[int, ...]
+    losses: tuple[float, ...]
+    held_out: tuple[tuple[int, float], ...]
+    """(step, loss)."""
+
+
+@dataclass(frozen=True)
+class LengthPanel:
+    """Lengths of replies over the rounds, in tokens."""
+
+    title: str
+    rounds: tuple[int, ...]
+    low: tuple[float, ...]
+    """The 10th percentile."""
+    middle: tuple[float, ...]
+    high: tuple[float, ...]
+    """The 90th."""
+
+
+def draw_scores(panels: Sequence[ScorePanel], kept: int | None) -> str:
+    """Right answers over the rounds, a panel for each benchmark and prompt; the kept round is ringed."""
+    with _grid(len(panels), 2.5, sharey=True) as (figure, axes):
+        for axis, panel in zip(axes, panels, strict=True):
+            axis.set_title(f"{name_of(panel.title)} (n={panel.flexible[0].items:,})")
+            axis.axhline(100 * panel.flexible[0].fraction, color=GREY, linewidth=1, linestyle="--", zorder=1)
+            for scores, colour, marker, shift, label in (
+                (panel.strict, ORANGE, "s", 0.1, "strict: in a marked place"),
+                (panel.flexible, BLUE, "o", -0.1, "flexible: anywhere in the reply"),
+            ):
+                places = [number + shift for number in panel.rounds]
+                _intervals(axis, places, scores, color=colour, marker=marker, linestyle="-", label=label)
+            if kept in panel.rounds:
+                at = panel.rounds.index(kept)
+                ring = {"s": 190, "facecolors": "none", "edgecolors": INK, "linewidths": 1.4, "zorder": 4}
+                axis.scatter([kept - 0.1], [100 * panel.flexible[at].fraction], label="the kept round", **ring)
+            axis.set_xticks(panel.rounds, ["base" if n == 0 else f"{n}" for n in panel.rounds])
+            axis.set_xlim(-0.5, max(panel.rounds) + 0.5)
+            axis.set_ylim(0, 100)
+            axis.set_xlabel("after round")
+            axis.set_ylabel("right answers, %")
+        _legend_above(figure, axes[0])
+        return svg_of(figure, "scores", "Right answers after each round, with 95% intervals")
+
+
+def draw_shares(panels: Sequence[SharePanel], floor: float | None) -> str:
+    """How many questions had how large a share of the leading answer, a panel for each round."""
+    most = max(sum(both) for panel in panels for both in zip(panel.labelled, panel.rest, strict=True))
+    with _grid(len(panels), 2.2, sharey=True) as (figure, axes):
+        for axis, panel in zip(axes, panels, strict=True):
+            bins = len(panel.labelled)
+            middles = [100 * (index + 0.5) / bins for index in range(bins)]
+            width = 86 / bins
+            axis.bar(middles, panel.labelled, width, color=BLUE, label="got a label")
+            axis.bar(middles, panel.rest, width, bottom=panel.labelled, color=AMBER, label="got none")
+            if floor is not None:
+                axis.axvline(100 * floor, color=INK, linewidth=1, linestyle=":", label="least share of a label")
+            axis.set_title(f"{panel.title} (n={sum(panel.labelled) + sum(panel.rest):,})")
+            axis.set_xlim(0, 100)
+            axis.set_ylim(0, 1.08 * most)
+            axis.set_xlabel("share of the leading answer, %")
+            axis.set_ylabel("questions")
+            axis.yaxis.get_major_locator().set_params(integer=True)
+        _legend_above(figure, axes[0])
+        return svg_of(figure, "shares", "How sure the votes were")
+
+
+def draw_calibration(panels: Sequence[CalibrationPanel]) -> str:
+    """How often the leading answer is right against its share; on the diagonal a share is as good as its word."""
+    with _grid(len(panels), 2.7, sharey=True) as (figure, axes):
+        for axis, panel in zip(axes, panels, strict=True):
+            axis.plot(
+                [0, 100], [0, 100], color=GREY, linewidth=1, linestyle="--", label="as often right as agreed on"
+            )
+            places = [100 * share for share in panel.shares]
+            style = {"color": BLUE, "marker": "o", "linestyle": "none", "label": "the leading answer is right"}
+            _intervals(axis, places, panel.right, **style)
+            for place, score in zip(places, panel.right, strict=True):
+                axis.annotate(
+                    f"n={score.items:,}", (place, 100 * score.high), (0, 4), textcoords="offset points",
+                    ha="center", color=FAINT, fontsize=8.5,
+                )  # fmt: skip
+            axis.set_title(f"{name_of(panel.title)} (n={sum(score.items for score in panel.right):,})")
+            axis.set_xlim(-4, 108)
+            axis.set_ylim(0, 112)
+            axis.set_yticks(range(0, 101, 25))
+            axis.set_xlabel("share of the leading answer, %")
+            axis.set_ylabel("right, %")
+        _legend_above(figure, axes[0])
+        return svg_of(figure, "calibration", "How often the leading answer is right, by its share")
+
+
+def draw_losses(curves: Sequence[Curve]) -> str:
+    """The loss of each training over its steps."""
+    most = max(loss for curve in curves for loss in (*curve.losses, *(loss for _, loss in curve.held_out)))
+    with _grid(len(curves), 2.3, sharey=True) as (figure, axes):
+        for axis, curve in zip(axes, curves, strict=True):
+            few = "o" if len(curve.steps) < 3 else ""
+            axis.plot(curve.steps, curve.losses, color=BLUE, linewidth=1.5, marker=few, label="examples learnt from")
+            if curve.held_out:
+                steps, losses = zip(*curve.held_out, strict=True)
+                axis.plot(steps, losses, color=ORANGE, marker="s", markersize=4, label="held-out examples")
+            axis.set_title(curve.title)
+            axis.set_ylim(0, 1.08 * most or 1)
+            axis.set_xlabel("step of the optimiser")
+            axis.xaxis.get_major_locator().set_params(integer=True)
+            axis.set_ylabel("loss, nats per token")
+        fullest = max(range(len(curves)), key=lambda index: len(curves[index].held_out))
+        _legend_above(figure, axes[fullest])
+        return svg_of(figure, "loss", "Loss of the trainings")
+
+
+def draw_lengths(panels: Sequence[LengthPanel]) -> str:
+    """How long replies are, round after round."""
+    with _grid(len(panels), 2.3) as (figure, axes):
+        for axis, panel in zip(axes, panels, strict=True):
+            below = [middle - low for middle, low in zip(panel.middle, panel.low, strict=True)]
+            above = [high - middle for middle, high in zip(panel.middle, panel.high, strict=True)]
+            axis.errorbar(
+                panel.rounds, panel.middle, (below, above), color=BLUE, marker="o", capsize=3, elinewidth=1.2,
+                label="median, and from the 10th to the 90th percentile",
+            )  # fmt: skip
+            axis.set_title(panel.title)
+            axis.set_xticks(panel.rounds, ["base" if n == 0 else f"{n}" for n in panel.rounds])
+            axis.set_xlim(min(panel.rounds) - 0.5, max(panel.rounds) + 0.5)
+            axis.set_ylim(0, 1.15 * max(panel.high) or 1)
+            axis.set_xlabel("round")
+            axis.set_ylabel("tokens of a reply")
+        _legend_above(figure, axes[0])
+        return svg_of(figure, "lengths", "Length of the replies, round after round")
+
+
+def draw_alarms(names: Sequence[str], rounds: Sequence[int], standing: Mapping[tuple[str, int], str]) -> str:
+    """A grid of rounds and alarms. `standing`: 'fired', 'quiet' or 'unknown' of each (name, round)."""
+    looks = {
+        "fired": {"marker": "X", "s": 120, "color": ORANGE, "label": "fired"},
+        "quiet": {"marker": "o", "s": 70, "color": GREEN, "label": "quiet"},
+        "unknown": {"marker": "_", "s": 70, "color": GREY, "label": "too little known to judge"},
+    }
+    width = min(WIDTH, max(5.6, 3.4 + 0.55 * len(rounds)))
+    with canvas(width, 1.2 + 0.3 * len(names)) as (figure, (axis,)):
+        for name, look in looks.items():
+            places = [
+                (round_, row) for row, alarm in enumerate(names) for round_ in rounds
+                if standing.get((alarm, round_)) == name
+            ]  # fmt: skip
+            axis.scatter([x for x, _ in places], [y for _, y in places], **look)
+        axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+        axis.set_ylim(len(names) - 0.5, -0.5)
+        axis.set_xlim(min(rounds) - 0.6, max(rounds) + 0.6)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        if len(rounds) <= 20:
+            axis.set_xticks(rounds)
+        axis.set_xlabel("after round")
+        axis.tick_params(axis="y", labelcolor=INK, length=0)
+        axis.grid(visible=True, axis="y", color=LINE)
+        _legend_above(figure, axis)
+        return svg_of(figure, "alarms", "Alarms after each round")
+
+
+@contextmanager
+def _grid(panels: int, height: float, **shared: Any) -> Iterator[tuple[Any, list[Any]]]:
+    """A canvas with as many panels, up to three in a row, each so many inches high."""
+    columns = min(panels, 3)
+    rows = math.ceil(panels / columns)
+    with canvas(3.1 * columns + 0.5, height * rows + 0.35, rows, columns, **shared) as (figure, axes):
+        for axis in axes[panels:]:
+            axis.remove()
+        for axis in axes[:panels]:
+            axis.tick_params(labelleft=True)
+        yield figure, axes[:panels]
+
+
+def _intervals(axis: Any, places: Sequence[float], scores: Sequence[Score], **look: Any) -> None:
+    values = [100 * score.fraction for score in scores]
+    # rounding may put an end a hair inside
+    below = [max(0.0, 100 * (score.fraction - score.low)) for score in scores]
+    above = [max(0.0, 100 * (score.high - score.fraction)) for score in scores]
+    axis.errorbar(places, values, (below, above), capsize=3, elinewidth=1.2, markersize=5.5, zorder=3, **look)
+
+
+def _legend_above(figure: Any, axis: Any) -> None:
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=len(labels), handletextpad=0.5, columnspacing=1.4)

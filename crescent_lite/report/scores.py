@@ -1,0 +1,158 @@
+"""The scores of a run's rounds beside the base's: with intervals, in tables and in words.
+
+Reads the store. "Improved" is said by `evaluation.in_words` alone. Example:
+    [s.model for s in compare(store, run)] -> ["base", "round 1", "base", "round 1"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import fmean
+
+from crescent_lite.evaluation import Verdict, corrected, in_words, mcnemar, wilson
+from crescent_lite.evaluation.sampled_scores import maj_at_k, pass_at_k
+from crescent_lite.gains import compared, short
+from crescent_lite.records import Score
+from crescent_lite.report.content import Table
+from crescent_lite.store import Run, Store
+from crescent_lite.store.evaluations import SCORINGS, EvaluationRow
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One model on one benchmark, by one scoring, greedily."""
+
+    evaluation: EvaluationRow
+    scoring: str
+    model: str
+    """'base', 'round 2', or a round of another run."""
+    own: bool
+    """Of this run."""
+    score: Score
+    verdict: Verdict | None
+    """Against the base; None of the base itself."""
+
+
+def compare(store: Store, run: Run) -> list[Scored]:
+    """Each evaluation with one greedy answer an item, and each round against the base on the same items.
+
+    A distilled student stands beside what it became in runs of its own.
+    """
+    own = [e for e in store.evaluations.fetch_evaluations(run.run_id) if e.samples == 1]
+    named = [(_model(e), True, e) for e in own]
+    for other in store.runs.fetch_siblings(run.run_id) if run.teacher_id else ():
+        of_other = store.evaluations.fetch_evaluations(other)
+        named += [
+            (_other_round(store, other, e.round_number), False, e)
+            for e in of_other
+            if e.round_number and e.samples == 1
+        ]
+    bases = {(e.benchmark, e.prompt): e for e in own if e.round_number == 0}
+    found: list[Scored] = []
+    for scoring in SCORINGS:
+        right = {e.evaluation_id: store.evaluations.fetch_right(e.evaluation_id, scoring) for _, _, e in named}
+        for key, base in bases.items():
+            same = [one for one in named if (one[2].benchmark, one[2].prompt) == key]
+            later = [one for one in same if one[2].round_number]
+            verdicts: list[Verdict | None] = [None]
+            verdicts += corrected([mcnemar(right[base.evaluation_id], right[e.evaluation_id]) for _, _, e in later])
+            for (model, is_own, e), verdict in zip([("base", True, base), *later], verdicts, strict=True):
+                score = wilson(sum(right[e.evaluation_id].values()), len(right[e.evaluation_id]))
+                found.append(Scored(e, scoring, model, is_own, score, verdict))
+    return found
+
+
+def scores_table(scored: Iterable[Scored]) -> Table:
+    """Every score with its interval; without rows where nothing was measured."""
+    rows = tuple(_score_row(one) for one in scored)
+    columns = ("benchmark", "prompt", "scoring", "model", "right", "score", "95% interval", "against the base", "p")
+    note = (
+        "Intervals: Wilson; of a difference, a paired bootstrap. p: exact McNemar, two-sided, on the same items. "
+        "Where several rounds stand against one base, both are corrected for that (Holm)."
+    )
+    return Table("Scores", columns, rows, note)
+
+
+def samples_table(store: Store, run: Run) -> Table:
+    """Scores of several answers to each item: what one of them brings, the best of them, and their majority."""
+    rows = []
+    for e in store.evaluations.fetch_evaluations(run.run_id):
+        drawn = store.evaluations.fetch_samples(e.evaluation_id) if e.samples > 1 else {}
+        whole = {item: samples for item, samples in drawn.items() if len(samples) == e.samples}
+        if not whole:
+            continue
+        right = [sum(sample.right for sample in samples) for samples in whole.values()]
+        gold = store.evaluations.fetch_gold(e.evaluation_id)
+        majority = fmean(
+            maj_at_k([sample.answer_key for sample in samples], gold[item], e.samples)
+            for item, samples in whole.items()
+        )
+        first, best = (fmean(pass_at_k(e.samples, each, k) for each in right) for k in (1, e.samples))
+        scores = tuple(f"{score:.1%}" for score in (first, best, majority))
+        rows.append((e.benchmark, short(e.prompt), _model(e), str(len(whole)), str(e.samples), *scores))
+    columns = ("benchmark", "prompt", "model", "items", "samples k", "pass@1", "pass@k", "maj@k")
+    note = (
+        "pass@1: right at once. pass@k: right at least once in k tries. maj@k: the commonest of k answers is right."
+    )
+    return Table("Several answers to each item", columns, tuple(rows), note)
+
+
+def gains_table(store: Store, run: Run) -> Table:
+    """The run beside its controls; without rows where there are none."""
+    rows = tuple(
+        (
+            gain.benchmark,
+            gain.about,
+            gain.before,
+            gain.after,
+            _difference(gain.verdict),
+            f"{gain.verdict.p_corrected:.2g}",
+        )
+        for gain in compared(store, run.run_id)
+    )
+    columns = ("benchmark", "what it is about", "without", "with", "difference", "p")
+    note = (
+        "Each line is one paired comparison on the same items that differs in one part of the method; p and "
+        "intervals are corrected, benchmark by benchmark, for their number (Holm)."
+    )
+    return Table("Where the gain comes from", columns, rows, note)
+
+
+def in_a_line(one: Scored, base: Scored) -> str:
+    """'sums, asked with solve: 53.3% to 90.0% of 60 items right: improved (n=60, p<0.001)'."""
+    assert one.verdict is not None
+    where = f"{one.evaluation.benchmark}, asked with {short(one.evaluation.prompt)}"
+    scores = f"{base.score.fraction:.1%} to {one.score.fraction:.1%} of {one.score.items:,} items right"
+    return f"{where}: {scores}: {in_words(one.verdict)}"
+
+
+def _model(e: EvaluationRow) -> str:
+    return f"round {e.round_number}" if e.round_number else "base"
+
+
+def _other_round(store: Store, run_id: int, number: int) -> str:
+    teacher_id = store.runs.fetch_run(run_id).teacher_id
+    taught = f"taught by run {teacher_id}" if teacher_id else "taught by itself"
+    examples = store.trainings.count_examples(store.runs.fetch_round(run_id, number).round_id)
+    return f"run {run_id}, round {number}: {taught}, {examples} examples"
+
+
+def _score_row(one: Scored) -> tuple[str, ...]:
+    e, score = one.evaluation, one.score
+    cells = (
+        e.benchmark,
+        e.prompt,
+        one.scoring,
+        one.model,
+        f"{score.right}/{score.items}",
+        f"{score.fraction:.1%}",
+        f"{score.low:.1%} to {score.high:.1%}",
+    )
+    if one.verdict is None:
+        return (*cells, "", "")
+    return (*cells, _difference(one.verdict), f"{one.verdict.p_corrected:.2g}")
+
+
+def _difference(verdict: Verdict) -> str:
+    return f"{verdict.comparison.difference:+.1%} ({verdict.low:+.1%} to {verdict.high:+.1%}), {in_words(verdict)}"

@@ -1,0 +1,175 @@
+"""What happened in a run, in plain sentences. Words follow numbers: none is said that a number does not carry.
+
+Reads the store. Example: headline(run, standing, scored) -> "Round 1 improved on the base in 2 of 2 measurements."
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crescent_lite.evaluation import in_words
+from crescent_lite.report.alarms import fired_in_words
+from crescent_lite.report.scores import Scored, in_a_line
+from crescent_lite.report.tables import kept_in_words
+from crescent_lite.rounds import Standing
+from crescent_lite.store import Run, Store
+
+MOST_LINES = 12
+"""Measurements that are said one by one."""
+ROLES = {
+    "final": " (kept for the end: the round was not chosen by it)",
+    "score": "",
+    "general": " (of other abilities)",
+    "canary": " (for alarms only)",
+}
+
+
+def headline(run: Run, standing: Standing, scored: Sequence[Scored]) -> str:
+    """What came of the run, in a sentence."""
+    if run.state != "finished" and not scored_of(scored, standing.kept, "flexible"):
+        return "The run is not finished, and nothing can be said of it yet."
+    unfinished = "" if run.state == "finished" else " So far: the run is not finished."
+    if standing.kept is None and not any(one.verdict for one in scored):
+        what = "Only the base was measured" if scored else "Nothing was measured"
+        return f"{what}: no round trained anything.{unfinished}"
+    if standing.kept is None:
+        whom, number = "The adapter", 1
+    else:
+        whom, number = f"Round {standing.kept}", standing.kept
+    of_kept = scored_of(scored, number, "flexible")
+    if not of_kept:
+        return f"{whom} was not measured against the base.{unfinished}"
+    return f"{_outcome(whom, of_kept)}.{unfinished}"
+
+
+def _outcome(whom: str, of_kept: Sequence[Scored]) -> str:
+    """Counted from the benchmarks that it was not chosen by, where there are some, else from those that chose it."""
+    roles = {one.evaluation.role for one in of_kept}
+    role = next(role for role in ("final", "score", "canary", "general") if role in roles)
+    better, worse, count = _counts([one for one in of_kept if one.evaluation.role == role])
+
+    def of_all(number: int) -> str:
+        return f"in {number} of {count} measurements" if count > 1 else "in its one measurement"
+
+    if better and worse:
+        words = f"{whom} improved on the base {of_all(better)}, and got worse in {worse}"
+    elif better:
+        words = f"{whom} improved on the base {of_all(better)}"
+    elif worse:
+        words = f"{whom} got worse than the base {of_all(worse)}, and improved in none"
+    else:
+        words = f"No difference between {whom[0].lower()}{whom[1:]} and the base was shown, in {count} measurement"
+        words += "s" if count > 1 else ""
+    if role != "general" and "general" in roles:
+        better, worse, count = _counts([one for one in of_kept if one.evaluation.role == "general"])
+        words += f"; of {count} of other abilities it got worse in {worse or 'none'}"
+    return words
+
+
+def _counts(scored: Sequence[Scored]) -> tuple[int, int, int]:
+    """How many improved, how many got worse, how many there are."""
+    said = [in_words(one.verdict) for one in scored if one.verdict]
+    return (
+        sum(words.startswith("improved") for words in said),
+        sum(words.startswith("got worse") for words in said),
+        len(said),
+    )
+
+
+def summary(store: Store, run: Run, standing: Standing, scored: Sequence[Scored]) -> list[str]:
+    """What was done, what came of it, what is kept, why it ended, and what must be known with it."""
+    lines = [_done(store, run)]
+    lines += _measured(standing, scored)
+    if kept := kept_in_words(standing):
+        chosen = len(standing.adapters) > 1 and standing.chosen is None
+        bias = " The best of several rounds looks a little better than it is, as chance helped to choose it."
+        lines.append(kept + (bias if chosen else ""))
+    elif run.state == "finished" and store.runs.fetch_rounds(run.run_id):
+        lines.append("No round is kept: none trained an adapter.")
+    lines.append(_ended(store, run))
+    if fired := fired_in_words(store, run):
+        lines.append(fired)
+    lines.append(
+        "A label is what most of the model's own answers agreed on; nobody checked that it is right. Only what was "
+        "measured is known: of anything else the model may have got better or worse."
+    )
+    return lines
+
+
+def scored_of(scored: Sequence[Scored], number: int | None, scoring: str) -> list[Scored]:
+    """The run's own scores of a round that stand against the base."""
+    return [
+        one
+        for one in scored
+        if one.own and one.verdict and one.evaluation.round_number == number and one.scoring == scoring
+    ]
+
+
+def _done(store: Store, run: Run) -> str:
+    base = store.runs.fetch_model(run.base_id).name
+    rounds = store.runs.fetch_rounds(run.run_id)
+    examples = sum(store.trainings.count_examples(this.round_id) for this in rounds)
+    if run.control:
+        return f"A control of run {run.control_of}, '{run.control}': {base} without one part of the method."
+    if run.teacher_id:
+        teacher = store.runs.fetch_model(store.runs.fetch_run(run.teacher_id).base_id).name
+        if not examples:
+            return f"{base} was to learn from the labels of run {run.teacher_id}, by {teacher}; it has not yet."
+        return f"{base} was fine-tuned on {examples:,} examples that {teacher} labelled in run {run.teacher_id}."
+    texts = sum(sum(store.questions.count_verdicts(this.round_id).values()) for this in rounds)
+    if not texts:
+        return f"{base} was measured, and not asked for questions."
+    verdicts = [store.questions.count_verdicts(this.round_id) for this in rounds]
+    kept = sum(n for counts in verdicts for (verdict, _), n in counts.items() if verdict == "kept")
+    labels = sum(
+        n
+        for this in rounds
+        for (decision, _), n in store.votes.count_decisions(this.round_id).items()
+        if decision == "labelled"
+    )
+    votes = sum(store.votes.count(this.round_id) for this in rounds)
+    many = "one round" if len(rounds) == 1 else f"{len(rounds)} rounds"
+    learnt = f"It was fine-tuned on {examples:,} examples" if examples else "It was not fine-tuned"
+    repeats = " (repeats of earlier rounds counted)" if examples and len(rounds) > 1 else ""
+    return (
+        f"In {many} {base} wrote {texts:,} texts when it was asked for maths questions; {kept:,} were usable and "
+        f"new. It answered these {votes:,} times in all, and for {labels:,} of them its answers agreed enough to be "
+        f"taken as the label. {learnt}{repeats}."
+    )
+
+
+def _measured(standing: Standing, scored: Sequence[Scored]) -> list[str]:
+    number = standing.kept if standing.kept is not None else 1
+    bases = {(o.evaluation.benchmark, o.evaluation.prompt, o.scoring): o for o in scored if o.verdict is None}
+    lines = []
+    order = list(ROLES)
+    for one in sorted(scored_of(scored, number, "flexible"), key=lambda one: order.index(one.evaluation.role)):
+        key = one.evaluation.benchmark, one.evaluation.prompt
+        line = in_a_line(one, bases[(*key, "flexible")]) + ROLES[one.evaluation.role]
+        for strict in scored_of(scored, number, "strict"):
+            if (strict.evaluation.benchmark, strict.evaluation.prompt) == key and strict.verdict:
+                before = bases[(*key, "strict")].score.fraction
+                line += (
+                    f". In a marked place: {before:.1%} to {strict.score.fraction:.1%}, {in_words(strict.verdict)}"
+                )
+        lines.append(f"{line}.")
+    if len(lines) > MOST_LINES:
+        lines[MOST_LINES:] = [f"{len(lines) - MOST_LINES} more measurements are in the table of scores."]
+    whom = "The adapter" if standing.kept is None else f"Round {number}"
+    return [f"{whom} against the base: {line}" for line in lines[:1]] + lines[1:]
+
+
+def _ended(store: Store, run: Run) -> str:
+    rounds = store.runs.fetch_rounds(run.run_id)
+    done = sum(this.finished_at is not None for this in rounds)
+    if run.state == "finished" and not rounds:
+        return "It was a measurement without rounds, and ended as planned."
+    if run.state == "finished":
+        if run.reason:
+            return f"It ended after {done} of {run.rounds} planned rounds: {run.reason}."
+        return f"It ended as planned, after {done} round{'' if done == 1 else 's'}."
+    if run.state == "running":
+        return f"It is at work, or was killed; {done} of {run.rounds} rounds are done."
+    return f"It {'was stopped' if run.state == 'stopped' else 'failed'} with {done} of {run.rounds} rounds done" + (
+        f": {run.reason}." if run.reason else "."
+    )

@@ -1,0 +1,159 @@
+"""A run in tables: the yield of each stage, the shares, the scores before and after, the alarms.
+
+Reads the store; decides nothing. Example: build_report(store, run_id).tables[0].title -> "Base: time"
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from crescent_lite.events import STAGES
+from crescent_lite.report.alarms import fired_in_words
+from crescent_lite.report.content import Report, Table
+from crescent_lite.report.scores import compare, gains_table, samples_table, scores_table
+from crescent_lite.rounds import Standing
+from crescent_lite.store import Round, Run, Store
+
+SHARE_BINS = 8
+
+
+def build_report(store: Store, run_id: int) -> Report:
+    """The report of a run, finished or not."""
+    run = store.runs.fetch_run(run_id)
+    base = store.runs.fetch_model(run.base_id)
+    rounds = store.runs.fetch_rounds(run_id)
+    state = run.state + (f" ({run.reason})" if run.reason else "")
+    lines = [
+        f"Base: {base.name}, sha256 {base.sha256[:16]}…",
+        f"State: {state}. Started {run.started_at}" + (f", finished {run.finished_at}." if run.finished_at else "."),
+    ]
+    if run.control:
+        lines.append(f"A control of run {run.control_of}: {run.control}.")
+    elif run.teacher_id:
+        teacher = store.runs.fetch_model(store.runs.fetch_run(run.teacher_id).base_id)
+        lines.append(f"A distillation: it learnt from the labels of run {run.teacher_id}, by {teacher.name}.")
+    if kept := kept_in_words(store.fetch_standing(run_id)):
+        lines.append(kept)
+    if fired := fired_in_words(store, run):
+        lines.append(fired)
+    tables = [costs_table(store, run, 0)]
+    for this in rounds:
+        tables += [*yield_tables(store, run, this), costs_table(store, run, this.number)]
+    tables += [scores_table(compare(store, run)), samples_table(store, run), gains_table(store, run)]
+    return Report(f"Run {run_id}", tuple(lines), tuple(table for table in tables if table.rows))
+
+
+def kept_in_words(standing: Standing) -> str:
+    """Which round is the run's, and why."""
+    kept, scores = standing.kept, standing.scores
+    if kept is None:
+        return ""
+    best = "the best of those trained" if len(standing.adapters) > 1 else "the only one trained"
+    said = f"Kept: round {kept}, {'chosen by hand' if standing.chosen else best}"
+    if kept in scores and 0 in scores:
+        said += f"; mean flexible score {scores[kept]:.1%}, the base's {scores[0]:.1%}"
+    return f"{said}."
+
+
+def yield_tables(store: Store, run: Run, this: Round) -> list[Table]:
+    """What a round has left of its texts after each stage, and how its votes agree."""
+    examples = ("examples", store.trainings.count_examples(this.round_id), _losses(store, this))
+    if run.teacher_id:
+        labels = len(store.votes.fetch_labels(run_id=run.teacher_id))
+        outcome = f"outcome: {this.outcome or 'unfinished'}"
+        rows = ((f"labels of run {run.teacher_id}", str(labels), outcome), (*map(str, examples),))
+        return [Table(f"Round {this.number}: yield", ("stage", "count", ""), rows)]
+    verdicts = store.questions.count_verdicts(this.round_id)
+    decisions = store.votes.count_decisions(this.round_id)
+    asked = sum(verdicts.values())
+    kept = sum(n for (verdict, _), n in verdicts.items() if verdict == "kept")
+    labels = sum(n for (decision, _), n in decisions.items() if decision == "labelled")
+    steps = (
+        ("texts and rewrites", asked, f"outcome: {this.outcome or 'unfinished'}{_stopped(this)}"),
+        ("kept questions", kept, _reasons(verdicts, "rejected")),
+        ("votes", store.votes.count(this.round_id), _saved(store, this)),
+        ("labels", labels, _reasons(decisions, "rejected")),
+        examples,
+    )
+    yield_rows = tuple(
+        (name, str(count), "" if name == "votes" else _percent(count, asked), why) for name, count, why in steps
+    )
+    return [
+        Table(f"Round {this.number}: yield", ("stage", "count", "of all texts", "why the rest is not"), yield_rows),
+        Table(f"Round {this.number}: share of the leading answer", ("share", "questions", ""), _shares(store, this)),
+    ]
+
+
+def _stopped(this: Round) -> str:
+    return f"; asking was stopped: {this.asking_stopped}" if this.asking_stopped else ""
+
+
+def _saved(store: Store, this: Round) -> str:
+    """The votes that were not needed, by the reason why their questions got no more."""
+    saved = store.votes.fetch_saved(this.round_id)
+    reasons = ", ".join(f"{spaced(reason)} {count:,}" for reason, count in saved.items())
+    return f"{sum(saved.values()):,} planned ones not needed: {reasons}" if saved else ""
+
+
+def costs_table(store: Store, run: Run, number: int) -> Table:
+    """Where the time went. Of the training stage only the optimiser's own time counts as work."""
+    costs = sorted(store.runs.fetch_stage_costs(run.run_id, number), key=lambda cost: STAGES.index(cost.stage))
+    training = store.trainings.fetch_seconds(run.run_id, number)
+    worked = [training if cost.stage == "train" else cost.sampling_seconds for cost in costs]
+    rows = tuple(
+        (
+            cost.stage,
+            f"{cost.seconds:.1f}",
+            f"{work:.1f}",
+            f"{cost.tokens:,}",
+            f"{cost.tokens / cost.sampling_seconds:.0f}" if cost.sampling_seconds and cost.tokens else "",
+        )
+        for cost, work in zip(costs, worked, strict=True)
+    )
+    total = sum(cost.seconds for cost in costs)
+    note = f"Neither decoding nor training: {_percent(total - sum(worked), total)} of {total:.0f} s." if total else ""
+    if pauses := sum(cost.pauses for cost in costs):
+        note += f" The cache was full: {pauses:,} times a sample had to wait, and was finished later."
+    if lost := sum(cost.lost_servers for cost in costs):
+        note += f" Lost on the way, and done without: {lost} server(s)."
+    columns = ("stage", "seconds", "of them decoding or training", "tokens drawn", "tokens/s")
+    return Table(f"Round {number}: time" if number else "Base: time", columns, rows, note)
+
+
+def _shares(store: Store, this: Round) -> tuple[tuple[str, ...], ...]:
+    shares = store.votes.fetch_shares(this.round_id)
+    bins = Counter(min(int(share * SHARE_BINS), SHARE_BINS - 1) for share in shares)
+    widest = max(bins.values(), default=1)
+    return tuple(
+        (
+            f"{index / SHARE_BINS:.3f} to {(index + 1) / SHARE_BINS:.3f}",
+            str(bins[index]),
+            "█" * round(24 * bins[index] / widest),
+        )
+        for index in range(SHARE_BINS)
+    )
+
+
+def _losses(store: Store, this: Round) -> str:
+    training = store.trainings.fetch_latest(this.round_id)
+    losses, looks, apart = training.losses, training.held_out, training.held_out_examples
+    if not losses:
+        return "no training"
+    tenth = max(1, len(losses) // 10)
+    first, last = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
+    held_out = f", of the held-out examples {looks[0]:.2f}, at best {min(looks):.2f}" if looks else ""
+    not_learnt = f"{apart} of them held out; " if apart else ""
+    return f"{not_learnt}{len(losses)} steps, loss {first:.2f} to {last:.2f}{held_out}"
+
+
+def _reasons(counts: dict[tuple[str | None, str | None], int] | dict[tuple[str, str], int], which: str) -> str:
+    return ", ".join(f"{spaced(reason)} {count}" for (kind, reason), count in counts.items() if kind == which)
+
+
+def spaced(reason: str | None) -> str:
+    """'near_duplicate' as people write it; None is not decided yet."""
+    return reason.replace("_", " ") if reason else "not decided yet"
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{part / whole:.0%}" if whole else ""
