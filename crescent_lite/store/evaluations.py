@@ -224,12 +224,3 @@ class Evaluations:
             [run_id],
         )
         return float(mean or 0.0)
-
-    def fetch_gold(self, evaluation_id: int) -> dict[str, str]:
-        """The known answer's key of each item."""
-        rows = self._database.rows(
-            """SELECT item_id, answer_key FROM benchmark_items JOIN evaluations USING (benchmark_id)
-            WHERE evaluation_id = ?""",
-            [evaluation_id],
-        )
-        return {row[0]: row[1] for row in rows}
