@@ -186,7 +186,9 @@ def _scores(store: Store, run: Run) -> list[Table]:
     for scoring in SCORINGS:
         right = {e.evaluation_id: store.evaluations.fetch_right(e.evaluation_id, scoring) for _, e in named}
         for key, base in bases.items():
-            same = [(name, e) for name, e in named if (e.benchmark, e.prompt) == key]
+            same = [(name, e) for name, e in named if (e.benchmark, e.prompt) == key and right[e.evaluation_id]]
+            if not right[base.evaluation_id]:  # nobody has a second opinion on choices
+                continue
             later = [(name, e) for name, e in same if e.round_number]
             verdicts = corrected([mcnemar(right[base.evaluation_id], right[e.evaluation_id]) for _, e in later])
             rows.append(_score_row(base, scoring, "base", right[base.evaluation_id], None))
@@ -201,6 +203,9 @@ def _scores(store: Store, run: Run) -> list[Table]:
         "Intervals: Wilson; of a difference, a paired bootstrap. p: exact McNemar, two-sided, on the same items. "
         "Where several rounds stand against one base, both are corrected for that (Holm)."
     )
+    differing, judged = store.evaluations.fetch_disagreements(run.run_id)
+    if judged:
+        note += f" math-verify, a second opinion on {judged:,} replies, judges {differing:,} differently (flexible)."
     return [Table("Scores", columns, tuple(rows), note)]
 
 
