@@ -52,7 +52,9 @@ def compare(store: Store, run: Run) -> list[Scored]:
     for scoring in SCORINGS:
         right = {e.evaluation_id: store.evaluations.fetch_right(e.evaluation_id, scoring) for _, _, e in named}
         for key, base in bases.items():
-            same = [one for one in named if (one[2].benchmark, one[2].prompt) == key]
+            if not right[base.evaluation_id]:  # nobody has a second opinion on choices
+                continue
+            same = [one for one in named if (one[2].benchmark, one[2].prompt) == key and right[one[2].evaluation_id]]
             later = [one for one in same if one[2].round_number]
             verdicts: list[Verdict | None] = [None]
             verdicts += corrected([mcnemar(right[base.evaluation_id], right[e.evaluation_id]) for _, _, e in later])
@@ -62,7 +64,7 @@ def compare(store: Store, run: Run) -> list[Scored]:
     return found
 
 
-def scores_table(scored: Iterable[Scored]) -> Table:
+def scores_table(store: Store, run: Run, scored: Iterable[Scored]) -> Table:
     """Every score with its interval; without rows where nothing was measured."""
     rows = tuple(_score_row(one) for one in scored)
     columns = ("benchmark", "prompt", "scoring", "model", "right", "score", "95% interval", "against the base", "p")
@@ -70,6 +72,9 @@ def scores_table(scored: Iterable[Scored]) -> Table:
         "Intervals: Wilson; of a difference, a paired bootstrap. p: exact McNemar, two-sided, on the same items. "
         "Where several rounds stand against one base, both are corrected for that (Holm)."
     )
+    differing, judged = store.evaluations.fetch_disagreements(run.run_id)
+    if judged:
+        note += f" math-verify, a second opinion on {judged:,} replies, judges {differing:,} differently (flexible)."
     return Table("Scores", columns, rows, note)
 
 
