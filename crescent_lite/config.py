@@ -295,9 +295,9 @@ class AlarmsConfig:
     length_factor: Annotated[float, Range(1, 1000)] = 2.0
     """Solutions so many times as long, or as short, as in round 1 have drifted (guess)."""
     broken_rise: Annotated[float, Range(0, 1)] = 0.2
-    """Rise of the share of evaluated replies that are cut off or hold no answer (guess)."""
-    gap_rise: Annotated[float, Range(0, 1)] = 0.2
-    """Rise of the flexible score less the strict one: a format is unlearnt, or only a format was learnt (guess)."""
+    """Share of a benchmark's items by which more replies than the base's are cut off or hold no answer (guess)."""
+    unmarked_rise: Annotated[float, Range(0, 1)] = 0.2
+    """Share of the items that stayed right whose answers are no longer marked: the format is unlearnt (guess)."""
     general_fall: Annotated[float, Range(0, 1)] = 0.03
     """Fall of the general suite that counts as forgetting (arXiv 2405.09673 measures 2 to 5 points; guess)."""
     contaminated: Annotated[float, Range(0, 1)] = 0.02

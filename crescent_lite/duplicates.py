@@ -93,7 +93,8 @@ def agreeing(shape: str, found: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(found)) if _COMMUTES.fullmatch(shape) else found
 
 
-def _shape_and_key(text: str) -> tuple[str, tuple[str, ...]]:
+def wording(text: str) -> tuple[str, tuple[str, ...]]:
+    """Template and numbers, which together are equal for questions that are the same."""
     shape, found = _read(text)
     return shape, agreeing(shape, tuple(map(_spelt, found)))
 
@@ -133,7 +134,7 @@ class DuplicateIndex:
 
     def add(self, question_id: int, text: str) -> None:
         """One more known question."""
-        shape, key = _shape_and_key(text)
+        shape, key = wording(text)
         position = self._positions.get(shape)
         if position is None:
             position = self._add_template(shape)
@@ -144,7 +145,7 @@ class DuplicateIndex:
 
     def nearest(self, text: str) -> Match | None:
         """The most similar near-duplicate; where there is none, the most similar question of the same template."""
-        shape, key = _shape_and_key(text)
+        shape, key = wording(text)
         alike = self._alike(shape, key)
         if not alike:
             return None

@@ -5,6 +5,7 @@ Counted by the store, measured and judged in `evaluation`; knows neither. Exampl
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -32,16 +33,23 @@ class Replies:
 class Measured:
     """One finished evaluation of a round."""
 
-    title: str
-    """Of benchmark and prompt: the same for each round of a run."""
+    benchmark: str
+    prompt: str
     role: str
     samples: int
     right: Mapping[str, tuple[int, int]]
     """For each item the samples that are right, strictly and flexibly."""
+    whole: Mapping[str, int]
+    """For each item the samples that the model ended itself and that hold an answer."""
     answers: Mapping[str, int]
     """How often each answer was given."""
     gold: Mapping[str, int]
     """How often each answer would have been right."""
+
+    @property
+    def title(self) -> str:
+        """For people, and the same for each round of a run."""
+        return f"{self.benchmark}, {self.prompt.rpartition('/')[2]}"
 
 
 @dataclass(frozen=True)
@@ -53,8 +61,10 @@ class RoundFacts:
     """Judged texts by the reason of their verdict; 'new' is kept."""
     contaminated: Mapping[str, int] = field(default_factory=dict)
     """Texts that repeat an item, by benchmark."""
-    kept: tuple[str, ...] = ()
-    """The kept questions."""
+    raw_texts: int = 0
+    """Judged texts that are no rewrites."""
+    questions: tuple[str, ...] = ()
+    """Of them the usable questions, kept or not: what the model asks, before anything is sorted out."""
     shares: tuple[float, ...] = ()
     """Of the leading answer of each decided question, 0-1."""
     labels: tuple[str, ...] = ()
@@ -65,14 +75,13 @@ class RoundFacts:
     """Greedy replies to the benchmarks, by the round's own model."""
     evaluations: tuple[Measured, ...] = ()
 
-    def role(self, role: str) -> dict[str, bool]:
-        """Whether each item of the greedy evaluations in this role was right, flexibly."""
-        return {
-            f"{each.title}/{item}": right > 0
-            for each in self.evaluations
-            if each.role == role and each.samples == 1
-            for item, (_, right) in each.right.items()
-        }
+    def right(self, role: str) -> dict[str, int]:
+        """For each item of the benchmarks in this role: with how many prompts its greedy answer is right."""
+        found: Counter[str] = Counter()
+        for each in self.evaluations:
+            if each.role == role and each.samples == 1:
+                found.update({f"{each.benchmark}/{item}": int(right > 0) for item, (_, right) in each.right.items()})
+        return dict(found)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,12 @@ def run_status(store: Store, *, engine_is_running: bool) -> dict[str, Any]:
     }
     if rounds:
         status |= _figures(store, rounds[-1].round_id)
+    status["alarms"] = "; ".join(
+        f"round {number}: {alarm.name.replace('_', ' ')}, {alarm.words}"
+        for number, alarms in store.evidence.fetch_alarms(run.run_id).items()
+        for alarm in alarms
+        if alarm.fired
+    )
     return status
 
 
@@ -47,6 +53,10 @@ def round_detail(store: Store, run_id: int, number: int | None) -> dict[str, Any
         "examples": store.trainings.count_examples(this.round_id),
         "adapter": str(adapter.path) if adapter else None,
         "adapter_sha256": adapter.sha256 if adapter else None,
+        **{
+            f"alarm_{alarm.name}": f"{'FIRED' if alarm.fired else 'quiet'}: {alarm.words}"
+            for alarm in store.evidence.fetch_alarms(run_id).get(this.number, [])
+        },
     }
 
 
@@ -110,7 +120,9 @@ def question_text(question: dict[str, Any]) -> str:
 def plain_text(values: dict[str, Any]) -> str:
     """Names and values, one a line; what is not there is left out."""
     return "\n".join(
-        f"{name.replace('_', ' ')}: {printable(str(value))}" for name, value in values.items() if value is not None
+        f"{name.replace('_', ' ')}: {printable(str(value))}"
+        for name, value in values.items()
+        if value not in (None, "")
     )
 
 

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
+from contextlib import closing
+from itertools import islice
 
 from crescent_lite import consensus, diversify, evaluation, training
 from crescent_lite.answers import find_answer
@@ -41,6 +43,8 @@ AT_THE_END: tuple[Role, ...] = ("final",)
 ALL_ROLES = EVERY_ROUND + AT_THE_END
 SILENT_VOTES = 100
 """Empty votes in a row after which a model counts as mute (guess)."""
+OPINIONS_AT_ONCE = 50
+"""Second opinions that are stored together: a run that is killed asks for at most so many again."""
 
 
 def run(job: Job) -> Generator[Event, None, None]:
@@ -116,12 +120,14 @@ def play_round(job: Job, this: Round) -> Iterator[Event]:
 
 def watch(job: Job, this: Round) -> Iterator[Event]:
     """Measure the round against the base and the first round; an alarm for each thing that has gone wrong."""
-    evidence, numbers = job.store.evidence, range(this.number + 1)
-    seen = {number: evaluation.evidence(evidence.fetch_facts(job.run_id, number)) for number in numbers}
-    first = next((number for number in numbers if seen[number].facts.shares), this.number)
-    alarms = evaluation.judge(seen[0], seen[first], seen[this.number], job.config.alarms)
-    evidence.replace(job.run_id, 0, seen[0].measures, [])
-    evidence.replace(job.run_id, this.number, seen[this.number].measures, alarms)
+    evidence = job.store.evidence
+    base, *earlier, now = (
+        evaluation.evidence(evidence.fetch_facts(job.run_id, number)) for number in range(this.number + 1)
+    )
+    first = next((each for each in earlier if each.facts.shares), now)
+    alarms = evaluation.judge(base, first, now, job.config.alarms)
+    evidence.replace(job.run_id, 0, base.measures, [])
+    evidence.replace(job.run_id, this.number, now.measures, alarms)
     yield from (AlarmFired(this.number, alarm.name, alarm.words) for alarm in alarms if alarm.fired)
 
 
@@ -325,3 +331,14 @@ def evaluate(job: Job, model_id: int, this: Round | None, roles: Collection[Role
         evaluations.finish_evaluation(evaluation_ids[title])
     if queue:
         yield from staged(job, this, "evaluate", Tally(total - left.total(), total), work())
+    add_second_opinions(job, evaluation_ids.values())
+
+
+def add_second_opinions(job: Job, evaluation_ids: Iterable[int]) -> None:
+    """math-verify's opinion on each reply that has none. Those it cannot judge in time are asked about again when
+    the run is resumed, or another one uses the evaluation: few, and the wait is bounded."""
+    replies = [each for of_one in map(job.store.evaluations.fetch_without_opinion, evaluation_ids) for each in of_one]
+    with closing(evaluation.second_opinions((each.reply, each.gold) for each in replies)) as opinions:
+        judged = zip(replies, opinions, strict=True)
+        while batch := list(islice(judged, OPINIONS_AT_ONCE)):
+            job.store.evaluations.set_opinions(batch)

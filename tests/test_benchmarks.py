@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import tomllib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from crescent_lite.config import BenchmarkConfig
-from crescent_lite.errors import BenchmarkError, MissingPackageError
-from crescent_lite.evaluation import load_benchmark
+from crescent_lite.config import PRESET_DIR, BenchmarkConfig, load_config
+from crescent_lite.errors import BenchmarkError, ConfigError, MissingPackageError
+from crescent_lite.evaluation import Asked, load_benchmark, measurements, prompts_of, shots_of
+from crescent_lite.prompt_set import load_prompt_set
 
 needs_reasoning_gym = pytest.mark.skipif(
     importlib.util.find_spec("reasoning_gym") is None, reason="reasoning-gym is not installed"
@@ -170,3 +173,122 @@ def test_a_data_set_of_the_hub_is_read_with_its_own_field_names(
 
     assert [item.answer_key for item in benchmark.items] == ["n:1", "n:2", "n:3"]
     assert benchmark.source == "hub:someone/sums"
+
+
+def builtin(name: str, source: str, **given: object) -> BenchmarkConfig:
+    """A known data set's fields over a file."""
+    values = {"builtin": name, "source": source, **given}
+    overrides = [f"evaluate.benchmarks={{it={{{', '.join(f'{k}={json.dumps(v)}' for k, v in values.items())}}}}}"]
+    return load_config(overrides=overrides).evaluate.benchmarks["it"]
+
+
+ROWS = {
+    "gsm8k": ({"question": "How many?", "answer": "4 and 3.\n#### 7"}, "How many?", "n:7"),
+    "svamp": ({"Body": "He had 3.", "Question": "How many?", "Answer": "7.0"}, "He had 3. How many?", "n:7"),
+    "asdiv": ({"body": "He had 3.", "question": "How many?", "answer": "7 (apples)"}, "He had 3. How many?", "n:7"),
+    "gsm-plus": ({"question": "How many?", "solution": "4 + 3", "answer": "7"}, "How many?", "n:7"),
+    "math-500": ({"problem": "What?", "solution": "s", "answer": "\\frac{7}{2}"}, "What?", "n:7/2"),
+    "aime-2024": ({"problem": "What?", "solution": "s", "answer": "073"}, "What?", "n:73"),
+    "arc-easy": (
+        {"question": "Which?", "choices": {"text": ["iron", "glass"], "label": ["1", "2"]}, "answerKey": "2"},
+        "Which?\nA. iron\nB. glass",
+        "choice:B",
+    ),
+    "mmlu": (
+        {"question": "Which?", "choices": ["iron", "glass"], "answer": 1},
+        "Which?\nA. iron\nB. glass",
+        "choice:B",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_known_data_set_is_one_line_of_settings(tmp_path: Path, name: str) -> None:
+    row, question, key = ROWS[name]
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    item = load_benchmark("it", builtin(name, "rows.jsonl"), tmp_path).items[0]
+    assert (item.question, item.answer_key) == (question, key)
+
+
+def test_every_known_data_set_is_of_the_hub_and_resolves() -> None:
+    known = tomllib.loads((PRESET_DIR / "benchmarks.toml").read_text(encoding="utf-8"))
+    assert all(table["source"].startswith("hub:") for table in known.values())
+    for name in known:
+        assert builtin(name, known[name]["source"]).builtin == name
+
+
+def test_an_unknown_data_set_is_named_with_those_there_are() -> None:
+    with pytest.raises(
+        ConfigError, match=r"evaluate\.benchmarks\.it\.builtin: there is no 'gsm9k'; choose from gsm8k, "
+    ):
+        builtin("gsm9k", "rows.jsonl")
+
+
+def test_rows_that_are_no_items_are_left_out_and_counted_where_that_is_asked_for(tmp_path: Path) -> None:
+    config = write(tmp_path, GOOD, '{"question": "Can he?", "answer": "None"}', '{"question": "", "answer": "1"}')
+    benchmark = load_benchmark("some", replace(config, unreadable="leave-out"), tmp_path)
+    assert (len(benchmark.items), benchmark.left_out) == (1, 2)
+    only_bad = replace(write(tmp_path, '{"question": "Can he?", "answer": "None"}'), unreadable="leave-out")
+    with pytest.raises(BenchmarkError, match="has no items; 1 rows were left out"):
+        load_benchmark("none", only_bad, tmp_path)
+
+
+def test_columns_of_mixed_types_are_refused_where_they_are_no_text(tmp_path: Path) -> None:
+    config = write(tmp_path, '{"Body": "He had 3.", "Question": ["How many?"], "answer": 7}')
+    config = replace(config, question_field="{Body} {Question}")
+    with pytest.raises(BenchmarkError, match=r"line 1: the field 'Question' is no text but \['How many\?'\]"):
+        load_benchmark("mixed", config, tmp_path)
+
+
+SHOTS = [json.dumps({"question": f"What is {n} + 1?", "answer": f"{n} and 1.\n#### {n + 1}"}) for n in range(12, 20)]
+
+
+def test_shots_are_worked_examples_that_are_no_items(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text("\n".join([GOOD.replace("7", "1").replace("19", "13"), *SHOTS[1:]]))
+    config = replace(write(tmp_path, SHOTS[0]), shots="train.jsonl")
+    benchmark = load_benchmark("sums", config, tmp_path, shots=2)
+    assert benchmark.shots == (("What is 13 + 1?", "13 and 1.\n#### 14"), ("What is 14 + 1?", "14 and 1.\n#### 15"))
+    assert benchmark.sha256 != load_benchmark("sums", config, tmp_path).sha256
+    with pytest.raises(BenchmarkError, match="9 shots are wanted, and 7 are there"):
+        load_benchmark("sums", config, tmp_path, shots=9)
+    with pytest.raises(ConfigError, match="needs 'shots'"):
+        load_benchmark("sums", replace(config, shots=""), tmp_path, shots=2)
+
+
+def test_a_prompt_with_shots_shows_them_before_the_question(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text("\n".join(SHOTS[1:]))
+    write(tmp_path, SHOTS[0])
+    table = 'evaluate.benchmarks={sums={source="items.jsonl", shots="train.jsonl", prompts=["1-shot"]}}'
+    config = load_config(overrides=[table])
+    settings = config.evaluate.benchmarks["sums"]
+    benchmark = load_benchmark("sums", settings, tmp_path, shots_of(prompts_of(settings, config)))
+    (measured,) = measurements(benchmark, config, load_prompt_set("word-problems"))
+    assert measured.title == "sums, 1-shot"
+    assert measured.generation.stop == ("Question:",)
+    assert Asked(measured, benchmark.items[0], (0,)).request(1).user == (
+        "Question: What is 13 + 1?\nAnswer: 13 and 1.\n#### 14\n\nQuestion: What is 12 + 1?\nAnswer:"
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ('prompts=["bare", "bare"]', "a prompt is named twice"),
+        ('prompts=["nonesuch"]', "nonesuch.txt: this prompt is missing"),
+    ],
+)
+def test_prompts_that_cannot_be_asked_are_refused(tmp_path: Path, table: str, complaint: str) -> None:
+    write(tmp_path, GOOD)
+    config = load_config(overrides=[f'evaluate.benchmarks={{sums={{source="items.jsonl", {table}}}}}'])
+    benchmark = load_benchmark("sums", config.evaluate.benchmarks["sums"], tmp_path)
+    with pytest.raises(ConfigError, match=complaint):
+        measurements(benchmark, config, load_prompt_set("word-problems"))
+
+
+def test_samples_are_drawn_as_votes_are_with_the_last_prompt(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    config = load_config(overrides=['evaluate.benchmarks={sums={source="items.jsonl", samples=4}}'])
+    benchmark = load_benchmark("sums", config.evaluate.benchmarks["sums"], tmp_path)
+    found = measurements(benchmark, config, load_prompt_set("word-problems"))
+    assert [each.title for each in found] == ["sums, bare", "sums, solve", "sums, solve, 4 samples"]
+    assert [each.generation.temperature for each in found] == [0.0, 0.0, config.vote.temperature]

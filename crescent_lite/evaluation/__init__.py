@@ -6,6 +6,7 @@ from crescent_lite.evaluation.drift import evidence
 from crescent_lite.evaluation.evaluate import Asked, evaluate
 from crescent_lite.evaluation.measuring import measurements, prompts_of, shots_of
 from crescent_lite.evaluation.scoring import score
+from crescent_lite.evaluation.second_opinion import second_opinions
 from crescent_lite.evaluation.statistics import Verdict, corrected, in_words, mcnemar, wilson
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "measurements",
     "prompts_of",
     "score",
+    "second_opinions",
     "shots_of",
     "wilson",
 ]

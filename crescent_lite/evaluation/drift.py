@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
+from math import exp, lgamma
 from statistics import fmean
 
 import numpy as np
 from rapidfuzz import fuzz, process
 
-from crescent_lite.duplicates import template
+from crescent_lite.duplicates import template, wording
 from crescent_lite.evaluation.sampled_scores import pass_at_k
 from crescent_lite.evidence import Evidence, Measured, Replies, RoundFacts
 
-PROBES = 200
-"""Questions whose nearest neighbour is looked for: the mean is then known to about half a point (guess)."""
+LOOKED_AT = 200
+"""Questions at most that are compared with each other: more have nearer neighbours, so no round may have more."""
 PERCENTILES = (10, 50, 90)
 
 
@@ -36,8 +37,9 @@ def measure(facts: RoundFacts) -> dict[str, float]:
         found["acceptance"] = facts.reasons.get("new", 0) / texts
         found["near_duplicates"] = sum(facts.reasons.get(r, 0) for r in ("near_duplicate", "same_template")) / texts
         found["contaminated"] = sum(facts.contaminated.values()) / texts
-    if len(facts.kept) > 1:
-        found["similarity"] = similarity(facts.kept)
+    if len(facts.questions) > 1:
+        found["similarity"] = similarity(facts.questions, LOOKED_AT)
+        found["different_questions"] = different(map(wording, facts.questions), facts.raw_texts, facts.raw_texts)
     if facts.shares:
         found["mean_share"] = fmean(facts.shares)
     if facts.labels:
@@ -74,13 +76,34 @@ def commonest_excess(each: Measured) -> float:
     return max((n - each.gold.get(key, 0) for key, n in each.answers.items()), default=0) / len(each.right)
 
 
-def similarity(questions: Sequence[str]) -> float:
-    """The mean similarity of a question's template (numbers masked) to the nearest other one, 0-100."""
-    templates = [template(question) for question in questions]
-    probes = random.Random(0).sample(range(len(templates)), min(PROBES, len(templates)))
-    scores = process.cdist([templates[i] for i in probes], templates, scorer=fuzz.ratio, dtype=np.float32)
-    scores[range(len(probes)), probes] = -1  # a question is no neighbour of itself
+def similarity(questions: Iterable[str], size: int) -> float:
+    """The mean similarity of a question's template (numbers masked) to its nearest neighbour, 0-100.
+
+    Of `size` questions, or all if there are fewer: of two rounds only equally many can be compared.
+    """
+    templates = sorted(map(template, questions))
+    looked_at = random.Random(0).sample(templates, min(size, LOOKED_AT, len(templates)))
+    scores = process.cdist(looked_at, looked_at, scorer=fuzz.ratio, dtype=np.float32)
+    np.fill_diagonal(scores, -1)  # a question is no neighbour of itself
     return float(scores.max(axis=1).mean())
+
+
+def different(things: Iterable[Hashable], of: int, size: int) -> float:
+    """How many different ones to expect among `size` of all `of`, drawn at random, as a share of `size`.
+
+    More have more that are the same, so of two rounds only equally many can be compared. What is not among `things`
+    counts for nothing. Source: rarefaction, Hurlbert, Ecology 52 (1971) 577.
+    """
+    counts = Counter(Counter(things).values())
+    return sum(n * (1 - _none_drawn(count, of, size)) for count, n in counts.items()) / size
+
+
+def _none_drawn(count: int, of: int, size: int) -> float:
+    """The chance that none of `count` is among `size` drawn of `of`."""
+    if of - count < size:
+        return 0.0
+    ways = lgamma(of - count + 1) - lgamma(of - count - size + 1), lgamma(of + 1) - lgamma(of - size + 1)
+    return exp(ways[0] - ways[1])
 
 
 def percentile(tokens: Mapping[int, int], percent: float) -> float:

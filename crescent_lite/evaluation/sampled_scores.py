@@ -10,11 +10,58 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 from math import comb
+from statistics import fmean
+
+import numpy as np
 
 CHOICES = 200
 """Choices of k samples at most that a majority is averaged over: its error is below a tenth of one item (guess)."""
+RESAMPLES = 1000
+"""Of the items, for an interval: its ends are then known to a tenth of its width."""
+
+
+@dataclass(frozen=True)
+class SampledScore:
+    """A mean over items with its 95% interval, a bootstrap of the items."""
+
+    value: float
+    """0-1."""
+    low: float
+    high: float
+
+
+def sampled_scores(items: Mapping[str, Sequence[tuple[str | None, bool]]]) -> dict[str, SampledScore]:
+    """pass@1, then maj@k and pass@k for the k = 2, 4, 8, ... that the samples allow and for all of them.
+
+    `items`: for each the (answer key, right?) of its samples, the same number for each.
+    """
+    drawn = list(items.values())
+    if not drawn:
+        return {}
+    most = min(map(len, drawn))
+    ks = sorted({most, *(2**power for power in range(1, most.bit_length()) if 2**power <= most)} - {1})
+    right = [sum(is_right for _, is_right in samples) for samples in drawn]
+    found = {"pass@1": _mean([n / len(samples) for n, samples in zip(right, drawn, strict=True)])}
+    for k in ks:
+        found[f"maj@{k}"] = _mean([_majority(samples, k) for samples in drawn])
+        found[f"pass@{k}"] = _mean([pass_at_k(len(s), n, k) for n, s in zip(right, drawn, strict=True)])
+    return found
+
+
+def _majority(samples: Sequence[tuple[str | None, bool]], k: int) -> float:
+    gold = next((key for key, is_right in samples if is_right and key is not None), "")
+    return maj_at_k([key for key, _ in samples], gold, k)
+
+
+def _mean(values: Sequence[float]) -> SampledScore:
+    items = len(values)
+    counts = np.random.default_rng(items).multinomial(items, np.full(items, 1 / items), size=RESAMPLES)
+    low, high = np.quantile(counts @ np.array(values) / items, [0.025, 0.975])
+    return SampledScore(fmean(values), float(low), float(high))
 
 
 def pass_at_k(samples: int, right: int, k: int) -> float:
@@ -28,8 +75,8 @@ def maj_at_k(keys: Sequence[str | None], gold: str, k: int, *, seed: int = 0) ->
     """The chance that the commonest answer of k samples is `gold`; None is an abstention. A tie is won by lot."""
     if not 1 <= k <= len(keys):
         raise ValueError(f"k = {k} of {len(keys)} samples")
-    if comb(len(keys), k) == 1:
-        return _share_of_the_lead(keys, gold)
+    if comb(len(keys), k) <= CHOICES:
+        return fmean(_share_of_the_lead(choice, gold) for choice in combinations(keys, k))
     chance = random.Random(seed)
     return sum(_share_of_the_lead(chance.sample(keys, k), gold) for _ in range(CHOICES)) / CHOICES
 

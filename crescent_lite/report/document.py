@@ -37,7 +37,9 @@ def build_document(store: Store, run_id: int) -> Document:
             "scores",
             "Did it get better?",
             figures=(figures.scores_figure(scored, kept),),
-            tables=_with_rows(*_scores_tables(scored), gains_table(store, run), samples_table(store, run)),
+            tables=_with_rows(
+                *_scores_tables(store, run, scored), gains_table(store, run), samples_table(store, run)
+            ),
         ),
         Section(
             "texts",
@@ -108,12 +110,20 @@ def write_document(document: Document, folder: Path, run_id: int) -> Written:
     return written
 
 
-def _scores_tables(scored: Sequence[Scored]) -> list[Table]:
-    """One for each scoring, the stricter one folded."""
-    flexible, strict = (scores_table(s for s in scored if s.scoring == how) for how in ("flexible", "strict"))
+def _scores_tables(store: Store, run: Run, scored: Sequence[Scored]) -> list[Table]:
+    """One for each scoring; all but the flexible one are folded."""
+    titles = {
+        "flexible": "Right answers, wherever they stand (flexible)",
+        "strict": "Right answers in a marked place (strict)",
+        "math-verify": "Right answers in the opinion of math-verify",
+    }
     return [
-        dataclasses.replace(flexible, title="Right answers, wherever they stand (flexible)"),
-        dataclasses.replace(strict, title="Right answers in a marked place (strict)", folded=True),
+        dataclasses.replace(
+            scores_table(store, run, [one for one in scored if one.scoring == scoring]),
+            title=title,
+            folded=scoring != "flexible",
+        )
+        for scoring, title in titles.items()
     ]
 
 

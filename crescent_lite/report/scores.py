@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import fmean
 
 from crescent_lite.evaluation import Verdict, corrected, in_words, mcnemar, wilson
-from crescent_lite.evaluation.sampled_scores import maj_at_k, pass_at_k
+from crescent_lite.evaluation.sampled_scores import SampledScore, sampled_scores
 from crescent_lite.gains import compared, short
 from crescent_lite.records import Score
 from crescent_lite.report.content import Table
@@ -53,7 +52,9 @@ def compare(store: Store, run: Run) -> list[Scored]:
     for scoring in SCORINGS:
         right = {e.evaluation_id: store.evaluations.fetch_right(e.evaluation_id, scoring) for _, _, e in named}
         for key, base in bases.items():
-            same = [one for one in named if (one[2].benchmark, one[2].prompt) == key]
+            if not right[base.evaluation_id]:  # nobody has a second opinion on choices
+                continue
+            same = [one for one in named if (one[2].benchmark, one[2].prompt) == key and right[one[2].evaluation_id]]
             later = [one for one in same if one[2].round_number]
             verdicts: list[Verdict | None] = [None]
             verdicts += corrected([mcnemar(right[base.evaluation_id], right[e.evaluation_id]) for _, _, e in later])
@@ -63,7 +64,7 @@ def compare(store: Store, run: Run) -> list[Scored]:
     return found
 
 
-def scores_table(scored: Iterable[Scored]) -> Table:
+def scores_table(store: Store, run: Run, scored: Iterable[Scored]) -> Table:
     """Every score with its interval; without rows where nothing was measured."""
     rows = tuple(_score_row(one) for one in scored)
     columns = ("benchmark", "prompt", "scoring", "model", "right", "score", "95% interval", "against the base", "p")
@@ -71,6 +72,9 @@ def scores_table(scored: Iterable[Scored]) -> Table:
         "Intervals: Wilson; of a difference, a paired bootstrap. p: exact McNemar, two-sided, on the same items. "
         "Where several rounds stand against one base, both are corrected for that (Holm)."
     )
+    differing, judged = store.evaluations.fetch_disagreements(run.run_id)
+    if judged:
+        note += f" math-verify, a second opinion on {judged:,} replies, judges {differing:,} differently (flexible)."
     return Table("Scores", columns, rows, note)
 
 
@@ -78,24 +82,21 @@ def samples_table(store: Store, run: Run) -> Table:
     """Scores of several answers to each item: what one of them brings, the best of them, and their majority."""
     rows = []
     for e in store.evaluations.fetch_evaluations(run.run_id):
-        drawn = store.evaluations.fetch_samples(e.evaluation_id) if e.samples > 1 else {}
-        whole = {item: samples for item, samples in drawn.items() if len(samples) == e.samples}
-        if not whole:
-            continue
-        right = [sum(sample.right for sample in samples) for samples in whole.values()]
-        gold = store.evaluations.fetch_gold(e.evaluation_id)
-        majority = fmean(
-            maj_at_k([sample.answer_key for sample in samples], gold[item], e.samples)
-            for item, samples in whole.items()
-        )
-        first, best = (fmean(pass_at_k(e.samples, each, k) for each in right) for k in (1, e.samples))
-        scores = tuple(f"{score:.1%}" for score in (first, best, majority))
-        rows.append((e.benchmark, short(e.prompt), _model(e), str(len(whole)), str(e.samples), *scores))
-    columns = ("benchmark", "prompt", "model", "items", "samples k", "pass@1", "pass@k", "maj@k")
+        if e.samples > 1:
+            drawn = store.evaluations.fetch_samples(e.evaluation_id)
+            scores = sampled_scores({i: [(each.answer_key, each.right) for each in of] for i, of in drawn.items()})
+            asked = (e.benchmark, short(e.prompt), _model(e), str(len(drawn)))
+            rows += [(*asked, name, _with_interval(score)) for name, score in scores.items()]
+    columns = ("benchmark", "prompt", "model", "items", "what", "score and 95% interval")
     note = (
-        "pass@1: right at once. pass@k: right at least once in k tries. maj@k: the commonest of k answers is right."
+        "pass@1: right at once. pass@k: right at least once in k tries. maj@k: the commonest of k answers is right, "
+        "a tie won by lot. Means over all choices of k of the samples; intervals: a bootstrap of the items."
     )
     return Table("Several answers to each item", columns, tuple(rows), note)
+
+
+def _with_interval(score: SampledScore) -> str:
+    return f"{score.value:.1%} ({score.low:.1%} to {score.high:.1%})"
 
 
 def gains_table(store: Store, run: Run) -> Table:

@@ -39,7 +39,7 @@ def build_report(store: Store, run_id: int) -> Report:
     tables = [costs_table(store, run, 0)]
     for this in rounds:
         tables += [*yield_tables(store, run, this), costs_table(store, run, this.number)]
-    tables += [scores_table(compare(store, run)), samples_table(store, run), gains_table(store, run)]
+    tables += [scores_table(store, run, compare(store, run)), samples_table(store, run), gains_table(store, run)]
     return Report(f"Run {run_id}", tuple(lines), tuple(table for table in tables if table.rows))
 
 

@@ -7,12 +7,14 @@ run that needs it. Example: evaluations.fetch_right(evaluation_id, "flexible") -
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from crescent_lite.records import Benchmark, BenchmarkItem, BenchmarkKind, Completion, ItemScore, Measurement, Role
 from crescent_lite.store.database import Database, now
 
-SCORINGS = ("strict", "flexible")
+SCORINGS = {"strict": "strict", "flexible": "flexible", "math-verify": "second_opinion"}
+"""The names of the scorings, with their columns."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,18 @@ class Sample:
     answer_key: str | None
     right: bool
     """Flexibly."""
+
+
+@dataclass(frozen=True)
+class Unjudged:
+    """A stored reply to an item, for a second opinion."""
+
+    evaluation_id: int
+    item_id: str
+    sample_index: int
+    reply: str
+    gold: str
+    """The answer as the benchmark writes it."""
 
 
 class Evaluations:
@@ -178,13 +192,44 @@ class Evaluations:
         return {row[0]: row[1] for row in rows}
 
     def fetch_right(self, evaluation_id: int, scoring: str) -> dict[str, bool]:
-        """For each item whether its first sample was right, by one of SCORINGS."""
+        """For each item whether its first sample was right, by one of SCORINGS. Without an opinion it is left out."""
         rows = self._database.rows(
-            """SELECT item_id, strict, flexible FROM evaluated_items
+            """SELECT item_id, strict, flexible, second_opinion FROM evaluated_items
             WHERE evaluation_id = ? AND sample_index = 0""",
             [evaluation_id],
         )
-        return {row["item_id"]: bool(row[scoring]) for row in rows}
+        column = SCORINGS[scoring]
+        return {row["item_id"]: bool(row[column]) for row in rows if row[column] is not None}
+
+    def fetch_without_opinion(self, evaluation_id: int) -> list[Unjudged]:
+        """The replies that have no second opinion: of finished evaluations, and of values, not of choices."""
+        rows = self._database.rows(
+            """SELECT i.evaluation_id, i.item_id, i.sample_index, i.text, b.answer FROM evaluated_items i
+            JOIN evaluations e USING (evaluation_id) JOIN benchmarks USING (benchmark_id)
+            JOIN benchmark_items b ON b.benchmark_id = e.benchmark_id AND b.item_id = i.item_id
+            WHERE i.evaluation_id = ? AND i.second_opinion IS NULL AND e.finished_at IS NOT NULL
+                AND benchmarks.kind = 'answers' ORDER BY i.sample_index, b.position""",
+            [evaluation_id],
+        )
+        return [Unjudged(*row) for row in rows]
+
+    def set_opinions(self, opinions: Sequence[tuple[Unjudged, bool | None]]) -> None:
+        """A batch of second opinions, all or none. None leaves a reply without."""
+        self._database.write_many(
+            """UPDATE evaluated_items SET second_opinion = ?
+            WHERE evaluation_id = ? AND item_id = ? AND sample_index = ?""",
+            [(opinion, reply.evaluation_id, reply.item_id, reply.sample_index) for reply, opinion in opinions],
+        )
+
+    def fetch_disagreements(self, run_id: int) -> tuple[int, int]:
+        """Of a run's greedy replies those that math-verify and the flexible score judge differently, and all."""
+        row = self._database.row(
+            """SELECT coalesce(sum(i.flexible <> i.second_opinion), 0), count(*) FROM run_evaluations
+            JOIN evaluations e USING (evaluation_id) JOIN evaluated_items i USING (evaluation_id)
+            WHERE run_id = ? AND e.samples = 1 AND i.second_opinion IS NOT NULL""",
+            [run_id],
+        )
+        return (row[0], row[1]) if row else (0, 0)
 
     def fetch_samples(self, evaluation_id: int) -> dict[str, list[Sample]]:
         """For each item its samples, in the order they are numbered."""
@@ -224,12 +269,3 @@ class Evaluations:
             [run_id],
         )
         return float(mean or 0.0)
-
-    def fetch_gold(self, evaluation_id: int) -> dict[str, str]:
-        """The known answer's key of each item."""
-        rows = self._database.rows(
-            """SELECT item_id, answer_key FROM benchmark_items JOIN evaluations USING (benchmark_id)
-            WHERE evaluation_id = ?""",
-            [evaluation_id],
-        )
-        return {row[0]: row[1] for row in rows}

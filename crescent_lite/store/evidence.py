@@ -32,6 +32,11 @@ class EvidenceRoom:
             AND q.benchmark_item IS NOT NULL GROUP BY 1""",
             key,
         )
+        raw = """FROM questions q JOIN rounds d USING (round_id)
+            WHERE d.run_id = ? AND d.number = ? AND q.rewritten_from IS NULL AND q.reason IS NOT NULL"""
+        asked = rows(
+            f"SELECT q.text {raw} AND q.reason IN ('new', 'near_duplicate', 'same_template', 'contaminated')", key
+        )
         votes = rows(
             """SELECT v.tokens, v.finish_reason = 'stop', v.answer_key IS NOT NULL, count(*)
             FROM votes v JOIN questions q USING (question_id) JOIN rounds d USING (round_id)
@@ -49,7 +54,8 @@ class EvidenceRoom:
             number=number,
             reasons=dict(map(tuple, reasons)),
             contaminated=dict(map(tuple, repeated)),
-            kept=tuple(row[0] for row in rows(f"SELECT q.text {of_round} AND q.verdict = 'kept'", key)),
+            raw_texts=self._database.value(f"SELECT count(*) {raw}", key),
+            questions=tuple(row[0] for row in asked),
             shares=tuple(row[0] for row in rows(f"SELECT c.share {decided}", key)),
             labels=tuple(row[0] for row in rows(f"SELECT c.answer_key {decided} AND c.decision = 'labelled'", key)),
             votes=_replies(votes),
@@ -59,27 +65,33 @@ class EvidenceRoom:
 
     def _measured(self, run_id: int, number: int) -> Iterable[Measured]:
         found = self._database.rows(
-            """SELECT evaluation_id, benchmark_id, b.name || ', ' || e.prompt AS title, r.role, e.samples
+            """SELECT evaluation_id, benchmark_id, b.name, e.prompt, r.role, e.samples
             FROM run_evaluations r JOIN evaluations e USING (evaluation_id) JOIN benchmarks b USING (benchmark_id)
-            WHERE r.run_id = ? AND r.round_number = ? AND e.finished_at IS NOT NULL ORDER BY title, e.samples""",
+            WHERE r.run_id = ? AND r.round_number = ? AND e.finished_at IS NOT NULL
+            ORDER BY b.name, e.prompt, e.samples""",
             [run_id, number],
         )
         for row in found:
             right: dict[str, tuple[int, int]] = {}
+            whole: Counter[str] = Counter()
             answers: Counter[str] = Counter()
             for item in self._database.rows(
-                "SELECT item_id, strict, flexible, answer_key FROM evaluated_items WHERE evaluation_id = ?",
+                """SELECT item_id, strict, flexible, answer_key, finish_reason = 'stop' AS ended FROM evaluated_items
+                WHERE evaluation_id = ?""",
                 [row["evaluation_id"]],
             ):
                 before = right.get(item["item_id"], (0, 0))
                 right[item["item_id"]] = before[0] + item["strict"], before[1] + item["flexible"]
+                whole[item["item_id"]] += item["ended"] and item["answer_key"] is not None
                 if item["answer_key"] is not None:
                     answers[item["answer_key"]] += 1
             gold = self._database.rows(
                 "SELECT answer_key, count(*) FROM benchmark_items WHERE benchmark_id = ? GROUP BY 1",
                 [row["benchmark_id"]],
             )
-            yield Measured(row["title"], row["role"], row["samples"], right, answers, dict(map(tuple, gold)))
+            yield Measured(
+                row["name"], row["prompt"], row["role"], row["samples"], right, whole, answers, dict(map(tuple, gold))
+            )
 
     def replace(self, run_id: int, number: int, measures: Mapping[str, float], alarms: Iterable[Alarm]) -> None:
         """The measures and alarms of a round, in place of those it had."""
