@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crescent_lite.evaluation import Verdict, corrected, mcnemar
+from crescent_lite.records import Role
 from crescent_lite.store import Store
 from crescent_lite.store.evaluations import EvaluationRow, Sample
 
+PARTED: tuple[Role, ...] = ("score", "final")
 Right = Mapping[str, bool]
 
 
@@ -35,7 +37,7 @@ def compared(store: Store, run_id: int) -> list[Gain]:
     controls = store.runs.fetch_controls(run_id)
     if not controls:
         return []
-    answers = [e for e in store.evaluations.fetch_evaluations(run_id) if e.kind == "answers" and e.role != "canary"]
+    answers = [e for e in store.evaluations.fetch_evaluations(run_id) if e.kind == "answers" and e.role in PARTED]
     others = {
         name: [e for e in store.evaluations.fetch_evaluations(run.run_id) if e.kind == "answers"]
         for name, run in controls.items()
