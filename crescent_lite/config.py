@@ -278,9 +278,9 @@ class AlarmsConfig:
 
     stop: bool = True
     """End the run when an alarm fires. Nothing is deleted, and the best round is kept."""
-    significance: Annotated[float, Range(0, 1)] = 0.005
-    """A score has fallen when a one-sided exact McNemar test says so at this level; with a few tests in each of six
-    rounds that is one false alarm in twenty runs (a guess that benchmarks/alarms.py checks)."""
+    significance: Annotated[float, Range(0, 1)] = 0.002
+    """How improbable a fall of a score, or a share above its limit, has to be by chance alone. Measured: with several
+    tests in each of six rounds fewer than one healthy run in twenty has an alarm (benchmarks/alarms.py)."""
     share_rise: Annotated[float, Range(0, 1)] = 0.02
     """False consensus: the mean share rises by this much while the canary falls (SRT, arXiv 2505.21444; guess)."""
     one_answer: Annotated[float, Range(0, 1)] = 0.3

@@ -55,7 +55,7 @@ FAILURES = [
     ({"collapse": 1.0}, {"one_answer"}, {"false_consensus", "few_answers"}),
     ({"bias": 0.6, "temperature": 0.3}, set(), {"false_consensus"}),
     ({"cut_off": 0.5}, {"broken_replies"}, {"length"}),
-    ({"temperature": 0.05}, {"narrowing"}, set()),
+    ({"temperature": 0.05, "skill": 0.0}, {"narrowing"}, set()),
     ({"variety": 0.1, "marked": 0.2}, {"format"}, {"sameness"}),
     ({"tokens": 190.0, "general": -1.5}, {"forgetting"}, {"length"}),
     ({"tokens": 20.0, "leak": 0.5}, set(), {"length", "contamination"}),
@@ -80,7 +80,7 @@ def test_an_alarm_fires_when_its_failure_begins(
 def collapsing(folder: Path, *overrides: str) -> Job:
     """Better in round 1, better still in round 2, and of one answer from round 3 on."""
     natures = [Nature(), Nature(skill=0.8), Nature(skill=1.6), Nature(skill=1.6, collapse=1.0)]
-    return simulated(folder, natures, SIZES, rounds=5, overrides=(*ONE_PROMPT, *overrides))
+    return simulated(folder, natures, SIZES, rounds=4, overrides=(*ONE_PROMPT, *overrides))
 
 
 def test_an_alarm_ends_the_run_with_its_reason_and_the_best_round_is_kept(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_alarms_that_need_not_stop_a_run_are_told_all_the_same(tmp_path: Path) -
     job = collapsing(tmp_path, *TO_THE_END)
     events = play(job)
     assert events[-1] == RunFinished(1)
-    assert {number for number, name in fired(events) if name == "one_answer"} == {3, 4, 5}
+    assert {number for number, name in fired(events) if name == "one_answer"} == {3, 4}
     assert job.store.fetch_standing(1).kept == 2
     job.store.close()
 
@@ -187,7 +187,7 @@ def test_a_length_has_drifted_when_it_doubles_or_halves_by_more_than_a_few_token
 
 def test_a_few_items_more_or_less_are_no_alarm() -> None:
     base = RoundFacts(0, evaluations=(measured(40, 50, role="general"),))
-    for right, forgot in ((34, False), (33, False), (32, True)):  # 7 lost and none gained: p = 1/128; 8: 1/256
+    for right, forgot in ((34, False), (32, False), (31, True)):  # 8 lost and none gained: p = 1/256; 9: 1/512
         now = RoundFacts(1, evaluations=(measured(right, 50, role="general"),))
         assert judged(base, now, now)["forgetting"].fired == forgot
 
