@@ -8,10 +8,10 @@ MODEL =
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help run test lint bench tui unsloth gpu-check doctor clean
+.PHONY: help run test lint bench tui unsloth lm-eval gpu-check doctor clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
 run: $(INSTALLED) $(WORKSPACE)/crescent.toml  ## one round on the embedded model, or what is left of it
 	$(BIN)/crescent run -w $(WORKSPACE)
@@ -35,6 +35,14 @@ tui: $(INSTALLED) $(WORKSPACE)/crescent.toml  ## watch and drive runs in the ter
 unsloth: $(INSTALLED)  ## Unsloth beside the rest: QLoRA on a GPU, and its CPU backend
 	$(BIN)/python -m pip install --quiet --editable '.[unsloth]'
 	$(BIN)/python -m pip install --quiet --no-deps unsloth==2026.10.9 unsloth_zoo==2026.10.9
+
+lm-eval: .venv-lm-eval/.installed  ## lm-evaluation-harness in a Python of its own, for benchmarks/lm_eval_compare.py
+
+# Not beside the rest: it brings scikit-learn, which transformers imports wherever it finds it, and older packages.
+.venv-lm-eval/.installed:
+	$(PYTHON) -m venv .venv-lm-eval
+	.venv-lm-eval/bin/python -m pip install --quiet lm-eval==0.4.13 aiohttp requests 'tenacity>=9,<10'
+	@touch $@
 
 gpu-check: $(INSTALLED)  ## on an NVIDIA GPU: llama.cpp with CUDA, both loaders in 4 bits (MODEL=, EXAMPLES=)
 	$(BIN)/python benchmarks/gpu_check.py --model "$(or $(MODEL),embedded)" $(if $(EXAMPLES),--examples $(EXAMPLES))

