@@ -76,8 +76,11 @@ class WorseAndWorse(FakeSampler):
 
 @pytest.fixture(scope="module")
 def declined(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Five rounds planned; the first is the best one."""
+    """Five rounds planned; the first is the best one. One benchmark is for the end."""
     workspace = make_workspace(tmp_path_factory.mktemp("declined"))
+    with workspace.config_path.open("a", encoding="utf-8") as settings:
+        settings.write('[evaluate.benchmarks.last]\nsource = "last.jsonl"\nrole = "final"\nprompts = ["bare"]\n')
+    (workspace.folder / "last.jsonl").write_text('{"question": "What is 41 + 1?", "answer": "42"}\n')
     options = RunOptions(rounds=5, overrides=("bait.questions=30", "train.start_from='last'", "alarms.stop=false"))
     events = list(run_engine(workspace, options, lambda _path, _config: WorseAndWorse()))
     assert isinstance(events[-1], RunFinished)
@@ -93,6 +96,14 @@ def test_a_run_that_gets_no_better_ends_by_itself_and_says_why(declined: Workspa
     assert run.reason is not None
     assert "(2 tried)" in run.reason
     assert "Kept: round 1, the best of those trained; mean flexible score " in build_report(store, 1).as_markdown()
+    store.close()
+
+
+def test_final_benchmarks_are_for_the_base_and_the_kept_round(declined: Workspace) -> None:
+    store = Store.open_read_only(declined.database_path)
+    measured = [(e.benchmark, e.round_number) for e in store.evaluations.fetch_evaluations(1) if e.prompt == "bare"]
+    assert measured == [("last", 0), ("last", 1), *(("sums", number) for number in range(4))]
+    assert set(store.evaluations.fetch_round_scores(1)) == {0, 1, 2, 3}
     store.close()
 
 
@@ -167,17 +178,3 @@ def test_a_run_may_train_each_round_further(declined: Workspace) -> None:
     folder = declined.adapters.resolve() / "run-1"
     started = [json.loads((folder / f"round-{number}" / "plan.json").read_text())["start"] for number in (1, 2, 3)]
     assert started == [None, str(folder / "round-1" / "peft"), str(folder / "round-2" / "peft")]
-
-
-def test_final_benchmarks_are_for_the_base_and_the_kept_round_at_the_end(tmp_path: Path) -> None:
-    workspace = make_workspace(tmp_path)
-    with (tmp_path / "crescent.toml").open("a") as settings:
-        settings.write('[evaluate.benchmarks.last]\nsource = "last.jsonl"\nrole = "final"\nprompts = ["bare"]\n')
-    (tmp_path / "last.jsonl").write_text('{"question": "What is 41 + 1?", "answer": "42"}\n')
-    options = RunOptions(rounds=2, overrides=("bait.questions=30", "alarms.stop=false"))
-    list(run_engine(workspace, options, lambda _path, _config: WorseAndWorse()))
-    store = Store.open_read_only(workspace.database_path)
-    measured = [(e.benchmark, e.round_number) for e in store.evaluations.fetch_evaluations(1) if e.prompt == "bare"]
-    assert measured == [("last", 0), ("last", 1), ("sums", 0), ("sums", 1), ("sums", 2)]
-    assert set(store.evaluations.fetch_round_scores(1)) == {0, 1, 2}
-    store.close()
