@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated_model import Nature, Sizes, simulated
 
@@ -264,6 +264,7 @@ def test_a_pool_that_fills_up_is_no_sameness() -> None:
 sentences = st.lists(st.text("ab 12+", max_size=12), min_size=2, max_size=30)
 
 
+@settings(max_examples=30)
 @given(sentences, st.randoms(), st.integers(2, 40))
 def test_similarity_is_of_a_hundred_and_of_no_order(texts: list[str], chance: object, size: int) -> None:
     shuffled = list(texts)

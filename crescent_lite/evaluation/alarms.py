@@ -42,11 +42,12 @@ def judge(base: Evidence, first: Evidence, now: Evidence, settings: AlarmsConfig
 def _false_consensus(base: Evidence, first: Evidence, now: Evidence, settings: AlarmsConfig) -> Alarm:
     """The votes agree more, and the model is right less often."""
     before, after = first.measures.get("mean_share"), now.measures.get("mean_share")
-    role = "canary" if now.facts.right("canary") else "score"
-    if before is None or after is None or first.facts.number == now.facts.number or not now.facts.right(role):
+    # not the canary alone: it showed 2 of 6 such runs, with the scored items 8 of 10 (benchmarks/alarms.py)
+    old, new = ({**each.facts.right("score"), **each.facts.right("canary")} for each in (base, now))
+    if before is None or after is None or first.facts.number == now.facts.number or not new:
         return Alarm("false_consensus", False, "needs the votes of two rounds and a benchmark")
-    fall, p_value = fallen(base.facts.right(role), now.facts.right(role))
-    words = f"mean share {before:.2f} to {after:.2f}, {role}: {points(-fall, p_value)}"
+    fall, p_value = fallen(old, new)
+    words = f"mean share {before:.2f} to {after:.2f}, right answers {points(-fall, p_value)}"
     fired = after - before >= settings.share_rise and fall > 0 and p_value < settings.significance
     return Alarm("false_consensus", fired, words)
 
