@@ -257,9 +257,9 @@ class EvaluateConfig:
     """Measurement of the base and of each round."""
 
     prompts: tuple[str, ...] = ("bare", "solve")
-    """'bare' asks the question alone, '5-shot' after five worked examples, 'letter' for the letter of a choice; any
-    other name is `<name>.txt` in the prompt set. 'solve' is what votes are drawn with: in 'word-problems' it asks for
-    a solution step by step."""
+    """'bare' asks the question alone, '5-shot' after five worked examples; any other name is `<name>.txt` in the
+    prompt set. 'solve' is what votes are drawn with: in 'word-problems' it asks for a solution step by step. Of
+    choices, 'likelihood' takes the option that the model finds likeliest, and 'letter' asks for its letter."""
     temperature: Annotated[float, Range(0, 5)] = 0.0
     """0 is greedy: each item has one answer."""
     top_p: Annotated[float, Range(0, 1)] = 1.0

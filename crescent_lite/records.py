@@ -70,6 +70,8 @@ class Request:
     """Which samples to draw. A resumed question asks for the missing ones only."""
     assistant_prefix: str = ""
     """Text the model is made to begin its turn with. It is not part of a completion's text."""
+    forced: tuple[str, ...] = ()
+    """For each sample index the text that it is made to say, for its log-probability. Empty: it is drawn."""
     seed: int = 0
     """The run's seed; the seed of a sample is derived from it, the key and the sample's index."""
 
@@ -267,6 +269,8 @@ class Measurement:
     generation: Generation
     samples: int = 1
     """Drawn of each item."""
+    ranks: bool = False
+    """Of choices: nothing is drawn; the option that the model finds likeliest is its answer."""
 
     @property
     def title(self) -> str:

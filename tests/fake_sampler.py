@@ -32,6 +32,10 @@ class FakeSampler:
             request = waiting.popleft()
             for index in request.sample_indexes:
                 seed = request.sample_seed(index)
+                if request.forced:
+                    likelihood = -random.Random(seed).random()
+                    yield Completion(request.key, index, seed, request.forced[index], "stop", 5, 12, likelihood)
+                    continue
                 text = self._reply if self._reply is not None else self._say(request, random.Random(seed))
                 self.usage.tokens += 5
                 yield Completion(request.key, index, seed, text, "stop", 5, 12)

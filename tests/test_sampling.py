@@ -199,6 +199,22 @@ def test_a_replys_log_probability_is_the_models(sampler: LlamaSampler, model: Gg
     assert silent.mean_logprob is None
 
 
+def test_a_text_that_a_sample_is_made_to_say_has_the_models_log_probability(
+    sampler: LlamaSampler, model: GgufModel
+) -> None:
+    weights = first_token_probabilities(sampler, model, "What is 3?", top_k=model.vocab_size)
+    texts = ("a", "5", "What is 3?")
+    asked = Request("q", "What is 3?", Generation(64, temperature=0, logprobs=True), (0, 1, 2), forced=texts)
+    said = {each.sample_index: each for each in sampler.sample([asked])}
+    assert [said[index].text for index in range(3)] == list(texts)
+    for index in (0, 1):
+        (token,) = model.tokenize(texts[index], special=False)
+        logprob = said[index].mean_logprob
+        assert logprob is not None
+        assert math.exp(logprob) == pytest.approx(weights[token], rel=0.02)
+    assert said[2].tokens == len(model.tokenize(texts[2], special=False))
+
+
 def first_token_probabilities(sampler: LlamaSampler, model: GgufModel, user: str, top_k: int) -> dict[int, float]:
     """The softmax over the `top_k` likeliest first tokens, from llama.cpp's logits of the prompt alone."""
     tokens = ChatTemplate(model).encode(user)

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from fake_sampler import FakeSampler
 
 from crescent_lite.answers import canonical_answer
 from crescent_lite.evaluation import Asked, evaluate, score
-from crescent_lite.evaluation.choices import choice_item, score_choice
+from crescent_lite.evaluation.choices import choice_item, choose, score_choice
 from crescent_lite.records import (
     Benchmark,
     BenchmarkItem,
     Completion,
     Generation,
+    ItemScore,
     Measurement,
     PromptText,
     Request,
@@ -157,3 +159,24 @@ def test_the_options_are_lettered_whatever_the_data_set_calls_them() -> None:
 def test_a_bad_choice_says_what_is_wrong(row: dict[str, object], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         choice_item("1", "Which?", row, "choices", "answer")
+
+
+def test_the_likeliest_option_is_the_answer() -> None:
+    ranked = [Completion("m", n, 0, f" {n}", "stop", 2, 9, logprob) for n, logprob in enumerate((-2.0, -0.5))]
+    best, scored = choose(ranked, METAL)
+    assert (best.text, scored.answer_key, scored.strict, scored.flexible) == (" 1", "choice:B", True, True)
+    assert choose(ranked[::-1], METAL) == (best, scored)
+
+
+def test_without_room_for_any_option_there_is_no_answer() -> None:
+    ranked = [Completion("m", n, 0, "", "context", 0, 999) for n in range(2)]
+    assert choose(ranked, METAL)[1] == ItemScore(None, None, strict=False, flexible=False)
+
+
+def test_options_are_ranked_each_after_the_question_alone() -> None:
+    way = Measurement(SUMS, PromptText("likelihood", "{question}", "0" * 64), GREEDY, ranks=True)
+    request = Asked(way, METAL, (0,)).request(1)
+    assert (request.user, request.forced) == ("Which is a metal?", (" glass", " iron"))
+    sampler = FakeSampler()
+    ((_, completion, scored),) = evaluate(sampler, [Asked(way, METAL, (0,))], seed=1)
+    assert (completion.sample_index, scored.answer_raw) in ((0, "A"), (0, "B"))

@@ -1,7 +1,8 @@
 """Multiple choice: a question with lettered options, and which letter a reply chose. Pure.
 
 The options are part of the question's text, lettered A, B, C ... whatever the data set calls them; the answer's key
-is its letter. Example:
+is its letter. A reply is read for a letter, or the options are ranked by how likely the model finds each after the
+question, which small models are better at (as lm-evaluation-harness does for ARC). Example:
     choice_item("1", "Which is a metal?", {"options": ["iron", "glass"], "gold": 0}, "options", "gold").question
     -> "Which is a metal?\nA. iron\nB. glass"
     score_choice("The answer is (A).", item) -> strict False, flexible True
@@ -9,14 +10,19 @@ is its letter. Example:
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from string import ascii_uppercase
 from typing import Any
 
-from crescent_lite.records import BenchmarkItem, ItemScore
+from crescent_lite.records import BenchmarkItem, Completion, ItemScore
 
 MAX_OPTIONS = 20
+RANKED_AFTER = "The answer is"
+"""How the reply begins of which each option is tried as the rest. Measured with a 0.5B model on 80 items of ARC-Easy:
+45% right, 34% without it; and on 50 by the letter 20%, which is chance."""
 ALONE = re.compile(r"\W*([A-Z])(?:\W*|\W+.*)", re.DOTALL)
 """A reply that begins with its letter: 'B', '(B)', '**B.** Iron'."""
 MARKED = re.compile(
@@ -43,12 +49,36 @@ def choice_item(
 
 def score_choice(reply: str, item: BenchmarkItem) -> ItemScore:
     """Strictly: the reply begins with the letter. Flexibly: it names a letter, or is one of the options' texts."""
-    options = dict(line.split(". ", 1) for line in item.question.splitlines() if re.match(r"[A-Z]\. ", line))
+    _, options = stem_and_options(item)
     chosen, strict = _chosen(reply.strip(), options)
     if chosen is None:
         return ItemScore(answer_raw=None, answer_key=None, strict=False, flexible=False)
     right = item.answer_key == f"choice:{chosen}"
     return ItemScore(answer_raw=chosen, answer_key=f"choice:{chosen}", strict=right and strict, flexible=right)
+
+
+def stem_and_options(item: BenchmarkItem) -> tuple[str, dict[str, str]]:
+    """The question without its options, and each option by its letter."""
+    lines = item.question.split("\n")
+    first = max(number for number, line in enumerate(lines) if line.startswith("A. "))
+    return "\n".join(lines[:first]), {line[0]: line[3:] for line in lines[first:]}
+
+
+def choose(ranked: Sequence[Completion], item: BenchmarkItem) -> tuple[Completion, ItemScore]:
+    """The option that the model finds likeliest, by the mean log-probability of its tokens, and its score.
+
+    By the mean, so that a long option is not unlikely for being long. Where no option had room there is no answer.
+    """
+    best = max(ranked, key=lambda completion: (_mean_logprob(completion), -completion.sample_index))
+    if best.mean_logprob is None:
+        return replace(best, sample_index=0), ItemScore(None, None, strict=False, flexible=False)
+    letter = ascii_uppercase[best.sample_index]
+    right = item.answer_key == f"choice:{letter}"
+    return replace(best, sample_index=0), ItemScore(letter, f"choice:{letter}", strict=right, flexible=right)
+
+
+def _mean_logprob(completion: Completion) -> float:
+    return -math.inf if completion.mean_logprob is None else completion.mean_logprob
 
 
 def _chosen(reply: str, options: Mapping[str, str]) -> tuple[str | None, bool]:

@@ -7,10 +7,11 @@ prompt around the question; knows no model, no file and no database. Example:
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from crescent_lite.evaluation.choices import score_choice
+from crescent_lite.evaluation.choices import RANKED_AFTER, choose, score_choice, stem_and_options
 from crescent_lite.evaluation.scoring import score
 from crescent_lite.patience import Patience
 from crescent_lite.prompt_set import fill
@@ -32,14 +33,20 @@ class Asked:
 
     def request(self, seed: int) -> Request:
         """What the sampler is asked. Its key, and so its seeds, depend on what is measured and on nothing else."""
-        prompt = self.measurement.prompt
-        return Request(
-            key=f"{self.measurement.title}/{self.item.item_id}",
-            user=fill(prompt.text, question=self.item.question),
-            generation=self.measurement.generation,
-            sample_indexes=self.sample_indexes,
-            seed=seed,
-        )
+        key, generation = f"{self.measurement.title}/{self.item.item_id}", self.measurement.generation
+        if self.measurement.ranks:
+            stem, options = stem_and_options(self.item)
+            return Request(
+                key,
+                stem,
+                generation,
+                tuple(range(len(options))),
+                assistant_prefix=RANKED_AFTER,
+                forced=tuple(f" {option}" for option in options.values()),
+                seed=seed,
+            )
+        user = fill(self.measurement.prompt.text, question=self.item.question)
+        return Request(key, user, generation, self.sample_indexes, seed=seed)
 
 
 def evaluate(sampler: Sampler, queue: Iterable[Asked], *, seed: int) -> Iterator[tuple[Asked, Completion, ItemScore]]:
@@ -51,8 +58,15 @@ def evaluate(sampler: Sampler, queue: Iterable[Asked], *, seed: int) -> Iterator
         asked[request.key] = each
         requests.append(request)
     patience = Patience("evaluate", SILENT_ITEMS, "the model answers nothing; check its chat template")
+    ranked: defaultdict[str, list[Completion]] = defaultdict(list)
     for completion in sampler.sample(requests):
         each = asked[completion.key]
+        if each.measurement.ranks:
+            options = ranked[completion.key]
+            options.append(completion)
+            if len(options) == len(stem_and_options(each.item)[1]):
+                yield each, *choose(ranked.pop(completion.key), each.item)
+            continue
         yield each, completion, score_item(completion, each.item)
         patience.note(bool(completion.text.strip()))
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from crescent_lite.config import BenchmarkConfig, Config
 from crescent_lite.errors import ConfigError
+from crescent_lite.evaluation.choices import RANKED_AFTER
 from crescent_lite.prompt_set import PromptSet
 from crescent_lite.records import Benchmark, Generation, Measurement, PromptText
 
@@ -23,7 +25,7 @@ def prompts_of(settings: BenchmarkConfig, config: Config) -> tuple[str, ...]:
     """The names of the prompts that a benchmark is measured with."""
     if settings.prompts:
         return settings.prompts
-    return ("letter",) if settings.kind == "choices" else config.evaluate.prompts
+    return ("likelihood",) if settings.kind == "choices" else config.evaluate.prompts
 
 
 def shots_of(names: Iterable[str]) -> int:
@@ -41,6 +43,13 @@ def measurements(benchmark: Benchmark, config: Config, prompts: PromptSet) -> li
         raise ConfigError(f"evaluate.benchmarks.{benchmark.name}: no prompt to measure with (evaluate.prompts)")
     if len(set(names)) < len(names):
         raise ConfigError(f"evaluate.benchmarks.{benchmark.name}: a prompt is named twice")
+    if "likelihood" in names and (settings.kind != "choices" or settings.samples > 1):
+        raise ConfigError(f"evaluate.benchmarks.{benchmark.name}: the prompt 'likelihood' is for choices, once each")
+    if "likelihood" in names and config.sampling.servers:
+        raise ConfigError(
+            f"evaluate.benchmarks.{benchmark.name}: servers do not tell the likelihood of options; with "
+            "sampling.servers set its prompts to ['letter']"
+        )
     greedy = Generation(limit, evaluate.temperature, evaluate.top_p, evaluate.top_k)
     drawn = Generation(limit, vote.temperature, vote.top_p, vote.top_k)
     found = [_measurement(benchmark, name, prompts, greedy, 1) for name in names]
@@ -58,11 +67,12 @@ def _measurement(
         )
         prompt = _prompt(f"{benchmark.name}/{name}", text + "Question: {question}\nAnswer:")
         # a model that has seen a list of questions likes to go on with it
-        generation = Generation(
-            generation.max_tokens, generation.temperature, generation.top_p, generation.top_k, stop=("Question:",)
-        )
+        generation = replace(generation, stop=("Question:",))
     elif name == "letter":
         prompt = _prompt(name, LETTER)
+    elif name == "likelihood":
+        prompt = _prompt(name, f"{{question}}\n{RANKED_AFTER}")
+        return Measurement(benchmark, prompt, replace(generation, logprobs=True), 1, ranks=True)
     else:
         prompt = prompts.for_evaluation(name)
     return Measurement(benchmark, prompt, generation, samples)

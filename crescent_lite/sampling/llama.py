@@ -84,7 +84,11 @@ class LlamaSampler:
 
     def sample(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """Every sample of every request, as it finishes. See `Sampler.sample`."""
-        waiting = WaitingSamples(requests, lambda each: self._chat.encode(each.user, each.assistant_prefix))
+        waiting = WaitingSamples(
+            requests,
+            lambda each: self._chat.encode(each.user, each.assistant_prefix),
+            lambda text: self._model.tokenize(text, special=False),
+        )
         if not waiting:
             return
         context = self._ready_context(waiting.longest)
@@ -213,7 +217,7 @@ class LlamaSampler:
         for number, (sequence, _, wants_logits) in enumerate(chunks):
             if wants_logits:
                 sample = active[sequence]
-                token = context.draw(sample.chain, number)
+                token = sample.forced[sample.drawn] if sample.forced else context.draw(sample.chain, number)
                 if sample.request.generation.logprobs:
                     sample.logprob += context.logprob(number, token)
                 self.usage.tokens += 1
@@ -253,6 +257,8 @@ class LlamaSampler:
         """Append a token to its sample; why the sample is finished, if it is."""
         sample.tokens.append(token)
         if self._model.ends_turn(token) or sample.reply.add(self._model.piece(token)):
+            return "stop"
+        if sample.drawn == len(sample.forced):
             return "stop"
         if sample.drawn >= sample.request.generation.max_tokens:
             return "length"

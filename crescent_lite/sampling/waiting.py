@@ -2,13 +2,13 @@
 
 Knows requests and tokens, not slots. A prompt that is just being decoded is passed over: a moment later its cells can
 be copied. What the caller appends while completions come goes first: its prompt is likely to be in the cache still.
-Example: waiting = WaitingSamples(requests, encode); waiting.take(busy={"q1"}, free_slots=8) -> a sample of "q2"
+Example: WaitingSamples(requests, encode, spell).take(busy={"q1"}, free_slots=8) -> a sample of "q2"
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import llama_cpp
@@ -17,6 +17,8 @@ from crescent_lite.records import Completion, FinishReason, Generation, Request
 from crescent_lite.sampling.reply import Reply
 
 Encode = Callable[[Request], list[int]]
+Spell = Callable[[str], list[int]]
+"""A text that a sample is made to say, in tokens."""
 
 
 @dataclass
@@ -32,6 +34,8 @@ class Sample:
     reply: Reply
     chain: object | None
     """llama.cpp's sampler chain, with its random state; None once it is freed."""
+    forced: Sequence[int] = ()
+    """The tokens that it is made to say; empty where they are drawn."""
     logprob: float = 0.0
     """Of all drawn tokens together, where it is asked for."""
 
@@ -72,10 +76,10 @@ class _Prompt:
 class WaitingSamples:
     """A queue of requests, one sample at a time."""
 
-    def __init__(self, requests: Iterable[Request], encode: Encode) -> None:
+    def __init__(self, requests: Iterable[Request], encode: Encode, spell: Spell) -> None:
         """A deque is emptied from the left, and may be appended to later; anything else is read whole."""
         self._source = requests if isinstance(requests, deque) else deque(requests)
-        self._encode = encode
+        self._encode, self._spell = encode, spell
         self._prompts: deque[_Prompt] = deque()
         self._paused: deque[Sample] = deque()
         self._refused: deque[Completion] = deque()
@@ -116,7 +120,7 @@ class WaitingSamples:
                 index = prompt.indexes.popleft()
                 if not prompt.indexes:
                     del self._prompts[position]
-                return _sample(prompt, index)
+                return self._sample(prompt, index)
             free_slots -= len(prompt.indexes)
             if free_slots <= 0:
                 return None
@@ -130,6 +134,14 @@ class WaitingSamples:
         """Free what the paused samples hold."""
         for sample in self._paused:
             sample.free()
+
+    def _sample(self, prompt: _Prompt, index: int) -> Sample:
+        request = prompt.request
+        seed = request.sample_seed(index)
+        stop = [each.encode() for each in request.generation.stop]
+        chain = sampler_chain(request.generation, seed)
+        forced = self._spell(request.forced[index]) if request.forced else ()
+        return Sample(request, index, seed, list(prompt.tokens), len(prompt.tokens), Reply(stop), chain, forced)
 
     def _poll(self) -> None:
         arrived = []
@@ -147,14 +159,6 @@ class WaitingSamples:
                 self._prompts.appendleft(prompt)
             else:
                 self._refused.extend(_refusal(prompt, index) for index in prompt.indexes)
-
-
-def _sample(prompt: _Prompt, index: int) -> Sample:
-    request = prompt.request
-    seed = request.sample_seed(index)
-    stop = [each.encode() for each in request.generation.stop]
-    chain = sampler_chain(request.generation, seed)
-    return Sample(request, index, seed, list(prompt.tokens), len(prompt.tokens), Reply(stop), chain)
 
 
 def _refusal(prompt: _Prompt, index: int) -> Completion:
