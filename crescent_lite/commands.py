@@ -76,11 +76,14 @@ def plan_command(options: argparse.Namespace) -> int:
     for name, value in (("--points", options.points), ("--differ", options.differ)):
         if value is not None and not 0 < value <= 100:
             raise ConfigError(f"{name}: a number above 0 and up to 100 is needed, not {value}")
+    if options.points and options.differ and options.differ < options.points:
+        raise ConfigError(f"--differ: models that differ by {options.points:g} points differ on as many items of 100")
     differ, whence = _differing(options)
+    differ = max(differ, (options.points or 0) / 100)
     found: dict[str, Any] = {"differ": differ, "power": 0.8, "significance": 0.05}
     lines = [f"Models that answer {100 * differ:.0f} of 100 items differently ({whence}), 80% power, p < 0.05:"]
     if options.points is not None:
-        found["items_needed"] = items_needed(options.points / 100, max(differ, options.points / 100))
+        found["items_needed"] = items_needed(options.points / 100, differ)
         lines.append(f"to see {options.points:g} points, {found['items_needed']:,} items are needed")
     if options.items is not None:
         found["points_visible"] = 100 * smallest_visible(options.items, differ)

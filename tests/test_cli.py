@@ -144,3 +144,23 @@ def test_stop_ends_a_running_engine_which_then_goes_on(tmp_path: Path, capsys: p
     assert f"crescent run -w {tmp_path}" in talk
     assert json.loads(answer(capsys, "status", "-w", str(tmp_path), "--json"))["state"] == "stopped"
     assert not json.loads(answer(capsys, "stop", "-w", str(tmp_path), "--json"))["stopped"]
+
+
+def test_the_plan_says_what_is_needed_and_what_can_be_seen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = ["-w", str(tmp_path)]
+    assert main(["plan", "--points", "5", "--items", "626", "--json", *folder]) == ExitCode.OK
+    said = json.loads(capsys.readouterr().out)
+    assert (said["items_needed"], round(said["points_visible"], 2), said["differ"]) == (626, 5.0, 0.2)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--points", "0"], ["--points", "nan"], ["--points", "30", "--differ", "10"], ["--differ", "120"]],
+)
+def test_a_plan_that_cannot_be_made_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert main(["plan", *arguments, "-w", str(tmp_path)]) == ExitCode.CONFIG
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
