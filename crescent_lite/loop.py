@@ -11,13 +11,12 @@ that died anywhere. Yields events; prints nothing. Source: Crescent, arXiv 2502.
 
 from __future__ import annotations
 
-import random
 from collections import Counter, deque
 from collections.abc import Collection, Generator, Iterable, Iterator
 from contextlib import closing
 from itertools import islice
 
-from crescent_lite import consensus, diversify, evaluation, training
+from crescent_lite import consensus, evaluation, lessons, training
 from crescent_lite.answers import find_answer
 from crescent_lite.asking import Asking
 from crescent_lite.events import AlarmFired, AskingStopped, Event, RoundFinished, RoundStarted, RunFinished
@@ -30,7 +29,6 @@ from crescent_lite.records import (
     ModelFile,
     Request,
     Role,
-    TokenExample,
     TrainedAdapter,
     TrainingStep,
     peft_dir_of,
@@ -142,7 +140,7 @@ def why_to_end(job: Job, number: int) -> str | None:
 
 def round_outcome(job: Job, this: Round, *, trained: bool) -> str:
     """In a few words what became of the round."""
-    labels = len(labels_of(job, this))
+    labels = len(lessons.labels_of(job, this))
     settings = job.config.train
     if not trained and labels >= settings.min_examples:
         return f"not trained: of {labels} labels too few have at most {settings.max_example_tokens} tokens"
@@ -155,7 +153,7 @@ def round_outcome(job: Job, this: Round, *, trained: bool) -> str:
     if labels > training.examples:
         notes.append(f"{labels - training.examples} too long")
     if job.teacher_id:
-        repeated = len(taught_by(job, job.teacher_id)) - len(teachers_labels(job, job.teacher_id))
+        repeated = len(lessons.taught_by(job, job.teacher_id)) - len(lessons.teachers_labels(job, job.teacher_id))
         notes += [f"{repeated} repeat a benchmark's item and were left out"] if repeated else []
     return ", ".join(notes) + (f"; ended early: {training.stopped}" if training.stopped else "")
 
@@ -216,7 +214,7 @@ def train(job: Job, this: Round) -> Iterator[Event]:
     """Stage 4: fine-tune the base on the labels, in a child process."""
     if job.store.runs.fetch_round(this.run_id, this.number).adapter_id:
         return
-    votes_of, examples = token_examples(job, this)
+    votes_of, examples = lessons.token_examples(job, this)
     if len(examples) < job.config.train.min_examples:
         return
     trainings = job.store.trainings
@@ -248,48 +246,6 @@ def train(job: Job, this: Round) -> Iterator[Event]:
     except Exception:
         trainings.end_training(training_id, "failed")
         raise
-
-
-def labels_of(job: Job, this: Round) -> list[tuple[int, str, int, str]]:
-    """(question id, question, vote id, solution): the round's own labels and some of earlier ones, or a teacher's."""
-    votes, settings, seed = job.store.votes, job.config.train, job.config.run.seed
-    if job.teacher_id:
-        labels = teachers_labels(job, job.teacher_id)
-    else:
-        labels = votes.fetch_labels(round_id=this.round_id)
-        earlier = votes.fetch_labels(run_id=this.run_id, before_round=this.number)
-        wanted = round(len(labels) * settings.replay_share / (1 - settings.replay_share))
-        chance = random.Random(f"replayed in round {this.number} {seed}")
-        labels = sorted(labels + chance.sample(earlier, min(wanted, len(earlier))))
-    if settings.max_examples and len(labels) > settings.max_examples:
-        labels = sorted(random.Random(f"examples {seed}").sample(labels, settings.max_examples))
-    return labels
-
-
-def teachers_labels(job: Job, teacher_id: int) -> list[tuple[int, str, int, str]]:
-    """Those of the teacher's run that repeat no item of this run's benchmarks, which need not be the teacher's."""
-    known = diversify.Known((), job.config.diversify, job.benchmarks)
-    return [label for label in taught_by(job, teacher_id) if not known.benchmark_item(label[1])]
-
-
-def taught_by(job: Job, teacher_id: int) -> list[tuple[int, str, int, str]]:
-    """Everything that the teacher's run has to learn from."""
-    if job.unvoted:
-        return job.store.votes.fetch_single_samples(teacher_id, 1)
-    return job.store.votes.fetch_labels(run_id=teacher_id)
-
-
-def token_examples(job: Job, this: Round) -> tuple[dict[int, int], list[TokenExample]]:
-    """The labels as (bare question, kept solution) in tokens, and the vote each came from; too long ones left out."""
-    sampler = sampler_of(job, this.model_id)
-    votes_of: dict[int, int] = {}
-    examples = []
-    for question_id, question, vote_id, solution in labels_of(job, this):
-        input_ids, prompt_length = sampler.encode_example(question, solution.strip())
-        if len(input_ids) <= job.config.train.max_example_tokens:
-            votes_of[question_id] = vote_id
-            examples.append(TokenExample(question_id, tuple(input_ids), prompt_length))
-    return votes_of, examples
 
 
 def adapter_file(adapter: TrainedAdapter, this: Round) -> ModelFile:
