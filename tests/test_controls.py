@@ -15,6 +15,7 @@ from crescent_lite.engine import RunOptions, run_controls, run_engine
 from crescent_lite.errors import ExitCode, NotFoundError
 from crescent_lite.events import RunStarted
 from crescent_lite.gains import compared, majority_right
+from crescent_lite.report import build_report
 from crescent_lite.store import Store
 from crescent_lite.store.evaluations import Sample
 from crescent_lite.workspace import Workspace
@@ -137,6 +138,14 @@ def test_the_gain_is_split_into_its_parts(controlled: Workspace) -> None:
         ("the diversity", "undiversified, solve", "round 1, solve"),
     ]
     assert {verdict.comparison.items for verdict in gains.values()} == {20}
+    store.close()
+
+
+def test_the_report_says_how_many_examples_each_had(controlled: Workspace) -> None:
+    store = Store.open_read_only(controlled.database_path)
+    examples = store.trainings.count_examples(store.runs.fetch_round(1, 1).round_id)
+    text = build_report(store, 1).as_markdown()
+    assert f"Learnt from: round 1 {examples} examples, unvoted {examples} examples, undiversified" in text
     store.close()
 
 

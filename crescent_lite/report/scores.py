@@ -117,7 +117,18 @@ def gains_table(store: Store, run: Run) -> Table:
         "Each line is one paired comparison on the same items that differs in one part of the method; p and "
         "intervals are corrected, benchmark by benchmark, for their number (Holm)."
     )
+    if learnt := _learnt_from(store, run):
+        note += f" Learnt from: {learnt}."
     return Table("Where the gain comes from", columns, rows, note)
+
+
+def _learnt_from(store: Store, run: Run) -> str:
+    """How many examples round 1 and each control that trains had: 'round 1 61 examples, unvoted 61'."""
+    counts = []
+    for name, each in {"round 1": run, **store.runs.fetch_controls(run.run_id)}.items():
+        rounds = [this for this in store.runs.fetch_rounds(each.run_id) if this.number == 1 and this.adapter_id]
+        counts += [f"{name} {store.trainings.count_examples(this.round_id)} examples" for this in rounds]
+    return ", ".join(counts)
 
 
 def in_a_line(one: Scored, base: Scored) -> str:
