@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from crescent_lite.records import short_name
+
 Histogram = Mapping[int, int]
 """How often each number of tokens came."""
 
@@ -49,7 +51,7 @@ class Measured:
     @property
     def title(self) -> str:
         """For people, and the same for each round of a run."""
-        return f"{self.benchmark}, {self.prompt.rpartition('/')[2]}"
+        return f"{self.benchmark}, {short_name(self.prompt)}"
 
 
 @dataclass(frozen=True)

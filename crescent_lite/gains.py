@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crescent_lite.evaluation import Verdict, corrected, mcnemar
-from crescent_lite.records import Role
+from crescent_lite.records import Role, short_name
 from crescent_lite.store import Store
 from crescent_lite.store.evaluations import EvaluationRow, Sample
 
@@ -68,13 +68,13 @@ def _of_benchmark(
 ) -> list[Gain]:
     def greedy(rows: Sequence[EvaluationRow], number: int | None, prompt: str) -> Right | None:
         for e in rows:
-            if (e.benchmark, e.round_number, short(e.prompt), e.samples) == (benchmark, number, prompt, 1):
+            if (e.benchmark, e.round_number, short_name(e.prompt), e.samples) == (benchmark, number, prompt, 1):
                 return store.evaluations.fetch_right(e.evaluation_id, "flexible")
         return None
 
     solved = greedy(others.get("step-by-step", ()), 0, "solve")
     found: list[tuple[str, str, Right | None, str, Right | None]] = []
-    prompts = {short(e.prompt) for e in answers if e.benchmark == benchmark and e.samples == 1}
+    prompts = {short_name(e.prompt) for e in answers if e.benchmark == benchmark and e.samples == 1}
     for prompt in sorted(prompts, key=lambda prompt: (prompt == "solve", prompt)):
         base, best = greedy(answers, 0, prompt), greedy(answers, kept, prompt)
         now = f"round {kept}, {prompt}"
@@ -104,15 +104,10 @@ def _of_benchmark(
 def _majorities(store: Store, benchmark: str, rows: Sequence[EvaluationRow]) -> list[tuple[str, int, Right]]:
     return [
         (
-            short(e.prompt),
+            short_name(e.prompt),
             e.samples,
             {item: majority_right(drawn) for item, drawn in store.evaluations.fetch_samples(e.evaluation_id).items()},
         )
         for e in rows
         if e.benchmark == benchmark and e.samples > 1
     ]
-
-
-def short(prompt: str) -> str:
-    """A prompt's name without its set's."""
-    return prompt.rpartition("/")[2]

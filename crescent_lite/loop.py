@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Collection, Generator, Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import islice
 
 from crescent_lite import consensus, evaluation, lessons, training
@@ -118,11 +119,10 @@ def play_round(job: Job, this: Round) -> Iterator[Event]:
 
 def watch(job: Job, this: Round) -> Iterator[Event]:
     """Measure the round against the base and the first round; an alarm for each thing that has gone wrong."""
-    evidence = job.store.evidence
-    base, *earlier, now = (
-        evaluation.evidence(evidence.fetch_facts(job.run_id, number)) for number in range(this.number + 1)
-    )
-    first = next((each for each in earlier if each.facts.shares), now)
+    evidence, fetch_facts = job.store.evidence, partial(job.store.evidence.fetch_facts, job.run_id)
+    base, now = (evaluation.evidence(fetch_facts(number)) for number in (0, this.number))
+    voted = (facts for facts in map(fetch_facts, range(1, this.number)) if facts.shares)
+    first = next(map(evaluation.evidence, voted), now)
     alarms = evaluation.judge(base, first, now, job.config.alarms)
     evidence.replace(job.run_id, 0, base.measures, [])
     evidence.replace(job.run_id, this.number, now.measures, alarms)

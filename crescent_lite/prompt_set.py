@@ -21,7 +21,14 @@ from crescent_lite.records import PromptText
 PROMPT_DIR = Path(__file__).parent / "prompts"
 PLACEHOLDERS = {"bait": (), "rewrite": ("question",), "solve": ("question",)}
 """The files of a set, each with the placeholders it must hold. Any other file must hold {question}."""
-BARE = PromptText("bare", "{question}", hashlib.sha256(b"{question}").hexdigest())
+
+
+def prompt_text(name: str, text: str) -> PromptText:
+    """A prompt with its checksum."""
+    return PromptText(name, text, hashlib.sha256(text.encode()).hexdigest())
+
+
+BARE = prompt_text("bare", "{question}")
 """The question alone."""
 
 
@@ -97,4 +104,4 @@ def _read(folder: Path, set_name: str, file: str) -> PromptText:
     for placeholder in PLACEHOLDERS.get(file, ("question",)):
         if f"{{{placeholder}}}" not in text:
             raise ConfigError(f"{path}: must hold {{{placeholder}}}")
-    return PromptText(f"{Path(set_name).name}/{file}", text, hashlib.sha256(text.encode()).hexdigest())
+    return prompt_text(f"{Path(set_name).name}/{file}", text)

@@ -109,6 +109,11 @@ class PromptText:
     sha256: str
 
 
+def short_name(prompt: str) -> str:
+    """A prompt's name without its set's."""
+    return prompt.rpartition("/")[2]
+
+
 @dataclass(frozen=True)
 class ModelFile:
     """A model that is on this disk."""
@@ -275,7 +280,7 @@ class Measurement:
     @property
     def title(self) -> str:
         """For people: 'gsm8k, bare', or 'gsm8k, solve, 8 samples'."""
-        name = f"{self.benchmark.name}, {self.prompt.name.rpartition('/')[2]}"
+        name = f"{self.benchmark.name}, {short_name(self.prompt.name)}"
         return f"{name}, {self.samples} samples" if self.samples > 1 else name
 
 

@@ -70,15 +70,15 @@ def _shots(
     for where, default_id, row in rows:
         item = read_item(where, default_id, row, config)
         if item.question not in tested and "{question}" not in item.question:
-            solution = item.answer if config.kind == "choices" else text_field(where, row, _solution_field(config))
+            solution = (
+                item.answer
+                if config.kind == "choices"
+                else text_field(where, row, config.solution_field or config.answer_field)
+            )
             found.append((item.question, solution.replace("{question}", "question")))
         if len(found) == wanted:
             return tuple(found)
     raise BenchmarkError(f"benchmark {name}: {wanted} shots are wanted, and {len(found)} are there")
-
-
-def _solution_field(config: BenchmarkConfig) -> str:
-    return config.solution_field or config.answer_field
 
 
 class _Reading:

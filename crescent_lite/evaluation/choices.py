@@ -51,10 +51,15 @@ def score_choice(reply: str, item: BenchmarkItem) -> ItemScore:
     """Strictly: the reply begins with the letter. Flexibly: it names a letter, or is one of the options' texts."""
     _, options = stem_and_options(item)
     chosen, strict = _chosen(reply.strip(), options)
-    if chosen is None:
+    return _scored(chosen, item, strict=strict)
+
+
+def _scored(letter: str | None, item: BenchmarkItem, *, strict: bool = True) -> ItemScore:
+    if letter is None:
         return ItemScore(answer_raw=None, answer_key=None, strict=False, flexible=False)
-    right = item.answer_key == f"choice:{chosen}"
-    return ItemScore(answer_raw=chosen, answer_key=f"choice:{chosen}", strict=right and strict, flexible=right)
+    key = f"choice:{letter}"
+    right = item.answer_key == key
+    return ItemScore(answer_raw=letter, answer_key=key, strict=right and strict, flexible=right)
 
 
 def stem_and_options(item: BenchmarkItem) -> tuple[str, dict[str, str]]:
@@ -70,11 +75,8 @@ def choose(ranked: Sequence[Completion], item: BenchmarkItem) -> tuple[Completio
     By the mean, so that a long option is not unlikely for being long. Where no option had room there is no answer.
     """
     best = max(ranked, key=lambda completion: (_mean_logprob(completion), -completion.sample_index))
-    if best.mean_logprob is None:
-        return replace(best, sample_index=0), ItemScore(None, None, strict=False, flexible=False)
-    letter = ascii_uppercase[best.sample_index]
-    right = item.answer_key == f"choice:{letter}"
-    return replace(best, sample_index=0), ItemScore(letter, f"choice:{letter}", strict=right, flexible=right)
+    letter = None if best.mean_logprob is None else ascii_uppercase[best.sample_index]
+    return replace(best, sample_index=0), _scored(letter, item)
 
 
 def _mean_logprob(completion: Completion) -> float:

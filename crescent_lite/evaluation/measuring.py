@@ -6,7 +6,6 @@ Example: [m.title for m in measurements(benchmark, config, prompts)] -> ["gsm8k,
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,8 +13,8 @@ from dataclasses import replace
 from crescent_lite.config import BenchmarkConfig, Config
 from crescent_lite.errors import ConfigError
 from crescent_lite.evaluation.choices import RANKED_AFTER
-from crescent_lite.prompt_set import PromptSet
-from crescent_lite.records import Benchmark, Generation, Measurement, PromptText
+from crescent_lite.prompt_set import PromptSet, prompt_text
+from crescent_lite.records import Benchmark, Generation, Measurement
 
 LETTER = "{question}\nAnswer with the letter of the right option only."
 N_SHOT = re.compile(r"([1-9]\d?)-shot")
@@ -65,18 +64,14 @@ def _measurement(
         text = "".join(
             f"Question: {asked}\nAnswer: {solution}\n\n" for asked, solution in benchmark.shots[: int(shown[1])]
         )
-        prompt = _prompt(f"{benchmark.name}/{name}", text + "Question: {question}\nAnswer:")
+        prompt = prompt_text(f"{benchmark.name}/{name}", text + "Question: {question}\nAnswer:")
         # a model that has seen a list of questions likes to go on with it
         generation = replace(generation, stop=("Question:",))
     elif name == "letter":
-        prompt = _prompt(name, LETTER)
+        prompt = prompt_text(name, LETTER)
     elif name == "likelihood":
-        prompt = _prompt(name, f"{{question}}\n{RANKED_AFTER}")
+        prompt = prompt_text(name, f"{{question}}\n{RANKED_AFTER}")
         return Measurement(benchmark, prompt, replace(generation, logprobs=True), 1, ranks=True)
     else:
         prompt = prompts.for_evaluation(name)
     return Measurement(benchmark, prompt, generation, samples)
-
-
-def _prompt(name: str, text: str) -> PromptText:
-    return PromptText(name, text, hashlib.sha256(text.encode()).hexdigest())

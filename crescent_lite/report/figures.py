@@ -12,7 +12,8 @@ from functools import partial
 from statistics import fmean
 
 from crescent_lite.evaluation import wilson
-from crescent_lite.gains import majority_right, short
+from crescent_lite.gains import majority_right
+from crescent_lite.records import short_name
 from crescent_lite.report import flow, plots
 from crescent_lite.report.alarms import standing_of
 from crescent_lite.report.content import Figure
@@ -52,7 +53,7 @@ def scores_figure(scored: Sequence[Scored], kept: int | None) -> Figure:
     for (benchmark, prompt), rounds in own.items():
         numbers = shown_rounds(sorted(rounds), kept, MOST_SCORES)
         flexible, strict = (tuple(rounds[n][s].score for n in numbers) for s in ("flexible", "strict"))
-        panels.append(plots.ScorePanel(f"{benchmark}, {short(prompt)}", tuple(numbers), flexible, strict))
+        panels.append(plots.ScorePanel(f"{benchmark}, {short_name(prompt)}", tuple(numbers), flexible, strict))
     words = (
         "Share of right answers of the base and after each round. Bars are 95% intervals (Wilson): models whose bars "
         "overlap may be alike, which the table of scores tests item by item. The dashed line is the base."

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from crescent_lite.evaluation import Verdict, corrected, in_words, mcnemar, wilson
 from crescent_lite.evaluation.sampled_scores import SampledScore, sampled_scores
-from crescent_lite.gains import compared, short
-from crescent_lite.records import Score
+from crescent_lite.gains import compared
+from crescent_lite.records import Score, short_name
 from crescent_lite.report.content import Table
 from crescent_lite.store import Run, Store
 from crescent_lite.store.evaluations import SCORINGS, EvaluationRow
@@ -85,7 +85,7 @@ def samples_table(store: Store, run: Run) -> Table:
         if e.samples > 1:
             drawn = store.evaluations.fetch_samples(e.evaluation_id)
             scores = sampled_scores({i: [(each.answer_key, each.right) for each in of] for i, of in drawn.items()})
-            asked = (e.benchmark, short(e.prompt), _model(e), str(len(drawn)))
+            asked = (e.benchmark, short_name(e.prompt), _model(e), str(len(drawn)))
             rows += [(*asked, name, _with_interval(score)) for name, score in scores.items()]
     columns = ("benchmark", "prompt", "model", "items", "what", "score and 95% interval")
     note = (
@@ -134,7 +134,7 @@ def _learnt_from(store: Store, run: Run) -> str:
 def in_a_line(one: Scored, base: Scored) -> str:
     """'sums, asked with solve: 53.3% to 90.0% of 60 items right: improved (n=60, p<0.001)'."""
     assert one.verdict is not None
-    where = f"{one.evaluation.benchmark}, asked with {short(one.evaluation.prompt)}"
+    where = f"{one.evaluation.benchmark}, asked with {short_name(one.evaluation.prompt)}"
     scores = f"{base.score.fraction:.1%} to {one.score.fraction:.1%} of {one.score.items:,} items right"
     return f"{where}: {scores}: {in_words(one.verdict)}"
 
