@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from crescent_lite.report import Report
 
-MANY_COLUMNS = 6
+MANY_COLUMNS = 5
 TOO_NARROW = 1.5
 """A table of more columns than that, and so many times as wide as the terminal, is not folded (guess)."""
 
@@ -50,7 +50,7 @@ def print_table(title: str, columns: tuple[str, ...], rows: Any, note: str = "")
     wide = screen.measure(table, options=screen.options.update(max_width=10_000)).maximum
     if screen.is_terminal and len(columns) > MANY_COLUMNS and wide > TOO_NARROW * screen.width:
         # Folded so often, a table cannot be read: each row becomes a sentence.
-        lines = [", ".join(columns), *(", ".join(filter(None, map(printable, row))) for row in rows)]
+        lines = [" | ".join(columns), *(" | ".join(filter(None, map(printable, row))) for row in rows)]
         screen.print(Text(title, style="bold"), *map(Text, lines), "", sep="\n")
     else:
         screen.print(table)
