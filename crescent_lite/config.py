@@ -42,7 +42,8 @@ class ModelConfig:
     """The model that asks, votes and is improved."""
 
     source: str = "embedded"
-    """'embedded' (SmolLM2-135M-Instruct), the path of a GGUF file, or `repo:file` on the Hugging Face hub."""
+    """'embedded' (SmolLM2-135M-Instruct), the path of a GGUF file, or `repo:file` on the Hugging Face hub. A
+    relative path starts in the workspace; where that has no such file, in the current folder. So do the others."""
     offline: bool = False
     """Take hub files from the local cache only."""
 

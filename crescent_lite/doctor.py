@@ -19,6 +19,7 @@ from typing import Literal
 import psutil
 
 from crescent_lite.config import CONFIG_NAME, Config, load_config
+from crescent_lite.config_paths import settings_path
 from crescent_lite.errors import CrescentError
 from crescent_lite.machine import GIB, ask_nvidia_smi, cards_listed, installed_version, physical_cores
 
@@ -232,8 +233,8 @@ def settings(workspace: Path) -> list[Finding]:
     return [
         found,
         *_safely("embedded model", embedded_model),
-        *_safely("model", lambda: configured_model(config)),
-        *_safely("sampling", lambda: sampling_plan(config)),
+        *_safely("model", lambda: configured_model(config, workspace)),
+        *_safely("sampling", lambda: sampling_plan(config, workspace)),
         *_safely("training", lambda: loader(config)),
     ]
 
@@ -246,12 +247,12 @@ def embedded_model() -> list[Finding]:
     return [Finding("embedded model", "ok", f"{path.name}, {path.stat().st_size / 1e6:.0f} MB")]
 
 
-def configured_model(config: Config) -> list[Finding]:
+def configured_model(config: Config, workspace: Path) -> list[Finding]:
     """The model in the settings, unless it is the embedded one."""
     from crescent_lite.models import HUB_REFERENCE
 
     source = config.model.source
-    path = Path(source).expanduser()
+    path = settings_path(source, workspace)
     if source == "embedded":
         return []
     if path.is_file():
@@ -263,7 +264,7 @@ def configured_model(config: Config) -> list[Finding]:
     return [Finding("model", "ok", f"{source}, taken from the hub or its cache when a run starts")]
 
 
-def sampling_plan(config: Config) -> list[Finding]:
+def sampling_plan(config: Config, workspace: Path) -> list[Finding]:
     """How many sequences a run would decode together, and the memory that takes."""
     from crescent_lite.models import embedded_path
     from crescent_lite.sampling import plan_before_loading
@@ -271,7 +272,7 @@ def sampling_plan(config: Config) -> list[Finding]:
     if config.sampling.servers:
         return [Finding("sampling", "ok", f"on {', '.join(config.sampling.servers)}")]
     source = config.model.source
-    path = embedded_path() if source == "embedded" else Path(source).expanduser()
+    path = embedded_path() if source == "embedded" else settings_path(source, workspace)
     if not path.is_file():
         return []
     plan = plan_before_loading(path, config)

@@ -17,6 +17,7 @@ from pathlib import Path
 from crescent_lite import loop
 from crescent_lite.bait import check_steering
 from crescent_lite.config import Config, config_from_dict, load_config
+from crescent_lite.config_paths import settings_path
 from crescent_lite.controls import CONTROLS, TRAINED, Control, Spent, control_config, equal_samples, has_a_value
 from crescent_lite.errors import CrescentError, Interrupted, NotFoundError, TrainingError, WorkspaceError, file_errors
 from crescent_lite.evaluation import load_benchmark, measurements, prompts_of, shots_of
@@ -236,7 +237,7 @@ class _Inputs:
 
 def _read_inputs(workspace: Workspace, config: Config) -> _Inputs:
     """Prompts, benchmarks and the base, read and checked."""
-    prompts = load_prompt_set(config.run.prompts)
+    prompts = load_prompt_set(config.run.prompts, workspace.folder)
     benchmarks = tuple(
         load_benchmark(name, settings, workspace.folder, shots_of(prompts_of(settings, config)))
         for name, settings in config.evaluate.benchmarks.items()
@@ -267,12 +268,12 @@ def _prepare(
     if purpose.asks:
         check_steering(prompts, config.bait)
     if purpose.trains:
-        _refuse_untrainable(base, config, purpose.teacher_id)
+        _refuse_untrainable(base, _with_weights(workspace, config), purpose.teacher_id)
     adapter = purpose.adapter.path if purpose.adapter else None
     check_servers(base.path, config, will_train=purpose.trains, adapter=adapter)
     encoder = None
     if purpose.asks and config.diversify.semantic:
-        encoder = load_encoder(config.diversify.semantic, offline=config.model.offline)
+        encoder = load_encoder(config.diversify.semantic, workspace.folder, offline=config.model.offline)
     base_id = store.runs.insert_model(base)
     if unfinished:
         _refuse_changed_inputs(unfinished, inputs.checksums)
@@ -285,6 +286,7 @@ def _prepare(
             purpose.kind, base_id, inputs.checksums, purpose.teacher_id, purpose.control, purpose.control_of
         )
     store.runs.set_plan(run_id, config.as_dict(), rounds)
+    config = _with_weights(workspace, config)
     return Job(
         run_id, rounds, config, prompts, inputs.benchmarks, base, base_id, store, workspace,
         lambda: opener(base.path, config), encoder, purpose.teacher_id, unvoted=purpose.control == "unvoted",
@@ -293,8 +295,19 @@ def _prepare(
 
 def _base(workspace: Workspace, config: Config) -> ModelFile:
     return find_model(
-        config.model.source, offline=config.model.offline, checksum_cache=workspace.folder / ".checksums.json"
+        config.model.source,
+        folder=workspace.folder,
+        offline=config.model.offline,
+        checksum_cache=workspace.folder / ".checksums.json",
     )
+
+
+def _with_weights(workspace: Workspace, config: Config) -> Config:
+    """The settings with the weights' folder where it lies; the training runs elsewhere."""
+    folder = settings_path(config.train.weights, workspace.folder)
+    if config.train.weights == "gguf" or not folder.is_dir():
+        return config
+    return dataclasses.replace(config, train=dataclasses.replace(config.train, weights=str(folder)))
 
 
 def _refuse_untrainable(base: ModelFile, config: Config, teacher_id: int | None) -> None:

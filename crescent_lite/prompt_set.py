@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from crescent_lite.config_paths import settings_path
 from crescent_lite.errors import ConfigError
 from crescent_lite.records import PromptText
 
@@ -61,10 +62,10 @@ class PromptSet:
         return BARE if name == "bare" else _read(self.folder, self.name, name)
 
 
-def load_prompt_set(name: str) -> PromptSet:
+def load_prompt_set(name: str, workspace: Path = Path()) -> PromptSet:
     """A set of this package by name, or a folder of the user's own. Raises ConfigError."""
     own = sorted(path.name for path in PROMPT_DIR.iterdir() if path.is_dir())
-    folder = PROMPT_DIR / name if name in own else Path(name).expanduser()
+    folder = PROMPT_DIR / name if name in own else settings_path(name, workspace)
     if not folder.is_dir():
         raise ConfigError(f"run.prompts: {name!r} is neither a folder nor one of {', '.join(own)}")
     bait, rewrite, solve = (_read(folder, name, file) for file in PLACEHOLDERS)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from crescent_lite.config_paths import settings_path
 from crescent_lite.errors import MissingPackageError, ModelError, NetworkError
 
 
@@ -56,9 +57,9 @@ class SemanticIndex:
         return vector / length if length else vector
 
 
-def load_encoder(source: str, *, offline: bool = False) -> Encoder:
+def load_encoder(source: str, workspace: Path = Path(), *, offline: bool = False) -> Encoder:
     """The model of a folder or of a hub repo. Raises ModelError, NetworkError or MissingPackageError."""
-    folder = Path(source).expanduser()
+    folder = settings_path(source, workspace)
     try:
         from model2vec import StaticModel
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from crescent_lite.answers import canonical_answer
 from crescent_lite.config import BenchmarkConfig
+from crescent_lite.config_paths import settings_path
 from crescent_lite.errors import BenchmarkError, ConfigError
 from crescent_lite.evaluation.choices import choice_item
 from crescent_lite.evaluation.generated import generated_rows
@@ -50,7 +51,7 @@ def _rows(name: str, config: BenchmarkConfig, folder: Path) -> Iterator[Row]:
         return generated_rows(name, config)
     if config.source.startswith("hub:"):
         return hub_rows(name, config.source.removeprefix("hub:"), config.subset, config.split)
-    return file_rows(name, folder / Path(config.source).expanduser())
+    return file_rows(name, settings_path(config.source, folder))
 
 
 def _shots(
@@ -65,7 +66,7 @@ def _shots(
     elif config.source.startswith("hub:"):
         rows = hub_rows(name, config.source.removeprefix("hub:"), config.subset, config.shots)
     else:
-        rows = file_rows(name, folder / Path(config.shots).expanduser())
+        rows = file_rows(name, settings_path(config.shots, folder))
     found: list[tuple[str, str]] = []
     for where, default_id, row in rows:
         item = read_item(where, default_id, row, config)

@@ -32,7 +32,7 @@ def file_rows(name: str, path: Path) -> Iterator[Row]:
                     yield where, f"line-{number}", _json_object(where, line)
     except FileNotFoundError:
         raise BenchmarkError(
-            f"benchmark {name}: no file {path}; a relative `source` starts at {path.parent}"
+            f"benchmark {name}: no file {path}; a relative path starts in the workspace, or in the current folder"
         ) from None
     except UnicodeDecodeError as error:
         raise BenchmarkError(f"{path}: not UTF-8 text: {error.reason}") from None
