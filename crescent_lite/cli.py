@@ -68,6 +68,11 @@ def build_parser() -> argparse.ArgumentParser:
     run = add("run", commands.run_command, "start a run, or finish the unfinished one")
     run.add_argument("--rounds", type=_count, help="rounds the run is to have")
     run.add_argument("--new", action="store_true", help="start another run although one is unfinished")
+    run.add_argument(
+        "--next-round",
+        action="store_true",
+        help="one round more than there are, of the latest run, finished, at work or stopped by an alarm",
+    )
     _config_options(run)
     distill = add("distill", commands.distill_command, "fine-tune another, weaker model on the labels of a run")
     distill.add_argument("--run", type=_count, help="the run whose labels are taken (default: the latest)")
@@ -105,6 +110,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("status", commands.status_command, "how the latest run stands")
     add("stop", commands.stop_command, "ask the running engine to stop")
+    add("pause", commands.pause_command, "ask the running engine to hold still, its model loaded")
+    add("resume", commands.resume_command, "let a paused engine go on")
+    note = add("note", commands.note_command, "keep a remark on a question; it is never used as a label")
+    note.add_argument("number", type=_count, help="the question's number")
+    note.add_argument("text", help="the remark, or '' to take all remarks on it away")
     evaluate = add("eval", commands.eval_command, "measure a model on the configured benchmarks, without training")
     evaluate.add_argument("--adapter", type=Path, help="a GGUF adapter to put on the model")
     _config_options(evaluate)

@@ -36,7 +36,12 @@ def run_command(options: argparse.Namespace) -> int:
     from crescent_lite.engine import RunOptions, run_engine
 
     workspace = _workspace(options)
-    wanted = RunOptions(options.rounds, options.new, options.preset, tuple(options.overrides))
+    if options.next_round and workspace.is_busy():
+        workspace.ask("round")
+        return result(options, {"asked": "round"}, "the run at work here plays another round after the one at hand")
+    wanted = RunOptions(
+        options.rounds, options.new, options.preset, tuple(options.overrides), next_round=options.next_round
+    )
     return _follow(options, workspace, run_engine(workspace, wanted))
 
 
@@ -129,6 +134,40 @@ def stop_command(options: argparse.Namespace) -> int:
     stopped = workspace.stop_engine()
     words = "the run has stopped; `crescent run` goes on with it" if stopped else "no run is at work here"
     return result(options, {"stopped": stopped}, words)
+
+
+def pause_command(options: argparse.Namespace) -> int:
+    """crescent pause"""
+    workspace = _workspace(options)
+    busy = workspace.is_busy()
+    if busy:
+        workspace.ask("pause")
+    words = "it holds still after the item at hand, until `crescent resume`" if busy else "no run is at work here"
+    return result(options, {"paused": busy}, words)
+
+
+def resume_command(options: argparse.Namespace) -> int:
+    """crescent resume"""
+    resumed = _workspace(options).take("pause")
+    words = "it goes on" if resumed else "nothing is paused here; `crescent run` goes on with a stopped run"
+    return result(options, {"resumed": resumed}, words)
+
+
+def note_command(options: argparse.Namespace) -> int:
+    """crescent note"""
+    from crescent_lite.notes import add_note, store_notes
+    from crescent_lite.store import Store
+
+    workspace = _workspace(options)
+    with closing(_open_store(workspace)) as store:
+        store.questions.require(options.number)
+    add_note(workspace, options.number, options.text)
+    busy = workspace.is_busy()
+    if not busy:
+        with workspace.lock(), closing(Store.open(workspace.database_path)) as store:
+            store_notes(workspace, store)
+    words = "noted; the run at work stores it with its next stage" if busy else "noted"
+    return result(options, {"question": options.number, "stored": not busy}, words)
 
 
 def eval_command(options: argparse.Namespace) -> int:

@@ -21,11 +21,12 @@ from crescent_lite.config_paths import settings_path
 from crescent_lite.controls import CONTROLS, TRAINED, Control, Spent, control_config, equal_samples, has_a_value
 from crescent_lite.errors import CrescentError, Interrupted, NotFoundError, TrainingError, WorkspaceError, file_errors
 from crescent_lite.evaluation import load_benchmark, measurements, prompts_of, shots_of
-from crescent_lite.events import Event, RunFinished, RunStarted, StageProgressed, TrainingStepped
+from crescent_lite.events import Event, RunFinished, RunStarted, StageProgressed, StageStarted, TrainingStepped
 from crescent_lite.interruption import stop_requests
 from crescent_lite.job import Job
 from crescent_lite.machine import describe_machine
 from crescent_lite.models import find_adapter, find_model
+from crescent_lite.notes import store_notes
 from crescent_lite.prompt_set import PromptSet, load_prompt_set
 from crescent_lite.records import Benchmark, ModelFile
 from crescent_lite.sampling import Sampler, check_servers, open_sampler, require_language_model
@@ -53,6 +54,8 @@ class RunOptions:
     """`section.key=value` texts. Of a resumed run they change [model], [sampling], [train] and [alarms] only."""
     teacher_id: int | None = None
     """A run whose labels a new run is to learn from, instead of asking and voting."""
+    next_round: bool = False
+    """Play one round more than there are, of the latest run, finished or not, whatever speaks against it."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def run_engine(
     workspace.require()
     with workspace.lock(), _store(workspace) as store:
         _refuse_empty_teacher(store, options.teacher_id)
-        unfinished = None if options.new else store.runs.fetch_unfinished()
+        unfinished = _run_to_go_on_with(store, options)
         if unfinished and options.teacher_id not in (None, unfinished.teacher_id):
             raise WorkspaceError(
                 f"run {unfinished.run_id} is unfinished: `crescent run` goes on with it; --new leaves it as it is"
@@ -94,7 +97,19 @@ def run_engine(
         rounds = options.rounds or (unfinished.rounds if unfinished else config.run.rounds)
         purpose = Purpose(teacher_id=teacher_id)
         job = _prepare(workspace, store, config, purpose, unfinished, opener, rounds)
+        if options.next_round:
+            job.insist_on_another_round()
         yield from _drive(job, loop.run(job), resumed=unfinished is not None, kept=kept)
+
+
+def _run_to_go_on_with(store: Store, options: RunOptions) -> Run | None:
+    """None starts another one."""
+    if not options.next_round:
+        return None if options.new else store.runs.fetch_unfinished()
+    run = store.runs.fetch_run(None, "improvement")
+    if run.teacher_id:
+        raise NotFoundError(f"run {run.run_id}: is a distillation, which has one round")
+    return run
 
 
 def run_evaluation(
@@ -178,7 +193,7 @@ def _drive(
     """Pass on the loop's events; keep the run's state, its log and the requests to stop."""
     store, workspace = job.store, job.workspace
     store.runs.set_state(job.run_id, "running")
-    with stop_requests(workspace.take_stop_request), _log(workspace, store, job.run_id) as log:
+    with stop_requests(lambda: workspace.take("stop")), _log(workspace, store, job.run_id) as log:
         try:
             started = RunStarted(job.run_id, resumed, job.rounds, job.base.name, kept)
             log(started)
@@ -187,6 +202,8 @@ def _drive(
             with closing(work):
                 for event in work:
                     log(event)
+                    if isinstance(event, StageStarted | RunFinished):
+                        store_notes(workspace, store)
                     yield event
             store.runs.set_state(job.run_id, "finished", event.reason if isinstance(event, RunFinished) else None)
         except (KeyboardInterrupt, GeneratorExit) as request:

@@ -90,6 +90,27 @@ class StageFinished:
 
 
 @dataclass(frozen=True)
+class RunPaused:
+    """Somebody asked the engine to hold still."""
+
+
+@dataclass(frozen=True)
+class RunResumed:
+    """It goes on."""
+
+    seconds: float
+    """How long it held still."""
+
+
+@dataclass(frozen=True)
+class RoundAdded:
+    """Somebody asked for one more round."""
+
+    rounds: int
+    """The run is to have now."""
+
+
+@dataclass(frozen=True)
 class AskingStopped:
     """The model is asked fewer questions than planned: hardly anything it writes is new."""
 
@@ -137,6 +158,9 @@ Event = (
     | StageStarted
     | StageProgressed
     | StageFinished
+    | RunPaused
+    | RunResumed
+    | RoundAdded
     | AskingStopped
     | TrainingStepped
     | AlarmFired

@@ -68,6 +68,7 @@ def question_detail(store: Store, question_id: int | None) -> dict[str, Any]:
     votes = store.votes.fetch_votes(found["question_id"])
     return {
         **dict(found),
+        "notes": [note.text for note in store.notes.fetch(found["question_id"])],
         "drawn_votes": [
             {
                 "sample_index": vote.sample_index,
@@ -107,6 +108,8 @@ def question_text(question: dict[str, Any]) -> str:
             f"share {question['share']:.2f} of {question['votes']} votes ({question['planned']} planned, "
             f"{question['stopped'].replace('_', ' ')}), {question['abstentions']} abstained"
         )
+    for note in question["notes"]:
+        lines += ["", "note:", _indented(note)]
     for vote in question["drawn_votes"]:
         mark = " (kept as the solution)" if vote["kept"] else ""
         lines += [

@@ -1,8 +1,8 @@
 """The ways to stop an engine made one: Ctrl-C, SIGTERM and a request in the workspace all raise KeyboardInterrupt.
 
-Knows signals, nothing of a run. An interrupt that falls into a callback from C is swallowed there (llama.cpp's log
-while it loads a model, for one), so it is raised again until the engine has ended.
-Example: with stop_requests(workspace.take_stop_request): ...
+Knows signals and processes, nothing of a run. An interrupt that falls into a callback from C is swallowed there
+(llama.cpp's log while it loads a model, for one), so it is raised again until the engine has ended.
+Example: with stop_requests(lambda: workspace.take("stop")): ...
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+import psutil
 
 POLL_SECONDS = 0.5
 AGAIN_SECONDS = 4.0
@@ -47,3 +49,17 @@ def stop_requests(take_request: Callable[[], bool]) -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         watcher.join()
+
+
+@contextmanager
+def suspended(pid: int | None) -> Iterator[None]:
+    """Inside, the child process stands still. None is no process; one that has ended is none either."""
+    child = psutil.Process(pid) if pid is not None and psutil.pid_exists(pid) else None
+    if child is None:
+        yield
+        return
+    child.suspend()
+    try:
+        yield
+    finally:
+        child.resume()

@@ -12,13 +12,26 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from crescent_lite.config import Config
-from crescent_lite.events import Event, Stage, StageFinished, StageProgressed, StageStarted, TrainingStepped
+from crescent_lite.events import (
+    Event,
+    RunPaused,
+    RunResumed,
+    Stage,
+    StageFinished,
+    StageProgressed,
+    StageStarted,
+    TrainingStepped,
+)
+from crescent_lite.interruption import suspended
 from crescent_lite.prompt_set import PromptSet
 from crescent_lite.records import Benchmark, ModelFile, TrainingStep
 from crescent_lite.sampling import Sampler, SamplerUsage
 from crescent_lite.semantic import Encoder
 from crescent_lite.store import Round, StageCost, Store
 from crescent_lite.workspace import Workspace
+
+PAUSE_SECONDS = 0.2
+"""Between two looks whether a pause is over."""
 
 
 @dataclass
@@ -42,9 +55,23 @@ class Job:
     """The run whose labels are learnt from; None asks and votes itself."""
     unvoted: bool = False
     """Learn from one sample of each question of the teacher's first round, in place of its labels."""
+    insisted: int = 0
+    """The last round that somebody asked for: it is played whatever speaks against it."""
+    training_pid: int | None = field(default=None, init=False)
+    """The process that trained last."""
     sampler: Sampler | None = field(default=None, init=False)
     past_usage: SamplerUsage = field(default_factory=SamplerUsage, init=False)
     """Of samplers already closed."""
+
+    def trains_in(self, pid: int) -> None:
+        """Note the process that trains; a pause holds it too."""
+        self.training_pid = pid
+
+    def insist_on_another_round(self) -> None:
+        """One more than there are is played, whatever speaks against it."""
+        self.insisted = len(self.store.runs.fetch_rounds(self.run_id)) + 1
+        self.rounds = max(self.rounds, self.insisted)
+        self.store.runs.set_rounds(self.run_id, self.rounds)
 
 
 @dataclass
@@ -63,7 +90,7 @@ def staged(job: Job, this: Round | None, stage: Stage, tally: Tally, work: Work)
     """Turn a stage's items into events, and store what it cost, also when it is cut short. No round: the base."""
     number = this.number if this else 0
     yield StageStarted(number, stage, tally.done, tally.total)
-    began, before, finished = time.monotonic(), usage_of(job), False
+    began, before, finished, paused = time.monotonic(), usage_of(job), False, 0.0
     try:
         with closing(work):
             for item in work:
@@ -73,9 +100,13 @@ def staged(job: Job, this: Round | None, stage: Stage, tally: Tally, work: Work)
                 else:
                     tokens = usage_of(job).tokens - before.tokens
                     yield StageProgressed(stage, tally.done, tally.total, tokens, item)
+                if job.workspace.is_asked("pause"):
+                    yield RunPaused()
+                    paused += (held := hold_still(job))
+                    yield RunResumed(held)
         finished = True
     finally:
-        after, seconds = usage_of(job), time.monotonic() - began
+        after, seconds = usage_of(job), time.monotonic() - began - paused
         cost = StageCost(
             stage,
             seconds,
@@ -88,6 +119,15 @@ def staged(job: Job, this: Round | None, stage: Stage, tally: Tally, work: Work)
         )
         job.store.runs.add_stage_cost(job.run_id, number, cost)
     yield StageFinished(number, stage, seconds, cost.tokens, tally.done)
+
+
+def hold_still(job: Job) -> float:
+    """Wait until nobody asks for a pause any more; how long that was, in seconds. A stop ends it too."""
+    began = time.monotonic()
+    with suspended(job.training_pid):
+        while job.workspace.is_asked("pause"):
+            time.sleep(PAUSE_SECONDS)
+    return time.monotonic() - began
 
 
 def sampler_of(job: Job, model_id: int) -> Sampler:

@@ -20,7 +20,15 @@ from itertools import islice
 from crescent_lite import consensus, evaluation, lessons, training
 from crescent_lite.answers import find_answer
 from crescent_lite.asking import Asking
-from crescent_lite.events import AlarmFired, AskingStopped, Event, RoundFinished, RoundStarted, RunFinished
+from crescent_lite.events import (
+    AlarmFired,
+    AskingStopped,
+    Event,
+    RoundAdded,
+    RoundFinished,
+    RoundStarted,
+    RunFinished,
+)
 from crescent_lite.job import Job, Tally, release_sampler, sampler_of, staged
 from crescent_lite.models import sha256_of
 from crescent_lite.patience import Patience
@@ -51,8 +59,11 @@ def run(job: Job) -> Generator[Event, None, None]:
     try:
         yield RoundStarted(0)
         yield from evaluate(job, job.base_id, None, EVERY_ROUND)
-        reason = yield from play_rounds(job)
-        yield from conclude(job)
+        wanted = True
+        while wanted:
+            reason = yield from play_rounds(job)
+            yield from conclude(job)
+            wanted = yield from add_wanted_round(job)
         yield RunFinished(job.run_id, reason)
     finally:
         release_sampler(job)
@@ -60,13 +71,25 @@ def run(job: Job) -> Generator[Event, None, None]:
 
 def play_rounds(job: Job) -> Generator[Event, None, str | None]:
     """One round after the other; the reason why there are fewer than planned, or None."""
-    for number in range(1, job.rounds + 1):
+    number = 0
+    while number < job.rounds:
+        number += 1
         this = job.store.runs.open_round(job.run_id, number, model_before(job, number))
         if not this.finished_at:
             yield from play_round(job, this)
-        if number < job.rounds and (reason := why_to_end(job, number)):
+        yield from add_wanted_round(job)
+        if job.insisted <= number < job.rounds and (reason := why_to_end(job, number)):
             return reason
     return None
+
+
+def add_wanted_round(job: Job) -> Generator[Event, None, bool]:
+    """Where somebody has asked for another round: it is played, whatever speaks against it, and True is returned."""
+    if not job.workspace.take("round"):
+        return False
+    job.insist_on_another_round()
+    yield RoundAdded(job.rounds)
+    return True
 
 
 def conclude(job: Job) -> Iterator[Event]:
@@ -229,8 +252,9 @@ def train(job: Job, this: Round) -> Iterator[Event]:
         if job.config.train.start_from == "last" and this.model_id != job.base_id:
             start = peft_dir_of(job.store.runs.fetch_model(this.model_id).path)
         for report in training.finetune(
-            examples, base=job.base, config=job.config.train, seed=job.config.run.seed, out_dir=out_dir, start=start
-        ):
+            examples, base=job.base, config=job.config.train, seed=job.config.run.seed, out_dir=out_dir, start=start,
+            started=job.trains_in,
+        ):  # fmt: skip
             if isinstance(report, TrainedAdapter):
                 adapter_id = job.store.runs.insert_model(adapter_file(report, this), parent_id=job.base_id)
                 trainings.finish_training(training_id, this.round_id, report, adapter_id)

@@ -17,9 +17,12 @@ from crescent_lite.events import (
     AlarmFired,
     AskingStopped,
     Event,
+    RoundAdded,
     RoundFinished,
     RoundStarted,
     RunFinished,
+    RunPaused,
+    RunResumed,
     RunStarted,
     StageFinished,
     StageProgressed,
@@ -96,6 +99,13 @@ class RunProgress:
                 self._update(step.step, step.steps, f"loss {step.loss:.3f}  {step.tokens_per_second:,.0f} tok/s")
             case StageFinished():
                 self._finish(event)
+            case RunPaused():
+                self._say("  paused; `crescent resume` lets it go on")
+            case RunResumed():
+                self._began += event.seconds
+                self._say(f"  goes on after {_clock(event.seconds)}")
+            case RoundAdded():
+                self._say(f"  another round is wanted: {event.rounds} in all")
             case AskingStopped():
                 self._say(f"  asking was stopped: {event.reason}")
             case AlarmFired():

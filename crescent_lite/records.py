@@ -109,6 +109,19 @@ class PromptText:
     sha256: str
 
 
+@dataclass(frozen=True)
+class Note:
+    """What somebody remarked on a question. Never used as a label."""
+
+    key: str
+    """Random; two notes of one key are the same note."""
+    question_id: int
+    text: str
+    """Empty takes the question's earlier notes away."""
+    created_at: str
+    """UTC, ISO 8601."""
+
+
 def short_name(prompt: str) -> str:
     """A prompt's name without its set's."""
     return prompt.rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""A workspace: the folder of one series of runs. Its paths, its lock, and the word that stops its engine.
+"""A workspace: the folder of one series of runs. Its paths, its lock, and what its engine is asked to do.
 
 Knows files only. The lock is the operating system's, so a killed engine leaves none behind.
 Example: with Workspace(Path("data")).lock(): ...
@@ -13,13 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import filelock
 
 from crescent_lite.config import CONFIG_NAME
 from crescent_lite.errors import StorageError, WorkspaceError, file_errors
 
-STOP_FILE = "stop-requested"
+Request = Literal["stop", "pause", "round"]
+"""To end after the item at hand; to hold still as long as this stands; to play one more round."""
 STOP_SECONDS = 20.0
 LOCK_SECONDS = 1.0
 """How long an engine waits for the lock: a watcher that asks `is_busy` holds it for a moment."""
@@ -56,6 +58,11 @@ class Workspace:
         """One JSON-lines file a run."""
         return self.folder / "logs"
 
+    @property
+    def notes(self) -> Path:
+        """People's remarks that are not in the database yet."""
+        return self.folder / "notes.jsonl"
+
     def require(self) -> Workspace:
         """Itself, if `crescent init` has been here. Raises WorkspaceError."""
         if not self.config_path.is_file():
@@ -89,7 +96,8 @@ class Workspace:
         try:
             with file_errors(self._pid_file):
                 self._pid_file.write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
-                self.take_stop_request()  # an old one
+                for old in get_args(Request):
+                    self.take(old)
             yield
         finally:
             self._pid_file.unlink(missing_ok=True)
@@ -106,15 +114,26 @@ class Workspace:
         except OSError:
             return False  # a read-only folder has no engine
 
-    def request_stop(self) -> None:
-        """Ask the engine to end after the item at hand."""
-        (self.folder / STOP_FILE).touch()
+    def ask(self, request: Request) -> None:
+        """Ask the engine, whoever started it. Raises StorageError."""
+        with file_errors(self._request_file(request)):
+            self._request_file(request).touch()
+
+    def is_asked(self, request: Request) -> bool:
+        """Whether somebody asked and the request still stands."""
+        return self._request_file(request).exists()
+
+    def take(self, request: Request) -> bool:
+        """Whether somebody asked; the request is then taken away."""
+        asked = self.is_asked(request)
+        self._request_file(request).unlink(missing_ok=True)
+        return asked
 
     def stop_engine(self) -> bool:
         """Ask the engine to stop and wait until it has. False when none is at work. Raises WorkspaceError."""
         if not self.is_busy():
             return False
-        self.request_stop()
+        self.ask("stop")
         until = time.monotonic() + STOP_SECONDS
         while self.is_busy():
             if time.monotonic() > until:
@@ -122,15 +141,8 @@ class Workspace:
             time.sleep(0.1)
         return True
 
-    def stop_requested(self) -> bool:
-        """Whether somebody asked and the engine has not taken notice yet."""
-        return (self.folder / STOP_FILE).exists()
-
-    def take_stop_request(self) -> bool:
-        """Whether somebody asked; the request is then taken away."""
-        asked = self.stop_requested()
-        (self.folder / STOP_FILE).unlink(missing_ok=True)
-        return asked
+    def _request_file(self, request: Request) -> Path:
+        return self.folder / f"{request}-requested"
 
     @property
     def _pid_file(self) -> Path:

@@ -8,15 +8,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from crescent_lite.rounds import Standing
-from crescent_lite.store.database import Database
+from crescent_lite.store.browsing import Browsing
+from crescent_lite.store.database import Database, QueryInterrupted
 from crescent_lite.store.evaluations import Evaluations
 from crescent_lite.store.evidence import EvidenceRoom
+from crescent_lite.store.notes import Notes
 from crescent_lite.store.questions import Questions
 from crescent_lite.store.runs import Round, Run, RunKind, Runs, StageCost
 from crescent_lite.store.trainings import Trainings
 from crescent_lite.store.votes import Votes
+from crescent_lite.store.watching import Watching
 
-__all__ = ["Round", "Run", "RunKind", "StageCost", "Store"]
+__all__ = ["QueryInterrupted", "Round", "Run", "RunKind", "StageCost", "Store"]
 
 
 class Store:
@@ -30,6 +33,9 @@ class Store:
         self.trainings = Trainings(database)
         self.evaluations = Evaluations(database)
         self.evidence = EvidenceRoom(database)
+        self.notes = Notes(database)
+        self.browsing = Browsing(database)
+        self.watching = Watching(database)
 
     @classmethod
     def open(cls, path: Path) -> Store:

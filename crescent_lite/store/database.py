@@ -22,6 +22,10 @@ BUSY_SECONDS = 30.0
 Values = Sequence[Any] | dict[str, Any]
 
 
+class QueryInterrupted(Exception):  # noqa: N818  it is no error: somebody asked for it
+    """Somebody does not want the answer any more."""
+
+
 class Database:
     """A connection with this project's settings on it."""
 
@@ -98,6 +102,10 @@ class Database:
         row = self.row(sql, values)
         return row[0] if row else None
 
+    def interrupt(self) -> None:
+        """From another thread: end the statement at work, which then raises QueryInterrupted."""
+        self._connection.interrupt()
+
     def close(self) -> None:
         """Close the connection. A writer checkpoints by this."""
         self._connection.close()
@@ -122,6 +130,8 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
+        if str(error) == "interrupted":
+            raise QueryInterrupted from None
         advice = _advice(str(error).lower())
         if advice is None:
             raise

@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 
+from crescent_lite.errors import NotFoundError
 from crescent_lite.records import Attempt, Completion, Question, QuestionVerdict
 from crescent_lite.store.database import Database, now
 from crescent_lite.store.runs import Round
@@ -147,6 +148,11 @@ class Questions:
             [round_id],
         )
         return {(row[0], row[1]): row[2] for row in rows}
+
+    def require(self, question_id: int) -> None:
+        """Raises NotFoundError where there is no such question."""
+        if not self._database.value("SELECT 1 FROM questions WHERE question_id = ?", [question_id]):
+            raise NotFoundError(f"question {question_id}: not in {self._database.path}")
 
     def fetch_detail(self, question_id: int) -> sqlite3.Row | None:
         """Every column of a question, with its match's text and its consensus."""

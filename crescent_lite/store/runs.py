@@ -46,6 +46,7 @@ class Run:
     """That other run."""
     version: str = ""
     """Of crescent-lite, when it was started."""
+    kind: RunKind = "improvement"
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,10 @@ class Runs:
             "UPDATE runs SET config = ?, rounds = ? WHERE run_id = ?", [json.dumps(config), rounds, run_id]
         )
 
+    def set_rounds(self, run_id: int, rounds: int) -> None:
+        """How many rounds a run is to have from now on."""
+        self._database.write("UPDATE runs SET rounds = ? WHERE run_id = ?", [rounds, run_id])
+
     def set_state(self, run_id: int, state: str, reason: str | None = None) -> None:
         """Note how a run stands; a finished one gets its time."""
         self._database.write(
@@ -189,6 +194,7 @@ class Runs:
             found["control"],
             found["control_of"],
             found["version"],
+            found["kind"],
         )
 
     def fetch_controls(self, run_id: int) -> dict[str, Run]:

@@ -392,3 +392,36 @@ def m006_evidence(database: Database) -> None:
         V_SCORES_6,
     ):
         database.execute(statement)
+
+
+NOTES = """CREATE TABLE notes (
+        note_id INTEGER PRIMARY KEY,
+        key TEXT NOT NULL UNIQUE,
+        question_id INTEGER NOT NULL REFERENCES questions,
+        text TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    ) STRICT"""
+QUESTIONS_FTS = (
+    """CREATE VIRTUAL TABLE questions_fts USING fts5 (
+        text, content = 'questions', content_rowid = 'question_id', prefix = '2 3',
+        tokenize = 'unicode61 remove_diacritics 2'
+    )""",
+    """CREATE TRIGGER questions_fts_insert AFTER INSERT ON questions BEGIN
+        INSERT INTO questions_fts (rowid, text) VALUES (new.question_id, new.text);
+    END""",
+    """CREATE TRIGGER questions_fts_update AFTER UPDATE OF text ON questions BEGIN
+        INSERT INTO questions_fts (questions_fts, rowid, text) VALUES ('delete', old.question_id, old.text);
+        INSERT INTO questions_fts (rowid, text) VALUES (new.question_id, new.text);
+    END""",
+    """CREATE TRIGGER questions_fts_delete AFTER DELETE ON questions BEGIN
+        INSERT INTO questions_fts (questions_fts, rowid, text) VALUES ('delete', old.question_id, old.text);
+    END""",
+    "INSERT INTO questions_fts (questions_fts) VALUES ('rebuild')",
+)
+
+
+@migrations()
+def m007_notes_and_search(database: Database) -> None:
+    """People's remarks on questions; the words of questions, to be searched as one types."""
+    for statement in (NOTES, "CREATE INDEX notes_by_question ON notes (question_id)", *QUESTIONS_FTS):
+        database.execute(statement)

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from crescent_lite.records import Decision, Verdict, Vote
+from crescent_lite.records import Decision, Note, Verdict, Vote
 from crescent_lite.store.database import Database
+from crescent_lite.store.notes import Notes
 from crescent_lite.store.questions import Questions
 from crescent_lite.store.runs import Run, Runs
 from crescent_lite.store.trainings import Trainings
@@ -77,6 +78,10 @@ class RunSnapshot:
     """How a run stands."""
 
     run_id: int
+    kind: str
+    """'improvement' or 'evaluation'."""
+    teacher_id: int | None
+    """The run whose labels it learns from: then nothing is asked or voted on."""
     state: str
     """As stored; 'running' also for an engine that was killed."""
     reason: str | None
@@ -100,17 +105,17 @@ class RunSnapshot:
 
 
 @dataclass(frozen=True)
-class QuestionLine:
-    """One question in a list."""
+class RunLine:
+    """One run in a list of runs."""
 
-    question_id: int
-    round: int
-    verdict: Verdict | None
-    reason: str | None
-    """Of its votes where they are counted ('agreed', 'tie', ...), else of its verdict."""
-    share: float | None
-    """None until its votes are complete."""
-    text: str
+    run_id: int
+    kind: str
+    state: str
+    base: str
+    started_at: str
+    """UTC, ISO 8601."""
+    control: str | None
+    teacher_id: int | None
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,8 @@ class WatchedQuestion:
     share: float | None
     chosen_vote: int | None
     votes: tuple[Vote, ...]
+    notes: tuple[Note, ...]
+    """What people remarked on it."""
 
 
 class Watching:
@@ -151,15 +158,25 @@ class Watching:
         self._runs = Runs(database)
         self._questions = Questions(database)
         self._votes = Votes(database)
+        self._notes = Notes(database)
         self._trainings = Trainings(database)
 
     def version(self) -> int:
         """A number that changes whenever another connection has written. Costs next to nothing."""
         return int(self._database.value("PRAGMA data_version"))
 
-    def fetch_snapshot(self, events: int = 50) -> RunSnapshot | None:
-        """The latest run as it stands, with its last events. None where there is no run."""
-        run_id = self._database.value("SELECT max(run_id) FROM runs")
+    def fetch_runs(self, limit: int = 1000) -> tuple[RunLine, ...]:
+        """The runs, the newest first."""
+        rows = self._database.rows(
+            """SELECT run_id, r.kind, state, m.name, started_at, control, teacher_id
+            FROM runs r JOIN models m ON m.model_id = r.base_id ORDER BY run_id DESC LIMIT ?""",
+            [limit],
+        )
+        return tuple(RunLine(*row) for row in rows)
+
+    def fetch_snapshot(self, run_id: int | None = None, events: int = 50) -> RunSnapshot | None:
+        """A run as it stands, by default the latest one, with its last events. None where there is no such run."""
+        run_id = self._database.value("SELECT max(run_id) FROM runs WHERE ? IS NULL OR run_id = ?", [run_id, run_id])
         if run_id is None:
             return None
         run, rounds = self._runs.fetch_run(run_id), self._runs.fetch_rounds(run_id)
@@ -169,6 +186,8 @@ class Watching:
         planned = run.config["bait"]["questions"] if latest and not latest.asking_stopped else None
         return RunSnapshot(
             run_id=run_id,
+            kind=run.kind,
+            teacher_id=run.teacher_id,
             state=run.state,
             reason=run.reason,
             base=self._runs.fetch_model(run.base_id).name,
@@ -181,18 +200,6 @@ class Watching:
             scores=scores,
             events=self._events(run_id, events),
         )
-
-    def fetch_questions(self, verdict: Verdict | None = None, limit: int = 500) -> tuple[QuestionLine, ...]:
-        """The newest questions of the latest run, all or those of one verdict."""
-        rows = self._database.rows(
-            """SELECT q.question_id, d.number, q.verdict,
-                coalesce(c.reason, q.reason), c.share, q.text
-            FROM questions q JOIN rounds d USING (round_id) LEFT JOIN consensus c USING (question_id)
-            WHERE d.run_id = (SELECT max(run_id) FROM runs) AND (? IS NULL OR q.verdict = ?)
-            ORDER BY q.question_id DESC LIMIT ?""",
-            [verdict, verdict, limit],
-        )
-        return tuple(QuestionLine(*row) for row in rows)
 
     def fetch_question(self, question_id: int) -> WatchedQuestion | None:
         """One question with its match and its votes. None where there is no such question."""
@@ -220,6 +227,7 @@ class Watching:
             share=row["share"],
             chosen_vote=row["chosen_vote"],
             votes=tuple(self._votes.fetch_votes(question_id)),
+            notes=tuple(self._notes.fetch(question_id)),
         )
 
     def _steps(

@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import gguf
@@ -63,11 +63,13 @@ def finetune(
     seed: int,
     out_dir: Path,
     start: Path | None = None,
+    started: Callable[[int], object] = lambda _pid: None,
     max_seconds_to_stop: float = 3.0,
 ) -> Iterator[TrainingStep | TrainedAdapter]:
     """Train a LoRA adapter on the examples: each optimiser step as it happens, the adapter at the end.
 
-    `start` is the PEFT folder of an adapter of the same base to go on from; None makes a new one.
+    `start` is the PEFT folder of an adapter of the same base to go on from; None makes a new one. `started` is told
+    the id of the process that trains.
     A training of the same examples that was cut short in `out_dir` goes on from its last checkpoint; the checkpoints
     are deleted when the iterator is asked for more than the adapter, which is stored by then.
     Closing the iterator stops the program: TERM, then KILL after `max_seconds_to_stop`.
@@ -91,6 +93,7 @@ def finetune(
         process = _start(["train", str(plan.write())], plan.out_dir, is_hub=is_hub)
     except OSError as error:
         raise StorageError(f"{out_dir}: the training cannot be prepared: {error}") from None
+    started(process.pid)
     try:
         yield from _follow(process, plan.out_dir / LOG_NAME)
         shutil.rmtree(plan.checkpoint_dir, ignore_errors=True)

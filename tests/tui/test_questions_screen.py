@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from sample_workspace import SampleWorkspace, filled_workspace, shown, until
-from textual.widgets import DataTable
 
 from crescent_lite.records import QuestionVerdict
 from crescent_tui.app import CrescentApp
+from crescent_tui.widgets.row_list import RowList
 
 pytestmark = pytest.mark.asyncio
 
@@ -86,13 +86,13 @@ async def test_the_cursor_stays_on_its_question_while_others_come(tmp_path: Path
         await pilot.press("2")
         await until(pilot, lambda: "#40 ·" in shown(app))
         await pilot.press("pagedown", "down", "j", "k")
-        chosen, row = app.wanted.question_id, app.screen.query_one(DataTable).cursor_row
+        chosen, row = app.question_id, app.screen.query_one(RowList).cursor
         assert row == 40 - (chosen or 0) > 5
         await until(pilot, lambda: f"#{chosen} ·" in shown(app))
         sample.ask("What is 50 + 50?")
         await until(pilot, lambda: "Questions: all, 41" in shown(app))
-        assert app.screen.query_one(DataTable).cursor_row == row + 1
-        assert app.wanted.question_id == chosen
+        assert app.screen.query_one(RowList).cursor == row + 1
+        assert app.question_id == chosen
         assert f"#{chosen} ·" in shown(app)
 
 

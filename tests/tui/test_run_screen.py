@@ -8,7 +8,7 @@ from sample_workspace import SampleWorkspace, filled_workspace, shown, until
 
 from crescent_lite.workspace import Workspace
 from crescent_tui.app import LIGHT, CrescentApp
-from crescent_tui.engine_child import engine_command
+from crescent_tui.child import crescent
 
 pytestmark = pytest.mark.asyncio
 
@@ -88,7 +88,7 @@ async def test_stop_asks_whatever_engine_is_at_work(tmp_path: Path) -> None:
             await until(pilot, lambda: "running" in shown(app))
             await pilot.press("x")
             await until(pilot, lambda: "stopping" in shown(app))
-            assert sample.workspace.stop_requested()
+            assert sample.workspace.is_asked("stop")
 
 
 async def test_stop_without_an_engine_asks_nobody(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ async def test_stop_without_an_engine_asks_nobody(tmp_path: Path) -> None:
         await until(pilot, lambda: "no run yet" in shown(app))
         await pilot.press("x")
         await until(pilot, lambda: "No run is at work here" in shown(app))
-    assert not sample.workspace.stop_requested()
+    assert not sample.workspace.is_asked("stop")
 
 
 async def test_an_engine_that_fails_at_once_says_why(tmp_path: Path) -> None:
@@ -125,4 +125,4 @@ async def test_a_database_that_is_none_is_reported_and_not_fatal(tmp_path: Path)
 
 async def test_the_engine_is_the_command_a_user_would_type(tmp_path: Path) -> None:
     arguments = ["-m", "crescent_lite.cli", "run", "-w", str(tmp_path)]
-    assert engine_command(Workspace(tmp_path)) == [sys.executable, *arguments]
+    assert crescent(Workspace(tmp_path), "run") == [sys.executable, *arguments]

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from sample_workspace import SampleWorkspace, filled_workspace
 
-from crescent_lite.records import QuestionVerdict
 from crescent_lite.store import Store
 from crescent_lite.store.watching import STEPS, RunSnapshot, Watching
 
@@ -24,7 +23,7 @@ def snapshot_of(sample: SampleWorkspace) -> RunSnapshot:
 
 def test_without_a_run_there_is_nothing_to_see(sample: SampleWorkspace) -> None:
     assert Watching(sample.store.database).fetch_snapshot() is None
-    assert Watching(sample.store.database).fetch_questions() == ()
+    assert Watching(sample.store.database).fetch_runs() == ()
 
 
 def test_before_the_first_round_only_the_base_is_scored(sample: SampleWorkspace) -> None:
@@ -54,17 +53,6 @@ def test_a_question_not_judged_yet_is_owed(sample: SampleWorkspace) -> None:
     sample.store.database.write("UPDATE questions SET verdict = NULL, reason = NULL")
     steps = snapshot_of(sample).steps
     assert [(step.done, step.total) for step in steps[:3]] == [(1, 5), (0, 1), (0, 0)]
-
-
-def test_questions_come_newest_first_and_by_verdict(sample: SampleWorkspace) -> None:
-    sample.begin_run()
-    sample.begin_round()
-    first = sample.ask("What is 2 + 3?")
-    second = sample.ask("What?", QuestionVerdict("rejected", "no_number", "What?"))
-    watching = Watching(sample.store.database)
-    assert [line.question_id for line in watching.fetch_questions()] == [second, first]
-    assert [line.question_id for line in watching.fetch_questions("kept")] == [first]
-    assert [line.question_id for line in watching.fetch_questions(limit=1)] == [second]
 
 
 def test_a_write_of_somebody_else_changes_the_version(sample: SampleWorkspace) -> None:

@@ -1,13 +1,14 @@
-"""The app: one follower in a worker, two screens that show what it saw, and the keys that drive the engine.
+"""The app: a follower and a reader in workers, the tabs that show what they saw, and the keys that drive the engine.
 
-The engine is another process, which this starts, asks to stop, and outlives or is outlived by. Example:
+The engine is another process, which this starts, asks, and outlives or is outlived by. Example:
     run_app(Path("data"))
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -16,13 +17,17 @@ from textual.reactive import reactive
 
 from crescent_lite.errors import CrescentError, ExitCode
 from crescent_lite.printable import printable_line
-from crescent_lite.workspace import Workspace
-from crescent_tui.engine_child import EngineChild, start_engine
-from crescent_tui.follower import Follower, Sight, Wanted
-from crescent_tui.help_screen import HelpScreen
-from crescent_tui.questions_screen import QuestionsScreen
-from crescent_tui.run_screen import RunScreen
+from crescent_lite.store import Store
+from crescent_lite.workspace import Request, Workspace
+from crescent_tui.child import Ended, EngineChild, run_to_its_end, start_engine
+from crescent_tui.follower import Follower, Sight
+from crescent_tui.memory import NAME, Memory
+from crescent_tui.reader import Reader
+from crescent_tui.screens.help import HelpScreen
+from crescent_tui.screens.runs import RunsScreen
+from crescent_tui.tabs import TABS
 
+T = TypeVar("T")
 DARK, LIGHT = "textual-dark", "textual-light"
 CHILD_SECONDS = 0.5
 
@@ -35,18 +40,28 @@ class WorkspaceSeen(Message):
         self.sight = sight
 
 
+class AnswerCame(Message):
+    """The reader has an answer for whoever asked."""
+
+    def __init__(self, deliver: Callable[[], object]) -> None:
+        super().__init__()
+        self.deliver = deliver
+
+
 class CrescentApp(App[None]):
     """Watches one workspace."""
 
     TITLE = "crescent"
     CSS_PATH = "crescent.tcss"
-    MODES: ClassVar = {"run": RunScreen, "questions": QuestionsScreen}
-    DEFAULT_MODE = "run"
+    MODES: ClassVar = {tab.mode: tab.screen for tab in TABS}
+    DEFAULT_MODE = TABS[0].mode
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "switch_mode('run')", "Run"),
-        Binding("2", "switch_mode('questions')", "Questions"),
+        *(Binding(tab.key, f"switch_mode('{tab.mode}')", tab.name, show=False) for tab in TABS),
         Binding("s", "start", "Start"),
+        Binding("p", "pause", "Pause"),
         Binding("x", "stop", "Stop"),
+        Binding("n", "next_round", "Next round"),
+        Binding("r", "choose_run", "Runs"),
         Binding("t", "toggle_light", "Light", show=False),
         Binding("question_mark", "help", "Help", key_display="?"),
         Binding("q", "quit", "Quit"),
@@ -56,21 +71,32 @@ class CrescentApp(App[None]):
     """What was seen last."""
     starting: reactive[bool] = reactive(False, init=False)
     """A child was started here and has not taken the workspace yet."""
+    question_id: reactive[int | None] = reactive(None, init=False)
+    """The question that is looked at, on every screen."""
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()
         self.workspace = workspace
-        self.wanted = Wanted()
+        self.memory = Memory(workspace.folder / NAME)
+        self.set_reactive(CrescentApp.question_id, self.memory.number("question"))
         self._child: EngineChild | None = None
-        self._follower = Follower(workspace, lambda sight: self.post_message(WorkspaceSeen(sight)))
+        run_id = self.memory.number("run")
+        self._follower = Follower(workspace, lambda sight: self.post_message(WorkspaceSeen(sight)), run_id)
+        self._reader = Reader(workspace, lambda deliver: self.post_message(AnswerCame(deliver)))
 
     def on_mount(self) -> None:
-        self.theme = DARK
+        self.theme = LIGHT if self.memory.text("theme") == LIGHT else DARK
         self.run_worker(self._follower.follow, name="follower", thread=True)
+        self.run_worker(self._reader.read, name="reader", thread=True)
         self.set_interval(CHILD_SECONDS, self._look_after_child)
+        if (tab := self.memory.text("tab")) in self.MODES and tab != self.current_mode:
+            self.switch_mode(tab)
 
     def on_unmount(self) -> None:
         self._follower.end()
+        self._reader.end()
+        self.memory |= {"tab": self.current_mode, "theme": self.theme, "question": self.question_id}
+        self.memory.save()
 
     def on_workspace_seen(self, message: WorkspaceSeen) -> None:
         """Every screen watches `sight`."""
@@ -78,39 +104,109 @@ class CrescentApp(App[None]):
             self.starting = False
         self.sight = message.sight
 
-    def want(self, wanted: Wanted) -> None:
-        """The user looks at something else."""
-        if wanted != self.wanted:
-            self.wanted = wanted
-            self._follower.want(wanted)
+    def on_answer_came(self, message: AnswerCame) -> None:
+        """Hand it over, here in the app's own thread."""
+        message.deliver()
 
-    def action_start(self) -> None:
-        """Start the engine as a child that stays when this ends."""
+    def read(
+        self,
+        key: str,
+        work: Callable[[Store], T],
+        then: Callable[[T], object],
+        failed: Callable[[str], object] | None = None,
+    ) -> None:
+        """Have `work` read the database in the background; of several askers with one `key` only the last is told."""
+        self._reader.ask(key, work, then, failed or self._reader_failed)
+
+    def drop(self, key: str) -> None:
+        """Nobody waits for this answer any more; a query at work is interrupted."""
+        self._reader.drop(key)
+
+    def command(self, then: Callable[[Ended], object], command: str, *arguments: str) -> None:
+        """Run a short `crescent` command in the background, and tell `then` how it ended."""
+
+        def work() -> None:
+            ended = run_to_its_end(self.workspace, command, *arguments)
+            self.post_message(AnswerCame(lambda: then(ended)))
+            self._follower.look_now()
+
+        self.run_worker(work, thread=True, group="commands", exclusive=False)
+
+    def choose_run(self, run_id: int | None) -> None:
+        """Show this run; None follows the latest one."""
+        self.memory["run"] = run_id
+        self.question_id = None
+        self._follower.choose_run(run_id)
+
+    def open_question(self, question_id: int, mode: str) -> None:
+        """Look at a question on another screen."""
+        self.question_id = question_id
+        self.switch_mode(mode)
+
+    def start(self, arguments: Sequence[str] = ()) -> None:
+        """Start the engine as a child that stays when this ends; `arguments` are those of `crescent run`."""
         if self.starting or self.sight.engine_is_busy:
             self.notify("A run is at work already; this is it.")
             return
         try:
-            self._child = start_engine(self.workspace)
+            self._child = start_engine(self.workspace, arguments)
         except CrescentError as error:
-            self._complain(str(error))
+            self.complain(str(error))
             return
+        self.choose_run(None)
         self.starting = True
+
+    def action_start(self) -> None:
+        """Start a run, or go on with the unfinished one."""
+        self.start()
+
+    def action_pause(self) -> None:
+        """Have the engine hold still, or go on."""
+        if self.sight.pause_is_requested:
+            self.workspace.take("pause")
+            self._follower.look_now()
+        else:
+            self._ask_engine("pause")
 
     def action_stop(self) -> None:
         """Ask the engine to stop, whoever started it."""
-        if not self.sight.engine_is_busy:
-            self.notify("No run is at work here.")
-            return
-        self.workspace.request_stop()
-        self._follower.look_now()
+        self._ask_engine("stop")
+
+    def action_next_round(self) -> None:
+        """One more round: of the run at work after the one at hand, else of the latest run."""
+        if self.sight.engine_is_busy:
+            self._ask_engine("round")
+            self.notify("Another round will be played after this one.")
+        elif self.sight.run is None:
+            self.notify("There is no run yet; s starts one.")
+        else:
+            self.start(["--next-round"])
+
+    def action_choose_run(self) -> None:
+        """Which run the screens show."""
+        self.push_screen(RunsScreen())
 
     def action_toggle_light(self) -> None:
         """Dark or light."""
         self.theme = LIGHT if self.theme == DARK else DARK
 
     def action_help(self) -> None:
-        """The keys."""
+        """The keys, and what the words mean."""
         self.push_screen(HelpScreen())
+
+    def complain(self, line: str) -> None:
+        """Say what went wrong. The text may be anybody's."""
+        self.notify(printable_line(line, 1000), severity="error", timeout=30, markup=False)
+
+    def _ask_engine(self, request: Request) -> None:
+        if not self.sight.engine_is_busy:
+            self.notify("No run is at work here.")
+            return
+        try:
+            self.workspace.ask(request)
+        except CrescentError as error:
+            self.complain(str(error))
+        self._follower.look_now()
 
     def _look_after_child(self) -> None:
         """Say so when a run that was started here ends badly."""
@@ -118,12 +214,13 @@ class CrescentApp(App[None]):
         if self._child is None or exit_code is None:
             return
         if exit_code not in (ExitCode.OK, ExitCode.INTERRUPTED):
-            self._complain(self._child.last_line() or f"The run ended with exit code {exit_code}.")
+            self.complain(self._child.last_line() or f"The run ended with exit code {exit_code}.")
         self._child, self.starting = None, False
         self._follower.look_now()
 
-    def _complain(self, line: str) -> None:
-        self.notify(printable_line(line, 1000), severity="error", timeout=30, markup=False)
+    def _reader_failed(self, _reason: str) -> None:
+        """The follower meets the same trouble, and the title bar says it."""
+        self._follower.look_now()
 
 
 def run_app(workspace: Path) -> int:

@@ -1,6 +1,6 @@
 """Follows a workspace from a thread of its own: opens the database read-only, looks every second, says what it saw.
 
-Owns the reading connection; knows no widget. Nothing is read while nothing has been written, and nothing is said
+Owns a reading connection; knows no widget. Nothing is read while nothing has been written, and nothing is said
 while nothing has changed, so a burst of writes is one message. Example:
     Follower(workspace, lambda sight: app.post_message(WorkspaceSeen(sight))).follow()
 """
@@ -13,60 +13,56 @@ from dataclasses import dataclass, replace
 
 from crescent_lite.errors import CrescentError
 from crescent_lite.evaluation import wilson
-from crescent_lite.records import Score, Verdict
+from crescent_lite.records import Score
 from crescent_lite.store import Store
-from crescent_lite.store.watching import QuestionLine, RunSnapshot, ScoreCount, WatchedQuestion, Watching
+from crescent_lite.store.watching import RunLine, RunSnapshot, ScoreCount
 from crescent_lite.workspace import Workspace
 
 POLL_SECONDS = 1.0
-PAGE = 500
-"""Questions listed at most."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What the user is looking at."""
-
-    verdict: Verdict | None = None
-    """Questions of this verdict only."""
-    question_id: int | None = None
-    """The question shown in full."""
 
 
 @dataclass(frozen=True)
 class Sight:
-    """Everything the screens show, as seen at one moment. All texts are as stored: untrusted."""
+    """How the workspace stands, as seen at one moment. All texts are as stored: untrusted."""
 
     looked: bool = False
     """False before the first look is over."""
     engine_is_busy: bool = False
     stop_is_requested: bool = False
+    pause_is_requested: bool = False
+    round_is_requested: bool = False
+    runs: tuple[RunLine, ...] = ()
+    """All runs, the newest first."""
     run: RunSnapshot | None = None
-    """None: there is no run yet."""
+    """The chosen run, else the latest. None: there is no run yet."""
     scores: tuple[tuple[ScoreCount, Score], ...] = ()
-    questions: tuple[QuestionLine, ...] = ()
-    """The newest first, PAGE at most."""
-    question: WatchedQuestion | None = None
+    version: int = 0
+    """Changes whenever the database has been written: then what a screen has read may be out of date."""
     trouble: str | None = None
     """Why the database cannot be read just now."""
+
+    @property
+    def run_is_at_work(self) -> bool:
+        """Whether the engine works on the run that is shown."""
+        return self.engine_is_busy and self.run is not None and self.run.state == "running"
 
 
 class Follower:
     """Looks at one workspace until it is told to end."""
 
-    def __init__(self, workspace: Workspace, tell: Callable[[Sight], object]) -> None:
+    def __init__(self, workspace: Workspace, tell: Callable[[Sight], object], run_id: int | None = None) -> None:
         self._workspace = workspace
         self._tell = tell
-        self._wanted = Wanted()
+        self._run_id = run_id
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._store: Store | None = None
-        self._read_at: tuple[int, Wanted] | None = None
+        self._read_at: tuple[int, int | None] | None = None
         self._sight = Sight()
 
-    def want(self, wanted: Wanted) -> None:
-        """From any thread: look for this, at once. Only the latest wish counts."""
-        self._wanted = wanted
+    def choose_run(self, run_id: int | None) -> None:
+        """From any thread: look at this run; None is the latest, whichever that is."""
+        self._run_id = run_id
         self._wake.set()
 
     def look_now(self) -> None:
@@ -92,35 +88,38 @@ class Follower:
             self._close()
 
     def _look(self) -> Sight:
-        busy = self._workspace.folder.is_dir() and self._workspace.is_busy()
-        stopping = busy and self._workspace.stop_requested()
-        seen = replace(self._sight, looked=True, engine_is_busy=busy, stop_is_requested=stopping, trouble=None)
+        workspace = self._workspace
+        busy = workspace.folder.is_dir() and workspace.is_busy()
+        seen = replace(
+            self._sight,
+            looked=True,
+            engine_is_busy=busy,
+            stop_is_requested=busy and workspace.is_asked("stop"),
+            pause_is_requested=busy and workspace.is_asked("pause"),
+            round_is_requested=busy and workspace.is_asked("round"),
+            trouble=None,
+        )
         try:
-            if not self._workspace.database_path.is_file():
+            if not workspace.database_path.is_file():
                 self._close()
                 return Sight(looked=True, engine_is_busy=busy)
-            self._store = self._store or Store.open_read_only(self._workspace.database_path)
-            return self._read(seen, Watching(self._store.database))
+            self._store = self._store or Store.open_read_only(workspace.database_path)
+            return self._read(seen, self._store)
         except CrescentError as error:
             self._close()
             return replace(seen, trouble=str(error))
 
-    def _read(self, seen: Sight, watching: Watching) -> Sight:
+    def _read(self, seen: Sight, store: Store) -> Sight:
         """Only what can have changed since the last read."""
-        wanted, version = self._wanted, watching.version()
-        version_before, wanted_before = self._read_at or (None, None)
-        written = version != version_before
-        if written:
-            run = watching.fetch_snapshot()
-            scores = tuple((count, wilson(count.right, count.items)) for count in (run.scores if run else ()))
-            seen = replace(seen, run=run, scores=scores)
-        if written or wanted_before is None or wanted.verdict != wanted_before.verdict:
-            seen = replace(seen, questions=watching.fetch_questions(wanted.verdict, PAGE))
-        if written or wanted != wanted_before:
-            question = watching.fetch_question(wanted.question_id) if wanted.question_id else None
-            seen = replace(seen, question=question)
-        self._read_at = (version, wanted)
-        return seen
+        now = (store.watching.version(), self._run_id)
+        if now == self._read_at:
+            return seen
+        run = store.watching.fetch_snapshot(now[1]) or store.watching.fetch_snapshot()
+        scores = tuple((count, wilson(count.right, count.items)) for count in (run.scores if run else ()))
+        self._read_at = now
+        return replace(
+            seen, runs=store.watching.fetch_runs(), run=run, scores=scores, version=self._sight.version + 1
+        )
 
     def _close(self) -> None:
         if self._store:

@@ -25,6 +25,8 @@ ACTIVITIES: dict[Step, str] = {
 STATE_STYLES = {
     "running": "$text-success",
     "starting": "$text-accent",
+    "pausing": "$text-warning",
+    "paused": "$text-warning",
     "stopping": "$text-warning",
     "stopped": "$text-warning",
     "killed": "$text-warning",
@@ -39,16 +41,26 @@ def state_word(sight: Sight, *, starting: bool) -> str:
         return "looking"
     if sight.trouble:
         return "unreadable"
-    if sight.engine_is_busy:
-        if sight.stop_is_requested:
-            return "stopping"
-        return "running" if sight.run and sight.run.state == "running" else "starting"
+    if sight.run_is_at_work:
+        return _working(sight)
+    if sight.engine_is_busy and (sight.run is None or sight.run.run_id == sight.runs[0].run_id):
+        return "stopping" if sight.stop_is_requested else "starting"
     if starting:
         return "starting"
     if sight.run is None:
         return "no run yet"
     # A run that is 'running' without an engine was killed: nothing is lost, and the same command goes on with it.
     return "killed" if sight.run.state == "running" else sight.run.state
+
+
+def _working(sight: Sight) -> str:
+    if sight.stop_is_requested:
+        return "stopping"
+    if sight.pause_is_requested:
+        # A paused engine stores nothing, so its pause stays the last event.
+        held = sight.run is not None and sight.run.events and sight.run.events[0].kind == "RunPaused"
+        return "paused" if held else "pausing"
+    return "running"
 
 
 def state_reason(sight: Sight, state: str) -> str:
@@ -58,6 +70,8 @@ def state_reason(sight: Sight, state: str) -> str:
         return printable_line(sight.trouble)
     if state == "killed":
         return "the engine is gone; nothing stored is lost, s goes on"
+    if state == "paused":
+        return "it holds still, its model loaded; p lets it go on"
     if run and run.reason and state in ("stopped", "failed"):
         return printable_line(run.reason)
     return ""
@@ -89,6 +103,14 @@ def local_time(created_at: str) -> str:
         return printable_line(created_at, 8)
 
 
+def local_day(created_at: str) -> str:
+    """A stored time with its day."""
+    try:
+        return datetime.fromisoformat(created_at).astimezone().strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return printable_line(created_at, 16)
+
+
 def plain_key(answer_key: str | None) -> str:
     """An answer key as people write it: a number without its type, a list with commas. Made printable."""
     if answer_key is None:
@@ -115,6 +137,10 @@ SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "RoundStarted": lambda d: f"round {d['number']} begun" if d["number"] else "the base is to be measured",
     "StageStarted": lambda d: f"{d['stage']}: begun at {d['done']:,} of {d['total']:,}",
     "StageFinished": lambda d: f"{d['stage']}: {d['done']:,} done in {clock(d['seconds'])}{_tokens(d)}",
+    "RunPaused": lambda _: "paused",
+    "RunResumed": lambda d: f"goes on after {clock(d['seconds'])}",
+    "RoundAdded": lambda d: f"another round is wanted: {d['rounds']} in all",
+    "AlarmFired": lambda d: f"ALARM {d['name'].replace('_', ' ')}: {d['words']}",
     "AskingStopped": lambda d: f"asking was stopped: {d['reason']}",
     "RoundFinished": lambda d: f"round {d['number']} ended: {d['outcome']}",
     "RunFinished": lambda d: f"run {d['run_id']} finished" + (f": {d['reason']}" if d.get("reason") else ""),

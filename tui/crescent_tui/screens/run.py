@@ -6,23 +6,17 @@ Shows what the app's follower saw; reads nothing itself.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer, Sparkline, Static
+from textual.widgets import ContentSwitcher, Sparkline, Static
 
 from crescent_lite.printable import printable_line
 from crescent_lite.store.watching import RunSnapshot
 from crescent_tui import run_content
 from crescent_tui.follower import Sight
-from crescent_tui.title_bar import TitleBar
-from crescent_tui.words import STATE_STYLES, state_reason, state_word
-
-if TYPE_CHECKING:
-    from crescent_tui.app import CrescentApp
+from crescent_tui.screens.watching import WatchingScreen
 
 START = (
     ("A language model improves its own maths", "bold $text-primary"),
@@ -32,17 +26,12 @@ START = (
 )
 
 
-class RunScreen(Screen[None]):
-    """How the latest run stands."""
+class RunScreen(WatchingScreen):
+    """How the chosen run stands."""
 
-    app: CrescentApp
-    AUTO_FOCUS = ""
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  as Textual has it
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-tall")]  # noqa: RUF012  as Textual has it
+    TAB = "Run"
 
-    def compose(self) -> ComposeResult:
-        yield TitleBar("Run")
-        yield Static(id="reason")
+    def body(self) -> ComposeResult:
         with ContentSwitcher():
             with VerticalScroll(id="start", can_focus=False):
                 yield Static(id="welcome")
@@ -56,31 +45,20 @@ class RunScreen(Screen[None]):
                         yield Static(id="score-lines")
                 with VerticalScroll(id="events", classes="panel"):
                     yield Static(id="event-lines")
-        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
+        super().on_mount()
         self.query_one("#pipeline").border_title = "Round"
         self.query_one("#loss").border_title = "Loss"
         self.query_one("#scores").border_title = "Scores, 95% interval"
         self.query_one("#events").border_title = "Last events"
-        self.watch(self.app, "sight", self._show)
-        self.watch(self.app, "starting", self._show)
 
-    def on_resize(self) -> None:
-        self._show()
-
-    def _show(self) -> None:
-        sight, starting = self.app.sight, self.app.starting
-        self.query_one(TitleBar).show(sight, starting=starting)
-        state = state_word(sight, starting=starting)
-        reason = self.query_one("#reason", Static)
-        reason.update(Content.styled(state_reason(sight, state), STATE_STYLES.get(state, "")))
-        reason.display = bool(state_reason(sight, state))
+    def show(self, sight: Sight) -> None:
         self.query_one(ContentSwitcher).current = _page(sight)
         if sight.run:
             self._show_run(sight, sight.run)
         else:
-            self._show_start(waiting=state == "starting")
+            self._show_start(waiting=self.app.starting or sight.engine_is_busy)
 
     def _show_start(self, *, waiting: bool) -> None:
         folder = printable_line(str(self.app.workspace.folder), 200)

@@ -1,14 +1,15 @@
-"""The engine as a child process that outlives the app: started, and asked how it ended.
+"""The `crescent` command as a child process of the app: an engine that outlives it, or a short command and its end.
 
-It is stopped by the workspace's word, like any other engine. Its output goes to a file in the workspace's logs.
-Knows no widget and no table. Example:
-    child = start_engine(Workspace(Path("data"))); ended = child.ended()   # None while it runs
+An engine is asked through the workspace like any other one; its output goes to a file in the workspace's logs. Knows
+no widget and no table. Example:
+    child = start_engine(Workspace(Path("data")), ["--rounds", "2"]); child.ended()   # None while it runs
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,12 +45,41 @@ class EngineChild:
         return lines[-1] if lines else ""
 
 
-def engine_command(workspace: Workspace) -> list[str]:
-    """What is run: the very command a user would type, with this interpreter."""
-    return [sys.executable, "-m", "crescent_lite.cli", "run", "-w", str(workspace.folder)]
+@dataclass(frozen=True)
+class Ended:
+    """How a short command ended. Its texts are untrusted."""
+
+    exit_code: int
+    output: str
+    errors: str
+
+    @property
+    def last_line(self) -> str:
+        """What it said last: the reason where it failed."""
+        lines = (self.errors if self.exit_code else self.output or self.errors).strip().splitlines()
+        return lines[-1].removeprefix("crescent: ") if lines else ""
 
 
-def start_engine(workspace: Workspace) -> EngineChild:
+def crescent(workspace: Workspace, command: str, *arguments: str) -> list[str]:
+    """The very command a user would type, with this interpreter."""
+    return [sys.executable, "-m", "crescent_lite.cli", command, "-w", str(workspace.folder), *arguments]
+
+
+def run_to_its_end(workspace: Workspace, command: str, *arguments: str) -> Ended:
+    """Run a short command and wait for it."""
+    try:
+        done = subprocess.run(
+            crescent(workspace, command, *arguments),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+    except OSError as error:
+        return Ended(1, "", f"crescent {command} cannot be started: {error.strerror}")
+    return Ended(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
+
+
+def start_engine(workspace: Workspace, arguments: Sequence[str] = ()) -> EngineChild:
     """Start a run or go on with the unfinished one; a new workspace gets the quick preset. Raises CrescentError."""
     if not workspace.config_path.is_file():
         workspace.create(starter_toml("quick"))
@@ -59,7 +89,7 @@ def start_engine(workspace: Workspace) -> EngineChild:
         with output_path.open("ab") as output:
             # A session of its own: the terminal's Ctrl-C and hang-up do not reach it.
             process = subprocess.Popen(
-                engine_command(workspace),
+                crescent(workspace, "run", *arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -1,0 +1,187 @@
+"""The questions of a run to be leafed through, filtered and searched: keys first, then the rows that are in view.
+
+Keys are question ids, the newest first, read in pages that begin below the last one's end: never OFFSET, so the
+hundredth page costs what the first one does. Reads only; everything is as it was stored, so untrusted. Example:
+    browsing.fetch_ids(QuestionFilter(run_id=3, verdict="rejected", search="train sta"), before=None, limit=5000)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crescent_lite.records import Verdict
+from crescent_lite.store.database import Database
+
+LINE_CHARACTERS = 400
+"""Of a question's text, in a list."""
+IDS_AT_ONCE = 500
+"""Below the number of values that SQLite takes in one statement."""
+CLOSE_MARGIN = 0.25
+"""A question is disputed whose leading answer is ahead of the second one by no more than this part of the votes
+(guess: 2 of 8)."""
+
+
+@dataclass(frozen=True)
+class QuestionFilter:
+    """Which questions."""
+
+    run_id: int
+    verdict: Verdict | None = None
+    reason: str | None = None
+    """Of the votes where they are counted, else of the verdict."""
+    round: int | None = None
+    shares: tuple[float, float] | None = None
+    """From and to, 0-1; of those whose votes are counted."""
+    disputed: bool = False
+    noted: bool = False
+    """Those that somebody has remarked on."""
+    search: str = ""
+    """Words; the last one may be the beginning of one."""
+
+
+@dataclass(frozen=True)
+class QuestionLine:
+    """One question in a list."""
+
+    question_id: int
+    round: int
+    verdict: Verdict | None
+    reason: str | None
+    """Of its votes where they are counted ('agreed', 'tie', ...), else of its verdict."""
+    share: float | None
+    """None until its votes are complete."""
+    text: str
+    """Its first LINE_CHARACTERS."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """One text of a chain of rewrites."""
+
+    question_id: int
+    verdict: Verdict | None
+    reason: str | None
+    text: str
+
+
+class Browsing:
+    """Bounded reads over all questions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def fetch_ids(
+        self, wanted: QuestionFilter, *, before: int | None = None, after: int | None = None, limit: int = 5000
+    ) -> list[int]:
+        """Ids of matching questions, the newest first: those below `before`, and above `after`."""
+        tables, conditions, values = _conditions(wanted)
+        column = "f.rowid" if wanted.search else "q.question_id"
+        if before is not None:
+            conditions.append(f"{column} < :before")
+        if after is not None:
+            conditions.append(f"{column} > :after")
+        rounds = self._round_ids(wanted)
+        if not rounds:
+            return []
+        # The + keeps SQLite from walking an index by round, which would then have to be sorted.
+        conditions.append(f"+q.round_id IN ({', '.join(map(str, rounds))})")
+        rows = self._database.rows(
+            f"""SELECT q.question_id FROM {tables} WHERE {" AND ".join(conditions)}
+            ORDER BY {column} DESC LIMIT :limit""",
+            {**values, "before": before, "after": after, "limit": limit},
+        )
+        return [row[0] for row in rows]
+
+    def fetch_lines(self, ids: Sequence[int]) -> dict[int, QuestionLine]:
+        """These questions as lines, by id."""
+        found: dict[int, QuestionLine] = {}
+        for start in range(0, len(ids), IDS_AT_ONCE):
+            some = ids[start : start + IDS_AT_ONCE]
+            rows = self._database.rows(
+                f"""SELECT q.question_id, d.number, q.verdict, coalesce(c.reason, q.reason), c.share,
+                    substr(q.text, 1, {LINE_CHARACTERS})
+                FROM questions q JOIN rounds d USING (round_id) LEFT JOIN consensus c USING (question_id)
+                WHERE q.question_id IN ({_marks(some)})""",
+                list(some),
+            )
+            found |= {row[0]: QuestionLine(*row) for row in rows}
+        return found
+
+    def fetch_reasons(self, run_id: int) -> list[str]:
+        """Every reason that a question of the run has, of its verdict or of its votes."""
+        rows = self._database.rows(
+            """SELECT DISTINCT reason FROM questions JOIN rounds USING (round_id)
+                WHERE run_id = :run AND reason IS NOT NULL
+            UNION SELECT DISTINCT c.reason FROM consensus c JOIN questions USING (question_id)
+                JOIN rounds USING (round_id) WHERE run_id = :run ORDER BY 1""",
+            {"run": run_id},
+        )
+        return [row[0] for row in rows]
+
+    def fetch_chain(self, question_id: int) -> list[Link]:
+        """The question with everything it was rewritten from and into, in that order; alone where nothing was."""
+        rows = self._database.rows(
+            """WITH RECURSIVE
+                up (id) AS (SELECT :id UNION SELECT rewritten_from FROM questions JOIN up ON question_id = id
+                    WHERE rewritten_from IS NOT NULL),
+                down (id) AS (SELECT :id UNION SELECT question_id FROM questions JOIN down ON rewritten_from = id)
+            SELECT question_id, verdict, reason, text FROM questions
+            WHERE question_id IN (SELECT id FROM up UNION SELECT id FROM down) ORDER BY rewrites, question_id""",
+            {"id": question_id},
+        )
+        return [Link(*row) for row in rows]
+
+    def _round_ids(self, wanted: QuestionFilter) -> list[int]:
+        rows = self._database.rows(
+            "SELECT round_id FROM rounds WHERE run_id = ? AND (? IS NULL OR number = ?)",
+            [wanted.run_id, wanted.round, wanted.round],
+        )
+        return [row[0] for row in rows]
+
+
+def search_words(typed: str) -> str | None:
+    """What somebody typed as a full-text query: every word, the last one as a beginning. None where there is no word.
+
+    Example: search_words('train "sta') -> '"train" "sta" *'
+    """
+    words = re.findall(r"\w+", typed)
+    if not words:
+        return None
+    whole = typed[-1:].isspace()
+    return " ".join(f'"{word}"' for word in words) + ("" if whole else " *")
+
+
+def _conditions(wanted: QuestionFilter) -> tuple[str, list[str], dict[str, Any]]:
+    """Tables to be joined, conditions, and the values of their names."""
+    tables, conditions = "questions q", []
+    values: dict[str, Any] = {}
+    counted = wanted.shares or wanted.disputed
+    if words := search_words(wanted.search):
+        tables = "questions_fts f JOIN questions q ON q.question_id = f.rowid"
+        conditions.append("questions_fts MATCH :words")
+        values["words"] = words
+    elif wanted.search:
+        tables, conditions = "questions_fts f JOIN questions q ON q.question_id = f.rowid", ["0"]
+    if counted or wanted.reason:
+        tables += f" {'' if counted else 'LEFT '}JOIN consensus c ON c.question_id = q.question_id"
+    if wanted.verdict:
+        conditions.append("q.verdict = :verdict")
+        values["verdict"] = wanted.verdict
+    if wanted.reason:
+        conditions.append("coalesce(c.reason, q.reason) = :reason")
+        values["reason"] = wanted.reason
+    if wanted.shares:
+        conditions.append("c.share BETWEEN :low AND :high")
+        values |= {"low": wanted.shares[0], "high": wanted.shares[1]}
+    if wanted.disputed:
+        conditions.append(f"c.distinct_answers > 1 AND c.margin <= {CLOSE_MARGIN}")
+    if wanted.noted:
+        conditions.append("q.question_id IN (SELECT question_id FROM notes)")
+    return tables, conditions, values
+
+
+def _marks(values: Iterable[object]) -> str:
+    return ", ".join("?" for _ in values)

@@ -1,0 +1,70 @@
+"""What the screens have in common: the title bar, the footer, and being shown what was seen while they are in front.
+
+Example:
+    class LogScreen(WatchingScreen):
+        TAB = "Log"
+        def body(self) -> ComposeResult: ...
+        def show(self, sight: Sight) -> None: ...
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from crescent_tui.follower import Sight
+from crescent_tui.widgets.title_bar import TitleBar
+from crescent_tui.words import STATE_STYLES, state_reason, state_word
+
+if TYPE_CHECKING:
+    from crescent_tui.app import CrescentApp
+
+
+class WatchingScreen(Screen[None]):
+    """A screen of one tab."""
+
+    app: CrescentApp
+    TAB: ClassVar[str] = ""
+    """Its name on the title bar."""
+    AUTO_FOCUS = ""
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  as Textual has it
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-tall")]  # noqa: RUF012  as Textual has it
+
+    def compose(self) -> ComposeResult:
+        yield TitleBar(self.TAB)
+        yield Static(id="reason")
+        yield from self.body()
+        yield Footer(show_command_palette=False)
+
+    def body(self) -> ComposeResult:
+        """Its widgets."""
+        yield from ()
+
+    def show(self, sight: Sight) -> None:
+        """Something new was seen, or the screen comes to the front. Called only while it is there."""
+
+    def on_mount(self) -> None:
+        self.watch(self.app, "sight", self.look_again, init=False)
+        self.watch(self.app, "starting", self.look_again, init=False)
+
+    def on_screen_resume(self) -> None:
+        self.look_again()
+
+    def on_resize(self) -> None:
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Show the latest sight, if this screen is in front."""
+        if not (self.is_current and self.is_mounted):
+            return
+        sight, starting = self.app.sight, self.app.starting
+        self.query_one(TitleBar).show(sight, starting=starting)
+        state = state_word(sight, starting=starting)
+        why = self.query_one("#reason", Static)
+        why.update(Content.styled(state_reason(sight, state), STATE_STYLES.get(state, "")))
+        why.display = bool(state_reason(sight, state))
+        self.show(sight)

@@ -1,0 +1,61 @@
+"""The line on top of every screen: where one is, which run it is, and its state in a word.
+
+The tab in front has its name, the others as many as there is room for. Example at 80 columns:
+    " crescent  1 Run  2 3 4 5 6 7 8 9      run 3 · round 1 of 2 · voting · running "
+"""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.events import Click
+from textual.widgets import Static
+
+from crescent_tui.follower import Sight
+from crescent_tui.words import STATE_STYLES, activity, state_word
+
+MUTED = "$foreground 60%"
+
+
+class TitleBar(Static):
+    """Shows a Sight in one line."""
+
+    def __init__(self, here: str) -> None:
+        super().__init__()
+        self._here = here
+        self._ends: list[tuple[int, str]] = []
+        """Where each tab ends, in cells, and its key."""
+
+    def show(self, sight: Sight, *, starting: bool) -> None:
+        """Bring the line up to date."""
+        state = state_word(sight, starting=starting)
+        run = sight.run
+        about = f"run {run.run_id} · " if run else ""
+        if run and sight.run_is_at_work:
+            where = f"round {run.round} of {run.rounds} · " if run.round else ""
+            about += f"{where}{activity(run)} · "
+        emphasis = f"bold {STATE_STYLES.get(state, '')}".strip()
+        right = Content.assemble((about, MUTED), (f"{state} ", emphasis))
+        for named in (True, False):
+            left = self._tabs(named=named)
+            if left.cell_length + right.cell_length < self.size.width:
+                break
+        gap = max(1, self.size.width - left.cell_length - right.cell_length)
+        self.update(left.pad_right(gap) + right)
+
+    def on_click(self, event: Click) -> None:
+        """A click on a tab goes there."""
+        key = next((key for end, key in self._ends if event.x < end), None)
+        if key and event.x >= len(" crescent "):
+            self.app.simulate_key(key)
+
+    def _tabs(self, *, named: bool) -> Content:
+        from crescent_tui.tabs import TABS
+
+        line = Content.assemble((" crescent ", "bold $text-primary"))
+        self._ends = []
+        for tab in TABS:
+            here = tab.name == self._here
+            text = f" {tab.key} {tab.name} " if named or here else f" {tab.key} "
+            line += Content.styled(text, "reverse" if here else MUTED)
+            self._ends.append((line.cell_length, tab.key))
+        return line
