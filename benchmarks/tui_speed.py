@@ -1,0 +1,163 @@
+"""How fast the terminal UI is on a large database, as its user sees it: from a key to the frame in a real terminal.
+
+    PYTHONPATH=tests python benchmarks/tui_speed.py --workspace BIG [--write 1000] [--minutes 30] [--json]
+
+BIG is made by benchmarks/big_database.py where it is not there. With --write another process votes into it meanwhile,
+as an engine does. Measured: the first frame with the run in it, from the start of the process; each key until the
+frame that shows its effect has come, the emulator's own time left out; the results of a search, from the last key;
+memory at the start, after all keys, and over some minutes of watching.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+from terminal import Terminal
+
+HERE = Path(__file__).parent
+TABS = {
+    "1": "Run", "2": "Questions", "3": "Votes", "4": "Rounds", "5": "Models", "7": "SQL", "8": "Log", "9": "Settings",
+}  # fmt: skip
+MOVES = {"down": "j", "page_down": "pagedown", "page_up": "pageup", "last": "G", "first": "g"}
+SEARCHES = ("library", "paint", "Emeka gives", "77 marbles", "zzz")
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--workspace", type=Path, required=True)
+    parser.add_argument("--questions", type=int, default=200_000)
+    parser.add_argument("--write", type=int, default=0, metavar="ROWS", help="rows a second, meanwhile")
+    parser.add_argument("--keys", type=int, default=200, help="of each kind")
+    parser.add_argument("--minutes", type=float, default=0.0, help="of watching, for the memory")
+    parser.add_argument("--columns", type=int, default=120)
+    parser.add_argument("--lines", type=int, default=40)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    generator = [sys.executable, str(HERE / "big_database.py"), str(options.workspace)]
+    subprocess.run([*generator, "--questions", str(options.questions)], check=True)
+    writer = subprocess.Popen([*generator, "--write", str(options.write)]) if options.write else None
+    try:
+        found = measure(options)
+    finally:
+        if writer:
+            writer.terminate()
+            writer.wait()
+    print(json.dumps(found, indent=None if options.json else 2))
+    return 0
+
+
+def measure(options: argparse.Namespace) -> dict[str, object]:
+    """One session at the terminal."""
+    command = [sys.executable, "-m", "crescent_lite.cli", "tui", "-w", str(options.workspace)]
+    with Terminal(command, columns=options.columns, lines=options.lines) as terminal:
+        first = terminal.wait_for_text("crescent", 60) - terminal.began
+        shown = terminal.wait_for_text("run 1", 60) - terminal.began
+        process = psutil.Process(terminal.process.pid)
+        terminal.settle(1.0)
+        found: dict[str, object] = {
+            "first_frame_ms": ms(first),
+            "first_frame_with_the_run_ms": ms(shown),
+            "memory_at_start_mb": memory(process),
+        }
+        terminal.press("2")
+        terminal.settle(1.0)
+        for name, key in (
+            ("down", "j"),
+            ("page down", "pagedown"),
+            ("page up", "pageup"),
+            ("end", "G"),
+            ("home", "g"),
+        ):
+            found[f"key_{name}_ms"] = summary(
+                timed(terminal, key, lambda before: fingerprint(terminal) != before) for _ in range(options.keys // 4)
+            )
+        keys = list(TABS) * (options.keys // len(TABS))
+        found["switch_screen_ms"] = summary(
+            timed(terminal, key, lambda _before, name=TABS[key]: is_in_front(terminal, name))  # type: ignore[misc]
+            for key in keys[1:]
+        )
+        terminal.press("2")
+        terminal.settle(0.5)
+        found["search_ms"] = {text: ms(searched(terminal, text)) for text in SEARCHES}
+        found["memory_after_keys_mb"] = memory(process)
+        watched = []
+        for _ in range(int(options.minutes * 2)):
+            time.sleep(30)
+            watched.append(memory(process))
+        found["memory_every_30_s_mb"] = watched
+        return found
+
+
+def timed(terminal: Terminal, key: str, seen: Callable[[object], bool]) -> float:
+    """Seconds from a key until its effect has come to the terminal."""
+    terminal.settle(0.05)
+    before = fingerprint(terminal)
+    pressed = terminal.press(key)
+    return terminal.wait_for(lambda: seen(before), 20) - pressed
+
+
+def searched(terminal: Terminal, text: str) -> float:
+    """Seconds from the last letter until the list is that of the whole text."""
+    terminal.press("/")
+    terminal.settle(0.2)
+    terminal.press(*text)
+    pressed = time.monotonic()
+    came = terminal.wait_for(lambda: f"“{text}”" in terminal_text(terminal), 20)
+    terminal.settle(0.3)
+    terminal.press("escape", "c")
+    terminal.settle(0.5)
+    return came - pressed
+
+
+def terminal_text(terminal: Terminal) -> str:
+    """The screen as it is after the chunk at hand."""
+    return "\n".join(terminal.screen.display)
+
+
+def is_in_front(terminal: Terminal, name: str) -> bool:
+    """Whether a tab's name stands reversed on the title bar."""
+    line = terminal.screen.buffer[0]
+    reversed_text = "".join(line[x].data for x in range(terminal.screen.columns) if line[x].reverse)
+    return name in reversed_text
+
+
+def fingerprint(terminal: Terminal) -> object:
+    """What is on the screen, colours too, but for the title bar, where a clock may tick."""
+    buffer = terminal.screen.buffer
+    return [
+        [(cell.data, cell.bg) for x, cell in sorted(buffer[y].items())] for y in range(2, terminal.screen.lines - 1)
+    ]
+
+
+def summary(seconds: object) -> dict[str, float]:
+    """Median, 95th percentile and the longest, in milliseconds."""
+    values = sorted(seconds)  # type: ignore[call-overload]
+    return {
+        "median": ms(statistics.median(values)),
+        "p95": ms(values[min(len(values) - 1, round(0.95 * len(values)))]),
+        "longest": ms(values[-1]),
+        "keys": len(values),
+    }
+
+
+def ms(seconds: float) -> float:
+    """Milliseconds."""
+    return round(1000 * seconds, 1)
+
+
+def memory(process: psutil.Process) -> float:
+    """Resident, in MB (10^6 bytes)."""
+    return round(process.memory_info().rss / 1e6, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
