@@ -1,0 +1,93 @@
+"""Somebody's first session, by keyboard in a real terminal, with a real engine and the embedded model behind it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from crescent_lite.store import Store
+from crescent_lite.workspace import Workspace
+
+terminals = pytest.importorskip("terminal", reason="needs a pty")
+pytest.importorskip("torch")
+
+SMALL = """\
+preset = "quick"
+
+[bait]
+questions = 60
+
+[vote]
+votes_per_question = 4
+
+[train]
+epochs = 1.0
+rank = 4
+min_examples = 3
+
+[evaluate.benchmarks.sums]
+source = "reasoning-gym"
+items = 10
+tasks = { chain_sum = { min_terms = 2, max_terms = 2, min_digits = 1, max_digits = 1 } }
+"""
+COMMAND = [sys.executable, "-m", "crescent_lite.cli", "tui", "-w"]
+
+
+def engines(folder: Path) -> str:
+    """The name of the process that has the workspace."""
+    return Workspace(folder)._holder()
+
+
+def test_a_first_session_from_an_empty_workspace_to_an_exported_adapter(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.create(SMALL)
+
+    with terminals.Terminal([*COMMAND, str(tmp_path)], columns=120, lines=40) as first:
+        first.wait_for_text("no run yet", 30)
+        first.press("s")
+        first.wait_for_text("running", 60)
+        first.press("p")
+        first.wait_for_text("paused", 60)
+        engine = engines(tmp_path)
+        os.kill(first.process.pid, signal.SIGKILL)
+
+    assert workspace.is_busy()
+    with terminals.Terminal([*COMMAND, str(tmp_path)], columns=120, lines=40) as second:
+        second.wait_for_text("paused", 30)
+        assert engines(tmp_path) == engine != ""
+        second.press("p")
+        second.wait_for_text("running", 30)
+        second.wait_for_text("finished", 400)
+        rejected = duplicate(workspace)
+        second.press("2", "v", "v")
+        second.wait_for_text("rejected", 20)
+        second.press("/", *"what", "enter")
+        second.press("g")
+        for _ in range(60):
+            if f"#{rejected}" in second.text():
+                break
+            second.press("j")
+            second.settle(0.1)
+        second.wait_for_text("Too close to", 20)
+        second.press("5")
+        second.settle()
+        second.press("G", "e")
+        second.settle()
+        second.press("enter")
+        second.wait_for(lambda: any(workspace.exports.glob("**/*.gguf")), 60)
+        second.settle()
+        second.press("escape", "q")
+        assert second.process.wait(20) == 0
+        assert second.modes_are_restored()
+        assert b"\x1b[?1049l" in second.output[-400:]
+
+
+def duplicate(workspace: Workspace) -> int:
+    """The newest question that was rejected for its likeness to another one."""
+    with closing(Store.open_read_only(workspace.database_path)) as store:
+        return int(store.database.value("SELECT max(question_id) FROM questions WHERE duplicate_of IS NOT NULL"))
