@@ -199,7 +199,7 @@ def _judge(action: int, first: str | None, second: str | None, _database: str | 
     if action == sqlite3.SQLITE_PRAGMA:
         allowed = first in READING_PRAGMAS
     if action == sqlite3.SQLITE_UPDATE:
-        # SQLite asks this whenever it opens json_each or a full-text index; a statement that does it is refused later.
+        # Asked whenever json_each or a full-text index is opened; a statement that does it is refused elsewhere.
         allowed = first == "sqlite_master"
     if action == sqlite3.SQLITE_FUNCTION:
         allowed = second not in FORBIDDEN_FUNCTIONS
