@@ -11,15 +11,14 @@ from pathlib import Path
 
 import pytest
 from fake_sampler import FakeSampler
-from small_workspace import make_workspace
-from tiny_model import as_base, make_tiny_adapter, make_tiny_gguf
+from small_workspace import make_workspace, workspace_with_adapter
+from tiny_model import as_base, make_tiny_gguf
 
 from crescent_lite.answering import Inquiry, Piece, answer
 from crescent_lite.cli import main
-from crescent_lite.config import SamplingConfig, load_config
+from crescent_lite.config import SamplingConfig
 from crescent_lite.errors import ConfigError, CrescentError, ExitCode, ModelError, NotFoundError, UsageError
-from crescent_lite.prompt_set import load_prompt_set
-from crescent_lite.records import Generation, ModelFile, Request, TrainedAdapter
+from crescent_lite.records import Generation, Request
 from crescent_lite.sampling.llama import LlamaSampler
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
@@ -30,23 +29,7 @@ Answer = Callable[..., list[Piece]]
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A run whose first round trained an adapter."""
-    folder = tmp_path_factory.mktemp("answering")
-    workspace = make_workspace(folder)
-    adapter = make_tiny_adapter(folder / "adapters" / "run-1" / "round-1" / "adapter.gguf")
-    with closing(Store.open(workspace.database_path)) as store:
-        base_id = store.runs.insert_model(as_base(folder / "tiny.gguf"))
-        solve = load_prompt_set("arithmetic").solve
-        store.runs.insert_prompt(solve)
-        run_id = store.runs.insert_run("improvement", base_id, {"the prompt": solve.sha256})
-        store.runs.set_plan(run_id, load_config(workspace.config_path).as_dict(), 2)
-        this = store.runs.open_round(run_id, 1, base_id)
-        training_id = store.trainings.open_training(this.round_id, [])
-        model = ModelFile("adapter", adapter, "2" * 64, "trained", "adapter")
-        adapter_id = store.runs.insert_model(model, base_id)
-        trained = TrainedAdapter(adapter, Path("peft"), "peft", 1.0)
-        store.trainings.finish_training(training_id, this.round_id, trained, adapter_id)
-        store.runs.open_round(run_id, 2, base_id)
-    return workspace
+    return workspace_with_adapter(tmp_path_factory.mktemp("answering"))
 
 
 @pytest.fixture
