@@ -153,7 +153,7 @@ async def test_it_fits_the_terminal(tmp_path: Path, size: tuple[int, int]) -> No
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=size) as pilot:
         await pilot.press("6")
-        await until(pilot, lambda: "round 1, kept" in shown(app))
+        await until(pilot, lambda: "─ round 1 ─" in shown(app) and "Ask" in shown(app))
         screen = app.screen
         assert isinstance(screen, CompareScreen)
         for name, answer in (("left", "5"), ("right", "6")):
@@ -163,11 +163,26 @@ async def test_it_fits_the_terminal(tmp_path: Path, size: tuple[int, int]) -> No
             screen._sides[name] = told(screen._sides[name], line)
         screen._show_sides()
         screen._say(verdict(*screen._sides.values()))
-        await until(pilot, lambda: "Different answers: 5 and 6." in shown(app) and "answer: 6" in shown(app))
+        await until(pilot, lambda: "answer: 6" in shown(app) and "6.␛[2J" in shown(app))
         text = shown(app)
     assert [len(line) for line in text.splitlines()] == [size[0]] * size[1]
-    for fact in ("[red]We add", "12 tokens, 1.2 s", "Question", "So it is 6.␛[2J"):
+    for fact in ("[red]We add", "12 tokens, 1.2 s", "Question", "Different answers: 5 and 6."):
         assert fact in text
+
+
+@pytest.mark.asyncio
+async def test_answers_stay_when_a_further_round_can_be_chosen(tmp_path: Path) -> None:
+    app = CrescentApp(filled_workspace(tmp_path).workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("6")
+        await until(pilot, lambda: "─ round 1 ─" in shown(app))
+        screen = app.screen
+        assert isinstance(screen, CompareScreen)
+        screen._sides["left"] = replace(screen._sides["left"], state="done", text="It is 5.")
+        screen._choices_came(Standing(1, {}, {1: 5, 2: 6}, 2))
+        await pilot.pause()
+        assert [side.model for side in screen._sides.values()] == ["base", "round 1"]
+        assert screen._sides["left"].text == "It is 5."
 
 
 def test_pieces_make_a_text_and_other_lines_change_nothing() -> None:

@@ -29,7 +29,7 @@ from crescent_tui.screens.watching import WatchingScreen
 
 SHOW_SECONDS = 0.1
 """Between two looks at a growing text."""
-HINT = "enter or ctrl+r asks both models; u takes the question that is looked at; escape leaves or cancels"
+HINT = "enter or ctrl+r asks both; u takes the question that is looked at"
 BUSY = "A run is at work: memory and processor are shared, so this is slow and slows it down."
 
 
@@ -175,8 +175,10 @@ class CompareScreen(WatchingScreen):
 
     @on(Select.Changed)
     def _choose(self) -> None:
-        if self._child is None:
-            self._sides = self._idle_sides()
+        """Other models begin with empty panes; the same ones keep what they said."""
+        sides = self._idle_sides()
+        if self._child is None and any(sides[name].model != side.model for name, side in self._sides.items()):
+            self._sides = sides
             self._show_sides()
 
     def _start(self, run_id: int, numbers: list[int], question: str) -> None:
