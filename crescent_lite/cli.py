@@ -121,6 +121,24 @@ def build_parser() -> argparse.ArgumentParser:
     show = add("show", commands.show_command, "a question with its votes, a round or a run")
     show.add_argument("what", choices=("question", "round", "run"))
     show.add_argument("number", type=_count, nargs="?", help="its number; of runs and rounds the latest by default")
+    query = add("query", commands.query_command, "ask the database in SQL, which can only read here")
+    query.add_argument("sql", help="one statement, in quotes")
+    query.add_argument("--csv", action="store_true", help="the rows as CSV")
+    query.add_argument("--limit", type=_count, default=1000, help="rows at most (default: 1000)")
+    query.add_argument("--seconds", type=_seconds, default=60.0, help="after which it is ended (default: 60)")
+    answer = add("answer", commands.answer_command, "have models of a run answer a question; nothing is stored")
+    answer.add_argument("question", help="the question, or - for standard input")
+    answer.add_argument("--run", type=_count, help="the run (default: the latest)")
+    answer.add_argument(
+        "--rounds",
+        nargs="+",
+        type=_round_or_base,
+        metavar="ROUND",
+        help="which models: 'base', or a round's number (default: base, and the round that is kept)",
+    )
+    answer.add_argument("--prompt", default="solve", help="'solve', 'bare' or another of the run's prompt set")
+    answer.add_argument("--temperature", type=_temperature, default=0.0, help="0 is greedy (default)")
+    answer.add_argument("--max-tokens", type=_count, help="of each answer (default: evaluate.max_tokens)")
     report = add(
         "report", commands.report_command, "what a run did and what came of it, as an HTML page and as Markdown"
     )
@@ -172,6 +190,24 @@ def _count(text: str) -> int:
 
 def _round_or_best(text: str) -> int | None:
     return None if text == "best" else _count(text)
+
+
+def _round_or_base(text: str) -> int:
+    return 0 if text == "base" else _count(text)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError("a number of seconds above 0 is needed")
+    return seconds
+
+
+def _temperature(text: str) -> float:
+    temperature = float(text)
+    if not 0 <= temperature <= 5:
+        raise argparse.ArgumentTypeError("a number from 0 to 5 is needed")
+    return temperature
 
 
 def _weighted_round(text: str) -> tuple[int, float]:

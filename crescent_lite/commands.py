@@ -12,10 +12,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crescent_lite.errors import ConfigError, ExitCode
+from crescent_lite.errors import ConfigError, ExitCode, UsageError
 from crescent_lite.terminal import console, print_report, print_table, result, say
 
 if TYPE_CHECKING:
+    from crescent_lite.answering import Piece
     from crescent_lite.events import Event
     from crescent_lite.store import Store
     from crescent_lite.workspace import Workspace
@@ -193,6 +194,85 @@ def show_command(options: argparse.Namespace) -> int:
             detail = inspection.round_detail(store, run.run_id, options.number)
             return result(options, detail, inspection.plain_text(detail))
     return _show_report(options, workspace, run.run_id, save=False)
+
+
+def query_command(options: argparse.Namespace) -> int:
+    """crescent query"""
+    import sys
+
+    from crescent_lite.terminal import stream_json
+
+    if options.csv and options.json:
+        raise UsageError("--csv or --json, not both")
+    with closing(_open_store(_workspace(options))) as store:
+        limits = {"limit": options.limit, "seconds": options.seconds}
+        if options.csv:
+            truncated = store.querying.write_csv(options.sql, sys.stdout, **limits).truncated
+        else:
+            found = store.querying.run(options.sql, **limits, cell_characters=None if options.json else 2000)
+            truncated = found.truncated
+            if options.json:
+                stream_json({"columns": found.columns, "rows": found.rows, "truncated": truncated})
+            else:
+                rows = [["NULL" if cell is None else str(cell) for cell in row] for row in found.rows]
+                print_table("", found.columns, rows)
+    if truncated:
+        say(f"the first {options.limit:,} rows; there are more (--limit)")
+    return ExitCode.OK
+
+
+def answer_command(options: argparse.Namespace) -> int:
+    """crescent answer"""
+    import sys
+
+    from crescent_lite.answering import Inquiry, answer
+
+    question = sys.stdin.buffer.read().decode("utf-8", "replace") if options.question == "-" else options.question
+    rounds = tuple(options.rounds) if options.rounds else None
+    inquiry = Inquiry(question, options.run, rounds, options.prompt, options.temperature, options.max_tokens)
+    workspace = _workspace(options)
+    try:
+        with closing(_open_store(workspace)) as store:
+            answer(workspace, store, inquiry, _stream_as_json if options.json else _AnswerOnScreen())
+    except KeyboardInterrupt:
+        say("crescent: stopped; nothing was stored")
+        return ExitCode.INTERRUPTED
+    return ExitCode.OK
+
+
+def _stream_as_json(piece: Piece) -> None:
+    """One JSON line for each piece; the last one of each model has its answer."""
+    from crescent_lite.terminal import stream_json
+
+    value: dict[str, Any] = {"model": piece.model, "text": piece.text, "done": piece.end is not None}
+    if end := piece.end:
+        value |= {
+            "answer": end.answer.raw if end.answer else None,
+            "answer_key": end.answer.key if end.answer else None,
+            "finish_reason": end.finish_reason,
+            "tokens": end.tokens,
+            "seconds": round(end.seconds, 3),
+        }
+    stream_json(value)
+
+
+class _AnswerOnScreen:
+    """Each model's name, its text as it grows, and what was found in it."""
+
+    def __init__(self) -> None:
+        self._model = ""
+
+    def __call__(self, piece: Piece) -> None:
+        from crescent_lite.printable import printable_line
+        from crescent_lite.terminal import stream_text
+
+        if piece.model != self._model:
+            self._model = piece.model
+            stream_text(f"── {piece.model}\n")
+        stream_text(piece.text)
+        if end := piece.end:
+            found = f"answer: {printable_line(end.answer.raw)}" if end.answer else "no answer found"
+            stream_text(f"\n── {piece.model}: {found} ({end.tokens:,} tokens, {end.seconds:.1f} s)\n\n")
 
 
 def report_command(options: argparse.Namespace) -> int:

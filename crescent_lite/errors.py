@@ -37,6 +37,12 @@ class CrescentError(Exception):
     exit_code = ExitCode.BUG
 
 
+class UsageError(CrescentError):
+    """Something typed that cannot be done: a query that is not SQL or would write, an empty question."""
+
+    exit_code = ExitCode.USAGE
+
+
 class ConfigError(CrescentError):
     """An unknown key, an ill-typed value, a prompt file that is missing or lacks a placeholder."""
 

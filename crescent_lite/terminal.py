@@ -42,8 +42,9 @@ def print_table(title: str, columns: tuple[str, ...], rows: Any, note: str = "")
     from crescent_lite.printable import printable
 
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    columns = tuple(map(printable, columns))
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(Text(column), overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     screen = console()
@@ -71,6 +72,18 @@ def result(options: argparse.Namespace, value: Any, text: str) -> int:
     """The result on stdout: as JSON where asked, else as text."""
     print(json.dumps(value, indent=1, default=str) if options.json else text)
     return ExitCode.OK
+
+
+def stream_text(piece: str) -> None:
+    """A part of a growing text on stdout, at once, made printable."""
+    from crescent_lite.printable import printable
+
+    print(printable(piece), end="", flush=True)
+
+
+def stream_json(value: Any) -> None:
+    """One value on a line of stdout, at once."""
+    print(json.dumps(value, default=str), flush=True)
 
 
 def say(line: str) -> None:

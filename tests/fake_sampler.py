@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from crescent_lite.records import Completion, Request
-from crescent_lite.sampling import SamplerUsage
+from crescent_lite.sampling import SamplerUsage, Watch
 
 
 class FakeSampler:
@@ -26,7 +26,7 @@ class FakeSampler:
         self._reply = reply
         """What it always says, where a test wants that."""
 
-    def sample(self, requests: Iterable[Request]) -> Iterator[Completion]:
+    def sample(self, requests: Iterable[Request], watch: Watch | None = None) -> Iterator[Completion]:
         waiting = requests if isinstance(requests, deque) else deque(requests)
         while waiting:
             request = waiting.popleft()
@@ -37,6 +37,8 @@ class FakeSampler:
                     yield Completion(request.key, index, seed, request.forced[index], "stop", 5, 12, likelihood)
                     continue
                 text = self._reply if self._reply is not None else self._say(request, random.Random(seed))
+                for end in range(1, len(text) + 1) if watch else ():
+                    watch(request.key, text[:end])
                 self.usage.tokens += 5
                 yield Completion(request.key, index, seed, text, "stop", 5, 12)
 

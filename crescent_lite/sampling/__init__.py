@@ -8,12 +8,13 @@ from pathlib import Path
 
 from crescent_lite.config import Config
 from crescent_lite.sampling.memory_plan import MemoryPlan
-from crescent_lite.sampling.protocol import Sampler, SamplerUsage
+from crescent_lite.sampling.protocol import Sampler, SamplerUsage, Watch
 
 __all__ = [
     "MemoryPlan",
     "Sampler",
     "SamplerUsage",
+    "Watch",
     "check_servers",
     "open_sampler",
     "plan_before_loading",

@@ -36,7 +36,7 @@ from crescent_lite.sampling.memory_plan import (
     layers_that_fit,
     plan_memory,
 )
-from crescent_lite.sampling.protocol import SamplerUsage
+from crescent_lite.sampling.protocol import SamplerUsage, Watch
 from crescent_lite.sampling.waiting import Sample, WaitingSamples
 
 BATCH_TOKENS = 256
@@ -82,7 +82,7 @@ class LlamaSampler:
         self._live = 0
         """Slots in use at most; fewer than planned after the cache was full."""
 
-    def sample(self, requests: Iterable[Request]) -> Iterator[Completion]:
+    def sample(self, requests: Iterable[Request], watch: Watch | None = None) -> Iterator[Completion]:
         """Every sample of every request, as it finishes. See `Sampler.sample`."""
         waiting = WaitingSamples(
             requests,
@@ -101,7 +101,11 @@ class LlamaSampler:
                 self._fill(context, active, waiting)
                 if not active:
                     continue  # there were only refused ones
-                for sequence, reason in reversed(self._step(context, active, waiting)):
+                finished = self._step(context, active, waiting)
+                if watch:
+                    for sample in active:
+                        watch(sample.request.key, sample.reply.text())
+                for sequence, reason in reversed(finished):
                     sample = active[sequence]
                     sample.free()
                     if self._live < context.plan.slots and context.free_cells > context.plan.context_tokens // 2:

@@ -6,12 +6,15 @@ Example: for completion in sampler.sample([Request(key="q1", user="What is 2 + 3
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Protocol
 
 from crescent_lite.records import Completion, Request
+
+Watch = Callable[[str, str], object]
+"""Is told the key of a request and the text of one of its samples so far; its last character may be half of one."""
 
 
 @dataclass
@@ -43,11 +46,12 @@ class Sampler(Protocol):
 
     usage: SamplerUsage
 
-    def sample(self, requests: Iterable[Request]) -> Iterator[Completion]:
+    def sample(self, requests: Iterable[Request], watch: Watch | None = None) -> Iterator[Completion]:
         """Every sample of every request, each once, as it finishes.
 
         `requests` is read whole before the first token. A deque is emptied, and what is appended to it while the
         completions come is drawn too, before the rest: votes in waves. Closing the iterator abandons the rest.
+        `watch` sees the texts grow, where the engine draws in this process; else it is never called.
         Raises OutOfMemoryError or ModelError.
         """
         ...

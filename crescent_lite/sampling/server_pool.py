@@ -26,7 +26,7 @@ from crescent_lite.errors import ConfigError, NetworkError
 from crescent_lite.records import Completion, Request
 from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
-from crescent_lite.sampling.protocol import Sampler, SamplerUsage
+from crescent_lite.sampling.protocol import Sampler, SamplerUsage, Watch
 from crescent_lite.sampling.servers import (
     LlamaServer,
     OllamaServer,
@@ -91,10 +91,10 @@ class ServerSampler:
             self.close()
             raise
 
-    def sample(self, requests: Iterable[Request]) -> Iterator[Completion]:
+    def sample(self, requests: Iterable[Request], watch: Watch | None = None) -> Iterator[Completion]:
         """Every sample of every request, as it finishes. See `Sampler.sample`."""
         if self._adapter and self._here:
-            yield from self._sample_here(self._here, requests)
+            yield from self._sample_here(self._here, requests, watch)
             return
         source = requests if isinstance(requests, deque) else deque(requests)
         jobs: deque[_Job] = deque()
@@ -211,10 +211,10 @@ class ServerSampler:
                 "see to the server, then run the same command again"
             )
 
-    def _sample_here(self, here: Sampler, requests: Iterable[Request]) -> Iterator[Completion]:
+    def _sample_here(self, here: Sampler, requests: Iterable[Request], watch: Watch | None) -> Iterator[Completion]:
         before = here.usage + SamplerUsage()
         try:
-            yield from here.sample(requests)
+            yield from here.sample(requests, watch)
         finally:
             self.usage = self.usage + (here.usage - before)
 

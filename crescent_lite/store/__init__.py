@@ -13,6 +13,7 @@ from crescent_lite.store.database import Database, QueryInterrupted
 from crescent_lite.store.evaluations import Evaluations
 from crescent_lite.store.evidence import EvidenceRoom
 from crescent_lite.store.notes import Notes
+from crescent_lite.store.querying import Querying
 from crescent_lite.store.questions import Questions
 from crescent_lite.store.runs import Round, Run, RunKind, Runs, StageCost
 from crescent_lite.store.trainings import Trainings
@@ -35,6 +36,7 @@ class Store:
         self.evidence = EvidenceRoom(database)
         self.notes = Notes(database)
         self.browsing = Browsing(database)
+        self.querying = Querying(database)
         self.watching = Watching(database)
 
     @classmethod

@@ -102,6 +102,11 @@ class Database:
         row = self.row(sql, values)
         return row[0] if row else None
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For the rooms of this package that need more of it than rows."""
+        return self._connection
+
     def interrupt(self) -> None:
         """From another thread: end the statement at work, which then raises QueryInterrupted."""
         self._connection.interrupt()

@@ -1,4 +1,5 @@
-"""The `crescent` command as a child process of the app: an engine that outlives it, or a short command and its end.
+"""The `crescent` command as a child process of the app: an engine that outlives it, a short command and its end,
+or a command whose lines are told as they come.
 
 An engine is asked through the workspace like any other one; its output goes to a file in the workspace's logs. Knows
 no widget and no table. Example:
@@ -9,7 +10,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +22,10 @@ from crescent_lite.workspace import Workspace
 
 OUTPUT_NAME = "engine-output.txt"
 TAIL_BYTES = 2000
+LINE_BYTES = 1_000_000
+"""A longer line is told in parts."""
+END_SECONDS = 2.0
+"""Between asking a child to end and ending it."""
 
 
 @dataclass(frozen=True)
@@ -99,3 +106,46 @@ def start_engine(workspace: Workspace, arguments: Sequence[str] = ()) -> EngineC
             return EngineChild(process, output_path, output.tell())
     except OSError as error:
         raise StorageError(f"{output_path}: the run cannot be started: {error.strerror}") from None
+
+
+class TellingChild:
+    """A command that is given a text, and whose lines are told while it runs. It can be ended at any time."""
+
+    def __init__(self, workspace: Workspace, text: str, command: str, *arguments: str) -> None:
+        """Start it. Raises CrescentError."""
+        self._text = text
+        # A file and not a second pipe: nobody has to read it while the lines come.
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed when it has ended
+        try:
+            self._process = subprocess.Popen(
+                crescent(workspace, command, *arguments),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._errors.close()
+            raise StorageError(f"crescent {command} cannot be started: {error.strerror}") from None
+
+    def follow(self, tell: Callable[[str], object]) -> Ended:
+        """In a thread of its own: give it the text, tell each line, wait for its end."""
+        assert self._process.stdin and self._process.stdout
+        with suppress(OSError), self._process.stdin as given:
+            given.write(self._text.encode("utf-8", "replace"))
+        with self._process.stdout as lines:
+            while line := lines.readline(LINE_BYTES):
+                tell(line.decode("utf-8", "replace"))
+        exit_code = self._process.wait()
+        with self._errors as file:
+            file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))
+            return Ended(exit_code, "", file.read().decode("utf-8", "replace"))
+
+    def end(self) -> None:
+        """From any thread: TERM, wait, KILL. Returns when it is gone."""
+        self._process.terminate()
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

@@ -1,11 +1,265 @@
-"""The SQL screen: a query over the database."""
+"""The SQL screen: a query over the database, which it can only read, and its rows; views and tables to begin from.
+
+A query is answered by a reader of its own, so that a long one holds up no other screen.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import DataTable, Static, TextArea, Tree
+from textual.widgets.tree import TreeNode
+
+from crescent_lite.printable import printable_line
+from crescent_lite.store.querying import Cell, QueryResult, Relation, Written, quoted
+from crescent_tui import sql_content
+from crescent_tui.follower import Sight
+from crescent_tui.query_history import QueryHistory
+from crescent_tui.reader import Reader
+from crescent_tui.screens.cell import CellScreen
 from crescent_tui.screens.watching import WatchingScreen
+
+TICK_SECONDS = 0.5
+CURSOR_KEYS = (("j", "cursor_down"), ("k", "cursor_up"))
+SIDE_KEYS = (("h", "cursor_left"), ("l", "cursor_right"))
+
+
+class Catalogue(Tree[str]):
+    """Views and tables; the value of a line is what choosing it writes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding(key, does, show=False) for key, does in CURSOR_KEYS]
+
+
+class Rows(DataTable[object]):
+    """The rows of an answer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(key, does, show=False) for key, does in (*CURSOR_KEYS, *SIDE_KEYS)
+    ]
+
+
+class AnswerCame(Message):
+    """The reader has an answer."""
+
+    def __init__(self, deliver: Callable[[], object]) -> None:
+        super().__init__()
+        self.deliver = deliver
 
 
 class SqlScreen(WatchingScreen):
-    """Not there yet."""
+    """A query and its rows."""
 
     TAB = "SQL"
+    AUTO_FOCUS = "#catalogue"
+    CSS = """
+    SqlScreen #sql { height: 1fr; }
+    SqlScreen #catalogue { width: 24; height: 100%; padding: 0; }
+    SqlScreen.-wide #catalogue { width: 34; }
+    SqlScreen #query { height: 6; }
+    SqlScreen.-tall #query { height: 10; }
+    SqlScreen #answer { height: auto; max-height: 3; padding: 0 2; }
+    SqlScreen #rows { height: 1fr; overflow-x: auto; scrollbar-size-horizontal: 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # A terminal that cannot send ctrl+enter often sends ctrl+j in its place.
+        Binding("f5,ctrl+r,ctrl+enter,ctrl+j", "ask", "Run", key_display="F5/^r"),
+        Binding("ctrl+s", "save", "Save CSV"),
+        Binding("ctrl+up", "earlier", "Earlier", key_display="^↑"),
+        Binding("ctrl+down", "later", "Later", show=False),
+        Binding("e,i", "edit", "Edit", key_display="e"),
+        Binding("escape", "leave", "Cancel/out"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reader: Reader | None = None
+        self._ticket = 0
+        """Of the latest query; the answer to an earlier one is not shown."""
+        self._began: float | None = None
+        """Since when a query is being answered."""
+        self._doing = ""
+        self._asked = ""
+        """The query whose rows are shown."""
+        self._cells: tuple[tuple[Cell, ...], ...] = ()
+        self._columns: tuple[str, ...] = ()
+        self._has_catalogue = False
+
+    def body(self) -> ComposeResult:
+        catalogue = Catalogue("", id="catalogue", classes="panel")
+        catalogue.show_root, catalogue.auto_expand, catalogue.guide_depth = False, False, 2
+        catalogue.border_title = "Views, tables"
+        query = TextArea(id="query", classes="panel", placeholder="SELECT label, share FROM v_labels LIMIT 20")
+        query.border_title, query.highlight_cursor_line = "Query, which only reads", False
+        with Horizontal(id="sql"):
+            yield catalogue
+            with Vertical():
+                yield query
+                yield Static(id="answer")
+                yield Rows(id="rows", classes="panel", cursor_type="cell")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._history = QueryHistory(self.app.memory)
+        self._reader = Reader(self.app.workspace, lambda deliver: self.post_message(AnswerCame(deliver)))
+        self.run_worker(self._reader.read, name="queries", thread=True)
+        self.set_interval(TICK_SECONDS, self._show_seconds)
+        self.query_one(Rows).border_title = "Rows"
+        self._say(
+            Content.styled("F5 or ctrl+r runs it; enter on a view begins one; escape leaves", sql_content.MUTED)
+        )
+
+    def on_unmount(self) -> None:
+        if self._reader:
+            self._reader.end()
+
+    def show(self, sight: Sight) -> None:
+        if not self._has_catalogue and sight.version:
+            self.app.read("catalogue", lambda store: store.querying.fetch_catalogue(), self._show_catalogue)
+        elif sight.looked and not sight.version and not sight.trouble:
+            self._say(Content.styled("No database yet: s starts a run, which makes one.", sql_content.MUTED))
+
+    def on_answer_came(self, message: AnswerCame) -> None:
+        """Take it, here in the app's own thread."""
+        message.deliver()
+
+    def action_ask(self) -> None:
+        """Run the query."""
+        sql = self.query_one(TextArea).text
+        if not sql.strip():
+            self._say(Content.styled("No query yet: write one, or choose a view.", sql_content.MUTED))
+            return
+        self._history.add(sql)
+        ticket = self._begin("running")
+        assert self._reader
+        self._reader.ask(
+            "query",
+            lambda store: store.querying.run(sql),
+            lambda result: self._show_rows(ticket, sql, result),
+            lambda reason: self._show_fault(ticket, reason),
+        )
+
+    def action_save(self) -> None:
+        """All rows of the query that is shown, whole, as CSV."""
+        if not self._asked:
+            self._say(Content.styled("Nothing to save yet: run a query first.", sql_content.MUTED))
+            return
+        sql, path = self._asked, self.app.workspace.exports / sql_content.csv_name(datetime.now())
+        ticket = self._begin("saving")
+        assert self._reader
+        self._reader.ask(
+            "query",
+            lambda store: store.querying.save_csv(sql, path),
+            lambda written: self._show_saved(ticket, path, written),
+            lambda reason: self._show_fault(ticket, reason),
+        )
+
+    def action_leave(self) -> None:
+        """End a query at work; else leave the editor, so that the other keys are heard."""
+        if self._began is not None:
+            assert self._reader
+            self._reader.drop("query")
+            seconds = time.monotonic() - self._began
+            self._end()
+            self._say(Content.styled(f"cancelled after {seconds:.0f} s", "$text-warning"))
+        elif isinstance(self.focused, TextArea):
+            rows = self.query_one(Rows)
+            self.set_focus(rows if rows.row_count else self.query_one(Catalogue))
+
+    def action_edit(self) -> None:
+        """Into the editor."""
+        self.query_one(TextArea).focus()
+
+    def action_earlier(self) -> None:
+        """The query before this one."""
+        self._write(self._history.earlier(self.query_one(TextArea).text))
+
+    def action_later(self) -> None:
+        """The query after this one."""
+        self._write(self._history.later())
+
+    @on(Tree.NodeSelected)
+    def _choose(self, event: Tree.NodeSelected[str]) -> None:
+        """A view begins a query; a column goes where the cursor is."""
+        if event.node.data is None:
+            return
+        if event.node.allow_expand:
+            self._write(event.node.data)
+        else:
+            self.query_one(TextArea).insert(event.node.data)
+
+    @on(DataTable.CellSelected)
+    def _open_cell(self, event: DataTable.CellSelected) -> None:
+        row, column = event.coordinate
+        if row < len(self._cells):
+            cell = self._cells[row][column]
+            self.app.push_screen(CellScreen(self._columns[column], "NULL" if cell is None else str(cell)))
+
+    def _write(self, text: str | None) -> None:
+        """Another text in the editor; ctrl+z brings the one before back."""
+        if text is not None:
+            editor = self.query_one(TextArea)
+            editor.replace(text, editor.document.start, editor.document.end)
+            editor.move_cursor(editor.document.end)
+
+    def _show_catalogue(self, catalogue: tuple[Relation, ...]) -> None:
+        tree = self.query_one(Catalogue)
+        self._has_catalogue = True
+        tree.clear()
+        for relation in catalogue:
+            node: TreeNode[str] = tree.root.add(sql_content.relation_label(relation), relation.query)
+            for name, kind in relation.columns:
+                node.add_leaf(sql_content.column_label(name, kind), quoted(name))
+        tree.cursor_line = 0
+
+    def _show_rows(self, ticket: int, sql: str, result: QueryResult) -> None:
+        if ticket != self._ticket:
+            return
+        self._end()
+        self._asked, self._cells, self._columns = sql, result.rows, result.columns
+        names = [sql_content.shown_name(name) for name in result.columns]
+        rows = [[sql_content.shown_cell(cell) for cell in row] for row in result.rows]
+        table = self.query_one(Rows)
+        table.clear(columns=True)
+        for name, width in zip(names, sql_content.column_widths(names, rows), strict=True):
+            table.add_column(name, width=width)
+        table.add_rows(rows)
+        self._say(sql_content.outcome(result))
+
+    def _show_fault(self, ticket: int, reason: str) -> None:
+        if ticket == self._ticket:
+            self._end()
+            self._say(sql_content.fault(reason))
+
+    def _show_saved(self, ticket: int, path: Path, written: Written) -> None:
+        if ticket == self._ticket:
+            self._end()
+            self._say(
+                Content(f"{written.rows:,} rows saved, {written.seconds:.2f} s: {printable_line(str(path), 500)}")
+            )
+
+    def _begin(self, doing: str) -> int:
+        self._ticket += 1
+        self._began, self._doing = time.monotonic(), doing
+        self._show_seconds()
+        return self._ticket
+
+    def _end(self) -> None:
+        self._ticket += 1
+        self._began = None
+
+    def _show_seconds(self) -> None:
+        if self._began is not None:
+            self._say(sql_content.at_work(self._doing, time.monotonic() - self._began))
+
+    def _say(self, words: Content) -> None:
+        self.query_one("#answer", Static).update(words)

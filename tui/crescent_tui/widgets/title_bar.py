@@ -23,7 +23,7 @@ class TitleBar(Static):
         super().__init__()
         self._here = here
         self._ends: list[tuple[int, str]] = []
-        """Where each tab ends, in cells, and its key."""
+        """Where each tab ends, in cells, and its mode."""
 
     def show(self, sight: Sight, *, starting: bool) -> None:
         """Bring the line up to date."""
@@ -44,9 +44,9 @@ class TitleBar(Static):
 
     def on_click(self, event: Click) -> None:
         """A click on a tab goes there."""
-        key = next((key for end, key in self._ends if event.x < end), None)
-        if key and event.x >= len(" crescent "):
-            self.app.simulate_key(key)
+        mode = next((mode for end, mode in self._ends if event.x < end), None)
+        if mode and event.x >= len(" crescent "):
+            self.app.switch_mode(mode)
 
     def _tabs(self, *, named: bool) -> Content:
         from crescent_tui.tabs import TABS
@@ -57,5 +57,5 @@ class TitleBar(Static):
             here = tab.name == self._here
             text = f" {tab.key} {tab.name} " if named or here else f" {tab.key} "
             line += Content.styled(text, "reverse" if here else MUTED)
-            self._ends.append((line.cell_length, tab.key))
+            self._ends.append((line.cell_length, tab.mode))
         return line

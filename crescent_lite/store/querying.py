@@ -1,0 +1,248 @@
+"""Anybody's SQL over the database, for reading only: one statement, within a time, cells cut to what can be shown.
+
+Owns what such a statement may do; knows none of the tables. A connection that has answered one can do nothing but
+read from then on: SQLite asks the judge below before each part of a statement is compiled. Example:
+    querying = Querying(Database.open_read_only(path))
+    querying.run("SELECT label, share FROM v_labels", limit=5).rows     # (("n:5", 0.75), ...)
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from crescent_lite.errors import UsageError, file_errors
+from crescent_lite.printable import printable_line
+from crescent_lite.store.database import Database, QueryInterrupted, storage_errors
+
+ROWS = 1000
+SECONDS = 60.0
+CELL_CHARACTERS = 20_000
+"""As many as `printable` shows."""
+RESULT_CHARACTERS = 20_000_000
+"""Of all cells together; what is past it counts as past the row limit (guess)."""
+VALUE_BYTES = 16_000_000
+"""The largest value that a statement may make (guess)."""
+INSTRUCTIONS = 10_000
+"""Of SQLite's machine between two looks at the clock: about a millisecond."""
+READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE}
+READING_PRAGMAS = {
+    "data_version", "foreign_key_list", "index_info", "index_list", "index_xinfo", "table_info", "table_list",
+    "table_xinfo",
+}  # fmt: skip
+"""Those that tell and change nothing, whatever their argument. The full-text index asks for data_version itself."""
+FORBIDDEN_FUNCTIONS = {"load_extension", "fts3_tokenizer"}
+USERS_FAULTS = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH}
+"""SQLite's words for a statement that cannot be answered; everything else is about the file or the disk."""
+
+Cell = int | float | str | None
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """What a statement answers. Names and texts are anybody's: untrusted."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    """Blobs as hexadecimal digits; long texts are cut and end with an ellipsis."""
+    truncated: bool
+    """There are more rows."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Written:
+    """A result that was written to a file."""
+
+    rows: int
+    truncated: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table or a view."""
+
+    name: str
+    kind: str
+    """'view', 'table', or 'virtual' for a full-text index."""
+    columns: tuple[tuple[str, str], ...]
+    """Name and type; a view's computed columns have no type."""
+
+    @property
+    def query(self) -> str:
+        """Its first hundred rows."""
+        return f"SELECT * FROM {quoted(self.name)} LIMIT 100"
+
+
+class Querying:
+    """Answers statements on a connection that was opened to read."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def run(
+        self,
+        sql: str,
+        *,
+        limit: int = ROWS,
+        seconds: float | None = SECONDS,
+        cell_characters: int | None = CELL_CHARACTERS,
+    ) -> QueryResult:
+        """The first `limit` rows. No `seconds` is no time limit. Raises UsageError, or QueryInterrupted."""
+        began, room, rows, truncated = time.perf_counter(), RESULT_CHARACTERS, list[tuple[Cell, ...]](), False
+        with self._answered(sql, seconds) as cursor:
+            columns = tuple(column[0] for column in cursor.description)
+            for row in cursor:
+                if len(rows) >= limit or (room < 0 and cell_characters):
+                    truncated = True
+                    break
+                cells = tuple(_cell(value, cell_characters) for value in row)
+                room -= sum(len(cell) for cell in cells if isinstance(cell, str))
+                rows.append(cells)
+        return QueryResult(columns, tuple(rows), truncated, time.perf_counter() - began)
+
+    def write_csv(self, sql: str, file: TextIO, *, limit: int | None = None, seconds: float | None = None) -> Written:
+        """All rows, or the first `limit`, whole, row by row. Raises as `run` does."""
+        began, rows, truncated = time.perf_counter(), 0, False
+        with self._answered(sql, seconds) as cursor:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(column[0] for column in cursor.description)
+            for row in cursor:
+                if rows == limit:
+                    truncated = True
+                    break
+                table.writerow(_cell(value, None) for value in row)
+                rows += 1
+        return Written(rows, truncated, time.perf_counter() - began)
+
+    def save_csv(self, sql: str, path: Path, *, seconds: float | None = None) -> Written:
+        """All rows, whole, into a file that is there complete or not at all. Raises as `run`, or StorageError."""
+        unfinished = path.with_name(path.name + ".unfinished")
+        try:
+            with file_errors(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with unfinished.open("w", encoding="utf-8", newline="") as file:
+                    written = self.write_csv(sql, file, seconds=seconds)
+                unfinished.replace(path)
+        finally:
+            with file_errors(path):
+                unfinished.unlink(missing_ok=True)
+        return written
+
+    def fetch_catalogue(self) -> tuple[Relation, ...]:
+        """The views, then the tables, by name, with their columns. SQLite's own are left out."""
+        rows = self._database.rows(
+            """SELECT t.name AS name, t.type AS kind, c.name AS field, c.type AS type
+            FROM pragma_table_list t JOIN pragma_table_info(t.name) c
+            WHERE t.schema = 'main' AND t.type IN ('view', 'table', 'virtual')
+                AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND t.name NOT LIKE '\\_sqlite\\_%' ESCAPE '\\'
+            ORDER BY t.type != 'view', t.name, c.cid"""
+        )
+        columns: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for row in rows:
+            columns.setdefault((row["name"], row["kind"]), []).append((row["field"], row["type"]))
+        return tuple(Relation(name, kind, tuple(fields)) for (name, kind), fields in columns.items())
+
+    @contextmanager
+    def _answered(self, sql: str, seconds: float | None) -> Iterator[sqlite3.Cursor]:
+        """The rows of one statement, while the clock runs."""
+        connection, end = self._database.connection, time.monotonic() + seconds if seconds is not None else None
+        _make_harmless(connection)
+        _refuse_unspeakable(sql)
+        # Interrupted by another thread, or by the clock: SQLite says the same word for both.
+        connection.set_progress_handler(lambda: end is not None and time.monotonic() > end, INSTRUCTIONS)
+        cursor = connection.cursor()
+        cursor.row_factory = None
+        try:
+            with storage_errors(self._database.path), _faults():
+                cursor.execute(sql)
+                if cursor.description is None:
+                    raise UsageError("there is no statement in this")
+                yield cursor
+        except QueryInterrupted:
+            if end is not None and time.monotonic() > end:
+                raise UsageError(f"the query took longer than {seconds:g} s and was ended") from None
+            raise
+        finally:
+            cursor.close()
+            connection.set_progress_handler(None, 0)
+
+
+def quoted(name: str) -> str:
+    """A name as it stands in a statement."""
+    simple = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)
+    return name if simple else '"' + name.replace('"', '""') + '"'
+
+
+def _make_harmless(connection: sqlite3.Connection) -> None:
+    """From now on this connection reads, and does nothing else."""
+    connection.set_authorizer(None)
+    connection.execute("PRAGMA query_only = ON")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_BYTES)
+    connection.text_factory = lambda text: text.decode("utf-8", "replace")
+    connection.set_authorizer(_judge)
+
+
+def _judge(action: int, first: str | None, second: str | None, _database: str | None, _via: str | None) -> int:
+    """Whether a part of a statement may be compiled. What is not known to read is refused."""
+    allowed = action in READING
+    if action == sqlite3.SQLITE_PRAGMA:
+        allowed = first in READING_PRAGMAS
+    if action == sqlite3.SQLITE_UPDATE:
+        # Asked whenever json_each or a full-text index is opened; a statement that does it is refused elsewhere.
+        allowed = first == "sqlite_master"
+    if action == sqlite3.SQLITE_FUNCTION:
+        allowed = second not in FORBIDDEN_FUNCTIONS
+    return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
+
+
+def _refuse_unspeakable(sql: str) -> None:
+    if "\0" in sql or any("\ud800" <= character <= "\udfff" for character in sql):
+        raise UsageError("the query holds a character that SQL cannot have")
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """What SQLite, and Python before it, says of a statement, in one line."""
+    try:
+        yield
+    except sqlite3.Warning:
+        raise UsageError("one statement at a time") from None
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is not None and code & 0xFF not in USERS_FAULTS:
+            raise
+        raise UsageError(_in_words(error, code)) from None
+
+
+def _in_words(error: sqlite3.Error, code: int | None) -> str:
+    said = printable_line(str(error), 500)
+    if code == sqlite3.SQLITE_AUTH or "not authorized" in said or "prohibited" in said:
+        return f"a query can only read here: {said}"
+    if code == sqlite3.SQLITE_TOOBIG:
+        return f"a value would be larger than {VALUE_BYTES // 1_000_000} MB"
+    if "bindings" in said or "binding" in said:
+        return "a query has no parameters here; write the values into it"
+    return said
+
+
+def _cell(value: object, characters: int | None) -> Cell:
+    """A value as it is shown or written."""
+    if isinstance(value, bytes):
+        text = (value if characters is None else value[:characters]).hex().upper()
+    elif isinstance(value, str):
+        text = value
+    else:
+        assert value is None or isinstance(value, int | float)
+        return str(value) if isinstance(value, float) and math.isinf(value) else value
+    return text if characters is None or len(text) <= characters else text[: characters - 1] + "…"

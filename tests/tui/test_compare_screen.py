@@ -1,0 +1,224 @@
+"""The Compare screen: two models answer in a child process that never outlives its question."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sample_workspace import SampleWorkspace, filled_workspace, shown, until
+from small_workspace import workspace_with_adapter
+from textual.widgets import Select
+
+from crescent_lite.rounds import Standing
+from crescent_lite.workspace import Workspace
+from crescent_tui.app import CrescentApp
+from crescent_tui.child import TellingChild
+from crescent_tui.compare_content import Side, choices, found, side_measure, side_text, told, verdict
+from crescent_tui.screens.compare import CompareScreen, QuestionEditor
+
+LIVE_SECONDS = 60.0
+
+
+def editor(app: CrescentApp) -> QuestionEditor:
+    return app.screen.query_one(QuestionEditor)
+
+
+def child(app: CrescentApp) -> TellingChild:
+    assert isinstance(app.screen, CompareScreen)
+    assert app.screen._child
+    return app.screen._child
+
+
+@pytest.mark.asyncio
+async def test_two_models_answer_one_question_live(tmp_path: Path) -> None:
+    app = CrescentApp(workspace_with_adapter(tmp_path))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("6")
+        await until(pilot, lambda: "round 1, kept" in shown(app))
+        await pilot.press("e", *"-2+3", "question_mark", "enter")
+        assert "loading the model" in shown(app)
+        await until(pilot, lambda: "Error" in shown(app) or shown(app).count(" tokens, ") == 2, LIVE_SECONDS)
+        await until(pilot, lambda: app.screen._child is None)  # type: ignore[attr-defined]
+        text = shown(app)
+    assert "Error" not in text
+    assert any(words in text for words in ("Neither says", "Only ", "Same answer", "Different answers"))
+    assert "─ base " in text
+    assert "─ round 1 " in text
+
+
+@pytest.mark.asyncio
+async def test_escape_ends_the_child_and_asking_anew_ends_the_one_before(tmp_path: Path) -> None:
+    app = CrescentApp(workspace_with_adapter(tmp_path))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("6")
+        await until(pilot, lambda: "round 1, kept" in shown(app))
+        editor(app).text = "2 + 3?"
+        await pilot.press("ctrl+r")
+        first = child(app)
+        await pilot.press("f5")
+        second = child(app)
+        assert first is not second
+        await until(pilot, lambda: first._process.poll() is not None)
+        assert second._process.poll() is None
+        await pilot.press("escape")
+        await until(pilot, lambda: "cancelled" in shown(app) and second._process.poll() is not None)
+        await pilot.press("ctrl+r")
+        third = child(app)
+    assert third._process.poll() is not None
+
+
+@pytest.mark.asyncio
+async def test_what_goes_wrong_in_the_child_is_said_in_its_own_line(tmp_path: Path) -> None:
+    sample = filled_workspace(tmp_path)
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("6")
+        await until(pilot, lambda: "round 1, kept" in shown(app))
+        editor(app).text = "2 + 3?"
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "Error: base.gguf: is gone; run 1 was made with it" in shown(app), LIVE_SECONDS)
+        assert "No answer." in shown(app)
+
+
+@pytest.mark.asyncio
+async def test_the_question_that_is_looked_at_is_taken_with_a_key(tmp_path: Path) -> None:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    sample.begin_round()
+    number = sample.ask("[red]Two\nlines\x1b[2J of 2 + 3?")
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("6")
+        await until(pilot, lambda: "run 1" in shown(app))
+        await pilot.press("u")
+        await until(pilot, lambda: "No question is looked at" in shown(app))
+        app.question_id = number
+        await pilot.press("u")
+        await until(pilot, lambda: f"Question #{number}" in shown(app))
+        assert editor(app).text == "[red]Two\nlines␛[2J of 2 + 3?"
+        assert "[red]Two" in shown(app)
+
+
+@pytest.mark.asyncio
+async def test_what_cannot_be_asked_is_said(tmp_path: Path) -> None:
+    app = CrescentApp(filled_workspace(tmp_path).workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("6")
+        await until(pilot, lambda: "round 1, kept" in shown(app))
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "No question yet" in shown(app))
+        editor(app).text = "2 + 3?"
+        app.screen.query_one("#right-model", Select).value = 0
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "Both sides are the same model" in shown(app))
+
+
+@pytest.mark.asyncio
+async def test_keys_of_the_app_are_letters_in_the_question_and_escape_leads_out(tmp_path: Path) -> None:
+    app = CrescentApp(Workspace(tmp_path))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("6", "e", *"1sqxu", "question_mark")
+        assert editor(app).text == "1sqxu?"
+        assert not app.starting
+        await pilot.press("escape", "7")
+        await until(pilot, lambda: app.current_mode == "sql")
+
+
+@pytest.mark.asyncio
+async def test_without_a_run_it_says_so(tmp_path: Path) -> None:
+    app = CrescentApp(Workspace(tmp_path / "nothing-here"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("6")
+        await until(pilot, lambda: "No run yet: s starts one" in shown(app))
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "There is no model to ask yet" in shown(app))
+    assert not (tmp_path / "nothing-here").exists()
+
+
+@pytest.mark.asyncio
+async def test_a_run_at_work_is_warned_of(tmp_path: Path) -> None:
+    app = CrescentApp(workspace_with_adapter(tmp_path))
+    with app.workspace.lock():
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.press("6")
+            await until(pilot, lambda: "round 1, kept" in shown(app) and app.sight.engine_is_busy)
+            editor(app).text = "2 + 3?"
+            await pilot.press("ctrl+r")
+            await until(pilot, lambda: "memory and processor are shared" in shown(app))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_it_fits_the_terminal(tmp_path: Path, size: tuple[int, int]) -> None:
+    app = CrescentApp(filled_workspace(tmp_path).workspace)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("6")
+        await until(pilot, lambda: "─ round 1 ─" in shown(app) and "Ask" in shown(app))
+        screen = app.screen
+        assert isinstance(screen, CompareScreen)
+        for name, answer in (("left", "5"), ("right", "6")):
+            end = {"done": True, "answer_key": f"n:{answer}", "tokens": 12, "seconds": 1.25, "finish_reason": "stop"}
+            text = "[red]We add. " * 40 + f"So it is {answer}.\x1b[2J"
+            line = json.dumps({"model": screen._sides[name].model, "text": text, **end})
+            screen._sides[name] = told(screen._sides[name], line)
+        screen._show_sides()
+        screen._say(verdict(*screen._sides.values()))
+        await until(pilot, lambda: "answer: 6" in shown(app) and "6.␛[2J" in shown(app))
+        text = shown(app)
+    assert [len(line) for line in text.splitlines()] == [size[0]] * size[1]
+    for fact in ("[red]We add", "12 tokens, 1.2 s", "Question", "Different answers: 5 and 6."):
+        assert fact in text
+
+
+@pytest.mark.asyncio
+async def test_answers_stay_when_a_further_round_can_be_chosen(tmp_path: Path) -> None:
+    app = CrescentApp(filled_workspace(tmp_path).workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("6")
+        await until(pilot, lambda: "─ round 1 ─" in shown(app))
+        screen = app.screen
+        assert isinstance(screen, CompareScreen)
+        screen._sides["left"] = replace(screen._sides["left"], state="done", text="It is 5.")
+        screen._choices_came(Standing(1, {}, {1: 5, 2: 6}, 2))
+        await pilot.pause()
+        assert [side.model for side in screen._sides.values()] == ["base", "round 1"]
+        assert screen._sides["left"].text == "It is 5."
+
+
+def test_pieces_make_a_text_and_other_lines_change_nothing() -> None:
+    side = Side("base", "loading")
+    for line in ('{"model": "base", "text": "It "}', '{"model": "round 1", "text": "no"}', "no JSON", "[1]", "{}"):
+        side = told(side, line)
+    side = told(
+        side, '{"model": "base", "text": "is 5.", "done": true, "answer_key": "n:5", "tokens": 3, "seconds": 1}'
+    )
+    assert side == Side("base", "done", "It is 5.", "n:5", 3, 1.0, "")
+    assert told(side, '{"model": "base", "text": "more"}') == side
+
+
+def test_answers_are_compared_by_their_value() -> None:
+    five, none = Side("base", "done", "5", "n:5"), Side("round 1", "done", "well")
+    assert str(verdict(five, replace(none, answer_key="n:5"))) == "= Same answer: 5."
+    assert str(verdict(five, replace(none, answer_key="n:6"))) == "≠ Different answers: 5 and 6."
+    assert str(verdict(none, five)) == "Only base answers: 5."
+    assert str(verdict(none, none)) == "Neither says an answer that can be found."
+    assert str(verdict(five, replace(none, state="ended"))) == ""
+    assert str(found(none)) == "no answer found"
+
+
+def test_a_cut_off_answer_is_said_to_be_one() -> None:
+    side = Side("base", "done", "and", None, 1200, 3.04, "length")
+    assert side_measure(side) == "1,200 tokens, 3.0 s, cut off at its longest"
+    assert str(side_text(Side("base", "done"))) == "It said nothing."
+
+
+def test_the_kept_round_is_named_among_the_models() -> None:
+    assert choices(Standing(1, {}, {1: 5, 2: 6}, 1)) == (("base", 0), ("round 1, kept", 1), ("round 2", 2))
+    assert choices(None) == ()
+
+
+def test_a_child_says_why_it_cannot(tmp_path: Path) -> None:
+    lines: list[str] = []
+    ended = TellingChild(Workspace(tmp_path), "2 + 3?", "answer", "-", "--json").follow(lines.append)
+    assert (ended.exit_code, lines) == (5, [])
+    assert "is not a workspace" in ended.last_line
