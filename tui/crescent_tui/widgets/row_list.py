@@ -125,14 +125,16 @@ class RowList(ScrollView, can_focus=True):
         """All keys, in their order."""
         return self._keys
 
-    def set_keys(self, keys: Sequence[int], *, stay: bool = True, follow: bool = True) -> None:
+    def set_keys(self, keys: Sequence[int], *, stay: bool = True, follow: bool = True, at: int | None = None) -> None:
         """Another list of keys. `stay`: the cursor stays on its row, or at its place where that row is gone; else it
-        goes to the top. `follow`: at the very top it stays at the top, as who looks at the newest wants to go on so.
+        goes to key `at` or to the top. `follow`: at the very top it stays at the top, as who looks at the newest
+        wants to go on so.
         """
         before, cursor, top = self.key, self.cursor, self._top
         self._keys = keys
         if not stay or before is None or (follow and cursor == top == 0):
-            position, scroll = 0, 0
+            position = _position(keys, at, 0) if at is not None and not stay else 0
+            scroll = max(0, position - self.size.height // 2)
         else:
             position = _position(keys, before, min(cursor, max(0, len(keys) - 1)))
             scroll = max(0, top + position - cursor)
