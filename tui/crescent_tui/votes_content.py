@@ -17,7 +17,7 @@ from crescent_lite.store.watching import WatchedQuestion
 from crescent_tui.words import plain_key, spaced
 
 MUTED, HEADING = "$foreground 60%", "bold $text-primary"
-NAME_WIDTH, BAR_WIDTH = 18, 24
+NAME_WIDTH, BAR_WIDTH = 18, 16
 ENDED: dict[FinishReason, str] = {
     "stop": "finished",
     "length": "cut off: token limit",

@@ -17,7 +17,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 NOTE_CHARACTERS = 1000
-WHAT = "It is kept beside the question, for people. A note is never used as a label, and nothing is learnt from it.\n"
+WHAT = "It is kept beside the question, for people.\nA note is never used as a label: nothing is learnt from it.\n"
 
 
 class NoteScreen(ModalScreen[str | None]):
@@ -55,7 +55,7 @@ class NoteScreen(ModalScreen[str | None]):
             self.dismiss(None)
         else:
             self._asked_to_remove = True
-            words = "Nothing is written: enter again takes every note on this question away."
+            words = "Enter again takes every note on this question away."
             self.query_one("#hint", Static).update(Content.styled(words, "$text-warning"))
 
     @on(Input.Changed)

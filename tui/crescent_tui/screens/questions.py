@@ -81,6 +81,7 @@ class QuestionsScreen(WatchingScreen):
         with search.prevent(Input.Changed):
             search.value = self._wanted.search
         search.display = bool(self._wanted.search)
+        self.query_one(QuestionList).border_title = "Questions"
         self.query_one(QuestionPane).border_title = "Question"
 
     def show(self, sight: Sight) -> None:

@@ -34,7 +34,7 @@ from crescent_tui.widgets.row_list import Cell, Column, RowList
 COLUMNS = (
     Column("", 1),
     Column("vote", 4, right=True),
-    Column("answer", 16),
+    Column("answer", 14),
     Column("tokens", 6, right=True),
     Column("ended", 0),
 )
@@ -54,14 +54,15 @@ class VotesScreen(WatchingScreen):
         Binding("y", "copy", "Copy", show=False),
     ]
     DEFAULT_CSS = """
-    VotesScreen #about-votes { height: auto; max-height: 50%; }
-    VotesScreen #votes { height: 30%; min-height: 6; }
-    VotesScreen #solution { height: 1fr; }
-    VotesScreen #sides, VotesScreen #left { height: 1fr; }
-    VotesScreen #sides { layout: vertical; }
-    VotesScreen #left { height: auto; max-height: 65%; }
+    VotesScreen #sides { height: 1fr; layout: vertical; }
+    VotesScreen #left { height: 13fr; }
+    VotesScreen #solution { height: 8fr; }
+    VotesScreen #about-votes { height: 1fr; }
+    VotesScreen #votes { height: 6; }
+    VotesScreen.-tall #votes { height: 10; }
     VotesScreen.-wide #sides { layout: horizontal; }
     VotesScreen.-wide #left { width: 1fr; height: 100%; max-height: 100%; }
+    VotesScreen.-wide #about-votes { height: auto; max-height: 60%; }
     VotesScreen.-wide #votes { height: 1fr; }
     VotesScreen.-wide #solution { width: 1fr; height: 100%; }
     VotesScreen #solution-text { margin-top: 1; }
@@ -137,6 +138,7 @@ class VotesScreen(WatchingScreen):
         self.query_one("#about-text", Static).update(question_and_votes(question, looked.waiting))
         self.query_one("#about-votes").border_title = f"Question {question_id} of run {question.run_id}"
         rows.border_title = f"Votes: {len(question.votes):,}"
+        rows.border_subtitle = "★ kept as the example" if question.chosen_vote is not None else ""
         rows.placeholder = no_votes_words(question)
         rows.set_cells(
             {
@@ -222,7 +224,7 @@ class VotesScreen(WatchingScreen):
         """The solution's text."""
         if chosen := self._chosen():
             self.app.copy_to_clipboard(printable(chosen[0].text))
-            self.notify(f"The solution of vote {chosen[0].sample_index + 1} is in the clipboard.")
+            self.notify(f"Vote {chosen[0].sample_index + 1} is in the clipboard.")
 
     def action_flag(self) -> None:
         """Remark on the question."""
@@ -255,5 +257,5 @@ def _cells(vote: Vote, tokens: int, *, kept: bool) -> tuple[Cell, ...]:
         Cell(str(vote.sample_index + 1), "muted"),
         Cell(answer_of(vote), "" if vote.answer_key is not None else "muted"),
         Cell(f"{tokens:,}"),
-        Cell(f"{ended} · kept as the example" if kept else ended, "" if vote.finish_reason == "stop" else "bad"),
+        Cell(ended, "" if vote.finish_reason == "stop" else "bad"),
     )
