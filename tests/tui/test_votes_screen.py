@@ -42,8 +42,8 @@ async def test_a_question_its_votes_and_a_solution_are_shown_at_once(
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=size) as pilot:
         await pilot.press("3")
-        words = ("What is 2 + 3?", "4 votes: labelled 5, share 50%, margin 25%", "★ kept as the example", "Reasoning 1.",
-                 "Vote 2 · 5 · finished · 9 tokens · kept as the example")  # fmt: skip
+        words = ("What is 2 + 3?", "4 votes: labelled 5, share 50%, margin 25%", "★ kept as the example",
+                 "Reasoning 1.", "Vote 2 · 5 · finished · 9 tokens · kept as the example")  # fmt: skip
         await until(pilot, lambda: all(each in shown(app) for each in words))
         assert [len(line) for line in shown(app).splitlines()] == [size[0]] * size[1]
 

@@ -91,13 +91,15 @@ class QuestionsScreen(WatchingScreen):
         run_id = sight.run.run_id if sight.run else 0
         if run_id != self._wanted.run_id:
             self._list(replace(self._wanted, run_id=run_id), seek=self.app.question_id)
-        else:
-            if self.app.question_id is not None and self.app.question_id != rows.key:
-                rows.move_to_key(self.app.question_id)
-            if sight.version != self._version:
-                rows.look_again()
-                self._read_question(rows.key)
+        elif sight.version != self._version:
+            rows.look_again()
+            self._read_question(rows.key)
         self._version = sight.version
+
+    def on_screen_resume(self) -> None:
+        """Another screen may have gone to another question. (The inherited handler is called beside this one.)"""
+        if self.is_mounted and self.app.question_id is not None:
+            self.query_one(QuestionList).move_to_key(self.app.question_id)
 
     def action_next_verdict(self) -> None:
         """All, then kept, then rejected."""
