@@ -38,6 +38,8 @@ class QuestionFilter:
     disputed: bool = False
     noted: bool = False
     """Those that somebody has remarked on."""
+    voted: bool = False
+    """Those with at least one vote, counted or not."""
     search: str = ""
     """Words; the last one may be the beginning of one."""
 
@@ -77,23 +79,14 @@ class Browsing:
         self, wanted: QuestionFilter, *, before: int | None = None, after: int | None = None, limit: int = 5000
     ) -> list[int]:
         """Ids of matching questions, the newest first: those below `before`, and above `after`."""
-        tables, conditions, values = _conditions(wanted)
-        column = "f.rowid" if wanted.search else "q.question_id"
-        if before is not None:
-            conditions.append(f"{column} < :before")
-        if after is not None:
-            conditions.append(f"{column} > :after")
-        rounds = self._round_ids(wanted)
-        if not rounds:
-            return []
-        # The + keeps SQLite from walking an index by round, which would then have to be sorted.
-        conditions.append(f"+q.round_id IN ({', '.join(map(str, rounds))})")
-        rows = self._database.rows(
-            f"""SELECT q.question_id FROM {tables} WHERE {" AND ".join(conditions)}
-            ORDER BY {column} DESC LIMIT :limit""",
-            {**values, "before": before, "after": after, "limit": limit},
-        )
-        return [row[0] for row in rows]
+        return self._ids(wanted, "DESC", before=before, after=after, limit=limit)
+
+    def fetch_next(
+        self, wanted: QuestionFilter, *, before: int | None = None, after: int | None = None
+    ) -> int | None:
+        """The matching question nearest to `before` or `after`; without them the newest. None where there is none."""
+        found = self._ids(wanted, "DESC" if after is None else "ASC", before=before, after=after, limit=1)
+        return found[0] if found else None
 
     def fetch_lines(self, ids: Sequence[int]) -> dict[int, QuestionLine]:
         """These questions as lines, by id."""
@@ -133,6 +126,27 @@ class Browsing:
             {"id": question_id},
         )
         return [Link(*row) for row in rows]
+
+    def _ids(
+        self, wanted: QuestionFilter, order: str, *, before: int | None, after: int | None, limit: int
+    ) -> list[int]:
+        tables, conditions, values = _conditions(wanted)
+        column = "f.rowid" if wanted.search else "q.question_id"
+        if before is not None:
+            conditions.append(f"{column} < :before")
+        if after is not None:
+            conditions.append(f"{column} > :after")
+        rounds = self._round_ids(wanted)
+        if not rounds:
+            return []
+        # The + keeps SQLite from walking an index by round, which would then have to be sorted.
+        conditions.append(f"+q.round_id IN ({', '.join(map(str, rounds))})")
+        rows = self._database.rows(
+            f"""SELECT q.question_id FROM {tables} WHERE {" AND ".join(conditions)}
+            ORDER BY {column} {order} LIMIT :limit""",
+            {**values, "before": before, "after": after, "limit": limit},
+        )
+        return [row[0] for row in rows]
 
     def _round_ids(self, wanted: QuestionFilter) -> list[int]:
         rows = self._database.rows(
@@ -180,6 +194,8 @@ def _conditions(wanted: QuestionFilter) -> tuple[str, list[str], dict[str, Any]]
         conditions.append(f"c.distinct_answers > 1 AND c.margin <= {CLOSE_MARGIN}")
     if wanted.noted:
         conditions.append("q.question_id IN (SELECT question_id FROM notes)")
+    if wanted.voted:
+        conditions.append("EXISTS (SELECT 1 FROM votes v WHERE v.question_id = q.question_id)")
     return tables, conditions, values
 
 

@@ -77,6 +77,13 @@ class Votes:
         )
         return [Vote(*row) for row in rows]
 
+    def fetch_tokens(self, question_id: int) -> tuple[int, ...]:
+        """What was drawn for each of them, in the same order."""
+        rows = self._database.rows(
+            "SELECT tokens FROM votes WHERE question_id = ? ORDER BY sample_index", [question_id]
+        )
+        return tuple(row[0] for row in rows)
+
     def insert_consensus(self, question_id: int, consensus: Consensus) -> None:
         """What the votes of a question say."""
         self._database.write(

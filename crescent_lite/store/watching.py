@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from crescent_lite.records import Decision, Note, Verdict, Vote
+from crescent_lite.records import Decision, Note, Stopped, Verdict, Vote
 from crescent_lite.store.database import Database
 from crescent_lite.store.notes import Notes
 from crescent_lite.store.questions import Questions
@@ -123,6 +123,7 @@ class WatchedQuestion:
     """One question with everything that became of it."""
 
     question_id: int
+    run_id: int
     round: int
     text: str
     raw_text: str
@@ -144,8 +145,16 @@ class WatchedQuestion:
     answer_key: str | None
     """The leading answer."""
     share: float | None
+    margin: float | None
+    """Share of the leading answer less that of the next one, 0-1."""
+    planned: int | None
+    """Votes that would have been drawn at most."""
+    stopped: Stopped | None
+    """Why no more were."""
     chosen_vote: int | None
     votes: tuple[Vote, ...]
+    vote_tokens: tuple[int, ...]
+    """Drawn for each of `votes`."""
     notes: tuple[Note, ...]
     """What people remarked on it."""
 
@@ -208,6 +217,7 @@ class Watching:
             return None
         return WatchedQuestion(
             question_id=question_id,
+            run_id=row["run_id"],
             round=row["round"],
             text=row["text"],
             raw_text=row["raw_text"],
@@ -225,8 +235,12 @@ class Watching:
             decision_reason=row["decision_reason"],
             answer_key=row["answer_key"],
             share=row["share"],
+            margin=row["margin"],
+            planned=row["planned"],
+            stopped=row["stopped"],
             chosen_vote=row["chosen_vote"],
             votes=tuple(self._votes.fetch_votes(question_id)),
+            vote_tokens=self._votes.fetch_tokens(question_id),
             notes=tuple(self._notes.fetch(question_id)),
         )
 

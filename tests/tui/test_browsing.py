@@ -62,6 +62,23 @@ def test_disputed_are_those_whose_second_answer_is_close(sample: SampleWorkspace
     assert disputed == sorted((each for each, margin in margins.items() if margin <= 0.25), reverse=True) != []
 
 
+def test_the_next_one_is_the_nearest_that_matches(sample: SampleWorkspace) -> None:
+    fetch_next, voted = sample.store.browsing.fetch_next, QuestionFilter(sample.run_id, voted=True)
+    assert fetch_next(voted) == 14
+    assert (fetch_next(voted, before=9), fetch_next(voted, after=9)) == (8, 10)
+    assert (fetch_next(voted, before=1), fetch_next(voted, after=14)) == (None, None)
+    assert fetch_next(QuestionFilter(7)) is None
+    disputed = found(sample, disputed=True)
+    assert fetch_next(QuestionFilter(sample.run_id, disputed=True), before=disputed[0]) == disputed[1]
+
+
+def test_a_question_has_votes_as_soon_as_there_is_one(sample: SampleWorkspace) -> None:
+    question_id = sample.ask("What is 9 + 9?")
+    assert question_id not in found(sample, voted=True)
+    sample.vote(question_id, "18", "n:18", 0)
+    assert found(sample, voted=True)[0] == question_id
+
+
 def test_a_chain_of_rewrites_is_the_same_from_each_of_its_links(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()

@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 from sample_workspace import SampleWorkspace, filled_workspace, shown, until
+from textual.pilot import Pilot
+from textual.widgets import Input, Select
 
 from crescent_lite.records import QuestionVerdict
+from crescent_lite.store.browsing import QuestionFilter
+from crescent_lite.workspace import Workspace
 from crescent_tui.app import CrescentApp
 from crescent_tui.widgets.row_list import RowList
 
@@ -62,7 +66,7 @@ async def test_a_rejected_question_shows_its_match(tmp_path: Path) -> None:
         assert "rejected: near duplicate" in shown(app)
 
 
-async def test_votes_are_counted_by_their_answer_and_the_kept_one_is_marked(tmp_path: Path) -> None:
+async def test_votes_are_counted_by_their_answer(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
     sample.begin_round()
@@ -74,9 +78,8 @@ async def test_votes_are_counted_by_their_answer_and_the_kept_one_is_marked(tmp_
         await pilot.press("2")
         await until(pilot, lambda: "4 votes so far" in shown(app))
         sample.conclude(question_id)
-        await until(pilot, lambda: "4 votes: labelled 5, share 50%" in shown(app))
-        assert "abstained" in shown(app)
-        assert "kept as the example" in shown(app)
+        await until(pilot, lambda: "4 votes: labelled 5, share 50%, margin 25%" in shown(app))
+        assert "no answer found" in shown(app)
 
 
 async def test_the_cursor_stays_on_its_question_while_others_come(tmp_path: Path) -> None:
@@ -94,6 +97,179 @@ async def test_the_cursor_stays_on_its_question_while_others_come(tmp_path: Path
         assert app.screen.query_one(RowList).cursor == row + 1
         assert app.question_id == chosen
         assert f"#{chosen} ·" in shown(app)
+
+
+async def type_words(pilot: Pilot[None], words: str) -> None:
+    await pilot.press(*("space" if c == " " else c for c in words))
+
+
+async def test_results_follow_each_key_of_a_search(tmp_path: Path) -> None:
+    app = CrescentApp(filled_workspace(tmp_path).workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        await until(pilot, lambda: "all, 40" in shown(app))
+        await pilot.press("slash")
+        await type_words(pilot, "pl")
+        await until(pilot, lambda: "all, 14" in shown(app) and "only: “pl”" in shown(app))
+        await type_words(pilot, "us 16")
+        await until(pilot, lambda: "all, 1 " in shown(app) and "What is 12 plus 16?" in shown(app))
+        await type_words(pilot, "q")
+        await until(pilot, lambda: "No question matches; c clears the filter." in shown(app))
+        await pilot.press("backspace", "escape")
+        assert isinstance(app.focused, RowList)
+        await until(pilot, lambda: "all, 1 " in shown(app))
+        found = app.question_id
+        await pilot.press("escape")
+        await until(pilot, lambda: "all, 40" in shown(app))
+        assert app.question_id == found == 26
+
+
+async def test_a_filter_is_chosen_in_a_form_and_cleared_with_a_key(tmp_path: Path) -> None:
+    app = CrescentApp(filled_workspace(tmp_path).workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        await until(pilot, lambda: "all, 40" in shown(app))
+        await pilot.press("f")
+        await until(pilot, lambda: "Which questions" in shown(app))
+        form = app.screen
+        form.query_one("#by-reason", Select).value = "low_share"
+        form.query_one("#high", Input).focus()
+        await pilot.press("2", "0", "0", "enter")
+        await until(pilot, lambda: "A share goes from 0 to 100 %" in shown(app))
+        await pilot.press("backspace", "backspace", "backspace", "4", "5", "enter")
+        await until(pilot, lambda: "only: reason low share · share 0% to 45%" in shown(app))
+        await until(pilot, lambda: "all, 3 " in shown(app))
+        await pilot.press("c")
+        await until(pilot, lambda: "all, 40" in shown(app))
+
+
+async def test_a_box_that_is_not_chosen_is_empty(tmp_path: Path) -> None:
+    app = CrescentApp(filled_workspace(tmp_path).workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2", "f")
+        await until(pilot, lambda: "▐ ▌ disputed" in shown(app))
+        app.screen.query_one("#disputed").focus()
+        await pilot.press("space")
+        await until(pilot, lambda: "▐x▌ disputed" in shown(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "all questions" in shown(app))
+
+
+async def test_the_filter_is_there_again_at_the_next_start(tmp_path: Path) -> None:
+    workspace = filled_workspace(tmp_path).workspace
+    app = CrescentApp(workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        await until(pilot, lambda: "all, 40" in shown(app))
+        await pilot.press("v", "slash", "2")
+        await until(pilot, lambda: "Questions: kept, 2 " in shown(app))
+    again = CrescentApp(workspace)
+    async with again.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "Questions: kept, 2 " in shown(again) and "only: kept · “2”" in shown(again))
+
+
+async def test_the_next_disputed_question_is_down_the_list_and_then_the_first(tmp_path: Path) -> None:
+    sample = filled_workspace(tmp_path)
+    disputed = sample.store.browsing.fetch_ids(QuestionFilter(sample.run_id, disputed=True))
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        await until(pilot, lambda: "#40 ·" in shown(app))
+        for expected in [*disputed, disputed[0]]:
+            await pilot.press("d")
+            await until(pilot, lambda expected=expected: f"#{expected} ·" in shown(app))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("size", "beside"), [((80, 24), False), ((120, 40), True), ((200, 60), True)])
+async def test_a_match_stands_beside_the_question_where_there_is_room(
+    tmp_path: Path, size: tuple[int, int], beside: bool
+) -> None:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    sample.begin_round()
+    match = sample.ask("What is 2 + 3?")
+    sample.ask("What is 2 + 4?", QuestionVerdict("rejected", "near_duplicate", "What is 2 + 4?", match, 93.2))
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("2")
+        await until(pilot, lambda: "Too close to #1" in shown(app))
+        (line,) = [line for line in shown(app).splitlines() if "This question" in line]
+        assert ("Too close to #1" in line) == beside
+        assert "all questions" in shown(app)
+
+
+async def test_enter_opens_the_votes_and_coming_back_finds_the_question_looked_at(tmp_path: Path) -> None:
+    app = CrescentApp(filled_workspace(tmp_path).workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        await until(pilot, lambda: "all, 40" in shown(app))
+        app.screen.query_one(RowList).move_to_key(9)
+        await until(pilot, lambda: "#9 ·" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Question 9 of run 1" in shown(app))
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: "Question 8 of run 1" in shown(app))
+        await pilot.press("2")
+        await until(pilot, lambda: "#8 ·" in shown(app))
+        assert app.screen.query_one(RowList).key == 8
+
+
+async def test_a_question_is_copied_as_printable_text(tmp_path: Path) -> None:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    sample.begin_round()
+    sample.ask("What is\x1b[31m 2 + 3?")
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("2")
+        await until(pilot, lambda: "#1 ·" in shown(app))
+        await pilot.press("y")
+        await until(pilot, lambda: "Question 1 is in the clipboard." in shown(app))
+        assert app.clipboard == "What is␛[31m 2 + 3?"
+
+
+async def test_whoever_reads_a_question_keeps_it_while_others_come(tmp_path: Path) -> None:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    sample.begin_round()
+    sample.ask("What is 2 + 3?")
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        await until(pilot, lambda: "#1 ·" in shown(app))
+        await pilot.press("tab")
+        sample.ask("What is 4 + 4?")
+        await until(pilot, lambda: "all, 2 " in shown(app))
+        assert app.question_id == 1
+        await pilot.press("tab", "g")
+        sample.ask("What is 5 + 4?")
+        await until(pilot, lambda: "#3 ·" in shown(app))
+
+
+async def test_a_question_that_comes_to_match_is_listed_although_it_is_an_older_one(tmp_path: Path) -> None:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    sample.begin_round()
+    first, second = sample.ask("What is 2 + 3?"), sample.ask("What is 4 + 3?")
+    app = CrescentApp(sample.workspace)
+    app.memory["questions"] = {"reason": "tie"}
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        await until(pilot, lambda: "No question matches" in shown(app))
+        for question_id in (second, first):
+            sample.vote(question_id, "7", "n:7", 0)
+            sample.vote(question_id, "8", "n:8", 1)
+            sample.conclude(question_id)
+            await until(pilot, lambda: f"all, {3 - question_id}" in shown(app))  # noqa: B023
+
+
+async def test_without_a_run_there_is_no_question(tmp_path: Path) -> None:
+    app = CrescentApp(Workspace(tmp_path))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        await until(pilot, lambda: "No run yet: s starts one." in shown(app))
+        await pilot.press("d", "y", "enter", "v", "c", "escape")
+        assert "No run yet: s starts one." in shown(app)
 
 
 async def test_markup_and_escape_codes_of_a_model_are_shown_as_text(tmp_path: Path) -> None:

@@ -33,9 +33,9 @@ class Memory(UserDict[str, Any]):
         return value if isinstance(value, str) else fallback
 
     def number(self, name: str) -> int | None:
-        """A whole number, or None."""
+        """A whole number that SQLite takes, or None."""
         value = self.get(name)
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+        return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
 
     def save(self) -> None:
         """Write it, if the workspace is there and can be written."""

@@ -1,104 +1,148 @@
-"""One question in styled text: what was asked, why it was kept or not, its match, its votes and what they add up to.
+"""One question in styled text: why it was kept or not, what it is too close to, its rewrites, its votes in short.
 
 Pure. Every text of the model passes `printable`; the result is Content, never markup.
-Example: question_in_full(question) ends with the votes, the kept one marked.
+Example: question_title(question) -> "#12 · round 1 · rejected: near duplicate"
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 
 from textual.content import Content
 
 from crescent_lite.printable import printable, printable_line
-from crescent_lite.records import Vote
+from crescent_lite.records import Note
+from crescent_lite.store.browsing import Link
 from crescent_lite.store.watching import WatchedQuestion
-from crescent_tui.words import plain_key, spaced
+from crescent_tui.differences import TEXT_CHARACTERS, compared
+from crescent_tui.votes_content import ballot_lines, decision_words, no_votes_words, votes_in_a_line
+from crescent_tui.words import local_day, spaced
 
 MUTED, HEADING = "$foreground 60%", "bold $text-primary"
-SAID_CHARACTERS = 4000
-"""Of one text: more than a solution has that is not a loop (guess)."""
-KEY_WIDTH, BAR_WIDTH = 14, 24
+LINK_CHARACTERS = 400
+WHY = {
+    "new": "a question, and unlike every other one",
+    "empty": "nothing is left of the text once it is cleaned",
+    "no_question": "no question is in it",
+    "refused": "it refuses to ask",
+    "too_few_numbers": "too few numbers are in it",
+    "too_short": "too short to be a question",
+    "too_long": "too long to be a question",
+    "cut_off": "it ends in the middle",
+    "wrong_language": "not in the language that is wanted",
+    "contains_solution": "its own solution follows it",
+    "text_after_question": "more text follows the question",
+    "several_questions": "more than one question is in it",
+    "about_questions": "it is about questions, not one",
+    "near_duplicate": "it says nearly the same as a kept question",
+    "same_template": "enough kept questions differ from it only in their numbers",
+    "contaminated": "it is too close to a benchmark's item, and learning from it would flatter the score",
+}
+"""What a reason means."""
 
 
-def question_in_full(question: WatchedQuestion) -> Content:
-    """Everything that is stored on the question."""
-    parts = [_title(question), _said(question.text)]
-    if question.raw_text.strip() != question.text.strip():
-        parts += [_heading("As the model wrote it"), _said(question.raw_text)]
-    if question.match_text is not None:
-        parts += [_heading(_match_title(question)), _said(question.match_text)]
-    if question.votes:
-        parts += [_heading(_consensus(question)), _histogram(question)]
-        parts += [_vote(vote, kept=vote.vote_id == question.chosen_vote) for vote in question.votes]
-    elif question.verdict == "kept":
-        parts.append(Content.styled("No votes yet.", MUTED))
-    return Content("\n").join(parts)
-
-
-def _title(question: WatchedQuestion) -> Content:
+def question_title(question: WatchedQuestion) -> Content:
+    """Its number, its round, and its verdict with the reason."""
     verdict = question.verdict or "not judged yet"
     reason = f": {spaced(question.reason)}" if question.reason else ""
-    chain = ""
-    if question.rewritten_from:
-        chain += f" · rewrites #{question.rewritten_from}"
-    if question.rewritten_as:
-        chain += f" · rewritten as #{question.rewritten_as}"
     return Content.assemble(
         (f"#{question.question_id}", "bold"),
         (f" · round {question.round} · ", MUTED),
         (verdict, "$text-success" if verdict == "kept" else "$text-warning"),
         reason,
-        (chain, MUTED),
+        (" · noted" if question.notes else "", "$text-accent"),
+    )
+
+
+def question_about(question: WatchedQuestion) -> Content:
+    """Why it has its verdict; and its text, where no match stands beside it."""
+    parts = [question_title(question)]
+    if why := WHY.get(question.reason or ""):
+        parts.append(Content.styled(why, MUTED))
+    if question.match_text is None:
+        parts += [Content(""), said(question.text)]
+    return Content("\n").join(parts)
+
+
+def question_pair(question: WatchedQuestion) -> tuple[Content, Content] | None:
+    """The question and what it is too close to, the differences marked; None where there is no match."""
+    if question.match_text is None:
+        return None
+    mine, match = compared(question.text, question.match_text)
+    return (
+        Content.styled("This question", HEADING) + "\n" + mine,
+        Content.styled(_match_title(question), HEADING) + "\n" + match,
+    )
+
+
+def question_rest(question: WatchedQuestion, chain: Sequence[Link], waiting: Sequence[Note] = ()) -> Content:
+    """Its rewrites, its votes in short, its notes, and what the model wrote. `waiting`: notes not stored yet."""
+    parts: list[Content] = []
+    if len(chain) > 1:
+        parts += [heading("Rewrites"), *_steps(chain, question.question_id)]
+    if question.votes:
+        parts += [heading("Votes"), votes_in_a_line(question), ballot_lines(question)]
+    elif question.verdict == "kept":
+        parts += [heading("Votes"), Content.styled("No votes yet.", MUTED)]
+    if question.notes or waiting:
+        parts += [heading("Notes"), note_lines(question.notes, waiting)]
+    if question.raw_text.strip() != question.text.strip():
+        parts += [heading("As the model wrote it"), said(question.raw_text)]
+    return Content("\n").join(parts)
+
+
+def question_and_votes(question: WatchedQuestion, waiting: Sequence[Note] = ()) -> Content:
+    """The question, and what its votes add up to and why; or why it has none."""
+    parts = [question_title(question), said(question.text), Content("")]
+    if question.votes:
+        parts += [votes_in_a_line(question), decision_words(question), ballot_lines(question)]
+    else:
+        parts.append(Content.styled(no_votes_words(question), MUTED))
+    if question.notes or waiting:
+        parts += [Content(""), note_lines(question.notes, waiting)]
+    return Content("\n").join(parts)
+
+
+def note_lines(notes: Sequence[Note], waiting: Sequence[Note]) -> Content:
+    """What people remarked, the oldest first; those that wait for the engine last."""
+    lines = [_note(note, "") for note in notes]
+    lines += [_note(note, " · not stored yet") for note in waiting]
+    return Content("\n").join(lines)
+
+
+def _note(note: Note, state: str) -> Content:
+    text = printable(note.text, TEXT_CHARACTERS) or "its notes are to be taken away"
+    return Content.assemble(("⚑ ", "$text-accent"), text, (f"  {local_day(note.created_at)}{state}", MUTED))
+
+
+def said(text: str) -> Content:
+    """What a model wrote."""
+    shown = printable(text.strip(), TEXT_CHARACTERS)
+    return Content(shown) if shown else Content.styled("(nothing)", MUTED)
+
+
+def heading(text: str) -> Content:
+    """After an empty line."""
+    return Content.styled(f"\n{text}", HEADING)
+
+
+def _steps(chain: Sequence[Link], here: int) -> list[Content]:
+    """One after the other, the question at hand marked."""
+    return [_step(number, link, here=link.question_id == here) for number, link in enumerate(chain)]
+
+
+def _step(number: int, link: Link, *, here: bool) -> Content:
+    what = "asked" if number == 0 else "rewritten"
+    reason = f": {spaced(link.reason)}" if link.reason else ""
+    return Content.assemble(
+        ("▸ " if here else "  ", "bold $text-accent"),
+        (f"{what} #{link.question_id}", "bold" if here else ""),
+        (f" · {link.verdict or 'not judged yet'}{reason}\n", MUTED),
+        f"    {printable_line(link.text, LINK_CHARACTERS) or '(nothing)'}",
     )
 
 
 def _match_title(question: WatchedQuestion) -> str:
     alike = f", {question.similarity:.0f} of 100 alike" if question.similarity is not None else ""
     match = question.benchmark_item or f"#{question.duplicate_of}"
-    return f"Too close to {printable_line(match)}{alike}"
-
-
-def _consensus(question: WatchedQuestion) -> str:
-    drawn = f"{len(question.votes)} vote{'s' if len(question.votes) != 1 else ''}"
-    if question.decision is None or question.share is None:
-        return f"{drawn} so far"
-    leading = plain_key(question.answer_key) if question.answer_key is not None else "nothing"
-    if question.decision == "labelled":
-        return f"{drawn}: labelled {leading}, share {question.share:.0%}"
-    return f"{drawn}: no label, {spaced(question.decision_reason or '')} ({leading} has {question.share:.0%})"
-
-
-def _histogram(question: WatchedQuestion) -> Content:
-    """Votes for each answer key, the commonest first; abstentions last."""
-    counts = Counter(vote.answer_key for vote in question.votes)
-    abstained = counts.pop(None, 0)
-    most = max([*counts.values(), abstained])
-    rows = [(plain_key(key), count, "$success") for key, count in counts.most_common()]
-    rows += [(plain_key(None), abstained, MUTED)] if abstained else []
-    return Content("\n").join([_histogram_line(*row, most) for row in rows])
-
-
-def _histogram_line(name: str, count: int, style: str, most: int) -> Content:
-    label = Content(f"  {name}").truncate(KEY_WIDTH, ellipsis=True)
-    length = max(1, round(BAR_WIDTH * count / most))
-    return label.pad_right(KEY_WIDTH + 1 - label.cell_length) + Content.assemble(("█" * length, style), f" {count}")
-
-
-def _vote(vote: Vote, *, kept: bool) -> Content:
-    cut_off = "" if vote.finish_reason == "stop" else " · cut off"
-    title = Content.assemble(
-        (f"\nvote {vote.sample_index + 1}", HEADING),
-        (f" · {plain_key(vote.answer_key)}{cut_off}", MUTED),
-        (" · kept as the example" if kept else "", "$text-success"),
-    )
-    return title + "\n" + _said(vote.text)
-
-
-def _said(text: str) -> Content:
-    shown = printable(text.strip(), SAID_CHARACTERS)
-    return Content(shown) if shown else Content.styled("(nothing)", MUTED)
-
-
-def _heading(text: str) -> Content:
-    return Content.styled(f"\n{text}", HEADING)
+    return f"Too close to {printable_line(match, 100)}{alike}"

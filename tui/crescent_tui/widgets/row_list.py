@@ -91,7 +91,7 @@ class RowList(ScrollView, can_focus=True):
             return self.row_list
 
     class Chosen(Highlighted):
-        """Enter or a second click on a row."""
+        """Enter or a double click on a row."""
 
     class Lacking(Message):
         """Rows in view, and some around them, whose cells are not known yet."""
@@ -104,6 +104,9 @@ class RowList(ScrollView, can_focus=True):
         def control(self) -> RowList:
             """The list."""
             return self.row_list
+
+    placeholder: reactive[str] = reactive("")
+    """What stands in an empty list. Plain words of ours."""
 
     def __init__(self, columns: Sequence[Column], *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -122,19 +125,23 @@ class RowList(ScrollView, can_focus=True):
         """All keys, in their order."""
         return self._keys
 
-    def set_keys(self, keys: Sequence[int], *, stay: bool = True) -> None:
-        """Another list of keys. The cursor stays on its row, where that is still there; on the first one it stays
-        there, so that who follows the newest goes on to do so."""
-        before, above = self.key, self.cursor - round(self.scroll_y)
+    def set_keys(self, keys: Sequence[int], *, stay: bool = True, follow: bool = True, at: int | None = None) -> None:
+        """Another list of keys. `stay`: the cursor stays on its row, or at its place where that row is gone; else it
+        goes to key `at` or to the top. `follow`: at the very top it stays at the top, as who looks at the newest
+        wants to go on so.
+        """
+        before, cursor, top = self.key, self.cursor, self._top
         self._keys = keys
-        self.virtual_size = Size(self.size.width, len(keys) + 1)
-        position = 0
-        if stay and before is not None and self.cursor:
-            position = _position(keys, before)
-        moved = position != self.cursor
+        if not stay or before is None or (follow and cursor == top == 0):
+            position = _position(keys, at, 0) if at is not None and not stay else 0
+            scroll = max(0, position - self.size.height // 2)
+        else:
+            position = _position(keys, before, min(cursor, max(0, len(keys) - 1)))
+            scroll = max(0, top + position - cursor)
         self.set_reactive(RowList.cursor, position)
-        if moved or not stay:
-            self.scroll_to(y=max(0, position - above), animate=False, force=True)
+        self.virtual_size = Size(self.size.width, len(keys) + 1)
+        if scroll != top:
+            self._scroll_to_row(scroll)
         if self.key != before and self.key is not None:
             self.post_message(self.Highlighted(self, self.key))
         self._look()
@@ -156,7 +163,8 @@ class RowList(ScrollView, can_focus=True):
     def forget_cells(self) -> None:
         """What is in view may have changed: it stays until it is handed over again."""
         keys = self._in_view(AHEAD)
-        for key in [key for key in self._cells if key not in set(keys)]:
+        kept = set(keys)
+        for key in [key for key in self._cells if key not in kept]:
             del self._cells[key]
         if keys:
             self.post_message(self.Lacking(self, keys))
@@ -168,19 +176,15 @@ class RowList(ScrollView, can_focus=True):
 
     def move_to_key(self, key: int) -> bool:
         """Put the cursor on a row; False where it is not in the list."""
-        if key not in self._keys:
+        position = _position(self._keys, key, -1)
+        if position < 0:
             return False
-        self.move_to(_position(self._keys, key))
+        self.move_to(position)
         return True
 
     def watch_cursor(self, before: int, position: int) -> None:
         """Bring it into view and say so."""
-        rows = max(1, self.size.height - 1)
-        if position < self.scroll_y:
-            self.scroll_to(y=position, animate=False, force=True)
-        elif position >= self.scroll_y + rows:
-            self.scroll_to(y=position - rows + 1, animate=False, force=True)
-        self.refresh()
+        self._bring_into_view()
         if self.key is not None:
             self.post_message(self.Highlighted(self, self.key))
         self._look()
@@ -191,18 +195,20 @@ class RowList(ScrollView, can_focus=True):
         self._look()
 
     def on_resize(self) -> None:
-        """The last column takes what room is left."""
+        """The last column takes what room is left, and the cursor is not left outside."""
         self.virtual_size = Size(self.size.width, len(self._keys) + 1)
+        self._bring_into_view()
         self._look()
 
     def on_click(self, event: events.Click) -> None:
-        """Choose with the mouse; a second click opens."""
-        position = round(self.scroll_y) + event.y - 1
-        if event.y < 1 or position >= len(self._keys):
+        """Choose with the mouse; a double click opens."""
+        place = event.get_content_offset(self)
+        position = self._top + place.y - 1 if place and place.y else -1
+        if not 0 <= position < len(self._keys):
             return
-        if event.chain > 1 or position == self.cursor:
-            self.action_choose()
         self.move_to(position)
+        if event.chain == 2:
+            self.action_choose()
 
     def action_move(self, rows: int) -> None:
         """One row on."""
@@ -229,7 +235,10 @@ class RowList(ScrollView, can_focus=True):
             return Strip(self._segments(tuple(Cell(c.name) for c in self._columns), style), width).adjust_cell_length(
                 width, self.rich_style
             )
-        position = round(self.scroll_y) + y - 1
+        position = self._top + y - 1
+        if y == 1 and not self._keys:
+            muted = self.get_component_rich_style("row-list--muted")
+            return Strip([Segment(f" {self.placeholder}", muted)]).adjust_cell_length(width, self.rich_style)
         if position >= len(self._keys):
             return Strip.blank(width, self.rich_style)
         key = self._keys[position]
@@ -261,9 +270,26 @@ class RowList(ScrollView, can_focus=True):
             left -= width + 2
         return found
 
+    @property
+    def _top(self) -> int:
+        """The position of the first row in view."""
+        return round(self.scroll_y)
+
+    def _bring_into_view(self) -> None:
+        """Scroll no further than the cursor needs."""
+        rows = max(1, self.size.height - 1)
+        if self.cursor < self._top:
+            self._scroll_to_row(self.cursor)
+        elif self.cursor >= self._top + rows:
+            self._scroll_to_row(self.cursor - rows + 1)
+
+    def _scroll_to_row(self, row: int) -> None:
+        # At once: the next key press reckons from where this one has scrolled to.
+        self.scroll_to(y=row, animate=False, force=True, immediate=True)
+
     def _in_view(self, around: int) -> tuple[int, ...]:
-        first = max(0, round(self.scroll_y) - around)
-        return tuple(self._keys[first : round(self.scroll_y) + self.size.height + around])
+        first = max(0, self._top - around)
+        return tuple(self._keys[first : self._top + self.size.height + around])
 
     def _look(self) -> None:
         """Ask for what is in view and not known."""
@@ -275,9 +301,9 @@ class RowList(ScrollView, can_focus=True):
         self.refresh()
 
 
-def _position(keys: Sequence[int], key: int) -> int:
-    """Where a key is, or the first position where it is not there."""
+def _position(keys: Sequence[int], key: int, missing: int) -> int:
+    """Where a key is, or `missing` where it is not there."""
     try:
         return keys.index(key)
     except ValueError:
-        return 0
+        return missing

@@ -1,0 +1,133 @@
+"""Questions and votes in words: differences, histograms, decisions, filters that are remembered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sample_workspace import SampleWorkspace
+
+from crescent_lite.records import Note, QuestionVerdict
+from crescent_lite.store.browsing import QuestionFilter
+from crescent_lite.store.watching import WatchedQuestion
+from crescent_tui.differences import MAX_WORDS, compared
+from crescent_tui.question_content import question_and_votes, question_pair, question_rest
+from crescent_tui.question_filters import filter_line, filter_words, recalled, remembered
+from crescent_tui.votes_content import ballot_lines, ballots, votes_in_a_line
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> SampleWorkspace:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    sample.begin_round()
+    return sample
+
+
+def look_at(sample: SampleWorkspace, question_id: int) -> WatchedQuestion:
+    found = sample.store.watching.fetch_question(question_id)
+    assert found
+    return found
+
+
+def voted(sample: SampleWorkspace, *answers: str | None) -> WatchedQuestion:
+    question_id = sample.ask("What is 2 + 3?")
+    for index, answer in enumerate(answers):
+        sample.vote(question_id, f"I say {answer}.", answer, index)
+    sample.conclude(question_id)
+    return look_at(sample, question_id)
+
+
+def marked(text: str, other: str) -> tuple[list[str], list[str]]:
+    left, right = compared(text, other)
+    return [left.plain[s.start : s.end] for s in left.spans], [right.plain[s.start : s.end] for s in right.spans]
+
+
+def test_the_words_that_differ_are_marked_in_both_texts() -> None:
+    assert marked("What is 2 + 3?", "What is 2 + 5?") == (["3"], ["5"])
+    assert marked("A red train goes.", "A train goes fast.") == (["red"], ["fast"])
+    assert marked("WHAT is 2?", "What  is\n2?") == ([], [])
+    assert marked("one two", "three") == (["one two"], ["three"])
+    assert marked("", "x") == ([], ["x"])
+
+
+def test_texts_too_long_to_be_compared_are_shown_unmarked() -> None:
+    left, right = compared("a " * (MAX_WORDS + 1), "b")
+    assert (left.spans, right.spans) == ([], [])
+
+
+def test_a_match_is_shown_with_its_similarity(sample: SampleWorkspace) -> None:
+    match = sample.ask("What is 2 + 3?")
+    text = "What is 2 + 4?"
+    pair = question_pair(
+        look_at(sample, sample.ask(text, QuestionVerdict("rejected", "near_duplicate", text, match, 93.2)))
+    )
+    assert pair
+    assert pair[0].plain == "This question\nWhat is 2 + 4?"
+    assert pair[1].plain == "Too close to #1, 93 of 100 alike\nWhat is 2 + 3?"
+    assert question_pair(look_at(sample, match)) is None
+
+
+def test_answers_are_counted_and_abstentions_by_their_reason(sample: SampleWorkspace) -> None:
+    question = voted(sample, "n:5", "n:6", "n:5", None, "n:5", None)
+    sample.store.database.write("UPDATE votes SET finish_reason = 'length' WHERE sample_index = 5")
+    question = look_at(sample, question.question_id)
+    assert [(b.name, b.votes, b.leading) for b in ballots(question.votes, question.answer_key)] == [
+        ("5", 3, True), ("6", 1, False), ("no answer found", 1, False), ("cut off", 1, False),
+    ]  # fmt: skip
+    lines = ballot_lines(question).plain.splitlines()
+    assert lines[0].split() == ["5", "█" * 16, "3", "50%", "◂", "label"]
+    assert lines[3].split() == ["cut", "off", "░" * 5, "1", "17%"]
+
+
+def test_many_answers_are_cut_short(sample: SampleWorkspace) -> None:
+    question = voted(sample, *(f"n:{n}" for n in range(20)))
+    lines = ballot_lines(question, limit=5).plain.splitlines()
+    assert len(lines) == 5
+    assert lines[-1] == "  and 16 more with 16 votes"
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        (("n:5", "n:5", "n:6"), "3 votes: labelled 5, share 67%, margin 33%"),
+        (("n:5", "n:6"), "2 votes: no label, tie (5 has 50%, margin 0%)"),
+        ((None, None), "2 votes: no label, no answer (nothing has 0%, margin 0%)"),
+    ],
+)
+def test_a_decision_is_said_with_share_and_margin(
+    sample: SampleWorkspace, answers: tuple[str | None, ...], words: str
+) -> None:
+    assert votes_in_a_line(voted(sample, *answers)).plain == words
+
+
+def test_notes_that_wait_for_the_engine_are_said_to(sample: SampleWorkspace) -> None:
+    question = look_at(sample, sample.ask("What is 2 + 3?"))
+    waiting = [Note("1", 1, "look [b]twice[/b]", "2026-01-01T00:00:00+00:00")]
+    for content in (question_rest(question, [], waiting), question_and_votes(question, waiting)):
+        assert "⚑ look [b]twice[/b]" in content.plain
+        assert "not stored yet" in content.plain
+
+
+def test_a_filter_is_said_in_words() -> None:
+    wanted = QuestionFilter(3, "kept", "low_share", 2, (0.2, 0.6), True, True, search="train sta")
+    words = "kept · reason low share · round 2 · share 20% to 60% · disputed · noted · “train sta”"
+    assert filter_words(wanted) == words
+    assert filter_line(QuestionFilter(3)).plain.startswith("all questions")
+
+
+def test_a_filter_is_remembered_without_its_run() -> None:
+    wanted = QuestionFilter(0, "rejected", "tie", 2, (0.2, 0.6), True, False, search="x")
+    assert recalled(remembered(wanted)) == wanted
+    assert remembered(QuestionFilter(3)) == {}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None, [], "x", {"verdict": "x", "reason": 3, "round": 10**30, "shares": [0.1], "disputed": "yes"},
+        {"shares": ["a", 1]}, {"shares": [0, float("nan")]}, {"search": 7, "reason": "\ud800"},
+    ],
+)  # fmt: skip
+def test_what_is_not_understood_of_a_remembered_filter_is_left_out(value: object) -> None:
+    assert recalled(value) == QuestionFilter(0)

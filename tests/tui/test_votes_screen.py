@@ -1,0 +1,231 @@
+"""The Votes screen: a question's votes one after the other, its neighbours, its notes, and empty states."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+from sample_workspace import SampleWorkspace, filled_workspace, shown, until
+
+from crescent_lite.notes import add_note
+from crescent_lite.records import QuestionVerdict
+from crescent_lite.store import Store
+from crescent_lite.store.browsing import QuestionFilter
+from crescent_lite.workspace import Workspace
+from crescent_tui.app import CrescentApp
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> SampleWorkspace:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    sample.begin_round()
+    return sample
+
+
+def ask_and_vote(sample: SampleWorkspace, *answers: str | None) -> int:
+    question_id = sample.ask("What is 2 + 3?")
+    for index, answer in enumerate(answers):
+        sample.vote(question_id, f"Reasoning {index}.\nI say {answer}.", answer, index)
+    sample.conclude(question_id)
+    return question_id
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_a_question_its_votes_and_a_solution_are_shown_at_once(
+    sample: SampleWorkspace, size: tuple[int, int]
+) -> None:
+    ask_and_vote(sample, "n:6", "n:5", "n:5", None)
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("3")
+        words = ("What is 2 + 3?", "4 votes: labelled 5, share 50%, margin 25%", "★ kept as the example",
+                 "Reasoning 1.", "Vote 2 · 5 · finished · 9 tokens · kept as the example")  # fmt: skip
+        await until(pilot, lambda: all(each in shown(app) for each in words))
+        assert [len(line) for line in shown(app).splitlines()] == [size[0]] * size[1]
+
+
+async def test_a_solution_is_chosen_with_j_and_k(sample: SampleWorkspace) -> None:
+    ask_and_vote(sample, "n:5", "n:5", "n:6", None)
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "Reasoning 0." in shown(app))
+        await pilot.press("j", "j", "down")
+        await until(
+            pilot, lambda: "Vote 4 · no answer found · finished" in shown(app) and "Reasoning 3." in shown(app)
+        )
+        await pilot.press("k", "up")
+        await until(pilot, lambda: "Reasoning 1." in shown(app))
+        await pilot.press("enter")
+        assert app.focused is not None
+        assert app.focused.id == "solution"
+
+
+async def test_a_long_solution_is_scrolled_and_the_next_one_begins_at_its_top(sample: SampleWorkspace) -> None:
+    question_id = sample.ask("What is 2 + 3?")
+    for index in range(2):
+        sample.vote(question_id, "\n".join(f"line {index}.{n}" for n in range(60)), "n:5", index)
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "line 0.0" in shown(app) and "2 votes so far" in shown(app))
+        await pilot.press("enter", "G")
+        await until(pilot, lambda: "line 0.59" in shown(app))
+        await pilot.press("shift+tab", "j")
+        await until(pilot, lambda: "line 1.0" in shown(app))
+
+
+async def test_neighbours_are_the_questions_with_votes(sample: SampleWorkspace) -> None:
+    first = ask_and_vote(sample, "n:5")
+    sample.ask("What is 4 + 4?", QuestionVerdict("rejected", "too_short", "What is 4 + 4?"))
+    last = ask_and_vote(sample, "n:5")
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: f"Question {last} of run 1" in shown(app))
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: f"Question {first} of run 1" in shown(app))
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: "There are no votes further on." in shown(app))
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: f"Question {last} of run 1" in shown(app))
+
+
+async def test_disputed_questions_are_gone_through_in_a_ring(tmp_path: Path) -> None:
+    sample = filled_workspace(tmp_path)
+    disputed = sample.store.browsing.fetch_ids(QuestionFilter(sample.run_id, disputed=True))
+    app = CrescentApp(sample.workspace)
+    app.memory["question"] = None
+    app.question_id = disputed[-1]
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: f"Question {disputed[-1]} of run 1" in shown(app))
+        await pilot.press("d")
+        await until(pilot, lambda: f"Question {disputed[0]} of run 1" in shown(app))
+
+
+async def test_no_disputed_question_is_said(sample: SampleWorkspace) -> None:
+    ask_and_vote(sample, "n:5")
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "Reasoning 0." in shown(app))
+        await pilot.press("d")
+        await until(pilot, lambda: "No question of this run is disputed." in shown(app))
+
+
+async def test_a_vote_that_comes_is_added_and_the_chosen_one_stays(sample: SampleWorkspace) -> None:
+    question_id = sample.ask("What is 2 + 3?")
+    for index in range(2):
+        sample.vote(question_id, f"Reasoning {index}.", "n:5", index)
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "2 votes so far, not counted yet" in shown(app))
+        await pilot.press("j")
+        sample.vote(question_id, "Reasoning 2.", "n:6", 2)
+        await until(pilot, lambda: "3 votes so far" in shown(app) and "Reasoning 1." in shown(app))
+
+
+async def test_a_solution_is_copied_as_printable_text(sample: SampleWorkspace) -> None:
+    sample.vote(sample.ask("What is 2 + 3?"), "It is \x1b[31m5.", "n:5", 0)
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "It is ␛[31m5." in shown(app))
+        await pilot.press("y")
+        await until(pilot, lambda: "Vote 1 is in the clipboard." in shown(app))
+        assert app.clipboard == "It is ␛[31m5."
+
+
+async def test_a_note_is_kept_by_the_command_and_shown(sample: SampleWorkspace) -> None:
+    question_id = ask_and_vote(sample, "n:5")
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "Reasoning 0." in shown(app))
+        await pilot.press("f")
+        await until(pilot, lambda: "A note is never used as a label" in shown(app))
+        await pilot.press("minus", "o", "d", "d", "enter")
+        await until(pilot, lambda: "⚑ -odd" in shown(app), seconds=30)
+    store = Store.open_read_only(sample.workspace.database_path)
+    assert [note.text for note in store.notes.fetch(question_id)] == ["-odd"]
+    store.close()
+
+
+async def test_a_note_that_waits_for_the_engine_is_said_to(sample: SampleWorkspace) -> None:
+    add_note(sample.workspace, ask_and_vote(sample, "n:5"), "it is [wrong]")
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "⚑ it is [wrong]" in shown(app) and "not stored yet" in shown(app))
+
+
+async def test_notes_are_only_taken_away_after_a_second_enter(sample: SampleWorkspace) -> None:
+    add_note(sample.workspace, ask_and_vote(sample, "n:5"), "odd")
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "Reasoning 0." in shown(app))
+        await pilot.press("f", "enter")
+        await until(pilot, lambda: "Enter again takes every note on this question away" in shown(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "Reasoning 0." in shown(app))
+
+
+async def test_without_a_run_there_are_no_votes(tmp_path: Path) -> None:
+    app = CrescentApp(Workspace(tmp_path))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "No run yet: s starts one." in shown(app))
+        await pilot.press("j", "y", "d", "right_square_bracket", "enter", "f")
+        await until(pilot, lambda: "There is no question to be flagged." in shown(app))
+
+
+async def test_before_the_first_vote_it_says_so_and_shows_the_vote_when_it_comes(sample: SampleWorkspace) -> None:
+    question_id = sample.ask("What is 2 + 3?")
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "No votes yet: a question is voted on after it was kept." in shown(app))
+        sample.vote(question_id, "It is 5.", "n:5", 0)
+        await until(pilot, lambda: "It is 5." in shown(app))
+
+
+async def test_a_rejected_question_says_why_nobody_votes_on_it(sample: SampleWorkspace) -> None:
+    question_id = sample.ask("What?", QuestionVerdict("rejected", "too_short", "What?"))
+    app = CrescentApp(sample.workspace)
+    app.question_id = question_id
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "Rejected, so nobody votes on it: too short." in shown(app))
+
+
+async def test_a_question_that_is_not_there_any_more_gives_way_to_the_newest_with_votes(
+    sample: SampleWorkspace,
+) -> None:
+    ask_and_vote(sample, "n:5")
+    app = CrescentApp(sample.workspace)
+    app.question_id = 4711
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "Reasoning 0." in shown(app))
+
+
+async def test_hostile_solutions_are_only_text(sample: SampleWorkspace) -> None:
+    question_id = sample.ask("[red]What\x1b[2J is 2 + 3?")
+    for index, text in enumerate(("\x1b]0;title\x07 [/] [bold", "‮abc\U000e0041\x9b", "x" * 1_000_000, "\n" * 50_000)):
+        sample.vote(question_id, text, text[:40], index)
+    sample.conclude(question_id)
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3")
+        for number in range(1, 5):
+            await until(pilot, lambda number=number: f"Vote {number} ·" in shown(app))  # type: ignore[misc]
+            controls = {c for c in shown(app) if unicodedata.category(c) in ("Cc", "Cf", "Cs")}
+            assert controls <= {"\n"}
+            await pilot.press("j")
