@@ -114,7 +114,6 @@ class CompareScreen(WatchingScreen):
                     yield Static(id=f"{side}-found", classes="found")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.set_interval(SHOW_SECONDS, self._show_what_came)
         self._say(Content.styled(HINT, MUTED))
         self._show_sides()

@@ -75,7 +75,6 @@ class QuestionsScreen(WatchingScreen):
             yield QuestionPane(id="question", classes="panel")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self._wanted = recalled(self.app.memory.get(REMEMBERED))
         search = self.query_one("#search", Input)
         with search.prevent(Input.Changed):

@@ -47,7 +47,6 @@ class RunScreen(WatchingScreen):
                     yield Static(id="event-lines")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#pipeline").border_title = "Round"
         self.query_one("#loss").border_title = "Loss"
         self.query_one("#scores").border_title = "Scores, 95% interval"

@@ -108,7 +108,6 @@ class SqlScreen(WatchingScreen):
                 yield Rows(id="rows", classes="panel", cursor_type="cell")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self._history = QueryHistory(self.app.memory)
         self._reader = Reader(self.app.workspace, lambda deliver: self.post_message(AnswerCame(deliver)))
         self.run_worker(self._reader.read, name="queries", thread=True)

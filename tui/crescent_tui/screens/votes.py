@@ -85,7 +85,6 @@ class VotesScreen(WatchingScreen):
                 yield Static(id="solution-text")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#about-votes").border_title = "Question"
         self.query_one("#votes").border_title = "Votes"
         self.query_one("#solution").border_title = "Solution"
