@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import groupby
 
 from textual.content import Content
@@ -123,6 +124,7 @@ def gains(found: Sequence[Gain], width: int) -> Content:
     return Content("\n").join(lines)
 
 
+@lru_cache(maxsize=1000)
 def difference_in_words(verdict: Verdict) -> str:
     """'+11.7 points (-1.2 to +23.4): no difference shown (n=120, p=0.208; could have seen 15.3 points)'."""
     points = f"{100 * verdict.comparison.difference:+.1f} points"
@@ -130,9 +132,9 @@ def difference_in_words(verdict: Verdict) -> str:
 
 
 def _difference(whose: str, verdict: Verdict, width: int, indent: str = "  ") -> Content:
-    said = in_words(verdict)
-    style = "$text-success" if said.startswith("improved") else "$text-error" if said.startswith("got worse") else ""
-    words = printable_line(f"{whose}: {difference_in_words(verdict)}" if whose else difference_in_words(verdict))
+    said = difference_in_words(verdict)
+    style = "$text-success" if ": improved" in said else "$text-error" if ": got worse" in said else ""
+    words = printable_line(f"{whose}: {said}" if whose else said)
     return Content.styled(_wrapped(words, width, indent), style)
 
 

@@ -19,6 +19,7 @@ class Drawn(Static):
         super().__init__(id=id, classes=classes)
         self._picture: Callable[[int], Content] = lambda _: Content("")
         self._drawn_width = 0
+        self._drawn: Content | None = None
 
     def draw(self, picture: Callable[[int], Content]) -> None:
         """Show this picture, a function of the width in cells."""
@@ -31,4 +32,7 @@ class Drawn(Static):
         width = self.content_size.width
         if width and width != self._drawn_width:
             self._drawn_width = width
-            self.update(self._picture(width))
+            picture = self._picture(width)
+            if self._drawn is None or not picture.is_same(self._drawn):
+                self._drawn = picture
+                self.update(picture)
