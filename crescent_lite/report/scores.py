@@ -33,7 +33,7 @@ class Scored:
     """Against the base; None of the base itself."""
 
 
-def compare(store: Store, run: Run) -> list[Scored]:
+def compare(store: Store, run: Run, scorings: Iterable[str] = tuple(SCORINGS)) -> list[Scored]:
     """Each evaluation with one greedy answer an item, and each round against the base on the same items.
 
     A distilled student stands beside what it became in runs of its own.
@@ -49,7 +49,7 @@ def compare(store: Store, run: Run) -> list[Scored]:
         ]
     bases = {(e.benchmark, e.prompt): e for e in own if e.round_number == 0}
     found: list[Scored] = []
-    for scoring in SCORINGS:
+    for scoring in scorings:
         right = {e.evaluation_id: store.evaluations.fetch_right(e.evaluation_id, scoring) for _, _, e in named}
         for key, base in bases.items():
             if not right[base.evaluation_id]:  # nobody has a second opinion on choices

@@ -12,6 +12,7 @@ from crescent_lite.store.browsing import Browsing
 from crescent_lite.store.database import Database, QueryInterrupted
 from crescent_lite.store.evaluations import Evaluations
 from crescent_lite.store.evidence import EvidenceRoom
+from crescent_lite.store.model_lines import ModelLines
 from crescent_lite.store.notes import Notes
 from crescent_lite.store.querying import Querying
 from crescent_lite.store.questions import Questions
@@ -37,6 +38,7 @@ class Store:
         self.notes = Notes(database)
         self.browsing = Browsing(database)
         self.querying = Querying(database)
+        self.model_lines = ModelLines(database)
         self.watching = Watching(database)
 
     @classmethod

@@ -113,9 +113,7 @@ class Runs:
         row = self._database.row("SELECT * FROM models WHERE model_id = ?", [model_id])
         if row is None:
             raise NotFoundError(f"model {model_id}: not in {self._database.path}")
-        path, folder = Path(row["path"]), self._database.path.parent
-        if row["kind"] == "adapter" and (here := folder.joinpath(*path.parts[-ADAPTER_DEPTH:])).is_file():
-            path = here
+        path = here_or_there(row["kind"], Path(row["path"]), self._database.path.parent)
         return ModelFile(row["name"], path, row["sha256"], row["source"], row["kind"])
 
     def insert_prompt(self, prompt: PromptText) -> None:
@@ -317,3 +315,12 @@ class Runs:
             "SELECT detail FROM events WHERE run_id = ? AND kind = ? ORDER BY event_id", [run_id, kind]
         )
         return [json.loads(row[0]) for row in rows]
+
+
+def here_or_there(kind: str, path: Path, folder: Path) -> Path:
+    """Where a model lies: an adapter in this folder, where the workspace was moved, else where it was noted."""
+    here = folder.joinpath(*path.parts[-ADAPTER_DEPTH:])
+    try:
+        return here if kind == "adapter" and here.is_file() else path
+    except OSError:  # a name that is too long for any file
+        return path

@@ -26,6 +26,10 @@ class LatestTraining:
     examples: int
     held_out_examples: int
     """Of them, those that it did not learn from."""
+    state: str | None
+    """'running', 'interrupted', 'failed' or 'finished'; None where there is no training."""
+    planned_steps: int
+    """Steps it is to have; 0 before the first one."""
 
 
 @dataclass(frozen=True)
@@ -122,14 +126,14 @@ class Trainings:
     def fetch_latest(self, round_id: int) -> LatestTraining:
         """The round's latest training; one without steps where there is none."""
         latest = self._database.rows(
-            """SELECT training_id, stopped, details,
+            """SELECT training_id, state, stopped, details,
                 (SELECT count(*) FROM examples e WHERE e.training_id = t.training_id) AS examples
             FROM trainings t WHERE round_id = ? ORDER BY training_id DESC LIMIT 1""",
             [round_id],
         )
         details = json.loads(latest[0]["details"] or "{}") if latest else {}
         steps = self._database.rows(
-            "SELECT loss, held_out_loss FROM training_steps WHERE training_id = ? ORDER BY step",
+            "SELECT loss, held_out_loss, steps FROM training_steps WHERE training_id = ? ORDER BY step",
             [latest[0]["training_id"] if latest else None],
         )
         return LatestTraining(
@@ -138,6 +142,8 @@ class Trainings:
             stopped=latest[0]["stopped"] if latest else None,
             examples=latest[0]["examples"] if latest else 0,
             held_out_examples=int(details.get("examples_held_out", 0)),
+            state=latest[0]["state"] if latest else None,
+            planned_steps=steps[-1]["steps"] if steps else 0,
         )
 
     def fetch_seconds(self, run_id: int, round_number: int) -> float:

@@ -56,10 +56,12 @@ class ScoreCount:
     benchmark: str
     prompt: str
     items: int
-    """Evaluated so far."""
+    """Evaluated so far; of an evaluation with several samples of each item, the samples."""
     total: int
     right: int
     """By the flexible scoring."""
+    samples: int = 1
+    """Of each item; one is greedy."""
 
 
 @dataclass(frozen=True)
@@ -290,10 +292,12 @@ class Watching:
 
     def _scores(self, run_id: int) -> tuple[ScoreCount, ...]:
         rows = self._database.rows(
-            """SELECT r.round_number, b.name, e.prompt, count(i.item_id), b.items, coalesce(sum(i.flexible), 0)
+            """SELECT r.round_number, b.name, e.prompt, count(i.item_id), b.items * e.samples,
+                coalesce(sum(i.flexible), 0), e.samples
             FROM run_evaluations r JOIN evaluations e USING (evaluation_id) JOIN benchmarks b USING (benchmark_id)
             LEFT JOIN evaluated_items i USING (evaluation_id)
-            WHERE r.run_id = ? GROUP BY r.round_number, e.evaluation_id ORDER BY b.name, e.prompt, r.round_number""",
+            WHERE r.run_id = ? GROUP BY r.round_number, e.evaluation_id
+            ORDER BY b.name, e.prompt, e.samples, r.round_number""",
             [run_id],
         )
         return tuple(ScoreCount(*row) for row in rows)

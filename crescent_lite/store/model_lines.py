@@ -1,0 +1,141 @@
+"""The models of a workspace to be leafed through: which there are, who made them, and what is known of one.
+
+Reads only, all of them bounded. Texts and paths are as they were stored, so untrusted. Example:
+    model_lines.fetch_models()[0]      # the newest: ModelLine(9, "adapter", "run-3-round-2", base_id=1, ...)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crescent_lite.store.database import Database
+from crescent_lite.store.runs import here_or_there
+
+MOST_MODELS = 5000
+MOST_RUNS = 2000
+NAME_CHARACTERS = 200
+IDS_AT_ONCE = 500
+"""Below the number of values that SQLite takes in one statement."""
+
+
+@dataclass(frozen=True)
+class ModelLine:
+    """One model in a list."""
+
+    model_id: int
+    kind: str
+    """'base', 'adapter' or 'merged'."""
+    name: str
+    parent_id: int | None
+    """The base that an adapter is for."""
+    run_id: int | None
+    """The run that made it; None where no round did."""
+    round: int | None
+
+
+@dataclass(frozen=True)
+class ModelRun:
+    """A run, as far as models descend from it."""
+
+    run_id: int
+    base_id: int
+    teacher_id: int | None
+    """The run whose labels it learnt from."""
+    control: str | None
+    control_of: int | None
+    state: str
+
+
+@dataclass(frozen=True)
+class ModelDetail:
+    """One model in full."""
+
+    model_id: int
+    kind: str
+    name: str
+    source: str
+    path: Path
+    """Where it is looked for now."""
+    sha256: str
+    created_at: str
+    """UTC, ISO 8601."""
+
+
+@dataclass(frozen=True)
+class ModelScore:
+    """One evaluation of a model, with one greedy answer to each item."""
+
+    benchmark: str
+    prompt: str
+    right: int
+    """By the flexible scoring."""
+    items: int
+    """Evaluated so far."""
+    total: int
+
+
+class ModelLines:
+    """Reads over all models."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def fetch_models(self, limit: int = MOST_MODELS) -> tuple[ModelLine, ...]:
+        """The models, the newest first; of adapters and of others so many. What several rounds made is the first
+        one's."""
+        newest = "SELECT * FROM (SELECT * FROM models WHERE kind {} 'adapter' ORDER BY model_id DESC LIMIT :limit)"
+        rows = self._database.rows(
+            f"""SELECT m.model_id, m.kind, substr(m.name, 1, {NAME_CHARACTERS}), m.parent_id, d.run_id, d.number
+            FROM ({newest.format("=")} UNION ALL {newest.format("<>")}) m
+            LEFT JOIN (SELECT adapter_id, run_id, number, min(round_id) FROM rounds WHERE adapter_id IS NOT NULL
+                GROUP BY adapter_id) d ON d.adapter_id = m.model_id
+            ORDER BY m.model_id DESC""",
+            {"limit": limit},
+        )
+        return tuple(ModelLine(*row) for row in rows)
+
+    def fetch_runs(self, limit: int = MOST_RUNS) -> tuple[ModelRun, ...]:
+        """The runs, the newest first."""
+        rows = self._database.rows(
+            """SELECT run_id, base_id, teacher_id, control, control_of, state FROM runs
+            ORDER BY run_id DESC LIMIT ?""",
+            [limit],
+        )
+        return tuple(ModelRun(*row) for row in rows)
+
+    def fetch_details(self, model_ids: Sequence[int]) -> dict[int, ModelDetail]:
+        """These models in full, by id."""
+        found: dict[int, ModelDetail] = {}
+        for some in _pages(model_ids):
+            for row in self._database.rows(
+                f"""SELECT model_id, kind, name, source, path, sha256, created_at FROM models
+                WHERE model_id IN ({", ".join("?" * len(some))})""",
+                some,
+            ):
+                path = here_or_there(row["kind"], Path(row["path"]), self._database.path.parent)
+                found[row[0]] = ModelDetail(
+                    row["model_id"], row["kind"], row["name"], row["source"], path, row["sha256"], row["created_at"]
+                )
+        return found
+
+    def fetch_scores(self, model_ids: Sequence[int]) -> dict[int, tuple[ModelScore, ...]]:
+        """What was measured of these models, by id: of each benchmark and prompt the latest evaluation."""
+        found: dict[int, dict[tuple[str, str], ModelScore]] = {}
+        for some in _pages(model_ids):
+            for row in self._database.rows(
+                f"""SELECT e.model_id, b.name, e.prompt, coalesce(sum(i.flexible), 0), count(i.item_id), b.items
+                FROM evaluations e JOIN benchmarks b USING (benchmark_id)
+                LEFT JOIN evaluated_items i USING (evaluation_id)
+                WHERE e.samples = 1 AND e.model_id IN ({", ".join("?" * len(some))})
+                GROUP BY e.evaluation_id ORDER BY b.name, e.prompt, e.evaluation_id""",
+                some,
+            ):
+                score = ModelScore(*row[1:])
+                found.setdefault(row[0], {})[score.benchmark, score.prompt] = score
+        return {model_id: tuple(scores.values()) for model_id, scores in found.items()}
+
+
+def _pages(ids: Sequence[int]) -> list[list[int]]:
+    return [list(ids[start : start + IDS_AT_ONCE]) for start in range(0, len(ids), IDS_AT_ONCE)]

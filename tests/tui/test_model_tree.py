@@ -1,0 +1,146 @@
+"""The models as a tree, what is read of them, and a model in styled text."""
+
+import dataclasses
+from pathlib import Path
+
+from sample_workspace import SampleWorkspace, filled_workspace
+
+from crescent_lite.records import ModelFile
+from crescent_lite.store.model_lines import ModelLine, ModelRun
+from crescent_tui.model_content import cells, model_in_full, size_in_words
+from crescent_tui.model_facts import fetch_facts, fetch_tree
+from crescent_tui.model_tree import Node, model_tree
+
+HOSTILE = "[red]\x1b[2J\u202e" + "x" * 100_000
+
+
+def base(model_id: int, name: str = "base") -> ModelLine:
+    return ModelLine(model_id, "base", name, None, None, None)
+
+
+def adapter(model_id: int, of: int, run: int | None, number: int | None = 1) -> ModelLine:
+    return ModelLine(model_id, "adapter", f"adapter {model_id}", of, run, number if run else None)
+
+
+def run(run_id: int, of: int, teacher: int | None = None, control_of: int | None = None) -> ModelRun:
+    return ModelRun(run_id, of, teacher, "unvoted" if control_of else None, control_of, "finished")
+
+
+def drawn(nodes: tuple[Node, ...]) -> list[str]:
+    return [node.branch + node.name for node in nodes]
+
+
+def test_without_a_model_there_is_no_tree() -> None:
+    assert model_tree([], []) == ()
+
+
+def test_adapters_stand_under_the_run_that_made_them_and_that_under_its_base() -> None:
+    nodes = model_tree([adapter(3, 1, 1, 2), adapter(2, 1, 1), base(1), base(4, "other")], [run(1, 1)])
+    assert drawn(nodes) == ["base", "└─ run 1", "   ├─ round 1", "   └─ round 2", "other"]
+    assert len({node.key for node in nodes}) == len(nodes)
+
+
+def test_a_student_stands_under_its_teachers_run_and_a_control_under_its_run() -> None:
+    models = [base(1, "teacher"), adapter(2, 1, 1), base(3, "weak"), adapter(4, 3, 2), adapter(5, 1, 3)]
+    runs = [run(1, 1), run(2, 3, teacher=1), run(3, 1, teacher=1, control_of=1)]
+    assert drawn(model_tree(models, runs)) == [
+        "teacher",
+        "└─ run 1",
+        "   ├─ round 1",
+        "   ├─ run 2, student: weak",
+        "   │  └─ round 1",
+        "   └─ run 3, control: unvoted",
+        "      └─ round 1",
+    ]
+
+
+def test_a_student_with_a_run_of_its_own_is_a_base_too() -> None:
+    models = [base(1, "teacher"), adapter(2, 1, 1), base(3, "weak"), adapter(4, 3, 2), adapter(5, 3, 3)]
+    nodes = drawn(model_tree(models, [run(1, 1), run(2, 3, teacher=1), run(3, 3)]))
+    assert nodes[-3:] == ["weak", "└─ run 3", "   └─ round 1"]
+    assert "   └─ run 2, student: weak" in nodes
+
+
+def test_an_adapter_that_no_round_made_stands_under_its_base_and_a_run_without_models_nowhere() -> None:
+    assert drawn(model_tree([base(1), adapter(2, 1, None)], [run(1, 1)])) == ["base", "└─ adapter 2"]
+
+
+def test_what_has_lost_its_base_or_its_run_is_shown_all_the_same() -> None:
+    assert drawn(model_tree([adapter(2, 1, None)], [])) == ["adapter 2"]
+    assert drawn(model_tree([base(1), adapter(2, 1, 9)], [])) == ["base", "└─ adapter 2"]
+
+
+def test_models_are_read_with_their_round_and_the_bases_are_never_cut_off(tmp_path: Path) -> None:
+    sample = filled_workspace(tmp_path)
+    lines = sample.store.model_lines.fetch_models()
+    assert [(line.kind, line.run_id, line.round) for line in lines] == [("adapter", 1, 1), ("base", None, None)]
+    for n in range(5):
+        sample.store.runs.insert_model(ModelFile("more", tmp_path, f"{n}" * 64, "trained", "adapter"), sample.base_id)
+    kinds = [line.kind for line in sample.store.model_lines.fetch_models(limit=2)]
+    assert kinds == ["adapter", "adapter", "base"]
+    assert sample.store.model_lines.fetch_runs()[0].run_id == sample.run_id
+
+
+def test_a_model_has_its_scores_and_one_with_samples_is_no_greedy_one(tmp_path: Path) -> None:
+    sample = filled_workspace(tmp_path)
+    scores = sample.store.model_lines.fetch_scores([sample.base_id])[sample.base_id]
+    assert [(score.prompt, score.right, score.items, score.total) for score in scores] == [
+        ("bare", 29, 120, 120), ("solve", 41, 120, 120),
+    ]  # fmt: skip
+    sample.store.database.write("UPDATE evaluations SET samples = 5")
+    assert sample.store.model_lines.fetch_scores([sample.base_id]) == {}
+    assert sample.store.model_lines.fetch_scores([]) == {}
+
+
+def test_an_adapter_is_found_although_the_workspace_was_moved(tmp_path: Path) -> None:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    here = sample.workspace.adapters / "run-1" / "round-1" / "adapter.gguf"
+    here.parent.mkdir(parents=True)
+    here.write_bytes(b"GGUF" * 500)
+    noted = Path("elsewhere/adapters/run-1/round-1/adapter.gguf")
+    model_id = sample.store.runs.insert_model(ModelFile("a", noted, "5" * 64, "t", "adapter"), sample.base_id)
+    assert sample.store.model_lines.fetch_details([model_id])[model_id].path == here
+    (facts,) = fetch_facts(sample.store, fetch_tree(sample.store, None)[1:]).values()
+    assert size_in_words(facts.size) == "2.0 kB"
+
+
+def test_facts_say_which_adapter_is_kept_and_which_file_is_gone(tmp_path: Path) -> None:
+    sample = filled_workspace(tmp_path)
+    nodes = fetch_tree(sample.store, None)
+    facts = list(fetch_facts(sample.store, nodes).values())
+    assert [(each.node.name, each.is_kept, each.round) for each in facts] == [
+        ("SmolLM2-135M-Instruct", False, None), ("run 1", False, 1), ("round 1", True, 1),
+    ]  # fmt: skip
+    line = [cell.text for cell in cells(facts[2])]
+    assert line[1:3] == ["file is gone", "kept"]
+    assert line[3].startswith("sums, bare 35.8% (28 to 45)")
+    said = model_in_full(facts[2], 70).plain
+    assert "adapter · run 1, round 1, running  kept" in said
+    assert "Kept: round 1, the only one trained" in said
+    assert "27.8 to 44.7  43/120" in said
+    assert "20/61 of 120 so far" in said
+
+
+def test_a_model_of_a_stranger_is_only_text(tmp_path: Path) -> None:
+    sample = filled_workspace(tmp_path)
+    sample.store.database.write("UPDATE models SET name = ?, source = ?, path = ?", [HOSTILE] * 3)
+    sample.store.database.write("UPDATE benchmarks SET name = ?", [HOSTILE])
+    for facts in fetch_facts(sample.store, fetch_tree(sample.store, None)).values():
+        said = model_in_full(facts, 70).plain
+        assert "\x1b" not in said and "\u202e" not in said
+        assert len(said) < 10_000
+
+
+def test_a_path_that_no_system_takes_is_a_file_that_is_gone(tmp_path: Path) -> None:
+    sample = filled_workspace(tmp_path)
+    sample.store.database.write("UPDATE models SET path = char(0) || 'x'")
+    facts = list(fetch_facts(sample.store, fetch_tree(sample.store, None)).values())
+    assert facts[0].size is None
+    assert "file is gone" in model_in_full(dataclasses.replace(facts[0], size=None), 60).plain
+
+
+def test_sizes_are_said_as_people_say_them() -> None:
+    assert [size_in_words(size) for size in (None, 0, 999, 34_900, 94_100_000, 1_900_000_000)] == [
+        "file is gone", "0 B", "999 B", "34.9 kB", "94.1 MB", "1.9 GB",
+    ]  # fmt: skip

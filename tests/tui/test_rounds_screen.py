@@ -1,0 +1,147 @@
+"""The Rounds screen: the list, the panels of the chosen round, its keys and its empty states."""
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+from sample_workspace import SampleWorkspace, filled_workspace, shown, until
+
+from crescent_lite.evidence import Alarm
+from crescent_lite.workspace import Workspace
+from crescent_tui.app import CrescentApp
+from crescent_tui.screens.rounds import Panels
+from crescent_tui.widgets.row_list import RowList
+
+pytestmark = pytest.mark.asyncio
+HOSTILE = "[red]\x1b[2J\x9b31m\u202e" + "x" * 100_000
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_scores_stand_on_top_with_their_intervals(tmp_path: Path, size: tuple[int, int]) -> None:
+    app = CrescentApp(filled_workspace(tmp_path).workspace)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("4")
+        for fact in ("▸ round 1   35.8%", "27.8 to 44.7", "q Quit"):
+            await until(pilot, lambda fact=fact: fact in shown(app), 30)  # type: ignore[misc]
+        text = shown(app)
+    assert [len(line) for line in text.splitlines()] == [size[0]] * size[1]
+    assert "base      24.2%" in text
+
+
+async def test_without_a_run_it_is_said_how_to_start_one(tmp_path: Path) -> None:
+    app = CrescentApp(Workspace(tmp_path))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("4")
+        await until(pilot, lambda: "No run yet: s starts one" in shown(app))
+        await pilot.press("y", "j", "enter")
+
+
+async def test_a_run_without_a_round_shows_the_base(tmp_path: Path) -> None:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("4")
+        await until(pilot, lambda: "Nothing has been measured yet" in shown(app))
+        await until(pilot, lambda: "No round has an adapter yet" in shown(app))
+        assert len(app.screen.query_one(RowList).keys) == 1
+
+
+async def test_the_arrows_choose_a_round_and_its_panels_follow(tmp_path: Path) -> None:
+    app = CrescentApp(filled_workspace(tmp_path).workspace)
+    async with app.run_test(size=(200, 60)) as pilot:
+        await pilot.press("4")
+        await until(pilot, lambda: "Round 1: yield" in shown(app))
+        assert "nats a token" in shown(app)
+        await pilot.press("k")
+        await until(pilot, lambda: "The base, before any training" in shown(app))
+        assert "▸ base" in shown(app)
+        assert "yield" not in shown(app)
+        await pilot.press("down")
+        await until(pilot, lambda: "Round 1: yield" in shown(app))
+
+
+async def test_whoever_looks_at_the_latest_round_follows_it(tmp_path: Path) -> None:
+    sample = filled_workspace(tmp_path)
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4")
+        await until(pilot, lambda: app.screen.query_one(RowList).key == 1)
+        sample.begin_round(2)
+        await until(pilot, lambda: app.screen.query_one(RowList).key == 2)
+        await until(pilot, lambda: "Round 2: unfinished" in shown(app))
+        await pilot.press("g")
+        sample.begin_round(3)
+        await until(pilot, lambda: len(app.screen.query_one(RowList).keys) == 4)
+        assert app.screen.query_one(RowList).key == 0
+
+
+async def test_the_loss_grows_while_the_training_runs(tmp_path: Path) -> None:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    sample.begin_round()
+    sample.train([2.5, 2.4], planned=50, finished=False)
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(200, 60)) as pilot:
+        await pilot.press("4")
+        await until(pilot, lambda: "step 2 of 50" in shown(app))
+        sample.train([2.5, 2.4, 2.3], planned=50, finished=False)
+        await until(pilot, lambda: "step 3 of 50" in shown(app))
+
+
+async def test_differences_appear_when_the_last_item_is_answered(tmp_path: Path) -> None:
+    sample = filled_workspace(tmp_path)
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4")
+        await until(pilot, lambda: "compared when its last item is answered" in shown(app))
+        for row in sample.store.database.rows("SELECT evaluation_id FROM evaluations"):
+            sample.store.evaluations.finish_evaluation(row[0])
+        await until(pilot, lambda: "Round 1 against the base: +11.7 points" in shown(app))
+        assert "Kept: round 1, the only one trained" in shown(app) or "kept" in shown(app)
+
+
+async def test_enter_goes_to_the_panels_and_escape_back(tmp_path: Path) -> None:
+    app = CrescentApp(filled_workspace(tmp_path).workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("4")
+        await until(pilot, lambda: "▸ round 1" in shown(app))
+        await until(pilot, lambda: app.screen.query_one(Panels).max_scroll_y > 40)
+        panels = app.screen.query_one(Panels)
+        await pilot.press("J")
+        await until(pilot, lambda: panels.scroll_y > 10)
+        await pilot.press("K")
+        await until(pilot, lambda: panels.scroll_y == 0)
+        await pilot.press("enter", "G")
+        await until(pilot, lambda: panels.scroll_y == panels.max_scroll_y > 0)
+        assert app.focused is panels
+        await pilot.press("escape")
+        assert app.focused is app.screen.query_one(RowList)
+
+
+async def test_the_numbers_are_copied_as_text(tmp_path: Path) -> None:
+    app = CrescentApp(filled_workspace(tmp_path).workspace)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("4")
+        await until(pilot, lambda: "Which round is kept" in shown(app) and "kept" in shown(app))
+        await until(pilot, lambda: app.screen.query_one(RowList).key == 1)
+        await pilot.press("y")
+        await until(pilot, lambda: "are copied" in shown(app))
+        text = app.clipboard
+    assert text.startswith("Run 1, round 1")
+    for fact in ("35.8%", "27.8 to 44.7", "nats a token", "mean share", "labelled"):
+        assert fact in text
+
+
+async def test_what_a_stranger_wrote_is_only_text(tmp_path: Path) -> None:
+    sample = filled_workspace(tmp_path)
+    sample.store.database.write("UPDATE benchmarks SET name = ?", [HOSTILE])
+    assert sample.round
+    sample.store.runs.finish_round(sample.round.round_id, HOSTILE)
+    sample.store.evidence.replace(sample.run_id, 1, {}, [Alarm(HOSTILE[:40], True, HOSTILE)])
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(200, 60)) as pilot:
+        await pilot.press("4")
+        await until(pilot, lambda: "! fired" in shown(app))
+        await until(pilot, lambda: "Round 1: [red]␛[2J�31m�" in shown(app))
+        assert {c for c in shown(app) if unicodedata.category(c) in ("Cc", "Cf", "Cs")} <= {"\n"}

@@ -1,0 +1,67 @@
+"""Something read is kept up to date without being interrupted for ever."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from crescent_tui.upkeep import Upkeep
+
+Answer = Callable[[Any], object]
+
+
+class Asked:
+    """What was asked for; answers are given by the test."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+        self.failures: list[Callable[[str], object]] = []
+        self.shown: list[tuple[str, str]] = []
+        self.upkeep: Upkeep[str, str] = Upkeep(self.read, "key", lambda _, subject: subject, self.show)
+
+    def read(self, key: str, work: object, then: Answer, failed: Callable[[str], object] | None = None) -> None:
+        self.answers.append(then)
+        assert failed
+        self.failures.append(failed)
+
+    def show(self, subject: str, found: str) -> None:
+        self.shown.append((subject, found))
+
+
+def test_nothing_is_asked_again_while_it_is_read_and_once_when_it_is_out_of_date_by_then() -> None:
+    asked = Asked()
+    for version in (1, 2, 3):
+        asked.upkeep.want("round 1", version)
+    assert len(asked.answers) == 1
+    asked.answers[0]("as of 1")
+    assert asked.shown == [("round 1", "as of 1")]
+    assert len(asked.answers) == 2
+    asked.answers[1]("as of 3")
+    asked.upkeep.want("round 1", 3)
+    assert len(asked.answers) == 2
+
+
+def test_another_subject_is_asked_at_once_and_a_late_answer_is_not_shown() -> None:
+    asked = Asked()
+    asked.upkeep.want("round 1", 1)
+    asked.upkeep.want("round 2", 1)
+    assert len(asked.answers) == 2
+    asked.answers[0]("late")
+    asked.answers[1]("found")
+    assert asked.shown == [("round 2", "found")]
+
+
+def test_what_failed_is_asked_again_when_it_is_wanted_again() -> None:
+    asked = Asked()
+    asked.upkeep.want("round 1", 1)
+    asked.failures[0]("disk full")
+    asked.upkeep.want("round 1", 1)
+    assert len(asked.answers) == 2
+
+
+def test_nothing_that_draws_or_trains_is_loaded_with_the_tui() -> None:
+    heavy = "{'matplotlib', 'torch', 'scipy', 'llama_cpp'}"
+    code = f"import crescent_tui.app, sys; sys.exit(', '.join(sorted({heavy} & set(sys.modules))))"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr.strip() == ""
+    )

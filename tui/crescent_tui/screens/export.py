@@ -1,0 +1,72 @@
+"""What a round's adapter can be handed over as, to choose from.
+
+Example: app.push_screen(ExportScreen(run_id=3, round_number=2), then)   # then(("gguf", "q8_0")), or None
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+MUTED = "$foreground 60%"
+Export = tuple[str, str | None]
+"""What, and of a GGUF the type of its weights: the words of `crescent export`."""
+CHOICES: tuple[tuple[Export, str, str], ...] = (
+    (("adapter", None), "adapter", "the small file alone, as GGUF and for PEFT"),
+    (("gguf", "f16"), "one GGUF, f16", "merged; all of the adapter is left"),
+    (("gguf", "same"), "one GGUF, same", "merged; each weight of the type it has in the base"),
+    (("gguf", "q8_0"), "one GGUF, q8_0", "merged; half as large as f16"),
+    (("gguf", "q6_k"), "one GGUF, q6_k", "merged"),
+    (("gguf", "q5_k_m"), "one GGUF, q5_k_m", "merged"),
+    (("gguf", "q4_k_m"), "one GGUF, q4_k_m", "merged; fewer bits keep less of the adapter"),
+    (("gguf", "q4_0"), "one GGUF, q4_0", "merged; the fewest bits"),
+    (("gguf", "bf16"), "one GGUF, bf16", "merged"),
+    (("gguf", "f32"), "one GGUF, f32", "merged; twice as large as f16"),
+    (("folder", None), "folder", "merged, as transformers loads it"),
+    (("examples", None), "examples", "of the whole run, as JSON lines"),
+)
+
+
+class ExportScreen(ModalScreen[Export | None]):
+    """Over the Models screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,e,q", "dismiss", "Close"),
+        Binding("j", "move('down')", show=False),
+        Binding("k", "move('up')", show=False),
+    ]
+    CSS = """
+    ExportScreen { align: center middle; background: $background 60%; }
+    #exports { width: 76; max-width: 100%; height: auto; max-height: 100%; border: round $accent; padding: 1 2; }
+    """
+
+    def __init__(self, run_id: int, round_number: int) -> None:
+        super().__init__()
+        self._run_id, self._round = run_id, round_number
+
+    def compose(self) -> ComposeResult:
+        options = [
+            Option(Content.assemble((f"{name:<18}", "bold"), (words, MUTED)), id=str(index))
+            for index, (_, name, words) in enumerate(CHOICES)
+        ]
+        choices = OptionList(*options, id="exports")
+        choices.border_title = f"Export run {self._run_id}, round {self._round}"
+        choices.border_subtitle = "enter exports, escape closes"
+        yield choices
+
+    @on(OptionList.OptionSelected)
+    def choose(self, event: OptionList.OptionSelected) -> None:
+        """That one."""
+        self.dismiss(CHOICES[int(event.option_id or 0)][0])
+
+    def action_move(self, direction: str) -> None:
+        """Vim's keys for the arrows."""
+        choices = self.query_one(OptionList)
+        choices.action_cursor_down() if direction == "down" else choices.action_cursor_up()
