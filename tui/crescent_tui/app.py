@@ -54,7 +54,7 @@ class CrescentApp(App[None]):
     """Watches one workspace."""
 
     TITLE = "crescent"
-    CSS_PATH = "crescent.tcss"
+    CSS_PATH = Path(__file__).with_name("crescent.tcss")
     MODES: ClassVar = {tab.mode: tab.screen for tab in TABS}
     DEFAULT_MODE = TABS[0].mode
     BINDINGS: ClassVar[list[BindingType]] = [

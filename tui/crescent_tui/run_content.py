@@ -100,7 +100,7 @@ def pace(number: float) -> str:
 def now(pulse: Pulse | None, *, quiet_seconds: float = 0.0) -> Content:
     """The pace in a line, and tokens per second in the next; above the curve of the latter."""
     if pulse is None:
-        return Content.styled("nothing is sampled or trained just now", MUTED)
+        return Content.styled("no stage at work just now", MUTED)
     tokens = pulse.tokens_per_second
     items = f"{pace(pulse.per_minute)} {ITEMS[pulse.stage]} a minute" if pulse.per_minute is not None else "…"
     loss = f", loss {pulse.loss:.3f}" if pulse.loss is not None else ""

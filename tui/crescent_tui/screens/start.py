@@ -101,6 +101,7 @@ class StartScreen(ModalScreen[None]):
         if self.app.sight.run:
             self.app.read("unfinished", lambda store: store.runs.fetch_unfinished(), self._take_unfinished)
         self._list()
+        self._show_value()
 
     # ── what one does ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -117,7 +118,9 @@ class StartScreen(ModalScreen[None]):
         """Type another value; of a setting with choices take the next one."""
         line = self._line()
         if line and not self._next_choice(line):
-            self.query_one("#form-value").focus()
+            field = self.query_one("#form-value", Input)
+            field.cursor_position = len(field.value)
+            field.focus()
 
     def action_next_choice(self) -> None:
         """The next of a setting's choices."""
@@ -244,7 +247,8 @@ class StartScreen(ModalScreen[None]):
         line, field, pane = self._line(), self.query_one("#form-value", Input), self.query_one("#form-help", Static)
         self.query_one("#form-edit").display = line is not None
         if line is None:
-            pane.update(Content.styled("No setting has these words; escape shows all.", MUTED))
+            why = "No setting has these words; escape shows all." if self._lines else "No settings, for this reason:"
+            pane.update(Content.styled(why, MUTED))
             return
         pane.update(explained(line))
         if not field.has_focus:
