@@ -209,6 +209,16 @@ async def test_without_a_run_the_machine_is_checked(tmp_path: Path) -> None:
         assert "SmolLM2-135M-Instruct" in shown(app)
 
 
+async def test_enter_on_the_button_starts_and_it_is_said(tmp_path: Path) -> None:
+    app = CrescentApp(Workspace(tmp_path))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "no run yet" in shown(app))
+        assert app.focused and app.focused.id == "first-start"
+        app.starting = True  # as a child does that has not taken the workspace yet
+        await until(pilot, lambda: "The engine is starting: it loads the model first." in shown(app))
+        assert app.screen.query_one("#first-start", Button).disabled
+
+
 async def test_a_gap_of_the_machine_is_told_with_what_to_do() -> None:
     found = [
         {"name": "torch", "state": "ok", "value": "2.6, for the CPU", "advice": ""},
@@ -288,7 +298,7 @@ async def test_an_engine_that_fails_at_once_says_why(tmp_path: Path) -> None:
         await pilot.press("s")
         assert "starting" in shown(app)
         await until(pilot, lambda: "bait.question:" in shown(app), seconds=20)
-        assert "no run yet" in shown(app)
+        await until(pilot, lambda: "no run yet" in shown(app))
     assert "bait.question" in (workspace.logs / "engine-output.txt").read_text()
 
 

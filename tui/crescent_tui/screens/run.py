@@ -34,6 +34,7 @@ START = (
     "agrees on. Then the same benchmarks show whether that helped.\n\n",
     ("asked  →  kept  →  voted  →  labelled  →  trained  →  scored\n\n", MUTED),
 )
+SCROLLBAR = 2
 CHECK_SECONDS = 0.7
 """Without a run for so long, the machine is looked at: most workspaces show a run before."""
 
@@ -54,7 +55,7 @@ class RunScreen(WatchingScreen):
     CSS = """
     RunScreen #controls { height: 1; padding: 0 1; }
     RunScreen Button { margin-right: 2; min-width: 8; padding: 0 1; }
-    RunScreen #start { padding: 1 2 0 2; }
+    RunScreen #start { padding: 0 2; }
     RunScreen #start-buttons { height: 1; margin-top: 1; }
     RunScreen #machine-check { margin-top: 1; }
     RunScreen #pipeline { height: auto; }
@@ -143,10 +144,10 @@ class RunScreen(WatchingScreen):
             ("The engine is starting: it loads the model first.", "bold $text-accent")
             if waiting
             else Content.assemble(
-                "Press ", (" s ", "reverse"), " to start a run, ", (" S ", "reverse"), " to choose."
+                "Press ", (" s ", "reverse"), " to start a run, ", (" S ", "reverse"), " to choose settings first."
             )
         )
-        where = (f"\nEverything it does is kept in {folder}.\nIt goes on when this is closed.", MUTED)
+        where = (f"\nEverything is kept in {folder}; the run goes on when this is closed.", MUTED)
         self.query_one("#welcome", Static).update(Content.assemble(*START, next_thing, where))
         for button in self.query("#start-buttons Button").results(Button):
             button.disabled = waiting
@@ -163,7 +164,7 @@ class RunScreen(WatchingScreen):
 
     def _show_check(self, ended: Ended) -> None:
         pane = self.query_one("#machine-check", Static)
-        found = machine_check(ended.output, pane.content_size.width or 76)
+        found = machine_check(ended.output, (pane.content_size.width or 76) - SCROLLBAR)
         pane.update(found or Content.styled(printable_line(f"doctor: {ended.last_line}", 300), "$text-warning"))
 
     def _show_run(self, sight: Sight, run: RunSnapshot) -> None:
