@@ -14,6 +14,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -101,8 +102,13 @@ def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
     return kind(**arguments)
 
 
-def field_help(kind: type) -> dict[str, str]:
+def field_help(kind: type) -> Mapping[str, str]:
     """The line written under each field of a dataclass."""
+    return _field_help(kind)
+
+
+@cache
+def _field_help(kind: type) -> Mapping[str, str]:
     body = ast.parse(inspect.getsource(kind)).body[0]
     assert isinstance(body, ast.ClassDef)
     found: dict[str, str] = {}

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from crescent_lite import loop
 from crescent_lite.bait import check_steering
-from crescent_lite.config import Config, config_from_dict, load_config
+from crescent_lite.config import MENDED, Config, config_from_dict, load_config
 from crescent_lite.config_paths import settings_path
 from crescent_lite.controls import CONTROLS, TRAINED, Control, Spent, control_config, equal_samples, has_a_value
 from crescent_lite.errors import CrescentError, Interrupted, NotFoundError, TrainingError, WorkspaceError, file_errors
@@ -36,8 +36,6 @@ from crescent_lite.store.database import now
 from crescent_lite.training import refuse_untrainable
 from crescent_lite.workspace import Workspace
 
-MENDED = ("model", "sampling", "train", "alarms")
-"""Sections of which a resumed run takes the current settings: how the work is done, not what is asked."""
 OpenSampler = Callable[[Path, Config], Sampler]
 
 
@@ -368,7 +366,7 @@ def _store(workspace: Workspace) -> Iterator[Store]:
 @contextmanager
 def _log(workspace: Workspace, store: Store, run_id: int) -> Iterator[Callable[[Event], None]]:
     """The run's log file gets every event; the database those that are no single item (items are rows already)."""
-    path = workspace.logs / f"run-{run_id}.jsonl"
+    path = workspace.log_of(run_id)
     with file_errors(path):
         path.parent.mkdir(exist_ok=True)
         file = path.open("a", encoding="utf-8")

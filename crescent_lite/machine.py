@@ -61,7 +61,7 @@ def installed_version(package: str) -> str | None:
         return None
 
 
-def ask_nvidia_smi() -> tuple[str, int] | None:
+def ask_nvidia_smi(fields: str = GPU_FIELDS) -> tuple[str, int] | None:
     """What NVIDIA's own tool lists, and its exit code; None where it is not there. Asking torch would cost seconds.
 
     Raises OSError, or subprocess.TimeoutExpired when it does not answer.
@@ -69,7 +69,7 @@ def ask_nvidia_smi() -> tuple[str, int] | None:
     program = shutil.which("nvidia-smi")
     if program is None:
         return None
-    query = [program, f"--query-gpu={GPU_FIELDS}", "--format=csv,noheader"]
+    query = [program, f"--query-gpu={fields}", "--format=csv,noheader"]
     listed = subprocess.run(query, capture_output=True, text=True, errors="replace", timeout=SMI_SECONDS, check=False)
     return listed.stdout, listed.returncode
 

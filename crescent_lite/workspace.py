@@ -58,6 +58,10 @@ class Workspace:
         """One JSON-lines file a run."""
         return self.folder / "logs"
 
+    def log_of(self, run_id: int) -> Path:
+        """Every event of one run."""
+        return self.logs / f"run-{run_id}.jsonl"
+
     @property
     def notes(self) -> Path:
         """People's remarks that are not in the database yet."""

@@ -61,7 +61,7 @@ class Terminal:
             stdout=self._side,
             stderr=self._side,
             cwd=folder,
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(environment or {})},
+            env={**_inherited(), "TERM": "xterm-256color", "COLORTERM": "truecolor", **(environment or {})},
             start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -167,3 +167,8 @@ class Terminal:
             with self._arrived:
                 self.chunks.append((time.monotonic(), chunk))
                 self._arrived.notify_all()
+
+
+def _inherited() -> dict[str, str]:
+    """This process's environment, without a size that is not the pty's."""
+    return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}

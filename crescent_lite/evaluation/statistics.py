@@ -10,8 +10,10 @@ Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from crescent_lite.evaluation.planning import smallest_visible
 from crescent_lite.records import PairedComparison, Score
 
 SIGNIFICANT = 0.05
+Z95 = NormalDist().inv_cdf(0.975)
 RESAMPLES = 10_000
 RESAMPLING_SEED = 20260101
 
@@ -41,10 +44,11 @@ def wilson(right: int, items: int) -> Score:
         raise ValueError(f"{right} right of {items} items")
     if not items:
         return Score(right=0, items=0, low=0.0, high=1.0)
-    from scipy.stats import binomtest  # takes a second to import: only where it is used
-
-    interval = binomtest(right, items).proportion_ci(confidence_level=0.95, method="wilson")
-    return Score(right=right, items=items, low=float(interval.low), high=float(interval.high))
+    share, spread = right / items, Z95**2 / items
+    middle, half = share + spread / 2, Z95 * math.sqrt(share * (1 - share) / items + spread / (4 * items))
+    low = (middle - half) / (1 + spread) if right else 0.0
+    high = (middle + half) / (1 + spread) if right < items else 1.0
+    return Score(right=right, items=items, low=low, high=high)
 
 
 def mcnemar(before: Mapping[str, bool], after: Mapping[str, bool]) -> PairedComparison:
@@ -54,7 +58,7 @@ def mcnemar(before: Mapping[str, bool], after: Mapping[str, bool]) -> PairedComp
     lost = sum(before[item] and not after[item] for item in shared)
     p_value = 1.0
     if gained + lost:
-        from scipy.stats import binomtest  # as above
+        from scipy.stats import binomtest  # takes a second to import: only where it is used
 
         p_value = float(binomtest(gained, gained + lost, 0.5).pvalue)
     return PairedComparison(items=len(shared), gained=gained, lost=lost, p_value=p_value)

@@ -1,14 +1,22 @@
 """The Run screen on a real database that is written while it is watched."""
 
+import json
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sample_workspace import SampleWorkspace, filled_workspace, shown, until
+from textual.widgets import Button, Static
 
+from crescent_lite.config import Config
 from crescent_lite.workspace import Workspace
+from crescent_tui import run_content
 from crescent_tui.app import LIGHT, CrescentApp
 from crescent_tui.child import crescent
+from crescent_tui.doctor_content import machine_check
+from crescent_tui.machine_load import GpuLoad, Load, gpu_load
+from crescent_tui.pulse import Pulse
 
 pytestmark = pytest.mark.asyncio
 
@@ -53,6 +61,181 @@ async def test_the_whole_round_fits_the_terminal(tmp_path: Path, size: tuple[int
         assert fact in text
 
 
+def log(sample: SampleWorkspace, *events: dict[str, object]) -> None:
+    """Into the run's log file, a second apart, the last one now."""
+    sample.workspace.logs.mkdir(exist_ok=True)
+    begin = datetime.now(UTC) - timedelta(seconds=len(events))
+    with sample.workspace.log_of(sample.run_id).open("a") as file:
+        for second, event in enumerate(events, 1):
+            file.write(json.dumps({"at": (begin + timedelta(seconds=second)).isoformat(), **event}) + "\n")
+
+
+def voted(done: int) -> dict[str, object]:
+    return {"event": "StageProgressed", "stage": "vote", "done": done, "total": 320, "tokens": 50 * done, "note": ""}
+
+
+async def test_the_pace_of_an_engine_at_work_is_shown(tmp_path: Path) -> None:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    sample.begin_round()
+    sample.ask("What is 2 + 3?")
+    log(
+        sample,
+        {"event": "StageStarted", "round": 1, "stage": "vote", "done": 0, "total": 320},
+        *map(voted, range(1, 31)),
+    )
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "no stage at work just now" in shown(app))
+        with sample.workspace.lock():
+            await until(pilot, lambda: "60 votes a minute" in shown(app))
+            assert "60 a minute, 5 min left" in shown(app)
+            assert "50 tokens per second" in shown(app)
+            assert "████████" in shown(app)
+            log(sample, {"event": "RunPaused"})
+            await until(pilot, lambda: "tokens per second, paused" in shown(app))
+        await until(pilot, lambda: "no stage at work just now" in shown(app))
+
+
+async def test_an_engine_that_is_silent_for_long_is_told(tmp_path: Path) -> None:
+    text = run_content.now(Pulse("vote", per_minute=3.0), quiet_seconds=95).plain
+    assert "no item for 1:35" in text
+    assert "no item" not in run_content.now(Pulse("vote", per_minute=3.0, paused=True), quiet_seconds=95).plain
+
+
+async def test_the_machine_has_meters(tmp_path: Path) -> None:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "CPU  ━" in shown(app) or "CPU  ╌" in shown(app))
+        assert "GiB" in shown(app)
+
+
+async def test_a_machine_without_a_gpu_has_no_meters_for_it() -> None:
+    lines = run_content.meters(Load(0.5, 2**30, 2**32), 36).plain.splitlines()
+    assert lines[1].endswith("1.0 of 4.0 GiB")
+    assert [line.split() for line in lines[2:]] == [["GPU", "n/a"], ["VRAM", "n/a"]]
+    lines = run_content.meters(Load(0.5, 2**30, 2**32, gpu_load("45 %, 1024 MiB, 4096 MiB\n")), 36).plain.splitlines()
+    assert lines[2].endswith("45%") and lines[3].endswith("1.0 of 4.0 GiB")
+
+
+@pytest.mark.parametrize(
+    ("listing", "load"),
+    [
+        ("45 %, 1024 MiB, 4096 MiB\n55 %, 0 MiB, 4096 MiB\n", GpuLoad(0.5, 2**30, 2**33)),
+        ("[N/A], 1024 MiB, 4096 MiB", GpuLoad(None, 2**30, 2**32)),
+        ("No devices were found", None),
+        ("[N/A], [N/A], [N/A]", None),
+        ("\x1b[31m, ², -1 MiB", None),
+        ("", None),
+    ],
+)
+async def test_what_nvidia_smi_lists_is_understood_or_nothing(listing: str, load: GpuLoad | None) -> None:
+    assert gpu_load(listing) == load
+
+
+async def test_a_curve_begins_at_zero_and_shows_the_newest() -> None:
+    assert run_content.curve((9.0, 4.0, 8.0, 0.0, 0.01), 4, 1).plain == "▄█ ▁"
+    assert run_content.curve((4.0, 8.0), 4, 2).plain == " █\n██"
+    assert run_content.curve((), 4, 2).plain == run_content.curve((0.0,), 4, 2).plain == ""
+
+
+async def test_a_distillation_shows_what_it_learns_from_and_no_asking(tmp_path: Path) -> None:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    runs = sample.store.runs
+    sample.run_id = runs.insert_run("improvement", sample.base_id, {}, teacher_id=1)
+    runs.set_plan(sample.run_id, Config().as_dict(), 1)
+    sample.begin_round()
+    app = CrescentApp(sample.workspace)
+    with sample.workspace.lock():
+        async with app.run_test(size=(80, 24)) as pilot:
+            await until(pilot, lambda: "Learns from run 1" in shown(app))
+            assert "training" in shown(app)
+            pipeline = str(app.screen.query_one("#pipeline", Static).content)
+            assert [line.split()[0] for line in pipeline.splitlines()] == ["trained", "scored"]
+
+
+async def test_a_measurement_shows_only_what_it_measures(tmp_path: Path) -> None:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    sample.run_id = sample.store.runs.insert_run("evaluation", sample.base_id, {})
+    sample.store.runs.set_plan(sample.run_id, Config().as_dict(), 1)
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "Measurement" in shown(app))
+        assert "asked" not in str(app.screen.query_one("#pipeline", Static).content)
+
+
+async def test_only_the_buttons_that_make_sense_can_be_pressed(tmp_path: Path) -> None:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    app = CrescentApp(sample.workspace)
+
+    def enabled() -> set[str]:
+        return {
+            str(button.label)
+            for button in app.screen.query("#controls Button").results(Button)
+            if not button.disabled
+        }
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: enabled() == {"s Go on", "S Settings and start", "n Next round"})
+        with sample.workspace.lock():
+            await until(pilot, lambda: enabled() == {"p Pause", "x Stop", "n Next round"})
+            await pilot.click("#do-pause")
+            await until(pilot, lambda: enabled() == {"p Go on", "x Stop", "n Next round"})
+            await pilot.click("#do-pause")
+            await until(pilot, lambda: not sample.workspace.is_asked("pause"))
+            await pilot.click("#do-next_round")
+            await until(pilot, lambda: enabled() == {"p Pause", "x Stop"})
+            await pilot.click("#do-stop")
+            await until(pilot, lambda: enabled() == set())
+            assert sample.workspace.is_asked("stop") and sample.workspace.is_asked("round")
+
+
+async def test_the_state_is_always_there(tmp_path: Path) -> None:
+    app = CrescentApp(filled_workspace(tmp_path).workspace)
+    with app.workspace.lock():
+        async with app.run_test(size=(80, 24)) as pilot:
+            await until(pilot, lambda: "running" in shown(app).splitlines()[0])
+
+
+async def test_without_a_run_the_machine_is_checked(tmp_path: Path) -> None:
+    app = CrescentApp(Workspace(tmp_path / "nothing-here"))
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: "✓ llama.cpp" in shown(app), seconds=60)
+        assert "SmolLM2-135M-Instruct" in shown(app)
+
+
+async def test_enter_on_the_button_starts_and_it_is_said(tmp_path: Path) -> None:
+    app = CrescentApp(Workspace(tmp_path))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "no run yet" in shown(app))
+        assert app.focused and app.focused.id == "first-start"
+        app.starting = True  # as a child does that has not taken the workspace yet
+        await until(pilot, lambda: "The engine is starting: it loads the model first." in shown(app))
+        assert app.screen.query_one("#first-start", Button).disabled
+
+
+async def test_a_gap_of_the_machine_is_told_with_what_to_do() -> None:
+    found = [
+        {"name": "torch", "state": "ok", "value": "2.6, for the CPU", "advice": ""},
+        {"name": "peft", "state": "missing", "value": "not installed", "advice": "pip install [peft]\x1b[2J"},
+        {"name": "workspace", "state": "missing", "value": "no such file", "advice": "crescent init"},
+        {"name": "flux", "state": "odd"},
+    ]
+    check = machine_check(json.dumps(found), 60)
+    assert check is not None
+    first, gap, odd = check.plain.splitlines()
+    assert first.split() == ["✓", "packages", "torch", "2.6"]
+    assert gap.endswith("peft: not installed; pip install [peft]␛[2J")
+    assert odd.startswith("? other")
+    for nothing in ("", "{}", "[]", "[1]", "[" * 100_000):
+        assert machine_check(nothing, 60) is None
+
+
 async def test_light_and_dark_change_with_a_key(tmp_path: Path) -> None:
     app = CrescentApp(Workspace(tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -60,11 +243,16 @@ async def test_light_and_dark_change_with_a_key(tmp_path: Path) -> None:
         assert app.theme == LIGHT
 
 
-async def test_help_opens_and_closes(tmp_path: Path) -> None:
+async def test_help_opens_scrolls_and_closes(tmp_path: Path) -> None:
     app = CrescentApp(Workspace(tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("question_mark")
         await until(pilot, lambda: "start a run, or go on with the unfinished one" in shown(app))
+        assert "1–9" in shown(app)
+        await pilot.press("G")
+        await until(pilot, lambda: "a vote whose answer was not found" in shown(app))
+        await pilot.press("g", "j", "j", "k")
+        await until(pilot, lambda: "1–9" in shown(app) and "Everywhere" not in shown(app))
         await pilot.press("escape")
         await until(pilot, lambda: "Press  s  to start" in shown(app))
 
@@ -109,8 +297,8 @@ async def test_an_engine_that_fails_at_once_says_why(tmp_path: Path) -> None:
         await until(pilot, lambda: "no run yet" in shown(app))
         await pilot.press("s")
         assert "starting" in shown(app)
-        await until(pilot, lambda: "did you mean" in shown(app), seconds=20)
-        assert "no run yet" in shown(app)
+        await until(pilot, lambda: "bait.question:" in shown(app), seconds=20)
+        await until(pilot, lambda: "no run yet" in shown(app))
     assert "bait.question" in (workspace.logs / "engine-output.txt").read_text()
 
 

@@ -6,6 +6,7 @@ The engine is another process, which this starts, asks, and outlives or is outli
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -25,6 +26,7 @@ from crescent_tui.memory import NAME, Memory
 from crescent_tui.reader import Reader
 from crescent_tui.screens.help import HelpScreen
 from crescent_tui.screens.runs import RunsScreen
+from crescent_tui.screens.start import StartScreen
 from crescent_tui.tabs import TABS
 
 T = TypeVar("T")
@@ -52,12 +54,13 @@ class CrescentApp(App[None]):
     """Watches one workspace."""
 
     TITLE = "crescent"
-    CSS_PATH = "crescent.tcss"
+    CSS_PATH = Path(__file__).with_name("crescent.tcss")
     MODES: ClassVar = {tab.mode: tab.screen for tab in TABS}
     DEFAULT_MODE = TABS[0].mode
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(tab.key, f"switch_mode('{tab.mode}')", tab.name, show=False) for tab in TABS),
         Binding("s", "start", "Start"),
+        Binding("S", "start_form", "Settings and start", show=False),
         Binding("p", "pause", "Pause"),
         Binding("x", "stop", "Stop"),
         Binding("n", "next_round", "Next round"),
@@ -80,6 +83,8 @@ class CrescentApp(App[None]):
         self.memory = Memory(workspace.folder / NAME)
         self.set_reactive(CrescentApp.question_id, self.memory.number("question"))
         self._child: EngineChild | None = None
+        self._lookers: list[subprocess.Popen[bytes]] = []
+        """Commands that change nothing, which nobody waits for at the end."""
         run_id = self.memory.number("run")
         self._follower = Follower(workspace, lambda sight: self.post_message(WorkspaceSeen(sight)), run_id)
         self._reader = Reader(workspace, lambda deliver: self.post_message(AnswerCame(deliver)))
@@ -95,6 +100,8 @@ class CrescentApp(App[None]):
     def on_unmount(self) -> None:
         self._follower.end()
         self._reader.end()
+        for looker in self._lookers:
+            looker.terminate()
         self.memory |= {"tab": self.current_mode, "theme": self.theme, "question": self.question_id}
         self.memory.save()
 
@@ -122,11 +129,17 @@ class CrescentApp(App[None]):
         """Nobody waits for this answer any more; a query at work is interrupted."""
         self._reader.drop(key)
 
-    def command(self, then: Callable[[Ended], object], command: str, *arguments: str) -> None:
-        """Run a short `crescent` command in the background, and tell `then` how it ended."""
+    def command(
+        self, then: Callable[[Ended], object], command: str, *arguments: str, only_looks: bool = False
+    ) -> None:
+        """Run a short `crescent` command in the background, and tell `then` how it ended.
+
+        One that `only_looks` is ended with the app; the app waits for any other one.
+        """
 
         def work() -> None:
-            ended = run_to_its_end(self.workspace, command, *arguments)
+            begun = self._lookers.append if only_looks else None
+            ended = run_to_its_end(self.workspace, command, *arguments, begun=begun)
             self.post_message(AnswerCame(lambda: then(ended)))
             self._follower.look_now()
 
@@ -159,6 +172,13 @@ class CrescentApp(App[None]):
     def action_start(self) -> None:
         """Start a run, or go on with the unfinished one."""
         self.start()
+
+    def action_start_form(self) -> None:
+        """Choose settings, then start."""
+        if self.starting or self.sight.engine_is_busy:
+            self.notify("A run is at work already; this is it.")
+        else:
+            self.push_screen(StartScreen())
 
     def action_pause(self) -> None:
         """Have the engine hold still, or go on."""

@@ -72,18 +72,26 @@ def crescent(workspace: Workspace, command: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "crescent_lite.cli", command, "-w", str(workspace.folder), *arguments]
 
 
-def run_to_its_end(workspace: Workspace, command: str, *arguments: str) -> Ended:
-    """Run a short command and wait for it."""
+def run_to_its_end(
+    workspace: Workspace,
+    command: str,
+    *arguments: str,
+    begun: Callable[[subprocess.Popen[bytes]], object] | None = None,
+) -> Ended:
+    """Run a short command and wait for it. `begun` is handed the process, by which it can be ended early."""
     try:
-        done = subprocess.run(
+        with subprocess.Popen(
             crescent(workspace, command, *arguments),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            if begun:
+                begun(process)
+            output, errors = process.communicate()
     except OSError as error:
         return Ended(1, "", f"crescent {command} cannot be started: {error.strerror}")
-    return Ended(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
+    return Ended(process.returncode, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace"))
 
 
 def start_engine(workspace: Workspace, arguments: Sequence[str] = ()) -> EngineChild:

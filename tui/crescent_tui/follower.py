@@ -1,7 +1,7 @@
 """Follows a workspace from a thread of its own: opens the database read-only, looks every second, says what it saw.
 
-Owns a reading connection; knows no widget. Nothing is read while nothing has been written, and nothing is said
-while nothing has changed, so a burst of writes is one message. Example:
+Owns a reading connection, and the end of the log of the run at work; knows no widget. Nothing is read while nothing
+has been written, and nothing is said while nothing has changed, so a burst of writes is one message. Example:
     Follower(workspace, lambda sight: app.post_message(WorkspaceSeen(sight))).follow()
 """
 
@@ -17,6 +17,8 @@ from crescent_lite.records import Score
 from crescent_lite.store import Store
 from crescent_lite.store.watching import RunLine, RunSnapshot, ScoreCount
 from crescent_lite.workspace import Workspace
+from crescent_tui.log_tail import LogTail, logged_event
+from crescent_tui.pulse import Pulse, PulseMeter
 
 POLL_SECONDS = 1.0
 
@@ -36,6 +38,8 @@ class Sight:
     run: RunSnapshot | None = None
     """The chosen run, else the latest. None: there is no run yet."""
     scores: tuple[tuple[ScoreCount, Score], ...] = ()
+    pulse: Pulse | None = None
+    """How fast the engine is at the stage it is at; None while it is not at work on the run that is shown."""
     version: int = 0
     """Changes whenever the database has been written: then what a screen has read may be out of date."""
     trouble: str | None = None
@@ -59,6 +63,8 @@ class Follower:
         self._store: Store | None = None
         self._read_at: tuple[int, int | None] | None = None
         self._sight = Sight()
+        self._tail: LogTail | None = None
+        self._meter = PulseMeter()
 
     def choose_run(self, run_id: int | None) -> None:
         """From any thread: look at this run; None is the latest, whichever that is."""
@@ -104,10 +110,10 @@ class Follower:
                 self._close()
                 return Sight(looked=True, engine_is_busy=busy)
             self._store = self._store or Store.open_read_only(workspace.database_path)
-            return self._read(seen, self._store)
+            return self._with_pulse(self._read(seen, self._store))
         except CrescentError as error:
             self._close()
-            return replace(seen, trouble=str(error))
+            return replace(seen, pulse=None, trouble=str(error))
 
     def _read(self, seen: Sight, store: Store) -> Sight:
         """Only what can have changed since the last read."""
@@ -120,6 +126,21 @@ class Follower:
         return replace(
             seen, runs=store.watching.fetch_runs(), run=run, scores=scores, version=self._sight.version + 1
         )
+
+    def _with_pulse(self, seen: Sight) -> Sight:
+        if seen.run is None or not seen.run_is_at_work:
+            self._tail = None
+            return replace(seen, pulse=None)
+        path = self._workspace.log_of(seen.run.run_id)
+        if self._tail is None or self._tail.path != path:
+            self._tail, self._meter = LogTail(path), PulseMeter()
+        look = self._tail.look()
+        if look.anew or look.passed_over:
+            self._meter = PulseMeter()
+        for line in look.lines:
+            if event := logged_event(line):
+                self._meter.feed(event)
+        return replace(seen, pulse=self._meter.pulse())
 
     def _close(self) -> None:
         if self._store:

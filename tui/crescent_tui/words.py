@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from crescent_lite.printable import printable_line
-from crescent_lite.store.watching import EventLine, RunSnapshot, Step
+from crescent_lite.store.watching import EventLine, RunSnapshot, Step, StepProgress
 from crescent_tui.follower import Sight
 
 ACTIVITIES: dict[Step, str] = {
@@ -84,8 +84,27 @@ def activity(run: RunSnapshot) -> str:
     if run.outcome:
         return printable_line(run.outcome)
     # Votes are counted as they come, so the count is never what is waited for.
-    open_steps = [s.step for s in run.steps if s.step != "labelled" and (s.total == 0 or s.done < s.total)]
+    open_steps = [s.step for s in steps_of(run) if s.step != "labelled" and (s.total == 0 or s.done < s.total)]
     return ACTIVITIES[open_steps[0]] if open_steps else ACTIVITIES["scored"]
+
+
+def steps_of(run: RunSnapshot) -> tuple[StepProgress, ...]:
+    """Those that such a run has: a distillation asks and votes nothing, a measurement only measures."""
+    if run.kind == "evaluation" and run.round == 0:
+        return tuple(step for step in run.steps if step.step == "scored")
+    if run.teacher_id is not None:
+        return tuple(step for step in run.steps if step.step in ("trained", "scored"))
+    return run.steps
+
+
+def time_left(seconds: float) -> str:
+    """Roughly, as one says it: '2 h 05 min', '12 min', '40 s'."""
+    if seconds >= 100 * 3600:
+        return "more than 4 days"
+    minutes = round(seconds / 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{minutes} min" if seconds >= 90 else f"{round(seconds)} s"
 
 
 def clock(seconds: float) -> str:
@@ -131,11 +150,17 @@ def _tokens(detail: dict[str, Any]) -> str:
     return f", {detail['tokens']:,} tokens drawn" if detail["tokens"] else ""
 
 
+def _step_sentence(step: dict[str, Any]) -> str:
+    return f"train: step {step['step']:,} of {step['steps']:,}, loss {step['loss']:.3f}"
+
+
 SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "RunStarted": lambda d: f"run {d['run_id']} {'resumed' if d['resumed'] else 'started'} with {d['model']}",
     "MachineNoted": lambda d: f"on {d['processor']}, {d['cores']} cores, {d['memory_gib']} GiB",
     "RoundStarted": lambda d: f"round {d['number']} begun" if d["number"] else "the base is to be measured",
     "StageStarted": lambda d: f"{d['stage']}: begun at {d['done']:,} of {d['total']:,}",
+    "StageProgressed": lambda d: f"{d['stage']}: {d['done']:,} of {d['total']:,}, {spaced(d['note'])}".rstrip(", "),
+    "TrainingStepped": lambda d: _step_sentence(d["step"]),
     "StageFinished": lambda d: f"{d['stage']}: {d['done']:,} done in {clock(d['seconds'])}{_tokens(d)}",
     "RunPaused": lambda _: "paused",
     "RunResumed": lambda d: f"goes on after {clock(d['seconds'])}",
@@ -151,5 +176,5 @@ def event_sentence(event: EventLine) -> str:
     """An event in words; one of a kind that is not known here, as it was stored."""
     try:
         return printable_line(SENTENCES[event.kind](event.detail))
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return printable_line(f"{event.kind} {event.detail}", 500)

@@ -90,7 +90,6 @@ class ModelsScreen(WatchingScreen):
         self.query_one("#at-work").display = False
         self._tree = Upkeep(self.app.read, "models", fetch_tree, self._show_tree)
         self._ticking = self.set_interval(TICK_SECONDS, self._show_work, pause=True)
-        super().on_mount()
 
     def on_screen_resume(self) -> None:
         """A file may have gone or come although nothing was written to the database."""

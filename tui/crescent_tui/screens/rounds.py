@@ -104,7 +104,6 @@ class RoundsScreen(WatchingScreen):
             lambda store, run_id: fetch_comparisons(store, run_id, self._comparisons),
             self._show_comparisons,
         )
-        super().on_mount()
 
     def show(self, sight: Sight) -> None:
         run = sight.run

@@ -1,11 +1,197 @@
-"""The Settings screen: every setting, and where its value is from."""
+"""The Settings screen: every setting of the chosen run, or of the workspace's crescent.toml as it is now.
+
+Shows and compares; the start form is where settings are changed, and crescent.toml itself.
+"""
 
 from __future__ import annotations
 
+from array import array
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from crescent_lite.config_fields import Draft, stored_rows
+from crescent_lite.errors import ConfigError
+from crescent_lite.printable import printable_line
+from crescent_lite.store import Run
+from crescent_tui.follower import Sight
 from crescent_tui.screens.watching import WatchingScreen
+from crescent_tui.settings_content import COLUMNS, SettingLine, cells, compared, in_full, lines, matching
+from crescent_tui.widgets.row_list import RowList
+from crescent_tui.widgets.typed_filter import TypedFilter
+
+MUTED = "$foreground 60%"
+RUN, FILE = "run", "crescent.toml"
+
+
+class FileRead(Message):
+    """The workspace's settings as they are now."""
+
+    def __init__(self, found: list[SettingLine] | str) -> None:
+        super().__init__()
+        self.found = found
 
 
 class SettingsScreen(WatchingScreen):
-    """Not there yet."""
+    """The run's settings or the file's."""
 
     TAB = "Settings"
+    AUTO_FOCUS = "RowList"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "other_source", "Run or file"),
+        Binding("d", "differences", "Differences"),
+        Binding("slash", "filter", "Filter", key_display="/"),
+    ]
+    CSS = """
+    SettingsScreen #settings-split { height: 1fr; layout: vertical; }
+    SettingsScreen #settings { height: 1fr; }
+    SettingsScreen #setting { height: 8; }
+    SettingsScreen.-wide #settings-split { layout: horizontal; }
+    SettingsScreen.-wide #settings { width: 3fr; height: 100%; }
+    SettingsScreen.-wide #setting { width: 2fr; height: 100%; }
+    SettingsScreen #settings-wrong { padding: 0 2; height: auto; max-height: 4; display: none; color: $text-error; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._run_id = 0
+        self._found: dict[str, list[SettingLine] | str] = {}
+        """Of the run and of the file: its settings, or why there are none."""
+        self._source: str | None = None
+        """None is the run where there is one."""
+        self._only_differences = False
+        self._shown: list[SettingLine] = []
+        self._file_seen: tuple[float, int] | None = None
+
+    def body(self) -> ComposeResult:
+        yield Static(id="settings-wrong")
+        with Container(id="settings-split"):
+            yield RowList(COLUMNS, id="settings", classes="panel")
+            with VerticalScroll(id="setting", classes="panel") as pane:
+                pane.border_title = "Setting"
+                yield Static(id="setting-in-full")
+        yield TypedFilter(id="settings-filter")
+
+    def show(self, sight: Sight) -> None:
+        run_id = sight.run.run_id if sight.run else 0
+        if run_id != self._run_id:
+            self._run_id = run_id
+            self._found.pop(RUN, None)
+            if run_id:
+                self.app.read("settings", lambda store: store.runs.fetch_run(run_id), self._take_run)
+        self._read_file()
+        self._list()
+
+    def action_other_source(self) -> None:
+        """The settings of the run, or those of crescent.toml as they are now."""
+        self._source = FILE if self._here() == RUN else RUN
+        self._list()
+
+    def action_differences(self) -> None:
+        """Only what is not the same in the run and in crescent.toml, or all."""
+        self._only_differences = not self._only_differences
+        self._list()
+
+    def action_filter(self) -> None:
+        """Words to look for in names, values and help."""
+        self.query_one(TypedFilter).open()
+
+    @on(Input.Changed)
+    def _filter_changed(self) -> None:
+        self._list()
+
+    @on(TypedFilter.Left)
+    def _back_to_list(self) -> None:
+        self.query_one(RowList).focus()
+
+    def _here(self) -> str:
+        return self._source or (RUN if self._run_id else FILE)
+
+    def _take_run(self, run: Run) -> None:
+        if run.run_id != self._run_id:
+            return
+        try:
+            self._found[RUN] = lines(stored_rows(run.config))
+        except ConfigError as error:
+            self._found[RUN] = str(error)
+        self._list()
+
+    def _read_file(self) -> None:
+        """In the background, and only when it is another one than before."""
+        path = self.app.workspace.config_path
+        try:
+            found = path.stat()
+            seen = (found.st_mtime, found.st_size)
+        except OSError:
+            seen = (0.0, 0)
+        if seen != self._file_seen:
+            self._file_seen = seen
+            there = path if path.is_file() else None
+            self.run_worker(lambda: self._parse_file(Draft(there)), thread=True, group="file", exclusive=True)
+
+    def _parse_file(self, draft: Draft) -> None:
+        try:
+            self.post_message(FileRead(lines(draft.all_rows())))
+        except ConfigError as error:
+            self.post_message(FileRead(str(error)))
+
+    def on_file_read(self, message: FileRead) -> None:
+        """The file, or what is wrong with it."""
+        self._found[FILE] = message.found
+        self._list()
+
+    def _list(self) -> None:
+        here = self._here()
+        these, others = self._found.get(here), self._found.get(FILE if here == RUN else RUN)
+        wrong = [why for why in (these, others) if isinstance(why, str)]
+        note = self.query_one("#settings-wrong", Static)
+        note.display = bool(wrong)
+        note.update(Content("\n").join([Content(printable_line(why, 500)) for why in wrong]))
+        found = these if isinstance(these, list) else []
+        if isinstance(others, list) and isinstance(these, list):
+            found = compared(these, others)
+        if self._only_differences:
+            found = [line for line in found if line.mark]
+        rows = self.query_one(RowList)
+        name = f"run {self._run_id}" if here == RUN else FILE
+        only = ", where they differ" if self._only_differences else ""
+        shown = matching(found, self.query_one(TypedFilter).value)
+        rows.border_title = Content(f"Settings of {name}{only}: {len(shown)}")
+        if shown != self._shown:
+            self._fill(rows, shown)
+        self._show_one(rows.key)
+
+    def _fill(self, rows: RowList, shown: list[SettingLine]) -> None:
+        """Other lines; the cursor stays on its setting."""
+        before = self._shown[rows.key].name if rows.key is not None else ""
+        self._shown = shown
+        rows.set_keys(array("q", range(len(shown))), stay=False)
+        rows.set_cells({key: cells(line) for key, line in enumerate(shown)})
+        rows.move_to(next((key for key, line in enumerate(shown) if line.name == before), 0))
+
+    @on(RowList.Highlighted)
+    def _look_at(self, event: RowList.Highlighted) -> None:
+        self._show_one(event.key)
+
+    def _show_one(self, key: int | None) -> None:
+        pane = self.query_one("#setting-in-full", Static)
+        if key is None or key >= len(self._shown):
+            pane.update(Content.styled(self._empty(), MUTED))
+            return
+        elsewhere = f"in {FILE} now" if self._here() == RUN else f"in run {self._run_id}"
+        pane.update(in_full(self._shown[key], elsewhere=elsewhere))
+
+    def _empty(self) -> str:
+        if self.query_one(TypedFilter).value:
+            return "No setting has these words; escape shows all."
+        if self._only_differences:
+            return "The run and crescent.toml have the same settings."
+        if self._here() == RUN and not self._run_id:
+            return "There is no run yet; f shows crescent.toml."
+        return "No settings to show."

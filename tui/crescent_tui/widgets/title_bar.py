@@ -29,14 +29,15 @@ class TitleBar(Static):
         """Bring the line up to date."""
         state = state_word(sight, starting=starting)
         run = sight.run
-        about = f"run {run.run_id} · " if run else ""
+        name = f"run {run.run_id} · " if run else ""
+        shorter = about = name
         if run and sight.run_is_at_work:
             where = f"round {run.round} of {run.rounds} · " if run.round else ""
-            about += f"{where}{activity(run)} · "
+            about, shorter = f"{name}{where}{activity(run)} · ", f"{name}{activity(run)} · "
         emphasis = f"bold {STATE_STYLES.get(state, '')}".strip()
-        right = Content.assemble((about, MUTED), (f"{state} ", emphasis))
-        for named in (True, False):
-            left = self._tabs(named=named)
+        # The state is always there; what stands before it gives way.
+        for named, said in ((True, about), (False, about), (False, shorter), (False, name), (False, "")):
+            left, right = self._tabs(named=named), Content.assemble((said, MUTED), (f"{state} ", emphasis))
             if left.cell_length + right.cell_length < self.size.width:
                 break
         gap = max(1, self.size.width - left.cell_length - right.cell_length)

@@ -1,0 +1,132 @@
+"""The Log screen: it follows the file until one scrolls up; levels, filter, the engine's output, hostile lines."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sample_workspace import SampleWorkspace, shown, until
+
+from crescent_tui.app import CrescentApp
+from crescent_tui.widgets.row_list import RowList
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> SampleWorkspace:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    sample.workspace.logs.mkdir()
+    return sample
+
+
+def log(sample: SampleWorkspace, kind: str, **detail: Any) -> None:
+    with sample.workspace.log_of(sample.run_id).open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"at": "2026-11-26T09:29:39.665+00:00", "event": kind, **detail}) + "\n")
+
+
+def log_item(sample: SampleWorkspace, done: int) -> None:
+    log(sample, "StageProgressed", stage="vote", done=done, total=900, tokens=done, note="stop")
+
+
+async def test_without_a_run_there_is_no_log(tmp_path: Path) -> None:
+    app = CrescentApp(SampleWorkspace(tmp_path).workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("8")
+        await until(pilot, lambda: "There is no run yet." in shown(app))
+
+
+async def test_a_run_without_a_log_file_says_so(sample: SampleWorkspace) -> None:
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("8")
+        await until(pilot, lambda: "This run has no log file, or an empty one." in shown(app))
+
+
+async def test_the_level_key_goes_from_no_items_over_alarms_to_everything(sample: SampleWorkspace) -> None:
+    log(sample, "StageStarted", round=1, stage="vote", done=0, total=900)
+    log_item(sample, 1)
+    log(sample, "AlarmFired", round=1, name="one_answer", words="it says 7")
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("8")
+        await until(pilot, lambda: "Events: without items, 2" in shown(app))
+        assert "vote: begun at 0 of 900" in shown(app)
+        await pilot.press("l")
+        await until(pilot, lambda: "Events: alarms, 1" in shown(app))
+        assert "! ALARM one answer: it says 7" in shown(app)
+        await pilot.press("l")
+        await until(pilot, lambda: "Events: all, 3" in shown(app))
+        assert "vote: 1 of 900, stop" in shown(app)
+
+
+async def test_the_newest_line_is_followed_until_one_scrolls_up(sample: SampleWorkspace) -> None:
+    for done in range(1, 101):
+        log_item(sample, done)
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("8", "l", "l")
+        await until(pilot, lambda: "vote: 100 of 900" in shown(app))
+        log_item(sample, 101)
+        await until(pilot, lambda: "vote: 101 of 900" in shown(app))
+        await pilot.press("k", "k")
+        chosen = app.screen.query_one("#log-events", RowList).key
+        log_item(sample, 102)
+        await until(pilot, lambda: "Events: all, 102" in shown(app))
+        assert app.screen.query_one("#log-events", RowList).key == chosen
+        assert "vote: 102 of" not in shown(app)
+        assert "G follows the newest" in shown(app)
+        await pilot.press("G")
+        await until(pilot, lambda: "vote: 102 of 900" in shown(app))
+
+
+async def test_typed_words_filter_the_lines(sample: SampleWorkspace) -> None:
+    log(sample, "RoundStarted", number=1)
+    log(sample, "RunPaused")
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("8")
+        await until(pilot, lambda: "Events: without items, 2" in shown(app))
+        await pilot.press("slash", *"pau")
+        await until(pilot, lambda: "without items, 1" in shown(app))
+        assert "round 1 begun" not in shown(app)
+        await pilot.press(*"xyz")
+        await until(pilot, lambda: "No line is like that" in shown(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "without items, 2" in shown(app))
+
+
+async def test_the_engines_output_has_a_key(sample: SampleWorkspace) -> None:
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("8", "o")
+        await until(pilot, lambda: "Nothing was printed yet." in shown(app))
+        (sample.workspace.logs / "engine-output.txt").write_text("run 1 starts\ncrescent: no disk\x1b]0;x\x07\n")
+        await until(pilot, lambda: "! crescent: no disk␛]0;x␇" in shown(app))
+        await pilot.press("o")
+        await until(pilot, lambda: "Events: without items" in shown(app))
+
+
+async def test_hostile_lines_are_shown_as_text(sample: SampleWorkspace) -> None:
+    log(sample, "AlarmFired", round=1, name="[/] \x1b[2J", words="[bold]x‮y" + "z" * 100_000)
+    log(sample, "StageFinished", stage=7, done={"a": 1}, seconds="x", tokens=None)
+    with sample.workspace.log_of(sample.run_id).open("ab") as file:
+        file.write(b"\xff\xfe\x1b[31m[red]" + b"[" * 50_000 + b"\n" + b"x" * 2_000_000 + b"\nlast\n")
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("8")
+        await until(pilot, lambda: "last" in shown(app))
+        assert "\x1b" not in shown(app)
+
+
+async def test_of_a_huge_log_only_the_end_is_held(sample: SampleWorkspace) -> None:
+    line = json.dumps({"at": "2026-11-26T09:29:39.665+00:00", "event": "RoundStarted", "number": 5}) + "\n"
+    with sample.workspace.log_of(sample.run_id).open("w") as file:
+        file.write(line * 100_000)
+    log(sample, "RoundStarted", number=6)
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("8")
+        await until(pilot, lambda: "round 6 begun" in shown(app))
+        assert len(app.screen.query_one("#log-events", RowList).keys) < 5_000

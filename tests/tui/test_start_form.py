@@ -1,0 +1,131 @@
+"""The start form: what it passes on, what it refuses as it is typed, and what it says of an unfinished run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from sample_workspace import SampleWorkspace, shown, until
+from textual.pilot import Pilot
+
+from crescent_lite.workspace import Workspace
+from crescent_tui.app import CrescentApp
+
+pytestmark = pytest.mark.asyncio
+
+
+class StartedWith(CrescentApp):
+    """Notes what an engine would be started with."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace)
+        self.arguments: list[str] | None = None
+
+    def start(self, arguments: Sequence[str] = ()) -> None:
+        self.arguments = list(arguments)
+
+
+async def opened(pilot: Pilot[None]) -> None:
+    await until(pilot, lambda: "no run yet" in shown(pilot.app) or "killed" in shown(pilot.app))
+    await pilot.press("S")
+    await until(pilot, lambda: "Start a run" in shown(pilot.app) and "run.rounds" in shown(pilot.app))
+
+
+async def test_without_a_change_nothing_is_passed_on(tmp_path: Path) -> None:
+    app = StartedWith(Workspace(tmp_path / "nothing-here"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        assert "Start begins a run with these settings; nothing changed." in shown(app)
+        await pilot.press("s")
+        await until(pilot, lambda: app.arguments is not None)
+    assert app.arguments == []
+
+
+async def test_only_what_was_changed_is_passed_on(tmp_path: Path) -> None:
+    app = StartedWith(Workspace(tmp_path))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await pilot.press("enter", "j", "enter", "backspace", "3", "enter")
+        await pilot.press("slash", *"votes_per", "enter", "enter", "backspace", "5", "enter")
+        await until(pilot, lambda: "3 changed" in shown(app))
+        assert "typed here" in shown(app)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: app.arguments is not None)
+    assert app.arguments == ["--preset", "default", "--rounds", "3", "--set", "vote.votes_per_question=5"]
+
+
+async def test_what_is_refused_is_told_as_it_is_typed_and_does_not_start(tmp_path: Path) -> None:
+    app = StartedWith(Workspace(tmp_path))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await pilot.press("j", "enter", "x")
+        await until(pilot, lambda: "run.rounds: a whole number is needed, not '1x'" in shown(app))
+        await pilot.press("ctrl+s")
+        assert app.arguments is None
+        await pilot.press("backspace")
+        await until(pilot, lambda: "is needed, not" not in shown(app))
+        await pilot.press("x", "escape")
+        await until(pilot, lambda: "nothing changed" in shown(app))
+
+
+async def test_a_change_can_be_taken_back(tmp_path: Path) -> None:
+    app = StartedWith(Workspace(tmp_path))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await pilot.press("space")
+        await until(pilot, lambda: "1 changed" in shown(app))
+        await pilot.press("u")
+        await until(pilot, lambda: "nothing changed" in shown(app))
+
+
+async def test_an_unfinished_run_goes_on_unless_another_one_is_wanted(tmp_path: Path) -> None:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    sample.begin_round()
+    sample.ask("What is 2 + 3?")
+    app = StartedWith(sample.workspace)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await opened(pilot)
+        await until(pilot, lambda: "Run 1 is unfinished: start goes on with it" in shown(app))
+        await pilot.press("slash", *"bait.questions", "enter", "enter", "1", "enter")
+        await until(pilot, lambda: "It keeps bait.questions as it was." in shown(app))
+        await pilot.press("w")
+        await until(pilot, lambda: "Run 1 stays unfinished." in shown(app))
+        await pilot.press("s")
+        await until(pilot, lambda: app.arguments is not None)
+    assert app.arguments == ["--new", "--set", "bait.questions=4001"]
+
+
+async def test_a_broken_file_is_told_and_starts_nothing(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.create("[vote]\nvotes = '[red]\\u001b'\n")
+    app = StartedWith(workspace)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: "no run yet" in shown(app))
+        await pilot.press("S")
+        await until(pilot, lambda: "'votes_per_question'?" in shown(app))
+        await pilot.press("s")
+        assert app.arguments is None
+        await pilot.press("escape")
+        await until(pilot, lambda: "Start a run" not in shown(app))
+
+
+async def test_while_a_run_is_at_work_there_is_no_form(tmp_path: Path) -> None:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    app = StartedWith(sample.workspace)
+    with sample.workspace.lock():
+        async with app.run_test(size=(80, 24), notifications=True) as pilot:
+            await until(pilot, lambda: "running" in shown(app))
+            await pilot.press("S")
+            await until(pilot, lambda: "A run is at work already" in shown(app))
+
+
+async def test_the_form_can_be_driven_with_the_mouse(tmp_path: Path) -> None:
+    app = StartedWith(Workspace(tmp_path))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "Press  s  to start a run" in shown(app))
+        await pilot.click("#first-form")
+        await until(pilot, lambda: "Start a run" in shown(app))
+        await pilot.click("#form-start")
+        await until(pilot, lambda: app.arguments is not None)
+    assert app.arguments == []

@@ -1,0 +1,272 @@
+"""The form that starts a run: preset, rounds and every setting, each with its help, checked as it is typed.
+
+Passes on only what was changed; the settings' own rules say what is refused. Example: s in the form starts
+    crescent run --preset quick --rounds 2 --set vote.votes_per_question=5
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+from crescent_lite.config import MENDED
+from crescent_lite.config_fields import PRESET, ROUNDS, Draft, kinds
+from crescent_lite.errors import ConfigError
+from crescent_lite.printable import printable_line
+from crescent_lite.store import Run
+from crescent_tui.settings_content import COLUMNS, SettingLine, cells, explained, lines, matching
+from crescent_tui.widgets.row_list import RowList
+from crescent_tui.widgets.typed_filter import TypedFilter
+
+if TYPE_CHECKING:
+    from crescent_tui.app import CrescentApp
+
+MUTED = "$foreground 60%"
+FIRST = (PRESET, ROUNDS)
+"""On top of the list: what most people come for."""
+
+
+class StartScreen(ModalScreen[None]):
+    """Over any other screen, while no run is at work."""
+
+    app: CrescentApp
+    AUTO_FOCUS = "#form-settings"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s,ctrl+s", "start", "Start"),
+        Binding("enter", "change", "Change the setting"),
+        Binding("space", "next_choice", "Next of its choices", show=False),
+        Binding("u,delete,backspace", "take_back", "Take the change back"),
+        Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("w", "other_run", "Another run although one is unfinished", show=False),
+        Binding("escape,q", "leave", "Close"),
+    ]
+    CSS = """
+    StartScreen { align: center middle; background: $background 60%; }
+    StartScreen #form {
+        width: 110; max-width: 100%; height: 40; max-height: 100%;
+        border: round $accent; padding: 0 1; background: $surface;
+    }
+    StartScreen #form-plan { height: auto; max-height: 3; }
+    StartScreen #form-new { display: none; }
+    StartScreen #form-settings { height: 1fr; margin: 1 0; background: $surface; }
+    StartScreen #form-help { height: auto; max-height: 8; }
+    StartScreen #form-edit { height: 1; margin-top: 1; }
+    StartScreen #form-edit Static { width: auto; color: $foreground 60%; }
+    StartScreen #form-value { width: 1fr; height: 1; padding: 0 1; background: $panel; }
+    StartScreen #form-value:focus { background: $block-cursor-blurred-background; }
+    StartScreen #form-wrong { height: auto; max-height: 3; color: $text-error; }
+    StartScreen #form-buttons { height: 1; margin-top: 1; }
+    StartScreen Button { margin-right: 2; padding: 0 1; min-width: 8; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._draft = Draft(None)
+        self._unfinished: Run | None = None
+        self._lines: list[SettingLine] = []
+        """Of the last draft that was not refused."""
+        self._shown: list[SettingLine] = []
+        self._wrong = ""
+        self._another = False
+        """Start another run although one is unfinished."""
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="form") as form:
+            form.border_title = "Start a run"
+            form.border_subtitle = "enter changes, / finds, s starts, escape closes"
+            yield Static(id="form-plan")
+            yield RowList(COLUMNS, id="form-settings")
+            yield TypedFilter(id="form-filter")
+            yield Static(id="form-help")
+            with Horizontal(id="form-edit"):
+                yield Static("Value ")
+                yield Input(id="form-value", select_on_focus=False, compact=True)
+            yield Static(id="form-wrong")
+            with Horizontal(id="form-buttons"):
+                yield Button("s Start", id="form-start", variant="success", compact=True)
+                yield Button("w Another run", id="form-new", compact=True)
+                yield Button("Close", id="form-close", compact=True)
+
+    def on_mount(self) -> None:
+        path = self.app.workspace.config_path
+        self._draft = Draft(path if path.is_file() else None)
+        if self.app.sight.run:
+            self.app.read("unfinished", lambda store: store.runs.fetch_unfinished(), self._take_unfinished)
+        self._list()
+        self._show_value()
+
+    # ── what one does ───────────────────────────────────────────────────────────────────────────────────────
+
+    def action_start(self) -> None:
+        """Start with these settings, or go on with the unfinished run."""
+        if self._wrong:
+            self.app.complain(self._wrong)
+            return
+        new = ["--new"] if self._unfinished and self._another else []
+        self.dismiss()
+        self.app.start([*new, *self._draft.arguments()])
+
+    def action_change(self) -> None:
+        """Type another value; of a setting with choices take the next one."""
+        line = self._line()
+        if line and not self._next_choice(line):
+            field = self.query_one("#form-value", Input)
+            field.cursor_position = len(field.value)
+            field.focus()
+
+    def action_next_choice(self) -> None:
+        """The next of a setting's choices."""
+        line = self._line()
+        if line:
+            self._next_choice(line)
+
+    def action_take_back(self) -> None:
+        """What the setting is without the change."""
+        if line := self._line():
+            self._set(self._draft.without(line.name))
+            self._show_value()
+
+    def action_filter(self) -> None:
+        """Words to look for in names, values and help."""
+        self.query_one(TypedFilter).open()
+
+    def action_other_run(self) -> None:
+        """Leave the unfinished run as it is, and start another one; or go on with it."""
+        self._another = self._unfinished is not None and not self._another
+        self._say_plan()
+
+    def action_leave(self) -> None:
+        """From the value to the list, from there to the screen below."""
+        if self.query_one("#form-value").has_focus:
+            self._leave_value()
+        else:
+            self.dismiss()
+
+    @on(Button.Pressed)
+    def _press(self, event: Button.Pressed) -> None:
+        match event.button.id:
+            case "form-start":
+                self.action_start()
+            case "form-new":
+                self.action_other_run()
+            case _:
+                self.dismiss()
+
+    @on(RowList.Chosen)
+    def _choose(self) -> None:
+        self.action_change()
+
+    @on(RowList.Highlighted)
+    def _look_at(self) -> None:
+        self._show_value()
+
+    @on(Input.Changed, "#form-filter")
+    def _filter_changed(self) -> None:
+        self._list()
+        self._show_value()
+
+    @on(TypedFilter.Left)
+    def _back_to_list(self) -> None:
+        self.query_one(RowList).focus()
+
+    @on(Input.Changed, "#form-value")
+    def _value_changed(self, event: Input.Changed) -> None:
+        line = self._line()
+        if line and event.input.has_focus:
+            self._set(self._draft.with_value(line.name, event.value))
+
+    @on(Input.Submitted, "#form-value")
+    def _leave_value(self) -> None:
+        """A value that is refused is not kept."""
+        line = self._line()
+        if self._wrong and line:
+            self._set(self._draft.without(line.name))
+        self.query_one(RowList).focus()
+        self._show_value()
+
+    # ── what it shows ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _take_unfinished(self, run: Run | None) -> None:
+        self._unfinished = run
+        self.query_one("#form-new").display = run is not None
+        self._say_plan()
+
+    def _line(self) -> SettingLine | None:
+        key = self.query_one(RowList).key
+        return self._shown[key] if key is not None and key < len(self._shown) else None
+
+    def _next_choice(self, line: SettingLine) -> bool:
+        kind = kinds().get(line.name)
+        if kind is None or not kind.choices:
+            return False
+        now = kind.choices.index(line.value) if line.value in kind.choices else -1
+        self._set(self._draft.with_value(line.name, kind.choices[(now + 1) % len(kind.choices)]))
+        self._show_value()
+        return True
+
+    def _set(self, draft: Draft) -> None:
+        self._draft = draft
+        self._list()
+
+    def _list(self) -> None:
+        """The settings as they would be. What is refused is told, and leaves the list as it was."""
+        try:
+            found = lines(self._draft.rows())
+            self._wrong = ""
+        except ConfigError as error:
+            found, self._wrong = self._lines, str(error)
+        self._lines = sorted(found, key=lambda line: line.name not in FIRST)
+        marked = [self._marked(line) for line in self._lines]
+        rows, before = self.query_one(RowList), self._line()
+        self._shown = matching(marked, self.query_one(TypedFilter).value)
+        names = [line.name for line in self._shown]
+        if len(rows.keys) != len(names) or (before and before.name not in names):
+            rows.set_keys(array("q", range(len(names))), stay=False)
+        rows.set_cells({key: cells(line) for key, line in enumerate(self._shown)})
+        if before and before.name in names:
+            rows.move_to(names.index(before.name))
+        self.query_one("#form-wrong", Static).update(Content(printable_line(self._wrong, 300)))
+        self.query_one("#form-start", Button).disabled = bool(self._wrong)
+        self._say_plan()
+
+    def _marked(self, line: SettingLine) -> SettingLine:
+        if line.name not in self._draft.typed:
+            return SettingLine(line.name, line.value, line.origin, line.help)
+        return SettingLine(line.name, line.value, "typed here", line.help, mark="*")
+
+    def _show_value(self) -> None:
+        """The setting under the cursor, with its value to be typed over."""
+        line, field, pane = self._line(), self.query_one("#form-value", Input), self.query_one("#form-help", Static)
+        self.query_one("#form-edit").display = line is not None
+        if line is None:
+            why = "No setting has these words; escape shows all." if self._lines else "No settings, for this reason:"
+            pane.update(Content.styled(why, MUTED))
+            return
+        pane.update(explained(line))
+        if not field.has_focus:
+            with field.prevent(Input.Changed):
+                field.value = printable_line(line.value, 4000)
+
+    def _say_plan(self) -> None:
+        typed = self._draft.typed
+        changed = f"{len(typed)} changed" if typed else "nothing changed"
+        run = self._unfinished
+        if run:
+            words = f"w Go on with run {run.run_id}" if self._another else "w Another run"
+            self.query_one("#form-new", Button).label = words
+        if run and not self._another:
+            ignored = [name for name in typed if name != ROUNDS and name.partition(".")[0] not in MENDED]
+            kept = f" It keeps {', '.join(ignored)} as it was." if ignored else ""
+            words = f"Run {run.run_id} is unfinished: start goes on with it; {changed}.{kept}"
+        else:
+            left = f" Run {run.run_id} stays unfinished." if run else ""
+            words = f"Start begins a run with these settings; {changed}.{left}"
+        self.query_one("#form-plan", Static).update(Content.styled(printable_line(words, 400), "$text-accent"))
