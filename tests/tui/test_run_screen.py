@@ -184,12 +184,18 @@ async def test_only_the_buttons_that_make_sense_can_be_pressed(tmp_path: Path) -
         await until(pilot, lambda: enabled() == {"s Go on", "S Settings and start", "n Next round"})
         with sample.workspace.lock():
             await until(pilot, lambda: enabled() == {"p Pause", "x Stop", "n Next round"})
+            await pilot.pause()
             await pilot.click("#do-pause")
             await until(pilot, lambda: enabled() == {"p Go on", "x Stop", "n Next round"})
+            # a button that is still shown as pressed is not pressed again
+            await until(pilot, lambda: not app.screen.query_one("#do-pause").has_class("-active"))
+            await pilot.pause()
             await pilot.click("#do-pause")
             await until(pilot, lambda: not sample.workspace.is_asked("pause"))
+            await pilot.pause()
             await pilot.click("#do-next_round")
             await until(pilot, lambda: enabled() == {"p Pause", "x Stop"})
+            await pilot.pause()
             await pilot.click("#do-stop")
             await until(pilot, lambda: enabled() == set())
             assert sample.workspace.is_asked("stop") and sample.workspace.is_asked("round")

@@ -54,7 +54,7 @@ async def test_only_the_differences_can_be_listed(sample: SampleWorkspace) -> No
         sample.workspace.config_path.write_text("[bait]\nquestions = 7\n")
         sample.begin_round()
         await until(pilot, lambda: "where they differ: 1" in shown(app))
-        assert "in crescent.toml now: 7" in shown(app)
+        await until(pilot, lambda: "in crescent.toml now: 7" in shown(app))
 
 
 async def test_words_that_no_setting_has_show_how_to_go_back(sample: SampleWorkspace) -> None:

@@ -193,7 +193,7 @@ async def test_without_a_database_it_says_so_and_makes_none(tmp_path: Path) -> N
         await until(pilot, lambda: "No query yet" in shown(app))
         write(app, "SELECT 1")
         await pilot.press("f5")
-        await until(pilot, lambda: "no database yet" in shown(app))
+        await until(pilot, lambda: "Error:" in shown(app) and "crescent.db" in shown(app))
     assert not (tmp_path / "nothing-here").exists()
 
 

@@ -67,7 +67,7 @@ class SqlScreen(WatchingScreen):
     SqlScreen.-wide #catalogue { width: 34; }
     SqlScreen #query { height: 6; }
     SqlScreen.-tall #query { height: 10; }
-    SqlScreen #answer { height: auto; max-height: 3; padding: 0 2; }
+    SqlScreen #answer { height: auto; max-height: 5; padding: 0 2; }
     SqlScreen #rows { height: 1fr; overflow-x: auto; scrollbar-size-horizontal: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
