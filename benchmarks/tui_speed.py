@@ -27,6 +27,7 @@ TABS = {
     "1": "Run", "2": "Questions", "3": "Votes", "4": "Rounds", "5": "Models", "7": "SQL", "8": "Log", "9": "Settings",
 }  # fmt: skip
 MOVES = {"down": "j", "page_down": "pagedown", "page_up": "pageup", "last": "G", "first": "g"}
+MOVES = {"down": ["j"], "page_down": ["pagedown"], "page_up": ["pageup"], "last_and_first": ["G", "g"]}
 SEARCHES = ("library", "paint", "Emeka gives", "77 marbles", "zzz")
 
 
@@ -70,20 +71,14 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
         }
         terminal.press("2")
         terminal.settle(1.0)
-        for name, key in (
-            ("down", "j"),
-            ("page down", "pagedown"),
-            ("page up", "pageup"),
-            ("end", "G"),
-            ("home", "g"),
-        ):
+        for name, keys in MOVES.items():
             found[f"key_{name}_ms"] = summary(
-                timed(terminal, key, lambda before: fingerprint(terminal) != before) for _ in range(options.keys // 4)
+                timed(terminal, key, lambda before: fingerprint(terminal) != before)
+                for key in keys * (options.keys // 4 // len(keys))
             )
-        keys = list(TABS) * (options.keys // len(TABS))
         found["switch_screen_ms"] = summary(
             timed(terminal, key, lambda _before, name=TABS[key]: is_in_front(terminal, name))  # type: ignore[misc]
-            for key in keys[1:]
+            for key in list(TABS) * (options.keys // len(TABS))
         )
         terminal.press("2")
         terminal.settle(0.5)
@@ -107,9 +102,7 @@ def timed(terminal: Terminal, key: str, seen: Callable[[object], bool]) -> float
 
 def searched(terminal: Terminal, text: str) -> float:
     """Seconds from the last letter until the list is that of the whole text."""
-    terminal.press("/")
-    terminal.settle(0.2)
-    terminal.press(*text)
+    terminal.press("/", *text)
     pressed = time.monotonic()
     came = terminal.wait_for(lambda: f"“{text}”" in terminal_text(terminal), 20)
     terminal.settle(0.3)

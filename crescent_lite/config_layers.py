@@ -11,6 +11,7 @@ import ast
 import dataclasses
 import inspect
 import json
+import threading
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from crescent_lite.errors import ConfigError
 T = TypeVar("T")
 Layer = tuple[str, Mapping[str, Any]]
 """Its name, for messages and origins, and its sections."""
+
+PARSING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,10 @@ def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
 
 
 def field_help(kind: type) -> Mapping[str, str]:
-    """The line written under each field of a dataclass."""
-    return _field_help(kind)
+    """The line written under each field of a dataclass. From any thread."""
+    # Parsers of two threads at once upset each other in Python before 3.11.8 (gh-106905).
+    with PARSING:
+        return _field_help(kind)
 
 
 @cache

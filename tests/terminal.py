@@ -122,9 +122,10 @@ class Terminal:
 
     def settle(self, quiet_seconds: float = 0.3, seconds: float = 10.0) -> None:
         """Wait until nothing has come for a while."""
-        until = time.monotonic() + seconds
+        began = time.monotonic()
+        until = began + seconds
         while time.monotonic() < until:
-            last = self.chunks[-1][0] if self.chunks else self.began
+            last = max(began, self.chunks[-1][0] if self.chunks else self.began)
             if time.monotonic() - last > quiet_seconds:
                 break
             time.sleep(0.02)

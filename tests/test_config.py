@@ -264,3 +264,15 @@ plain_values = st.recursive(
 @given(plain_values)
 def test_toml_text_is_read_back_as_the_same_value(value: object) -> None:
     assert tomllib.loads(f"value = {toml_text(value)}")["value"] == value
+
+
+def test_help_is_read_from_several_threads_at_once() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from crescent_lite import config_layers
+
+    sections = [type(getattr(load_config(), name)) for name in ("run", "bait", "vote", "train", "evaluate")]
+    config_layers._field_help.cache_clear()
+    with ThreadPoolExecutor(8) as threads:
+        helps = list(threads.map(field_help, sections * 8))
+    assert all(helps)

@@ -158,7 +158,7 @@ class CompareScreen(WatchingScreen):
 
     def action_edit(self) -> None:
         """Into the question."""
-        self.query_one(QuestionEditor).focus()
+        self.set_focus(self.query_one(QuestionEditor))
 
     def action_leave(self) -> None:
         """End the answers at work; else leave the question, so that the other keys are heard."""
@@ -166,7 +166,7 @@ class CompareScreen(WatchingScreen):
             self._give_up()
             self._say(Content.styled("cancelled", "$text-warning"))
         else:
-            self.query_one("#left").focus()
+            self.set_focus(self.query_one("#left"))
 
     @on(QuestionEditor.Asked)
     def _ask(self) -> None:

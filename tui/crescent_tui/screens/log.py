@@ -47,7 +47,7 @@ class LogScreen(WatchingScreen):
     AUTO_FOCUS = "#log-events"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("l", "next_level", "Level"),
-        Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("slash", "filter", "Filter", key_display="/", priority=True),
         Binding("o", "other_log", "Output"),
     ]
     CSS = """
@@ -103,7 +103,7 @@ class LogScreen(WatchingScreen):
         self._of_engine = not self._of_engine
         self.query_one("#log-output").display = self._of_engine
         self.query_one("#log-events").display = not self._of_engine
-        self._rows().focus()
+        self.set_focus(self._rows())
         self.show(self.app.sight)
 
     @on(Input.Changed)
@@ -112,7 +112,7 @@ class LogScreen(WatchingScreen):
 
     @on(TypedFilter.Left)
     def _back_to_list(self) -> None:
-        self._rows().focus()
+        self.set_focus(self._rows())
 
     def _path(self, sight: Sight) -> Path | None:
         if self._of_engine:

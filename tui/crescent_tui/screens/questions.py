@@ -38,7 +38,7 @@ class QuestionsScreen(WatchingScreen):
     AUTO_FOCUS = "QuestionList"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (150, "-wide")]  # noqa: RUF012  as Textual has it
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "search", "Search", key_display="/"),
+        Binding("slash", "search", "Search", key_display="/", priority=True),
         Binding("f", "filter", "Filter"),
         Binding("d", "next_disputed", "Disputed", show=False),
         Binding("v", "next_verdict", "Verdict", show=False),
@@ -131,14 +131,14 @@ class QuestionsScreen(WatchingScreen):
         """Type words; the list follows."""
         search = self.query_one("#search", Input)
         search.display = True
-        search.focus()
+        self.set_focus(search)  # at once: the next key may be here already
 
     def action_leave_search(self) -> None:
         """To the list; from there, the search ends."""
         search = self.query_one("#search", Input)
         if search.has_focus:
             search.display = bool(search.value)
-            self.query_one(QuestionList).focus()
+            self.set_focus(self.query_one(QuestionList))
         elif search.display:
             search.display = False
             search.value = ""
@@ -150,7 +150,7 @@ class QuestionsScreen(WatchingScreen):
 
     @on(Input.Submitted, "#search")
     def _leave_search(self) -> None:
-        self.query_one(QuestionList).focus()
+        self.set_focus(self.query_one(QuestionList))
 
     def action_next_disputed(self) -> None:
         """The next one down the list, and from its end the first one."""

@@ -157,7 +157,7 @@ class RoundsScreen(WatchingScreen):
 
     @on(RowList.Chosen)
     def _open(self, _event: RowList.Chosen) -> None:
-        self.query_one(Panels).focus()
+        self.set_focus(self.query_one(Panels))
 
     @on(RowList.Lacking)
     def _tell_cells(self, event: RowList.Lacking) -> None:

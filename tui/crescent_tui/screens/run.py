@@ -151,7 +151,7 @@ class RunScreen(WatchingScreen):
         for button in self.query("#start-buttons Button").results(Button):
             button.disabled = waiting
         if not waiting and self.focused is None:
-            self.query_one("#first-start").focus()
+            self.set_focus(self.query_one("#first-start"))
         if not self._checked:
             self._checked = True
             self.set_timer(CHECK_SECONDS, self._check_machine)

@@ -46,7 +46,7 @@ class SettingsScreen(WatchingScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "other_source", "Run or file"),
         Binding("d", "differences", "Differences"),
-        Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("slash", "filter", "Filter", key_display="/", priority=True),
     ]
     CSS = """
     SettingsScreen #settings-split { height: 1fr; layout: vertical; }
@@ -108,7 +108,7 @@ class SettingsScreen(WatchingScreen):
 
     @on(TypedFilter.Left)
     def _back_to_list(self) -> None:
-        self.query_one(RowList).focus()
+        self.set_focus(self.query_one(RowList))
 
     def _here(self) -> str:
         return self._source or (RUN if self._run_id else FILE)

@@ -176,7 +176,7 @@ class SqlScreen(WatchingScreen):
 
     def action_edit(self) -> None:
         """Into the editor."""
-        self.query_one(TextArea).focus()
+        self.set_focus(self.query_one(TextArea))
 
     def action_earlier(self) -> None:
         """The query before this one."""

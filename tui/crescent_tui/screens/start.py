@@ -120,7 +120,7 @@ class StartScreen(ModalScreen[None]):
         if line and not self._next_choice(line):
             field = self.query_one("#form-value", Input)
             field.cursor_position = len(field.value)
-            field.focus()
+            self.set_focus(field)
 
     def action_next_choice(self) -> None:
         """The next of a setting's choices."""
@@ -175,7 +175,7 @@ class StartScreen(ModalScreen[None]):
 
     @on(TypedFilter.Left)
     def _back_to_list(self) -> None:
-        self.query_one(RowList).focus()
+        self.set_focus(self.query_one(RowList))
 
     @on(Input.Changed, "#form-value")
     def _value_changed(self, event: Input.Changed) -> None:
@@ -189,7 +189,7 @@ class StartScreen(ModalScreen[None]):
         line = self._line()
         if self._wrong and line:
             self._set(self._draft.without(line.name))
-        self.query_one(RowList).focus()
+        self.set_focus(self.query_one(RowList))
         self._show_value()
 
     # ── what it shows ───────────────────────────────────────────────────────────────────────────────────────

@@ -168,7 +168,7 @@ class VotesScreen(WatchingScreen):
 
     @on(RowList.Chosen)
     def _to_solution(self) -> None:
-        self.query_one("#solution").focus()
+        self.set_focus(self.query_one("#solution"))
 
     def _chosen(self) -> tuple[Vote, int] | None:
         """The vote under the cursor, and its tokens."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Footer, Input, Static, TextArea
 
 from crescent_tui.follower import Sight
 from crescent_tui.widgets.title_bar import TitleBar
@@ -22,6 +22,8 @@ from crescent_tui.words import STATE_STYLES, state_reason, state_word
 
 if TYPE_CHECKING:
     from crescent_tui.app import CrescentApp
+
+LEADS_TO_TYPING = ("search", "filter")
 
 
 class WatchingScreen(Screen[None]):
@@ -46,6 +48,13 @@ class WatchingScreen(Screen[None]):
 
     def show(self, sight: Sight) -> None:
         """Something new was seen, or the screen comes to the front. Called only while it is there."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A key that leads to where one types is a letter there.
+
+        Such a key has priority, so that what is typed after it, in one burst over a slow line, arrives there too.
+        """
+        return not (action in LEADS_TO_TYPING and isinstance(self.focused, Input | TextArea))
 
     def on_mount(self) -> None:
         self.watch(self.app, "sight", self.look_again, init=False)

@@ -22,9 +22,8 @@ class TypedFilter(Input):
         Binding("enter,down", "leave", "To the list"),
     ]
     DEFAULT_CSS = """
-    TypedFilter { display: none; border: none; height: 1; padding: 0 1; background: $panel; }
+    TypedFilter { border: none; height: 1; padding: 0 1; background: $panel; }
     TypedFilter:focus { border: none; }
-    TypedFilter.-open { display: block; }
     """
 
     class Left(Message):
@@ -32,15 +31,16 @@ class TypedFilter(Input):
 
     def __init__(self, id: str) -> None:
         super().__init__(placeholder=PLACEHOLDER, select_on_focus=False, id=id)
+        self.display = False
 
     def open(self) -> None:
         """Type here."""
-        self.add_class("-open")
-        self.focus()
+        self.display = True
+        self.screen.set_focus(self)  # at once: the next key may be here already
 
     def action_leave(self) -> None:
         """To the list; the filter stays."""
-        self.set_class(bool(self.value), "-open")
+        self.display = bool(self.value)
         self.post_message(self.Left())
 
     def action_clear_and_leave(self) -> None:
