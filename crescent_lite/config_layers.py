@@ -7,15 +7,11 @@ Example: build(Config, {"vote": {"votes_per_question": "8"}}) raises
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import inspect
 import json
-import threading
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -26,8 +22,6 @@ from crescent_lite.errors import ConfigError
 T = TypeVar("T")
 Layer = tuple[str, Mapping[str, Any]]
 """Its name, for messages and origins, and its sections."""
-
-PARSING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -103,30 +97,6 @@ def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
     if missing:
         raise ConfigError(f"{where}: the key {missing[0]!r} is missing")
     return kind(**arguments)
-
-
-def field_help(kind: type) -> Mapping[str, str]:
-    """The line written under each field of a dataclass. From any thread."""
-    # Parsers of two threads at once upset each other in Python before 3.11.8 (gh-106905).
-    with PARSING:
-        return _field_help(kind)
-
-
-@cache
-def _field_help(kind: type) -> Mapping[str, str]:
-    body = ast.parse(inspect.getsource(kind)).body[0]
-    assert isinstance(body, ast.ClassDef)
-    found: dict[str, str] = {}
-    for before, after in zip(body.body, body.body[1:], strict=False):
-        if (
-            isinstance(before, ast.AnnAssign)
-            and isinstance(before.target, ast.Name)
-            and isinstance(after, ast.Expr)
-            and isinstance(after.value, ast.Constant)
-            and isinstance(after.value.value, str)
-        ):
-            found[before.target.id] = inspect.cleandoc(after.value.value)
-    return found
 
 
 def _hints(kind: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from crescent_lite.config import BenchmarkConfig, Config, load_config
-from crescent_lite.config_layers import field_help
+from crescent_lite.config_help import field_help
 
 ConfigRow = tuple[str, Any, str, str]
 """The name `section.key`; the value, as plain as JSON; where it came from; its help."""

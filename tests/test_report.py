@@ -19,8 +19,9 @@ from tiny_model import make_tiny_gguf
 from crescent_lite.cli import main
 from crescent_lite.engine import RunOptions, run_engine, run_evaluation
 from crescent_lite.errors import ExitCode
-from crescent_lite.evaluation import corrected, mcnemar, wilson
+from crescent_lite.evaluation import corrected, mcnemar
 from crescent_lite.evidence import Alarm
+from crescent_lite.intervals import wilson
 from crescent_lite.report import Document, build_document
 from crescent_lite.report.excerpts import cut, spread
 from crescent_lite.report.figures import shown_rounds, thinned

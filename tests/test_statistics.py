@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crescent_lite.evaluation import corrected, in_words, mcnemar, wilson
+from crescent_lite.evaluation import corrected, in_words, mcnemar
 from crescent_lite.evaluation.planning import items_needed, smallest_visible
 from crescent_lite.evaluation.sampled_scores import maj_at_k, pass_at_k, sampled_scores
 from crescent_lite.evaluation.statistics import paired_interval
+from crescent_lite.intervals import wilson
 from crescent_lite.records import PairedComparison
 
 

@@ -21,6 +21,7 @@ from crescent_lite.records import (
 )
 from crescent_lite.store import Round, StageCost, Store
 from crescent_lite.store.schema import migrations
+from crescent_lite.store.versions import MIGRATIONS
 
 BASE = ModelFile("base", Path("base.gguf"), "b" * 64, "embedded")
 
@@ -210,3 +211,7 @@ OLD_ROWS: list[tuple[str, list[object]]] = [
     ("consensus", [1, "rejected", "cut_off", "n:5", 1.0, 3, 0, 1, None]),
 ]
 """A question and its votes, as a run of the first version left them."""
+
+
+def test_the_names_of_the_migrations_are_those_that_there_are() -> None:
+    assert tuple(migration.name for migration in migrations._migrations) == MIGRATIONS

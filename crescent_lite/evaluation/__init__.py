@@ -7,7 +7,7 @@ from crescent_lite.evaluation.evaluate import Asked, evaluate
 from crescent_lite.evaluation.measuring import measurements, prompts_of, shots_of
 from crescent_lite.evaluation.scoring import score
 from crescent_lite.evaluation.second_opinion import second_opinions
-from crescent_lite.evaluation.statistics import Verdict, corrected, in_words, mcnemar, wilson
+from crescent_lite.evaluation.statistics import Verdict, corrected, in_words, mcnemar
 
 __all__ = [
     "Asked",
@@ -24,5 +24,4 @@ __all__ = [
     "score",
     "second_opinions",
     "shots_of",
-    "wilson",
 ]

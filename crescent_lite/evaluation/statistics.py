@@ -1,27 +1,24 @@
-"""How sure a score is, and whether models differ: Wilson intervals, exact McNemar, paired bootstrap, Holm.
+"""Whether models differ: exact McNemar, paired bootstrap, Holm.
 
 Only items answered by both models enter a comparison, and only those on which they differ decide it. Words follow
 numbers: "improved" is said when the corrected interval excludes 0, and otherwise what could have been seen.
 Knows nothing of models or storage. Example:
     mcnemar({"a": False, "b": False}, {"a": True, "b": False})   # gained 1, lost 0, p 1.0
-Sources: Wilson, JASA 22 (1927) 209; McNemar, Psychometrika 12 (1947) 153; Holm, Scand. J. Statist. 6 (1979) 65;
+Sources: McNemar, Psychometrika 12 (1947) 153; Holm, Scand. J. Statist. 6 (1979) 65;
 Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
 from crescent_lite.evaluation.planning import smallest_visible
-from crescent_lite.records import PairedComparison, Score
+from crescent_lite.records import PairedComparison
 
 SIGNIFICANT = 0.05
-Z95 = NormalDist().inv_cdf(0.975)
 RESAMPLES = 10_000
 RESAMPLING_SEED = 20260101
 
@@ -36,19 +33,6 @@ class Verdict:
     low: float
     """Lower end of the corrected interval of the difference, after - before, -1 to 1."""
     high: float
-
-
-def wilson(right: int, items: int) -> Score:
-    """`right` of `items` with the 95% Wilson interval; 0 to 1 when there are no items."""
-    if not 0 <= right <= items:
-        raise ValueError(f"{right} right of {items} items")
-    if not items:
-        return Score(right=0, items=0, low=0.0, high=1.0)
-    share, spread = right / items, Z95**2 / items
-    middle, half = share + spread / 2, Z95 * math.sqrt(share * (1 - share) / items + spread / (4 * items))
-    low = (middle - half) / (1 + spread) if right else 0.0
-    high = (middle + half) / (1 + spread) if right < items else 1.0
-    return Score(right=right, items=items, low=low, high=high)
 
 
 def mcnemar(before: Mapping[str, bool], after: Mapping[str, bool]) -> PairedComparison:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from statistics import fmean
 
-from crescent_lite.evaluation import wilson
 from crescent_lite.gains import majority_right
+from crescent_lite.intervals import wilson
 from crescent_lite.records import short_name
 from crescent_lite.report import flow, plots
 from crescent_lite.report.alarms import standing_of

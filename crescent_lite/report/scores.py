@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crescent_lite.evaluation import Verdict, corrected, in_words, mcnemar, wilson
+from crescent_lite.evaluation import Verdict, corrected, in_words, mcnemar
 from crescent_lite.evaluation.sampled_scores import SampledScore, sampled_scores
 from crescent_lite.gains import compared
+from crescent_lite.intervals import wilson
 from crescent_lite.records import Score, short_name
 from crescent_lite.report.content import Table
 from crescent_lite.store import Run, Store

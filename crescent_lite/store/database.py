@@ -10,13 +10,15 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import sqlite_utils
+from typing import TYPE_CHECKING, Any
 
 from crescent_lite.errors import StorageError, WorkspaceError
-from crescent_lite.store.schema import migrations
+from crescent_lite.store.versions import MIGRATIONS, applied_to, pending_for
+
+if TYPE_CHECKING:
+    import sqlite_utils
 
 BUSY_SECONDS = 30.0
 Values = Sequence[Any] | dict[str, Any]
@@ -33,8 +35,6 @@ class Database:
         connection.row_factory = sqlite3.Row
         self.path = path
         self._connection = connection
-        # Plugins of sqlite-utils are other people's code; none is run in the engine.
-        self._utils = sqlite_utils.Database(connection, execute_plugins=False)
 
     @classmethod
     def open_to_write(cls, path: Path) -> Database:
@@ -45,6 +45,8 @@ class Database:
             database._connection.execute("PRAGMA journal_mode = WAL")
             database._connection.execute("PRAGMA synchronous = FULL")
             database._connection.execute("PRAGMA mmap_size = 0")
+            from crescent_lite.store.schema import migrations
+
             migrations.apply(database._utils)
             database._connection.execute("PRAGMA foreign_keys = ON")
         return database
@@ -58,7 +60,7 @@ class Database:
             uri = f"{path.resolve().as_uri()}?mode=ro"
             database = cls(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS), path)
             database._check_version()
-            if migrations.pending(database._utils):
+            if pending_for(database._connection):
                 raise WorkspaceError(f"{path}: is of an older version; `crescent status` brings it up to date")
         return database
 
@@ -68,7 +70,7 @@ class Database:
         if not path.is_file():
             return False
         with storage_errors(path), closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as found:
-            return bool(migrations.pending(sqlite_utils.Database(found, execute_plugins=False)))
+            return bool(pending_for(found))
 
     def write(self, sql: str, values: Values = ()) -> int:
         """One statement in a transaction of its own, or in the enclosing one. Returns the new row's id."""
@@ -115,9 +117,16 @@ class Database:
         """Close the connection. A writer checkpoints by this."""
         self._connection.close()
 
+    @cached_property
+    def _utils(self) -> sqlite_utils.Database:
+        """For who writes. Where pandas is installed, loading it takes longer than all else that a reader loads."""
+        import sqlite_utils
+
+        # Plugins of sqlite-utils are other people's code; none is run in the engine.
+        return sqlite_utils.Database(self._connection, execute_plugins=False)
+
     def _check_version(self) -> None:
-        known = {migration.name for migration in migrations._migrations}
-        unknown = [m.name for m in migrations.applied(self._utils) if m.name not in known]
+        unknown = [name for name in applied_to(self._connection) if name not in MIGRATIONS]
         if unknown:
             raise WorkspaceError(
                 f"{self.path}: was written by a newer crescent-lite (it has {unknown[0]!r}); upgrade this one"

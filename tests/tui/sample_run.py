@@ -33,7 +33,11 @@ preset = "quick"
 rounds = 2
 
 [bait]
-questions = 150
+questions = 120
+temperature = 0.7
+
+[diversify]
+near_duplicate = 85.0
 
 [vote]
 votes_per_question = 6

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from sample_workspace import SampleWorkspace, filled_workspace
 
-from crescent_lite.evaluation import corrected, mcnemar, wilson
+from crescent_lite.evaluation import corrected, mcnemar
 from crescent_lite.evidence import Alarm
 from crescent_lite.gains import Gain
+from crescent_lite.intervals import wilson
 from crescent_lite.records import TrainingStep
 from crescent_lite.rounds import Standing
 from crescent_lite.store.trainings import LatestTraining

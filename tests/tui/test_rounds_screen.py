@@ -52,7 +52,7 @@ async def test_the_arrows_choose_a_round_and_its_panels_follow(tmp_path: Path) -
     async with app.run_test(size=(200, 60)) as pilot:
         await pilot.press("4")
         await until(pilot, lambda: "Round 1: yield" in shown(app))
-        assert "nats a token" in shown(app)
+        await until(pilot, lambda: "nats a token" in shown(app))
         await pilot.press("k")
         await until(pilot, lambda: "The base, before any training" in shown(app))
         assert "▸ base" in shown(app)

@@ -55,7 +55,7 @@ class CrescentApp(App[None]):
 
     TITLE = "crescent"
     CSS_PATH = Path(__file__).with_name("crescent.tcss")
-    MODES: ClassVar = {tab.mode: tab.screen for tab in TABS}
+    MODES: ClassVar = {tab.mode: tab.make for tab in TABS}
     DEFAULT_MODE = TABS[0].mode
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(tab.key, f"switch_mode('{tab.mode}')", tab.name, show=False) for tab in TABS),
@@ -63,7 +63,7 @@ class CrescentApp(App[None]):
         Binding("S", "start_form", "Settings and start", show=False),
         Binding("p", "pause", "Pause"),
         Binding("x", "stop", "Stop"),
-        Binding("n", "next_round", "Next round"),
+        Binding("n", "next_round", "Round"),
         Binding("r", "choose_run", "Runs"),
         Binding("t", "toggle_light", "Light", show=False),
         Binding("question_mark", "help", "Help", key_display="?"),
@@ -94,6 +94,7 @@ class CrescentApp(App[None]):
         self.run_worker(self._follower.follow, name="follower", thread=True)
         self.run_worker(self._reader.read, name="reader", thread=True)
         self.set_interval(CHILD_SECONDS, self._look_after_child)
+        self.call_after_refresh(lambda: self.run_worker(_load_screens, name="screens", thread=True))
         if (tab := self.memory.text("tab")) in self.MODES and tab != self.current_mode:
             self.switch_mode(tab)
 
@@ -241,6 +242,12 @@ class CrescentApp(App[None]):
     def _reader_failed(self, _reason: str) -> None:
         """The follower meets the same trouble, and the title bar says it."""
         self._follower.look_now()
+
+
+def _load_screens() -> None:
+    """So that the first look at a tab need not wait for it."""
+    for tab in TABS:
+        tab.screen()
 
 
 def run_app(workspace: Path) -> int:

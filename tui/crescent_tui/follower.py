@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from crescent_lite.errors import CrescentError
-from crescent_lite.evaluation import wilson
+from crescent_lite.intervals import wilson
 from crescent_lite.records import Score
 from crescent_lite.store import Store
 from crescent_lite.store.watching import RunLine, RunSnapshot, ScoreCount

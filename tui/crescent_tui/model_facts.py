@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crescent_lite.evaluation import wilson
+from crescent_lite.intervals import wilson
 from crescent_lite.records import Score
 from crescent_lite.rounds import Standing
 from crescent_lite.store import Store

@@ -1,22 +1,17 @@
 """The tabs: the key, the name and the screen of each. The one list of them.
 
-Example: TABS[0].key -> "1"
+A screen is loaded when it is first wanted, so that the first one is there at once. Example:
+    TABS[0].key -> "1"; TABS[0].screen() -> the class RunScreen
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from crescent_tui.screens.compare import CompareScreen
-from crescent_tui.screens.log import LogScreen
-from crescent_tui.screens.models import ModelsScreen
-from crescent_tui.screens.questions import QuestionsScreen
-from crescent_tui.screens.rounds import RoundsScreen
-from crescent_tui.screens.run import RunScreen
-from crescent_tui.screens.settings import SettingsScreen
-from crescent_tui.screens.sql import SqlScreen
-from crescent_tui.screens.votes import VotesScreen
-from crescent_tui.screens.watching import WatchingScreen
+if TYPE_CHECKING:
+    from crescent_tui.screens.watching import WatchingScreen
 
 
 @dataclass(frozen=True)
@@ -24,28 +19,25 @@ class Tab:
     """One tab."""
 
     key: str
-    screen: type[WatchingScreen]
-
-    @property
-    def name(self) -> str:
-        """As it stands on the title bar."""
-        return self.screen.TAB
+    name: str
+    """As it stands on the title bar."""
 
     @property
     def mode(self) -> str:
-        """Its name for the app."""
+        """Its name for the app, and its module's."""
         return self.name.lower()
 
+    def screen(self) -> type[WatchingScreen]:
+        """The class of its screen: `LogScreen` in `screens.log`."""
+        found: type[WatchingScreen] = getattr(
+            import_module(f"crescent_tui.screens.{self.mode}"), f"{self.name.capitalize()}Screen"
+        )
+        return found
 
-SCREENS: tuple[type[WatchingScreen], ...] = (
-    RunScreen,
-    QuestionsScreen,
-    VotesScreen,
-    RoundsScreen,
-    ModelsScreen,
-    CompareScreen,
-    SqlScreen,
-    LogScreen,
-    SettingsScreen,
-)
-TABS = tuple(Tab(str(number), screen) for number, screen in enumerate(SCREENS, start=1))
+    def make(self) -> WatchingScreen:
+        """Its screen."""
+        return self.screen()()
+
+
+NAMES = ("Run", "Questions", "Votes", "Rounds", "Models", "Compare", "SQL", "Log", "Settings")
+TABS = tuple(Tab(str(number), name) for number, name in enumerate(NAMES, start=1))

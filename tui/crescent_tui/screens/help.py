@@ -88,7 +88,8 @@ class HelpScreen(ModalScreen[None]):
         yield _section("Lists", _keys(RowList.BINDINGS, RowList), width)
         for tab in TABS:
             # Its own ones only: Textual's are no news.
-            if keys := _keys(vars(tab.screen).get("BINDINGS", ()), tab.screen):
+            screen = tab.screen()
+            if keys := _keys(vars(screen).get("BINDINGS", ()), screen):
                 yield _section(f"{tab.key} {tab.name}", keys, width)
         yield _section("The start form", _keys(StartScreen.BINDINGS, StartScreen), width)
         yield _section("The list of runs", _keys(RunsScreen.BINDINGS, RunsScreen), width)
