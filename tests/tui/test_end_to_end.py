@@ -20,7 +20,11 @@ SMALL = """\
 preset = "quick"
 
 [bait]
-questions = 60
+questions = 80
+temperature = 0.5
+
+[diversify]
+near_duplicate = 85.0
 
 [vote]
 votes_per_question = 4
@@ -66,10 +70,9 @@ def test_a_first_session_from_an_empty_workspace_to_an_exported_adapter(tmp_path
         rejected = duplicate(workspace)
         second.press("2", "v", "v")
         second.wait_for_text("rejected", 20)
-        second.press("/", *"what", "enter")
         second.press("g")
-        for _ in range(60):
-            if f"#{rejected}" in second.text():
+        for _ in range(100):
+            if f"#{rejected} " in second.text():
                 break
             second.press("j")
             second.settle(0.1)

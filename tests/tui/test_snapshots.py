@@ -23,8 +23,8 @@ REJECTED, DISPUTED = 244, 230
 """A rewrite that was no better than what it rewrites; a label that half of the votes are for."""
 SIZES = [((80, 24), DARK), ((120, 40), DARK), ((200, 60), DARK), ((120, 40), LIGHT)]
 READY = {
-    "1": "Last events", "2": "Too close to", "3": "Solution", "4": "against the base", "5": "round 2", "6": "base", "7": "20 rows",
-    "8": "run 1 finished", "9": "run.rounds",
+    "1": "Last events", "2": "Too close to", "3": "Solution", "4": "against the base", "5": "round 2", "6": "base",
+    "7": "20 rows", "8": "run 1 finished", "9": "run.rounds",
 }  # fmt: skip
 """What stands on each screen when all of it has been read."""
 
