@@ -52,40 +52,40 @@ def test_a_first_session_from_an_empty_workspace_to_an_exported_adapter(tmp_path
     workspace.create(SMALL)
 
     with terminals.Terminal([*COMMAND, str(tmp_path)], columns=120, lines=40) as first:
-        first.wait_for_text("no run yet", 30)
+        first.wait_for_text("no run yet", 120)
         first.press("s")
-        first.wait_for_text("running", 60)
+        first.wait_for_text("running", 180)
         first.press("p")
-        first.wait_for_text("paused", 60)
+        first.wait_for_text("paused", 180)
         engine = engines(tmp_path)
         os.kill(first.process.pid, signal.SIGKILL)
 
     assert workspace.is_busy()
     with terminals.Terminal([*COMMAND, str(tmp_path)], columns=120, lines=40) as second:
-        second.wait_for_text("paused", 30)
+        second.wait_for_text("paused", 120)
         assert engines(tmp_path) == engine != ""
         second.press("p")
-        second.wait_for_text("running", 30)
-        second.wait_for_text("finished", 400)
+        second.wait_for_text("running", 120)
+        second.wait_for_text("finished", 900)
         rejected = duplicate(workspace)
         second.press("2", "v", "v")
-        second.wait_for_text("rejected", 20)
+        second.wait_for_text("rejected", 60)
         second.press("g")
         for _ in range(100):
             if f"#{rejected} " in second.text():
                 break
             second.press("j")
             second.settle(0.1)
-        second.wait_for_text("Too close to", 20)
+        second.wait_for_text("Too close to", 60)
         second.press("5")
         second.settle()
         second.press("G", "e")
         second.settle()
         second.press("enter")
-        second.wait_for(lambda: any(workspace.exports.glob("**/*.gguf")), 60)
+        second.wait_for(lambda: any(workspace.exports.glob("**/*.gguf")), 180)
         second.settle()
         second.press("escape", "q")
-        assert second.process.wait(20) == 0
+        assert second.process.wait(60) == 0
         assert second.modes_are_restored()
         assert b"\x1b[?1049l" in second.output[-400:]
 

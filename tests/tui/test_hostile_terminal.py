@@ -92,7 +92,7 @@ def looked_through(workspace: Workspace, pages: int) -> bytes:
     """What goes to the terminal while somebody looks at everything."""
     command = [sys.executable, "-m", "crescent_lite.cli", "tui", "-w", str(workspace.folder)]
     with terminals.Terminal(command, columns=200, lines=60) as terminal:
-        terminal.wait_for_text("Questions", 60)
+        terminal.wait_for_text("Questions", 120)
         for tab in TABS:
             terminal.press("escape", tab)
             terminal.settle(0.2)
@@ -105,7 +105,7 @@ def looked_through(workspace: Workspace, pages: int) -> bytes:
         terminal.press("escape", "r")
         terminal.settle(0.2)
         terminal.press("escape", "q")
-        assert terminal.process.wait(30) == 0
+        assert terminal.process.wait(120) == 0
         assert terminal.modes_are_restored()
         return bytes(terminal.output)
 

@@ -82,11 +82,12 @@ async def test_the_first_screen_of_all_is_as_it_was(
 
 async def still(pilot: Pilot[None]) -> None:
     """Wait until nothing changes any more."""
-    before = ""
-    for _ in range(50):
-        await pilot.pause(0.1)
+    before, same = "", 0
+    for _ in range(100):
+        await pilot.pause(0.15)
         now = picture(pilot.app, VARIES)
-        if now == before:
+        same = same + 1 if now == before else 0
+        if same == 4:
             return
         before = now
 
