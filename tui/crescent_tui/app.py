@@ -87,7 +87,7 @@ class CrescentApp(App[None]):
         """Commands that change nothing, which nobody waits for at the end."""
         run_id = self.memory.number("run")
         self._follower = Follower(workspace, lambda sight: self.post_message(WorkspaceSeen(sight)), run_id)
-        self._reader = Reader(workspace, lambda deliver: self.post_message(AnswerCame(deliver)))
+        self._reader = Reader(workspace, self.deliver)
 
     def on_mount(self) -> None:
         self.theme = LIGHT if self.memory.text("theme") == LIGHT else DARK
@@ -111,6 +111,10 @@ class CrescentApp(App[None]):
         if message.sight.engine_is_busy:
             self.starting = False
         self.sight = message.sight
+
+    def deliver(self, answer: Callable[[], object]) -> None:
+        """From any thread: have this called in the app's own one."""
+        self.post_message(AnswerCame(answer))
 
     def on_answer_came(self, message: AnswerCame) -> None:
         """Hand it over, here in the app's own thread."""
@@ -141,7 +145,7 @@ class CrescentApp(App[None]):
         def work() -> None:
             begun = self._lookers.append if only_looks else None
             ended = run_to_its_end(self.workspace, command, *arguments, begun=begun)
-            self.post_message(AnswerCame(lambda: then(ended)))
+            self.deliver(lambda: then(ended))
             self._follower.look_now()
 
         self.run_worker(work, thread=True, group="commands", exclusive=False)

@@ -15,9 +15,9 @@ from textual.content import Content
 
 from crescent_lite.printable import printable, printable_line
 from crescent_lite.rounds import Standing
+from crescent_tui.colours import MUTED
 from crescent_tui.words import plain_key
 
-MUTED = "$foreground 60%"
 CUT_OFF = {"length": "cut off at its longest", "context": "cut off: the context is full"}
 
 NOBODY = "No model here: choose one above. A round makes one when it has enough labels."

@@ -12,8 +12,8 @@ from typing import Any
 from textual.content import Content
 
 from crescent_lite.printable import printable_line
+from crescent_tui.colours import MUTED
 
-MUTED = "$foreground 60%"
 GROUPS = {
     "machine": ("Python", "memory", "disk"),
     "GPU": ("GPU",),

@@ -13,11 +13,11 @@ from textual.content import Content
 
 from crescent_lite.printable import printable, printable_line
 from crescent_lite.store.watching import EventLine
+from crescent_tui.colours import MUTED
 from crescent_tui.log_tail import logged_event
 from crescent_tui.widgets.row_list import Cell, Column
 from crescent_tui.words import event_sentence, local_day, local_time
 
-MUTED = "$foreground 60%"
 Level = Literal["all", "without items", "alarms"]
 LEVELS: tuple[Level, ...] = ("without items", "alarms", "all")
 """In the order in which a key goes through them."""

@@ -13,9 +13,9 @@ from textual.content import Content
 from crescent_lite.printable import printable_line
 from crescent_lite.records import Verdict
 from crescent_lite.store.browsing import QuestionFilter
+from crescent_tui.colours import MUTED
 from crescent_tui.words import spaced
 
-MUTED = "$foreground 60%"
 SEARCH_CHARACTERS = 200
 MAX_ROUND = 1_000_000
 """More rounds than any run has, and a number that SQLite takes."""

@@ -18,12 +18,12 @@ from crescent_lite.report.alarms import LOOKS_FOR, MARKS, spaced_name, standing_
 from crescent_lite.report.figures import thinned
 from crescent_lite.report.flow import Step
 from crescent_lite.report.tables import kept_in_words
+from crescent_tui.colours import MUTED
 from crescent_tui.interval_plot import axis_for, interval_line, scale_line
 from crescent_tui.line_chart import CURVE, CURVE_SIGN, MARK, MARK_SIGN, line_chart
 from crescent_tui.round_facts import RoundFacts
 from crescent_tui.run_content import bar
 
-MUTED = "$foreground 60%"
 STEP_NAMES = {"texts": "asked", "new": "kept", "voted on": "voted"}
 """As these steps are called on the other screens."""
 ALARM_STYLES = {"fired": "bold $text-error", "quiet": "$text-success", "unknown": MUTED}

@@ -15,11 +15,11 @@ from textual.content import Content
 from crescent_lite.printable import printable_line
 from crescent_lite.records import Score
 from crescent_lite.store.watching import STAGE_OF, EventLine, RunLine, RunSnapshot, ScoreCount, StepProgress
+from crescent_tui.colours import MUTED
 from crescent_tui.machine_load import Load
 from crescent_tui.pulse import Pulse
 from crescent_tui.words import clock, event_sentence, local_time, spaced, steps_of, time_left
 
-MUTED = "$foreground 60%"
 NAME_WIDTH, COUNT_WIDTH, TIME_WIDTH = 9, 16, 8
 ITEMS = {"ask": "questions", "vote": "votes", "train": "steps", "evaluate": "items"}
 BLOCKS = " ▁▂▃▄▅▆▇█"

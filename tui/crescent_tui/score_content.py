@@ -19,10 +19,10 @@ from crescent_lite.printable import printable_line
 from crescent_lite.records import Score, short_name
 from crescent_lite.report.figures import shown_rounds
 from crescent_lite.store.watching import ScoreCount
+from crescent_tui.colours import MUTED
 from crescent_tui.interval_plot import Axis, axis_for, interval_line, scale_line
 from crescent_tui.round_facts import Comparisons
 
-MUTED = "$foreground 60%"
 MOST_ROUNDS = 10
 """Lines of one plot; of more rounds some are left out."""
 NAME, SCORE, INTERVAL, COUNT = 11, 7, 13, 11

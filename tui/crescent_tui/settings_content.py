@@ -13,9 +13,9 @@ from textual.content import Content
 from crescent_lite.config_fields import kinds, shown_value
 from crescent_lite.config_text import ConfigRow
 from crescent_lite.printable import printable, printable_line
+from crescent_tui.colours import MUTED
 from crescent_tui.widgets.row_list import Cell, Column
 
-MUTED = "$foreground 60%"
 COLUMNS = (Column("", 1), Column("setting", 32), Column("value", 18), Column("from", 0))
 
 

@@ -15,10 +15,10 @@ from textual.content import Content
 
 from crescent_lite.printable import printable_line
 from crescent_lite.store.querying import Cell, QueryResult, Relation
+from crescent_tui.colours import MUTED
 
 CELL_WIDTH = 48
 """Characters of a cell in the table; enter shows the whole."""
-MUTED = "$foreground 60%"
 
 
 def shown_cell(cell: Cell) -> Text:

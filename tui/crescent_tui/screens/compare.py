@@ -23,7 +23,8 @@ from crescent_lite.rounds import Standing
 from crescent_lite.store.watching import WatchedQuestion
 from crescent_tui import compare_content
 from crescent_tui.child import Ended, TellingChild
-from crescent_tui.compare_content import MUTED, Side
+from crescent_tui.colours import MUTED
+from crescent_tui.compare_content import Side
 from crescent_tui.follower import Sight
 from crescent_tui.screens.watching import WatchingScreen
 

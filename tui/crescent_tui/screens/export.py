@@ -15,7 +15,8 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-MUTED = "$foreground 60%"
+from crescent_tui.colours import MUTED
+
 Export = tuple[str, str | None]
 """What, and of a GGUF the type of its weights: the words of `crescent export`."""
 CHOICES: tuple[tuple[Export, str, str], ...] = (

@@ -20,6 +20,7 @@ from textual.widgets import Input, Static
 
 from crescent_tui import log_content
 from crescent_tui.child import OUTPUT_NAME
+from crescent_tui.colours import MUTED
 from crescent_tui.follower import Sight
 from crescent_tui.log_content import LEVELS, LogLine
 from crescent_tui.log_tail import LogTail
@@ -29,7 +30,6 @@ from crescent_tui.widgets.typed_filter import TypedFilter
 
 HELD = 5_000
 LOOK_SECONDS = 1.0
-MUTED = "$foreground 60%"
 
 
 class LinesRead(Message):

@@ -32,7 +32,6 @@ from crescent_tui.widgets.row_list import Column, RowList
 from crescent_tui.words import clock
 
 COLUMNS = (Column("model", 36), Column("size", 12, right=True), Column("kept", 4), Column("scores", 0))
-MUTED = "$foreground 60%"
 TICK_SECONDS = 0.5
 SPINNER = "◐◓◑◒"
 MOST_OUTCOMES = 2

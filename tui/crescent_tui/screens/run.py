@@ -21,13 +21,13 @@ from crescent_lite.printable import printable_line
 from crescent_lite.store.watching import RunSnapshot
 from crescent_tui import run_content
 from crescent_tui.child import Ended
+from crescent_tui.colours import MUTED
 from crescent_tui.doctor_content import machine_check
 from crescent_tui.follower import Sight
 from crescent_tui.machine_load import Load, MachineWatch
 from crescent_tui.run_controls import controls
 from crescent_tui.screens.watching import WatchingScreen
 
-MUTED = "$foreground 60%"
 START = (
     ("A language model improves its own maths", "bold $text-primary"),
     "\n\nIt asks itself questions, answers each one several times, and learns from the answers its own majority "

@@ -20,13 +20,13 @@ from crescent_lite.config_fields import Draft, stored_rows
 from crescent_lite.errors import ConfigError
 from crescent_lite.printable import printable_line
 from crescent_lite.store import Run
+from crescent_tui.colours import MUTED
 from crescent_tui.follower import Sight
 from crescent_tui.screens.watching import WatchingScreen
 from crescent_tui.settings_content import COLUMNS, SettingLine, cells, compared, in_full, lines, matching
 from crescent_tui.widgets.row_list import RowList
 from crescent_tui.widgets.typed_filter import TypedFilter
 
-MUTED = "$foreground 60%"
 RUN, FILE = "run", "crescent.toml"
 
 

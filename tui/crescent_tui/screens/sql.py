@@ -6,7 +6,6 @@ A query is answered by a reader of its own, so that a long one holds up no other
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
@@ -16,13 +15,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.message import Message
 from textual.widgets import DataTable, Static, TextArea, Tree
 from textual.widgets.tree import TreeNode
 
 from crescent_lite.printable import printable_line
 from crescent_lite.store.querying import Cell, QueryResult, Relation, Written, quoted
 from crescent_tui import sql_content
+from crescent_tui.colours import MUTED
 from crescent_tui.follower import Sight
 from crescent_tui.query_history import QueryHistory
 from crescent_tui.reader import Reader
@@ -46,14 +45,6 @@ class Rows(DataTable[object]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(key, does, show=False) for key, does in (*CURSOR_KEYS, *SIDE_KEYS)
     ]
-
-
-class AnswerCame(Message):
-    """The reader has an answer."""
-
-    def __init__(self, deliver: Callable[[], object]) -> None:
-        super().__init__()
-        self.deliver = deliver
 
 
 class SqlScreen(WatchingScreen):
@@ -109,13 +100,11 @@ class SqlScreen(WatchingScreen):
 
     def on_mount(self) -> None:
         self._history = QueryHistory(self.app.memory)
-        self._reader = Reader(self.app.workspace, lambda deliver: self.post_message(AnswerCame(deliver)))
+        self._reader = Reader(self.app.workspace, self.app.deliver)
         self.run_worker(self._reader.read, name="queries", thread=True)
         self.set_interval(TICK_SECONDS, self._show_seconds)
         self.query_one(Rows).border_title = "Rows"
-        self._say(
-            Content.styled("F5 or ctrl+r runs it; enter on a view begins one; escape leaves", sql_content.MUTED)
-        )
+        self._say(Content.styled("F5 or ctrl+r runs it; enter on a view begins one; escape leaves", MUTED))
 
     def on_unmount(self) -> None:
         if self._reader:
@@ -125,17 +114,13 @@ class SqlScreen(WatchingScreen):
         if not self._has_catalogue and sight.version:
             self.app.read("catalogue", lambda store: store.querying.fetch_catalogue(), self._show_catalogue)
         elif sight.looked and not sight.version and not sight.trouble:
-            self._say(Content.styled("No database yet: s starts a run, which makes one.", sql_content.MUTED))
-
-    def on_answer_came(self, message: AnswerCame) -> None:
-        """Take it, here in the app's own thread."""
-        message.deliver()
+            self._say(Content.styled("No database yet: s starts a run, which makes one.", MUTED))
 
     def action_ask(self) -> None:
         """Run the query."""
         sql = self.query_one(TextArea).text
         if not sql.strip():
-            self._say(Content.styled("No query yet: write one, or choose a view.", sql_content.MUTED))
+            self._say(Content.styled("No query yet: write one, or choose a view.", MUTED))
             return
         self._history.add(sql)
         ticket = self._begin("running")
@@ -150,7 +135,7 @@ class SqlScreen(WatchingScreen):
     def action_save(self) -> None:
         """All rows of the query that is shown, whole, as CSV."""
         if not self._asked:
-            self._say(Content.styled("Nothing to save yet: run a query first.", sql_content.MUTED))
+            self._say(Content.styled("Nothing to save yet: run a query first.", MUTED))
             return
         sql, path = self._asked, self.app.workspace.exports / sql_content.csv_name(datetime.now())
         ticket = self._begin("saving")

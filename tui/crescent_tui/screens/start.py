@@ -22,6 +22,7 @@ from crescent_lite.config_fields import PRESET, ROUNDS, Draft, kinds
 from crescent_lite.errors import ConfigError
 from crescent_lite.printable import printable_line
 from crescent_lite.store import Run
+from crescent_tui.colours import MUTED
 from crescent_tui.settings_content import COLUMNS, SettingLine, cells, explained, lines, matching
 from crescent_tui.widgets.row_list import RowList
 from crescent_tui.widgets.typed_filter import TypedFilter
@@ -29,7 +30,6 @@ from crescent_tui.widgets.typed_filter import TypedFilter
 if TYPE_CHECKING:
     from crescent_tui.app import CrescentApp
 
-MUTED = "$foreground 60%"
 FIRST = (PRESET, ROUNDS)
 """On top of the list: what most people come for."""
 

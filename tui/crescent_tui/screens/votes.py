@@ -22,6 +22,7 @@ from crescent_lite.records import Vote
 from crescent_lite.store import Store
 from crescent_lite.store.browsing import QuestionFilter
 from crescent_tui.child import Ended
+from crescent_tui.colours import MUTED
 from crescent_tui.follower import Sight
 from crescent_tui.question_content import question_and_votes
 from crescent_tui.screens.note import NoteScreen
@@ -38,7 +39,6 @@ COLUMNS = (
     Column("tokens", 6, right=True),
     Column("ended", 0),
 )
-MUTED = "$foreground 60%"
 
 
 class VotesScreen(WatchingScreen):

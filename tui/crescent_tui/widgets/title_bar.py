@@ -10,10 +10,9 @@ from textual.content import Content
 from textual.events import Click
 from textual.widgets import Static
 
+from crescent_tui.colours import MUTED
 from crescent_tui.follower import Sight
 from crescent_tui.words import STATE_STYLES, activity, state_word
-
-MUTED = "$foreground 60%"
 
 
 class TitleBar(Static):
