@@ -26,7 +26,6 @@ HERE = Path(__file__).parent
 TABS = {
     "1": "Run", "2": "Questions", "3": "Votes", "4": "Rounds", "5": "Models", "7": "SQL", "8": "Log", "9": "Settings",
 }  # fmt: skip
-MOVES = {"down": "j", "page_down": "pagedown", "page_up": "pageup", "last": "G", "first": "g"}
 MOVES = {"down": ["j"], "page_down": ["pagedown"], "page_up": ["pageup"], "last_and_first": ["G", "g"]}
 SEARCHES = ("library", "paint", "Emeka gives", "77 marbles", "zzz")
 

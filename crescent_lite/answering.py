@@ -14,11 +14,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from crescent_lite.answers import Answer, find_answer
+from crescent_lite.answers import find_answer
 from crescent_lite.config import Config, config_from_dict, load_config
 from crescent_lite.errors import ConfigError, ModelError, UsageError
 from crescent_lite.prompt_set import BARE, fill, load_prompt_set
-from crescent_lite.records import FinishReason, Generation, Request, short_name
+from crescent_lite.records import Answer, FinishReason, Generation, Request, short_name
 from crescent_lite.sampling import Sampler, open_sampler
 from crescent_lite.store import Run, Store
 from crescent_lite.workspace import Workspace

@@ -12,14 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 from crescent_lite.answer_text import FAREWELL, OPAQUE, first_part, last_part, plain, sentences, without_farewell
 from crescent_lite.answer_values import MAX_ANSWER, Quantity, quantities, read_choice, read_value, read_yes_no
 from crescent_lite.answer_words import NUMBER_WORDS, number_in_words
-
-Form = Literal["whole", "boxed", "hash", "phrase", "bold", "last"]
+from crescent_lite.records import Answer, AnswerForm
 
 MAX_SOLUTION = 8_000
 """Characters read, from the end: about 2,000 tokens. A final answer stands at the end."""
@@ -32,18 +29,6 @@ MAX_PLACES = 20
 
 MAX_STARTS = 5
 """Places of one sentence where a list may begin, from the end."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A final answer and where it was found."""
-
-    raw: str
-    """As written, markup taken off where it was in the way."""
-    key: str
-    """Typed and canonical: 'n:19', '%:20', 'c:B'; see `answer_values`."""
-    form: Form
-    """'last' is an unmarked place; every other form is a place that says "this is the answer"."""
 
 
 def canonical_answer(solution: str) -> str | None:
@@ -235,7 +220,7 @@ def _in_words(sentence: str) -> Quantity | None:
     return Quantity(found[-1][0], f"n:{value}") if value is not None else None
 
 
-PLACES: tuple[tuple[Form, Callable[[str], Quantity | None]], ...] = (
+PLACES: tuple[tuple[AnswerForm, Callable[[str], Quantity | None]], ...] = (
     ("whole", _whole),
     ("boxed", _boxed),
     ("hash", _hash),

@@ -28,6 +28,8 @@ BenchmarkKind = Literal["answers", "choices"]
 Role = Literal["score", "final", "general", "canary"]
 """What a benchmark is for. score: it chooses the best round. final: only the base and that round are measured on it,
 at the end, so that the choice cannot flatter it. general: other abilities, which should hold. canary: for alarms."""
+AnswerForm = Literal["whole", "boxed", "hash", "phrase", "bold", "last"]
+"""Where an answer stood. 'last' is an unmarked place; every other one says "this is the answer"."""
 ModelKind = Literal["base", "adapter"]
 BASE_SHA256 = "crescent.base.sha256"
 """The key in a GGUF adapter's metadata under which the checksum of its base is."""
@@ -191,6 +193,17 @@ class QuestionVerdict:
     """The benchmark's item it is too close to, as `benchmark/item`."""
     same_meaning: tuple[int, float] | None = None
     """Of a kept question, with `diversify.semantic`: the kept one nearest in meaning, and the cosine."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A final answer and where it was found."""
+
+    raw: str
+    """As written, markup taken off where it was in the way."""
+    key: str
+    """Typed and canonical: 'n:19', '%:20', 'c:B'; see `answer_values`."""
+    form: AnswerForm
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from crescent_lite.answers import Answer
-from crescent_lite.records import Completion, Consensus, Question, Vote
+from crescent_lite.records import Answer, Completion, Consensus, Question, Vote
 from crescent_lite.store.database import Database, now
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from textual.app import App
 from textual.pilot import Pilot
 
-from crescent_lite.answers import Answer
 from crescent_lite.config import Config, VoteConfig
 from crescent_lite.consensus import decide
 from crescent_lite.events import RoundStarted, RunStarted, StageFinished
 from crescent_lite.records import (
+    Answer,
     Attempt,
     Benchmark,
     BenchmarkItem,

@@ -6,8 +6,10 @@ The engine is another process, which this starts, asks, and outlives or is outli
 
 from __future__ import annotations
 
+import gc
 import subprocess
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -24,9 +26,6 @@ from crescent_tui.child import Ended, EngineChild, run_to_its_end, start_engine
 from crescent_tui.follower import Follower, Sight
 from crescent_tui.memory import NAME, Memory
 from crescent_tui.reader import Reader
-from crescent_tui.screens.help import HelpScreen
-from crescent_tui.screens.runs import RunsScreen
-from crescent_tui.screens.start import StartScreen
 from crescent_tui.tabs import TABS
 
 T = TypeVar("T")
@@ -183,6 +182,8 @@ class CrescentApp(App[None]):
         if self.starting or self.sight.engine_is_busy:
             self.notify("A run is at work already; this is it.")
         else:
+            from crescent_tui.screens.start import StartScreen
+
             self.push_screen(StartScreen())
 
     def action_pause(self) -> None:
@@ -209,6 +210,8 @@ class CrescentApp(App[None]):
 
     def action_choose_run(self) -> None:
         """Which run the screens show."""
+        from crescent_tui.screens.runs import RunsScreen
+
         self.push_screen(RunsScreen())
 
     def action_toggle_light(self) -> None:
@@ -217,6 +220,8 @@ class CrescentApp(App[None]):
 
     def action_help(self) -> None:
         """The keys, and what the words mean."""
+        from crescent_tui.screens.help import HelpScreen
+
         self.push_screen(HelpScreen())
 
     def complain(self, line: str) -> None:
@@ -249,13 +254,21 @@ class CrescentApp(App[None]):
 
 
 def _load_screens() -> None:
-    """So that the first look at a tab need not wait for it."""
+    """So that the first look at one need not wait for it; then what is there will stay there."""
     for tab in TABS:
         tab.screen()
+    import_module("crescent_tui.screens.help")  # which names the keys of all others
+    gc.freeze()
+    gc.enable()
 
 
 def run_app(workspace: Path) -> int:
-    """Show the app until the user leaves it. Returns an exit code."""
+    """Show the app until the user leaves it. Returns an exit code.
+
+    Python's collector looks through everything there is, 0.1 s each time and several times while the app starts; so
+    it begins when the app has started, and leaves out what was there by then. A key waits 20 ms for it at most.
+    """
+    gc.disable()
     app = CrescentApp(Workspace(workspace))
     app.run()
     return app.return_code or ExitCode.OK

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static, TextArea
+from textual.widgets import Input, Static, TextArea
 
 from crescent_tui.follower import Sight
+from crescent_tui.widgets.key_hints import KeyHints
 from crescent_tui.widgets.title_bar import TitleBar
 from crescent_tui.words import STATE_STYLES, state_reason, state_word
 
@@ -40,7 +41,7 @@ class WatchingScreen(Screen[None]):
         yield TitleBar(self.TAB)
         yield Static(id="reason")
         yield from self.body()
-        yield Footer(show_command_palette=False)
+        yield KeyHints()
 
     def body(self) -> ComposeResult:
         """Its widgets."""
