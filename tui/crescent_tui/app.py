@@ -106,18 +106,20 @@ class CrescentApp(App[None]):
         self.memory.save()
 
     def on_workspace_seen(self, message: WorkspaceSeen) -> None:
-        """Every screen watches `sight`."""
+        """Every screen watches `sight`, until the screens go."""
         if message.sight.engine_is_busy:
             self.starting = False
-        self.sight = message.sight
+        if self.is_running:
+            self.sight = message.sight
 
     def deliver(self, answer: Callable[[], object]) -> None:
         """From any thread: have this called in the app's own one."""
         self.post_message(AnswerCame(answer))
 
     def on_answer_came(self, message: AnswerCame) -> None:
-        """Hand it over, here in the app's own thread."""
-        message.deliver()
+        """Hand it over, here in the app's own thread. Who asked goes with the app."""
+        if self.is_running:
+            message.deliver()
 
     def read(
         self,

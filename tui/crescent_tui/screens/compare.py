@@ -15,7 +15,7 @@ from textual.containers import Container, Horizontal, VerticalScroll
 from textual.content import Content
 from textual.events import Key
 from textual.message import Message
-from textual.widgets import Label, Select, Static, TextArea
+from textual.widgets import Label, Select, TextArea
 
 from crescent_lite.errors import CrescentError
 from crescent_lite.printable import printable
@@ -27,6 +27,7 @@ from crescent_tui.colours import MUTED
 from crescent_tui.compare_content import Side
 from crescent_tui.follower import Sight
 from crescent_tui.screens.watching import WatchingScreen
+from crescent_tui.widgets.steady_text import SteadyText
 
 SHOW_SECONDS = 0.1
 """Between two looks at a growing text."""
@@ -107,12 +108,12 @@ class CompareScreen(WatchingScreen):
             for side in self._sides:
                 yield Label(side)
                 yield Select[int]([], prompt="no model yet", id=f"{side}-model", compact=True)
-        yield Static(id="said")
+        yield SteadyText(id="said")
         with Container(id="panes"):
             for side in self._sides:
                 with VerticalScroll(id=side, classes="panel"):
-                    yield Static(id=f"{side}-text")
-                    yield Static(id=f"{side}-found", classes="found")
+                    yield SteadyText(id=f"{side}-text")
+                    yield SteadyText(id=f"{side}-found", classes="found")
 
     def on_mount(self) -> None:
         self.set_interval(SHOW_SECONDS, self._show_what_came)
@@ -289,10 +290,10 @@ class CompareScreen(WatchingScreen):
             follows = pane.scroll_offset.y >= pane.max_scroll_y
             pane.border_title = side.model or "nobody"
             pane.border_subtitle = compare_content.side_measure(side)
-            self.query_one(f"#{name}-text", Static).update(compare_content.side_text(side))
-            self.query_one(f"#{name}-found", Static).update(compare_content.found(side))
+            self.query_one(f"#{name}-text", SteadyText).update(compare_content.side_text(side))
+            self.query_one(f"#{name}-found", SteadyText).update(compare_content.found(side))
             if follows and side.state in ("answering", "done"):
                 pane.scroll_end(animate=False)
 
     def _say(self, words: Content) -> None:
-        self.query_one("#said", Static).update(words)
+        self.query_one("#said", SteadyText).update(words)

@@ -16,7 +16,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from crescent_tui import log_content
 from crescent_tui.child import OUTPUT_NAME
@@ -26,6 +26,7 @@ from crescent_tui.log_content import LEVELS, LogLine
 from crescent_tui.log_tail import LogTail
 from crescent_tui.screens.watching import WatchingScreen
 from crescent_tui.widgets.row_list import RowList
+from crescent_tui.widgets.steady_text import SteadyText
 from crescent_tui.widgets.typed_filter import TypedFilter
 
 HELD = 5_000
@@ -74,7 +75,7 @@ class LogScreen(WatchingScreen):
             yield RowList(log_content.OUTPUT_COLUMNS, id="log-output", classes="panel")
             with VerticalScroll(id="log-line", classes="panel", can_focus=False) as pane:
                 pane.border_title = "Line"
-                yield Static(id="log-line-in-full")
+                yield SteadyText(id="log-line-in-full")
         yield TypedFilter(id="log-filter")
 
     def on_mount(self) -> None:
@@ -182,7 +183,7 @@ class LogScreen(WatchingScreen):
     def _show_one(self, number: int | None) -> None:
         line = self._line(number) if number is not None else None
         words = log_content.in_full(line) if line else Content.styled(self._empty(), MUTED)
-        self.query_one("#log-line-in-full", Static).update(words)
+        self.query_one("#log-line-in-full", SteadyText).update(words)
 
     def _empty(self) -> str:
         if self._tail is None:

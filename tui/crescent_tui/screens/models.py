@@ -15,7 +15,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
-from textual.widgets import Static
 
 from crescent_lite.printable import printable_line
 from crescent_tui.child import Ended
@@ -29,6 +28,7 @@ from crescent_tui.screens.watching import WatchingScreen
 from crescent_tui.upkeep import Upkeep
 from crescent_tui.widgets.drawn import Drawn
 from crescent_tui.widgets.row_list import Column, RowList
+from crescent_tui.widgets.steady_text import SteadyText
 from crescent_tui.words import clock
 
 COLUMNS = (Column("model", 36), Column("size", 12, right=True), Column("kept", 4), Column("scores", 0))
@@ -75,12 +75,12 @@ class ModelsScreen(WatchingScreen):
 
     def body(self) -> ComposeResult:
         words = "No model yet: a run notes its base when it begins, and an adapter after each round. s starts one."
-        yield Static(words, id="no-models")
+        yield SteadyText(words, id="no-models")
         with Container(id="models-and-one"):
             yield RowList(COLUMNS, id="models", classes="panel")
             with VerticalScroll(id="model", classes="panel"):
                 yield Drawn(id="model-in-full")
-        yield Static(id="at-work")
+        yield SteadyText(id="at-work")
 
     def on_mount(self) -> None:
         self.query_one("#models").border_title = "Models"
@@ -196,7 +196,7 @@ class ModelsScreen(WatchingScreen):
             Content.assemble((f"{sign} ", "$text-accent"), f"{words} … {clock(now - began)}")
             for words, began in self._at_work.values()
         ]
-        pane = self.query_one("#at-work", Static)
+        pane = self.query_one("#at-work", SteadyText)
         pane.update(Content("\n").join([*lines, *self._outcomes[:MOST_OUTCOMES]]))
         pane.display = bool(lines or self._outcomes)
 

@@ -12,7 +12,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from crescent_lite.notes import pending_notes
 from crescent_lite.printable import printable
@@ -26,6 +26,7 @@ from crescent_tui.screens.watching import WatchingScreen
 from crescent_tui.widgets.question_list import QuestionList
 from crescent_tui.widgets.question_pane import Looked, QuestionPane
 from crescent_tui.widgets.row_list import RowList
+from crescent_tui.widgets.steady_text import SteadyText
 
 VERDICTS: tuple[Verdict | None, ...] = (None, "kept", "rejected")
 REMEMBERED = "questions"
@@ -67,7 +68,7 @@ class QuestionsScreen(WatchingScreen):
     def body(self) -> ComposeResult:
         with Container(id="split"):
             with Vertical(id="listed"):
-                yield Static(id="filter-line")
+                yield SteadyText(id="filter-line")
                 yield Input(
                     placeholder="words of a question", id="search", compact=True, max_length=SEARCH_CHARACTERS
                 )
@@ -186,7 +187,7 @@ class QuestionsScreen(WatchingScreen):
     def _entitle(self) -> None:
         rows = self.query_one(QuestionList)
         rows.border_title = f"Questions: {self._wanted.verdict or 'all'}, {len(rows.keys):,}"
-        self.query_one("#filter-line", Static).update(filter_line(self._wanted))
+        self.query_one("#filter-line", SteadyText).update(filter_line(self._wanted))
         if not rows.keys:
             empty = "No question matches; c clears the filter." if is_filtered(self._wanted) else "No question yet."
             self.query_one(QuestionPane).clear(empty)

@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Button, ContentSwitcher, Sparkline, Static
+from textual.widgets import Button, ContentSwitcher, Sparkline
 
 from crescent_lite.printable import printable_line
 from crescent_lite.store.watching import RunSnapshot
@@ -27,6 +27,7 @@ from crescent_tui.follower import Sight
 from crescent_tui.machine_load import Load, MachineWatch
 from crescent_tui.run_controls import controls
 from crescent_tui.screens.watching import WatchingScreen
+from crescent_tui.widgets.steady_text import SteadyText
 
 START = (
     ("A language model improves its own maths", "bold $text-primary"),
@@ -84,30 +85,30 @@ class RunScreen(WatchingScreen):
     def body(self) -> ComposeResult:
         with ContentSwitcher():
             with VerticalScroll(id="start", can_focus=False):
-                yield Static(id="welcome")
+                yield SteadyText(id="welcome")
                 with Horizontal(id="start-buttons"):
                     yield Button("Start", id="first-start", action="app.start", compact=True, variant="success")
                     yield Button("Settings and start", id="first-form", action="app.start_form", compact=True)
-                yield Static(id="machine-check")
+                yield SteadyText(id="machine-check")
             with Vertical(id="run"):
                 with Horizontal(id="controls"):
                     for control in controls(Sight(), starting=False):
                         action, name = f"app.{control.action}", f"do-{control.action}"
                         yield Button(control.label, id=name, action=action, compact=True)
-                yield Static(id="pipeline", classes="panel")
+                yield SteadyText(id="pipeline", classes="panel")
                 with Horizontal(id="live"):
                     with Vertical(id="now", classes="panel"):
-                        yield Static(id="now-words")
-                        yield Static(id="tokens-curve")
-                    yield Static(id="machine", classes="panel")
+                        yield SteadyText(id="now-words")
+                        yield SteadyText(id="tokens-curve")
+                    yield SteadyText(id="machine", classes="panel")
                 with Vertical(id="below"):
                     with Vertical(id="loss", classes="panel"):
-                        yield Static(id="loss-words")
+                        yield SteadyText(id="loss-words")
                         yield Sparkline([], id="loss-curve")
                     with VerticalScroll(id="scores", classes="panel"):
-                        yield Static(id="score-lines")
+                        yield SteadyText(id="score-lines")
                     with VerticalScroll(id="events", classes="panel"):
-                        yield Static(id="event-lines")
+                        yield SteadyText(id="event-lines")
 
     def on_mount(self) -> None:
         for name, title in (
@@ -125,7 +126,7 @@ class RunScreen(WatchingScreen):
 
     def on_load_seen(self, message: LoadSeen) -> None:
         """The machine's meters, and how long ago the last item was."""
-        panel = self.query_one("#machine", Static)
+        panel = self.query_one("#machine", SteadyText)
         panel.update(run_content.meters(message.load, panel.content_size.width or 36))
         self._show_now(self.app.sight)
 
@@ -147,7 +148,7 @@ class RunScreen(WatchingScreen):
             )
         )
         where = (f"\nEverything is kept in {folder}; the run goes on when this is closed.", MUTED)
-        self.query_one("#welcome", Static).update(Content.assemble(*START, next_thing, where))
+        self.query_one("#welcome", SteadyText).update(Content.assemble(*START, next_thing, where))
         for button in self.query("#start-buttons Button").results(Button):
             button.disabled = waiting
         if not waiting and self.focused is None:
@@ -158,11 +159,11 @@ class RunScreen(WatchingScreen):
 
     def _check_machine(self) -> None:
         if self.app.sight.run is None:
-            self.query_one("#machine-check", Static).update(Content.styled("Looking at this machine …", MUTED))
+            self.query_one("#machine-check", SteadyText).update(Content.styled("Looking at this machine …", MUTED))
             self.app.command(self._show_check, "doctor", "--json", only_looks=True)
 
     def _show_check(self, ended: Ended) -> None:
-        pane = self.query_one("#machine-check", Static)
+        pane = self.query_one("#machine-check", SteadyText)
         found = machine_check(ended.output, (pane.content_size.width or 76) - SCROLLBAR)
         pane.update(found or Content.styled(printable_line(f"doctor: {ended.last_line}", 300), "$text-warning"))
 
@@ -170,7 +171,7 @@ class RunScreen(WatchingScreen):
         for control in controls(sight, starting=self.app.starting):
             button = self.query_one(f"#do-{control.action}", Button)
             button.label, button.disabled = f"{control.key} {control.label}", not control.enabled
-        panel = self.query_one("#pipeline", Static)
+        panel = self.query_one("#pipeline", SteadyText)
         line = next((each for each in sight.runs if each.run_id == run.run_id), None)
         panel.border_title = Content(run_content.title(run, line))
         panel.border_subtitle = Content(printable_line(run.base, 60))
@@ -180,19 +181,19 @@ class RunScreen(WatchingScreen):
         self._show_now(sight)
         self._show_losses(run)
         scores = run_content.scores(sight.scores)
-        self.query_one("#score-lines", Static).update(scores or Content.styled("not measured yet", MUTED))
-        self.query_one("#event-lines", Static).update(run_content.events(run.events))
+        self.query_one("#score-lines", SteadyText).update(scores or Content.styled("not measured yet", MUTED))
+        self.query_one("#event-lines", SteadyText).update(run_content.events(run.events))
 
     def _show_now(self, sight: Sight) -> None:
         pulse = sight.pulse
         quiet = time.time() - pulse.last_at if pulse else 0.0
-        self.query_one("#now-words", Static).update(run_content.now(pulse, quiet_seconds=quiet))
-        curve = self.query_one("#tokens-curve", Static)
+        self.query_one("#now-words", SteadyText).update(run_content.now(pulse, quiet_seconds=quiet))
+        curve = self.query_one("#tokens-curve", SteadyText)
         curve.update(run_content.curve(pulse.history if pulse else (), curve.size.width, curve.size.height))
 
     def _show_losses(self, run: RunSnapshot) -> None:
         losses = [loss for loss in run.losses if math.isfinite(loss)]
-        curve, words = self.query_one("#loss-curve", Sparkline), self.query_one("#loss-words", Static)
+        curve, words = self.query_one("#loss-curve", Sparkline), self.query_one("#loss-words", SteadyText)
         curve.display = len(losses) > 1
         curve.data = losses
         trained = next(step for step in run.steps if step.step == "trained")

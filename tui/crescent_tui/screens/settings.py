@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from crescent_lite.config_fields import Draft, stored_rows
 from crescent_lite.errors import ConfigError
@@ -25,6 +25,7 @@ from crescent_tui.follower import Sight
 from crescent_tui.screens.watching import WatchingScreen
 from crescent_tui.settings_content import COLUMNS, SettingLine, cells, compared, in_full, lines, matching
 from crescent_tui.widgets.row_list import RowList
+from crescent_tui.widgets.steady_text import SteadyText
 from crescent_tui.widgets.typed_filter import TypedFilter
 
 RUN, FILE = "run", "crescent.toml"
@@ -70,12 +71,12 @@ class SettingsScreen(WatchingScreen):
         self._file_seen: tuple[float, int] | None = None
 
     def body(self) -> ComposeResult:
-        yield Static(id="settings-wrong")
+        yield SteadyText(id="settings-wrong")
         with Container(id="settings-split"):
             yield RowList(COLUMNS, id="settings", classes="panel")
             with VerticalScroll(id="setting", classes="panel") as pane:
                 pane.border_title = "Setting"
-                yield Static(id="setting-in-full")
+                yield SteadyText(id="setting-in-full")
         yield TypedFilter(id="settings-filter")
 
     def show(self, sight: Sight) -> None:
@@ -150,7 +151,7 @@ class SettingsScreen(WatchingScreen):
         here = self._here()
         these, others = self._found.get(here), self._found.get(FILE if here == RUN else RUN)
         wrong = [why for why in (these, others) if isinstance(why, str)]
-        note = self.query_one("#settings-wrong", Static)
+        note = self.query_one("#settings-wrong", SteadyText)
         note.display = bool(wrong)
         note.update(Content("\n").join([Content(printable_line(why, 500)) for why in wrong]))
         found = these if isinstance(these, list) else []
@@ -180,7 +181,7 @@ class SettingsScreen(WatchingScreen):
         self._show_one(event.key)
 
     def _show_one(self, key: int | None) -> None:
-        pane = self.query_one("#setting-in-full", Static)
+        pane = self.query_one("#setting-in-full", SteadyText)
         if key is None or key >= len(self._shown):
             pane.update(Content.styled(self._empty(), MUTED))
             return

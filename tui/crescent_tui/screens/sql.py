@@ -15,7 +15,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import DataTable, Static, TextArea, Tree
+from textual.widgets import DataTable, TextArea, Tree
 from textual.widgets.tree import TreeNode
 
 from crescent_lite.printable import printable_line
@@ -27,6 +27,7 @@ from crescent_tui.query_history import QueryHistory
 from crescent_tui.reader import Reader
 from crescent_tui.screens.cell import CellScreen
 from crescent_tui.screens.watching import WatchingScreen
+from crescent_tui.widgets.steady_text import SteadyText
 
 TICK_SECONDS = 0.5
 CURSOR_KEYS = (("j", "cursor_down"), ("k", "cursor_up"))
@@ -95,7 +96,7 @@ class SqlScreen(WatchingScreen):
             yield catalogue
             with Vertical():
                 yield query
-                yield Static(id="answer")
+                yield SteadyText(id="answer")
                 yield Rows(id="rows", classes="panel", cursor_type="cell")
 
     def on_mount(self) -> None:
@@ -246,4 +247,4 @@ class SqlScreen(WatchingScreen):
             self._say(sql_content.at_work(self._doing, time.monotonic() - self._began))
 
     def _say(self, words: Content) -> None:
-        self.query_one("#answer", Static).update(words)
+        self.query_one("#answer", SteadyText).update(words)

@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Static
+from textual.widgets import Button, Input
 
 from crescent_lite.config import MENDED
 from crescent_lite.config_fields import PRESET, ROUNDS, Draft, kinds
@@ -25,6 +25,7 @@ from crescent_lite.store import Run
 from crescent_tui.colours import MUTED
 from crescent_tui.settings_content import COLUMNS, SettingLine, cells, explained, lines, matching
 from crescent_tui.widgets.row_list import RowList
+from crescent_tui.widgets.steady_text import SteadyText
 from crescent_tui.widgets.typed_filter import TypedFilter
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class StartScreen(ModalScreen[None]):
     StartScreen #form-settings { height: 1fr; margin: 1 0; background: $surface; }
     StartScreen #form-help { height: auto; max-height: 8; }
     StartScreen #form-edit { height: 1; margin-top: 1; }
-    StartScreen #form-edit Static { width: auto; color: $foreground 60%; }
+    StartScreen #form-edit SteadyText { width: auto; color: $foreground 60%; }
     StartScreen #form-value { width: 1fr; height: 1; padding: 0 1; background: $panel; }
     StartScreen #form-value:focus { background: $block-cursor-blurred-background; }
     StartScreen #form-wrong { height: auto; max-height: 3; color: $text-error; }
@@ -82,14 +83,14 @@ class StartScreen(ModalScreen[None]):
         with Vertical(id="form") as form:
             form.border_title = "Start a run"
             form.border_subtitle = "enter changes, / finds, s starts, escape closes"
-            yield Static(id="form-plan")
+            yield SteadyText(id="form-plan")
             yield RowList(COLUMNS, id="form-settings")
             yield TypedFilter(id="form-filter")
-            yield Static(id="form-help")
+            yield SteadyText(id="form-help")
             with Horizontal(id="form-edit"):
-                yield Static("Value ")
+                yield SteadyText("Value ")
                 yield Input(id="form-value", select_on_focus=False, compact=True)
-            yield Static(id="form-wrong")
+            yield SteadyText(id="form-wrong")
             with Horizontal(id="form-buttons"):
                 yield Button("s Start", id="form-start", variant="success", compact=True)
                 yield Button("w Another run", id="form-new", compact=True)
@@ -233,7 +234,7 @@ class StartScreen(ModalScreen[None]):
         rows.set_cells({key: cells(line) for key, line in enumerate(self._shown)})
         if before and before.name in names:
             rows.move_to(names.index(before.name))
-        self.query_one("#form-wrong", Static).update(Content(printable_line(self._wrong, 300)))
+        self.query_one("#form-wrong", SteadyText).update(Content(printable_line(self._wrong, 300)))
         self.query_one("#form-start", Button).disabled = bool(self._wrong)
         self._say_plan()
 
@@ -244,7 +245,11 @@ class StartScreen(ModalScreen[None]):
 
     def _show_value(self) -> None:
         """The setting under the cursor, with its value to be typed over."""
-        line, field, pane = self._line(), self.query_one("#form-value", Input), self.query_one("#form-help", Static)
+        line, field, pane = (
+            self._line(),
+            self.query_one("#form-value", Input),
+            self.query_one("#form-help", SteadyText),
+        )
         self.query_one("#form-edit").display = line is not None
         if line is None:
             why = "No setting has these words; escape shows all." if self._lines else "No settings, for this reason:"
@@ -269,4 +274,4 @@ class StartScreen(ModalScreen[None]):
         else:
             left = f" Run {run.run_id} stays unfinished." if run else ""
             words = f"Start begins a run with these settings; {changed}.{left}"
-        self.query_one("#form-plan", Static).update(Content.styled(printable_line(words, 400), "$text-accent"))
+        self.query_one("#form-plan", SteadyText).update(Content.styled(printable_line(words, 400), "$text-accent"))

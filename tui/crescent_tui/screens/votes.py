@@ -14,7 +14,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
-from textual.widgets import Static
 
 from crescent_lite.notes import pending_notes
 from crescent_lite.printable import printable
@@ -31,6 +30,7 @@ from crescent_tui.votes_content import ENDED, answer_of, no_votes_words, vote_ti
 from crescent_tui.widgets.question_pane import Looked
 from crescent_tui.widgets.reading_pane import ReadingPane
 from crescent_tui.widgets.row_list import Cell, Column, RowList
+from crescent_tui.widgets.steady_text import SteadyText
 
 COLUMNS = (
     Column("", 1),
@@ -78,11 +78,11 @@ class VotesScreen(WatchingScreen):
         with Container(id="sides"):
             with Vertical(id="left"):
                 with ReadingPane(id="about-votes", classes="panel"):
-                    yield Static(id="about-text")
+                    yield SteadyText(id="about-text")
                 yield RowList(COLUMNS, id="votes", classes="panel")
             with ReadingPane(id="solution", classes="panel"):
-                yield Static(id="solution-title")
-                yield Static(id="solution-text")
+                yield SteadyText(id="solution-title")
+                yield SteadyText(id="solution-text")
 
     def on_mount(self) -> None:
         self.query_one("#about-votes").border_title = "Question"
@@ -134,7 +134,7 @@ class VotesScreen(WatchingScreen):
         question, rows = looked.question, self.query_one("#votes", RowList)
         is_another = self._looked is None or self._looked.question.question_id != question_id
         self._looked = looked
-        self.query_one("#about-text", Static).update(question_and_votes(question, looked.waiting))
+        self.query_one("#about-text", SteadyText).update(question_and_votes(question, looked.waiting))
         self.query_one("#about-votes").border_title = f"Question {question_id} of run {question.run_id}"
         rows.border_title = f"Votes: {len(question.votes):,}"
         rows.border_subtitle = "★ kept as the example" if question.chosen_vote is not None else ""
@@ -157,7 +157,7 @@ class VotesScreen(WatchingScreen):
         """There is no question; `words` say why, and are ours."""
         self._looked = None
         rows = self.query_one("#votes", RowList)
-        self.query_one("#about-text", Static).update(Content.styled(words, MUTED))
+        self.query_one("#about-text", SteadyText).update(Content.styled(words, MUTED))
         rows.placeholder = ""
         rows.set_keys(array("q"))
         self._show_solution()
@@ -178,7 +178,7 @@ class VotesScreen(WatchingScreen):
         return next((each for each in votes if each[0].vote_id == key), None)
 
     def _show_solution(self, *, rewind: bool = False) -> None:
-        title, text = self.query_one("#solution-title", Static), self.query_one("#solution-text", Static)
+        title, text = self.query_one("#solution-title", SteadyText), self.query_one("#solution-text", SteadyText)
         chosen = self._chosen()
         if chosen is None or self._looked is None:
             title.update("")

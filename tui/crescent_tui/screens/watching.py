@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Input, Static, TextArea
+from textual.widgets import Input, TextArea
 
 from crescent_tui.follower import Sight
 from crescent_tui.widgets.key_hints import KeyHints
+from crescent_tui.widgets.steady_text import SteadyText
 from crescent_tui.widgets.title_bar import TitleBar
 from crescent_tui.words import STATE_STYLES, state_reason, state_word
 
@@ -39,7 +40,7 @@ class WatchingScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield TitleBar(self.TAB)
-        yield Static(id="reason")
+        yield SteadyText(id="reason")
         yield from self.body()
         yield KeyHints()
 
@@ -74,7 +75,7 @@ class WatchingScreen(Screen[None]):
         sight, starting = self.app.sight, self.app.starting
         self.query_one(TitleBar).show(sight, starting=starting)
         state = state_word(sight, starting=starting)
-        why = self.query_one("#reason", Static)
+        why = self.query_one("#reason", SteadyText)
         why.update(Content.styled(state_reason(sight, state), STATE_STYLES.get(state, "")))
         why.display = bool(state_reason(sight, state))
         self.show(sight)

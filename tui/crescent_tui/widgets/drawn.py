@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from textual.content import Content
-from textual.widgets import Static
+
+from crescent_tui.widgets.steady_text import SteadyText
 
 
-class Drawn(Static):
-    """A Static that is told how to draw itself."""
+class Drawn(SteadyText):
+    """A text that is told how to draw itself."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._picture: Callable[[int], Content] = lambda _: Content("")
         self._drawn_width = 0
-        self._drawn: Content | None = None
 
     def draw(self, picture: Callable[[int], Content]) -> None:
         """Show this picture, a function of the width in cells."""
@@ -32,7 +32,4 @@ class Drawn(Static):
         width = self.content_size.width
         if width and width != self._drawn_width:
             self._drawn_width = width
-            picture = self._picture(width)
-            if self._drawn is None or not picture.is_same(self._drawn):
-                self._drawn = picture
-                self.update(picture)
+            self.update(self._picture(width))

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from textual.content import Content
 from textual.events import Click
 from textual.screen import Screen
-from textual.widgets import Static
+
+from crescent_tui.widgets.steady_text import SteadyText
 
 HELP = "help"
 """The action whose key always stands there: it tells all others."""
@@ -30,7 +31,7 @@ class Hint:
     """The key and what it does."""
 
 
-class KeyHints(Static):
+class KeyHints(SteadyText):
     """Shows the keys of the screen it is on; a click on one is as good as the key."""
 
     def __init__(self) -> None:
@@ -57,10 +58,8 @@ class KeyHints(Static):
             self._show(self._hints_of(screen))
 
     def _show(self, hints: Iterable[Hint]) -> None:
-        fitting = tuple(fit(list(hints), self.size.width))
-        if [hint.text for hint in fitting] != [hint.text for hint in self._hints]:
-            self._hints = fitting
-            self.update(Content().join(hint.text for hint in fitting))
+        self._hints = tuple(fit(list(hints), self.size.width))
+        self.update(Content().join(hint.text for hint in self._hints), layout=False)
 
     def _hints_of(self, screen: Screen[object]) -> Iterable[Hint]:
         """Those that are to be shown, the first key of each action: of what has the focus, the screen, the app."""

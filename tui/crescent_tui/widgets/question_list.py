@@ -115,7 +115,7 @@ class QuestionList(RowList):
         if len(ids) == IDS_AT_ONCE:
             self.wish(wanted, self.key)  # too many to know that none is missing
             return
-        self.set_keys(array("q", [*ids, *self.keys]), follow=self.follow)
+        self.set_keys(array("q", ids) + self.keys, follow=self.follow)
         self.post_message(self.Listed())
 
     def _refresh(self) -> None:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
-from textual.widgets import Static
 
 from crescent_lite.records import Note
 from crescent_lite.store.browsing import Link
 from crescent_lite.store.watching import WatchedQuestion
 from crescent_tui.question_content import question_about, question_pair, question_rest
 from crescent_tui.widgets.reading_pane import ReadingPane
+from crescent_tui.widgets.steady_text import SteadyText
 
 ROOMY = 96
 """Columns from which two texts stand side by side."""
@@ -37,7 +37,7 @@ class QuestionPane(ReadingPane):
     """Shows one question."""
 
     DEFAULT_CSS = """
-    QuestionPane Static { height: auto; width: 100%; }
+    QuestionPane SteadyText { height: auto; width: 100%; }
     QuestionPane #pair { height: auto; margin-top: 1; layout: vertical; }
     QuestionPane #match { margin-top: 1; }
     QuestionPane.-roomy #pair { layout: horizontal; }
@@ -48,11 +48,11 @@ class QuestionPane(ReadingPane):
     """What is shown."""
 
     def compose(self) -> ComposeResult:
-        yield Static(id="about")
+        yield SteadyText(id="about")
         with Container(id="pair"):
-            yield Static(id="mine")
-            yield Static(id="match")
-        yield Static(id="rest")
+            yield SteadyText(id="mine")
+            yield SteadyText(id="match")
+        yield SteadyText(id="rest")
 
     def on_resize(self) -> None:
         """Side by side, or one above the other."""
@@ -65,16 +65,16 @@ class QuestionPane(ReadingPane):
             self.scroll_home(animate=False)
         self.question = question
         pair = question_pair(question)
-        self.query_one("#about", Static).update(question_about(question))
+        self.query_one("#about", SteadyText).update(question_about(question))
         self.query_one("#pair").display = pair is not None
         if pair:
-            self.query_one("#mine", Static).update(pair[0])
-            self.query_one("#match", Static).update(pair[1])
-        self.query_one("#rest", Static).update(question_rest(question, looked.chain, looked.waiting))
+            self.query_one("#mine", SteadyText).update(pair[0])
+            self.query_one("#match", SteadyText).update(pair[1])
+        self.query_one("#rest", SteadyText).update(question_rest(question, looked.chain, looked.waiting))
 
     def clear(self, words: str) -> None:
         """There is no question; `words` say why, and are ours."""
         self.question = None
-        self.query_one("#about", Static).update(Content.styled(words, "$foreground 60%"))
+        self.query_one("#about", SteadyText).update(Content.styled(words, "$foreground 60%"))
         self.query_one("#pair").display = False
-        self.query_one("#rest", Static).update("")
+        self.query_one("#rest", SteadyText).update("")

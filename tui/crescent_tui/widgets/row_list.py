@@ -111,7 +111,7 @@ class RowList(ScrollView, can_focus=True):
     def __init__(self, columns: Sequence[Column], *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._columns = tuple(columns)
-        self._keys: Sequence[int] = array("q")
+        self._keys: array[int] = array("q")
         self._cells: OrderedDict[int, tuple[Cell, ...]] = OrderedDict()
         self._asked: frozenset[int] = frozenset()
 
@@ -121,11 +121,11 @@ class RowList(ScrollView, can_focus=True):
         return self._keys[self.cursor] if self._keys else None
 
     @property
-    def keys(self) -> Sequence[int]:
+    def keys(self) -> array[int]:
         """All keys, in their order."""
         return self._keys
 
-    def set_keys(self, keys: Sequence[int], *, stay: bool = True, follow: bool = True, at: int | None = None) -> None:
+    def set_keys(self, keys: array[int], *, stay: bool = True, follow: bool = True, at: int | None = None) -> None:
         """Another list of keys. `stay`: the cursor stays on its row, or at its place where that row is gone; else it
         goes to key `at` or to the top. `follow`: at the very top it stays at the top, as who looks at the newest
         wants to go on so.
@@ -148,9 +148,7 @@ class RowList(ScrollView, can_focus=True):
 
     def extend_keys(self, more: Sequence[int]) -> None:
         """Further keys at the end."""
-        keys = array("q", self._keys)
-        keys.extend(more)
-        self.set_keys(keys)
+        self.set_keys(self._keys + array("q", more))
 
     def set_cells(self, cells: Mapping[int, tuple[Cell, ...]]) -> None:
         """What stands in rows. Those that were known are replaced."""

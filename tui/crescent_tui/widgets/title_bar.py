@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from textual.content import Content
 from textual.events import Click
-from textual.widgets import Static
 
 from crescent_tui.colours import MUTED
 from crescent_tui.follower import Sight
+from crescent_tui.widgets.steady_text import SteadyText
 from crescent_tui.words import STATE_STYLES, activity, state_word
 
 
-class TitleBar(Static):
+class TitleBar(SteadyText):
     """Shows a Sight in one line."""
 
     def __init__(self, here: str) -> None:
@@ -40,7 +40,7 @@ class TitleBar(Static):
             if left.cell_length + right.cell_length < self.size.width:
                 break
         gap = max(1, self.size.width - left.cell_length - right.cell_length)
-        self.update(left.pad_right(gap) + right)
+        self.update(left.pad_right(gap) + right, layout=False)
 
     def on_click(self, event: Click) -> None:
         """A click on a tab goes there."""
