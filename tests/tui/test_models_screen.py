@@ -96,7 +96,7 @@ async def test_an_export_runs_in_the_background_and_says_where_it_is(tmp_path: P
         await pilot.press("k")
         assert app.screen.query_one(RowList).cursor == 1  # it can be used meanwhile
         await until(pilot, lambda: "✓ export of run 1: examples" in shown(app), COMMAND_SECONDS)
-        assert "11 examples" in shown(app)
+        await until(pilot, lambda: "11 examples" in shown(app))
     assert len((sample.workspace.exports / "run-1.jsonl").read_text().splitlines()) == 11
 
 
