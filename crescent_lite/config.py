@@ -20,7 +20,6 @@ from crescent_lite.errors import ConfigError
 
 PRESET_DIR = Path(__file__).parent / "presets"
 PRESETS = ("quick", "default", "reference")
-CONFIG_NAME = "crescent.toml"
 MENDED = ("model", "sampling", "train", "alarms")
 """Sections of which a resumed run takes the current settings: how the work is done, not what is asked."""
 

@@ -17,9 +17,9 @@ from typing import Literal, get_args
 
 import filelock
 
-from crescent_lite.config import CONFIG_NAME
 from crescent_lite.errors import StorageError, WorkspaceError, file_errors
 
+CONFIG_NAME = "crescent.toml"
 Request = Literal["stop", "pause", "round"]
 """To end after the item at hand; to hold still as long as this stands; to play one more round."""
 STOP_SECONDS = 20.0

@@ -115,11 +115,11 @@ async def test_results_follow_each_key_of_a_search(tmp_path: Path) -> None:
         await until(pilot, lambda: "all, 1 " in shown(app) and "What is 12 plus 16?" in shown(app))
         await type_words(pilot, "q")
         await until(pilot, lambda: "No question matches; c clears the filter." in shown(app))
-        await pilot.press("backspace", "escape")
+        await pilot.press("backspace", "enter")
         assert isinstance(app.focused, RowList)
         await until(pilot, lambda: "all, 1 " in shown(app))
         found = app.question_id
-        await pilot.press("escape")
+        await pilot.press("slash", "escape")
         await until(pilot, lambda: "all, 40" in shown(app))
         assert app.question_id == found == 26
 

@@ -88,12 +88,14 @@ class CrescentApp(App[None]):
         self._follower = Follower(workspace, lambda sight: self.post_message(WorkspaceSeen(sight)), run_id)
         self._reader = Reader(workspace, self.deliver)
 
-    def on_mount(self) -> None:
-        self.theme = LIGHT if self.memory.text("theme") == LIGHT else DARK
+    def on_load(self) -> None:
+        """Before anything is drawn: the database is read meanwhile."""
         self.run_worker(self._follower.follow, name="follower", thread=True)
         self.run_worker(self._reader.read, name="reader", thread=True)
+
+    def on_mount(self) -> None:
+        self.theme = LIGHT if self.memory.text("theme") == LIGHT else DARK
         self.set_interval(CHILD_SECONDS, self._look_after_child)
-        self.call_after_refresh(lambda: self.run_worker(_load_screens, name="screens", thread=True))
         if (tab := self.memory.text("tab")) in self.MODES and tab != self.current_mode:
             self.switch_mode(tab)
 
@@ -110,7 +112,9 @@ class CrescentApp(App[None]):
         if message.sight.engine_is_busy:
             self.starting = False
         if self.is_running:
-            self.sight = message.sight
+            is_first, self.sight = not self.sight.looked, message.sight
+            if is_first:
+                self.call_after_refresh(lambda: self.run_worker(_load_screens, name="screens", thread=True))
 
     def deliver(self, answer: Callable[[], object]) -> None:
         """From any thread: have this called in the app's own one."""

@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from crescent_lite.config_text import starter_toml
 from crescent_lite.errors import StorageError
 from crescent_lite.workspace import Workspace
 
@@ -97,6 +96,8 @@ def run_to_its_end(
 def start_engine(workspace: Workspace, arguments: Sequence[str] = ()) -> EngineChild:
     """Start a run or go on with the unfinished one; a new workspace gets the quick preset. Raises CrescentError."""
     if not workspace.config_path.is_file():
+        from crescent_lite.config_text import starter_toml
+
         workspace.create(starter_toml("quick"))
     output_path = workspace.logs / OUTPUT_NAME
     try:

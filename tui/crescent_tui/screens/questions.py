@@ -20,13 +20,14 @@ from crescent_lite.records import Verdict
 from crescent_lite.store import Store
 from crescent_lite.store.browsing import QuestionFilter
 from crescent_tui.follower import Sight
-from crescent_tui.question_filters import SEARCH_CHARACTERS, filter_line, is_filtered, recalled, remembered
+from crescent_tui.question_filters import filter_line, is_filtered, recalled, remembered
 from crescent_tui.screens.question_filter import FilterScreen
 from crescent_tui.screens.watching import WatchingScreen
 from crescent_tui.widgets.question_list import QuestionList
 from crescent_tui.widgets.question_pane import Looked, QuestionPane
 from crescent_tui.widgets.row_list import RowList
 from crescent_tui.widgets.steady_text import SteadyText
+from crescent_tui.widgets.typed_filter import TypedFilter
 
 VERDICTS: tuple[Verdict | None, ...] = (None, "kept", "rejected")
 REMEMBERED = "questions"
@@ -45,7 +46,6 @@ class QuestionsScreen(WatchingScreen):
         Binding("v", "next_verdict", "Verdict", show=False),
         Binding("c", "clear", "Clear", show=False),
         Binding("y", "copy", "Copy", show=False),
-        Binding("escape", "leave_search", show=False),
     ]
     DEFAULT_CSS = """
     QuestionsScreen #split { height: 1fr; layout: vertical; }
@@ -55,7 +55,6 @@ class QuestionsScreen(WatchingScreen):
     QuestionsScreen.-wide #listed { width: 9fr; height: 100%; }
     QuestionsScreen.-wide #question { width: 11fr; height: 100%; }
     QuestionsScreen #filter-line { height: 1; padding: 0 2; }
-    QuestionsScreen #search { margin: 0 1; padding: 0 1; }
     QuestionsScreen #questions { width: 100%; height: 1fr; }
     """
 
@@ -69,15 +68,13 @@ class QuestionsScreen(WatchingScreen):
         with Container(id="split"):
             with Vertical(id="listed"):
                 yield SteadyText(id="filter-line")
-                yield Input(
-                    placeholder="words of a question", id="search", compact=True, max_length=SEARCH_CHARACTERS
-                )
+                yield TypedFilter(id="search")
                 yield QuestionList(id="questions", classes="panel")
             yield QuestionPane(id="question", classes="panel")
 
     def on_mount(self) -> None:
         self._wanted = recalled(self.app.memory.get(REMEMBERED))
-        search = self.query_one("#search", Input)
+        search = self.query_one(TypedFilter)
         with search.prevent(Input.Changed):
             search.value = self._wanted.search
         search.display = bool(self._wanted.search)
@@ -122,7 +119,7 @@ class QuestionsScreen(WatchingScreen):
 
     def action_clear(self) -> None:
         """Every question."""
-        search = self.query_one("#search", Input)
+        search = self.query_one(TypedFilter)
         with search.prevent(Input.Changed):
             search.value = ""
         search.display = False
@@ -130,26 +127,14 @@ class QuestionsScreen(WatchingScreen):
 
     def action_search(self) -> None:
         """Type words; the list follows."""
-        search = self.query_one("#search", Input)
-        search.display = True
-        self.set_focus(search)  # at once: the next key may be here already
+        self.query_one(TypedFilter).open()
 
-    def action_leave_search(self) -> None:
-        """To the list; from there, the search ends."""
-        search = self.query_one("#search", Input)
-        if search.has_focus:
-            search.display = bool(search.value)
-            self.set_focus(self.query_one(QuestionList))
-        elif search.display:
-            search.display = False
-            search.value = ""
-
-    @on(Input.Changed, "#search")
+    @on(Input.Changed)
     def _search(self, event: Input.Changed) -> None:
         # Whoever types looks at the top of what is found; whoever has found something stays with it.
         self._list(replace(self._wanted, search=event.value), seek=None if event.value else self.app.question_id)
 
-    @on(Input.Submitted, "#search")
+    @on(TypedFilter.Left)
     def _leave_search(self) -> None:
         self.set_focus(self.query_one(QuestionList))
 

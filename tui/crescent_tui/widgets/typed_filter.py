@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import Input
 
+MAX_CHARACTERS = 200
 PLACEHOLDER = "words to look for; enter to the list, escape for all"
 
 
@@ -30,7 +31,7 @@ class TypedFilter(Input):
         """The list should have the focus again."""
 
     def __init__(self, id: str) -> None:
-        super().__init__(placeholder=PLACEHOLDER, select_on_focus=False, id=id)
+        super().__init__(placeholder=PLACEHOLDER, select_on_focus=False, id=id, max_length=MAX_CHARACTERS)
         self.display = False
 
     def open(self) -> None:
