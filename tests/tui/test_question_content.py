@@ -104,7 +104,7 @@ def test_a_decision_is_said_with_share_and_margin(
 def test_notes_that_wait_for_the_engine_are_said_to(sample: SampleWorkspace) -> None:
     question = look_at(sample, sample.ask("What is 2 + 3?"))
     waiting = [Note("1", 1, "look [b]twice[/b]", "2026-01-01T00:00:00+00:00")]
-    for content in (question_rest(question, [], waiting), question_and_votes(question, waiting)):
+    for content in (question_rest(question, [], waiting), question_and_votes(question, waiting, 54)):
         assert "⚑ look [b]twice[/b]" in content.plain
         assert "not stored yet" in content.plain
 

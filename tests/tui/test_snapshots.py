@@ -10,23 +10,13 @@ import pytest
 from sample_run import load_sample_run
 from sample_workspace import shown, until
 from snapshots import compare, picture
-from textual.pilot import Pilot
-from textual.widgets import TextArea
+from tour import VARIES, still, tour
 
 from crescent_lite.workspace import Workspace
 from crescent_tui.app import DARK, LIGHT, CrescentApp
 
 pytestmark = pytest.mark.asyncio
-QUERY = "SELECT question, label, share FROM v_labels ORDER BY share DESC, question_id LIMIT 20"
-VARIES = ("#machine", "#machine-check")
-REJECTED, DISPUTED = 244, 230
-"""A rewrite that was no better than what it rewrites; a label that half of the votes are for."""
 SIZES = [((80, 24), DARK), ((120, 40), DARK), ((200, 60), DARK), ((120, 40), LIGHT)]
-READY = {
-    "1": "Last events", "2": "Too close to", "3": "Solution", "4": "against the base", "5": "round 2", "6": "base",
-    "7": "20 rows", "8": "run 1 finished", "9": "run.rounds",
-}  # fmt: skip
-"""What stands on each screen when all of it has been read."""
 
 
 @pytest.fixture
@@ -44,27 +34,9 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works
 async def test_every_screen_is_as_it_was(workspace: Workspace, size: tuple[int, int], theme: str) -> None:
     app = CrescentApp(workspace)
     app.memory["theme"] = theme
-    app.set_reactive(CrescentApp.question_id, REJECTED)
     async with app.run_test(size=size) as pilot:
-        for key, ready in READY.items():
-            await pilot.press("escape", "escape", key)
-            if key == "3":
-                app.question_id = DISPUTED
-            if key == "7":
-                app.screen.query_one(TextArea).text = QUERY
-                await pilot.press("f5")
-            await until(pilot, lambda ready=ready: ready in shown(app), 30)  # type: ignore[misc]
-            await still(pilot)
-            compare(picture(app, VARIES), name(app.current_mode, size, theme))
-        await pilot.press("escape", "escape", "1", "question_mark")
-        await still(pilot)
-        compare(picture(app, VARIES), name("help", size, theme))
-        await pilot.press("escape", "r")
-        await still(pilot)
-        compare(picture(app, VARIES), name("runs", size, theme))
-        await pilot.press("escape", "S")
-        await still(pilot)
-        compare(picture(app, VARIES), name("start-form", size, theme))
+        async for screen in tour(pilot):
+            compare(picture(app, VARIES), name(screen, size, theme))
 
 
 @pytest.mark.parametrize(("size", "theme"), SIZES, ids=lambda each: str(each).replace(" ", ""))
@@ -78,18 +50,6 @@ async def test_the_first_screen_of_all_is_as_it_was(
         await until(pilot, lambda: "no run yet" in shown(app))
         await still(pilot)
         compare(picture(app, VARIES), name("start", size, theme))
-
-
-async def still(pilot: Pilot[None]) -> None:
-    """Wait until nothing changes any more."""
-    before, same = "", 0
-    for _ in range(100):
-        await pilot.pause(0.15)
-        now = picture(pilot.app, VARIES)
-        same = same + 1 if now == before else 0
-        if same == 4:
-            return
-        before = now
 
 
 def name(screen: str, size: tuple[int, int], theme: str) -> str:

@@ -91,11 +91,11 @@ def question_rest(question: WatchedQuestion, chain: Sequence[Link], waiting: Seq
     return Content("\n").join(parts)
 
 
-def question_and_votes(question: WatchedQuestion, waiting: Sequence[Note] = ()) -> Content:
+def question_and_votes(question: WatchedQuestion, waiting: Sequence[Note], width: int) -> Content:
     """The question, and what its votes add up to and why; or why it has none."""
     parts = [question_title(question), said(question.text), Content("")]
     if question.votes:
-        parts += [votes_in_a_line(question), decision_words(question), ballot_lines(question)]
+        parts += [votes_in_a_line(question), decision_words(question), ballot_lines(question, width)]
     else:
         parts.append(Content.styled(no_votes_words(question), MUTED))
     if question.notes or waiting:

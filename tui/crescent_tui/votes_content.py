@@ -17,7 +17,9 @@ from crescent_lite.store.watching import WatchedQuestion
 from crescent_tui.words import plain_key, spaced
 
 MUTED, HEADING = "$foreground 60%", "bold $text-primary"
-NAME_WIDTH, BAR_WIDTH = 18, 16
+NAME_WIDTH, NUMBERS_WIDTH, MARK_WIDTH = 18, 10, 9
+BAR_WIDTHS = (4, 30)
+"""Cells of the longest bar: at least, at most."""
 ENDED: dict[FinishReason, str] = {
     "stop": "finished",
     "length": "cut off: token limit",
@@ -69,29 +71,33 @@ def ballots(votes: Iterable[Vote], leader: str | None) -> list[Ballot]:
     return found + [Ballot(ABSTAINED.get(why, "no answer"), n, False, False) for why, n in without.most_common()]
 
 
-def ballot_lines(question: WatchedQuestion, limit: int = 12) -> Content:
-    """The histogram: each share is of all votes, those without an answer counted."""
+def ballot_lines(question: WatchedQuestion, width: int = 54, limit: int = 12) -> Content:
+    """The histogram, `width` cells wide: each share is of all votes, those without an answer counted."""
+    bar_width = width - NAME_WIDTH - 1 - NUMBERS_WIDTH - MARK_WIDTH
+    bar_width = max(BAR_WIDTHS[0], min(BAR_WIDTHS[1], bar_width))
     found = ballots(question.votes, question.answer_key)
     most, drawn = max(ballot.votes for ballot in found), len(question.votes)
     shown = found if len(found) <= limit else found[: limit - 1]
-    lines = [_ballot_line(ballot, most, drawn, question.decision == "labelled") for ballot in shown]
+    lines = [
+        _ballot_line(ballot, most, drawn, bar_width, labelled=question.decision == "labelled") for ballot in shown
+    ]
     if rest := found[len(shown) :]:
         votes = sum(ballot.votes for ballot in rest)
         lines.append(Content.styled(f"  and {len(rest)} more with {counted(votes, 'vote')}", MUTED))
     return Content("\n").join(lines)
 
 
-def _ballot_line(ballot: Ballot, most: int, drawn: int, labelled: bool) -> Content:
+def _ballot_line(ballot: Ballot, most: int, drawn: int, bar_width: int, *, labelled: bool) -> Content:
     label = Content(f"  {ballot.name}").truncate(NAME_WIDTH, ellipsis=True)
     label = label.pad_right(NAME_WIDTH + 1 - label.cell_length)
-    length = max(1, round(BAR_WIDTH * ballot.votes / most))
+    length = max(1, round(bar_width * ballot.votes / most))
     bar, style = ("█", "$success") if ballot.answered else ("░", MUTED)
     mark = ""
     if ballot.leading:
         mark = "  ◂ label" if labelled else "  ◂ leads"
     return Content.assemble(
         label if ballot.answered else label.stylize(MUTED),
-        (bar * length + " " * (BAR_WIDTH - length), style),
+        (bar * length + " " * (bar_width - length), style),
         f"{ballot.votes:>4}",
         (f"{ballot.votes / drawn:>6.0%}", MUTED),
         (mark, "bold $text-success" if labelled else "bold $text-warning"),

@@ -54,7 +54,7 @@ class SettingsScreen(WatchingScreen):
     SettingsScreen #settings { height: 1fr; }
     SettingsScreen #setting { height: 8; }
     SettingsScreen.-wide #settings-split { layout: horizontal; }
-    SettingsScreen.-wide #settings { width: 3fr; height: 100%; }
+    SettingsScreen.-wide #settings { width: 3fr; min-width: 76; height: 100%; }
     SettingsScreen.-wide #setting { width: 2fr; height: 100%; }
     SettingsScreen #settings-wrong { padding: 0 2; height: auto; max-height: 4; display: none; color: $text-error; }
     """

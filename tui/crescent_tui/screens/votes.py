@@ -27,6 +27,7 @@ from crescent_tui.question_content import question_and_votes
 from crescent_tui.screens.note import NoteScreen
 from crescent_tui.screens.watching import WatchingScreen
 from crescent_tui.votes_content import ENDED, answer_of, no_votes_words, vote_title
+from crescent_tui.widgets.drawn import Drawn
 from crescent_tui.widgets.question_pane import Looked
 from crescent_tui.widgets.reading_pane import ReadingPane
 from crescent_tui.widgets.row_list import Cell, Column, RowList
@@ -78,7 +79,7 @@ class VotesScreen(WatchingScreen):
         with Container(id="sides"):
             with Vertical(id="left"):
                 with ReadingPane(id="about-votes", classes="panel"):
-                    yield SteadyText(id="about-text")
+                    yield Drawn(id="about-text")
                 yield RowList(COLUMNS, id="votes", classes="panel")
             with ReadingPane(id="solution", classes="panel"):
                 yield SteadyText(id="solution-title")
@@ -134,7 +135,8 @@ class VotesScreen(WatchingScreen):
         question, rows = looked.question, self.query_one("#votes", RowList)
         is_another = self._looked is None or self._looked.question.question_id != question_id
         self._looked = looked
-        self.query_one("#about-text", SteadyText).update(question_and_votes(question, looked.waiting))
+        about = self.query_one("#about-text", Drawn)
+        about.draw(lambda width: question_and_votes(question, looked.waiting, width))
         self.query_one("#about-votes").border_title = f"Question {question_id} of run {question.run_id}"
         rows.border_title = f"Votes: {len(question.votes):,}"
         rows.border_subtitle = "★ kept as the example" if question.chosen_vote is not None else ""
@@ -157,7 +159,7 @@ class VotesScreen(WatchingScreen):
         """There is no question; `words` say why, and are ours."""
         self._looked = None
         rows = self.query_one("#votes", RowList)
-        self.query_one("#about-text", SteadyText).update(Content.styled(words, MUTED))
+        self.query_one("#about-text", Drawn).draw(lambda _: Content.styled(words, MUTED))
         rows.placeholder = ""
         rows.set_keys(array("q"))
         self._show_solution()

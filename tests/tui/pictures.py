@@ -1,0 +1,84 @@
+"""Pictures of every screen, made by the real app on a real run, for the README.
+
+    python tests/tui/sample_run.py FOLDER     # some minutes: the engine's run, which is left as it is below
+    python tests/tui/pictures.py FOLDER       # a picture of each screen, as SVG, into data/pictures/
+
+The question of the Compare screen is answered live, and the Run screen is shown at work: on a copy of the workspace
+one more round is begun, and stopped when the picture is taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import sys
+import tempfile
+from contextlib import chdir, closing
+from pathlib import Path
+
+from sample_workspace import shown, until
+from textual.pilot import Pilot
+from tour import DISPUTED, still, tour
+
+from crescent_lite.models import embedded_path
+from crescent_lite.store import Store
+from crescent_lite.workspace import Workspace
+from crescent_tui.app import CrescentApp
+
+FOLDER = Path(__file__).parents[2] / "data" / "pictures"
+SIZE = (112, 34)
+FONT_FACES = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+"""They name servers; any monospaced font will do."""
+LIVE_SECONDS, WATCHED_SECONDS = 600, 45
+
+
+async def take(folder: Path) -> None:
+    """All of them."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    app = CrescentApp(Workspace(folder))
+    async with app.run_test(size=SIZE) as pilot:
+        async for screen in tour(pilot):
+            if screen == "compare":
+                await ask_both(pilot)
+            keep(app, screen)
+        await pilot.press("escape", "1", "n")
+        await until(pilot, lambda: "votes a minute" in shown(app), LIVE_SECONDS)
+        await pilot.pause(WATCHED_SECONDS)
+        keep(app, "run")
+        await pilot.press("x")
+        await until(pilot, lambda: "stopped" in shown(app), LIVE_SECONDS)
+
+
+async def ask_both(pilot: Pilot[None]) -> None:
+    """The base and the kept round answer one question."""
+    app = pilot.app
+    assert isinstance(app, CrescentApp)
+    app.question_id = DISPUTED
+    await pilot.press("u", "ctrl+r")
+    await until(pilot, lambda: shown(app).count("tokens") > 1, LIVE_SECONDS)
+    await still(pilot)
+
+
+def keep(app: CrescentApp, screen: str) -> None:
+    """One picture."""
+    picture = FONT_FACES.sub("", app.export_screenshot(title=f"crescent: {screen}"))
+    (FOLDER / f"{screen}.svg").write_text(picture, encoding="utf-8")
+
+
+def to_show(made: Path) -> Path:
+    """A copy of the workspace in the current folder, with its base in it: no path of a machine is in the pictures."""
+    folder = shutil.copytree(made, "maths")
+    (folder / "models").mkdir(exist_ok=True)
+    model = shutil.copy(embedded_path(), folder / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf")
+    with closing(Store.open(folder / "crescent.db")) as store, store.database.transaction():
+        store.database.write("UPDATE models SET path = ? WHERE kind = 'base'", [str(model)])
+    with (folder / "crescent.toml").open("a") as settings:
+        settings.write(f'\n[model]\nsource = "models/{model.name}"\n')
+    return folder
+
+
+if __name__ == "__main__":
+    made = Path(sys.argv[1]).resolve()
+    with tempfile.TemporaryDirectory() as place, chdir(place):
+        asyncio.run(take(to_show(made)))

@@ -1,0 +1,62 @@
+"""A walk through every screen of the TUI on the sample run: for the snapshots, and for the pictures of the README.
+
+Example:
+    async for screen in tour(pilot): compare(picture(pilot.app, VARIES), screen)
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from sample_workspace import shown, until
+from snapshots import picture
+from textual.pilot import Pilot
+from textual.widgets import TextArea
+
+from crescent_tui.app import CrescentApp
+
+QUERY = "SELECT question, label, share FROM v_labels ORDER BY share DESC, question_id LIMIT 20"
+VARIES = ("#machine", "#machine-check")
+"""What is not the same each time."""
+REJECTED, DISPUTED = 244, 230
+"""A rewrite that was no better than what it rewrites; a label that half of the votes are for."""
+READY = {
+    "1": "Last events", "2": "Too close to", "3": "Solution", "4": "against the base", "5": "round 2", "6": "base",
+    "7": "20 rows", "8": "run 1 finished", "9": "run.rounds",
+}  # fmt: skip
+"""The key of each screen, and what stands there when all of it has been read."""
+MODALS = {"question_mark": "help", "r": "runs", "S": "start-form"}
+
+
+async def tour(pilot: Pilot[None]) -> AsyncIterator[str]:
+    """The name of each screen, when it is there and nothing changes any more."""
+    app = pilot.app
+    assert isinstance(app, CrescentApp)
+    app.question_id = REJECTED
+    for key, ready in READY.items():
+        await pilot.press("escape", "escape", key)
+        if key == "3":
+            app.question_id = DISPUTED
+        if key == "7":
+            app.screen.query_one(TextArea).text = QUERY
+            await pilot.press("f5")
+        await until(pilot, lambda ready=ready: ready in shown(app), 30)  # type: ignore[misc]
+        await still(pilot)
+        yield app.current_mode
+    await pilot.press("escape", "escape", "1")
+    for key, name in MODALS.items():
+        await pilot.press("escape", key)
+        await still(pilot)
+        yield name
+
+
+async def still(pilot: Pilot[None]) -> None:
+    """Wait until nothing changes any more."""
+    before, same = "", 0
+    for _ in range(100):
+        await pilot.pause(0.15)
+        now = picture(pilot.app, VARIES)
+        same = same + 1 if now == before else 0
+        if same == 4:
+            return
+        before = now
