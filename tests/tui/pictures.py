@@ -68,9 +68,9 @@ def keep(app: CrescentApp, screen: str) -> None:
 
 def to_show(made: Path) -> Path:
     """A copy of the workspace in the current folder, with its base in it: no path of a machine is in the pictures."""
-    folder = shutil.copytree(made, "maths")
+    folder = Path(shutil.copytree(made, "maths"))
     (folder / "models").mkdir(exist_ok=True)
-    model = shutil.copy(embedded_path(), folder / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf")
+    model = Path(shutil.copy(embedded_path(), folder / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"))
     with closing(Store.open(folder / "crescent.db")) as store, store.database.transaction():
         store.database.write("UPDATE models SET path = ? WHERE kind = 'base'", [str(model)])
     with (folder / "crescent.toml").open("a") as settings:

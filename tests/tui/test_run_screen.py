@@ -1,6 +1,7 @@
 """The Run screen on a real database that is written while it is watched."""
 
 import json
+import os
 import re
 import sys
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,8 @@ from sample_workspace import SampleWorkspace, filled_workspace, shown, until
 from textual.widgets import Button, Static
 
 from crescent_lite.config import Config
+from crescent_lite.intervals import wilson
+from crescent_lite.store.watching import ScoreCount
 from crescent_lite.workspace import Workspace
 from crescent_tui import run_content
 from crescent_tui.app import LIGHT, CrescentApp
@@ -96,6 +99,30 @@ async def test_the_pace_of_an_engine_at_work_is_shown(tmp_path: Path) -> None:
             log(sample, {"event": "RunPaused"})
             await until(pilot, lambda: "tokens per second, paused" in shown(app))
         await until(pilot, lambda: "no stage at work just now" in shown(app))
+
+
+async def test_of_two_runs_that_say_they_run_the_engine_is_at_the_one_it_writes_of(tmp_path: Path) -> None:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    log(sample, {"event": "StageStarted", "round": 1, "stage": "vote", "done": 0, "total": 320})
+    killed = sample.run_id
+    sample.begin_run()
+    log(sample, {"event": "StageStarted", "round": 1, "stage": "vote", "done": 0, "total": 320})
+    os.utime(sample.workspace.log_of(killed), (1, 1))
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        with sample.workspace.lock():
+            await until(pilot, lambda: "running" in shown(app).splitlines()[0])
+            app.choose_run(killed)
+            await until(pilot, lambda: "run 1 · killed" in shown(app))
+            os.utime(sample.workspace.log_of(sample.run_id), (0, 0))
+            await until(pilot, lambda: "running" in shown(app).splitlines()[0])
+
+
+async def test_several_samples_of_each_item_are_told_from_the_greedy_answer(tmp_path: Path) -> None:
+    counts = [ScoreCount(0, "gsm8k", "word-problems/solve", 100 * n, 100 * n, 50 * n, n) for n in (1, 8)]
+    said = run_content.scores((count, wilson(count.right, count.items)) for count in counts).plain
+    assert said.splitlines()[::2] == ["gsm8k, solve", "gsm8k, solve, 8 samples of each"]
 
 
 async def test_an_engine_that_is_silent_for_long_is_told(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from crescent_lite.errors import CrescentError
 from crescent_lite.intervals import wilson
@@ -35,6 +36,8 @@ class Sight:
     round_is_requested: bool = False
     runs: tuple[RunLine, ...] = ()
     """All runs, the newest first."""
+    engine_run_id: int | None = None
+    """The run the engine works on, while it is busy."""
     run: RunSnapshot | None = None
     """The chosen run, else the latest. None: there is no run yet."""
     scores: tuple[tuple[ScoreCount, Score], ...] = ()
@@ -48,7 +51,7 @@ class Sight:
     @property
     def run_is_at_work(self) -> bool:
         """Whether the engine works on the run that is shown."""
-        return self.engine_is_busy and self.run is not None and self.run.state == "running"
+        return self.engine_is_busy and self.run is not None and self.run.run_id == self.engine_run_id
 
 
 class Follower:
@@ -110,7 +113,8 @@ class Follower:
                 self._close()
                 return Sight(looked=True, engine_is_busy=busy)
             self._store = self._store or Store.open_read_only(workspace.database_path)
-            return self._with_pulse(self._read(seen, self._store))
+            seen = self._read(seen, self._store)
+            return self._with_pulse(replace(seen, engine_run_id=self._engine_run_id(seen)))
         except CrescentError as error:
             self._close()
             return replace(seen, pulse=None, trouble=str(error))
@@ -126,6 +130,11 @@ class Follower:
         return replace(
             seen, runs=store.watching.fetch_runs(), run=run, scores=scores, version=self._sight.version + 1
         )
+
+    def _engine_run_id(self, seen: Sight) -> int | None:
+        """A run that was killed says 'running' too: of several, the one whose log was written last."""
+        running = [line.run_id for line in seen.runs if line.state == "running"] if seen.engine_is_busy else []
+        return max(running, key=lambda run_id: written_at(self._workspace.log_of(run_id)), default=None)
 
     def _with_pulse(self, seen: Sight) -> Sight:
         if seen.run is None or not seen.run_is_at_work:
@@ -146,3 +155,11 @@ class Follower:
         if self._store:
             self._store.close()
         self._store = self._read_at = None
+
+
+def written_at(path: Path) -> float:
+    """When a file was last written, in seconds since 1970; 0 where there is none."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

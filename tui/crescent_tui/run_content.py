@@ -13,7 +13,7 @@ from itertools import groupby
 from textual.content import Content
 
 from crescent_lite.printable import printable_line
-from crescent_lite.records import Score
+from crescent_lite.records import Score, short_name
 from crescent_lite.store.watching import STAGE_OF, EventLine, RunLine, RunSnapshot, ScoreCount, StepProgress
 from crescent_tui.colours import MUTED
 from crescent_tui.machine_load import Load
@@ -154,8 +154,10 @@ def _bytes(used: int, total: int) -> str:
 def scores(counted: Iterable[tuple[ScoreCount, Score]]) -> Content:
     """Each benchmark and prompt, then a line for the base and each round, with the 95% interval."""
     lines: list[Content] = []
-    for (benchmark, prompt), group in groupby(counted, key=lambda each: (each[0].benchmark, each[0].prompt)):
-        lines.append(Content.styled(printable_line(f"{benchmark}, {prompt}", 200), "bold"))
+    by_measurement = groupby(counted, key=lambda each: (each[0].benchmark, each[0].prompt, each[0].samples))
+    for (benchmark, prompt, samples), group in by_measurement:
+        how = f", {samples} samples of each" if samples > 1 else ""
+        lines.append(Content.styled(printable_line(f"{benchmark}, {short_name(prompt)}{how}", 200), "bold"))
         lines += [_score_line(count, score) for count, score in group]
     return Content("\n").join(lines)
 
@@ -166,7 +168,7 @@ def _score_line(count: ScoreCount, score: Score) -> Content:
         return Content.styled(f"  {who:<9}not measured yet", MUTED)
     return Content.assemble(
         f"  {who:<9}{score.fraction:6.1%}",
-        (f"  {score.low * 100:.1f}–{score.high * 100:.1f}", MUTED),
+        (f"  {score.low * 100:.1f} to {score.high * 100:.1f}", MUTED),
         (f"  {count.items:,} of {count.total:,}" if count.items < count.total else "", MUTED),
     )
 
