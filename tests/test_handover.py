@@ -22,6 +22,7 @@ from crescent_lite.cli import main
 from crescent_lite.engine import RunOptions, run_engine
 from crescent_lite.errors import ExitCode
 from crescent_lite.export.handover import modelfile
+from crescent_lite.export.provenance import handed_over
 from crescent_lite.sampling.quantising import encode_rows
 from crescent_lite.training.merging import merge, merged_name
 from crescent_lite.workspace import Workspace
@@ -88,6 +89,9 @@ def test_the_adapter_works_in_llama_cpp_and_in_peft(finished: Workspace, tmp_pat
 def test_the_merged_gguf_says_what_the_round_says(finished: Workspace, tmp_path: Path) -> None:
     folder = export(finished, "gguf", tmp_path / "merged")
     (path,) = folder.glob("*.gguf")
+    (handed,) = handed_over(tmp_path)
+    assert (handed.run_id, handed.rounds, handed.what, handed.tensor_type) == (1, {1: 1.0}, "gguf", "f16")
+    assert handed.size > path.stat().st_size
     assert path.name == "tiny-crescent-r1-F16.gguf"  # of equal rounds the earlier one is kept
     assert np.abs(llama_logits(path) - own_logits(finished)).max() < 0.05
     card = (folder / "README.md").read_text()
@@ -192,7 +196,7 @@ def test_the_peft_half_has_to_be_the_adapters_own(
     (peft / "evil.py").write_text("print()")
     folder = export(finished, "adapter", tmp_path / "whole", "--rounds", "1")
     assert {path.name for path in folder.iterdir()} == {
-        "README.md", "adapter_config.json", "adapter_model.safetensors", "round-1.gguf"
+        "README.md", "adapter_config.json", "adapter_model.safetensors", "crescent.json", "round-1.gguf"
     }  # fmt: skip
     assert json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"] == "tiny"
 

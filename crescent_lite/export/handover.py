@@ -16,6 +16,7 @@ from pathlib import Path
 
 from crescent_lite.errors import ConfigError, ModelError, StorageError, TrainingError
 from crescent_lite.export.card import BaseFacts, card_text
+from crescent_lite.export.provenance import write_provenance
 from crescent_lite.models import sha256_of
 from crescent_lite.printable import printable, printable_line
 from crescent_lite.records import ModelFile, peft_dir_of
@@ -104,6 +105,7 @@ With transformers and PEFT, from the base's GGUF:
     base = AutoModelForCausalLM.from_pretrained("FOLDER", gguf_file="{chosen.base.path.name}")
     model = PeftModel.from_pretrained(base, "this folder")"""
         _write_card(store, chosen, folder, "peft" if has_peft else "llama.cpp", usage, NOTHING_ROUNDED)
+        write_provenance(folder, chosen.run_id, chosen.rounds, "adapter", None, NOTHING_ROUNDED.kept)
     return NOTHING_ROUNDED
 
 
@@ -114,6 +116,7 @@ def hand_over_gguf(store: Store, chosen: Chosen, out: Path, tensor_type: str) ->
         (folder / "Modelfile").write_text(modelfile(path), encoding="utf-8")
         usage = f"    llama-server -m {path.name}\n    ollama create my-model -f Modelfile"
         _write_card(store, chosen, folder, "llama.cpp", usage, rounded)
+        write_provenance(folder, chosen.run_id, chosen.rounds, "gguf", tensor_type, rounded.kept)
     return rounded
 
 
@@ -129,6 +132,7 @@ def hand_over_folder(store: Store, chosen: Chosen, out: Path) -> Rounding:
     model = AutoModelForCausalLM.from_pretrained("this folder")
     tokenizer = AutoTokenizer.from_pretrained("this folder")"""
         _write_card(store, chosen, folder, "transformers", usage, rounded)
+        write_provenance(folder, chosen.run_id, chosen.rounds, "folder", "bf16", rounded.kept)
     return rounded
 
 

@@ -1,7 +1,7 @@
 """Pictures of every screen, made by the real app on a real run, for the README.
 
     python tests/tui/sample_run.py FOLDER     # some minutes: the engine's run, which is left as it is below
-    python tests/tui/pictures.py FOLDER       # a picture of each screen, as SVG, into data/pictures/
+    python tests/tui/pictures.py FOLDER       # a picture of each screen, as SVG, into tui/pictures/
 
 The question of the Compare screen is answered live, and the Run screen is shown at work: on a copy of the workspace
 one more round is begun, and stopped when the picture is taken.
@@ -26,11 +26,11 @@ from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
 from crescent_tui.app import CrescentApp
 
-FOLDER = Path(__file__).parents[2] / "data" / "pictures"
+FOLDER = Path(__file__).parents[2] / "tui" / "pictures"
 SIZE = (112, 34)
 FONT_FACES = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 """They name servers; any monospaced font will do."""
-LIVE_SECONDS, WATCHED_SECONDS = 600, 45
+LIVE_SECONDS = 600
 
 
 async def take(folder: Path) -> None:
@@ -43,8 +43,7 @@ async def take(folder: Path) -> None:
                 await ask_both(pilot)
             keep(app, screen)
         await pilot.press("escape", "1", "n")
-        await until(pilot, lambda: "votes a minute" in shown(app), LIVE_SECONDS)
-        await pilot.pause(WATCHED_SECONDS)
+        await until(pilot, lambda: re.search(r"step (8|9|\d\d) of", shown(app)) is not None, LIVE_SECONDS)
         keep(app, "run")
         await pilot.press("x")
         await until(pilot, lambda: "stopped" in shown(app), LIVE_SECONDS)

@@ -1,16 +1,21 @@
 """The models as a tree, what is read of them, and a model in styled text."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 from sample_workspace import SampleWorkspace, filled_workspace
 
+from crescent_lite.export.provenance import HandedOver, handed_over
 from crescent_lite.records import ModelFile
 from crescent_lite.store.model_lines import ModelLine, ModelRun
 from crescent_tui.model_content import cells, model_in_full, size_in_words
-from crescent_tui.model_facts import fetch_facts, fetch_tree
+from crescent_tui.model_facts import ModelFacts, fetch_facts, fetch_tree
 from crescent_tui.model_tree import Node, model_tree
 
+BAD_NOTES: list[dict[str, object]] = [
+    {"rounds": [1]}, {"run": "x"}, {"rounds": {"1": "half"}}, {"what": "x" * 200_000},
+]  # fmt: skip
 HOSTILE = "[red]\x1b[2J\u202e" + "x" * 100_000
 
 
@@ -61,6 +66,55 @@ def test_a_student_with_a_run_of_its_own_is_a_base_too() -> None:
     assert "   └─ run 2, student: weak" in nodes
 
 
+def handed(number: int, rounds: dict[int, float], what: str = "gguf", tensor_type: str | None = "f16") -> HandedOver:
+    return HandedOver(Path(f"exports/{number}"), 1, rounds, what, tensor_type, 0.93, 2000)
+
+
+def test_what_was_handed_over_stands_under_its_round_and_a_mixture_under_its_run() -> None:
+    folders = [
+        handed(1, {2: 1.0}), handed(2, {1: 1.0}, "adapter", None), handed(3, {1: 0.5, 2: 0.5}),
+        dataclasses.replace(handed(4, {1: 1.0}), run_id=9),
+    ]  # fmt: skip
+    nodes = model_tree([adapter(3, 1, 1, 2), adapter(2, 1, 1), base(1)], [run(1, 1)], folders)
+    assert drawn(nodes)[1:] == [
+        "└─ run 1",
+        "   ├─ round 1",
+        "   │  └─ adapter",
+        "   ├─ round 2",
+        "   │  └─ merged gguf, f16",
+        "   └─ merged gguf, f16",
+    ]
+    assert len({node.key for node in nodes}) == len(nodes)
+
+
+def test_a_mixture_says_what_it_is_made_of_and_what_rounding_left(tmp_path: Path) -> None:
+    node = Node(2, "", "merged gguf, q4_k_m", None, run(1, 1), handed(1, {1: 0.5, 2: 0.25}))
+    facts = ModelFacts(node, None, 2000, (), None)
+    said = model_in_full(facts, 70).plain
+    assert "handed over · run 1, finished" in said
+    assert "made of 50% of round 1, 25% of round 2" in said
+    assert "keeps   93% of what the training changed" in said
+    assert cells(facts)[1].text == "2.0 kB"
+
+
+def test_notes_that_are_not_well_formed_are_no_notes(tmp_path: Path) -> None:
+    good = {"run": 1, "rounds": {"1": 1.0}, "what": "gguf", "type": HOSTILE[:100], "change_kept": None}
+    notes = [
+        json.dumps(good), "", "[]", "null", "{", "[" * 100_000,
+        *(json.dumps(good | bad) for bad in BAD_NOTES),
+    ]  # fmt: skip
+    for number, note in enumerate(notes):
+        (tmp_path / f"{number}").mkdir()
+        (tmp_path / f"{number}" / "crescent.json").write_text(note)
+    (tmp_path / "a-file").write_text("")
+    (found,) = handed_over(tmp_path)
+    assert found.rounds == {1: 1.0}
+    assert (
+        "\x1b" not in model_in_full(ModelFacts(Node(1, "", "x", None, run(1, 1), found), None, 1, (), None), 60).plain
+    )
+    assert handed_over(tmp_path / "nowhere") == ()
+
+
 def test_an_adapter_that_no_round_made_stands_under_its_base_and_a_run_without_models_nowhere() -> None:
     assert drawn(model_tree([base(1), adapter(2, 1, None)], [run(1, 1)])) == ["base", "└─ adapter 2"]
 
@@ -101,13 +155,13 @@ def test_an_adapter_is_found_although_the_workspace_was_moved(tmp_path: Path) ->
     noted = Path("elsewhere/adapters/run-1/round-1/adapter.gguf")
     model_id = sample.store.runs.insert_model(ModelFile("a", noted, "5" * 64, "t", "adapter"), sample.base_id)
     assert sample.store.model_lines.fetch_details([model_id])[model_id].path == here
-    (facts,) = fetch_facts(sample.store, fetch_tree(sample.store, None)[1:]).values()
+    (facts,) = fetch_facts(sample.store, fetch_tree(sample.store, sample.workspace.exports)[1:]).values()
     assert size_in_words(facts.size) == "2.0 kB"
 
 
 def test_facts_say_which_adapter_is_kept_and_which_file_is_gone(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
-    nodes = fetch_tree(sample.store, None)
+    nodes = fetch_tree(sample.store, sample.workspace.exports)
     facts = list(fetch_facts(sample.store, nodes).values())
     assert [(each.node.name, each.is_kept, each.round) for each in facts] == [
         ("SmolLM2-135M-Instruct", False, None), ("run 1", False, 1), ("round 1", True, 1),
@@ -126,7 +180,7 @@ def test_a_model_of_a_stranger_is_only_text(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     sample.store.database.write("UPDATE models SET name = ?, source = ?, path = ?", [HOSTILE] * 3)
     sample.store.database.write("UPDATE benchmarks SET name = ?", [HOSTILE])
-    for facts in fetch_facts(sample.store, fetch_tree(sample.store, None)).values():
+    for facts in fetch_facts(sample.store, fetch_tree(sample.store, sample.workspace.exports)).values():
         said = model_in_full(facts, 70).plain
         assert "\x1b" not in said and "\u202e" not in said
         assert len(said) < 10_000
@@ -135,7 +189,7 @@ def test_a_model_of_a_stranger_is_only_text(tmp_path: Path) -> None:
 def test_a_path_that_no_system_takes_is_a_file_that_is_gone(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     sample.store.database.write("UPDATE models SET path = char(0) || 'x'")
-    facts = list(fetch_facts(sample.store, fetch_tree(sample.store, None)).values())
+    facts = list(fetch_facts(sample.store, fetch_tree(sample.store, sample.workspace.exports)).values())
     assert facts[0].size is None
     assert "file is gone" in model_in_full(dataclasses.replace(facts[0], size=None), 60).plain
 

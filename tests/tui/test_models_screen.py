@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sample_workspace import SampleWorkspace, filled_workspace, shown, until
 
+from crescent_lite.export.provenance import write_provenance
 from crescent_lite.workspace import Workspace
 from crescent_tui.app import CrescentApp
 from crescent_tui.widgets.row_list import RowList
@@ -58,6 +59,23 @@ async def test_a_model_that_is_trained_appears_without_a_key_press(tmp_path: Pat
         sample.begin_round()
         sample.train([2.0], 1)
         await until(pilot, lambda: "round 1" in shown(app))
+
+
+async def test_a_model_that_was_handed_over_stands_under_its_round(tmp_path: Path) -> None:
+    workspace = filled_workspace(tmp_path).workspace
+    app = CrescentApp(workspace)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("5")
+        await until(pilot, lambda: "sha256  1111" in shown(app))
+        folder = workspace.exports / "mine"
+        folder.mkdir(parents=True)
+        write_provenance(folder, 1, {1: 1.0}, "gguf", "q4_k_m", 0.93)
+        await pilot.press("4", "5")
+        await until(pilot, lambda: "merged gguf, q4_k_m" in shown(app))
+        await pilot.press("G")
+        await until(pilot, lambda: "keeps   93% of what" in shown(app))
+        await pilot.press("y")
+        assert app.clipboard == str(folder)
 
 
 async def test_the_path_is_copied(tmp_path: Path) -> None:

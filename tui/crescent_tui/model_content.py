@@ -39,7 +39,7 @@ def size_in_words(size: int | None) -> str:
 def cells(facts: ModelFacts) -> tuple[Cell, ...]:
     """The line of a model or a run: the tree, its file, whether it is kept, its scores."""
     node = facts.node
-    size = size_in_words(facts.size) if facts.detail else ""
+    size = size_in_words(facts.size) if facts.path else ""
     measured = [(count, score) for count, score in facts.scores if count.items]
     return (
         Cell(node.branch.replace(" ", BLANK) + node.name, "" if node.model else "muted"),
@@ -60,6 +60,16 @@ def model_in_full(facts: ModelFacts, width: int) -> Content:
     parts = [Content.styled(printable_line(name, 300), "bold"), _descent(facts)]
     if facts.standing and (kept := kept_in_words(facts.standing)):
         parts.append(Content(textwrap.fill(kept, max(20, width))))
+    if handed := facts.node.handed:
+        parts += [
+            _fact("folder", printable_line(str(handed.folder), 1000), width),
+            _fact("size", size_in_words(facts.size), width),
+            _fact("made of", printable_line(_mixture(handed.rounds), 300), width),
+        ]
+        if handed.change_kept is not None:
+            parts.append(
+                _fact("keeps", f"{handed.change_kept:.0%} of what the training changed in the weights", width)
+            )
     if detail := facts.detail:
         parts += [
             _fact("file", printable_line(str(detail.path), 1000), width),
@@ -78,6 +88,8 @@ def _descent(facts: ModelFacts) -> Content:
     node, said = facts.node, []
     if node.model:
         said.append(node.model.kind)
+    if node.handed:
+        said.append("handed over")
     if node.run:
         made_in = f", round {node.model.round}" if node.model and facts.is_adapter else ""
         said.append(f"run {node.run.run_id}{made_in}, {printable_line(node.run.state, 40)}")
@@ -86,6 +98,11 @@ def _descent(facts: ModelFacts) -> Content:
         if node.run.teacher_id:
             said.append(f"it learns from the labels of run {node.run.teacher_id}")
     return Content.assemble((" · ".join(said), MUTED), ("  kept" if facts.is_kept else "", "$text-success"))
+
+
+def _mixture(rounds: dict[int, float]) -> str:
+    """'round 1', or '50% of round 1, 50% of round 2'."""
+    return ", ".join(f"round {n}" if part == 1 else f"{part:.0%} of round {n}" for n, part in rounds.items())
 
 
 def _fact(name: str, value: str, width: int, style: str = "") -> Content:

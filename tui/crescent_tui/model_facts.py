@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from crescent_lite.export.provenance import handed_over
 from crescent_lite.intervals import wilson
 from crescent_lite.records import Score
 from crescent_lite.rounds import Standing
@@ -18,7 +19,7 @@ from crescent_lite.store import Store
 from crescent_lite.store.model_lines import ModelDetail, ModelScore
 from crescent_tui.model_tree import Node, model_tree
 
-Key = tuple[str, int]
+Key = tuple[str, int | str]
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,17 @@ class ModelFacts:
 
     node: Node
     detail: ModelDetail | None
-    """None of a run without a model of its own."""
+    """None of a run without a model of its own, and of what was handed over."""
     size: int | None
-    """Bytes; None where the file is gone."""
+    """Bytes; None where the file is gone, and of a run."""
     scores: tuple[tuple[ModelScore, Score], ...]
     standing: Standing | None
     """Of the rounds of its run."""
+
+    @property
+    def path(self) -> Path | None:
+        """Its file, or the folder that was handed over."""
+        return self.node.handed.folder if self.node.handed else self.detail.path if self.detail else None
 
     @property
     def is_adapter(self) -> bool:
@@ -55,12 +61,14 @@ class ModelFacts:
         """The round that can be handed over: its own, or of a run the kept one."""
         if self.node.model and self.is_adapter:
             return self.node.model.round if self.node.run else None
+        if self.node.handed:
+            return None
         return self.standing.kept if self.standing else None
 
 
-def fetch_tree(store: Store, _subject: None) -> tuple[Node, ...]:
-    """All models as a tree."""
-    return model_tree(store.model_lines.fetch_models(), store.model_lines.fetch_runs())
+def fetch_tree(store: Store, exports: Path) -> tuple[Node, ...]:
+    """All models as a tree, with what lies in the folder of exports."""
+    return model_tree(store.model_lines.fetch_models(), store.model_lines.fetch_runs(), handed_over(exports))
 
 
 def fetch_facts(store: Store, nodes: Sequence[Node]) -> dict[Key, ModelFacts]:
@@ -75,7 +83,7 @@ def fetch_facts(store: Store, nodes: Sequence[Node]) -> dict[Key, ModelFacts]:
         found[node.key] = ModelFacts(
             node,
             detail,
-            file_size(detail.path) if detail else None,
+            node.handed.size if node.handed else file_size(detail.path) if detail else None,
             tuple((score, wilson(score.right, score.items)) for score in scores.get(model_id, ())),
             standings.get(node.run.run_id) if node.run else None,
         )

@@ -1,4 +1,5 @@
-"""The models of a workspace as a tree: a base, the runs that began with it, the adapters of their rounds.
+"""The models of a workspace as a tree: a base, the runs that began with it, the adapters of their rounds, and what of
+them was handed over: merged models, and copies of adapters.
 
 A run that learnt from another one's labels stands under that one, and so does a control. Pure; knows no file and no
 widget. Example: [node.depth for node in model_tree(models, runs)] -> [0, 1, 2, 2]
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from crescent_lite.export.provenance import HandedOver
 from crescent_lite.store.model_lines import ModelLine, ModelRun
 
 BRANCH, LAST, DOWN, BLANK = "├─ ", "└─ ", "│  ", "   "
@@ -16,7 +18,7 @@ BRANCH, LAST, DOWN, BLANK = "├─ ", "└─ ", "│  ", "   "
 
 @dataclass(frozen=True)
 class Node:
-    """One line of the tree: a model, or a run from which models descend."""
+    """One line of the tree: a model, a run from which models descend, or a folder that was handed over."""
 
     depth: int
     branch: str
@@ -24,13 +26,16 @@ class Node:
     name: str
     """As stored: untrusted."""
     model: ModelLine | None
-    """None for a run."""
+    """None for a run, and for what was handed over."""
     run: ModelRun | None
     """That made it; of a base none."""
+    handed: HandedOver | None = None
 
     @property
-    def key(self) -> tuple[str, int]:
+    def key(self) -> tuple[str, int | str]:
         """The same for the same thing."""
+        if self.handed:
+            return ("handed", self.handed.folder.name)
         if self.model and (self.model.kind == "adapter" or self.run is None):
             return ("model", self.model.model_id)
         return ("run", self.run.run_id if self.run else 0)
@@ -43,14 +48,19 @@ class _Twig:
     name: str
     model: ModelLine | None
     run: ModelRun | None
+    handed: HandedOver | None = None
 
 
 class _Tree:
     """Who descends from whom."""
 
-    def __init__(self, models: Iterable[ModelLine], runs: Iterable[ModelRun]) -> None:
+    def __init__(self, models: Iterable[ModelLine], runs: Iterable[ModelRun], handed: Iterable[HandedOver]) -> None:
         self.models = {model.model_id: model for model in sorted(models, key=lambda each: each.model_id)}
         self.runs = {run.run_id: run for run in sorted(runs, key=lambda each: each.run_id)}
+        self.handed: dict[int, list[HandedOver]] = {run_id: [] for run_id in self.runs}
+        for each in handed:
+            if each.run_id in self.runs:
+                self.handed[each.run_id].append(each)
         self.made: dict[int, list[ModelLine]] = {run_id: [] for run_id in self.runs}
         self.given: dict[int, list[ModelLine]] = {model_id: [] for model_id in self.models}
         for model in self.models.values():
@@ -87,10 +97,15 @@ class _Tree:
             base = twig.model.model_id
             found = [self._of_run(run) for run in self.first[base]]
             return found + [_Twig(model.name, model, None) for model in self.given[base]]
-        if twig.run and (twig.model is None or twig.model.kind != "adapter"):
-            rounds = [_Twig(f"round {m.round}", m, twig.run) for m in self.made[twig.run.run_id]]
-            return rounds + [self._of_run(run) for run in self.after[twig.run.run_id]]
-        return []
+        if twig.run is None or twig.handed:
+            return []
+        made, handed = self.made[twig.run.run_id], self.handed[twig.run.run_id]
+        if twig.model and twig.model.kind == "adapter":
+            return [_of_folder(each, twig.run) for each in handed if list(each.rounds) == [twig.model.round]]
+        rounds = [_Twig(f"round {model.round}", model, twig.run) for model in made]
+        alone = {model.round for model in made}
+        mixed = [_of_folder(each, twig.run) for each in handed if len(each.rounds) != 1 or not alone & {*each.rounds}]
+        return rounds + mixed + [self._of_run(run) for run in self.after[twig.run.run_id]]
 
     def _of_run(self, run: ModelRun) -> _Twig:
         name = f"run {run.run_id}"
@@ -102,13 +117,21 @@ class _Tree:
         return _Twig(name, None, run)
 
 
-def model_tree(models: Iterable[ModelLine], runs: Iterable[ModelRun]) -> tuple[Node, ...]:
+def _of_folder(handed: HandedOver, run: ModelRun) -> _Twig:
+    """'merged gguf, q4_k_m'."""
+    words = "adapter" if handed.what == "adapter" else f"merged {handed.what}"
+    return _Twig(", ".join(filter(None, (words, handed.tensor_type))), None, run, handed)
+
+
+def model_tree(
+    models: Iterable[ModelLine], runs: Iterable[ModelRun], handed: Iterable[HandedOver] = ()
+) -> tuple[Node, ...]:
     """All models, each under the one it comes from, the oldest first. Runs that made no model are left out."""
-    tree = _Tree(models, runs)
+    tree = _Tree(models, runs, handed)
     found: list[Node] = []
 
     def grow(twig: _Twig, depth: int, before: str, branch: str) -> None:
-        found.append(Node(depth, before + branch, twig.name, twig.model, twig.run))
+        found.append(Node(depth, before + branch, twig.name, twig.model, twig.run, twig.handed))
         below = tree.below(twig)
         if branch:
             before += BLANK if branch == LAST else DOWN

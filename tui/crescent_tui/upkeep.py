@@ -42,6 +42,11 @@ class Upkeep(Generic[S, T]):
         self._wanted = (subject, version)
         self._go_on()
 
+    def want_again(self) -> None:
+        """Read it once more, though the database has not changed."""
+        self._shown = None
+        self._go_on()
+
     def _go_on(self) -> None:
         wanted = self._wanted
         if wanted is None or wanted == self._shown:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from array import array
+from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -92,13 +93,13 @@ class ModelsScreen(WatchingScreen):
 
     def on_screen_resume(self) -> None:
         """A file may have gone or come although nothing was written to the database."""
-        self.query_one("#models", RowList).forget_cells()
+        self._tree.want_again()
 
     def show(self, sight: Sight) -> None:
         self.query_one("#no-models").display = sight.looked and not self._rows
         self.query_one("#models-and-one").display = bool(self._rows)
         if sight.version:
-            self._tree.want(None, sight.version)
+            self._tree.want(self.app.workspace.exports, sight.version)
 
     def action_export(self) -> None:
         """Hand over the adapter under the cursor, or of a run the kept one."""
@@ -129,8 +130,8 @@ class ModelsScreen(WatchingScreen):
     def action_copy(self) -> None:
         """The path of the file."""
         facts = self._chosen()
-        if facts and facts.detail:
-            self.app.copy_to_clipboard(str(facts.detail.path))
+        if facts and facts.path:
+            self.app.copy_to_clipboard(str(facts.path))
             self.notify("The path is copied.")
         else:
             self.notify("A run has no file of its own; choose one of its adapters.")
@@ -185,6 +186,7 @@ class ModelsScreen(WatchingScreen):
             took = clock(time.monotonic() - began)
             self._outcomes.insert(0, Content.assemble(("✓ ", "bold $text-success"), f"{words} ({took}): {said}"))
             self.app.notify(said, markup=False, timeout=15)
+            self._tree.want_again()
         if not self._at_work:
             self._ticking.pause()
         self._show_work()
@@ -200,7 +202,7 @@ class ModelsScreen(WatchingScreen):
         pane.update(Content("\n").join([*lines, *self._outcomes[:MOST_OUTCOMES]]))
         pane.display = bool(lines or self._outcomes)
 
-    def _show_tree(self, _subject: None, nodes: tuple[Node, ...]) -> None:
+    def _show_tree(self, _exports: Path, nodes: tuple[Node, ...]) -> None:
         numbers = [self._numbers.setdefault(node.key, len(self._numbers)) for node in nodes]
         self._rows = dict(zip(numbers, nodes, strict=True))
         rows = self.query_one("#models", RowList)
