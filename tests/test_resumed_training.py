@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import torch
+from processes import training_process
 from safetensors import SafetensorError
 from test_training import HOT
 from tiny_model import as_base, make_tiny_gguf
@@ -146,7 +146,7 @@ def test_a_training_killed_by_signal_completes(
     for step in itertools.islice(killed, 5):
         assert isinstance(step, TrainingStep)
         seen[step.step] = step.loss
-    (child,) = psutil.Process().children()
+    child = training_process()
     child.kill()
     killed.close()  # type: ignore[attr-defined]
     first, *others, adapter = events()
@@ -167,7 +167,7 @@ def test_a_full_disk_during_a_training_is_one_line_and_the_checkpoint_before_is_
 
     filling = events()
     list(itertools.islice(filling, 3))
-    (child,) = psutil.Process().children()
+    child = training_process()
     resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (1000, -1))
     with pytest.raises(StorageError, match="File too large") as caught:
         list(filling)

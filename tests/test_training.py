@@ -22,6 +22,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from peft import PeftModel
+from processes import training_process
 from safetensors.numpy import load_file, save_file
 from tiny_model import HEADS, TinyArchitecture, as_base, make_tiny_gguf
 
@@ -275,7 +276,7 @@ def test_closing_the_iterator_stops_the_child(tiny: Path, tmp_path: Path) -> Non
     config = dataclasses.replace(HOT, epochs=1000)
     events = finetune(examples_of(6), base=as_base(tiny), config=config, seed=1, out_dir=tmp_path)
     assert isinstance(next(events), TrainingStep)
-    (child,) = psutil.Process().children()
+    child = training_process()
     started = time.monotonic()
     events.close()  # type: ignore[attr-defined]
     assert time.monotonic() - started < 4
