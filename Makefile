@@ -1,4 +1,5 @@
-# `make run` sets everything up and runs one round in data/. `make test` sets everything up and tests.
+# `make run` sets everything up and runs one round in data/. `make test` sets everything up and tests;
+# `make test-slow` tests the rest.
 # A Python of your choice: make PYTHON=python3.12 run    Another workspace: make WORKSPACE=~/maths run
 
 PYTHON ?= python3
@@ -6,9 +7,12 @@ VENV ?= .venv
 WORKSPACE = data
 MODEL =
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+# These begin first, so that none of them is left at the end with one core idle.
+LONGEST := tests/tui/test_end_to_end.py tests/test_unsloth.py tests/tui/test_hostile_terminal.py
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help run test lint bench tui unsloth lm-eval gpu-check doctor clean
+.PHONY: help run test test-slow lint bench tui unsloth lm-eval gpu-check doctor clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -16,8 +20,11 @@ help:  ## this list
 run: $(INSTALLED) $(WORKSPACE)/crescent.toml  ## one round on the embedded model, or what is left of it
 	$(BIN)/crescent run -w $(WORKSPACE)
 
-test: $(INSTALLED)  ## all tests
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+test: $(INSTALLED)  ## the tests that take a moment each
+	$(PYTEST) -m 'not slow'
+
+test-slow: $(INSTALLED)  ## the tests that play whole runs, train, or sit at a terminal
+	$(PYTEST) -m slow $(LONGEST) tests
 
 lint: $(INSTALLED)  ## style, types, and which module may import which
 	$(BIN)/ruff check .

@@ -24,6 +24,7 @@ from crescent_lite.events import AlarmFired, Event, RunFinished
 from crescent_lite.evidence import Alarm, Measured, Replies, RoundFacts
 from crescent_lite.job import Job
 
+pytestmark = pytest.mark.slow
 SIZES = Sizes(texts=40, votes=4, score=60, canary=60, general=70, samples=4)
 ONE_PROMPT = ("evaluate.prompts=['solve']",)
 TO_THE_END = (*ONE_PROMPT, "alarms.stop=false", "run.patience=0")

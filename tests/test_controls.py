@@ -20,6 +20,8 @@ from crescent_lite.store import Store
 from crescent_lite.store.evaluations import Sample
 from crescent_lite.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 
 def controls(workspace: Workspace, **options: object) -> list[object]:
     return list(run_controls(workspace, RunOptions(), None, opener=lambda _path, _config: FakeSampler(), **options))  # type: ignore[arg-type]

@@ -19,6 +19,8 @@ from crescent_lite.report import build_report
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory: pytest.TempPathFactory) -> Workspace:

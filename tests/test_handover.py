@@ -27,6 +27,7 @@ from crescent_lite.sampling.quantising import encode_rows
 from crescent_lite.training.merging import merge, merged_name
 from crescent_lite.workspace import Workspace
 
+pytestmark = pytest.mark.slow
 PROBE = [1, 40, 50, 60, 70, 2, 13, 99, 120, 7, 33, 200]
 
 

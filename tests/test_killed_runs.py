@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from small_workspace import make_workspace
 
+pytestmark = pytest.mark.slow
 CHILD = [sys.executable, str(Path(__file__).parent / "engine_child.py")]
 
 

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from small_workspace import make_workspace
 
+pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 
 

@@ -36,6 +36,7 @@ from crescent_lite.store import Run, Store
 from crescent_lite.store.evaluations import EvaluationRow
 from crescent_lite.workspace import Workspace
 
+pytestmark = pytest.mark.slow
 HOSTILE = (
     "</pre></div><script>alert(1)</script><img src=https://evil.example/x onerror=alert(2)>\n"
     "```\n# A heading\n~~~\n![x](https://evil.example/y) {{ 7*7 }} $x_1$ \x1b[31m\u202e\x00"

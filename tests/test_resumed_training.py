@@ -27,6 +27,7 @@ from crescent_lite.training.trainer import Training, train
 
 torch.set_num_threads(1)  # the same sums in the same order; and a tiny model gains nothing by a second one
 
+pytestmark = pytest.mark.slow
 TRAIN = dataclasses.replace(HOT, epochs=6, dropout=0.1, checkpoint_seconds=0)
 
 

@@ -31,6 +31,8 @@ from crescent_lite.training.base_gguf import read_base
 from crescent_lite.training.trainer import train
 from crescent_lite.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("scores", "best"), [({}, None), ({0: 0.3}, 0), ({0: 0.3, 1: 0.4, 2: 0.4}, 1), ({0: 0.5, 1: 0.4, 3: 0.45}, 0)]

@@ -47,6 +47,7 @@ from crescent_lite.training.trainer import train
 
 torch.set_num_threads(1)  # a second thread costs a tiny model more than it gives
 
+pytestmark = pytest.mark.slow
 HOT = TrainConfig(
     loader="peft",
     precision="float32",

@@ -16,7 +16,10 @@ from crescent_lite.training import finetune
 from crescent_lite.training.base_gguf import read_base
 from crescent_lite.training.packages import is_installed
 
-pytestmark = pytest.mark.skipif(not is_installed("unsloth"), reason="Unsloth is not installed: make unsloth")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not is_installed("unsloth"), reason="Unsloth is not installed: make unsloth"),
+]
 
 CONFIG = TrainConfig(epochs=2.0, batch_size=2, micro_batch_size=1, rank=4, alpha=8, warmup_fraction=0.0)
 

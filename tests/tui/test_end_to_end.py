@@ -16,6 +16,7 @@ from crescent_lite.workspace import Workspace
 terminals = pytest.importorskip("terminal", reason="needs a pty")
 pytest.importorskip("torch")
 
+pytestmark = pytest.mark.slow
 SMALL = """\
 preset = "quick"
 

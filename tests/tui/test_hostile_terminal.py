@@ -17,6 +17,7 @@ from crescent_lite.workspace import Workspace
 
 terminals = pytest.importorskip("terminal", reason="needs a pty")
 
+pytestmark = pytest.mark.slow
 COUNT = 2000
 PIECES = (
     "\x1b]52;c;aGFjaw==\x07", "\x1b]0;title\x07", "\x1b[2J", "\x1b[31m", "\x1b[?1049l", "\x1bc", "\x1bP+q544e\x1b\\",

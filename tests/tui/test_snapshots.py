@@ -15,7 +15,7 @@ from tour import VARIES, still, tour
 from crescent_lite.workspace import Workspace
 from crescent_tui.app import DARK, LIGHT, CrescentApp
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio]
 SIZES = [((80, 24), DARK), ((120, 40), DARK), ((200, 60), DARK), ((120, 40), LIGHT)]
 
 
