@@ -76,9 +76,10 @@ class CrescentApp(App[None]):
     question_id: reactive[int | None] = reactive(None, init=False)
     """The question that is looked at, on every screen."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, made: Callable[[], object] = lambda: None) -> None:
+        """`made` is called, from any thread, when something has been made that will stay: a screen."""
         super().__init__()
-        self.workspace = workspace
+        self.workspace, self.made = workspace, made
         self.memory = Memory(workspace.folder / NAME)
         self.set_reactive(CrescentApp.question_id, self.memory.number("question"))
         self._child: EngineChild | None = None
@@ -114,7 +115,7 @@ class CrescentApp(App[None]):
         if self.is_running:
             is_first, self.sight = not self.sight.looked, message.sight
             if is_first:
-                self.call_after_refresh(lambda: self.run_worker(_load_screens, name="screens", thread=True))
+                self.call_after_refresh(lambda: self.run_worker(self._load_screens, name="screens", thread=True))
 
     def deliver(self, answer: Callable[[], object]) -> None:
         """From any thread: have this called in the app's own one."""
@@ -254,16 +255,19 @@ class CrescentApp(App[None]):
         self._child, self.starting = None, False
         self._follower.look_now()
 
+    def _load_screens(self) -> None:
+        """So that the first look at one need not wait for it."""
+        for tab in TABS:
+            tab.screen()
+        import_module("crescent_tui.screens.help")  # which names the keys of all others
+        self.made()
+
     def _reader_failed(self, _reason: str) -> None:
         """The follower meets the same trouble, and the title bar says it."""
         self._follower.look_now()
 
 
-def _load_screens() -> None:
-    """So that the first look at one need not wait for it; then what is there will stay there."""
-    for tab in TABS:
-        tab.screen()
-    import_module("crescent_tui.screens.help")  # which names the keys of all others
+def _leave_out_what_stays() -> None:
     gc.freeze()
     gc.enable()
 
@@ -271,10 +275,10 @@ def _load_screens() -> None:
 def run_app(workspace: Path) -> int:
     """Show the app until the user leaves it. Returns an exit code.
 
-    Python's collector looks through everything there is, 0.1 s each time and several times while the app starts; so
-    it begins when the app has started, and leaves out what was there by then. A key waits 20 ms for it at most.
+    Python's collector looks through everything there is, 0.1 s each time, and several times while the app starts. So
+    it begins when the app has started, and leaves out what stays: 20 ms.
     """
     gc.disable()
-    app = CrescentApp(Workspace(workspace))
+    app = CrescentApp(Workspace(workspace), made=_leave_out_what_stays)
     app.run()
     return app.return_code or ExitCode.OK

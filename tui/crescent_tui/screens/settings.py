@@ -19,7 +19,7 @@ from textual.widgets import Input
 from crescent_lite.config_fields import Draft, stored_rows
 from crescent_lite.errors import ConfigError
 from crescent_lite.printable import printable_line
-from crescent_lite.store import Run
+from crescent_lite.store import Store
 from crescent_tui.colours import MUTED
 from crescent_tui.follower import Sight
 from crescent_tui.screens.watching import WatchingScreen
@@ -85,7 +85,9 @@ class SettingsScreen(WatchingScreen):
             self._run_id = run_id
             self._found.pop(RUN, None)
             if run_id:
-                self.app.read("settings", lambda store: store.runs.fetch_run(run_id), self._take_run)
+                self.app.read(
+                    "settings", lambda store: _settings_of(store, run_id), lambda found: self._take_run(run_id, found)
+                )
         self._read_file()
         self._list()
 
@@ -114,14 +116,10 @@ class SettingsScreen(WatchingScreen):
     def _here(self) -> str:
         return self._source or (RUN if self._run_id else FILE)
 
-    def _take_run(self, run: Run) -> None:
-        if run.run_id != self._run_id:
-            return
-        try:
-            self._found[RUN] = lines(stored_rows(run.config))
-        except ConfigError as error:
-            self._found[RUN] = str(error)
-        self._list()
+    def _take_run(self, run_id: int, found: list[SettingLine] | str) -> None:
+        if run_id == self._run_id:
+            self._found[RUN] = found
+            self._list()
 
     def _read_file(self) -> None:
         """In the background, and only when it is another one than before."""
@@ -196,3 +194,11 @@ class SettingsScreen(WatchingScreen):
         if self._here() == RUN and not self._run_id:
             return "There is no run yet; f shows crescent.toml."
         return "No settings to show."
+
+
+def _settings_of(store: Store, run_id: int) -> list[SettingLine] | str:
+    """Those of a run, or why there are none."""
+    try:
+        return lines(stored_rows(store.runs.fetch_run(run_id).config))
+    except ConfigError as error:
+        return str(error)

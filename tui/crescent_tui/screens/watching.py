@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from crescent_tui.app import CrescentApp
 
 LEADS_TO_TYPING = ("search", "filter")
+MADE_SECONDS = 1.0
+"""By then a screen has all its widgets."""
 
 
 class WatchingScreen(Screen[None]):
@@ -59,6 +61,7 @@ class WatchingScreen(Screen[None]):
         return not (action in LEADS_TO_TYPING and isinstance(self.focused, Input | TextArea))
 
     def on_mount(self) -> None:
+        self.set_timer(MADE_SECONDS, self.app.made)
         self.watch(self.app, "sight", self.look_again, init=False)
         self.watch(self.app, "starting", self.look_again, init=False)
 
