@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crescent_lite.errors import ConfigError, ExitCode, UsageError
+from crescent_lite.errors import ConfigError, ExitCode, UsageError, WorkspaceError
 from crescent_lite.terminal import console, print_report, print_table, result, say
 
 if TYPE_CHECKING:
@@ -368,6 +368,12 @@ def doctor_command(options: argparse.Namespace) -> int:
 
 def tui_command(options: argparse.Namespace) -> int:
     """crescent tui"""
+    import sys
+
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("crescent tui needs a terminal to draw on and to read keys from; crescent status needs none")
+    if options.workspace.exists() and not options.workspace.is_dir():
+        raise WorkspaceError(f"{options.workspace}: is no folder; -w names the folder of a workspace")
     from crescent_tui.app import run_app
 
     return int(run_app(options.workspace))

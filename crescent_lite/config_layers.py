@@ -8,6 +8,7 @@ Example: build(Config, {"vote": {"votes_per_question": "8"}}) raises
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -99,8 +100,12 @@ def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
     return kind(**arguments)
 
 
+_hints_of = functools.cache(functools.partial(get_type_hints, include_extras=True))
+"""Of a few classes of ours, and most of what reading the settings takes."""
+
+
 def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind, include_extras=True)
+    return _hints_of(kind)
 
 
 def _nearest(key: str, known: Iterable[str]) -> str:

@@ -168,7 +168,7 @@ def test_facts_say_which_adapter_is_kept_and_which_file_is_gone(tmp_path: Path) 
     ]  # fmt: skip
     line = [cell.text for cell in cells(facts[2])]
     assert line[1:3] == ["file is gone", "kept"]
-    assert line[3].startswith("sums, bare 35.8% (28 to 45)")
+    assert line[3].startswith("35.8% (28 to 45) sums, bare")
     said = model_in_full(facts[2], 70).plain
     assert "adapter · run 1, round 1, running  kept" in said
     assert "Kept: round 1, the only one trained" in said

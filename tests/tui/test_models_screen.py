@@ -23,7 +23,7 @@ async def test_the_tree_has_sizes_kept_marks_and_scores(tmp_path: Path, size: tu
         await pilot.press("5")
         for fact in ("Models: 2", "SmolLM2-135M-Instruct", "└─⠀run 1", "round 1", "file is gone", "kept", "q Quit"):
             await until(pilot, lambda fact=fact: fact in shown(app), 30)  # type: ignore[misc]
-        await until(pilot, lambda: "sums, bare 24" in shown(app))
+        await until(pilot, lambda: "24.2% (17" in shown(app))
         assert [len(line) for line in shown(app).splitlines()] == [size[0]] * size[1]
 
 
@@ -155,13 +155,13 @@ async def test_keeping_a_round_is_asked_first_and_says_that_nothing_is_deleted(t
         await pilot.press("b")
         await until(pilot, lambda: "Nothing is deleted" in shown(app))
         await pilot.press("y")
-        await until(pilot, lambda: "✓ keep 1 of run 1" in shown(app), COMMAND_SECONDS)
+        await until(pilot, lambda: "✓ keep round 1 of run 1" in shown(app), COMMAND_SECONDS)
         assert sample.store.runs.fetch_run().chosen_round == 1
         await until(pilot, lambda: "chosen by hand" in shown(app))
         await pilot.press("B")
         await until(pilot, lambda: "Keep its best round of run 1?" in shown(app))
         await pilot.press("j", "k", "enter")
-        await until(pilot, lambda: "✓ keep best of run 1" in shown(app), COMMAND_SECONDS)
+        await until(pilot, lambda: "✓ keep the best round of run 1" in shown(app), COMMAND_SECONDS)
         assert sample.store.runs.fetch_run().chosen_round is None
 
 

@@ -1,5 +1,6 @@
 """The start form: what it passes on, what it refuses as it is typed, and what it says of an unfinished run."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,6 +60,7 @@ async def test_what_is_refused_is_told_as_it_is_typed_and_does_not_start(tmp_pat
         await opened(pilot)
         await pilot.press("j", "enter", "x")
         await until(pilot, lambda: "run.rounds: a whole number is needed, not '1x'" in shown(app))
+        assert re.search(r"✗  run.rounds +1x +refused", shown(app))
         await pilot.press("ctrl+s")
         assert app.arguments is None
         await pilot.press("backspace")

@@ -6,17 +6,22 @@ The engine is another process, which this starts, asks, and outlives or is outli
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.reactive import reactive
+from textual.screen import Screen
 
 from crescent_lite.errors import CrescentError, ExitCode
 from crescent_lite.printable import printable_line
@@ -95,7 +100,11 @@ class CrescentApp(App[None]):
         self.run_worker(self._reader.read, name="reader", thread=True)
 
     def on_mount(self) -> None:
-        self.theme = LIGHT if self.memory.text("theme") == LIGHT else DARK
+        theme = self.memory.text("theme", DARK)
+        self.theme = theme if theme in self.available_themes else DARK
+        for number in (signal.SIGTERM, signal.SIGHUP):  # the terminal is restored, and where one was is kept
+            with suppress(ValueError, RuntimeError, NotImplementedError):  # not in the main thread; not on Windows
+                asyncio.get_running_loop().add_signal_handler(number, self.exit)
         self.set_interval(CHILD_SECONDS, self._look_after_child)
         if (tab := self.memory.text("tab")) in self.MODES and tab != self.current_mode:
             self.switch_mode(tab)
@@ -107,6 +116,19 @@ class CrescentApp(App[None]):
             looker.terminate()
         self.memory |= {"tab": self.current_mode, "theme": self.theme, "question": self.question_id}
         self.memory.save()
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """For the command palette: every tab, every key of the screen and of the app, and Textual's own."""
+        for tab in TABS:
+            yield SystemCommand(f"Go to {tab.name}", f"the key {tab.key}", partial(self.switch_mode, tab.mode))
+        told = {"quit"}  # is one of Textual's
+        for node, binding, enabled, _ in screen.active_bindings.values():
+            is_ours = type(node).__module__.startswith("crescent_tui") and "switch_mode" not in binding.action
+            if is_ours and enabled and binding.description and binding.action not in told:
+                told.add(binding.action)
+                press = partial(self.run_action, binding.action, node)
+                yield SystemCommand(binding.description, f"the key {self.get_key_display(binding)}", press)
+        yield from super().get_system_commands(screen)
 
     def on_workspace_seen(self, message: WorkspaceSeen) -> None:
         """Every screen watches `sight`, until the screens go."""

@@ -111,6 +111,9 @@ class Follower:
         try:
             if not workspace.database_path.is_file():
                 self._close()
+                if seen.run:
+                    gone = f"{workspace.database_path}: is not there any more; it was shown here a moment ago"
+                    return replace(seen, pulse=None, trouble=gone)
                 return Sight(looked=True, engine_is_busy=busy)
             self._store = self._store or Store.open_read_only(workspace.database_path)
             seen = self._read(seen, self._store)

@@ -51,7 +51,7 @@ def cells(facts: ModelFacts) -> tuple[Cell, ...]:
 
 def _in_short(count: ModelScore, score: Score) -> str:
     interval = f"{100 * score.low:.0f} to {100 * score.high:.0f}"
-    return f"{count.benchmark}, {short_name(count.prompt)} {score.fraction:.1%} ({interval})"
+    return f"{score.fraction:.1%} ({interval}) {count.benchmark}, {short_name(count.prompt)}"
 
 
 def model_in_full(facts: ModelFacts, width: int) -> Content:

@@ -45,7 +45,8 @@ def score_plots(
     blocks = []
     for (benchmark, prompt), group in groupby(greedy, key=lambda each: (each[0].benchmark, each[0].prompt)):
         blocks.append(_block(benchmark, prompt, list(group), comparisons, chosen, kept, axis, width))
-    note = "● right answers in per cent, ├ ┤ its 95% interval (Wilson), ┊ the base"
+    note = "● right answers in per cent, ├ ┤ its 95% interval (Wilson), ┊ the base; "
+    note += "p and the interval of a difference are corrected for the number of rounds"
     return Content("\n").join([*blocks, Content.styled(_wrapped(note, width), MUTED)])
 
 

@@ -158,12 +158,13 @@ class ModelsScreen(WatchingScreen):
         if what != "examples":
             name = "-".join(filter(None, (f"run-{run_id}-round-{number}", what, tensor_type)))
             arguments += ["--rounds", str(number), *(["--type", tensor_type] if tensor_type else [])]
-            arguments += ["--output", str(self.app.workspace.exports / name)]
+            arguments += ["--output", str(free_name(self.app.workspace.exports / name))]
         whose = f"of run {run_id}" + (f", round {number}" if what != "examples" else "")
         self._command(f"export {whose}: {' '.join(filter(None, chosen))}", "export", *arguments)
 
     def _keep(self, run_id: int, which: str) -> None:
-        self._command(f"keep {which} of run {run_id}", "rollback", which, "--run", str(run_id))
+        words = "the best round" if which == "best" else f"round {which}"
+        self._command(f"keep {words} of run {run_id}", "rollback", which, "--run", str(run_id))
 
     def _command(self, words: str, command: str, *arguments: str) -> None:
         line = (command, *arguments)
@@ -181,11 +182,13 @@ class ModelsScreen(WatchingScreen):
         if ended.exit_code:
             said = said or f"it ended with exit code {ended.exit_code}"
             self._outcomes.insert(0, Content.assemble(("✗ ", "bold $text-error"), f"{words}: {said}"))
-            self.app.complain(said)
+            if not self.is_current:
+                self.app.complain(said)
         else:
             took = clock(time.monotonic() - began)
             self._outcomes.insert(0, Content.assemble(("✓ ", "bold $text-success"), f"{words} ({took}): {said}"))
-            self.app.notify(said, markup=False, timeout=15)
+            if not self.is_current:
+                self.app.notify(said, markup=False, timeout=15)
             self._tree.want_again()
         if not self._at_work:
             self._ticking.pause()
@@ -230,3 +233,9 @@ class ModelsScreen(WatchingScreen):
     def _show_model(self) -> None:
         if facts := self._chosen():
             self.query_one("#model-in-full", Drawn).draw(lambda width: model_in_full(facts, width))
+
+
+def free_name(folder: Path) -> Path:
+    """This one, or where it is there already the first of `name-2`, `name-3`, ... that is not."""
+    names = (folder, *(folder.with_name(f"{folder.name}-{number}") for number in range(2, 1000)))
+    return next((name for name in names if not name.exists()), folder)

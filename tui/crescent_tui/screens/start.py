@@ -42,7 +42,7 @@ class StartScreen(ModalScreen[None]):
     AUTO_FOCUS = "#form-settings"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s,ctrl+s", "start", "Start"),
-        Binding("enter", "change", "Change the setting"),
+        Binding("enter", "change", "Change the setting", priority=True),
         Binding("space", "next_choice", "Next of its choices", show=False),
         Binding("u,delete,backspace", "take_back", "Take the change back"),
         Binding("slash", "filter", "Filter", key_display="/"),
@@ -70,7 +70,8 @@ class StartScreen(ModalScreen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._draft = Draft(None)
+        self._draft = self._accepted = Draft(None)
+        """As it is typed, and as it was before what is refused."""
         self._unfinished: Run | None = None
         self._lines: list[SettingLine] = []
         """Of the last draft that was not refused."""
@@ -98,11 +99,18 @@ class StartScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         path = self.app.workspace.config_path
-        self._draft = Draft(path if path.is_file() else None)
+        self._draft = self._accepted = Draft(path if path.is_file() else None)
         if self.app.sight.run:
             self.app.read("unfinished", lambda store: store.runs.fetch_unfinished(), self._take_unfinished)
         self._list()
         self._show_value()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Enter in the list leads to where one types; there, and on a button, it is theirs.
+
+        It has priority, so that what is typed after it in one burst arrives there too.
+        """
+        return action != "change" or isinstance(self.focused, RowList)
 
     # ── what one does ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -191,7 +199,7 @@ class StartScreen(ModalScreen[None]):
         if self._wrong and line:
             self._set(self._draft.without(line.name))
         self.set_focus(self.query_one(RowList))
-        self._show_value()
+        self._show_value(anew=True)
 
     # ── what it shows ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -221,7 +229,7 @@ class StartScreen(ModalScreen[None]):
         """The settings as they would be. What is refused is told, and leaves the list as it was."""
         try:
             found = lines(self._draft.rows())
-            self._wrong = ""
+            self._wrong, self._accepted = "", self._draft
         except ConfigError as error:
             found, self._wrong = self._lines, str(error)
         self._lines = sorted(found, key=lambda line: line.name not in FIRST)
@@ -239,12 +247,20 @@ class StartScreen(ModalScreen[None]):
         self._say_plan()
 
     def _marked(self, line: SettingLine) -> SettingLine:
-        if line.name not in self._draft.typed:
+        typed = self._draft.typed.get(line.name)
+        if typed is None:
             return SettingLine(line.name, line.value, line.origin, line.help)
+        if line.name in self._refused():
+            return SettingLine(line.name, typed, "refused", line.help, mark="✗")
         return SettingLine(line.name, line.value, "typed here", line.help, mark="*")
 
-    def _show_value(self) -> None:
-        """The setting under the cursor, with its value to be typed over."""
+    def _refused(self) -> set[str]:
+        """What was typed since the settings were last good; nothing where they are."""
+        accepted = self._accepted.typed
+        return {name for name, typed in self._draft.typed.items() if accepted.get(name) != typed}
+
+    def _show_value(self, *, anew: bool = False) -> None:
+        """The setting under the cursor, with its value to be typed over. `anew`: also where one types just now."""
         line, field, pane = (
             self._line(),
             self.query_one("#form-value", Input),
@@ -256,12 +272,12 @@ class StartScreen(ModalScreen[None]):
             pane.update(Content.styled(why, MUTED))
             return
         pane.update(explained(line))
-        if not field.has_focus:
+        if anew or not field.has_focus:
             with field.prevent(Input.Changed):
                 field.value = printable_line(line.value, 4000)
 
     def _say_plan(self) -> None:
-        typed = self._draft.typed
+        typed = self._accepted.typed
         changed = f"{len(typed)} changed" if typed else "nothing changed"
         run = self._unfinished
         if run:
