@@ -90,7 +90,7 @@ async def test_the_pace_of_an_engine_at_work_is_shown(tmp_path: Path) -> None:
     )
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: "no stage at work just now" in shown(app))
+        await until(pilot, lambda: "no engine at work on this run" in shown(app))
         with sample.workspace.lock():
             await until(pilot, lambda: "60 votes a minute" in shown(app))
             assert "60 a minute, 5 min left" in shown(app)
@@ -98,7 +98,7 @@ async def test_the_pace_of_an_engine_at_work_is_shown(tmp_path: Path) -> None:
             assert "████████" in shown(app)
             log(sample, {"event": "RunPaused"})
             await until(pilot, lambda: "tokens per second, paused" in shown(app))
-        await until(pilot, lambda: "no stage at work just now" in shown(app))
+        await until(pilot, lambda: "no engine at work on this run" in shown(app))
 
 
 async def test_of_two_runs_that_say_they_run_the_engine_is_at_the_one_it_writes_of(tmp_path: Path) -> None:

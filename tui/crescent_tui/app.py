@@ -216,7 +216,7 @@ class CrescentApp(App[None]):
             self.push_screen(StartScreen())
 
     def action_pause(self) -> None:
-        """Have the engine hold still, or go on."""
+        """Pause the engine, or let it go on."""
         if self.sight.pause_is_requested:
             self.workspace.take("pause")
             self._follower.look_now()
@@ -228,7 +228,7 @@ class CrescentApp(App[None]):
         self._ask_engine("stop")
 
     def action_next_round(self) -> None:
-        """One more round: of the run at work after the one at hand, else of the latest run."""
+        """One more round, after the one at hand or of the latest run."""
         if self.sight.engine_is_busy:
             self._ask_engine("round")
             self.notify("Another round will be played after this one.")

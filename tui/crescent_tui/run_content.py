@@ -97,10 +97,10 @@ def pace(number: float) -> str:
     return f"{number:,.0f}" if number >= 10 else f"{number:.1f}"
 
 
-def now(pulse: Pulse | None, *, quiet_seconds: float = 0.0) -> Content:
+def now(pulse: Pulse | None, *, at_work: bool = True, quiet_seconds: float = 0.0) -> Content:
     """The pace in a line, and tokens per second in the next; above the curve of the latter."""
     if pulse is None:
-        return Content.styled("no stage at work just now", MUTED)
+        return Content.styled("no stage at work just now" if at_work else "no engine at work on this run", MUTED)
     tokens = pulse.tokens_per_second
     items = f"{pace(pulse.per_minute)} {ITEMS[pulse.stage]} a minute" if pulse.per_minute is not None else "…"
     loss = f", loss {pulse.loss:.3f}" if pulse.loss is not None else ""

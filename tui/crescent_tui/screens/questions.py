@@ -104,7 +104,7 @@ class QuestionsScreen(WatchingScreen):
         self._list(replace(self._wanted, verdict=VERDICTS[following % len(VERDICTS)]))
 
     def action_filter(self) -> None:
-        """Ask which questions are wanted; the reasons that there are come from the database."""
+        """Choose which questions are listed, by verdict, reason, round and share."""
         run_id = self._wanted.run_id
         self.app.read("reasons", lambda store: store.browsing.fetch_reasons(run_id), self._open_filter)
 
@@ -139,7 +139,7 @@ class QuestionsScreen(WatchingScreen):
         self.set_focus(self.query_one(QuestionList))
 
     def action_next_disputed(self) -> None:
-        """The next one down the list, and from its end the first one."""
+        """The next disputed question down the list; from its end the first one."""
         wanted, here = replace(self._wanted, disputed=True), self.query_one(QuestionList).key
 
         def fetch(store: Store) -> int | None:

@@ -187,7 +187,8 @@ class RunScreen(WatchingScreen):
     def _show_now(self, sight: Sight) -> None:
         pulse = sight.pulse
         quiet = time.time() - pulse.last_at if pulse else 0.0
-        self.query_one("#now-words", SteadyText).update(run_content.now(pulse, quiet_seconds=quiet))
+        words = run_content.now(pulse, at_work=sight.run_is_at_work, quiet_seconds=quiet)
+        self.query_one("#now-words", SteadyText).update(words)
         curve = self.query_one("#tokens-curve", SteadyText)
         curve.update(run_content.curve(pulse.history if pulse else (), curve.size.width, curve.size.height))
 
