@@ -43,6 +43,7 @@ async def take(folder: Path) -> None:
                 await ask_both(pilot)
             keep(app, screen)
         await pilot.press("escape", "1", "n")
+        await until(pilot, lambda: "Round 3 of 3" in shown(app), LIVE_SECONDS)
         await until(pilot, lambda: re.search(r"step (8|9|\d\d) of", shown(app)) is not None, LIVE_SECONDS)
         keep(app, "run")
         await pilot.press("x")
