@@ -7,6 +7,7 @@ The work is done elsewhere, and imported when a command is called: --help is qui
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
@@ -198,8 +199,6 @@ def show_command(options: argparse.Namespace) -> int:
 
 def query_command(options: argparse.Namespace) -> int:
     """crescent query"""
-    import sys
-
     from crescent_lite.terminal import stream_json
 
     if options.csv and options.json:
@@ -223,8 +222,6 @@ def query_command(options: argparse.Namespace) -> int:
 
 def answer_command(options: argparse.Namespace) -> int:
     """crescent answer"""
-    import sys
-
     from crescent_lite.answering import Inquiry, answer
 
     question = sys.stdin.buffer.read().decode("utf-8", "replace") if options.question == "-" else options.question
@@ -368,8 +365,6 @@ def doctor_command(options: argparse.Namespace) -> int:
 
 def tui_command(options: argparse.Namespace) -> int:
     """crescent tui"""
-    import sys
-
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError("crescent tui needs a terminal to draw on and to read keys from; crescent status needs none")
     if options.workspace.exists() and not options.workspace.is_dir():

@@ -54,7 +54,7 @@ def handed_over(exports: Path) -> tuple[HandedOver, ...]:
 
 def _read(folder: Path) -> HandedOver | None:
     path = folder / NAME
-    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         if not path.is_file() or path.stat().st_size > MAX_BYTES:
             return None
         said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ from crescent_tui.model_facts import ModelFacts, fetch_facts, fetch_tree
 from crescent_tui.model_tree import Node, model_tree
 
 BAD_NOTES: list[dict[str, object]] = [
-    {"rounds": [1]}, {"run": "x"}, {"rounds": {"1": "half"}}, {"what": "x" * 200_000},
+    {"rounds": [1]}, {"run": "x"}, {"run": float("inf")}, {"rounds": {"1": "half"}}, {"what": "x" * 200_000},
 ]  # fmt: skip
 HOSTILE = "[red]\x1b[2J\u202e" + "x" * 100_000
 

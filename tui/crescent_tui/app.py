@@ -32,6 +32,7 @@ from crescent_tui.follower import Follower, Sight
 from crescent_tui.memory import NAME, Memory
 from crescent_tui.reader import Reader
 from crescent_tui.tabs import TABS
+from crescent_tui.widgets.key_hints import one_of_each_action
 
 T = TypeVar("T")
 DARK, LIGHT = "textual-dark", "textual-light"
@@ -121,11 +122,13 @@ class CrescentApp(App[None]):
         """For the command palette: every tab, every key of the screen and of the app, and Textual's own."""
         for tab in TABS:
             yield SystemCommand(f"Go to {tab.name}", f"the key {tab.key}", partial(self.switch_mode, tab.mode))
-        told = {"quit"}  # is one of Textual's
-        for node, binding, enabled, _ in screen.active_bindings.values():
-            is_ours = type(node).__module__.startswith("crescent_tui") and "switch_mode" not in binding.action
-            if is_ours and enabled and binding.description and binding.action not in told:
-                told.add(binding.action)
+        ours = (
+            each
+            for each in screen.active_bindings.values()
+            if type(each.node).__module__.startswith("crescent_tui") and each.enabled and each.binding.description
+        )
+        for node, binding, _, _ in one_of_each_action(ours):
+            if "switch_mode" not in binding.action and binding.action != "quit":  # quit is one of Textual's
                 press = partial(self.run_action, binding.action, node)
                 yield SystemCommand(binding.description, f"the key {self.get_key_display(binding)}", press)
         yield from super().get_system_commands(screen)

@@ -5,3 +5,5 @@ Example: Content.styled("no question yet", MUTED)
 
 MUTED = "$foreground 60%"
 """What explains and is not the thing itself."""
+HEADING = "bold $text-primary"
+"""What a part of a text is about."""

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
-MUTED, POINT = "$foreground 60%", "bold $text-accent"
+from crescent_tui.colours import MUTED
+
+POINT = "bold $text-accent"
 FEWEST_CELLS = 9
 LABEL_ROOM = 8
 """Cells for each number on an axis."""

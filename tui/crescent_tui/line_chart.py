@@ -10,7 +10,9 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-MUTED, CURVE, MARK = "$foreground 60%", "$text-success", "bold $text-warning"
+from crescent_tui.colours import MUTED
+
+CURVE, MARK = "$text-success", "bold $text-warning"
 CURVE_SIGN, MARK_SIGN = "⠤", "×"
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bits of a Braille character: four rows of two."""

@@ -14,11 +14,11 @@ from crescent_lite.printable import printable_line
 from crescent_lite.records import Score, short_name
 from crescent_lite.report.tables import kept_in_words
 from crescent_lite.store.model_lines import ModelScore
+from crescent_tui.colours import HEADING, MUTED
 from crescent_tui.model_facts import ModelFacts
 from crescent_tui.widgets.row_list import Cell
 from crescent_tui.words import local_day
 
-MUTED, HEADING = "$foreground 60%", "bold $text-primary"
 GONE = "file is gone"
 BLANK = "\u2800"
 """A Braille character without a dot: as empty as a space, but not folded away at the beginning of a line."""

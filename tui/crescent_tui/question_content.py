@@ -14,11 +14,11 @@ from crescent_lite.printable import printable, printable_line
 from crescent_lite.records import Note
 from crescent_lite.store.browsing import Link
 from crescent_lite.store.watching import WatchedQuestion
+from crescent_tui.colours import HEADING, MUTED
 from crescent_tui.differences import TEXT_CHARACTERS, compared
 from crescent_tui.votes_content import ballot_lines, decision_words, no_votes_words, votes_in_a_line
 from crescent_tui.words import local_day, spaced
 
-MUTED, HEADING = "$foreground 60%", "bold $text-primary"
 LINK_CHARACTERS = 400
 WHY = {
     "new": "a question, and unlike every other one",

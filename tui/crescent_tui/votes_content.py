@@ -14,9 +14,9 @@ from textual.content import Content
 
 from crescent_lite.records import FinishReason, Stopped, Vote
 from crescent_lite.store.watching import WatchedQuestion
+from crescent_tui.colours import HEADING, MUTED
 from crescent_tui.words import plain_key, spaced
 
-MUTED, HEADING = "$foreground 60%", "bold $text-primary"
 NAME_WIDTH, NUMBERS_WIDTH, MARK_WIDTH = 18, 10, 9
 BAR_WIDTHS = (4, 30)
 """Cells of the longest bar: at least, at most."""

@@ -16,6 +16,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from crescent_tui.colours import MUTED
+
 NOTE_CHARACTERS = 1000
 WHAT = "It is kept beside the question, for people.\nA note is never used as a label: nothing is learnt from it.\n"
 
@@ -41,7 +43,7 @@ class NoteScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="form", can_focus=False) as form:
             form.border_title = f"Note on question {self._question_id}"
-            yield Static(Content.styled(WHAT, "$foreground 60%"))
+            yield Static(Content.styled(WHAT, MUTED))
             yield Input(placeholder="what should be remembered", max_length=NOTE_CHARACTERS, compact=True)
             yield Static("enter: keep it · escape: leave it", id="hint")
 

@@ -261,11 +261,8 @@ class StartScreen(ModalScreen[None]):
 
     def _show_value(self, *, anew: bool = False) -> None:
         """The setting under the cursor, with its value to be typed over. `anew`: also where one types just now."""
-        line, field, pane = (
-            self._line(),
-            self.query_one("#form-value", Input),
-            self.query_one("#form-help", SteadyText),
-        )
+        line, field = self._line(), self.query_one("#form-value", Input)
+        pane = self.query_one("#form-help", SteadyText)
         self.query_one("#form-edit").display = line is not None
         if line is None:
             why = "No setting has these words; escape shows all." if self._lines else "No settings, for this reason:"

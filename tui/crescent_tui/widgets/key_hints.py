@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from textual.binding import ActiveBinding
 from textual.content import Content
 from textual.events import Click
 from textual.screen import Screen
@@ -63,14 +64,20 @@ class KeyHints(SteadyText):
 
     def _hints_of(self, screen: Screen[object]) -> Iterable[Hint]:
         """Those that are to be shown, the first key of each action: of what has the focus, the screen, the app."""
-        told = set()
-        for _, binding, enabled, _ in screen.active_bindings.values():
-            if binding.show and binding.action not in told:
-                told.add(binding.action)
-                key = self.app.get_key_display(binding)
-                styles = ("bold $accent", "$foreground") if enabled else ("dim", "dim")
-                text = Content.assemble((f" {key} ", styles[0]), (f"{binding.description} ", styles[1]))
-                yield Hint(binding.key, binding.action, text)
+        shown = (each for each in screen.active_bindings.values() if each.binding.show)
+        for _, binding, enabled, _ in one_of_each_action(shown):
+            key = self.app.get_key_display(binding)
+            styles = ("bold $accent", "$foreground") if enabled else ("dim", "dim")
+            text = Content.assemble((f" {key} ", styles[0]), (f"{binding.description} ", styles[1]))
+            yield Hint(binding.key, binding.action, text)
+
+
+def one_of_each_action(bindings: Iterable[ActiveBinding]) -> Iterable[ActiveBinding]:
+    """Of several keys that do the same the first."""
+    told: dict[str, ActiveBinding] = {}
+    for each in bindings:
+        told.setdefault(each.binding.action, each)
+    return told.values()
 
 
 def fit(hints: list[Hint], width: int) -> list[Hint]:

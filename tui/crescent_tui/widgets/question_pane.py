@@ -14,6 +14,7 @@ from textual.content import Content
 from crescent_lite.records import Note
 from crescent_lite.store.browsing import Link
 from crescent_lite.store.watching import WatchedQuestion
+from crescent_tui.colours import MUTED
 from crescent_tui.question_content import question_about, question_pair, question_rest
 from crescent_tui.widgets.reading_pane import ReadingPane
 from crescent_tui.widgets.steady_text import SteadyText
@@ -75,6 +76,6 @@ class QuestionPane(ReadingPane):
     def clear(self, words: str) -> None:
         """There is no question; `words` say why, and are ours."""
         self.question = None
-        self.query_one("#about", SteadyText).update(Content.styled(words, "$foreground 60%"))
+        self.query_one("#about", SteadyText).update(Content.styled(words, MUTED))
         self.query_one("#pair").display = False
         self.query_one("#rest", SteadyText).update("")
