@@ -8,8 +8,6 @@ WORKSPACE = data
 MODEL =
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
-# These begin first, so that none of them is left at the end with one core idle.
-LONGEST := tests/tui/test_end_to_end.py tests/test_unsloth.py tests/tui/test_hostile_terminal.py
 INSTALLED := $(VENV)/.installed
 
 .PHONY: help run test test-slow lint bench tui unsloth lm-eval gpu-check doctor clean
@@ -24,7 +22,7 @@ test: $(INSTALLED)  ## the tests that take a moment each
 	$(PYTEST) -m 'not slow'
 
 test-slow: $(INSTALLED)  ## the tests that play whole runs, train, or sit at a terminal
-	$(PYTEST) -m slow $(LONGEST) tests
+	$(PYTEST) -m slow
 
 lint: $(INSTALLED)  ## style, types, and which module may import which
 	$(BIN)/ruff check .
