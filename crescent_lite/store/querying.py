@@ -216,7 +216,7 @@ def _faults() -> Iterator[None]:
     """What SQLite, and Python before it, says of a statement, in one line."""
     try:
         yield
-    except sqlite3.Warning:
+    except sqlite3.Warning:  # Python 3.11's word for two statements
         raise UsageError("one statement at a time") from None
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", None)
@@ -231,6 +231,8 @@ def _in_words(error: sqlite3.Error, code: int | None) -> str:
         return f"a query can only read here: {said}"
     if code == sqlite3.SQLITE_TOOBIG:
         return f"a value would be larger than {VALUE_BYTES // 1_000_000} MB"
+    if "one statement" in said:
+        return "one statement at a time"
     if "bindings" in said or "binding" in said:
         return "a query has no parameters here; write the values into it"
     return said

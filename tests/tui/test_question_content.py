@@ -11,7 +11,7 @@ from crescent_lite.records import Note, QuestionVerdict
 from crescent_lite.store.browsing import QuestionFilter
 from crescent_lite.store.watching import WatchedQuestion
 from crescent_tui.differences import MAX_WORDS, compared
-from crescent_tui.question_content import question_and_votes, question_pair, question_rest
+from crescent_tui.question_content import question_about, question_and_votes, question_pair, question_rest
 from crescent_tui.question_filters import filter_line, filter_words, recalled, remembered
 from crescent_tui.votes_content import ballot_lines, ballots, votes_in_a_line
 
@@ -131,3 +131,16 @@ def test_a_filter_is_remembered_without_its_run() -> None:
 )  # fmt: skip
 def test_what_is_not_understood_of_a_remembered_filter_is_left_out(value: object) -> None:
     assert recalled(value) == QuestionFilter(0)
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        (("5", "5", "5", "6"), "kept: new · labelled: agreed"),
+        (("5", "6"), "kept: new · no label: tie"),
+    ],
+)
+def test_the_detail_of_a_question_says_the_reason_that_the_list_shows(
+    sample: SampleWorkspace, answers: tuple[str, ...], said: str
+) -> None:
+    assert said in question_about(voted(sample, *answers)).plain

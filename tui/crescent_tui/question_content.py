@@ -54,9 +54,21 @@ def question_title(question: WatchedQuestion) -> Content:
     )
 
 
+def question_outcome(question: WatchedQuestion) -> Content:
+    """What its votes made of it: the reason that the list shows. Empty before they are counted."""
+    if question.decision is None:
+        return Content("")
+    labelled = question.decision == "labelled"
+    return Content.assemble(
+        " · ",
+        ("labelled", "$text-success") if labelled else ("no label", "$text-warning"),
+        f": {spaced(question.decision_reason)}" if question.decision_reason else "",
+    )
+
+
 def question_about(question: WatchedQuestion) -> Content:
     """Why it has its verdict; and its text, where no match stands beside it."""
-    parts = [question_title(question)]
+    parts = [question_title(question) + question_outcome(question)]
     if why := WHY.get(question.reason or ""):
         parts.append(Content.styled(why, MUTED))
     if question.match_text is None:
