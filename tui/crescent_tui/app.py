@@ -84,9 +84,11 @@ class CrescentApp(App[None]):
 
     def __init__(self, workspace: Workspace, made: Callable[[], object] = lambda: None) -> None:
         """`made` is called, from any thread, when something has been made that will stay: a screen."""
+        self.memory = Memory(workspace.folder / NAME)
+        if (tab := self.memory.text("tab")) in self.MODES:
+            self.DEFAULT_MODE = tab  # type: ignore[misc]  # so that no other screen is made before it
         super().__init__()
         self.workspace, self.made = workspace, made
-        self.memory = Memory(workspace.folder / NAME)
         self.set_reactive(CrescentApp.question_id, self.memory.number("question"))
         self._child: EngineChild | None = None
         self._lookers: list[subprocess.Popen[bytes]] = []
@@ -107,8 +109,6 @@ class CrescentApp(App[None]):
             with suppress(ValueError, RuntimeError, NotImplementedError):  # not in the main thread; not on Windows
                 asyncio.get_running_loop().add_signal_handler(number, self.exit)
         self.set_interval(CHILD_SECONDS, self._look_after_child)
-        if (tab := self.memory.text("tab")) in self.MODES and tab != self.current_mode:
-            self.switch_mode(tab)
 
     def on_unmount(self) -> None:
         self._follower.end()

@@ -101,7 +101,8 @@ class CompareScreen(WatchingScreen):
         """The panes show less than has come."""
 
     def body(self) -> ComposeResult:
-        question = QuestionEditor(id="asked", classes="panel", placeholder="A question: write it here, or u takes the one that was looked at")
+        question = QuestionEditor(id="asked", classes="panel")
+        question.placeholder = "A question: write it here, or u takes the one that was looked at"
         question.border_title, question.highlight_cursor_line = "Question", False
         yield question
         with Horizontal(id="models"):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events, on
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.screen import Screen
@@ -40,6 +41,9 @@ class WatchingScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  as Textual has it
     VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-tall")]  # noqa: RUF012  as Textual has it
 
+    _styled_for = ""
+    """A theme's name."""
+
     def compose(self) -> ComposeResult:
         yield TitleBar(self.TAB)
         yield SteadyText(id="reason")
@@ -64,6 +68,12 @@ class WatchingScreen(Screen[None]):
         self.set_timer(MADE_SECONDS, self.app.made)
         self.watch(self.app, "sight", self.look_again, init=False)
         self.watch(self.app, "starting", self.look_again, init=False)
+
+    @on(events.ScreenResume)
+    def _keep_styles(self, event: events.ScreenResume) -> None:
+        """Only the theme changes them while a screen is behind; to work them out anew takes up to 40 ms."""
+        event.refresh_styles &= self._styled_for != self.app.theme
+        self._styled_for = self.app.theme
 
     def on_screen_resume(self) -> None:
         self.look_again()
