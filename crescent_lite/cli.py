@@ -11,19 +11,22 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
-from crescent_lite import __version__, commands
+from crescent_lite import __version__, commands, database_commands
 from crescent_lite.errors import CrescentError, ExitCode, Interrupted
 from crescent_lite.terminal import say
 
 DEFAULT_WORKSPACE = "data"
+Command = Callable[[argparse.Namespace], int]
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # what add_subparsers gives
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns its exit code."""
     parser = build_parser()
     options = parser.parse_args(arguments)
-    command: Callable[[argparse.Namespace], int] = options.command
+    command: Command = options.command
     try:
         return command(options)
     except CrescentError as error:
@@ -57,8 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"crescent-lite {__version__}")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        sub = subparsers.add_parser(name, help=text, description=text, parents=[common])
+    def add(name: str, command: Command, text: str, to: Subparsers = subparsers) -> argparse.ArgumentParser:
+        sub = to.add_parser(name, help=text, description=text, parents=[common])
         sub.set_defaults(command=command)
         return sub
 
@@ -121,8 +124,10 @@ def build_parser() -> argparse.ArgumentParser:
     show = add("show", commands.show_command, "a question with its votes, a round or a run")
     show.add_argument("what", choices=("question", "round", "run"))
     show.add_argument("number", type=_count, nargs="?", help="its number; of runs and rounds the latest by default")
-    query = add("query", commands.query_command, "ask the database in SQL, which can only read here")
-    query.add_argument("sql", help="one statement, in quotes")
+    query = add("query", database_commands.query_command, "ask the database in SQL, which can only read here")
+    query.add_argument("sql", nargs="?", help="one statement, in quotes, or the name of a saved query")
+    query.add_argument("values", nargs="*", metavar="NAME=VALUE", help="what a saved query takes")
+    query.add_argument("--list", action="store_true", help="the saved queries")
     query.add_argument("--csv", action="store_true", help="the rows as CSV")
     query.add_argument("--limit", type=_count, default=1000, help="rows at most (default: 1000)")
     query.add_argument("--seconds", type=_seconds, default=60.0, help="after which it is ended (default: 60)")
@@ -169,6 +174,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--output", type=Path, help="the file or folder (default: in the workspace's exports)")
     _config_options(add("config", commands.config_command, "every setting, its value, and where that came from"))
+    about_db = "check, copy, shrink or join databases, and say what is in one"
+    database = subparsers.add_parser("db", help=about_db, description=about_db)
+    of_db = database.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    add("check", database_commands.check_command, "whether the database is whole", of_db)
+    backup = add("backup", database_commands.backup_command, "a copy, also while a run is at work", of_db)
+    backup.add_argument("--output", type=Path, help="the file (default: in the workspace's backups)")
+    add("vacuum", database_commands.vacuum_command, "make the database small, and its indexes anew", of_db)
+    merge = add("merge", database_commands.merge_command, "take the runs of another database into this one", of_db)
+    merge.add_argument("other", type=Path, help="a workspace, or a database; it is not changed")
+    add("schema", database_commands.schema_command, "the views and tables, and what their columns mean", of_db)
     add("doctor", commands.doctor_command, "what was found on this machine, and what to do about each gap")
     add("tui", commands.tui_command, "watch and drive runs in the terminal")
     return parser

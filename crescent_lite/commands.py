@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crescent_lite.errors import ConfigError, ExitCode, UsageError, WorkspaceError
+from crescent_lite.opening import open_store, open_workspace
 from crescent_lite.terminal import console, print_report, print_table, result, say
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def run_command(options: argparse.Namespace) -> int:
     """crescent run"""
     from crescent_lite.engine import RunOptions, run_engine
 
-    workspace = _workspace(options)
+    workspace = open_workspace(options.workspace)
     if options.next_round and workspace.is_busy():
         workspace.ask("round")
         return result(options, {"asked": "round"}, "the run at work here plays another round after the one at hand")
@@ -52,8 +53,8 @@ def distill_command(options: argparse.Namespace) -> int:
     from crescent_lite.config_text import toml_text
     from crescent_lite.engine import RunOptions, run_engine
 
-    workspace = _workspace(options)
-    with closing(_open_store(workspace)) as store:
+    workspace = open_workspace(options.workspace)
+    with closing(open_store(workspace)) as store:
         teacher_id = store.runs.fetch_run(options.run, "improvement").run_id
     here = Path(options.student).expanduser()
     student = str(here.resolve()) if here.is_file() else options.student
@@ -66,8 +67,8 @@ def controls_command(options: argparse.Namespace) -> int:
     """crescent controls"""
     from crescent_lite.engine import RunOptions, run_controls
 
-    workspace = _workspace(options)
-    with closing(_open_store(workspace)) as store:
+    workspace = open_workspace(options.workspace)
+    with closing(open_store(workspace)) as store:
         run_id = store.runs.fetch_run(options.run, "improvement").run_id
     wanted = RunOptions(preset=options.preset, overrides=tuple(options.overrides))
     controls = run_controls(workspace, wanted, run_id, options.only, options.samples)
@@ -106,7 +107,7 @@ def _differing(options: argparse.Namespace) -> tuple[float, str]:
         return options.differ / 100, "--differ"
     workspace = Workspace(options.workspace)
     if workspace.database_path.exists():
-        with closing(_open_store(workspace)) as store:
+        with closing(open_store(workspace)) as store:
             if (seen := store.evaluations.fetch_differing()) is not None:
                 return seen, "as in the runs of this workspace"
     return 0.2, "a guess; --differ sets it"
@@ -116,7 +117,7 @@ def rollback_command(options: argparse.Namespace) -> int:
     """crescent rollback"""
     from crescent_lite.engine import choose_round
 
-    run_id, number = choose_round(_workspace(options), options.run, options.round)
+    run_id, number = choose_round(open_workspace(options.workspace), options.run, options.round)
     return result(options, {"run": run_id, "round": number}, f"run {run_id}: round {number} is kept")
 
 
@@ -124,15 +125,15 @@ def status_command(options: argparse.Namespace) -> int:
     """crescent status"""
     from crescent_lite.inspection import plain_text, run_status
 
-    workspace = _workspace(options)
-    with closing(_open_store(workspace)) as store:
+    workspace = open_workspace(options.workspace)
+    with closing(open_store(workspace)) as store:
         status = run_status(store, engine_is_running=workspace.is_busy())
     return result(options, status, plain_text(status))
 
 
 def stop_command(options: argparse.Namespace) -> int:
     """crescent stop"""
-    workspace = _workspace(options)
+    workspace = open_workspace(options.workspace)
     stopped = workspace.stop_engine()
     words = "the run has stopped; `crescent run` goes on with it" if stopped else "no run is at work here"
     return result(options, {"stopped": stopped}, words)
@@ -140,7 +141,7 @@ def stop_command(options: argparse.Namespace) -> int:
 
 def pause_command(options: argparse.Namespace) -> int:
     """crescent pause"""
-    workspace = _workspace(options)
+    workspace = open_workspace(options.workspace)
     busy = workspace.is_busy()
     if busy:
         workspace.ask("pause")
@@ -150,7 +151,7 @@ def pause_command(options: argparse.Namespace) -> int:
 
 def resume_command(options: argparse.Namespace) -> int:
     """crescent resume"""
-    resumed = _workspace(options).take("pause")
+    resumed = open_workspace(options.workspace).take("pause")
     words = "it goes on" if resumed else "nothing is paused here; `crescent run` goes on with a stopped run"
     return result(options, {"resumed": resumed}, words)
 
@@ -160,8 +161,8 @@ def note_command(options: argparse.Namespace) -> int:
     from crescent_lite.notes import add_note, store_notes
     from crescent_lite.store import Store
 
-    workspace = _workspace(options)
-    with closing(_open_store(workspace)) as store:
+    workspace = open_workspace(options.workspace)
+    with closing(open_store(workspace)) as store:
         store.questions.require(options.number)
     add_note(workspace, options.number, options.text)
     busy = workspace.is_busy()
@@ -176,7 +177,7 @@ def eval_command(options: argparse.Namespace) -> int:
     """crescent eval"""
     from crescent_lite.engine import RunOptions, run_evaluation
 
-    workspace = _workspace(options)
+    workspace = open_workspace(options.workspace)
     wanted = RunOptions(preset=options.preset, overrides=tuple(options.overrides))
     return _follow(options, workspace, run_evaluation(workspace, wanted, options.adapter))
 
@@ -185,8 +186,8 @@ def show_command(options: argparse.Namespace) -> int:
     """crescent show"""
     from crescent_lite import inspection
 
-    workspace = _workspace(options)
-    with closing(_open_store(workspace)) as store:
+    workspace = open_workspace(options.workspace)
+    with closing(open_store(workspace)) as store:
         if options.what == "question":
             question = inspection.question_detail(store, options.number)
             return result(options, question, inspection.question_text(question))
@@ -197,29 +198,6 @@ def show_command(options: argparse.Namespace) -> int:
     return _show_report(options, workspace, run.run_id, save=False)
 
 
-def query_command(options: argparse.Namespace) -> int:
-    """crescent query"""
-    from crescent_lite.terminal import stream_json
-
-    if options.csv and options.json:
-        raise UsageError("--csv or --json, not both")
-    with closing(_open_store(_workspace(options))) as store:
-        limits = {"limit": options.limit, "seconds": options.seconds}
-        if options.csv:
-            truncated = store.querying.write_csv(options.sql, sys.stdout, **limits).truncated
-        else:
-            found = store.querying.run(options.sql, **limits, cell_characters=None if options.json else 2000)
-            truncated = found.truncated
-            if options.json:
-                stream_json({"columns": found.columns, "rows": found.rows, "truncated": truncated})
-            else:
-                rows = [["NULL" if cell is None else str(cell) for cell in row] for row in found.rows]
-                print_table("", found.columns, rows)
-    if truncated:
-        say(f"the first {options.limit:,} rows; there are more (--limit)")
-    return ExitCode.OK
-
-
 def answer_command(options: argparse.Namespace) -> int:
     """crescent answer"""
     from crescent_lite.answering import Inquiry, answer
@@ -227,9 +205,9 @@ def answer_command(options: argparse.Namespace) -> int:
     question = sys.stdin.buffer.read().decode("utf-8", "replace") if options.question == "-" else options.question
     rounds = tuple(options.rounds) if options.rounds else None
     inquiry = Inquiry(question, options.run, rounds, options.prompt, options.temperature, options.max_tokens)
-    workspace = _workspace(options)
+    workspace = open_workspace(options.workspace)
     try:
-        with closing(_open_store(workspace)) as store:
+        with closing(open_store(workspace)) as store:
             answer(workspace, store, inquiry, _stream_as_json if options.json else _AnswerOnScreen())
     except KeyboardInterrupt:
         say("crescent: stopped; nothing was stored")
@@ -276,8 +254,8 @@ def report_command(options: argparse.Namespace) -> int:
     """crescent report"""
     from crescent_lite.report import build_document, write_document
 
-    workspace = _workspace(options)
-    with closing(_open_store(workspace)) as store:
+    workspace = open_workspace(options.workspace)
+    with closing(open_store(workspace)) as store:
         run_id = store.runs.fetch_run(options.run).run_id
         document = build_document(store, run_id)
     paths = write_document(document, options.output or workspace.exports, run_id)
@@ -291,12 +269,12 @@ def export_command(options: argparse.Namespace) -> int:
     """crescent export"""
     from crescent_lite.interruption import stop_requests
 
-    workspace = _workspace(options)
+    workspace = open_workspace(options.workspace)
     if options.type and options.what != "gguf":
         raise ConfigError("--type is of a GGUF's weights: `crescent export gguf`")
     if options.rounds and options.what == "examples":
         raise ConfigError("--rounds is of adapters; the examples of a run are exported all together")
-    with closing(_open_store(workspace)) as store, stop_requests(lambda: False):
+    with closing(open_store(workspace)) as store, stop_requests(lambda: False):
         run_id = store.runs.fetch_run(options.run, "improvement").run_id
         if options.what == "examples":
             return _export_examples(options, workspace, store, run_id)
@@ -374,12 +352,6 @@ def tui_command(options: argparse.Namespace) -> int:
     return int(run_app(options.workspace))
 
 
-def _workspace(options: argparse.Namespace) -> Workspace:
-    from crescent_lite.workspace import Workspace
-
-    return Workspace(options.workspace).require()
-
-
 def _follow(
     options: argparse.Namespace, workspace: Workspace, work: Generator[Event, None, None], shown: int | None = None
 ) -> int:
@@ -394,21 +366,10 @@ def _follow(
     return _show_report(options, workspace, shown or run_id)
 
 
-def _open_store(workspace: Workspace) -> Store:
-    """The database for reading; one of an older version is brought up to date first, while no run is at work."""
-    from crescent_lite.store import Store
-
-    path = workspace.database_path
-    if Store.is_older(path):
-        with workspace.lock():
-            Store.open(path).close()
-    return Store.open_read_only(path)
-
-
 def _show_report(options: argparse.Namespace, workspace: Workspace, run_id: int, *, save: bool = True) -> int:
     from crescent_lite.report import build_document, build_report, write_document
 
-    with closing(_open_store(workspace)) as store:
+    with closing(open_store(workspace)) as store:
         report = build_report(store, run_id)
         if options.json:
             result(options, report.as_dict(), "")

@@ -14,14 +14,12 @@ from typing import Any
 
 from crescent_lite.records import Verdict
 from crescent_lite.store.database import Database
+from crescent_lite.store.views import CLOSE_MARGIN
 
 LINE_CHARACTERS = 400
 """Of a question's text, in a list."""
 IDS_AT_ONCE = 500
 """Below the number of values that SQLite takes in one statement."""
-CLOSE_MARGIN = 0.25
-"""A question is disputed whose leading answer is ahead of the second one by no more than this part of the votes
-(guess: 2 of 8)."""
 
 
 @dataclass(frozen=True)

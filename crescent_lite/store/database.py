@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crescent_lite.errors import StorageError, WorkspaceError
+from crescent_lite.errors import StorageError, WorkspaceError, file_errors
 from crescent_lite.store.versions import MIGRATIONS, applied_to, pending_for
 
 if TYPE_CHECKING:
@@ -45,9 +45,8 @@ class Database:
             database._connection.execute("PRAGMA journal_mode = WAL")
             database._connection.execute("PRAGMA synchronous = FULL")
             database._connection.execute("PRAGMA mmap_size = 0")
-            from crescent_lite.store.schema import migrations
-
-            migrations.apply(database._utils)
+            if pending := pending_for(database._connection):
+                database._bring_up_to_date(pending)
             database._connection.execute("PRAGMA foreign_keys = ON")
         return database
 
@@ -116,6 +115,30 @@ class Database:
     def close(self) -> None:
         """Close the connection. A writer checkpoints by this."""
         self._connection.close()
+
+    def copy_to(self, path: Path) -> None:
+        """A copy of all that is committed, whoever writes meanwhile. It is there complete or not at all."""
+        unfinished = path.with_name(path.name + ".unfinished")
+        with file_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with storage_errors(unfinished), closing(sqlite3.connect(unfinished)) as copy:
+                self._connection.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
+            with file_errors(path):
+                unfinished.replace(path)
+        finally:
+            with file_errors(path):
+                unfinished.unlink(missing_ok=True)
+
+    def _bring_up_to_date(self, pending: Sequence[str]) -> None:
+        """All that it lacks, or nothing; a copy of an older database is left beside it."""
+        from crescent_lite.store.schema import migrations
+
+        if applied_to(self._connection):
+            self.copy_to(self.path.with_name(f"{self.path.name}.before-{pending[0].partition('_')[0]}"))
+        with self._utils.atomic():
+            migrations.apply(self._utils)
 
     @cached_property
     def _utils(self) -> sqlite_utils.Database:

@@ -13,7 +13,7 @@ import math
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,8 @@ USERS_FAULTS = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_TOOBIG
 """SQLite's words for a statement that cannot be answered; everything else is about the file or the disk."""
 
 Cell = int | float | str | None
+Parameters = Mapping[str, str | None]
+NO_VALUES: Parameters = {}
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,11 @@ class Querying:
         limit: int = ROWS,
         seconds: float | None = SECONDS,
         cell_characters: int | None = CELL_CHARACTERS,
+        values: Parameters = NO_VALUES,
     ) -> QueryResult:
         """The first `limit` rows. No `seconds` is no time limit. Raises UsageError, or QueryInterrupted."""
         began, room, rows, truncated = time.perf_counter(), RESULT_CHARACTERS, list[tuple[Cell, ...]](), False
-        with self._answered(sql, seconds) as cursor:
+        with self._answered(sql, seconds, values) as cursor:
             columns = tuple(column[0] for column in cursor.description)
             for row in cursor:
                 if len(rows) >= limit or (room < 0 and cell_characters):
@@ -110,10 +113,18 @@ class Querying:
                 rows.append(cells)
         return QueryResult(columns, tuple(rows), truncated, time.perf_counter() - began)
 
-    def write_csv(self, sql: str, file: TextIO, *, limit: int | None = None, seconds: float | None = None) -> Written:
+    def write_csv(
+        self,
+        sql: str,
+        file: TextIO,
+        *,
+        limit: int | None = None,
+        seconds: float | None = None,
+        values: Parameters = NO_VALUES,
+    ) -> Written:
         """All rows, or the first `limit`, whole, row by row. Raises as `run` does."""
         began, rows, truncated = time.perf_counter(), 0, False
-        with self._answered(sql, seconds) as cursor:
+        with self._answered(sql, seconds, values) as cursor:
             table = csv.writer(file, lineterminator="\n")
             table.writerow(column[0] for column in cursor.description)
             for row in cursor:
@@ -152,8 +163,17 @@ class Querying:
             columns.setdefault((row["name"], row["kind"]), []).append((row["field"], row["type"]))
         return tuple(Relation(name, kind, tuple(fields)) for (name, kind), fields in columns.items())
 
+    def fetch_definitions(self) -> dict[str, str]:
+        """The statements that made the tables, by name. SQLite's own are left out."""
+        rows = self._database.rows(
+            r"""SELECT s.name, s.sql FROM sqlite_master s JOIN pragma_table_list t ON t.name = s.name
+            WHERE s.type = 'table' AND t.type IN ('table', 'virtual') AND s.name NOT LIKE '\_sqlite\_%' ESCAPE '\'
+                AND s.name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY t.type DESC, s.rowid"""
+        )
+        return {row["name"]: row["sql"] for row in rows}
+
     @contextmanager
-    def _answered(self, sql: str, seconds: float | None) -> Iterator[sqlite3.Cursor]:
+    def _answered(self, sql: str, seconds: float | None, values: Parameters) -> Iterator[sqlite3.Cursor]:
         """The rows of one statement, while the clock runs."""
         connection, end = self._database.connection, time.monotonic() + seconds if seconds is not None else None
         _make_harmless(connection)
@@ -164,7 +184,7 @@ class Querying:
         cursor.row_factory = None
         try:
             with storage_errors(self._database.path), _faults():
-                cursor.execute(sql)
+                cursor.execute(sql, values)
                 if cursor.description is None:
                     raise UsageError("there is no statement in this")
                 yield cursor

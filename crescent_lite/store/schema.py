@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
+from crescent_lite.store.views import made_anew
+
 migrations = Migrations("crescent_lite")
 
 TABLES = (
@@ -424,4 +426,43 @@ QUESTIONS_FTS = (
 def m007_notes_and_search(database: Database) -> None:
     """People's remarks on questions; the words of questions, to be searched as one types."""
     for statement in (NOTES, "CREATE INDEX notes_by_question ON notes (question_id)", *QUESTIONS_FTS):
+        database.execute(statement)
+
+
+SOLUTIONS_FTS = (
+    """CREATE VIRTUAL TABLE solutions_fts USING fts5 (
+        text, content = 'votes', content_rowid = 'vote_id', tokenize = 'unicode61 remove_diacritics 2'
+    )""",
+    # A question's votes are indexed when they are counted: a vote is stored quickly, and counted once.
+    """CREATE TRIGGER solutions_fts_insert AFTER INSERT ON consensus BEGIN
+        INSERT INTO solutions_fts (rowid, text) SELECT vote_id, text FROM votes WHERE question_id = new.question_id;
+    END""",
+    """CREATE TRIGGER solutions_fts_delete AFTER DELETE ON consensus BEGIN
+        INSERT INTO solutions_fts (solutions_fts, rowid, text)
+            SELECT 'delete', vote_id, text FROM votes WHERE question_id = old.question_id;
+    END""",
+    """CREATE TRIGGER solutions_fts_vote_delete AFTER DELETE ON votes
+    WHEN EXISTS (SELECT 1 FROM consensus WHERE question_id = old.question_id) BEGIN
+        INSERT INTO solutions_fts (solutions_fts, rowid, text) VALUES ('delete', old.vote_id, old.text);
+    END""",
+    """CREATE TRIGGER solutions_fts_vote_update AFTER UPDATE OF text ON votes
+    WHEN EXISTS (SELECT 1 FROM consensus WHERE question_id = old.question_id) BEGIN
+        INSERT INTO solutions_fts (solutions_fts, rowid, text) VALUES ('delete', old.vote_id, old.text);
+        INSERT INTO solutions_fts (rowid, text) VALUES (new.vote_id, new.text);
+    END""",
+    """INSERT INTO solutions_fts (rowid, text)
+        SELECT vote_id, votes.text FROM votes JOIN consensus USING (question_id)""",
+)
+INDEXES_8 = (
+    "CREATE INDEX consensus_by_decision ON consensus (decision, share)",
+    "CREATE INDEX consensus_by_margin ON consensus (margin) WHERE distinct_answers > 1",
+    "CREATE INDEX questions_by_match ON questions (duplicate_of) WHERE duplicate_of IS NOT NULL",
+    "CREATE INDEX examples_by_question ON examples (question_id)",
+)
+
+
+@migrations()
+def m008_views_for_analysis(database: Database) -> None:
+    """The words of solutions, the views that people ask, and the indexes that serve them."""
+    for statement in (*SOLUTIONS_FTS, *INDEXES_8, *made_anew()):
         database.execute(statement)

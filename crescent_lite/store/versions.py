@@ -16,6 +16,7 @@ MIGRATIONS = (
     "m005_rounds_to_choose_from",
     "m006_evidence",
     "m007_notes_and_search",
+    "m008_views_for_analysis",
 )
 MIGRATION_SET = "crescent_lite"
 

@@ -1,6 +1,6 @@
 """Pictures of every screen, made by the real app on a real run, for the README.
 
-    python tests/tui/sample_run.py FOLDER     # some minutes: the engine's run, which is left as it is below
+    python tests/sample_run.py FOLDER         # some minutes: the engine's run, which is left as it is below
     python tests/tui/pictures.py FOLDER       # a picture of each screen, as SVG, into tui/pictures/
 
 The question of the Compare screen is answered live, and the Run screen is shown at work: on a copy of the workspace

@@ -1,7 +1,7 @@
 """A small run made by the real engine, kept as rows: what the snapshots and the pictures of the README show.
 
 Made anew, in some minutes on two cores, by
-    python tests/tui/sample_run.py FOLDER    # runs the engine there, and writes sample_run.jsonl beside this file
+    python tests/sample_run.py FOLDER    # runs the engine there, and writes sample_run.jsonl beside this file
 Loaded by load_sample_run(folder), which puts the rows into a database of the current version, and the log beside it.
 Paths and what is known of the machine are replaced; all else is as the engine wrote it.
 """

@@ -1,0 +1,157 @@
+"""What the subcommands that are about the database do: `query`, and those of `db`. Each returns the exit code.
+
+The work is done elsewhere, and imported when a command is called. Example:
+    check_command(Namespace(workspace=Path("data"), json=False))
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from crescent_lite.errors import ExitCode, StorageError, UsageError, WorkspaceError
+from crescent_lite.opening import open_store, open_workspace, store_to_change
+from crescent_lite.terminal import print_table, result, say, stream_json
+
+if TYPE_CHECKING:
+    from crescent_lite.store.querying import Parameters
+
+CELL_CHARACTERS = 2000
+"""Of a cell in a table on a terminal."""
+
+
+def query_command(options: argparse.Namespace) -> int:
+    """crescent query"""
+    if options.csv and options.json:
+        raise UsageError("--csv or --json, not both")
+    if options.list:
+        return _list_queries(options)
+    sql, values = _query(options)
+    with closing(open_store(open_workspace(options.workspace))) as store:
+        if options.csv:
+            limits = {"limit": options.limit, "seconds": options.seconds}
+            truncated = store.querying.write_csv(sql, sys.stdout, **limits, values=values).truncated
+        else:
+            cell_characters = None if options.json else CELL_CHARACTERS
+            found = store.querying.run(
+                sql, limit=options.limit, seconds=options.seconds, cell_characters=cell_characters, values=values
+            )
+            truncated = found.truncated
+            if options.json:
+                stream_json({"columns": found.columns, "rows": found.rows, "truncated": truncated})
+            else:
+                rows = [["NULL" if cell is None else str(cell) for cell in row] for row in found.rows]
+                print_table("", found.columns, rows)
+    if truncated:
+        say(f"the first {options.limit:,} rows; there are more (--limit)")
+    return ExitCode.OK
+
+
+def _list_queries(options: argparse.Namespace) -> int:
+    from crescent_lite.store.saved_queries import saved_queries
+
+    found = saved_queries()
+    if options.json:
+        listed = [{"name": q.name, "about": q.about, "parameters": dict(q.parameters), "sql": q.sql} for q in found]
+        return result(options, listed, "")
+    rows = [(q.name, " ".join(f"{name}=" for name in q.parameters), q.about) for q in found]
+    print_table("", ("name", "takes", "its rows"), rows)
+    return ExitCode.OK
+
+
+def _query(options: argparse.Namespace) -> tuple[str, Parameters]:
+    """The SQL, and the values of its parameters."""
+    from crescent_lite.store.saved_queries import is_a_name, named
+
+    if not options.sql:
+        raise UsageError("crescent query: give SQL in quotes, the name of a saved query, or --list")
+    if is_a_name(options.sql):
+        saved = named(options.sql)
+        return saved.sql, saved.values(options.values)
+    if options.values:
+        raise UsageError(f"{options.values[0]!r}: only a saved query takes values; write them into the SQL")
+    return options.sql, {}
+
+
+def check_command(options: argparse.Namespace) -> int:
+    """crescent db check"""
+    from crescent_lite.store.checking import faults_of
+
+    with closing(open_store(open_workspace(options.workspace))) as store:
+        faults = faults_of(store.database)
+    if faults:
+        result(options, {"whole": False, "faults": faults}, "\n".join(faults))
+        raise StorageError(f"{store.database.path}: is not whole; restore a backup, or keep what can still be read")
+    return result(options, {"whole": True, "faults": []}, f"{store.database.path}: whole")
+
+
+def backup_command(options: argparse.Namespace) -> int:
+    """crescent db backup"""
+    from crescent_lite.store.database import now
+
+    workspace = open_workspace(options.workspace)
+    with closing(open_store(workspace)) as store:
+        name = now()[:19].replace("-", "").replace(":", "").replace("T", "-")
+        path = options.output or workspace.folder / "backups" / f"crescent-{name}.db"
+        if path.is_dir():
+            path = path / f"crescent-{name}.db"
+        if path.exists():
+            raise WorkspaceError(f"{path}: is there already; give another --output or remove it")
+        store.database.copy_to(path)
+    return result(options, {"path": str(path), "bytes": path.stat().st_size}, f"{path}: {_size(path.stat().st_size)}")
+
+
+def vacuum_command(options: argparse.Namespace) -> int:
+    """crescent db vacuum"""
+    from crescent_lite.store.upkeep import vacuum
+
+    with store_to_change(open_workspace(options.workspace)) as store:
+        before, after = vacuum(store.database)
+    words = f"{store.database.path}: {_size(before)} before, {_size(after)} now"
+    return result(options, {"bytes_before": before, "bytes": after}, words)
+
+
+def merge_command(options: argparse.Namespace) -> int:
+    """crescent db merge"""
+    from crescent_lite.joining import join
+
+    workspace, other = open_workspace(options.workspace), options.other
+    with store_to_change(workspace) as store:
+        merged, missing = join(store, workspace, other)
+    lines = [f"run {there} of {other} is run {here} here" for there, here in merged.taken.items()]
+    lines += [f"run {there} of {other} was here already, as run {here}" for there, here in merged.same.items()]
+    for there, here in merged.unlike.items():
+        lines.append(
+            f"run {there} of {other} is run {here} here, and has gone on in one of the two: left as it is here"
+        )
+    lines += [f"{path}: the adapter is not there; without it its round can be read, not used" for path in missing]
+    said: dict[str, Any] = {
+        "taken": merged.taken, "same": merged.same, "unlike": merged.unlike, "missing_adapters": missing
+    }  # fmt: skip
+    return result(options, said, "\n".join(lines) or f"{other}: has no run")
+
+
+def schema_command(options: argparse.Namespace) -> int:
+    """crescent db schema"""
+    from crescent_lite.store.views import VIEWS
+
+    with closing(open_store(open_workspace(options.workspace))) as store:
+        tables = store.querying.fetch_definitions()
+    views = [
+        {"name": name, "about": view.about, "columns": dict(view.columns), "example": view.example}
+        for name, view in VIEWS.items()
+    ]
+    if options.json:
+        return result(options, {"views": views, "tables": tables}, "")
+    parts = []
+    for name, view in VIEWS.items():
+        columns = "\n".join(f"    {column:<20}  {meaning}" for column, meaning in view.columns.items())
+        parts.append(f"{name}\n  {view.about}\n{columns}\n    e.g. {view.example}")
+    parts += [f"{sql};" for sql in tables.values()]
+    return result(options, {}, "\n\n".join(parts))
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB"

@@ -1,0 +1,286 @@
+"""The runs of another database, taken into this one: all of them that are not there yet, or nothing.
+
+A run is the same one where its start and its base are: it is not taken twice, and where it has gone on in one of the
+two it is left as it is here. Prompts, models, benchmarks and measurements that both have become one row. Knows no
+files but the two databases. Example: merge(database, Path("other/crescent.db")).taken -> {1: 4, 2: 5}
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from crescent_lite.errors import WorkspaceError
+from crescent_lite.store.checking import faults_of
+from crescent_lite.store.database import Database, storage_errors
+
+MAPPED: Mapping[str, Mapping[str, str]] = {
+    "rounds": {"round_id": "round", "run_id": "run", "model_id": "model", "adapter_id": "model"},
+    "stages": {"run_id": "run"},
+    "questions": {
+        "question_id": "question",
+        "round_id": "round",
+        "duplicate_of": "question",
+        "rewritten_from": "question",
+        "semantic_match": "question",
+        "model_id": "model",
+    },
+    "votes": {"vote_id": "vote", "question_id": "question", "model_id": "model"},
+    "consensus": {"question_id": "question", "chosen_vote": "vote"},
+    "trainings": {"training_id": "training", "round_id": "round", "adapter_id": "model"},
+    "examples": {"training_id": "training", "question_id": "question", "vote_id": "vote"},
+    "training_steps": {"training_id": "training"},
+    "run_evaluations": {"run_id": "run", "evaluation_id": "evaluation"},
+    "events": {"event_id": "event", "run_id": "run"},
+    "measures": {"run_id": "run"},
+    "alarms": {"run_id": "run"},
+    "notes": {"note_id": "note", "question_id": "question"},
+}
+"""Of each table that belongs to runs, the columns that hold numbers of rows, and of what."""
+OF_A_RUN = {
+    "round": "SELECT round_id AS id, run_id FROM other.rounds",
+    "question": "SELECT question_id AS id, run_id FROM other.questions JOIN other.rounds USING (round_id)",
+    "vote": """SELECT vote_id AS id, run_id FROM other.votes JOIN other.questions USING (question_id)
+        JOIN other.rounds USING (round_id)""",
+    "training": "SELECT training_id AS id, run_id FROM other.trainings JOIN other.rounds USING (round_id)",
+    "event": "SELECT event_id AS id, run_id FROM other.events",
+    "note": """SELECT note_id AS id, run_id FROM other.notes JOIN other.questions USING (question_id)
+        JOIN other.rounds USING (round_id)""",
+}
+"""The rows that get numbers, and the run of each."""
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What became of the other database's runs."""
+
+    taken: dict[int, int] = field(default_factory=dict)
+    """Runs that are here now: the number there, and the number here."""
+    same: dict[int, int] = field(default_factory=dict)
+    """Runs that were here already, with as many questions and votes."""
+    unlike: dict[int, int] = field(default_factory=dict)
+    """Runs that were here already and have gone on in one of the two; left as they are here."""
+    adapters: dict[int, str] = field(default_factory=dict)
+    """Adapters that their rounds trained and that are new here: the model's number here, and the file there."""
+
+
+def merge(database: Database, other: Path) -> Merged:
+    """Take the runs of `other`, which is not changed. Raises WorkspaceError or StorageError, with nothing taken."""
+    if not other.is_file():
+        raise WorkspaceError(f"{other}: no database is there")
+    if database.path.exists() and other.samefile(database.path):
+        raise WorkspaceError(f"{other}: is this database itself")
+    with tempfile.TemporaryDirectory(prefix="crescent-") as place:
+        copy = Path(place) / "other.db"
+        _copied_and_brought_up_to_date(other, copy)
+        with storage_errors(database.path):
+            database.connection.execute("ATTACH ? AS other", [str(copy)])
+        try:
+            with database.transaction():
+                return _take(database.connection)
+        finally:
+            with storage_errors(database.path):
+                database.connection.execute("DETACH other")
+
+
+def _copied_and_brought_up_to_date(other: Path, copy: Path) -> None:
+    with storage_errors(other), closing(sqlite3.connect(f"{other.resolve().as_uri()}?mode=ro", uri=True)) as found:
+        if not found.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs'").fetchone():
+            raise WorkspaceError(f"{other}: is not a crescent-lite database")
+        with closing(sqlite3.connect(copy)) as target:
+            found.backup(target)
+    with closing(Database.open_to_write(copy)) as migrated:
+        if faults := faults_of(migrated):
+            raise WorkspaceError(f"{other}: {faults[0]}; nothing was taken from it")
+
+
+def _take(connection: sqlite3.Connection) -> Merged:
+    merged = Merged()
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS numbers (kind, old, new, taken, PRIMARY KEY (kind, old))")
+    connection.execute("DELETE FROM temp.numbers")
+    connection.execute("INSERT OR IGNORE INTO prompts SELECT * FROM other.prompts")
+    _take_models(connection, merged)
+    _take_benchmarks(connection)
+    _take_evaluations(connection)
+    _take_runs(connection, merged)
+    for kind, rows in OF_A_RUN.items():
+        _number(connection, kind, rows, merged)
+    for table, mapped in MAPPED.items():
+        _copy(connection, table, mapped)
+    _name_anew(connection, merged)
+    return merged
+
+
+def _take_models(connection: sqlite3.Connection, merged: Merged) -> None:
+    """One that is here is known by its checksum and its parent's; a parent's number is the smaller one."""
+    for row in connection.execute("SELECT * FROM other.models ORDER BY model_id").fetchall():
+        parent = _new(connection, "model", row["parent_id"])
+        here = connection.execute(
+            "SELECT model_id FROM models WHERE kind = ? AND sha256 = ? AND parent_id IS ?",
+            [row["kind"], row["sha256"], parent],
+        ).fetchone()
+        if here is None:
+            model_id = _insert(connection, "models", {**dict(row), "model_id": None, "parent_id": parent})
+            if row["kind"] == "adapter" and _is_of_a_round(connection, row["model_id"]):
+                merged.adapters[model_id] = row["path"]
+        _note(connection, "model", row["model_id"], here[0] if here else model_id)
+
+
+def _is_of_a_round(connection: sqlite3.Connection, adapter_id: int) -> bool:
+    return bool(connection.execute("SELECT 1 FROM other.rounds WHERE adapter_id = ?", [adapter_id]).fetchone())
+
+
+def _take_benchmarks(connection: sqlite3.Connection) -> None:
+    for row in connection.execute("SELECT * FROM other.benchmarks").fetchall():
+        here = connection.execute(
+            "SELECT benchmark_id FROM benchmarks WHERE name = ? AND sha256 = ?", [row["name"], row["sha256"]]
+        ).fetchone()
+        new = here[0] if here else _insert(connection, "benchmarks", {**dict(row), "benchmark_id": None})
+        _note(connection, "benchmark", row["benchmark_id"], new)
+    _copy_ignoring(connection, "benchmark_items", {"benchmark_id": "benchmark"})
+
+
+def _take_evaluations(connection: sqlite3.Connection) -> None:
+    """One that both have gets the items that it lacks."""
+    for row in connection.execute("SELECT * FROM other.evaluations").fetchall():
+        mine = {
+            **dict(row),
+            "evaluation_id": None,
+            "model_id": _new(connection, "model", row["model_id"]),
+            "benchmark_id": _new(connection, "benchmark", row["benchmark_id"]),
+        }
+        here = connection.execute(
+            """SELECT evaluation_id FROM evaluations
+            WHERE model_id = ? AND benchmark_id = ? AND prompt_sha256 = ? AND settings = ?""",
+            [mine["model_id"], mine["benchmark_id"], mine["prompt_sha256"], mine["settings"]],
+        ).fetchone()
+        new = here[0] if here else _insert(connection, "evaluations", mine)
+        if here:
+            connection.execute(
+                "UPDATE evaluations SET finished_at = coalesce(finished_at, ?) WHERE evaluation_id = ?",
+                [row["finished_at"], new],
+            )
+        _note(connection, "evaluation", row["evaluation_id"], new)
+    _copy_ignoring(connection, "evaluated_items", {"evaluation_id": "evaluation"})
+
+
+def _take_runs(connection: sqlite3.Connection, merged: Merged) -> None:
+    """Those that are not here; a run's teacher, and the run it is a control of, have smaller numbers."""
+    for row in connection.execute("SELECT * FROM other.runs ORDER BY run_id").fetchall():
+        base = _new(connection, "model", row["base_id"])
+        here = connection.execute(
+            "SELECT run_id FROM runs WHERE started_at = ? AND base_id = ? AND kind = ?",
+            [row["started_at"], base, row["kind"]],
+        ).fetchone()
+        if here:
+            is_same = _extent(connection, "main", here[0]) == _extent(connection, "other", row["run_id"])
+            (merged.same if is_same else merged.unlike)[row["run_id"]] = here[0]
+            _note(connection, "run", row["run_id"], here[0])
+            continue
+        new = _insert(
+            connection,
+            "runs",
+            {
+                **dict(row),
+                "run_id": None,
+                "base_id": base,
+                "teacher_id": _new(connection, "run", row["teacher_id"]),
+                "control_of": _new(connection, "run", row["control_of"]),
+            },
+        )
+        merged.taken[row["run_id"]] = new
+        _note(connection, "run", row["run_id"], new, taken=True)
+
+
+def _extent(connection: sqlite3.Connection, schema: str, run_id: int) -> tuple[int, ...]:
+    """How much a run has."""
+    row = connection.execute(
+        f"""SELECT count(DISTINCT round_id), count(DISTINCT question_id), count(vote_id) FROM {schema}.rounds
+        LEFT JOIN {schema}.questions USING (round_id) LEFT JOIN {schema}.votes USING (question_id)
+        WHERE run_id = ?""",
+        [run_id],
+    ).fetchone()
+    return tuple(row)
+
+
+def _number(connection: sqlite3.Connection, kind: str, rows: str, merged: Merged) -> None:
+    """New numbers for the rows of runs that are taken; the numbers that they have here for those of the same runs."""
+    table = f"{kind}s"
+    last = connection.execute(f"SELECT coalesce(max({kind}_id), 0) FROM main.{table}").fetchone()[0]
+    for old_run in merged.taken:
+        connection.execute(
+            f"INSERT INTO temp.numbers SELECT ?, id, id + ?, 1 FROM ({rows}) WHERE run_id = ?", [kind, last, old_run]
+        )
+    for old_run, here in merged.same.items():
+        # A distilled run may be new here although its teacher is not; both have the teacher's rows in one order.
+        connection.execute(
+            f"""INSERT INTO temp.numbers SELECT ?, o.id, m.id, 0 FROM
+                (SELECT id, row_number() OVER (ORDER BY id) AS place FROM ({rows}) WHERE run_id = ?) o
+                JOIN (SELECT id, row_number() OVER (ORDER BY id) AS place
+                    FROM ({rows.replace("other.", "main.")}) WHERE run_id = ?) m USING (place)""",
+            [kind, old_run, here],
+        )
+
+
+def _copy(connection: sqlite3.Connection, table: str, mapped: Mapping[str, str]) -> None:
+    """The rows of a table that belong to runs that are taken."""
+    first, kind = next(iter(mapped.items()))
+    names = _columns(connection, table)
+    connection.execute(
+        f"""INSERT INTO main.{table} ({", ".join(names)})
+        SELECT {", ".join(_mapped(name, mapped) for name in names)} FROM other.{table} t
+        WHERE t.{first} IN (SELECT old FROM temp.numbers WHERE kind = '{kind}' AND taken)"""
+    )
+
+
+def _name_anew(connection: sqlite3.Connection, merged: Merged) -> None:
+    """Where a run's number stands in words, it is the number here."""
+    for run_id in merged.taken.values():
+        connection.execute(
+            """UPDATE events SET detail = json_set(detail, '$.run_id', run_id)
+            WHERE run_id = ? AND json_extract(detail, '$.run_id') IS NOT NULL""",
+            [run_id],
+        )
+        connection.execute(
+            """UPDATE models SET name = 'run-' || d.run_id || '-round-' || d.number FROM rounds d
+            WHERE d.run_id = ? AND d.adapter_id = models.model_id""",
+            [run_id],
+        )
+
+
+def _copy_ignoring(connection: sqlite3.Connection, table: str, mapped: Mapping[str, str]) -> None:
+    """The rows of a table that are not here yet."""
+    names = _columns(connection, table)
+    connection.execute(
+        f"""INSERT OR IGNORE INTO main.{table} ({", ".join(names)})
+        SELECT {", ".join(_mapped(name, mapped) for name in names)} FROM other.{table} t"""
+    )
+
+
+def _mapped(name: str, mapped: Mapping[str, str]) -> str:
+    if name not in mapped:
+        return f"t.{name}"
+    return f"(SELECT new FROM temp.numbers WHERE kind = '{mapped[name]}' AND old = t.{name})"
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    return [row["name"] for row in connection.execute(f"PRAGMA main.table_info({table})")]
+
+
+def _insert(connection: sqlite3.Connection, table: str, row: Mapping[str, object]) -> int:
+    marks = ", ".join("?" for _ in row)
+    cursor = connection.execute(f"INSERT INTO main.{table} ({', '.join(row)}) VALUES ({marks})", list(row.values()))
+    return cursor.lastrowid or 0
+
+
+def _note(connection: sqlite3.Connection, kind: str, old: int, new: int, *, taken: bool = False) -> None:
+    connection.execute("INSERT INTO temp.numbers VALUES (?, ?, ?, ?)", [kind, old, new, taken])
+
+
+def _new(connection: sqlite3.Connection, kind: str, old: int | None) -> int | None:
+    row = connection.execute("SELECT new FROM temp.numbers WHERE kind = ? AND old = ?", [kind, old]).fetchone()
+    return row[0] if row else None

@@ -1,0 +1,13 @@
+-- Answer collapse: the commonest labels of each round; one answer to many different questions is a bad sign.
+-- :run  the run; the latest where none is given
+-- :top  answers of each round; 10 where none is given
+WITH counted AS (
+    SELECT round, label, count(*) AS questions, sum(count(*)) OVER (PARTITION BY round) AS labels,
+        row_number() OVER (PARTITION BY round ORDER BY count(*) DESC, label) AS rank
+    FROM v_labels
+    WHERE run_id = coalesce(nullif(:run, ''), (SELECT max(run_id) FROM runs WHERE kind = 'improvement'))
+    GROUP BY round, label
+)
+SELECT round, rank, label, questions, round(1.0 * questions / labels, 3) AS part
+FROM counted WHERE rank <= CAST(coalesce(nullif(:top, ''), 10) AS INTEGER)
+ORDER BY round, rank

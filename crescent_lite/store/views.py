@@ -1,0 +1,423 @@
+"""The views that answer what people ask of a database, with the words that explain each column.
+
+The last migration that touches them drops all and makes all anew, as views hold nothing. They are read with whatever
+SQLite is at hand, so they use none of its optional functions: a square root is drawn by Newton's method.
+Example: VIEWS["v_labels"].about -> "The questions that got a label, ..."
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Z_SQUARED = 3.841458820694124
+"""Of a 95% interval: the square of the normal distribution's 0.975 quantile."""
+CLOSE_MARGIN = 0.25
+"""A question is disputed whose leading answer is ahead of the second one by no more than this part of the votes
+(guess: 2 of 8)."""
+
+RUN = "the run's number"
+ROUND = "the round's number in its run, from 1"
+ROUND_OR_BASE = "the round's number in its run; 0 is the base, before any training"
+QUESTION_ID = "the question's number"
+LEADER = "the leading answer as a typed key: 'n:19' a number, '%:20' a percentage, 'c:B' a choice"
+SHARE = "part of all votes that agree with it, 0-1; votes without an answer count against it"
+
+
+@dataclass(frozen=True)
+class View:
+    """One of them."""
+
+    about: str
+    """One sentence: what a row is."""
+    example: str
+    """A query that somebody would ask of it."""
+    columns: Mapping[str, str]
+    """Each column's meaning, with its unit."""
+    select: str
+
+
+_ROUNDS = View(
+    "Each round of each run, and its base as round 0: what came out of each stage, and the score.",
+    "SELECT round, texts, kept, labels, mean_share, score FROM v_rounds WHERE run_id = 1",
+    {
+        "run_id": RUN,
+        "round": ROUND_OR_BASE,
+        "kind": "'improvement', or 'evaluation' for `crescent eval`",
+        "control": "the part of the method that the run does without, where it is a control",
+        "model": "name of the base",
+        "outcome": "what the round ended with; NULL while it is not over",
+        "texts": "texts the model wrote as questions, rewrites counted",
+        "kept": "of them those that are questions, and unlike the others",
+        "acceptance": "kept / texts, 0-1",
+        "voted": "kept questions whose votes are counted",
+        "votes": "votes of those questions",
+        "labels": "questions whose majority became a label",
+        "mean_share": "mean share of the leading answer, 0-1, of the questions whose votes are counted",
+        "examples": "examples that the round's training was given, those of earlier rounds included",
+        "loss": "of the last training step, nats per token",
+        "score": "mean flexible score, 0-1, over the benchmarks that choose a round; NULL until all are measured",
+        "seconds": "of all stages of the round",
+        "tokens": "drawn in all stages of the round",
+    },
+    """SELECT n.run_id, n.number AS round, r.kind, r.control, b.name AS model, n.outcome,
+        a.texts, a.kept, 1.0 * a.kept / a.texts AS acceptance, c.voted, c.votes, c.labels, c.mean_share,
+        (SELECT count(*) FROM examples WHERE training_id = n.training_id) AS examples,
+        (SELECT loss FROM training_steps WHERE training_id = n.training_id ORDER BY step DESC LIMIT 1) AS loss,
+        (SELECT CASE WHEN count(*) = count(e.finished_at) THEN avg(
+                (SELECT avg(flexible) FROM evaluated_items i WHERE i.evaluation_id = e.evaluation_id)) END
+            FROM run_evaluations s JOIN evaluations e USING (evaluation_id)
+            WHERE s.run_id = n.run_id AND s.round_number = n.number AND e.samples = 1
+                AND (s.role = 'score' OR s.role = 'canary' AND NOT EXISTS (
+                    SELECT 1 FROM run_evaluations o WHERE o.run_id = n.run_id AND o.role = 'score'))) AS score,
+        (SELECT sum(seconds) FROM stages WHERE run_id = n.run_id AND round_number = n.number) AS seconds,
+        (SELECT sum(tokens) FROM stages WHERE run_id = n.run_id AND round_number = n.number) AS tokens
+    FROM (
+        SELECT run_id, 0 AS number, NULL AS round_id, NULL AS outcome, NULL AS training_id FROM runs
+        UNION ALL
+        SELECT run_id, number, round_id, outcome,
+            (SELECT max(training_id) FROM trainings t WHERE t.round_id = d.round_id) FROM rounds d
+    ) n JOIN runs r USING (run_id) JOIN models b ON b.model_id = r.base_id
+    LEFT JOIN (
+        SELECT round_id, count(*) AS texts, sum(verdict = 'kept') AS kept FROM questions GROUP BY round_id
+    ) a USING (round_id)
+    LEFT JOIN (
+        SELECT round_id, count(*) AS voted, sum(votes) AS votes, sum(decision = 'labelled') AS labels,
+            avg(share) AS mean_share FROM consensus JOIN questions USING (question_id) GROUP BY round_id
+    ) c USING (round_id)""",
+)
+
+_QUESTIONS = View(
+    "Each text that a model wrote as a question, what was decided about it, and what its votes add up to.",
+    "SELECT question_id, verdict, reason, answer_key, share, text FROM v_questions WHERE run_id = 1 LIMIT 5",
+    {
+        "question_id": QUESTION_ID,
+        "run_id": RUN,
+        "round": ROUND,
+        "text": "the cleaned question; what the model wrote where cleaning found none",
+        "verdict": "'kept' or 'rejected'; NULL while it is not judged",
+        "reason": "'new', or the rule that rejected it",
+        "steering": "what the bait's placeholders were filled with, JSON",
+        "duplicate_of": "the kept question that it is too close to",
+        "similarity": "to that one or to the benchmark's item, 0-100, numbers masked",
+        "benchmark_item": "the benchmark's item that it is too close to",
+        "semantic_match": "the kept question nearest in meaning, where that is looked at",
+        "semantic_similarity": "cosine to that one",
+        "rewritten_from": "the question that this one is a rewrite of",
+        "decision": "'labelled' or 'rejected'; NULL before its votes are counted",
+        "decision_reason": "'agreed', 'tie', 'low_share', 'high_share', 'no_answer' or 'cut_off'",
+        "answer_key": LEADER,
+        "share": SHARE,
+        "margin": "share less that of the second answer, 0-1",
+        "entropy": "of the answers, bits; 0 where all agree",
+        "votes_planned": "votes that would have been drawn at most",
+        "votes": "votes drawn",
+        "votes_saved": "planned and not drawn",
+        "stopped": "why no more were drawn",
+        "distinct_answers": "different answers, votes without one not counted",
+    },
+    """SELECT q.question_id, d.run_id, d.number AS round, q.text, q.verdict, q.reason, q.steering,
+        q.duplicate_of, q.similarity, q.benchmark_item, q.semantic_match, q.semantic_similarity,
+        q.rewritten_from, c.decision,
+        c.reason AS decision_reason, c.answer_key, c.share, c.margin, c.entropy, c.planned AS votes_planned,
+        c.votes, c.planned - c.votes AS votes_saved, c.stopped, c.distinct_answers
+    FROM questions q JOIN rounds d USING (round_id) LEFT JOIN consensus c USING (question_id)""",
+)
+
+_VOTES = View(
+    "Each vote: one sampled solution of a kept question, and whether it agrees with the leading answer.",
+    "SELECT sample_index, answer_key, agrees, chosen, tokens FROM v_votes WHERE question_id = 11",
+    {
+        "vote_id": "the vote's number",
+        "question_id": QUESTION_ID,
+        "run_id": RUN,
+        "round": ROUND,
+        "sample_index": "which of the question's samples it is, from 0",
+        "question": "the question's text",
+        "solution": "all that the model wrote",
+        "answer_written": "the answer as it stands in the solution; NULL where none was found",
+        "answer_key": "the same as a typed key; NULL is no answer",
+        "answer_form": "where it stood: 'whole', 'boxed', 'hash', 'phrase', 'bold' or 'last'",
+        "agrees": "1 where it has the leading answer, 0 where it has another one or none",
+        "chosen": "1 where it is the solution that is learnt",
+        "finish_reason": "'stop', or why it was cut off: 'length', 'context'",
+        "tokens": "drawn",
+        "mean_logprob": "mean log-probability of its tokens, where that was asked for",
+        "model": "name of the model that wrote it",
+        "seed": "of its sampling",
+        "created_at": "UTC, ISO 8601",
+    },
+    """SELECT v.vote_id, v.question_id, d.run_id, d.number AS round, v.sample_index, q.text AS question,
+        v.text AS solution, v.answer_raw AS answer_written, v.answer_key, v.answer_form,
+        CASE WHEN c.question_id IS NOT NULL THEN
+            v.answer_key IS NOT NULL AND v.answer_key IS c.answer_key END AS agrees,
+        CASE WHEN c.question_id IS NOT NULL THEN v.vote_id IS c.chosen_vote END AS chosen,
+        v.finish_reason, v.tokens, v.mean_logprob, m.name AS model, v.seed, v.created_at
+    FROM votes v JOIN questions q USING (question_id) JOIN rounds d USING (round_id)
+    JOIN models m ON m.model_id = v.model_id LEFT JOIN consensus c USING (question_id)""",
+)
+
+_DISPUTED = View(
+    f"The questions whose leading answer is ahead of the second one by no more than {CLOSE_MARGIN:.0%} of the votes.",
+    "SELECT question_id, answer_key, share, runner_up, question FROM v_disputed WHERE run_id = 1 LIMIT 5",
+    {
+        "question_id": QUESTION_ID,
+        "run_id": RUN,
+        "round": ROUND,
+        "question": "the question's text",
+        "answer_key": LEADER,
+        "share": SHARE,
+        "runner_up": "the second answer",
+        "runner_up_share": "part of all votes that agree with the second answer, 0-1",
+        "margin": "share - runner_up_share",
+        "distinct_answers": "different answers, votes without one not counted",
+        "votes": "votes drawn",
+        "abstentions": "votes without an answer",
+        "decision": "'labelled' or 'rejected'",
+        "decision_reason": "why",
+    },
+    f"""SELECT c.question_id, d.run_id, d.number AS round, q.text AS question, c.answer_key, c.share,
+        (SELECT v.answer_key FROM votes v WHERE v.question_id = c.question_id AND v.answer_key <> c.answer_key
+            GROUP BY v.answer_key ORDER BY count(*) DESC, v.answer_key LIMIT 1) AS runner_up,
+        c.share - c.margin AS runner_up_share, c.margin, c.distinct_answers, c.votes, c.abstentions, c.decision,
+        c.reason AS decision_reason
+    FROM consensus c JOIN questions q USING (question_id) JOIN rounds d USING (round_id)
+    WHERE c.distinct_answers > 1 AND c.margin <= {CLOSE_MARGIN}""",
+)
+
+_REJECTIONS = View(
+    "Each text that was rejected: the rule, and what it is too close to.",
+    "SELECT reason, count(*) AS texts FROM v_rejections WHERE run_id = 1 GROUP BY reason ORDER BY texts DESC",
+    {
+        "question_id": QUESTION_ID,
+        "run_id": RUN,
+        "round": ROUND,
+        "reason": "the rule that rejected it",
+        "text": "the cleaned text",
+        "raw_text": "what the model wrote",
+        "duplicate_of": "the kept question that it is too close to",
+        "match": "that one's text, or the benchmark's item's",
+        "similarity": "0-100, numbers masked",
+        "benchmark_item": "the benchmark's item that it is too close to, 'benchmark/item'",
+    },
+    """SELECT q.question_id, d.run_id, d.number AS round, q.reason, q.text, q.raw_text, q.duplicate_of,
+        coalesce(m.text, i.question) AS match, q.similarity, q.benchmark_item
+    FROM questions q JOIN rounds d USING (round_id) LEFT JOIN questions m ON m.question_id = q.duplicate_of
+    LEFT JOIN benchmarks b ON b.name = substr(q.benchmark_item, 1, instr(q.benchmark_item, '/') - 1)
+        AND b.benchmark_id IN (SELECT e.benchmark_id FROM run_evaluations r JOIN evaluations e USING (evaluation_id)
+            WHERE r.run_id = d.run_id)
+    LEFT JOIN benchmark_items i ON i.benchmark_id = b.benchmark_id
+        AND i.item_id = substr(q.benchmark_item, instr(q.benchmark_item, '/') + 1)
+    WHERE q.verdict = 'rejected'""",
+)
+
+_LABELS = View(
+    "The questions that got a label, with the solution that is learnt.",
+    "SELECT question, label, share FROM v_labels WHERE run_id = 1 ORDER BY share DESC LIMIT 5",
+    {
+        "question_id": QUESTION_ID,
+        "run_id": RUN,
+        "round": ROUND,
+        "question": "the question's text",
+        "label": "the majority's answer as a typed key: 'n:19' a number, '%:20' a percentage, 'c:B' a choice",
+        "share": SHARE,
+        "solution": "the vote that is learnt, as the model wrote it",
+        "vote_id": "that vote's number",
+    },
+    """SELECT q.question_id, d.run_id, d.number AS round, q.text AS question, c.answer_key AS label,
+        c.share, v.text AS solution, v.vote_id
+    FROM consensus c JOIN questions q USING (question_id) JOIN rounds d USING (round_id)
+    JOIN votes v ON v.vote_id = c.chosen_vote
+    WHERE c.decision = 'labelled'""",
+)
+
+_EXAMPLES = View(
+    "What each training was given: a question and the solution of its majority.",
+    "SELECT asked_in_round, count(*) AS examples, avg(tokens) AS tokens FROM v_examples"
+    " WHERE run_id = 1 AND round = 2 GROUP BY asked_in_round",
+    {
+        "training_id": "the training's number",
+        "run_id": "the run that trained",
+        "round": "the round that trained",
+        "question_id": QUESTION_ID,
+        "asked_in_round": "the round that the question is from; an earlier one is a replay",
+        "question": "the question's text",
+        "label": "the majority's answer as a typed key",
+        "share": SHARE,
+        "solution": "what is learnt, as the model wrote it",
+        "vote_id": "that vote's number",
+        "tokens": "of prompt and solution together",
+    },
+    """SELECT e.training_id, d.run_id, d.number AS round, e.question_id, a.number AS asked_in_round,
+        q.text AS question, c.answer_key AS label, c.share, v.text AS solution, e.vote_id, e.tokens
+    FROM examples e JOIN trainings t USING (training_id) JOIN rounds d ON d.round_id = t.round_id
+    JOIN questions q ON q.question_id = e.question_id JOIN rounds a ON a.round_id = q.round_id
+    JOIN votes v ON v.vote_id = e.vote_id LEFT JOIN consensus c ON c.question_id = e.question_id""",
+)
+
+_MODELS = View(
+    "Each model: a base, or the adapter of a round, with what it came from.",
+    "SELECT name, kind, lineage, substr(sha256, 1, 8) AS sha256 FROM v_models",
+    {
+        "model_id": "the model's number",
+        "name": "its name",
+        "kind": "'base', 'adapter' or 'merged'",
+        "lineage": "the names from the base to it",
+        "run_id": "the run whose round made it",
+        "round": "that round's number",
+        "parent_id": "the model that it was made from",
+        "source": "what was configured: 'embedded', a path, `repo:file`",
+        "path": "its file",
+        "sha256": "that file's checksum",
+        "trained_seconds": "how long its training was at work",
+        "created_at": "UTC, ISO 8601",
+    },
+    """SELECT m.model_id, m.name, m.kind, (
+            WITH RECURSIVE line (parent_id, names) AS (
+                SELECT m.parent_id, m.name UNION ALL
+                SELECT p.parent_id, p.name || ' > ' || line.names
+                FROM line JOIN models p ON p.model_id = line.parent_id
+            ) SELECT names FROM line WHERE parent_id IS NULL
+        ) AS lineage,
+        d.run_id, d.number AS round, m.parent_id, m.source, m.path, m.sha256,
+        (SELECT max(seconds) FROM trainings t WHERE t.adapter_id = m.model_id) AS trained_seconds, m.created_at
+    FROM models m LEFT JOIN rounds d ON d.adapter_id = m.model_id""",
+)
+
+_SCORES = View(
+    "Each finished measurement of a round, or of the base as round 0, on a benchmark, with its 95% interval.",
+    "SELECT round, benchmark, prompt, items, flexible, low, high FROM v_scores WHERE run_id = 1",
+    {
+        "run_id": RUN,
+        "round": ROUND_OR_BASE,
+        "benchmark": "its name",
+        "role": "'score' chooses the best round, 'final', 'general' ability, 'canary' for alarms",
+        "prompt": "how the items are put",
+        "samples": "drawn of each item; 1 is greedy",
+        "items": "measured",
+        "right_flexible": "right samples, the answer wherever it stood",
+        "right_strict": "right samples, the answer in a marked place",
+        "flexible": "right_flexible / all samples, 0-1",
+        "low": "lower end of the 95% Wilson interval of flexible, 0-1; NULL with more than one sample",
+        "high": "upper end of it",
+        "strict": "right_strict / all samples, 0-1",
+        "second_opinion": "right by math-verify, of the samples it judged, 0-1",
+        "tokens": "mean of a reply",
+        "model_id": "the model that was measured",
+        "evaluation_id": "the measurement's number",
+    },
+    f"""SELECT run_id, round, benchmark, role, prompt, samples, items, right_flexible, right_strict, flexible,
+        CASE WHEN samples = 1 THEN CASE WHEN right_flexible = 0 THEN 0.0 ELSE
+            (flexible + spread / 2 - root) / (1 + spread) END END AS low,
+        CASE WHEN samples = 1 THEN CASE WHEN right_flexible = items THEN 1.0 ELSE
+            (flexible + spread / 2 + root) / (1 + spread) END END AS high,
+        strict, second_opinion, tokens, model_id, evaluation_id
+    FROM (
+        SELECT *, (
+            WITH RECURSIVE newton (step, root) AS (
+                SELECT 0, 1.0 UNION ALL SELECT step + 1, (root + square / root) / 2 FROM newton WHERE step < 40
+            ) SELECT root FROM newton WHERE step = 40
+        ) AS root
+        FROM (
+            SELECT *, {Z_SQUARED} / items AS spread,
+                {Z_SQUARED} * (flexible * (1 - flexible) / items + {Z_SQUARED} / (4.0 * items * items)) AS square
+            FROM (
+                SELECT r.run_id, r.round_number AS round, b.name AS benchmark, r.role, e.prompt, e.samples,
+                    count(DISTINCT i.item_id) AS items, sum(i.flexible) AS right_flexible,
+                    sum(i.strict) AS right_strict, avg(i.flexible) AS flexible, avg(i.strict) AS strict,
+                    avg(i.second_opinion) AS second_opinion, avg(i.tokens) AS tokens, e.model_id, e.evaluation_id
+                FROM run_evaluations r JOIN evaluations e USING (evaluation_id)
+                JOIN benchmarks b USING (benchmark_id) JOIN evaluated_items i USING (evaluation_id)
+                WHERE e.finished_at IS NOT NULL
+                GROUP BY r.run_id, r.round_number, r.evaluation_id
+            )
+        )
+    )""",
+)
+
+_ANSWER_DISTRIBUTION = View(
+    "The answers to each question, and how many votes each got; votes without an answer are one of them.",
+    "SELECT rank, answer_key, votes, share FROM v_answer_distribution WHERE question_id = 11",
+    {
+        "question_id": QUESTION_ID,
+        "run_id": RUN,
+        "round": ROUND,
+        "answer_key": "a typed key; NULL is no answer",
+        "votes": "that have it",
+        "share": "of all votes of the question, 0-1",
+        "rank": "1 has the most votes; NULL for no answer",
+    },
+    """SELECT a.question_id, d.run_id, d.number AS round, a.answer_key, a.votes,
+        1.0 * a.votes / sum(a.votes) OVER (PARTITION BY a.question_id) AS share,
+        CASE WHEN a.answer_key IS NOT NULL THEN
+            row_number() OVER (PARTITION BY a.question_id ORDER BY a.answer_key IS NULL, a.votes DESC, a.answer_key)
+        END AS rank
+    FROM (SELECT question_id, answer_key, count(*) AS votes FROM votes GROUP BY question_id, answer_key) a
+    JOIN questions q USING (question_id) JOIN rounds d USING (round_id)""",
+)
+
+_COST = View(
+    "What each stage of each round took, in all and for each label of the round.",
+    "SELECT round, stage, seconds, tokens, tokens_per_second, seconds_per_label FROM v_cost WHERE run_id = 1",
+    {
+        "run_id": RUN,
+        "round": ROUND_OR_BASE,
+        "stage": "'ask', 'vote', 'train' or 'evaluate'",
+        "seconds": "at work, pauses left out",
+        "tokens": "drawn",
+        "prompt_tokens": "of the prompts",
+        "tokens_per_second": "drawn, of the seconds in which the sampler was at work",
+        "labels": "of the round",
+        "seconds_per_label": "seconds / labels",
+        "tokens_per_label": "tokens / labels",
+    },
+    """SELECT s.run_id, s.round_number AS round, s.stage, s.seconds, s.tokens, s.prompt_tokens,
+        s.tokens / nullif(s.sampling_seconds, 0) AS tokens_per_second, l.labels,
+        s.seconds / nullif(l.labels, 0) AS seconds_per_label, 1.0 * s.tokens / nullif(l.labels, 0) AS tokens_per_label
+    FROM stages s LEFT JOIN (
+        SELECT d.run_id, d.number, count(*) AS labels FROM consensus c JOIN questions q USING (question_id)
+        JOIN rounds d USING (round_id) WHERE c.decision = 'labelled' GROUP BY q.round_id
+    ) l ON l.run_id = s.run_id AND l.number = s.round_number""",
+)
+
+_ACCEPTANCE = View(
+    "How many of each hundred texts of a round were kept: it falls when a model repeats itself.",
+    "SELECT hundred_texts, texts, kept, acceptance FROM v_acceptance WHERE run_id = 1 AND round = 1",
+    {
+        "run_id": RUN,
+        "round": ROUND,
+        "hundred_texts": "which hundred of the round, from 1",
+        "texts": "in it; the last one may have fewer",
+        "kept": "of them",
+        "acceptance": "kept / texts, 0-1",
+        "near_duplicates": "rejected as one",
+        "same_template": "rejected as differing only in numbers from enough kept ones",
+    },
+    """SELECT run_id, round, hundred AS hundred_texts, count(*) AS texts, sum(kept) AS kept, avg(kept) AS acceptance,
+        sum(reason = 'near_duplicate') AS near_duplicates, sum(reason = 'same_template') AS same_template
+    FROM (SELECT d.run_id, d.number AS round, q.verdict = 'kept' AS kept, q.reason,
+            (row_number() OVER (PARTITION BY q.round_id ORDER BY q.question_id) - 1) / 100 + 1 AS hundred
+        FROM questions q JOIN rounds d USING (round_id) WHERE q.verdict IS NOT NULL)
+    GROUP BY run_id, round, hundred""",
+)
+
+VIEWS: Mapping[str, View] = {
+    "v_rounds": _ROUNDS,
+    "v_questions": _QUESTIONS,
+    "v_votes": _VOTES,
+    "v_disputed": _DISPUTED,
+    "v_rejections": _REJECTIONS,
+    "v_labels": _LABELS,
+    "v_examples": _EXAMPLES,
+    "v_models": _MODELS,
+    "v_scores": _SCORES,
+    "v_answer_distribution": _ANSWER_DISTRIBUTION,
+    "v_cost": _COST,
+    "v_acceptance": _ACCEPTANCE,
+}
+
+
+def made_anew() -> tuple[str, ...]:
+    """The statements that take away all views of any version, and make these."""
+    drops = tuple(f"DROP VIEW IF EXISTS {name}" for name in VIEWS)
+    return drops + tuple(f"CREATE VIEW {name} AS {view.select}" for name, view in VIEWS.items())
