@@ -4,7 +4,8 @@
     -- :run  the run; the latest where none is given
     SELECT ...
 
-A value that is not given is NULL. Example: named("cost-per-label").parameters -> {"run": "the run; ..."}
+A value that is not given is NULL; one has to be given whose remark does not say what holds otherwise. Example:
+    named("cost-per-label").parameters -> {"run": "the run; ..."}
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from crescent_lite.errors import NotFoundError, UsageError
+
+NOT_NEEDED = "where none is given"
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,9 @@ class SavedQuery:
                 takes = ", ".join(f"{each}=..." for each in values) or "no values"
                 raise UsageError(f"{self.name}: {pair!r} is no value of this query; it takes {takes}")
             values[name] = value
+        missing = [name for name in values if values[name] is None and NOT_NEEDED not in self.parameters[name]]
+        if missing:
+            raise UsageError(f"{self.name}: give {missing[0]}=..., {self.parameters[missing[0]]}")
         return values
 
 
