@@ -174,6 +174,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--output", type=Path, help="the file or folder (default: in the workspace's exports)")
     _config_options(add("config", commands.config_command, "every setting, its value, and where that came from"))
+    serve = add("serve", database_commands.serve_command, "browse the database with Datasette, on this machine only")
+    serve.add_argument("--port", type=_port, default=8001, help="default: 8001")
     about_db = "check, copy, shrink or join databases, and say what is in one"
     database = subparsers.add_parser("db", help=about_db, description=about_db)
     of_db = database.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -209,6 +211,13 @@ def _round_or_best(text: str) -> int | None:
 
 def _round_or_base(text: str) -> int:
     return 0 if text == "base" else _count(text)
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 < number < 65536:
+        raise argparse.ArgumentTypeError("a number from 1 to 65535 is needed")
+    return number
 
 
 def _seconds(text: str) -> float:

@@ -7,17 +7,31 @@ The work is done elsewhere, and imported when a command is called. Example:
 from __future__ import annotations
 
 import argparse
+import json
+import socket
+import subprocess
 import sys
+import tempfile
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crescent_lite.errors import ExitCode, StorageError, UsageError, WorkspaceError
+from crescent_lite.errors import ExitCode, MissingPackageError, StorageError, UsageError, WorkspaceError
 from crescent_lite.opening import open_store, open_workspace, store_to_change
 from crescent_lite.terminal import print_table, result, say, stream_json
 
 if TYPE_CHECKING:
     from crescent_lite.store.querying import Parameters
 
+LOCALHOST = "127.0.0.1"
+DATASETTE_SETTINGS = {
+    "sql_time_limit_ms": "10000",
+    "facet_time_limit_ms": "1000",
+    "suggest_facets": "off",  # each column of a view would be counted at each look
+    "max_returned_rows": "5000",
+    "default_cache_ttl": "0",  # a run may be at work
+    "allow_download": "off",
+}
 CELL_CHARACTERS = 2000
 """Of a cell in a table on a terminal."""
 
@@ -151,6 +165,50 @@ def schema_command(options: argparse.Namespace) -> int:
         parts.append(f"{name}\n  {view.about}\n{columns}\n    e.g. {view.example}")
     parts += [f"{sql};" for sql in tables.values()]
     return result(options, {}, "\n\n".join(parts))
+
+
+def serve_command(options: argparse.Namespace) -> int:
+    """crescent serve"""
+    from importlib.util import find_spec
+
+    if find_spec("datasette") is None:
+        raise MissingPackageError("crescent serve needs datasette: run `pip install 'crescent-lite[serve]'`")
+    workspace = open_workspace(options.workspace)
+    open_store(workspace).close()  # of this version, and there
+    _require_free(options.port)
+    from crescent_lite.datasette_metadata import datasette_metadata
+
+    metadata = datasette_metadata(workspace.database_path.stem)
+    with tempfile.TemporaryDirectory(prefix="crescent-") as place:
+        about = Path(place) / "metadata.json"
+        about.write_text(json.dumps(metadata), encoding="utf-8")
+        server = subprocess.Popen(
+            [sys.executable, "-m", "datasette", "serve", str(workspace.database_path), "--metadata", str(about)]
+            + [f"--host={LOCALHOST}", f"--port={options.port}"]
+            + [word for name, value in DATASETTE_SETTINGS.items() for word in ("--setting", name, value)],
+            stdout=sys.stderr,
+        )
+        try:
+            ended = server.wait()
+        except KeyboardInterrupt:
+            server.wait()
+            return ExitCode.OK
+        finally:
+            if server.poll() is None:
+                server.terminate()
+                server.wait()
+    if ended:
+        raise UsageError(f"datasette ended with exit code {ended}; what it said stands above")
+    return ExitCode.OK
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((LOCALHOST, port))
+        except OSError as error:
+            raise UsageError(f"port {port}: {error.strerror}; --port gives another one") from None
 
 
 def _size(count: int) -> str:

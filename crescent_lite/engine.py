@@ -191,13 +191,13 @@ def _drive(
     """Pass on the loop's events; keep the run's state, its log and the requests to stop."""
     store, workspace = job.store, job.workspace
     store.runs.set_state(job.run_id, "running")
-    with stop_requests(lambda: workspace.take("stop")), _log(workspace, store, job.run_id) as log:
+    with _log(workspace, store, job.run_id) as log:
         try:
-            started = RunStarted(job.run_id, resumed, job.rounds, job.base.name, kept)
-            log(started)
-            log(describe_machine())  # for the record only: nobody who watches waits for it
-            yield started
-            with closing(work):
+            with stop_requests(lambda: workspace.take("stop")), closing(work):
+                started = RunStarted(job.run_id, resumed, job.rounds, job.base.name, kept)
+                log(started)
+                log(describe_machine())  # for the record only: nobody who watches waits for it
+                yield started
                 for event in work:
                     log(event)
                     if isinstance(event, StageStarted | RunFinished):

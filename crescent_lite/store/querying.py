@@ -253,7 +253,7 @@ def _in_words(error: sqlite3.Error, code: int | None) -> str:
         return f"a value would be larger than {VALUE_BYTES // 1_000_000} MB"
     if "one statement" in said:
         return "one statement at a time"
-    if "bindings" in said or "binding" in said:
+    if "binding" in said.casefold():
         return "a query has no parameters here; write the values into it"
     return said
 
