@@ -171,32 +171,30 @@ def serve_command(options: argparse.Namespace) -> int:
     """crescent serve"""
     from importlib.util import find_spec
 
+    from crescent_lite.datasette_metadata import datasette_metadata
+    from crescent_lite.interruption import stop_requests
+
     if find_spec("datasette") is None:
         raise MissingPackageError("crescent serve needs datasette: run `pip install 'crescent-lite[serve]'`")
     workspace = open_workspace(options.workspace)
     open_store(workspace).close()  # of this version, and there
     _require_free(options.port)
-    from crescent_lite.datasette_metadata import datasette_metadata
-
     metadata = datasette_metadata(workspace.database_path.stem)
     with tempfile.TemporaryDirectory(prefix="crescent-") as place:
         about = Path(place) / "metadata.json"
         about.write_text(json.dumps(metadata), encoding="utf-8")
-        server = subprocess.Popen(
-            [sys.executable, "-m", "datasette", "serve", str(workspace.database_path), "--metadata", str(about)]
-            + [f"--host={LOCALHOST}", f"--port={options.port}"]
-            + [word for name, value in DATASETTE_SETTINGS.items() for word in ("--setting", name, value)],
-            stdout=sys.stderr,
-        )
+        command = [sys.executable, "-m", "datasette", "serve", str(workspace.database_path), "--metadata", str(about)]
+        command += [f"--host={LOCALHOST}", f"--port={options.port}"]
+        command += [word for name, value in DATASETTE_SETTINGS.items() for word in ("--setting", name, value)]
+        server = subprocess.Popen(command, stdout=sys.stderr)
         try:
-            ended = server.wait()
+            with stop_requests(lambda: False):
+                ended = server.wait()
         except KeyboardInterrupt:
-            server.wait()
-            return ExitCode.OK
+            ended = 0
         finally:
-            if server.poll() is None:
-                server.terminate()
-                server.wait()
+            server.terminate()
+            server.wait()
     if ended:
         raise UsageError(f"datasette ended with exit code {ended}; what it said stands above")
     return ExitCode.OK

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from crescent_lite.store.saved_queries import SavedQuery, saved_queries
-from crescent_lite.store.views import VIEWS
+from crescent_lite.store.views import VIEWS, View
 
 FACETS = {
     "v_questions": ["round", "verdict", "reason", "decision_reason"],
@@ -19,6 +19,7 @@ FACETS = {
     "v_disputed": ["round", "decision_reason"],
 }
 """Columns with few values, by which a view is taken apart."""
+SECONDS = ("seconds", "seconds_per_label", "trained_seconds")
 
 
 def datasette_metadata(database: str) -> dict[str, Any]:
@@ -29,17 +30,22 @@ def datasette_metadata(database: str) -> dict[str, Any]:
         "databases": {
             database: {
                 "tables": {
-                    name: {
-                        "description": view.about,
-                        "columns": dict(view.columns),
-                        "facets": FACETS.get(name, []),
-                        "size": 50,
-                    }
-                    for name, view in VIEWS.items()
+                    **{name: _table(name, view) for name, view in VIEWS.items()},
+                    "_sqlite_migrations": {"hidden": True},
                 },
                 "queries": {query.name: _canned(query) for query in saved_queries()},
             }
         },
+    }
+
+
+def _table(name: str, view: View) -> dict[str, Any]:
+    return {
+        "description": view.about,
+        "columns": dict(view.columns),
+        "units": {column: "s" for column in SECONDS if column in view.columns},
+        "facets": FACETS.get(name, []),
+        "size": 50,
     }
 
 
@@ -50,4 +56,5 @@ def _canned(query: SavedQuery) -> dict[str, Any]:
         "description": f"{query.about[:1].upper()}{query.about[1:]} {takes}",
         "sql": "\n".join(line for line in query.sql.splitlines() if not line.startswith("--")),
         "params": list(query.parameters),
+        "hide_sql": True,
     }

@@ -7,7 +7,7 @@ WITH numbered AS (
     WHERE run_id = coalesce(nullif(:run, ''), (SELECT max(run_id) FROM runs WHERE kind = 'improvement'))
         AND verdict IS NOT NULL
 )
-SELECT round, 20 * twenty AS up_to_text, sum(verdict = 'kept') AS kept,
+SELECT round, sum(count(*)) OVER (PARTITION BY round ORDER BY twenty) AS up_to_text, sum(verdict = 'kept') AS kept,
     sum(sum(verdict = 'kept')) OVER (PARTITION BY round ORDER BY twenty) AS kept_so_far,
     sum(reason IN ('near_duplicate', 'same_template')) AS too_close, count(*) AS texts
 FROM numbered
