@@ -157,15 +157,32 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="?",
         default="examples",
         choices=("examples", "adapter", "gguf", "folder"),
-        help="training examples as JSONL; the adapter; one GGUF; a Hugging Face folder",
+        help="training examples; the adapter; one GGUF; a Hugging Face folder",
     )
-    export.add_argument("--run", type=_count, help="the run (default: the latest)")
+    export.add_argument(
+        "--run", type=_count, nargs="+", help="the run, of examples also several (default: the latest)"
+    )
+    export.add_argument(
+        "--format",
+        dest="form",
+        choices=("prompt-completion", "messages", "sharegpt", "parquet"),
+        help="of examples: JSON lines for TRL (default: prompt-completion) or ShareGPT; a folder with the labels"
+        " and all votes as Parquet, and a card",
+    )
+    export.add_argument("--min-share", type=_part, default=0, help="of examples: those with this share and more, 0-1")
+    export.add_argument("--max-share", type=_part, default=1, help="of examples: those with this share and less, 0-1")
+    export.add_argument(
+        "--policy",
+        choices=("majority", "band", "reference"),
+        help="of examples: decide anew from the stored votes, with the run's other settings (default: its labels)",
+    )
     export.add_argument(
         "--rounds",
         nargs="+",
         type=_weighted_round,
         metavar="ROUND[=WEIGHT]",
-        help="the rounds whose adapters go in, and how much of each (default: all of the kept one's)",
+        help="the rounds whose adapters go in, and how much of each (default: all of the kept one's); of examples"
+        " the rounds that asked (default: all)",
     )
     export.add_argument(
         "--type",
@@ -225,6 +242,13 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < math.inf:
         raise argparse.ArgumentTypeError("a number of seconds above 0 is needed")
     return seconds
+
+
+def _part(text: str) -> float:
+    part = float(text)
+    if not 0 <= part <= 1:
+        raise argparse.ArgumentTypeError("a number from 0 to 1 is needed")
+    return part
 
 
 def _temperature(text: str) -> float:

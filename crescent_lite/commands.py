@@ -272,20 +272,37 @@ def export_command(options: argparse.Namespace) -> int:
     workspace = open_workspace(options.workspace)
     if options.type and options.what != "gguf":
         raise ConfigError("--type is of a GGUF's weights: `crescent export gguf`")
-    if options.rounds and options.what == "examples":
-        raise ConfigError("--rounds is of adapters; the examples of a run are exported all together")
+    if options.what == "examples":
+        return _export_examples(options, workspace)
+    if options.form or options.policy or (options.min_share, options.max_share) != (0, 1):
+        raise ConfigError("--format, --policy and the shares are of examples: `crescent export examples`")
+    if options.run and len(options.run) > 1:
+        raise ConfigError("--run: a model is of one run; the examples of several can be exported together")
     with closing(open_store(workspace)) as store, stop_requests(lambda: False):
-        run_id = store.runs.fetch_run(options.run, "improvement").run_id
-        if options.what == "examples":
-            return _export_examples(options, workspace, store, run_id)
+        run_id = store.runs.fetch_run(options.run[0] if options.run else None, "improvement").run_id
         return _export_model(options, workspace, store, run_id)
 
 
-def _export_examples(options: argparse.Namespace, workspace: Workspace, store: Store, run_id: int) -> int:
-    from crescent_lite.export.examples import write_examples
+def _export_examples(options: argparse.Namespace, workspace: Workspace) -> int:
+    from dataclasses import replace
 
-    path = options.output or workspace.exports / f"run-{run_id}.jsonl"
-    count = write_examples(store, run_id, path, may_replace=options.output is None)
+    from crescent_lite.config import config_from_dict
+    from crescent_lite.export.examples import Choice, Format, write_examples
+
+    form: Format = options.form or "prompt-completion"
+    if any(weight != 1 for _, weight in options.rounds or ()):
+        raise ConfigError("--rounds: a weight is of an adapter; examples have none")
+    with closing(open_store(workspace)) as store:
+        runs = [store.runs.fetch_run(run_id, "improvement") for run_id in options.run or [None]]
+        policy = None
+        if options.policy:
+            policy = replace(config_from_dict(runs[0].config).vote, policy=options.policy)
+        rounds = tuple(number for number, _ in options.rounds or ())
+        run_ids = tuple(run.run_id for run in runs)
+        choice = Choice(run_ids, rounds, options.min_share, options.max_share, policy)
+        name = f"run-{'-'.join(map(str, run_ids))}" + ("-parquet" if form == "parquet" else ".jsonl")
+        path = options.output or workspace.exports / name
+        count = write_examples(store, choice, form, path, may_replace=options.output is None)
     return result(options, {"path": str(path), "examples": count}, f"{path}: {count} examples")
 
 

@@ -1,33 +1,197 @@
-"""What leaves the workspace for other tools. Reads the store, writes files; changes nothing.
+"""The labels of runs as a data set for other tools. Reads the store, writes files; changes nothing.
 
-Example line of the examples: {"prompt": "What is 2 + 3?", "completion": "5", "label": "n:5", "share": 0.75, ...}
+The same database gives the same bytes. Formats:
+    prompt-completion   {"prompt": "What is 2 + 3?", "completion": "5", "label": "n:5", "share": 0.75, ...}, for TRL
+    messages            {"messages": [{"role": "user", "content": ...}, {"role": "assistant", ...}], ...}, for TRL
+    sharegpt            {"conversations": [{"from": "human", "value": ...}, {"from": "gpt", ...}], ...}
+    parquet             a folder: labels, every vote behind them, and a card; `datasets.load_dataset(FOLDER, "votes")`
 """
 
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Literal, get_args
 
-from crescent_lite.errors import StorageError
+from crescent_lite.config import VoteConfig
+from crescent_lite.consensus import decide
+from crescent_lite.errors import MissingPackageError, StorageError, file_errors
 from crescent_lite.store import Store
 
+Format = Literal["prompt-completion", "messages", "sharegpt", "parquet"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+Row = dict[str, Any]
 
-def write_examples(store: Store, run_id: int, path: Path, *, may_replace: bool) -> int:
-    """Every label of a run as a JSON line, in order; the same database gives the same bytes. Returns their number.
 
-    The file is complete or as it was before. Raises StorageError, also where there is one and it may not be replaced.
+@dataclass(frozen=True)
+class Choice:
+    """Which labels."""
+
+    runs: tuple[int, ...]
+    rounds: tuple[int, ...] = ()
+    """Of each run; empty is all."""
+    min_share: float = 0.0
+    max_share: float = 1.0
+    policy: VoteConfig | None = None
+    """Decides anew from the stored votes; None takes the labels that the runs decided."""
+
+
+def chosen_labels(store: Store, choice: Choice) -> list[Row]:
+    """The labels, by run and question: run, round, question, solution, label, share, and their numbers."""
+    rows: list[Row] = []
+    for run_id in choice.runs:
+        rows += (
+            _decided_anew(store, run_id, choice.policy) if choice.policy else store.votes.fetch_labels_in_full(run_id)
+        )
+    return [
+        row
+        for row in rows
+        if (not choice.rounds or row["round"] in choice.rounds)
+        and choice.min_share <= row["share"] <= choice.max_share
+    ]
+
+
+def _decided_anew(store: Store, run_id: int, policy: VoteConfig) -> Iterator[Row]:
+    for question in store.votes.fetch_counted(run_id):
+        votes = store.votes.fetch_votes(question["question_id"])
+        # All votes that there are, and none that are not: nothing is settled before its time.
+        consensus = decide(votes, replace(policy, votes_per_question=len(votes), stopping="never"))
+        if kept := next((vote for vote in votes if vote.vote_id == consensus.chosen_vote), None):
+            yield {
+                "run": run_id,
+                "round": question["round"],
+                "question": question["text"],
+                "solution": kept.text,
+                "label": consensus.answer_key,
+                "share": consensus.share,
+                "question_id": question["question_id"],
+                "vote_id": kept.vote_id,
+            }
+
+
+def write_examples(store: Store, choice: Choice, form: Format, path: Path, *, may_replace: bool) -> int:
+    """The chosen labels in a format; their number. A file or folder is complete or as it was before.
+
+    Raises StorageError, also where there is one and it may not be replaced, and MissingPackageError for parquet.
     """
-    labels = store.votes.fetch_labels_in_full(run_id)
-    unfinished = path.with_name(f".{path.name[:100]}.unfinished")
-    try:
-        if path.exists() and not may_replace:
-            raise StorageError(f"{path}: is there already; give another --output or remove it")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
-            for label in labels:
-                file.write(json.dumps(label, ensure_ascii=False) + "\n")
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+    labels = chosen_labels(store, choice)
+    with _replacing(path, may_replace=may_replace) as unfinished:
+        if form == "parquet":
+            _write_parquet(store, choice, labels, unfinished)
+        else:
+            shape = SHAPES[form]
+            with unfinished.open("w", encoding="utf-8", newline="\n") as file:
+                for label in labels:
+                    file.write(json.dumps(shape(label) | _about(label), ensure_ascii=False) + "\n")
     return len(labels)
+
+
+def _about(label: Row) -> Row:
+    return {key: label[key] for key in ("label", "share", "run", "round", "question_id", "vote_id")}
+
+
+def _prompt_completion(label: Row) -> Row:
+    return {"prompt": label["question"], "completion": label["solution"]}
+
+
+def _messages(label: Row) -> Row:
+    user = {"role": "user", "content": label["question"]}
+    return {"messages": [user, {"role": "assistant", "content": label["solution"]}]}
+
+
+def _sharegpt(label: Row) -> Row:
+    human = {"from": "human", "value": label["question"]}
+    return {"conversations": [human, {"from": "gpt", "value": label["solution"]}]}
+
+
+SHAPES: Mapping[str, Callable[[Row], Row]] = {
+    "prompt-completion": _prompt_completion,
+    "messages": _messages,
+    "sharegpt": _sharegpt,
+}
+
+
+def _write_parquet(store: Store, choice: Choice, labels: Sequence[Row], folder: Path) -> None:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise MissingPackageError("parquet needs pyarrow: run `pip install 'crescent-lite[parquet]'`") from None
+    folder.mkdir()
+    votes = store.votes.fetch_votes_in_full([label["question_id"] for label in labels])
+    texts, numbers, parts = pyarrow.string(), pyarrow.int64(), pyarrow.float64()
+    whole = {"run": numbers, "round": numbers, "question_id": numbers, "vote_id": numbers}
+    labels_schema = {
+        "question": texts, "solution": texts, "label": texts, "share": parts, **whole
+    }  # fmt: skip
+    votes_schema = {
+        "question": texts, "solution": texts, "answer_key": texts, "finish_reason": texts, "tokens": numbers,
+        "sample_index": numbers, **whole,
+    }  # fmt: skip
+    for name, rows, schema in (("labels", labels, labels_schema), ("votes", votes, votes_schema)):
+        table = pyarrow.Table.from_pylist(
+            [{key: row[key] for key in schema} for row in rows], schema=pyarrow.schema(list(schema.items()))
+        )
+        pyarrow.parquet.write_table(table, folder / f"{name}.parquet", compression="zstd")
+    (folder / "README.md").write_text(_card(store, choice, len(labels), len(votes)), encoding="utf-8")
+
+
+def _card(store: Store, choice: Choice, labels: int, votes: int) -> str:
+    """A data card, whose head tells `datasets` which file is which."""
+    models = sorted({store.runs.fetch_model(store.runs.fetch_run(run_id).base_id).name for run_id in choice.runs})
+    which = f"run {', '.join(map(str, choice.runs))}"
+    which += f", round {', '.join(map(str, choice.rounds))}" if choice.rounds else ""
+    decided = f"the policy {choice.policy.policy!r}, from the stored votes" if choice.policy else "the run"
+    return f"""\
+---
+configs:
+- config_name: labels
+  data_files: labels.parquet
+  default: true
+- config_name: votes
+  data_files: votes.parquet
+tags:
+- self-consistency
+- synthetic
+---
+
+# Questions that a model asked, with the answers it agreed on
+
+Made by crescent-lite from {which}, with {json.dumps(models)[1:-1]}. The model wrote the questions itself, and each
+label is the answer that most of its own sampled solutions have: nobody has checked it. Shares from
+{choice.min_share:g} to {choice.max_share:g}; decided by {decided}.
+
+- `labels` ({labels:,} rows): `question`, `solution` (the vote that is kept), `label` (a typed key, 'n:5' is the
+  number 5), `share` (part of all votes that agree, 0-1; votes without an answer count against it), and where it is in
+  the database.
+- `votes` ({votes:,} rows): every solution that was sampled for these questions; `answer_key` is null where none was
+  found, `finish_reason` tells whether it was cut off.
+"""
+
+
+@contextmanager
+def _replacing(path: Path, *, may_replace: bool) -> Iterator[Path]:
+    """A path beside it, which takes its place at the end, or is taken away."""
+    unfinished = path.with_name(f".{path.name[:100]}.unfinished")
+    if path.exists() and not may_replace:
+        raise StorageError(f"{path}: is there already; give another --output or remove it")
+    with file_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _remove(unfinished)
+            yield unfinished
+            _remove(path)
+            unfinished.replace(path)
+        finally:
+            _remove(unfinished)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

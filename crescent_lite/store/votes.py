@@ -5,6 +5,9 @@ Example: votes.fetch_owed(round_id) -> [(question, [vote, vote]), ...]
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from crescent_lite.records import Answer, Completion, Consensus, Question, Vote
@@ -137,9 +140,28 @@ class Votes:
     def fetch_labels_in_full(self, run_id: int) -> list[dict[str, Any]]:
         """Every label of a run with its share and where it came from."""
         rows = self._database.rows(
-            """SELECT question AS prompt, solution AS completion, label, share, round, question_id, vote_id
+            """SELECT run_id AS run, round, question, solution, label, share, question_id, vote_id
             FROM v_labels WHERE run_id = ? ORDER BY question_id""",
             [run_id],
+        )
+        return [dict(row) for row in rows]
+
+    def fetch_counted(self, run_id: int) -> list[sqlite3.Row]:
+        """(question_id, round, text) of each question of a run whose votes are counted."""
+        return self._database.rows(
+            """SELECT question_id, d.number AS round, q.text FROM consensus JOIN questions q USING (question_id)
+            JOIN rounds d USING (round_id) WHERE run_id = ? ORDER BY question_id""",
+            [run_id],
+        )
+
+    def fetch_votes_in_full(self, question_ids: Sequence[int]) -> list[dict[str, Any]]:
+        """Every vote of these questions, with its question and where it is from."""
+        rows = self._database.rows(
+            """SELECT v.run_id AS run, v.round, v.question, v.solution, v.answer_key, v.finish_reason, v.tokens,
+                v.sample_index, v.question_id, v.vote_id
+            FROM json_each(?) wanted JOIN v_votes v ON v.question_id = wanted.value
+            ORDER BY v.question_id, v.sample_index""",
+            [json.dumps(list(question_ids))],
         )
         return [dict(row) for row in rows]
 
