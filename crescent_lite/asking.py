@@ -16,6 +16,7 @@ from dataclasses import replace
 from crescent_lite import bait, diversify
 from crescent_lite.job import Job, Tally, sampler_of
 from crescent_lite.patience import Patience
+from crescent_lite.question_file import QuestionFile
 from crescent_lite.records import Attempt, Question, Request
 from crescent_lite.semantic import SemanticIndex
 from crescent_lite.store import Round
@@ -34,8 +35,12 @@ class Asking:
         self._owed: deque[int] = deque()
         self._to_rewrite: list[tuple[Question, Question]] = []
         if not this.asking_stopped:
-            self._owed += questions.fetch_missing_indexes(this.round_id, job.config.bait.questions)
-            self._to_rewrite = questions.fetch_to_rewrite(this.round_id, settings.max_rewrites, diversify.NOT_NEW)
+            wanted = job.config.bait.questions
+            if job.own_questions:
+                wanted = len(job.own_questions.of_round(this.number, wanted))
+            self._owed += questions.fetch_missing_indexes(this.round_id, wanted)
+            if not job.own_questions:
+                self._to_rewrite = questions.fetch_to_rewrite(this.round_id, settings.max_rewrites, diversify.NOT_NEW)
         self._on_their_way: dict[str, Attempt] = {}
         self._requests: deque[Request] = deque()
         done = questions.count_decided(this.round_id)
@@ -55,6 +60,9 @@ class Asking:
             config.bait.min_acceptance,
             store.questions.fetch_kept_or_not(self._round.round_id, diversify.Acceptance.WINDOW),
         )
+        if self._job.own_questions:
+            yield from self._take(self._job.own_questions, known, acceptance)
+            return
         patience = Patience("bait", bait.EMPTY_LIMIT, "the model wrote nothing; try another prompt or another model")
         self._draw_more()
         for question, similar in self._to_rewrite:
@@ -73,6 +81,19 @@ class Asking:
                 return
             self._draw_more()
 
+    def _take(
+        self, own: QuestionFile, known: diversify.Known, acceptance: diversify.Acceptance
+    ) -> Generator[str, None, None]:
+        """The user's own questions, each stored and judged: none is rewritten, and asking is not given up."""
+        store, prompt = self._job.store, own.as_prompt
+        these = own.of_round(self._round.number, self._job.config.bait.questions)
+        for question in self._undecided:
+            yield self._judge(question, known, acceptance)
+        for index in self._owed:
+            one = these[index]
+            question = store.questions.insert_external(self._round, index, one.name, one.text, prompt.sha256)
+            yield self._judge(question, known, acceptance)
+
     def _judge(self, question: Question, known: diversify.Known, acceptance: diversify.Acceptance) -> str:
         questions, settings = self._job.store.questions, self._job.config.diversify
         verdict = diversify.judge(question, known, settings)
@@ -82,6 +103,7 @@ class Asking:
             known.add(question.question_id, verdict.text)
         elif (
             verdict.duplicate_of
+            and question.external_id is None
             and not self._round.asking_stopped
             and diversify.may_be_rewritten(question, verdict, settings)
         ):

@@ -70,6 +70,9 @@ def build_parser() -> argparse.ArgumentParser:
     init.add_argument("--preset", default="quick", help="quick, default or reference")
     run = add("run", commands.run_command, "start a run, or finish the unfinished one")
     run.add_argument("--rounds", type=_count, help="rounds the run is to have")
+    run.add_argument(
+        "--questions", type=Path, metavar="FILE", help="questions of your own (JSONL), in place of the model's"
+    )
     run.add_argument("--new", action="store_true", help="start another run although one is unfinished")
     run.add_argument(
         "--next-round",

@@ -36,14 +36,16 @@ def init_command(options: argparse.Namespace) -> int:
 
 def run_command(options: argparse.Namespace) -> int:
     """crescent run"""
+    from crescent_lite.config_text import toml_text
     from crescent_lite.engine import RunOptions, run_engine
 
     workspace = open_workspace(options.workspace)
     if options.next_round and workspace.is_busy():
         workspace.ask("round")
         return result(options, {"asked": "round"}, "the run at work here plays another round after the one at hand")
+    own = (f"bait.file={toml_text(str(options.questions.resolve()))}",) if options.questions else ()
     wanted = RunOptions(
-        options.rounds, options.new, options.preset, tuple(options.overrides), next_round=options.next_round
+        options.rounds, options.new, options.preset, (*own, *options.overrides), next_round=options.next_round
     )
     return _follow(options, workspace, run_engine(workspace, wanted))
 

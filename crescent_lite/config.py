@@ -84,6 +84,9 @@ class BaitConfig:
 
     questions: Annotated[int, Range(1, 10_000_000)] = 400
     """Raw questions a round."""
+    file: str = ""
+    """A JSONL file of questions of your own, on each line a text or an object with a text under 'question': they are
+    voted on in place of what the model would ask, in each round the next `questions` of them. Empty: it asks."""
     assistant_prefix: str = ""
     """Words the model is made to begin with. They count as part of the question. A placeholder of the prompt set's
     bait, for instance {name}, is filled in as in the bait."""

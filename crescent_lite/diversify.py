@@ -103,6 +103,8 @@ def _runs_of_words(text: str) -> Iterable[tuple[str, ...]]:
 def judge(question: Question, known: Known, settings: DiversifyConfig) -> QuestionVerdict:
     """Keep or reject one raw question."""
     text = clean(question.raw_text)
+    if question.external_id is not None and text:
+        return known.verdict(text)  # whoever wrote it knows that it is a question
     finish_reason: FinishReason = question.finish_reason
     if settings.first_question_only:
         text = first_question(text)

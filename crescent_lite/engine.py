@@ -28,6 +28,7 @@ from crescent_lite.machine import describe_machine
 from crescent_lite.models import find_adapter, find_model
 from crescent_lite.notes import store_notes
 from crescent_lite.prompt_set import PromptSet, load_prompt_set
+from crescent_lite.question_file import QuestionFile, load_question_file
 from crescent_lite.records import Benchmark, ModelFile
 from crescent_lite.sampling import Sampler, check_servers, open_sampler, require_language_model
 from crescent_lite.semantic import load_encoder
@@ -248,6 +249,8 @@ class _Inputs:
     base: ModelFile
     checksums: dict[str, str]
     """The sha256 of each thing, by a name the user knows."""
+    own_questions: QuestionFile | None
+    """The user's own, in place of what the model would ask."""
 
 
 def _read_inputs(workspace: Workspace, config: Config) -> _Inputs:
@@ -259,13 +262,15 @@ def _read_inputs(workspace: Workspace, config: Config) -> _Inputs:
     )
     measured = [each for benchmark in benchmarks for each in measurements(benchmark, config, prompts)]
     base = _base(workspace, config)
+    own = load_question_file(config.bait.file, workspace.folder) if config.bait.file else None
     asked_with = {each.prompt.name: each.prompt.sha256 for each in measured}
     checksums = {
         f"the model {base.source}": base.sha256,
         **{f"the prompt {name}": sha256 for name, sha256 in (prompts.checksums() | asked_with).items()},
         **{f"the benchmark {benchmark.name}": benchmark.sha256 for benchmark in benchmarks},
+        **({f"the questions of {own.name}": own.sha256} if own else {}),
     }
-    return _Inputs(prompts, benchmarks, base, checksums)
+    return _Inputs(prompts, benchmarks, base, checksums, own)
 
 
 def _prepare(
@@ -292,7 +297,8 @@ def _prepare(
     base_id = store.runs.insert_model(base)
     if unfinished:
         _refuse_changed_inputs(unfinished, inputs.checksums)
-    for prompt in (prompts.bait, prompts.rewrite, prompts.solve):
+    own = [inputs.own_questions.as_prompt] if inputs.own_questions else []
+    for prompt in (prompts.bait, prompts.rewrite, prompts.solve, *own):
         store.runs.insert_prompt(prompt)
     if unfinished:
         run_id = unfinished.run_id
@@ -305,6 +311,7 @@ def _prepare(
     return Job(
         run_id, rounds, config, prompts, inputs.benchmarks, base, base_id, store, workspace,
         lambda: opener(base.path, config), encoder, purpose.teacher_id, unvoted=purpose.control == "unvoted",
+        own_questions=inputs.own_questions,
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from crescent_lite.events import (
 )
 from crescent_lite.interruption import suspended
 from crescent_lite.prompt_set import PromptSet
+from crescent_lite.question_file import QuestionFile
 from crescent_lite.records import Benchmark, ModelFile, TrainingStep
 from crescent_lite.sampling import Sampler, SamplerUsage
 from crescent_lite.semantic import Encoder
@@ -55,6 +56,8 @@ class Job:
     """The run whose labels are learnt from; None asks and votes itself."""
     unvoted: bool = False
     """Learn from one sample of each question of the teacher's first round, in place of its labels."""
+    own_questions: QuestionFile | None = None
+    """Voted on in place of what the model would ask."""
     insisted: int = 0
     """The last round that somebody asked for: it is played whatever speaks against it."""
     training_pid: int | None = field(default=None, init=False)

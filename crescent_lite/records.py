@@ -159,6 +159,8 @@ class Question:
     """Rewrites between the first wording and this one."""
     steering: Mapping[str, str] = field(default_factory=dict)
     """What the bait's placeholders were filled with; a rewrite has that of the first wording."""
+    external_id: str | None = None
+    """What the user's file calls it; None for a question that a model asked."""
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def test_what_is_missing_in_a_database_is_found(workspace: Workspace, capsys: py
         connection.execute(
             """INSERT INTO questions SELECT 123457, round_id, 123457, text, raw_text, verdict, reason, duplicate_of,
             similarity, NULL, 0, prompt_sha256, model_id, seed, tokens, finish_reason, created_at, steering,
-            benchmark_item, semantic_match, semantic_similarity FROM questions WHERE question_id = 1"""
+            benchmark_item, semantic_match, semantic_similarity, external_id FROM questions WHERE question_id = 1"""
         )
 
     assert crescent(workspace, "db", "check") == ExitCode.STORAGE

@@ -165,11 +165,13 @@ def flow_figures(store: Store, run: Run, rounds: Sequence[Round], kept: int | No
     if not rounds:
         return [_figure("flow", "What became of the texts", "", "no round has begun")]
     figures = []
+    texts = " A question that is asked again in other words counts as another text."
+    if store.questions.count_external(run.run_id):
+        texts = " The texts are the user's own questions; the model asked none."
     for this in _some(rounds, kept):
         title, steps = f"Round {this.number}: what became of the texts", flow_steps(store, this)
-        words = (
-            f"{this.outcome[0].upper()}{this.outcome[1:]}." if this.outcome else "The round is unfinished."
-        ) + " A question that is asked again in other words counts as another text."
+        words = f"{this.outcome[0].upper()}{this.outcome[1:]}." if this.outcome else "The round is unfinished."
+        words += texts
         figures.append(
             _figure(
                 f"flow-{this.number}", title, words, "" if steps[0].count else "the round has asked nothing",

@@ -135,10 +135,14 @@ def _done(store: Store, run: Run) -> str:
     many = "one round" if len(rounds) == 1 else f"{len(rounds)} rounds"
     learnt = f"It was fine-tuned on {examples:,} examples" if examples else "It was not fine-tuned"
     repeats = " (repeats of earlier rounds counted)" if examples and len(rounds) > 1 else ""
-    return (
-        f"In {many} {base} wrote {texts:,} texts when it was asked for maths questions; {kept:,} were usable and "
-        f"new. {voted} {learnt}{repeats}."
+    begins = (
+        f"In {many} {base} wrote {texts:,} texts when it was asked for maths questions; {kept:,} were usable and new."
     )
+    if store.questions.count_external(run.run_id):
+        begins = (
+            f"In {many} {base} was given {texts:,} questions of the user's own, and asked none; {kept:,} were new."
+        )
+    return f"{begins} {voted} {learnt}{repeats}."
 
 
 def _measured(standing: Standing, scored: Sequence[Scored]) -> list[str]:

@@ -15,7 +15,7 @@ from crescent_lite.records import Attempt, Completion, Question, QuestionVerdict
 from crescent_lite.store.database import Database, now
 from crescent_lite.store.runs import Round
 
-COLUMNS = "question_id, text, raw_text, finish_reason, verdict, rewritten_from, rewrites, steering"
+COLUMNS = "question_id, text, raw_text, finish_reason, verdict, rewritten_from, rewrites, steering, external_id"
 
 
 class Questions:
@@ -50,6 +50,25 @@ class Questions:
         )
         reason = completion.finish_reason
         return Question(question_id, raw_text, raw_text, reason, None, rewritten_from, rewrites, attempt.steering)
+
+    def insert_external(self, asked_in: Round, ask_index: int, name: str, text: str, prompt_sha256: str) -> Question:
+        """A question of the user's own, undecided. No model wrote it, so it has no tokens."""
+        question_id = self._database.write(
+            """INSERT INTO questions (round_id, ask_index, text, raw_text, prompt_sha256, model_id, seed, tokens,
+                finish_reason, external_id, created_at) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 'stop', ?, ?)""",
+            [asked_in.round_id, ask_index, text, text, prompt_sha256, asked_in.model_id, name, now()],
+        )
+        return Question(question_id, text, text, "stop", external_id=name)
+
+    def count_external(self, run_id: int) -> int:
+        """Questions of the run that no model asked."""
+        return int(
+            self._database.value(
+                """SELECT count(*) FROM questions JOIN rounds USING (round_id)
+                WHERE run_id = ? AND external_id IS NOT NULL""",
+                [run_id],
+            )
+        )
 
     def set_verdict(self, question_id: int, verdict: QuestionVerdict) -> None:
         """What diversification decided."""

@@ -457,12 +457,14 @@ INDEXES_8 = (
     "CREATE INDEX consensus_by_decision ON consensus (decision, share)",
     "CREATE INDEX consensus_by_margin ON consensus (margin) WHERE distinct_answers > 1",
     "CREATE INDEX questions_by_match ON questions (duplicate_of) WHERE duplicate_of IS NOT NULL",
+    "CREATE INDEX questions_external ON questions (round_id) WHERE external_id IS NOT NULL",
     "CREATE INDEX examples_by_question ON examples (question_id)",
 )
 
 
 @migrations()
 def m008_views_for_analysis(database: Database) -> None:
-    """The words of solutions, the views that people ask, and the indexes that serve them."""
-    for statement in (*SOLUTIONS_FTS, *INDEXES_8, *made_anew()):
+    """Questions of a user's own; the words of solutions; the views that people ask, and the indexes for them."""
+    external = "ALTER TABLE questions ADD COLUMN external_id TEXT"
+    for statement in (external, *SOLUTIONS_FTS, *INDEXES_8, *made_anew()):
         database.execute(statement)

@@ -1,0 +1,128 @@
+"""Questions of a user's own are voted on in place of the model's, and are told apart from them everywhere."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from small_workspace import make_workspace
+
+from crescent_lite.cli import main
+from crescent_lite.errors import ConfigError, ExitCode
+from crescent_lite.question_file import load_question_file
+from crescent_lite.report import build_document
+from crescent_lite.store import Store
+from crescent_lite.workspace import Workspace
+
+MINE = (
+    {"question": "A dozen eggs costs three coins; how many coins for two dozen?", "id": "eggs"},
+    "Ann, who is 7, has 9 marbles and Bela 4. Who has more",
+    {"question": "A dozen eggs costs three coins; how many coins for two dozen?"},
+    {"question": "What is 3 + 6?", "answer": "never read"},
+    "Why is the sky blue?",
+)
+
+
+def write(path: Path, rows: object) -> Path:
+    assert isinstance(rows, list | tuple)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    folder = tmp_path_factory.mktemp("own")
+    workspace = make_workspace(folder / "data", min_examples=1000)
+    mine = write(folder / "mine.jsonl", MINE)
+    command = ["run", "-w", str(workspace.folder), "--questions", str(mine), "--rounds", "2"]
+    assert main([*command, "--set", "bait.questions=4"]) == ExitCode.OK
+    return workspace
+
+
+def test_each_question_is_there_with_its_name_and_its_verdict(workspace: Workspace) -> None:
+    with closing(Store.open_read_only(workspace.database_path)) as store:
+        rows = store.querying.run("SELECT round, external_id, verdict, reason, text FROM v_questions").rows
+
+    assert [row[:4] for row in rows] == [
+        (1, "eggs", "kept", "new"),
+        (1, "line-2", "kept", "new"),  # no question mark and few numbers: its author knows better
+        (1, "line-3", "rejected", "near_duplicate"),
+        (1, "line-4", "rejected", "contaminated"),  # the benchmark has it
+        (2, "line-5", "kept", "new"),
+    ]
+
+
+def test_the_model_wrote_none_of_them_and_votes_on_those_that_are_kept(workspace: Workspace) -> None:
+    with closing(Store.open_read_only(workspace.database_path)) as store:
+        assert store.querying.run("SELECT sum(tokens), count(rewritten_from) FROM questions").rows == ((0, 0),)
+        assert store.querying.run("SELECT sum(tokens) FROM stages WHERE stage = 'ask'").rows == ((0,),)
+        voted = store.querying.run("SELECT question_id, count(*) FROM votes GROUP BY 1").rows
+        assert {question for question, _ in voted} == {1, 2, 5}
+        counted = store.querying.run("SELECT round, texts, external FROM v_rounds WHERE round > 0").rows
+        assert counted == ((1, 4, 4), (2, 1, 1))
+        prompt = store.querying.run("SELECT DISTINCT name FROM questions JOIN prompts ON sha256 = prompt_sha256")
+        assert prompt.rows == (("external/mine.jsonl",),)
+
+
+def test_the_report_says_whose_they_are(workspace: Workspace) -> None:
+    with closing(Store.open_read_only(workspace.database_path)) as store:
+        text = json.dumps(build_document(store, 1).as_dict())
+
+    assert "was given 5 questions of the user's own, and asked none" in text
+    assert "when it was asked for maths questions" not in text
+
+
+def test_a_file_that_has_changed_is_another_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    workspace = make_workspace(tmp_path / "data", min_examples=1000)
+    mine = write(tmp_path / "mine.jsonl", MINE)
+    command = ["run", "-w", str(workspace.folder), "--questions", str(mine)]
+    assert main(command) == ExitCode.OK
+    with closing(Store.open(workspace.database_path)) as store:
+        store.runs.set_state(1, "stopped")
+    write(mine, MINE[:2])
+
+    assert main(["run", "-w", str(workspace.folder)]) != ExitCode.OK
+
+    assert "the questions of mine.jsonl" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "no file"),
+        ("", "has no question"),
+        ("\n\n", "has no question"),
+        ('"What is 1 + 1?"\n{"text": "What?"}\n', "line 2: no question"),
+        ('"What is 1 + 1?"\n\nWhat is 2?\n', "line 3: not JSON"),
+        ('{"question": 7}\n', "line 1: no question"),
+        ('{"question": "   "}\n', "line 1: no question"),
+        ("[" * 10_000 + "\n", "line 1: not JSON"),
+        ('"' + "x" * 300_000 + '"\n', "line 1: longer than"),
+    ],
+)
+def test_a_bad_file_is_one_line_that_names_the_place(tmp_path: Path, content: str | None, words: str) -> None:
+    if content is not None:
+        (tmp_path / "mine.jsonl").write_text(content)
+
+    with pytest.raises(ConfigError, match=words):
+        load_question_file("mine.jsonl", tmp_path)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.jsonl").write_bytes(b'"\xff\xfe"\n')
+
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load_question_file("mine.jsonl", tmp_path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_question_file(".", tmp_path)
+
+
+def test_each_round_takes_the_next_ones(tmp_path: Path) -> None:
+    write(tmp_path / "mine.jsonl", [f"What is {n} + 1?\u2028" for n in range(5)])
+    mine = load_question_file("mine.jsonl", tmp_path)
+
+    assert [[one.name for one in mine.of_round(number, 2)] for number in (1, 2, 3, 4)] == [
+        ["line-1", "line-2"], ["line-3", "line-4"], ["line-5"], [],
+    ]  # fmt: skip
