@@ -52,7 +52,7 @@ EVERYTHING = {
     "v_acceptance": "SELECT * FROM v_acceptance",
     "v_rejections by reason": "SELECT reason, count(*) FROM v_rejections GROUP BY reason",
     "v_labels by round": "SELECT round, count(*), avg(share) FROM v_labels GROUP BY round",
-    "v_answer_distribution": "SELECT rank, count(*) FROM v_answer_distribution GROUP BY rank",
+    "v_answer_distribution": "SELECT leads, count(*), avg(share) FROM v_answer_distribution GROUP BY leads",
 }
 WORDS = ("library", "Emeka", "marbles AND school", '"in the end"', "litres", "bak*", "Nils AND rope AND museum")
 SEARCHES = {

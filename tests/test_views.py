@@ -109,16 +109,16 @@ def test_the_rounds_have_the_scores_that_choose_one(store: Store) -> None:
 
 def test_the_answers_of_a_question_add_up(store: Store) -> None:
     rows = store.database.rows(
-        """SELECT question_id, sum(votes), sum(share), min(rank),
+        """SELECT question_id, sum(votes), sum(share), sum(leads),
             (SELECT count(*) FROM votes v WHERE v.question_id = a.question_id)
         FROM v_answer_distribution a GROUP BY question_id"""
     )
 
     assert len(rows) > 50
-    for _, votes, share, rank, drawn in rows:
+    for _, votes, share, leaders, drawn in rows:
         assert votes == drawn
         assert share == pytest.approx(1.0)
-        assert rank in (1, None)
+        assert leaders in (1, None)
 
 
 def test_the_leading_answer_of_a_disputed_question_is_close_to_the_second(store: Store) -> None:

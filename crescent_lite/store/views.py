@@ -341,7 +341,7 @@ _SCORES = View(
 
 _ANSWER_DISTRIBUTION = View(
     "The answers to each question, and how many votes each got; votes without an answer are one of them.",
-    "SELECT rank, answer_key, votes, share FROM v_answer_distribution WHERE question_id = 11",
+    "SELECT answer_key, votes, share, leads FROM v_answer_distribution WHERE question_id = 7 ORDER BY votes DESC",
     {
         "question_id": QUESTION_ID,
         "run_id": RUN,
@@ -349,15 +349,15 @@ _ANSWER_DISTRIBUTION = View(
         "answer_key": "a typed key; NULL is no answer",
         "votes": "that have it",
         "share": "of all votes of the question, 0-1",
-        "rank": "1 has the most votes; NULL for no answer",
+        "leads": "1 for the leading answer, 0 for another one; NULL for no answer, and until the votes are counted",
     },
-    """SELECT a.question_id, d.run_id, d.number AS round, a.answer_key, a.votes,
-        1.0 * a.votes / sum(a.votes) OVER (PARTITION BY a.question_id) AS share,
-        CASE WHEN a.answer_key IS NOT NULL THEN
-            row_number() OVER (PARTITION BY a.question_id ORDER BY a.answer_key IS NULL, a.votes DESC, a.answer_key)
-        END AS rank
-    FROM (SELECT question_id, answer_key, count(*) AS votes FROM votes GROUP BY question_id, answer_key) a
-    JOIN questions q USING (question_id) JOIN rounds d USING (round_id)""",
+    """SELECT v.question_id, d.run_id, d.number AS round, v.answer_key, count(*) AS votes,
+        1.0 * count(*) / coalesce(
+            c.votes, (SELECT count(*) FROM votes o WHERE o.question_id = v.question_id)) AS share,
+        v.answer_key = c.answer_key AS leads
+    FROM votes v JOIN questions q USING (question_id) JOIN rounds d USING (round_id)
+    LEFT JOIN consensus c USING (question_id)
+    GROUP BY v.question_id, v.answer_key""",
 )
 
 _COST = View(

@@ -1,8 +1,8 @@
 -- Find questions: the texts in which these words are, the best matches first.
 -- :words  words, or a "phrase" in quotes; OR, NOT and prefix* as in SQLite's FTS5
-SELECT q.question_id, q.run_id, q.round, q.verdict, q.reason, q.share,
-    snippet(questions_fts, 0, '[', ']', '...', 16) AS found
-FROM questions_fts JOIN v_questions q ON q.question_id = questions_fts.rowid
-WHERE questions_fts MATCH :words
-ORDER BY bm25(questions_fts)
-LIMIT 100
+SELECT q.question_id, q.run_id, q.round, q.verdict, q.reason, q.share, f.found
+FROM (
+    SELECT rowid, rank, snippet(questions_fts, 0, '[', ']', '...', 16) AS found
+    FROM questions_fts WHERE questions_fts MATCH :words ORDER BY rank LIMIT 100
+) f JOIN v_questions q ON q.question_id = f.rowid
+ORDER BY f.rank
