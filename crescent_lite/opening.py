@@ -6,10 +6,13 @@ What they need is imported when they are called: --help is quick. Example:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from crescent_lite.errors import WorkspaceError
 
 if TYPE_CHECKING:
     from crescent_lite.store import Store
@@ -29,6 +32,10 @@ def open_store(workspace: Workspace) -> Store:
 
     path = workspace.database_path
     if Store.is_older(path):
+        if not os.access(path.parent, os.W_OK):
+            raise WorkspaceError(
+                f"{path}: is of an older version and cannot be brought up to date in a read-only folder; copy it"
+            )
         with workspace.lock():
             Store.open(path).close()
     return Store.open_read_only(path)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -278,6 +281,43 @@ def test_what_is_no_database_of_ours_is_refused_and_changes_nothing(
 
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "Traceback" not in said
+    assert contents(workspace.database_path) == before
+
+
+def on_a_read_only_disk(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command in a place of its own where the folder is mounted read-only."""
+    mount = f"mount --bind {folder} {folder} && mount -o remount,ro,bind {folder} || exit 99"
+    command = shlex.join([sys.executable, "-m", "crescent_lite.cli", *arguments, "-w", str(folder)])
+    done = subprocess.run(["unshare", "-m", "bash", "-c", f"{mount}; {command}"], capture_output=True, text=True)
+    if done.returncode == 99 or "unshare failed" in done.stderr:
+        pytest.skip("nothing can be mounted here")
+    return done
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs Linux's unshare")
+@pytest.mark.parametrize("command", [["query", "cost-per-label"], ["db", "check"], ["status"], ["db", "schema"]])
+def test_a_database_on_a_read_only_disk_can_be_read(workspace: Workspace, command: list[str]) -> None:
+    assert [path.name for path in workspace.folder.glob("crescent.db*")] == ["crescent.db"]
+
+    done = on_a_read_only_disk(workspace.folder, *command)
+
+    assert done.returncode == ExitCode.OK, done.stderr
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs Linux's unshare")
+@pytest.mark.parametrize(
+    ("command", "words"), [("vacuum", "cannot be written"), ("backup", "cannot be written"), ("older", "copy it")]
+)
+def test_what_would_write_on_a_read_only_disk_is_one_line(workspace: Workspace, command: str, words: str) -> None:
+    if command == "older":
+        with closing(sqlite3.connect(workspace.database_path)) as connection, connection:
+            connection.execute("DELETE FROM _sqlite_migrations WHERE name LIKE 'm008%'")
+    before = contents(workspace.database_path)
+
+    done = on_a_read_only_disk(workspace.folder, *(["status"] if command == "older" else ["db", command]))
+
+    assert done.returncode in (ExitCode.WORKSPACE, ExitCode.STORAGE)
+    assert words in done.stderr and done.stderr.count("\n") == 1
     assert contents(workspace.database_path) == before
 
 

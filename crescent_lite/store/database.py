@@ -6,6 +6,7 @@ Example: database = Database.open_to_write(path); database.write("UPDATE runs SE
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -56,8 +57,7 @@ class Database:
         if not path.is_file():
             raise WorkspaceError(f"{path}: no database yet; `crescent run` makes one")
         with storage_errors(path):
-            uri = f"{path.resolve().as_uri()}?mode=ro"
-            database = cls(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS), path)
+            database = cls(connected_to_read(path), path)
             database._check_version()
             if pending_for(database._connection):
                 raise WorkspaceError(f"{path}: is of an older version; `crescent status` brings it up to date")
@@ -68,7 +68,7 @@ class Database:
         """Whether there is a database here that has to be brought up to date before it can be read."""
         if not path.is_file():
             return False
-        with storage_errors(path), closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as found:
+        with storage_errors(path), closing(connected_to_read(path)) as found:
             return bool(pending_for(found))
 
     def write(self, sql: str, values: Values = ()) -> int:
@@ -154,6 +154,14 @@ class Database:
             raise WorkspaceError(
                 f"{self.path}: was written by a newer crescent-lite (it has {unknown[0]!r}); upgrade this one"
             )
+
+
+def connected_to_read(path: Path) -> sqlite3.Connection:
+    """For reading. On a read-only disk too, where SQLite can lay no file beside a database to follow its writer."""
+    uri, log = f"{path.resolve().as_uri()}?mode=ro", path.with_name(f"{path.name}-wal")
+    if not os.access(path.parent, os.W_OK) and not log.exists():
+        uri += "&immutable=1"  # nobody can write it
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
 
 
 def now() -> str:

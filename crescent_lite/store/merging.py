@@ -16,7 +16,7 @@ from pathlib import Path
 
 from crescent_lite.errors import WorkspaceError
 from crescent_lite.store.checking import faults_of
-from crescent_lite.store.database import Database, storage_errors
+from crescent_lite.store.database import Database, connected_to_read, storage_errors
 
 MAPPED: Mapping[str, Mapping[str, str]] = {
     "rounds": {"round_id": "round", "run_id": "run", "model_id": "model", "adapter_id": "model"},
@@ -88,7 +88,7 @@ def merge(database: Database, other: Path) -> Merged:
 
 
 def _copied_and_brought_up_to_date(other: Path, copy: Path) -> None:
-    with storage_errors(other), closing(sqlite3.connect(f"{other.resolve().as_uri()}?mode=ro", uri=True)) as found:
+    with storage_errors(other), closing(connected_to_read(other)) as found:
         if not found.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs'").fetchone():
             raise WorkspaceError(f"{other}: is not a crescent-lite database")
         with closing(sqlite3.connect(copy)) as target:
