@@ -16,8 +16,7 @@ from dataclasses import replace
 from crescent_lite import bait, diversify
 from crescent_lite.job import Job, Tally, sampler_of
 from crescent_lite.patience import Patience
-from crescent_lite.question_file import QuestionFile
-from crescent_lite.records import Attempt, Question, Request
+from crescent_lite.records import Attempt, PromptText, Question, Request
 from crescent_lite.semantic import SemanticIndex
 from crescent_lite.store import Round
 
@@ -34,13 +33,13 @@ class Asking:
         self._undecided = questions.fetch_undecided(this.round_id)
         self._owed: deque[int] = deque()
         self._to_rewrite: list[tuple[Question, Question]] = []
-        if not this.asking_stopped:
-            wanted = job.config.bait.questions
-            if job.own_questions:
-                wanted = len(job.own_questions.of_round(this.number, wanted))
-            self._owed += questions.fetch_missing_indexes(this.round_id, wanted)
-            if not job.own_questions:
-                self._to_rewrite = questions.fetch_to_rewrite(this.round_id, settings.max_rewrites, diversify.NOT_NEW)
+        count, own = job.config.bait.questions, job.own_questions
+        self._own = own.of_round(this.number, count) if own else ()
+        if own:
+            self._owed += questions.fetch_missing_indexes(this.round_id, len(self._own))
+        elif not this.asking_stopped:
+            self._owed += questions.fetch_missing_indexes(this.round_id, count)
+            self._to_rewrite = questions.fetch_to_rewrite(this.round_id, settings.max_rewrites, diversify.NOT_NEW)
         self._on_their_way: dict[str, Attempt] = {}
         self._requests: deque[Request] = deque()
         done = questions.count_decided(this.round_id)
@@ -61,7 +60,7 @@ class Asking:
             store.questions.fetch_kept_or_not(self._round.round_id, diversify.Acceptance.WINDOW),
         )
         if self._job.own_questions:
-            yield from self._take(self._job.own_questions, known, acceptance)
+            yield from self._take(self._job.own_questions.as_prompt, known, acceptance)
             return
         patience = Patience("bait", bait.EMPTY_LIMIT, "the model wrote nothing; try another prompt or another model")
         self._draw_more()
@@ -82,16 +81,15 @@ class Asking:
             self._draw_more()
 
     def _take(
-        self, own: QuestionFile, known: diversify.Known, acceptance: diversify.Acceptance
+        self, prompt: PromptText, known: diversify.Known, acceptance: diversify.Acceptance
     ) -> Generator[str, None, None]:
         """The user's own questions, each stored and judged: none is rewritten, and asking is not given up."""
-        store, prompt = self._job.store, own.as_prompt
-        these = own.of_round(self._round.number, self._job.config.bait.questions)
+        questions = self._job.store.questions
         for question in self._undecided:
             yield self._judge(question, known, acceptance)
         for index in self._owed:
-            one = these[index]
-            question = store.questions.insert_external(self._round, index, one.name, one.text, prompt.sha256)
+            one = self._own[index]
+            question = questions.insert_external(self._round, index, one.name, one.text, prompt.sha256)
             yield self._judge(question, known, acceptance)
 
     def _judge(self, question: Question, known: diversify.Known, acceptance: diversify.Acceptance) -> str:
@@ -103,7 +101,6 @@ class Asking:
             known.add(question.question_id, verdict.text)
         elif (
             verdict.duplicate_of
-            and question.external_id is None
             and not self._round.asking_stopped
             and diversify.may_be_rewritten(question, verdict, settings)
         ):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crescent_lite.errors import ConfigError, ExitCode, UsageError, WorkspaceError
-from crescent_lite.opening import open_store, open_workspace
+from crescent_lite.opening import open_store, open_workspace, store_to_change
 from crescent_lite.terminal import console, print_report, print_table, result, say
 
 if TYPE_CHECKING:
@@ -161,7 +161,6 @@ def resume_command(options: argparse.Namespace) -> int:
 def note_command(options: argparse.Namespace) -> int:
     """crescent note"""
     from crescent_lite.notes import add_note, store_notes
-    from crescent_lite.store import Store
 
     workspace = open_workspace(options.workspace)
     with closing(open_store(workspace)) as store:
@@ -169,7 +168,7 @@ def note_command(options: argparse.Namespace) -> int:
     add_note(workspace, options.number, options.text)
     busy = workspace.is_busy()
     if not busy:
-        with workspace.lock(), closing(Store.open(workspace.database_path)) as store:
+        with store_to_change(workspace) as store:
             store_notes(workspace, store)
     words = "noted; the run at work stores it with its next stage" if busy else "noted"
     return result(options, {"question": options.number, "stored": not busy}, words)

@@ -108,9 +108,9 @@ def backup_command(options: argparse.Namespace) -> int:
     workspace = open_workspace(options.workspace)
     with closing(open_store(workspace)) as store:
         name = now()[:19].replace("-", "").replace(":", "").replace("T", "-")
-        path = options.output or workspace.folder / "backups" / f"crescent-{name}.db"
-        if path.is_dir():
-            path = path / f"crescent-{name}.db"
+        path = options.output or workspace.folder / "backups"
+        if options.output is None or path.is_dir():
+            path /= f"crescent-{name}.db"
         if path.exists():
             raise WorkspaceError(f"{path}: is there already; give another --output or remove it")
         store.database.copy_to(path)

@@ -115,8 +115,8 @@ def judge(question: Question, known: Known, settings: DiversifyConfig) -> Questi
 
 
 def may_be_rewritten(question: Question, verdict: QuestionVerdict, settings: DiversifyConfig) -> bool:
-    """Whether the model gets another try."""
-    return verdict.reason in NOT_NEW and question.rewrites < settings.max_rewrites
+    """Whether the model gets another try. A user's own question is not its to change."""
+    return question.external_id is None and verdict.reason in NOT_NEW and question.rewrites < settings.max_rewrites
 
 
 def rewriting(

@@ -11,6 +11,7 @@ from pathlib import Path
 from crescent_lite.errors import file_errors
 from crescent_lite.store import Store
 from crescent_lite.store.merging import Merged, merge
+from crescent_lite.store.runs import here_or_there
 from crescent_lite.workspace import Workspace
 
 
@@ -21,13 +22,16 @@ def join(store: Store, workspace: Workspace, other: Path) -> tuple[Merged, list[
     """
     database = Workspace(other).database_path if other.is_dir() else other
     merged = merge(store.database, database)
-    missing = [path for model_id in merged.adapters if (path := _bring(store, workspace, model_id, database.parent))]
+    missing = []
+    for model_id, noted in merged.adapters.items():
+        there = here_or_there("adapter", Path(noted), database.parent)
+        if not _bring(store, workspace, model_id, there):
+            missing.append(str(there))
     return merged, missing
 
 
-def _bring(store: Store, workspace: Workspace, model_id: int, folder: Path) -> str | None:
-    """Copy an adapter, with all that lies beside it, to this workspace. Its path there, if it is nowhere."""
-    there = store.runs.fetch_adapter_path(model_id, folder)
+def _bring(store: Store, workspace: Workspace, model_id: int, there: Path) -> bool:
+    """Copy an adapter, with all that lies beside it, to this workspace. Whether there is one."""
     run_id, number = store.runs.fetch_round_of(model_id)
     here = workspace.adapters / f"run-{run_id}" / f"round-{number}"
     is_there = there.is_file()
@@ -35,4 +39,4 @@ def _bring(store: Store, workspace: Workspace, model_id: int, folder: Path) -> s
         with file_errors(here):
             shutil.copytree(there.parent, here, dirs_exist_ok=True)
     store.runs.move_model(model_id, here / there.name)
-    return None if is_there else str(there)
+    return is_there

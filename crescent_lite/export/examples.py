@@ -10,16 +10,15 @@ The same database gives the same bytes. Formats:
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from crescent_lite.config import VoteConfig
 from crescent_lite.consensus import decide
-from crescent_lite.errors import MissingPackageError, StorageError, file_errors
+from crescent_lite.errors import MissingPackageError, StorageError
+from crescent_lite.replacing import replacing
 from crescent_lite.store import Store
 
 Format = Literal["prompt-completion", "messages", "sharegpt", "parquet"]
@@ -79,7 +78,9 @@ def write_examples(store: Store, choice: Choice, form: Format, path: Path, *, ma
     Raises StorageError, also where there is one and it may not be replaced, and MissingPackageError for parquet.
     """
     labels = chosen_labels(store, choice)
-    with _replacing(path, may_replace=may_replace) as unfinished:
+    if path.exists() and not may_replace:
+        raise StorageError(f"{path}: is there already; give another --output or remove it")
+    with replacing(path) as unfinished:
         if form == "parquet":
             _write_parquet(store, choice, labels, unfinished)
         else:
@@ -171,27 +172,3 @@ label is the answer that most of its own sampled solutions have: nobody has chec
 - `votes` ({votes:,} rows): every solution that was sampled for these questions; `answer_key` is null where none was
   found, `finish_reason` tells whether it was cut off.
 """
-
-
-@contextmanager
-def _replacing(path: Path, *, may_replace: bool) -> Iterator[Path]:
-    """A path beside it, which takes its place at the end, or is taken away."""
-    unfinished = path.with_name(f".{path.name[:100]}.unfinished")
-    if path.exists() and not may_replace:
-        raise StorageError(f"{path}: is there already; give another --output or remove it")
-    with file_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            _remove(unfinished)
-            yield unfinished
-            _remove(path)
-            unfinished.replace(path)
-        finally:
-            _remove(unfinished)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crescent_lite.errors import file_errors
+from crescent_lite.replacing import replacing
 from crescent_lite.report import figures
 from crescent_lite.report.alarms import LOOKS_FOR, alarms_tables, spaced_name
 from crescent_lite.report.content import Document, Section, Table
@@ -99,14 +99,8 @@ def write_document(document: Document, folder: Path, run_id: int) -> Written:
     """Save both forms. Each file is complete or as it was before. Raises StorageError."""
     written = Written(folder / f"run-{run_id}.html", folder / f"run-{run_id}.md")
     for path, text in ((written.html, document.as_html()), (written.markdown, document.as_markdown())):
-        unfinished = path.with_name(f".{path.name}.unfinished")
-        with file_errors(path):
-            folder.mkdir(parents=True, exist_ok=True)
-            try:
-                unfinished.write_text(text, encoding="utf-8", newline="\n")
-                unfinished.replace(path)
-            finally:
-                unfinished.unlink(missing_ok=True)
+        with replacing(path) as unfinished:
+            unfinished.write_text(text, encoding="utf-8", newline="\n")
     return written
 
 

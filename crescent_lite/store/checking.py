@@ -10,10 +10,10 @@ from collections import Counter
 from crescent_lite.store.database import Database
 
 SEARCHED = {
-    "questions_fts": "SELECT count(*) FROM questions",
-    "solutions_fts": "SELECT count(*) FROM votes JOIN consensus USING (question_id)",
+    "questions_fts": "SELECT question_id, text FROM questions",
+    "solutions_fts": "SELECT vote_id, votes.text FROM votes JOIN consensus USING (question_id)",
 }
-"""The full-text indexes, and how many texts each is to have."""
+"""The full-text indexes, and the numbers and texts that each is to have."""
 MOST_FAULTS = 20
 
 
@@ -27,7 +27,8 @@ def faults_of(database: Database) -> list[str]:
         f"{table}: {rows} rows belong to {parent} that are not there" for (table, parent), rows in orphans.items()
     ]
     for index, texts in SEARCHED.items():
-        indexed, there = database.value(f"SELECT count(*) FROM {index}_docsize"), database.value(texts)
+        indexed = database.value(f"SELECT count(*) FROM {index}_docsize")
+        there = database.value(f"SELECT count(*) FROM ({texts})")
         if indexed != there:
             faults.append(f"{index}: has {indexed} of {there} texts; `crescent db vacuum` makes it anew")
     return faults

@@ -15,7 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crescent_lite.errors import StorageError, WorkspaceError, file_errors
+from crescent_lite.errors import StorageError, WorkspaceError
+from crescent_lite.replacing import replacing
 from crescent_lite.store.versions import MIGRATIONS, applied_to, pending_for
 
 if TYPE_CHECKING:
@@ -118,18 +119,9 @@ class Database:
 
     def copy_to(self, path: Path) -> None:
         """A copy of all that is committed, whoever writes meanwhile. It is there complete or not at all."""
-        unfinished = path.with_name(path.name + ".unfinished")
-        with file_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with storage_errors(unfinished), closing(sqlite3.connect(unfinished)) as copy:
-                self._connection.backup(copy)
-                copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
-            with file_errors(path):
-                unfinished.replace(path)
-        finally:
-            with file_errors(path):
-                unfinished.unlink(missing_ok=True)
+        with replacing(path) as unfinished, storage_errors(path), closing(sqlite3.connect(unfinished)) as copy:
+            self._connection.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
 
     def _bring_up_to_date(self, pending: Sequence[str]) -> None:
         """All that it lacks, or nothing; a copy of an older database is left beside it."""

@@ -141,7 +141,7 @@ def _take_benchmarks(connection: sqlite3.Connection) -> None:
         ).fetchone()
         new = here[0] if here else _insert(connection, "benchmarks", {**dict(row), "benchmark_id": None})
         _note(connection, "benchmark", row["benchmark_id"], new)
-    _copy_ignoring(connection, "benchmark_items", {"benchmark_id": "benchmark"})
+    _copy_missing(connection, "benchmark_items", {"benchmark_id": "benchmark"})
 
 
 def _take_evaluations(connection: sqlite3.Connection) -> None:
@@ -165,7 +165,7 @@ def _take_evaluations(connection: sqlite3.Connection) -> None:
                 [row["finished_at"], new],
             )
         _note(connection, "evaluation", row["evaluation_id"], new)
-    _copy_ignoring(connection, "evaluated_items", {"evaluation_id": "evaluation"})
+    _copy_missing(connection, "evaluated_items", {"evaluation_id": "evaluation"})
 
 
 def _take_runs(connection: sqlite3.Connection, merged: Merged) -> None:
@@ -229,12 +229,8 @@ def _number(connection: sqlite3.Connection, kind: str, rows: str, merged: Merged
 def _copy(connection: sqlite3.Connection, table: str, mapped: Mapping[str, str]) -> None:
     """The rows of a table that belong to runs that are taken."""
     first, kind = next(iter(mapped.items()))
-    names = _columns(connection, table)
-    connection.execute(
-        f"""INSERT INTO main.{table} ({", ".join(names)})
-        SELECT {", ".join(_mapped(name, mapped) for name in names)} FROM other.{table} t
-        WHERE t.{first} IN (SELECT old FROM temp.numbers WHERE kind = '{kind}' AND taken)"""
-    )
+    taken = f"WHERE t.{first} IN (SELECT old FROM temp.numbers WHERE kind = '{kind}' AND taken)"
+    connection.execute(f"INSERT INTO {_rows_for_here(connection, table, mapped)} {taken}")
 
 
 def _name_anew(connection: sqlite3.Connection, merged: Merged) -> None:
@@ -252,13 +248,16 @@ def _name_anew(connection: sqlite3.Connection, merged: Merged) -> None:
         )
 
 
-def _copy_ignoring(connection: sqlite3.Connection, table: str, mapped: Mapping[str, str]) -> None:
+def _copy_missing(connection: sqlite3.Connection, table: str, mapped: Mapping[str, str]) -> None:
     """The rows of a table that are not here yet."""
+    connection.execute(f"INSERT OR IGNORE INTO {_rows_for_here(connection, table, mapped)}")
+
+
+def _rows_for_here(connection: sqlite3.Connection, table: str, mapped: Mapping[str, str]) -> str:
+    """What follows INSERT INTO: a table's rows there, under the numbers that they have here."""
     names = _columns(connection, table)
-    connection.execute(
-        f"""INSERT OR IGNORE INTO main.{table} ({", ".join(names)})
-        SELECT {", ".join(_mapped(name, mapped) for name in names)} FROM other.{table} t"""
-    )
+    values = ", ".join(_mapped(name, mapped) for name in names)
+    return f"main.{table} ({', '.join(names)}) SELECT {values} FROM other.{table} t"
 
 
 def _mapped(name: str, mapped: Mapping[str, str]) -> str:

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from crescent_lite.errors import UsageError, file_errors
+from crescent_lite.errors import UsageError
 from crescent_lite.printable import printable_line
+from crescent_lite.replacing import replacing
 from crescent_lite.store.database import Database, QueryInterrupted, storage_errors
 
 ROWS = 1000
@@ -137,17 +138,8 @@ class Querying:
 
     def save_csv(self, sql: str, path: Path, *, seconds: float | None = None) -> Written:
         """All rows, whole, into a file that is there complete or not at all. Raises as `run`, or StorageError."""
-        unfinished = path.with_name(path.name + ".unfinished")
-        try:
-            with file_errors(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with unfinished.open("w", encoding="utf-8", newline="") as file:
-                    written = self.write_csv(sql, file, seconds=seconds)
-                unfinished.replace(path)
-        finally:
-            with file_errors(path):
-                unfinished.unlink(missing_ok=True)
-        return written
+        with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
+            return self.write_csv(sql, file, seconds=seconds)
 
     def fetch_catalogue(self) -> tuple[Relation, ...]:
         """The views, then the tables, by name, with their columns. SQLite's own are left out."""

@@ -103,9 +103,7 @@ class Runs:
                 [model.name, model.kind, model.source, str(model.path), model.sha256, parent_id, now()],
             )
         if not Path(known["path"]).is_file():
-            self._database.write(
-                "UPDATE models SET path = ? WHERE model_id = ?", [str(model.path), known["model_id"]]
-            )
+            self.move_model(known["model_id"], model.path)
         return int(known["model_id"])
 
     def fetch_model(self, model_id: int) -> ModelFile:
@@ -115,11 +113,6 @@ class Runs:
             raise NotFoundError(f"model {model_id}: not in {self._database.path}")
         path = here_or_there(row["kind"], Path(row["path"]), self._database.path.parent)
         return ModelFile(row["name"], path, row["sha256"], row["source"], row["kind"])
-
-    def fetch_adapter_path(self, model_id: int, folder: Path) -> Path:
-        """Where an adapter lies that another workspace in `folder` trained."""
-        noted = self._database.value("SELECT path FROM models WHERE model_id = ?", [model_id])
-        return here_or_there("adapter", Path(noted), folder)
 
     def fetch_round_of(self, adapter_id: int) -> tuple[int, int]:
         """The run and the number of the round that trained an adapter. Raises NotFoundError."""

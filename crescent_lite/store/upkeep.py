@@ -5,12 +5,8 @@ Example: vacuum(database) -> (3239936, 2945024)
 
 from __future__ import annotations
 
+from crescent_lite.store.checking import SEARCHED
 from crescent_lite.store.database import Database, storage_errors
-
-SEARCH_INDEXES = {
-    "questions_fts": "SELECT question_id, text FROM questions",
-    "solutions_fts": "SELECT vote_id, votes.text FROM votes JOIN consensus USING (question_id)",
-}
 
 
 def vacuum(database: Database) -> tuple[int, int]:
@@ -20,7 +16,7 @@ def vacuum(database: Database) -> tuple[int, int]:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         before = database.path.stat().st_size
         with database.transaction():
-            for index, texts in SEARCH_INDEXES.items():
+            for index, texts in SEARCHED.items():
                 connection.execute(f"INSERT INTO {index} ({index}) VALUES ('delete-all')")
                 connection.execute(f"INSERT INTO {index} (rowid, text) {texts}")
                 connection.execute(f"INSERT INTO {index} ({index}) VALUES ('optimize')")
