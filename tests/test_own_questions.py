@@ -1,4 +1,4 @@
-"""Questions of a user's own are voted on in place of the model's, and are told apart from them everywhere."""
+"""Questions of a user's own are voted on in place of the model's; the database and the report tell them apart."""
 
 from __future__ import annotations
 
