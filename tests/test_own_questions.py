@@ -15,6 +15,10 @@ from crescent_lite.question_file import load_question_file
 from crescent_lite.report import build_document
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
+from crescent_tui.question_content import question_title
+from crescent_tui.round_content import flow
+from crescent_tui.round_facts import fetch_round
+from crescent_tui.run_content import pipeline
 
 MINE = (
     {"question": "A dozen eggs costs three coins; how many coins for two dozen?", "id": "eggs"},
@@ -72,6 +76,19 @@ def test_the_report_says_whose_they_are(workspace: Workspace) -> None:
 
     assert "was given 5 questions of the user's own, and asked none" in text
     assert "when it was asked for maths questions" not in text
+
+
+def test_the_terminal_ui_says_whose_they_are(workspace: Workspace) -> None:
+    with closing(Store.open_read_only(workspace.database_path)) as store:
+        snapshot, question = store.watching.fetch_snapshot(), store.watching.fetch_question(1)
+        round_2 = fetch_round(store, (1, 2))
+    assert snapshot is not None
+    assert question is not None
+
+    assert "asked" in pipeline(snapshot, 120).plain
+    assert "your own questions; the model asks none" in pipeline(snapshot, 120).plain
+    assert "#1 · round 1 · yours, eggs · kept" in question_title(question).plain
+    assert flow(round_2, 80).plain.startswith("yours")
 
 
 def test_a_file_that_has_changed_is_another_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,9 +20,11 @@ from crescent_lite.errors import ModelError, OutOfMemoryError
 from crescent_lite.records import Generation, Request
 from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.kv_context import KvContext
 from crescent_lite.sampling.llama import LlamaSampler
 from crescent_lite.sampling.memory_plan import MemoryPlan, ModelShape, layers_that_fit, plan_memory
 from crescent_lite.sampling.reply import Reply
+from crescent_lite.sampling.waiting import sampler_chain
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +180,23 @@ def test_first_tokens_are_drawn_as_the_model_weighs_them(sampler: LlamaSampler, 
     rare = draws - sum(expected[text] for text in often)
     observed = [drawn[text] for text in often] + [draws - sum(drawn[text] for text in often)]
     assert chisquare(observed, [expected[text] for text in often] + [rare]).pvalue > 1e-4
+
+
+def test_threads_draw_what_one_draws(model: GgufModel) -> None:
+    plan = plan_memory(model.shape, needed_context=16, usable_bytes=1e9, batch_tokens=64, asked_slots=32)
+
+    def drawn(threads: int) -> list[int]:
+        context = KvContext(model, plan, threads=1, drawing_threads=threads)
+        context.decode([(sequence, [1, 2 + sequence], True) for sequence in range(32)])
+        chains = [(chunk, sampler_chain(Generation(1), seed=chunk)) for chunk in range(32)]
+        tokens = [token for _ in range(20) for token in context.draw(chains)]
+        for _, chain in chains:
+            llama_cpp.llama_sampler_free(chain)
+        context.close()
+        return tokens
+
+    assert drawn(4) == drawn(3) == drawn(1)
+    assert len(set(drawn(4))) > 32
 
 
 def test_a_replys_log_probability_is_the_models(sampler: LlamaSampler, model: GgufModel) -> None:

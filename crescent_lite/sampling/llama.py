@@ -43,6 +43,8 @@ BATCH_TOKENS = 256
 """Tokens per decode at most. 256 keeps one call, and so the answer to Ctrl-C, under 2 s on 2 cores at 0.5B."""
 BATCH_TOKENS_ON_GPU = 2048
 """Guess: llama.cpp's own default."""
+MOST_DRAWING_THREADS = 8
+"""At most half of the processor: llama.cpp's own threads spin for a while after a decode."""
 
 
 def plan_sampling(
@@ -157,6 +159,7 @@ class LlamaSampler:
             self._model,
             plan,
             threads=self._config.threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1,
+            drawing_threads=max(1, min(MOST_DRAWING_THREADS, (os.cpu_count() or 1) // 2)),
         )
         if self._adapter:
             self._context.use_adapter(self._adapters[self._adapter])
@@ -217,16 +220,17 @@ class LlamaSampler:
                 return [(0, "context")]
             chunks = self._chunks(context, active)
 
+        complete = [(number, active[each[0]]) for number, each in enumerate(chunks) if each[2]]
+        drawn = iter(context.draw([(number, sample.chain) for number, sample in complete if not sample.forced]))
         finished: list[tuple[int, FinishReason]] = []
-        for number, (sequence, _, wants_logits) in enumerate(chunks):
-            if wants_logits:
-                sample = active[sequence]
-                token = sample.forced[sample.drawn] if sample.forced else context.draw(sample.chain, number)
-                if sample.request.generation.logprobs:
-                    sample.logprob += context.logprob(number, token)
-                self.usage.tokens += 1
-                if reason := self._add(context, sample, token, len(context.held[sequence])):
-                    finished.append((sequence, reason))
+        for number, sample in complete:
+            token = sample.forced[sample.drawn] if sample.forced else next(drawn)
+            if sample.request.generation.logprobs:
+                sample.logprob += context.logprob(number, token)
+            self.usage.tokens += 1
+            sequence = chunks[number][0]
+            if reason := self._add(context, sample, token, len(context.held[sequence])):
+                finished.append((sequence, reason))
         self.usage.decode_seconds += context.decode_seconds - decoding
         self.usage.seconds += time.perf_counter() - began
         return finished

@@ -48,6 +48,11 @@ class Run:
     """Of crescent-lite, when it was started."""
     kind: RunKind = "improvement"
 
+    @property
+    def has_own_questions(self) -> bool:
+        """Whether the user's own questions are voted on in place of the model's."""
+        return bool(self.config["bait"].get("file"))
+
 
 @dataclass(frozen=True)
 class Round:

@@ -84,6 +84,8 @@ class RunSnapshot:
     """'improvement' or 'evaluation'."""
     teacher_id: int | None
     """The run whose labels it learns from: then nothing is asked or voted on."""
+    own_questions: bool
+    """Whether the user's own questions are voted on in place of the model's."""
     state: str
     """As stored; 'running' also for an engine that was killed."""
     reason: str | None
@@ -127,6 +129,8 @@ class WatchedQuestion:
     question_id: int
     run_id: int
     round: int
+    external_id: str | None
+    """What the user's file calls it; None where a model asked it."""
     text: str
     raw_text: str
     verdict: Verdict | None
@@ -199,6 +203,7 @@ class Watching:
             run_id=run_id,
             kind=run.kind,
             teacher_id=run.teacher_id,
+            own_questions=run.has_own_questions,
             state=run.state,
             reason=run.reason,
             base=self._runs.fetch_model(run.base_id).name,
@@ -221,6 +226,7 @@ class Watching:
             question_id=question_id,
             run_id=row["run_id"],
             round=row["round"],
+            external_id=row["external_id"],
             text=row["text"],
             raw_text=row["raw_text"],
             verdict=row["verdict"],

@@ -42,12 +42,13 @@ WHY = {
 
 
 def question_title(question: WatchedQuestion) -> Content:
-    """Its number, its round, and its verdict with the reason."""
+    """Its number, its round, whose it is, and its verdict with the reason."""
     verdict = question.verdict or "not judged yet"
     reason = f": {spaced(question.reason)}" if question.reason else ""
     return Content.assemble(
         (f"#{question.question_id}", "bold"),
         (f" · round {question.round} · ", MUTED),
+        (f"yours, {printable_line(question.external_id, 40)} · " if question.external_id else "", "$text-accent"),
         (verdict, "$text-success" if verdict == "kept" else "$text-warning"),
         reason,
         (" · noted" if question.notes else "", "$text-accent"),
@@ -99,7 +100,8 @@ def question_rest(question: WatchedQuestion, chain: Sequence[Link], waiting: Seq
     if question.notes or waiting:
         parts += [heading("Notes"), note_lines(question.notes, waiting)]
     if question.raw_text.strip() != question.text.strip():
-        parts += [heading("As the model wrote it"), said(question.raw_text)]
+        whose = "As your file has it" if question.external_id else "As the model wrote it"
+        parts += [heading(whose), said(question.raw_text)]
     return Content("\n").join(parts)
 
 

@@ -92,15 +92,15 @@ def flow(facts: RoundFacts, width: int) -> Content:
     if not facts.steps or not facts.steps[0].count:
         return Content.styled("Nothing has been asked yet.", MUTED)
     whole = facts.steps[0].count
-    return Content("\n").join([_step(step, whole, width) for step in facts.steps])
+    names = STEP_NAMES | ({"texts": "yours"} if facts.own_questions else {})
+    return Content("\n").join([_step(step, names.get(step.name, step.name), whole, width) for step in facts.steps])
 
 
-def _step(step: Step, whole: int, width: int) -> Content:
+def _step(step: Step, name: str, whole: int, width: int) -> Content:
     own = step.count - step.joined[1]
     bar_width = max(6, min(24, (width - 24) // 3))
     lost = [f"{printable_line(reason, 60)} {count:,}" for reason, count in step.lost]
     lost += [f"{step.joined[1]:,} more {printable_line(step.joined[0], 60)}"] if step.joined[1] else []
-    name = STEP_NAMES.get(step.name, step.name)
     line = Content.assemble(
         f"{name:<9}", bar(own / whole, bar_width), f"{step.count:>8,}", (f"{own / whole:>6.0%}", "bold"),
         (f"  {'−' if step.lost else ''}{' · '.join(lost)}" if lost else "", MUTED),

@@ -35,6 +35,8 @@ class RoundFacts:
     """Of all rounds."""
     teacher_id: int | None
     """The run whose labels are learnt from."""
+    own_questions: bool = False
+    """Whether the user's own are voted on."""
     alarms: tuple[Alarm, ...] = ()
     fired: Mapping[int, int] = field(default_factory=dict)
     """By round: alarms that fired."""
@@ -74,6 +76,7 @@ def fetch_round(store: Store, subject: tuple[int, int]) -> RoundFacts:
         this,
         standing,
         run.teacher_id,
+        run.has_own_questions,
         alarms=tuple(alarms.get(number, ())),
         fired={each: sum(alarm.fired for alarm in found) for each, found in alarms.items()},
         lengths=lengths,

@@ -80,6 +80,8 @@ def _note(run: RunSnapshot, step: StepProgress) -> str:
         return run.training_state
     if step.step == "trained" and (losses := [loss for loss in run.losses if math.isfinite(loss)]):
         return f"loss {losses[0]:.2f} → {losses[-1]:.2f}"
+    if step.step == "asked" and run.own_questions:
+        return "your own questions; the model asks none"
     return " · ".join(f"{spaced(reason)} {count:,}" for reason, count in step.reasons)
 
 
