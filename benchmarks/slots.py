@@ -29,12 +29,13 @@ def main() -> int:
     parser.add_argument("models", nargs="+", type=Path)
     parser.add_argument("--seconds", type=float, default=12.0, help="counted at each point")
     parser.add_argument("--slots", type=int, nargs="+", default=list(SLOTS))
+    parser.add_argument("--threads", type=int, default=0, help="of llama.cpp; 0: as the sampler chooses")
     parser.add_argument("--plot", type=Path, help="write an SVG (needs matplotlib)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     measured = {}
     for model in options.models:
-        measured[model.stem] = {slots: round(steady(model, slots, options.seconds), 1) for slots in options.slots}
+        measured[model.stem] = {slots: round(steady(model, slots, options), 1) for slots in options.slots}
         print(model.stem, measured[model.stem], file=sys.stderr, flush=True)
     if options.plot:
         draw(measured, options.plot)
@@ -43,16 +44,16 @@ def main() -> int:
     return 0
 
 
-def steady(model: Path, slots: int, seconds: float) -> float:
+def steady(model: Path, slots: int, options: argparse.Namespace) -> float:
     """Tokens per second while all slots are full."""
-    sampler = LlamaSampler(model, SamplingConfig(slots=slots))
+    sampler = LlamaSampler(model, SamplingConfig(slots=slots, threads=options.threads))
     counts: list[tuple[float, int]] = []
 
     def watch() -> None:
         while sampler.usage.tokens < slots * WARM_UP_TOKENS:
             time.sleep(0.05)
         counts.append((time.perf_counter(), sampler.usage.tokens))
-        time.sleep(seconds)
+        time.sleep(options.seconds)
         counts.append((time.perf_counter(), sampler.usage.tokens))
 
     watcher = threading.Thread(target=watch)
@@ -61,6 +62,8 @@ def steady(model: Path, slots: int, seconds: float) -> float:
         if len(counts) == 2:
             break
     watcher.join()
+    inside = sampler.usage.decode_seconds / sampler.usage.seconds
+    print(f"{slots} slots: {inside:.0%} of the time inside llama.cpp's decode", file=sys.stderr, flush=True)
     sampler.close()
     (began, before), (ended, after) = counts
     return (after - before) / (ended - began)

@@ -272,7 +272,7 @@ def test_what_is_no_database_of_ours_is_refused_and_changes_nothing(
             connection.execute("DELETE FROM votes WHERE vote_id < 10")
     elif what == "newer":
         with closing(sqlite3.connect(other)) as connection, connection:
-            connection.execute("UPDATE _sqlite_migrations SET name = 'm999_x' WHERE name LIKE 'm008%'")
+            connection.execute("UPDATE _sqlite_migrations SET name = 'm999_x' WHERE name LIKE 'm009%'")
     else:
         other = workspace.database_path
     before = contents(workspace.database_path)
@@ -311,7 +311,7 @@ def test_a_database_on_a_read_only_disk_can_be_read(workspace: Workspace, comman
 def test_what_would_write_on_a_read_only_disk_is_one_line(workspace: Workspace, command: str, words: str) -> None:
     if command == "older":
         with closing(sqlite3.connect(workspace.database_path)) as connection, connection:
-            connection.execute("DELETE FROM _sqlite_migrations WHERE name LIKE 'm008%'")
+            connection.execute("DELETE FROM _sqlite_migrations WHERE name LIKE 'm009%'")
     before = contents(workspace.database_path)
 
     done = on_a_read_only_disk(workspace.folder, *(["status"] if command == "older" else ["db", command]))

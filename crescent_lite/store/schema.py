@@ -468,3 +468,10 @@ def m008_views_for_analysis(database: Database) -> None:
     external = "ALTER TABLE questions ADD COLUMN external_id TEXT"
     for statement in (external, *SOLUTIONS_FTS, *INDEXES_8, *made_anew()):
         database.execute(statement)
+
+
+@migrations()
+def m009_rounds_counted_one_by_one(database: Database) -> None:
+    """`v_rounds` counts the round that is asked for, and no longer all of them first."""
+    for statement in made_anew():
+        database.execute(statement)

@@ -17,6 +17,7 @@ MIGRATIONS = (
     "m006_evidence",
     "m007_notes_and_search",
     "m008_views_for_analysis",
+    "m009_rounds_counted_one_by_one",
 )
 MIGRATION_SET = "crescent_lite"
 

@@ -62,9 +62,17 @@ _ROUNDS = View(
         "tokens": "drawn in all stages of the round",
     },
     """SELECT n.run_id, n.number AS round, r.kind, r.control, b.name AS model, n.outcome,
-        a.texts, CASE WHEN a.texts THEN (SELECT count(*) FROM questions e
-            WHERE e.round_id = n.round_id AND e.external_id IS NOT NULL) END AS external,
-        a.kept, 1.0 * a.kept / a.texts AS acceptance, c.voted, c.votes, c.labels, c.mean_share,
+        n.texts, CASE WHEN n.texts THEN (SELECT count(*) FROM questions q
+            WHERE q.round_id = n.round_id AND q.external_id IS NOT NULL) END AS external,
+        n.kept, 1.0 * n.kept / nullif(n.texts, 0) AS acceptance,
+        (SELECT count(*) FROM questions q JOIN consensus c USING (question_id)
+            WHERE q.round_id = n.round_id AND q.verdict = 'kept') AS voted,
+        (SELECT sum(c.votes) FROM questions q JOIN consensus c USING (question_id)
+            WHERE q.round_id = n.round_id AND q.verdict = 'kept') AS votes,
+        (SELECT sum(c.decision = 'labelled') FROM questions q JOIN consensus c USING (question_id)
+            WHERE q.round_id = n.round_id AND q.verdict = 'kept') AS labels,
+        (SELECT avg(c.share) FROM questions q JOIN consensus c USING (question_id)
+            WHERE q.round_id = n.round_id AND q.verdict = 'kept') AS mean_share,
         (SELECT count(*) FROM examples WHERE training_id = n.training_id) AS examples,
         (SELECT loss FROM training_steps WHERE training_id = n.training_id ORDER BY step DESC LIMIT 1) AS loss,
         (SELECT CASE WHEN count(*) = count(e.finished_at) THEN avg(
@@ -76,18 +84,15 @@ _ROUNDS = View(
         (SELECT sum(seconds) FROM stages WHERE run_id = n.run_id AND round_number = n.number) AS seconds,
         (SELECT sum(tokens) FROM stages WHERE run_id = n.run_id AND round_number = n.number) AS tokens
     FROM (
-        SELECT run_id, 0 AS number, NULL AS round_id, NULL AS outcome, NULL AS training_id FROM runs
+        SELECT run_id, 0 AS number, NULL AS round_id, NULL AS outcome, NULL AS training_id, NULL AS texts,
+            NULL AS kept FROM runs
         UNION ALL
         SELECT run_id, number, round_id, outcome,
-            (SELECT max(training_id) FROM trainings t WHERE t.round_id = d.round_id) FROM rounds d
-    ) n JOIN runs r USING (run_id) JOIN models b ON b.model_id = r.base_id
-    LEFT JOIN (
-        SELECT round_id, count(*) AS texts, sum(verdict = 'kept') AS kept FROM questions GROUP BY round_id
-    ) a USING (round_id)
-    LEFT JOIN (
-        SELECT round_id, count(*) AS voted, sum(votes) AS votes, sum(decision = 'labelled') AS labels,
-            avg(share) AS mean_share FROM consensus JOIN questions USING (question_id) GROUP BY round_id
-    ) c USING (round_id)""",
+            (SELECT max(training_id) FROM trainings t WHERE t.round_id = d.round_id),
+            (SELECT count(*) FROM questions q WHERE q.round_id = d.round_id),
+            (SELECT count(*) FROM questions q WHERE q.round_id = d.round_id AND q.verdict = 'kept')
+        FROM rounds d
+    ) n JOIN runs r USING (run_id) JOIN models b ON b.model_id = r.base_id""",
 )
 
 _QUESTIONS = View(
