@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from crescent_lite.errors import ExitCode, MissingPackageError, StorageError, UsageError, WorkspaceError
 from crescent_lite.opening import open_store, open_workspace, store_to_change
+from crescent_lite.printable import printable_line
 from crescent_lite.terminal import print_table, result, say, stream_json
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ def backup_command(options: argparse.Namespace) -> int:
         if path.exists():
             raise WorkspaceError(f"{path}: is there already; give another --output or remove it")
         store.database.copy_to(path)
-    return result(options, {"path": str(path), "bytes": path.stat().st_size}, f"{path}: {_size(path.stat().st_size)}")
+    words = printable_line(f"{path}: {_size(path.stat().st_size)}")
+    return result(options, {"path": str(path), "bytes": path.stat().st_size}, words)
 
 
 def vacuum_command(options: argparse.Namespace) -> int:
@@ -140,11 +142,14 @@ def merge_command(options: argparse.Namespace) -> int:
         lines.append(
             f"run {there} of {other} is run {here} here, and has gone on in one of the two: left as it is here"
         )
+    for there, teacher in merged.refused.items():
+        lines.append(f"run {there} of {other} learns from run {teacher}, which is not the same here: not taken")
     lines += [f"{path}: the adapter is not there; without it its round can be read, not used" for path in missing]
     said: dict[str, Any] = {
-        "taken": merged.taken, "same": merged.same, "unlike": merged.unlike, "missing_adapters": missing
+        "taken": merged.taken, "same": merged.same, "unlike": merged.unlike, "refused": merged.refused,
+        "missing_adapters": missing,
     }  # fmt: skip
-    return result(options, said, "\n".join(lines) or f"{other}: has no run")
+    return result(options, said, "\n".join(map(printable_line, lines)) or f"{other}: has no run")
 
 
 def schema_command(options: argparse.Namespace) -> int:

@@ -186,6 +186,7 @@ def test_the_runs_of_another_database_are_taken_once(
         "taken": {},
         "same": {"1": 2},
         "unlike": {},
+        "refused": {},
         "missing_adapters": [],
     }
 

@@ -2,21 +2,22 @@
 
 A run is the same one where its start and its base are: it is not taken twice, and where it has gone on in one of the
 two it is left as it is here. Prompts, models, benchmarks and measurements that both have become one row. Knows no
-files but the two databases. Example: merge(database, Path("other/crescent.db")).taken -> {1: 4, 2: 5}
+files but the two databases. Example: merge(database, Path("other/crescent.db"), bring).taken -> {1: 4, 2: 5}
 """
 
 from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crescent_lite.errors import WorkspaceError
+from crescent_lite.errors import CrescentError, WorkspaceError
 from crescent_lite.store.checking import faults_of
 from crescent_lite.store.database import Database, connected_to_read, storage_errors
+from crescent_lite.store.versions import applied_to
 
 MAPPED: Mapping[str, Mapping[str, str]] = {
     "rounds": {"round_id": "round", "run_id": "run", "model_id": "model", "adapter_id": "model"},
@@ -55,20 +56,40 @@ OF_A_RUN = {
 
 
 @dataclass(frozen=True)
+class MergedAdapter:
+    """The adapter of a round that both databases have now."""
+
+    model_id: int
+    """Here, as the run and the round."""
+    run_id: int
+    round: int
+    path: str
+    """Its file, as the other database has it noted: untrusted."""
+    is_new: bool
+    """Whether the model was not here before."""
+
+
+Bring = Callable[[Sequence[MergedAdapter]], None]
+"""Called before anything is committed: where it raises, nothing is taken."""
+
+
+@dataclass(frozen=True)
 class Merged:
     """What became of the other database's runs."""
 
     taken: dict[int, int] = field(default_factory=dict)
     """Runs that are here now: the number there, and the number here."""
     same: dict[int, int] = field(default_factory=dict)
-    """Runs that were here already, with as many questions and votes."""
+    """Runs that were here already, with as much in them."""
     unlike: dict[int, int] = field(default_factory=dict)
     """Runs that were here already and have gone on in one of the two; left as they are here."""
-    adapters: dict[int, str] = field(default_factory=dict)
-    """Adapters that their rounds trained and that are new here: the model's number here, and the file there."""
+    refused: dict[int, int] = field(default_factory=dict)
+    """Runs that learn from a run that has gone on in one of the two, so that their examples are not there; and it."""
+    models: set[int] = field(default_factory=set)
+    """Models that were not here before, by their number here."""
 
 
-def merge(database: Database, other: Path) -> Merged:
+def merge(database: Database, other: Path, bring: Bring) -> Merged:
     """Take the runs of `other`, which is not changed. Raises WorkspaceError or StorageError, with nothing taken."""
     if not other.is_file():
         raise WorkspaceError(f"{other}: no database is there")
@@ -81,7 +102,9 @@ def merge(database: Database, other: Path) -> Merged:
             database.connection.execute("ATTACH ? AS other", [str(copy)])
         try:
             with database.transaction():
-                return _take(database.connection)
+                merged = _take(database.connection)
+                bring(_adapters(database.connection, merged))
+                return merged
         finally:
             with storage_errors(database.path):
                 database.connection.execute("DETACH other")
@@ -89,20 +112,31 @@ def merge(database: Database, other: Path) -> Merged:
 
 def _copied_and_brought_up_to_date(other: Path, copy: Path) -> None:
     with storage_errors(other), closing(connected_to_read(other)) as found:
-        if not found.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs'").fetchone():
+        if not applied_to(found):
             raise WorkspaceError(f"{other}: is not a crescent-lite database")
-        with closing(sqlite3.connect(copy)) as target:
+        with storage_errors(copy), closing(sqlite3.connect(copy)) as target:
             found.backup(target)
-    with closing(Database.open_to_write(copy)) as migrated:
+    with _said_of(other, copy), closing(Database.open_to_write(copy)) as migrated:
         if faults := faults_of(migrated):
             raise WorkspaceError(f"{other}: {faults[0]}; nothing was taken from it")
+
+
+@contextmanager
+def _said_of(other: Path, copy: Path) -> Iterator[None]:
+    """What is wrong with the copy is wrong with the other database."""
+    try:
+        yield
+    except CrescentError as error:
+        raise WorkspaceError(str(error).replace(str(copy), str(other))) from None
+    except sqlite3.DatabaseError as error:
+        raise WorkspaceError(f"{other}: cannot be brought up to date: {error}; nothing was taken from it") from None
 
 
 def _take(connection: sqlite3.Connection) -> Merged:
     merged = Merged()
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS numbers (kind, old, new, taken, PRIMARY KEY (kind, old))")
     connection.execute("DELETE FROM temp.numbers")
-    connection.execute("INSERT OR IGNORE INTO prompts SELECT * FROM other.prompts")
+    _copy_missing(connection, "prompts", {})
     _take_models(connection, merged)
     _take_benchmarks(connection)
     _take_evaluations(connection)
@@ -125,13 +159,24 @@ def _take_models(connection: sqlite3.Connection, merged: Merged) -> None:
         ).fetchone()
         if here is None:
             model_id = _insert(connection, "models", {**dict(row), "model_id": None, "parent_id": parent})
-            if row["kind"] == "adapter" and _is_of_a_round(connection, row["model_id"]):
-                merged.adapters[model_id] = row["path"]
+            merged.models.add(model_id)
         _note(connection, "model", row["model_id"], here[0] if here else model_id)
 
 
-def _is_of_a_round(connection: sqlite3.Connection, adapter_id: int) -> bool:
-    return bool(connection.execute("SELECT 1 FROM other.rounds WHERE adapter_id = ?", [adapter_id]).fetchone())
+def _adapters(connection: sqlite3.Connection, merged: Merged) -> list[MergedAdapter]:
+    """Those of all runs that both have now, each once."""
+    found: dict[int, MergedAdapter] = {}
+    for there, here in (merged.taken | merged.same).items():
+        rounds = connection.execute(
+            """SELECT number, path, (SELECT new FROM temp.numbers WHERE kind = 'model' AND old = m.model_id) AS here
+            FROM other.rounds r JOIN other.models m ON m.model_id = r.adapter_id WHERE run_id = ? ORDER BY number""",
+            [there],
+        )
+        for row in rounds.fetchall():
+            model_id = row["here"]
+            is_new = model_id in merged.models
+            found.setdefault(model_id, MergedAdapter(model_id, here, row["number"], row["path"], is_new))
+    return list(found.values())
 
 
 def _take_benchmarks(connection: sqlite3.Connection) -> None:
@@ -181,6 +226,9 @@ def _take_runs(connection: sqlite3.Connection, merged: Merged) -> None:
             (merged.same if is_same else merged.unlike)[row["run_id"]] = here[0]
             _note(connection, "run", row["run_id"], here[0])
             continue
+        if row["teacher_id"] in merged.unlike or row["teacher_id"] in merged.refused:
+            merged.refused[row["run_id"]] = row["teacher_id"]
+            continue
         new = _insert(
             connection,
             "runs",
@@ -199,10 +247,12 @@ def _take_runs(connection: sqlite3.Connection, merged: Merged) -> None:
 def _extent(connection: sqlite3.Connection, schema: str, run_id: int) -> tuple[int, ...]:
     """How much a run has."""
     row = connection.execute(
-        f"""SELECT count(DISTINCT round_id), count(DISTINCT question_id), count(vote_id) FROM {schema}.rounds
-        LEFT JOIN {schema}.questions USING (round_id) LEFT JOIN {schema}.votes USING (question_id)
-        WHERE run_id = ?""",
-        [run_id],
+        f"""SELECT count(DISTINCT round_id), count(DISTINCT adapter_id), count(DISTINCT question_id), count(vote_id),
+            (SELECT count(*) FROM {schema}.run_evaluations e WHERE e.run_id = :run),
+            (SELECT state = 'finished' FROM {schema}.runs r WHERE r.run_id = :run)
+        FROM {schema}.rounds LEFT JOIN {schema}.questions USING (round_id)
+        LEFT JOIN {schema}.votes USING (question_id) WHERE run_id = :run""",
+        {"run": run_id},
     ).fetchone()
     return tuple(row)
 
@@ -238,13 +288,15 @@ def _name_anew(connection: sqlite3.Connection, merged: Merged) -> None:
     for run_id in merged.taken.values():
         connection.execute(
             """UPDATE events SET detail = json_set(detail, '$.run_id', run_id)
-            WHERE run_id = ? AND json_extract(detail, '$.run_id') IS NOT NULL""",
+            WHERE run_id = ? AND json_valid(detail) AND json_extract(detail, '$.run_id') IS NOT NULL""",
             [run_id],
         )
+    for model_id in merged.models:
         connection.execute(
-            """UPDATE models SET name = 'run-' || d.run_id || '-round-' || d.number FROM rounds d
-            WHERE d.run_id = ? AND d.adapter_id = models.model_id""",
-            [run_id],
+            """UPDATE models SET name = 'run-' || d.run_id || '-round-' || d.number
+            FROM (SELECT run_id, number FROM rounds WHERE adapter_id = ? ORDER BY round_id LIMIT 1) d
+            WHERE model_id = ?""",
+            [model_id, model_id],
         )
 
 

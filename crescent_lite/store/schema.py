@@ -6,6 +6,8 @@ Example: `migrations.apply(database)` brings any older database up to date, one 
 
 from __future__ import annotations
 
+import re
+
 from sqlite_utils import Database, Migrations
 
 from crescent_lite.store.views import made_anew
@@ -470,8 +472,35 @@ def m008_views_for_analysis(database: Database) -> None:
         database.execute(statement)
 
 
+MARGINS = """UPDATE consensus SET margin = share - 1.0 * coalesce(
+        (SELECT count(*) FROM votes v WHERE v.question_id = consensus.question_id
+            AND v.answer_key <> consensus.answer_key GROUP BY v.answer_key ORDER BY count(*) DESC LIMIT 1), 0)
+        / (SELECT count(*) FROM votes v WHERE v.question_id = consensus.question_id)
+    WHERE margin IS NULL AND answer_key IS NOT NULL"""
+"""The margins of questions that were decided before margins were stored."""
+
+
 @migrations()
-def m009_rounds_counted_one_by_one(database: Database) -> None:
-    """`v_rounds` counts the round that is asked for, and no longer all of them first."""
-    for statement in made_anew():
+def m009_what_is_referred_to_is_named(database: Database) -> None:
+    """Foreign keys name the column that they refer to, as Datasette wants it. Margins of old. The views anew."""
+    name_referred_columns(database)
+    for statement in (MARGINS, *made_anew()):
         database.execute(statement)
+
+
+def name_referred_columns(database: Database) -> None:
+    """`REFERENCES models` becomes `REFERENCES models (model_id)`: the same to SQLite, so no row is touched.
+
+    SQLite has no statement for it; what follows is its own procedure for a change of wording (lang_altertable, 7).
+    """
+    tables = database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql LIKE '%REFERENCES%'")
+    keys = dict(
+        database.execute("SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c WHERE c.pk")
+    )
+    version = database.execute("PRAGMA schema_version").fetchone()[0]
+    database.execute("PRAGMA writable_schema = ON")
+    for name, sql in tables.fetchall():
+        worded = re.sub(r"REFERENCES (\w+)(?!\s*\(|\w)", lambda found: f"{found[0]} ({keys[found[1]]})", sql)
+        database.execute("UPDATE sqlite_master SET sql = ? WHERE type = 'table' AND name = ?", [worded, name])
+    database.execute(f"PRAGMA schema_version = {version + 1}")
+    database.execute("PRAGMA writable_schema = OFF")

@@ -5,13 +5,19 @@ Example: vacuum(database) -> (3239936, 2945024)
 
 from __future__ import annotations
 
-from crescent_lite.store.checking import SEARCHED
+from crescent_lite.errors import StorageError
+from crescent_lite.store.checking import SEARCHED, missing_parts
 from crescent_lite.store.database import Database, storage_errors
 
 
 def vacuum(database: Database) -> tuple[int, int]:
-    """Make it as small as it can be; bytes before and after. Words to be searched and statistics are made anew."""
+    """Make it as small as it can be; bytes before and after. Words to be searched and statistics are made anew.
+
+    Raises StorageError, also where a part of it is missing.
+    """
     connection = database.connection
+    if missing := missing_parts(database):
+        raise StorageError(f"{database.path}: {missing[0]}; restore a backup, or keep what can still be read")
     with storage_errors(database.path):
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         before = database.path.stat().st_size

@@ -17,7 +17,7 @@ MIGRATIONS = (
     "m006_evidence",
     "m007_notes_and_search",
     "m008_views_for_analysis",
-    "m009_rounds_counted_one_by_one",
+    "m009_what_is_referred_to_is_named",
 )
 MIGRATION_SET = "crescent_lite"
 

@@ -210,13 +210,14 @@ _REJECTIONS = View(
         "benchmark_item": "the benchmark's item that it is too close to, 'benchmark/item'",
     },
     """SELECT q.question_id, d.run_id, d.number AS round, q.reason, q.text, q.raw_text, q.duplicate_of,
-        coalesce(m.text, i.question) AS match, q.similarity, q.benchmark_item
+        CASE WHEN q.benchmark_item IS NULL THEN m.text ELSE (
+            SELECT i.question FROM benchmarks b CROSS JOIN benchmark_items i ON i.benchmark_id = b.benchmark_id
+                AND i.item_id = substr(q.benchmark_item, length(b.name) + 2)
+            LEFT JOIN (run_evaluations r JOIN evaluations e USING (evaluation_id))
+                ON e.benchmark_id = b.benchmark_id AND r.run_id = d.run_id
+            WHERE substr(q.benchmark_item, 1, length(b.name) + 1) = b.name || '/'
+            ORDER BY e.benchmark_id IS NULL, b.benchmark_id DESC LIMIT 1) END AS match, q.similarity, q.benchmark_item
     FROM questions q JOIN rounds d USING (round_id) LEFT JOIN questions m ON m.question_id = q.duplicate_of
-    LEFT JOIN benchmarks b ON b.name = substr(q.benchmark_item, 1, instr(q.benchmark_item, '/') - 1)
-        AND b.benchmark_id IN (SELECT e.benchmark_id FROM run_evaluations r JOIN evaluations e USING (evaluation_id)
-            WHERE r.run_id = d.run_id)
-    LEFT JOIN benchmark_items i ON i.benchmark_id = b.benchmark_id
-        AND i.item_id = substr(q.benchmark_item, instr(q.benchmark_item, '/') + 1)
     WHERE q.verdict = 'rejected'""",
 )
 
@@ -272,7 +273,7 @@ _MODELS = View(
         "name": "its name",
         "kind": "'base', 'adapter' or 'merged'",
         "lineage": "the names from the base to it",
-        "run_id": "the run whose round made it",
+        "run_id": "the run whose round made it; the first one, where two made the same",
         "round": "that round's number",
         "parent_id": "the model that it was made from",
         "source": "what was configured: 'embedded', a path, `repo:file`",
@@ -290,7 +291,8 @@ _MODELS = View(
         ) AS lineage,
         d.run_id, d.number AS round, m.parent_id, m.source, m.path, m.sha256,
         (SELECT max(seconds) FROM trainings t WHERE t.adapter_id = m.model_id) AS trained_seconds, m.created_at
-    FROM models m LEFT JOIN rounds d ON d.adapter_id = m.model_id""",
+    FROM models m
+    LEFT JOIN rounds d ON d.round_id = (SELECT min(round_id) FROM rounds WHERE adapter_id = m.model_id)""",
 )
 
 _SCORES = View(
@@ -381,7 +383,8 @@ _COST = View(
         "tokens_per_label": "tokens / labels",
     },
     """SELECT s.run_id, s.round_number AS round, s.stage, s.seconds, s.tokens, s.prompt_tokens,
-        s.tokens / nullif(s.sampling_seconds, 0) AS tokens_per_second, l.labels,
+        s.tokens / nullif(s.sampling_seconds, 0) AS tokens_per_second,
+        CASE WHEN s.round_number > 0 THEN coalesce(l.labels, 0) END AS labels,
         s.seconds / nullif(l.labels, 0) AS seconds_per_label, 1.0 * s.tokens / nullif(l.labels, 0) AS tokens_per_label
     FROM stages s LEFT JOIN (
         SELECT d.run_id, d.number, count(*) AS labels FROM consensus c JOIN questions q USING (question_id)
