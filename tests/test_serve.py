@@ -16,6 +16,7 @@ from sample_run import load_sample_run
 from crescent_lite.cli import main
 from crescent_lite.datasette_metadata import datasette_metadata
 from crescent_lite.errors import ExitCode
+from crescent_lite.store.saved_queries import saved_queries
 from crescent_lite.store.views import VIEWS
 from crescent_lite.workspace import Workspace
 
@@ -57,6 +58,16 @@ def test_every_view_has_a_page_that_explains_its_columns(pages: httpx.Client) ->
 
         assert page.status_code == 200, name
         assert view.about.split("'")[0] in page.text
+
+
+def test_every_table_and_every_saved_query_has_a_page(pages: httpx.Client) -> None:
+    tables = [each["name"] for each in pages.get("/crescent.json").json()["tables"] if not each["hidden"]]
+    queries = [query.name for query in saved_queries()]
+    assert len(tables) > 15 and len(queries) == 10
+
+    answers = {name: pages.get(f"/crescent/{name}").status_code for name in (*tables, *queries)}
+
+    assert {name: code for name, code in answers.items() if code != 200} == {}
 
 
 def test_a_saved_query_takes_its_values_from_the_address(pages: httpx.Client) -> None:
