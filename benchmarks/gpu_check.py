@@ -25,6 +25,7 @@ from crescent_lite.sampling.llama import LlamaSampler
 from crescent_lite.training import finetune
 from crescent_lite.training.packages import has_nvidia_gpu
 
+PARTS = ("sampling", "peft", "unsloth")
 QUESTIONS = Path(__file__).with_name("questions.jsonl")
 
 
@@ -36,6 +37,7 @@ def main() -> int:
         "--examples", type=Path, help="JSONL of `crescent export`; default: the benchmark's questions"
     )
     parser.add_argument("--epochs", type=float, default=2.0)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="where time is short")
     options = parser.parse_args()
     if not has_nvidia_gpu():
         print("There is no NVIDIA GPU here (nvidia-smi -L lists none): nothing was checked.", file=sys.stderr)
@@ -45,11 +47,12 @@ def main() -> int:
     print(subprocess.run(named, capture_output=True, text=True, check=True).stdout.strip())
     base = find_model(options.model)
     pairs = read_pairs(options.examples or QUESTIONS)
-    for layers in (-1, 0):
-        print(f"llama.cpp, gpu_layers = {layers}: {sampled(base.path, pairs, layers):,.0f} tokens/s")
+    for layers in (-1, 0) if "sampling" in options.only else ():
+        print(f"llama.cpp, gpu_layers = {layers}: {sampled(base.path, pairs, layers):,.0f} tokens/s", flush=True)
     examples = encoded(base.path, pairs)
     curves: dict[str, list[float]] = {}
-    for loader in ("peft", "unsloth"):
+    loaders = [part for part in options.only if part != "sampling"]
+    for loader in loaders:
         config = TrainConfig(loader=loader, precision="nf4", epochs=options.epochs, held_out=0.0)  # type: ignore[arg-type]
         try:
             with tempfile.TemporaryDirectory() as folder:
@@ -67,7 +70,7 @@ def main() -> int:
         print("\n| step | PEFT | Unsloth |\n|---|---|---|")
         for number, (one, other) in enumerate(zip(*curves.values(), strict=True), 1):
             print(f"| {number} | {one:.4f} | {other:.4f} |")
-    return 0 if len(curves) == 2 else 1
+    return 0 if len(curves) == len(loaders) else 1
 
 
 def read_pairs(path: Path) -> list[tuple[str, str]]:
