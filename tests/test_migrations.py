@@ -72,6 +72,9 @@ def test_an_older_database_answers_the_same_and_all_that_is_asked_now(packed: Pa
         assert sum(row["texts"] or 0 for row in rounds) == sum(row[2] for row in before["questions"])
         assert sum(row["votes"] or 0 for row in rounds) == len(before["votes"])
         assert rounds[0]["score"] is not None
+        close = "SELECT count(*) FROM consensus WHERE answer_key IS NOT NULL AND margin IS NULL"
+        assert store.database.value(close) == 0
+        assert store.database.value("SELECT count(*) FROM v_disputed")
         for query in saved_queries():
             values = query.values(["words=what"] if "words" in query.parameters else [])
             store.querying.run(query.sql, values=values)

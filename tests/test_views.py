@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -199,3 +200,38 @@ def test_the_words_of_what_is_taken_away_are_taken_away(tmp_path: Path) -> None:
 
     assert store.database.value(matching) == 0
     store.database.write("INSERT INTO solutions_fts (solutions_fts, rank) VALUES ('integrity-check', 0)")
+
+
+def test_the_rounds_count_what_is_there(store: Store) -> None:
+    rows = store.database.rows("SELECT round, texts, kept, voted, votes, labels FROM v_rounds WHERE run_id = 1")
+
+    for number, *counted in rows:
+        where = f"JOIN rounds USING (round_id) WHERE run_id = 1 AND number = {number}"
+        questions = store.database.row(f"SELECT count(*), sum(verdict = 'kept') FROM questions {where}")
+        decided = store.database.row(
+            f"""SELECT count(*), sum(votes), sum(decision = 'labelled')
+            FROM consensus JOIN questions USING (question_id) {where}"""
+        )
+        assert questions and decided
+        assert counted == ([*questions, *decided] if number else [None, None, 0, None, None])
+
+
+def test_a_round_without_labels_costs_something_and_has_none(store: Store) -> None:
+    rows = store.database.rows("SELECT round, labels, seconds FROM v_cost WHERE stage = 'evaluate' ORDER BY round")
+
+    assert [row["labels"] is None for row in rows] == [True, False, False]
+
+
+def test_the_item_that_a_question_is_too_close_to_is_told_whatever_its_benchmark_is_called(tmp_path: Path) -> None:
+    workspace = load_sample_run(tmp_path / "data")
+    with closing(Store.open(workspace.database_path)) as store:
+        item = store.database.row("SELECT item_id, question FROM benchmark_items LIMIT 1")
+        assert item
+        store.database.write("UPDATE benchmarks SET name = 'a/b'")
+        store.database.write(
+            """UPDATE questions SET verdict = 'rejected', reason = 'contaminated', benchmark_item = 'a/b/' || ?
+            WHERE question_id = 1""",
+            [item["item_id"]],
+        )
+
+        assert store.database.value("SELECT match FROM v_rejections WHERE question_id = 1") == item["question"]
