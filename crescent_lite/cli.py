@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -28,18 +29,28 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     command: Command = options.command
     try:
-        return command(options)
+        code = command(options)
+        sys.stdout.flush()
+        return code
     except CrescentError as error:
-        if options.verbose:
-            say(traceback.format_exc())
-        say(f"crescent: {error}")
-        return error.exit_code
+        return _failed(options, str(error), error.exit_code)
     except (Interrupted, KeyboardInterrupt):
         say(f"crescent: stopped; everything finished is stored. Go on: crescent run -w {options.workspace}")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has left; there is nobody to tell
         return ExitCode.OK
+    except OSError as error:
+        if error.filename is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # at its end Python writes the rest
+        return _failed(options, f"{error.filename or 'the output'}: {error.strerror or error}", ExitCode.STORAGE)
+
+
+def _failed(options: argparse.Namespace, what: str, code: ExitCode) -> ExitCode:
+    if options.verbose:
+        say(traceback.format_exc())
+    say(f"crescent: {what}")
+    return code
 
 
 def build_parser() -> argparse.ArgumentParser:

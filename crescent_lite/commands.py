@@ -285,24 +285,25 @@ def export_command(options: argparse.Namespace) -> int:
 
 
 def _export_examples(options: argparse.Namespace, workspace: Workspace) -> int:
-    from dataclasses import replace
-
-    from crescent_lite.config import config_from_dict
     from crescent_lite.export.examples import Choice, Format, write_examples
 
     form: Format = options.form or "prompt-completion"
     if any(weight != 1 for _, weight in options.rounds or ()):
         raise ConfigError("--rounds: a weight is of an adapter; examples have none")
+    if options.min_share > options.max_share:
+        raise ConfigError("--min-share is above --max-share: no label has such a share")
     with closing(open_store(workspace)) as store:
         runs = [store.runs.fetch_run(run_id, "improvement") for run_id in options.run or [None]]
-        policy = None
-        if options.policy:
-            policy = replace(config_from_dict(runs[0].config).vote, policy=options.policy)
         rounds = tuple(number for number, _ in options.rounds or ())
-        run_ids = tuple(run.run_id for run in runs)
-        choice = Choice(run_ids, rounds, options.min_share, options.max_share, policy)
+        run_ids = tuple(dict.fromkeys(run.run_id for run in runs))
+        choice = Choice(run_ids, rounds, options.min_share, options.max_share, options.policy)
         name = f"run-{'-'.join(map(str, run_ids))}" + ("-parquet" if form == "parquet" else ".jsonl")
         path = options.output or workspace.exports / name
+        database = workspace.database_path
+        if path.name.startswith(database.name) and path.parent.resolve() == database.parent.resolve():
+            raise ConfigError(
+                f"{path}: is the database's, or SQLite would take it for its own; give another --output"
+            )
         count = write_examples(store, choice, form, path, may_replace=options.output is None)
     return result(options, {"path": str(path), "examples": count}, f"{path}: {count} examples")
 

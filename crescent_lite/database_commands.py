@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 from crescent_lite.errors import ExitCode, MissingPackageError, StorageError, UsageError, WorkspaceError
 from crescent_lite.opening import open_store, open_workspace, store_to_change
 from crescent_lite.printable import printable_line
-from crescent_lite.terminal import print_table, result, say, stream_json
+from crescent_lite.terminal import PrintableOutput, print_table, result, say, stream_json
 
 if TYPE_CHECKING:
+    from crescent_lite.store import Store
     from crescent_lite.store.querying import Parameters
 
 LOCALHOST = "127.0.0.1"
@@ -39,29 +40,40 @@ CELL_CHARACTERS = 2000
 
 def query_command(options: argparse.Namespace) -> int:
     """crescent query"""
+    from crescent_lite.store.database import QueryInterrupted
+
     if options.csv and options.json:
         raise UsageError("--csv or --json, not both")
     if options.list:
         return _list_queries(options)
     sql, values = _query(options)
     with closing(open_store(open_workspace(options.workspace))) as store:
-        if options.csv:
-            limits = {"limit": options.limit, "seconds": options.seconds}
-            truncated = store.querying.write_csv(sql, sys.stdout, **limits, values=values).truncated
-        else:
-            cell_characters = None if options.json else CELL_CHARACTERS
-            found = store.querying.run(
-                sql, limit=options.limit, seconds=options.seconds, cell_characters=cell_characters, values=values
-            )
-            truncated = found.truncated
-            if options.json:
-                stream_json({"columns": found.columns, "rows": found.rows, "truncated": truncated})
-            else:
-                rows = [["NULL" if cell is None else str(cell) for cell in row] for row in found.rows]
-                print_table("", found.columns, rows)
+        try:
+            rows, truncated = _answer(options, store, sql, values)
+        except (QueryInterrupted, KeyboardInterrupt):
+            say("crescent: the query was ended")
+            return ExitCode.INTERRUPTED
     if truncated:
-        say(f"the first {options.limit:,} rows; there are more (--limit)")
+        say(f"the first {rows:,} rows; there are more ({'--limit' if rows == options.limit else 'too large; --csv'})")
+    elif not rows:
+        say("no rows")
     return ExitCode.OK
+
+
+def _answer(options: argparse.Namespace, store: Store, sql: str, values: Parameters) -> tuple[int, bool]:
+    """Print the rows; how many there were, and whether there are more."""
+    limits = {"limit": options.limit, "seconds": options.seconds}
+    if options.csv:
+        written = store.querying.write_csv(sql, PrintableOutput(), **limits, values=values)
+        return written.rows, written.truncated
+    cell_characters = None if options.json else CELL_CHARACTERS
+    found = store.querying.run(sql, **limits, cell_characters=cell_characters, values=values)
+    if options.json:
+        stream_json({"columns": found.columns, "rows": found.rows, "truncated": found.truncated})
+    else:
+        shown = [["NULL" if cell is None else str(cell) for cell in row] for row in found.rows]
+        print_table("", found.columns, shown)
+    return len(found.rows), found.truncated
 
 
 def _list_queries(options: argparse.Namespace) -> int:

@@ -55,7 +55,8 @@ def load_question_file(source: str, folder: Path) -> QuestionFile:
     except FileNotFoundError:
         raise ConfigError(f"bait.file: no file {path}") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text: {error.reason}") from None
+        number = content[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}, line {number}: not UTF-8 text: {error.reason}") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     questions = tuple(_question(path, number, line) for number, line in enumerate(lines, 1) if line.strip())
@@ -77,4 +78,6 @@ def _question(path: Path, number: int, line: str) -> OwnQuestion:
         text, name = found.get("question"), found.get("id")
     if not isinstance(text, str) or not text.strip():
         raise ConfigError(f"{where}: no question; a text, or an object with a text under 'question', is needed")
+    if any("\ud800" <= character <= "\udfff" for character in f"{name}{text}"):
+        raise ConfigError(f"{where}: half of a character (a surrogate) stands alone in it; write the whole one")
     return OwnQuestion(str(name) if isinstance(name, str | int) else f"line-{number}", text)

@@ -21,6 +21,9 @@ MANY_COLUMNS = 5
 TOO_NARROW = 1.5
 """A table of more columns than that, and so many times as wide as the terminal, is not folded (guess)."""
 
+EMPTY = "-"
+"""In such a sentence, so that what follows keeps its place."""
+
 
 def print_report(report: Report) -> None:
     """The tables of a run."""
@@ -51,7 +54,7 @@ def print_table(title: str, columns: tuple[str, ...], rows: Any, note: str = "")
     wide = screen.measure(table, options=screen.options.update(max_width=10_000)).maximum
     if screen.is_terminal and len(columns) > MANY_COLUMNS and wide > TOO_NARROW * screen.width:
         # Folded so often, a table cannot be read: each row becomes a sentence.
-        lines = [" | ".join(columns), *(" | ".join(filter(None, map(printable, row))) for row in rows)]
+        lines = [" | ".join(columns), *(" | ".join(printable(cell) or EMPTY for cell in row) for row in rows)]
         screen.print(Text(title, style="bold"), *map(Text, lines), "", sep="\n")
     else:
         screen.print(table)
@@ -72,6 +75,16 @@ def result(options: argparse.Namespace, value: Any, text: str) -> int:
     """The result on stdout: as JSON where asked, else as text."""
     print(json.dumps(value, indent=1, default=str) if options.json else text)
     return ExitCode.OK
+
+
+class PrintableOutput:
+    """Stdout as a file: made printable where it is a terminal, as it is elsewhere."""
+
+    def write(self, text: str) -> int:
+        """As a file's."""
+        from crescent_lite.printable import printable
+
+        return sys.stdout.write(printable(text, len(text)) if sys.stdout.isatty() else text)
 
 
 def stream_text(piece: str) -> None:

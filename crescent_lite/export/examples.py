@@ -15,13 +15,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from crescent_lite.config import VoteConfig
+from crescent_lite.config import config_from_dict
 from crescent_lite.consensus import decide
-from crescent_lite.errors import MissingPackageError, StorageError
+from crescent_lite.errors import MissingPackageError, NotFoundError, StorageError
 from crescent_lite.replacing import replacing
 from crescent_lite.store import Store
 
 Format = Literal["prompt-completion", "messages", "sharegpt", "parquet"]
+Policy = Literal["majority", "band", "reference"]
+PARQUET_FILES = {"labels.parquet", "votes.parquet", "README.md"}
 FORMATS: tuple[Format, ...] = get_args(Format)
 Row = dict[str, Any]
 
@@ -35,14 +37,20 @@ class Choice:
     """Of each run; empty is all."""
     min_share: float = 0.0
     max_share: float = 1.0
-    policy: VoteConfig | None = None
-    """Decides anew from the stored votes; None takes the labels that the runs decided."""
+    policy: Policy | None = None
+    """Decides anew from the stored votes, with each run's other settings; None takes the runs' own labels."""
 
 
 def chosen_labels(store: Store, choice: Choice) -> list[Row]:
-    """The labels, by run and question: run, round, question, solution, label, share, and their numbers."""
+    """The labels, by run and question: run, round, question, solution, label, share, and their numbers.
+
+    Raises NotFoundError for a round that a run does not have.
+    """
     rows: list[Row] = []
     for run_id in choice.runs:
+        known = {each.number for each in store.runs.fetch_rounds(run_id)}
+        if unknown := sorted(set(choice.rounds) - known):
+            raise NotFoundError(f"run {run_id} has no round {unknown[0]}")
         rows += (
             _decided_anew(store, run_id, choice.policy) if choice.policy else store.votes.fetch_labels_in_full(run_id)
         )
@@ -54,11 +62,12 @@ def chosen_labels(store: Store, choice: Choice) -> list[Row]:
     ]
 
 
-def _decided_anew(store: Store, run_id: int, policy: VoteConfig) -> Iterator[Row]:
+def _decided_anew(store: Store, run_id: int, policy: Policy) -> Iterator[Row]:
+    settings = replace(config_from_dict(store.runs.fetch_run(run_id).config).vote, policy=policy)
     for question in store.votes.fetch_counted(run_id):
         votes = store.votes.fetch_votes(question["question_id"])
         # All votes that there are, and none that are not: nothing is settled before its time.
-        consensus = decide(votes, replace(policy, votes_per_question=len(votes), stopping="never"))
+        consensus = decide(votes, replace(settings, votes_per_question=len(votes), stopping="never"))
         if kept := next((vote for vote in votes if vote.vote_id == consensus.chosen_vote), None):
             yield {
                 "run": run_id,
@@ -75,10 +84,13 @@ def _decided_anew(store: Store, run_id: int, policy: VoteConfig) -> Iterator[Row
 def write_examples(store: Store, choice: Choice, form: Format, path: Path, *, may_replace: bool) -> int:
     """The chosen labels in a format; their number. A file or folder is complete or as it was before.
 
-    Raises StorageError, also where there is one and it may not be replaced, and MissingPackageError for parquet.
+    Raises StorageError, also where there is one that may not be replaced, MissingPackageError for parquet, and
+    NotFoundError where there is no such label.
     """
     labels = chosen_labels(store, choice)
-    if path.exists() and not may_replace:
+    if not labels:
+        raise NotFoundError(f"{path}: not written: the chosen runs, rounds and shares have no label")
+    if path.exists() and not (may_replace and _is_ours(path)):
         raise StorageError(f"{path}: is there already; give another --output or remove it")
     with replacing(path) as unfinished:
         if form == "parquet":
@@ -89,6 +101,11 @@ def write_examples(store: Store, choice: Choice, form: Format, path: Path, *, ma
                 for label in labels:
                     file.write(json.dumps(shape(label) | _about(label), ensure_ascii=False) + "\n")
     return len(labels)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether nothing but what is written here would be replaced."""
+    return not path.is_dir() or {each.name for each in path.iterdir()} <= PARQUET_FILES
 
 
 def _about(label: Row) -> Row:
@@ -146,7 +163,7 @@ def _card(store: Store, choice: Choice, labels: int, votes: int) -> str:
     models = sorted({store.runs.fetch_model(store.runs.fetch_run(run_id).base_id).name for run_id in choice.runs})
     which = f"run {', '.join(map(str, choice.runs))}"
     which += f", round {', '.join(map(str, choice.rounds))}" if choice.rounds else ""
-    decided = f"the policy {choice.policy.policy!r}, from the stored votes" if choice.policy else "the run"
+    decided = f"the policy {choice.policy!r}, from the stored votes" if choice.policy else "the run"
     return f"""\
 ---
 configs:

@@ -184,6 +184,7 @@ def _advice(message: str) -> str | None:
         "disk i/o error": "the disk or file system failed; check it, then run the same command again",
         "not a database": "the file is not a crescent-lite database; move it away",
         "malformed": "the database is damaged; restore a copy or move it away",
+        "could not decode": "a text in it is no UTF-8; `crescent query` can still show it",
         "database is locked": "another program holds it; close that program and try again",
     }
     return next((advice for sign, advice in known.items() if sign in message), None)

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol
 
 from crescent_lite.errors import UsageError
 from crescent_lite.printable import printable_line
@@ -47,6 +47,12 @@ USERS_FAULTS = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_TOOBIG
 Cell = int | float | str | None
 Parameters = Mapping[str, str | None]
 NO_VALUES: Parameters = {}
+
+
+class Writable(Protocol):
+    """Something to write text to."""
+
+    def write(self, text: str, /) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,7 @@ class Querying:
         with self._answered(sql, seconds, values) as cursor:
             columns = tuple(column[0] for column in cursor.description)
             for row in cursor:
-                if len(rows) >= limit or (room < 0 and cell_characters):
+                if len(rows) >= limit or room < 0:
                     truncated = True
                     break
                 cells = tuple(_cell(value, cell_characters) for value in row)
@@ -117,7 +123,7 @@ class Querying:
     def write_csv(
         self,
         sql: str,
-        file: TextIO,
+        file: Writable,
         *,
         limit: int | None = None,
         seconds: float | None = None,

@@ -18,6 +18,8 @@ from importlib.resources import files
 from crescent_lite.errors import NotFoundError, UsageError
 
 NOT_NEEDED = "where none is given"
+NUMBERS = ("run", "round", "top")
+"""Parameters whose values are whole numbers; any other is a text."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class SavedQuery:
             if name not in values or not sign:
                 takes = ", ".join(f"{each}=..." for each in values) or "no values"
                 raise UsageError(f"{self.name}: {pair!r} is no value of this query; it takes {takes}")
+            if name in NUMBERS and not value.isdecimal():
+                raise UsageError(f"{self.name}: {pair!r}: a whole number is needed, {self.parameters[name]}")
             values[name] = value
         missing = [name for name in values if values[name] is None and NOT_NEEDED not in self.parameters[name]]
         if missing:

@@ -1,0 +1,227 @@
+"""What cannot be done on a command line about the database: one line, an exit code, and nothing replaced."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sample_run import load_sample_run
+
+from crescent_lite.cli import main
+from crescent_lite.errors import ConfigError, ExitCode
+from crescent_lite.question_file import load_question_file
+
+ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
+LONG = "x" * 300
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return load_sample_run(tmp_path_factory.mktemp("sample") / "data").folder
+
+
+@pytest.fixture
+def workspace(sample: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(sample, tmp_path / "data"))
+
+
+def started(*arguments: str, **options: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "crescent_lite.cli", *arguments]
+    return subprocess.Popen(command, text=True, stderr=subprocess.PIPE, **options)  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.mark.parametrize("form", [[], ["--csv"]])
+def test_ctrl_c_ends_a_long_query(sample: Path, form: list[str]) -> None:
+    query = started("query", ENDLESS, *form, "-w", str(sample), stdout=subprocess.DEVNULL)
+    time.sleep(2)
+    query.send_signal(signal.SIGINT)
+
+    assert query.wait(timeout=20) == ExitCode.INTERRUPTED
+    assert query.stderr is not None
+    assert query.stderr.read() == "crescent: the query was ended\n"
+
+
+@pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
+def test_a_full_disk_behind_the_output_is_one_line(sample: Path, form: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        query = started("query", "SELECT 1", *form, "-w", str(sample), stdout=full)
+        assert query.wait(timeout=30) == ExitCode.STORAGE
+    assert query.stderr is not None
+    assert query.stderr.read() == "crescent: the output: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status", "-w", LONG],
+        ["db", "merge", LONG],
+        ["db", "backup", "--output", LONG],
+        ["export", "examples", "--output", LONG],
+        ["run", "--questions", LONG],
+    ],
+)
+def test_a_name_that_is_too_long_is_one_line(
+    workspace: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    where = [] if "-w" in arguments else ["-w", str(workspace)]
+
+    assert main([*arguments, *where]) in (ExitCode.STORAGE, ExitCode.CONFIG)
+
+    said = capsys.readouterr().err
+    assert "File name too long" in said
+    assert said.count("\n") == 1
+
+
+def test_a_text_that_is_no_utf_8_is_one_line(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(sqlite3.connect(workspace / "crescent.db")) as connection, connection:
+        connection.execute(
+            "UPDATE votes SET text = cast(x'41eda08042' AS text) WHERE vote_id IN (SELECT chosen_vote FROM consensus)"
+        )
+
+    assert main(["export", "examples", "-w", str(workspace)]) == ExitCode.STORAGE
+
+    said = capsys.readouterr().err
+    assert "no UTF-8" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["--rounds", "9"], ExitCode.NOT_FOUND),
+        (["--min-share", "0.99", "--max-share", "0.991"], ExitCode.NOT_FOUND),
+        (["--min-share", "0.9", "--max-share", "0.1"], ExitCode.CONFIG),
+        (["--output", "crescent.db-journal"], ExitCode.CONFIG),
+    ],
+)
+def test_examples_that_there_are_none_of_replace_nothing(
+    workspace: Path, capsys: pytest.CaptureFixture[str], options: list[str], code: ExitCode
+) -> None:
+    assert main(["export", "examples", "-w", str(workspace)]) == ExitCode.OK
+    path = workspace / "exports" / "run-1.jsonl"
+    before = path.read_bytes()
+    capsys.readouterr()
+
+    options = [str(workspace / each) if each.startswith("crescent.db") else each for each in options]
+    assert main(["export", "examples", "-w", str(workspace), *options]) == code
+
+    assert capsys.readouterr().err.count("\n") == 1
+    assert path.read_bytes() == before
+    assert not (workspace / "crescent.db-journal").exists()
+
+
+def test_a_run_that_is_named_twice_is_exported_once(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "examples", "-w", str(workspace), "--json"]) == ExitCode.OK
+    once = json.loads(capsys.readouterr().out)
+    assert main(["export", "examples", "-w", str(workspace), "--run", "1", "1", "--json"]) == ExitCode.OK
+
+    assert json.loads(capsys.readouterr().out) == once
+
+
+def test_a_folder_with_files_of_others_is_not_replaced(workspace: Path) -> None:
+    folder = workspace / "exports" / "run-1-parquet"
+    folder.mkdir(parents=True)
+    (folder / "mine.txt").write_text("mine")
+
+    arguments = ["export", "examples", "--format", "parquet", "-w", str(workspace)]
+    assert main(arguments) == ExitCode.STORAGE
+    assert (folder / "mine.txt").read_text() == "mine"
+
+    (folder / "mine.txt").unlink()
+    assert main(arguments) == main(arguments) == ExitCode.OK
+
+
+def test_each_run_is_decided_anew_with_its_own_settings(workspace: Path) -> None:
+    columns = "kind, state, rounds, base_id, inputs, version, started_at"
+    with closing(sqlite3.connect(workspace / "crescent.db")) as connection, connection:
+        connection.execute(
+            f"""INSERT INTO runs ({columns}, config)
+            SELECT {columns}, json_set(config, '$.vote.min_share', 0.99) FROM runs WHERE run_id = 1"""
+        )
+        connection.execute("UPDATE rounds SET run_id = 2 WHERE number = 2")
+
+    exported = ["export", "examples", "--policy", "majority", "-w", str(workspace)]
+    assert main([*exported, "--run", "2"]) == ExitCode.OK
+    assert main([*exported, "--run", "1", "2"]) == ExitCode.OK
+
+    alone = (workspace / "exports" / "run-2.jsonl").read_text().splitlines()
+    both = (workspace / "exports" / "run-1-2.jsonl").read_text().splitlines()
+    assert [line for line in both if json.loads(line)["run"] == 2] == alone
+    assert all(json.loads(line)["share"] >= 0.99 for line in alone)
+
+
+@pytest.mark.parametrize("values", [["run=abc"], ["top=1.5"], ["run=-1"]])
+def test_a_value_that_is_no_number_is_one_line(
+    sample: Path, capsys: pytest.CaptureFixture[str], values: list[str]
+) -> None:
+    assert main(["query", "answer-collapse", *values, "-w", str(sample)]) == ExitCode.USAGE
+    assert "a whole number is needed" in capsys.readouterr().err
+
+
+def test_no_rows_are_said_to_be_none(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", "answer-collapse", "run=99", "-w", str(sample)]) == ExitCode.OK
+    assert capsys.readouterr().err == "no rows\n"
+
+
+def test_json_has_a_limit_of_size_too(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", "SELECT hex(zeroblob(4000000)) FROM votes", "--json", "-w", str(sample)]) == ExitCode.OK
+
+    said = capsys.readouterr()
+    assert len(said.out) < 40_000_000
+    assert json.loads(said.out)["truncated"]
+    assert "too large" in said.err
+
+
+@pytest.mark.parametrize("line", ['"What is 1 + 2? \\ud800"', '{"question": "What is 1 + 2?", "id": "\\udc00"}'])
+def test_half_a_character_in_a_question_file_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text(f'"What is 2 + 2?"\n{line}\n')
+
+    with pytest.raises(ConfigError, match="line 2: half of a character"):
+        load_question_file(str(path), tmp_path)
+
+    path.write_bytes(b'"What is 2 + 2?"\n\n"\xff"\n')
+    with pytest.raises(ConfigError, match="line 3: not UTF-8"):
+        load_question_file(str(path), tmp_path)
+
+
+def on_a_terminal(*arguments: str) -> str:
+    """What a command writes to a terminal of 80 columns."""
+    here, there = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "80", "TERM": "dumb"}
+    process = started(*arguments, stdout=there, env=environment)
+    os.close(there)
+    said = b""
+    while True:
+        try:
+            piece = os.read(here, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        said += piece
+    process.wait(timeout=30)
+    os.close(here)
+    return said.decode()
+
+
+def test_a_terminal_gets_no_escape_codes_as_csv_either(sample: Path) -> None:
+    assert "\x1b" not in on_a_terminal("query", "SELECT char(27) || '[2Jx' AS q", "--csv", "-w", str(sample))
+
+
+def test_an_empty_cell_keeps_its_place(sample: Path) -> None:
+    sql = f"SELECT 'x' a, '' b, '' c, '{'d' * 130}' d, 5 e, 6 f"
+
+    said = " ".join(on_a_terminal("query", sql, "-w", str(sample)).split())
+
+    assert "x | - | - | d" in said
