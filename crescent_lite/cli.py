@@ -30,7 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     command: Command = options.command
     try:
         code = command(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # a shell can close it
+            sys.stdout.flush()
         return code
     except CrescentError as error:
         return _failed(options, str(error), error.exit_code)

@@ -299,9 +299,6 @@ def _export_examples(options: argparse.Namespace, workspace: Workspace) -> int:
         choice = Choice(run_ids, rounds, options.min_share, options.max_share, options.policy)
         name = f"run-{'-'.join(map(str, run_ids))}" + ("-parquet" if form == "parquet" else ".jsonl")
         path = options.output or workspace.exports / name
-        database = workspace.database_path
-        if path.name.startswith(f"{database.name}-") and path.parent.resolve() == database.parent.resolve():
-            raise ConfigError(f"{path}: SQLite would take it for its own; give another --output")
         count = write_examples(store, choice, form, path, may_replace=options.output is None)
     return result(options, {"path": str(path), "examples": count}, f"{path}: {count} examples")
 

@@ -55,7 +55,7 @@ def load_question_file(source: str, folder: Path) -> QuestionFile:
     except FileNotFoundError:
         raise ConfigError(f"bait.file: no file {path}") from None
     except UnicodeDecodeError as error:
-        number = content[: error.start].count(b"\n") + 1
+        number = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path}, line {number}: not UTF-8 text: {error.reason}") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -101,7 +102,7 @@ def test_a_text_that_is_no_utf_8_is_one_line(workspace: Path, capsys: pytest.Cap
         (["--rounds", "9"], ExitCode.NOT_FOUND),
         (["--min-share", "0.99", "--max-share", "0.991"], ExitCode.NOT_FOUND),
         (["--min-share", "0.9", "--max-share", "0.1"], ExitCode.CONFIG),
-        (["--output", "crescent.db-journal"], ExitCode.CONFIG),
+        (["--output", "crescent.db-journal"], ExitCode.STORAGE),
     ],
 )
 def test_examples_that_there_are_none_of_replace_nothing(
@@ -160,7 +161,35 @@ def test_each_run_is_decided_anew_with_its_own_settings(workspace: Path) -> None
     assert all(json.loads(line)["share"] >= 0.99 for line in alone)
 
 
-@pytest.mark.parametrize("values", [["run=abc"], ["top=1.5"], ["run=-1"]])
+@pytest.mark.parametrize("command", [["db", "backup"], ["export", "--format", "parquet"]])
+def test_nothing_takes_the_name_of_a_file_of_sqlites(
+    workspace: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    path = workspace / "crescent.db-journal"
+
+    assert main([*command, "-w", str(workspace), "--output", str(path)]) == ExitCode.STORAGE
+
+    assert "SQLite would take it for its own" in capsys.readouterr().err
+    assert not path.exists()
+
+
+def test_a_closed_stdout_is_no_error(sample: Path) -> None:
+    command = shlex.join([sys.executable, "-m", "crescent_lite.cli", "status", "-w", str(sample)])
+    done = subprocess.run(["sh", "-c", f"{command} >&-"], capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (ExitCode.OK, "")
+
+
+def test_an_empty_value_is_as_none_given(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = []
+    for given in ([], ["run="], ["run=1"]):
+        assert main(["query", "answer-collapse", *given, "--csv", "-w", str(sample)]) == ExitCode.OK
+        said.append(capsys.readouterr().out)
+
+    assert said[0] == said[1] == said[2]
+
+
+@pytest.mark.parametrize("values", [["run=abc"], ["top=1.5"], ["run=-1"], ["run=\u0661"]])
 def test_a_value_that_is_no_number_is_one_line(
     sample: Path, capsys: pytest.CaptureFixture[str], values: list[str]
 ) -> None:
@@ -190,7 +219,7 @@ def test_half_a_character_in_a_question_file_is_named(tmp_path: Path, line: str)
     with pytest.raises(ConfigError, match="line 2: half of a character"):
         load_question_file(str(path), tmp_path)
 
-    path.write_bytes(b'"What is 2 + 2?"\n\n"\xff"\n')
+    path.write_bytes(b'\xef\xbb\xbf"What is 2 + 2?"\n\n"\xff"\n')
     with pytest.raises(ConfigError, match="line 3: not UTF-8"):
         load_question_file(str(path), tmp_path)
 

@@ -20,6 +20,7 @@ from crescent_lite.export.provenance import write_provenance
 from crescent_lite.models import sha256_of
 from crescent_lite.printable import printable, printable_line
 from crescent_lite.records import ModelFile, peft_dir_of
+from crescent_lite.replacing import refuse_sqlites_own
 from crescent_lite.sampling.chat import PLACEHOLDER, ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.quantising import MIXTURES, encode_rows, quantise
@@ -254,6 +255,7 @@ def _unchanged(model: ModelFile) -> ModelFile:
 def _finished_folder(out: Path) -> Iterator[Path]:
     """A folder beside `out` that takes its name when all went well. StorageError where `out` is there already."""
     unfinished: Path | None = None
+    refuse_sqlites_own(out)
     try:
         if out.exists():
             raise StorageError(f"{out}: is there already; give another --output or remove it")

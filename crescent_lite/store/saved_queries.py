@@ -43,7 +43,7 @@ class SavedQuery:
             if name not in values or not sign:
                 takes = ", ".join(f"{each}=..." for each in values) or "no values"
                 raise UsageError(f"{self.name}: {pair!r} is no value of this query; it takes {takes}")
-            if name in NUMBERS and not value.isdecimal():
+            if name in NUMBERS and value and not (value.isascii() and value.isdigit()):
                 raise UsageError(f"{self.name}: {pair!r}: a whole number is needed, {self.parameters[name]}")
             values[name] = value
         missing = [name for name in values if values[name] is None and NOT_NEEDED not in self.parameters[name]]
