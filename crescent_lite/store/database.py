@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crescent_lite.errors import StorageError, WorkspaceError
+from crescent_lite.printable import printable_line
 from crescent_lite.replacing import replacing
 from crescent_lite.store.versions import MIGRATIONS, applied_to, pending_for
 
@@ -172,7 +173,7 @@ def storage_errors(path: Path) -> Iterator[None]:
         advice = _advice(str(error).lower())
         if advice is None:
             raise
-        raise StorageError(f"{path}: {error}; {advice}") from None
+        raise StorageError(f"{path}: {printable_line(str(error), 500)}; {advice}") from None
 
 
 def _advice(message: str) -> str | None:
