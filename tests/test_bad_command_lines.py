@@ -86,7 +86,7 @@ def test_a_name_that_is_too_long_is_one_line(
 def test_a_text_that_is_no_utf_8_is_one_line(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with closing(sqlite3.connect(workspace / "crescent.db")) as connection, connection:
         connection.execute(
-            "UPDATE votes SET text = cast(x'410aeda08042' AS text) WHERE vote_id IN (SELECT chosen_vote FROM consensus)"
+            "UPDATE votes SET text = cast(x'0aeda08042' AS text) WHERE vote_id IN (SELECT chosen_vote FROM consensus)"
         )
 
     assert main(["export", "examples", "-w", str(workspace)]) == ExitCode.STORAGE
