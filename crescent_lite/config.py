@@ -135,13 +135,16 @@ class DiversifyConfig:
     """How freely a near-duplicate is rewritten. 0 is greedy."""
 
 
+Policy = Literal["majority", "band", "reference"]
+
+
 @dataclass(frozen=True)
 class VoteConfig:
     """Stage 3: votes and the label."""
 
     votes_per_question: Annotated[int, Range(1, 1000)] = 8
     """Solutions drawn for each kept question, at most."""
-    policy: Literal["majority", "band", "reference"] = "majority"
+    policy: Policy = "majority"
     """'majority': the leading answer from `min_share` on, no ties. 'band': only shares up to `max_share`, so that
     what is too easy is left out. 'reference': as the paper's code has it, the commonest answer however rare, the
     first one of a tie, no answer among them."""

@@ -46,6 +46,11 @@ def printable(text: str, max_characters: int = MAX_CHARACTERS) -> str:
     return text.replace("\r\n", "\n").translate(_VISIBLE)
 
 
+def has_surrogate(text: str) -> bool:
+    """Whether half of a character stands alone in it: no file and no database can hold that as text."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def printable_line(text: str, max_characters: int = MAX_CHARACTERS) -> str:
     """The same on one line: newlines and tabs become spaces."""
     return " ".join(printable(text, max_characters).split())

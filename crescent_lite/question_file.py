@@ -13,6 +13,7 @@ from pathlib import Path
 
 from crescent_lite.config_paths import settings_path
 from crescent_lite.errors import ConfigError
+from crescent_lite.printable import has_surrogate
 from crescent_lite.records import PromptText
 
 MAX_LINE = 200_000
@@ -78,6 +79,6 @@ def _question(path: Path, number: int, line: str) -> OwnQuestion:
         text, name = found.get("question"), found.get("id")
     if not isinstance(text, str) or not text.strip():
         raise ConfigError(f"{where}: no question; a text, or an object with a text under 'question', is needed")
-    if any("\ud800" <= character <= "\udfff" for character in f"{name}{text}"):
+    if has_surrogate(f"{name}{text}"):
         raise ConfigError(f"{where}: half of a character (a surrogate) stands alone in it; write the whole one")
     return OwnQuestion(str(name) if isinstance(name, str | int) else f"line-{number}", text)

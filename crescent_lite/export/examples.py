@@ -15,14 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from crescent_lite.config import config_from_dict
+from crescent_lite.config import Policy, config_from_dict
 from crescent_lite.consensus import decide
 from crescent_lite.errors import MissingPackageError, NotFoundError, StorageError
 from crescent_lite.replacing import replacing
 from crescent_lite.store import Store
 
 Format = Literal["prompt-completion", "messages", "sharegpt", "parquet"]
-Policy = Literal["majority", "band", "reference"]
 PARQUET_FILES = {"labels.parquet", "votes.parquet", "README.md"}
 FORMATS: tuple[Format, ...] = get_args(Format)
 Row = dict[str, Any]

@@ -28,11 +28,12 @@ def faults_of(database: Database) -> list[str]:
         return faults
     missing = missing_parts(database)
     orphans = Counter((row["table"], row["parent"]) for row in database.rows("PRAGMA foreign_key_check"))
-    faults = missing[:MOST_FAULTS] + [
+    faults = [f"{kind} {name}: is missing" for kind, name in missing[:MOST_FAULTS]]
+    faults += [
         f"{table}: {rows} rows belong to {parent} that are not there" for (table, parent), rows in orphans.items()
     ]
     for index, texts in SEARCHED.items():
-        if f"table {index}: is missing" in missing:
+        if ("table", index) in missing:
             continue
         if not _can_be_searched(database, index):
             faults.append(f"{index}: cannot be read; `crescent db vacuum` makes it anew")
@@ -44,11 +45,11 @@ def faults_of(database: Database) -> list[str]:
     return faults
 
 
-def missing_parts(database: Database) -> list[str]:
-    """Tables, columns, views, indexes and triggers that a new database of this version has and this one has not."""
+def missing_parts(database: Database) -> list[tuple[str, str]]:
+    """Kind and name of each table, column, view, index and trigger that a new database has and this one has not."""
     with closing(Database.open_to_write(Path(":memory:"))) as new:
         wanted, there = _parts(new), _parts(database)
-    return [f"{kind} {name}: is missing" for kind, name in sorted(wanted - there)]
+    return sorted(wanted - there)
 
 
 def _parts(database: Database) -> set[tuple[str, str]]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from crescent_lite.errors import UsageError
-from crescent_lite.printable import printable_line
+from crescent_lite.printable import has_surrogate, printable_line
 from crescent_lite.replacing import replacing
 from crescent_lite.store.database import Database, QueryInterrupted, storage_errors
 
@@ -225,7 +225,7 @@ def _judge(action: int, first: str | None, second: str | None, _database: str | 
 
 
 def _refuse_unspeakable(sql: str) -> None:
-    if "\0" in sql or any("\ud800" <= character <= "\udfff" for character in sql):
+    if "\0" in sql or has_surrogate(sql):
         raise UsageError("the query holds a character that SQL cannot have")
 
 

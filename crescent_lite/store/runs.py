@@ -119,13 +119,6 @@ class Runs:
         path = here_or_there(row["kind"], Path(row["path"]), self._database.path.parent)
         return ModelFile(row["name"], path, row["sha256"], row["source"], row["kind"])
 
-    def fetch_round_of(self, adapter_id: int) -> tuple[int, int]:
-        """The run and the number of the round that trained an adapter. Raises NotFoundError."""
-        row = self._database.row("SELECT run_id, number FROM rounds WHERE adapter_id = ?", [adapter_id])
-        if row is None:
-            raise NotFoundError(f"model {adapter_id}: no round trained it in {self._database.path}")
-        return row[0], row[1]
-
     def move_model(self, model_id: int, path: Path) -> None:
         """The model lies somewhere else from now on."""
         self._database.write("UPDATE models SET path = ? WHERE model_id = ?", [str(path), model_id])

@@ -17,7 +17,10 @@ def vacuum(database: Database) -> tuple[int, int]:
     """
     connection = database.connection
     if missing := missing_parts(database):
-        raise StorageError(f"{database.path}: {missing[0]}; restore a backup, or keep what can still be read")
+        kind, name = missing[0]
+        raise StorageError(
+            f"{database.path}: {kind} {name}: is missing; restore a backup, or keep what can still be read"
+        )
     with storage_errors(database.path):
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         before = database.path.stat().st_size
