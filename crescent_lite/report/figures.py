@@ -109,12 +109,15 @@ def loss_figure(store: Store, rounds: Sequence[Round], kept: int | None) -> Figu
     curves = []
     for this in _some(rounds, kept):
         if curve := store.trainings.fetch_curve(this.round_id):
-            held_out = tuple((step, loss) for step, _, loss in curve if loss is not None)
+            before = store.trainings.fetch_latest(this.round_id).held_out_before
+            looks = [(0, before), *((step, loss) for step, _, loss in curve)]
+            held_out = tuple((step, loss) for step, loss in looks if loss is not None)
             steps, losses = thinned([(step, loss) for step, loss, _ in curve])
             curves.append(plots.Curve(f"round {this.number} ({len(curve):,} steps)", steps, losses, held_out))
     words = (
         "How badly the model predicts the solutions it learns from, step by step; it should fall. Held-out examples "
-        "are not learnt from: when their loss rises, the model only learns the others by heart."
+        "are not learnt from: when their loss rises, or is never lower than before the first step, the model only "
+        "learns the others by heart."
     )
     return _figure(
         "loss", "Loss of the trainings", words + _left_out(len(rounds), MOST_ROUNDS, "rounds"),

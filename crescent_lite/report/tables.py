@@ -141,7 +141,8 @@ def _losses(store: Store, this: Round) -> str:
         return "no training"
     tenth = max(1, len(losses) // 10)
     first, last = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
-    held_out = f", of the held-out examples {looks[0]:.2f}, at best {min(looks):.2f}" if looks else ""
+    before = "" if training.held_out_before is None else f"{training.held_out_before:.3f} before, then "
+    held_out = f", of the held-out examples {before}{looks[0]:.3f}, at best {min(looks):.3f}" if looks else ""
     not_learnt = f"{apart} of them held out; " if apart else ""
     return f"{not_learnt}{len(losses)} steps, loss {first:.2f} to {last:.2f}{held_out}"
 

@@ -30,6 +30,13 @@ class LatestTraining:
     """'running', 'interrupted', 'failed' or 'finished'; None where there is no training."""
     planned_steps: int
     """Steps it is to have; 0 before the first one."""
+    held_out_before: float | None = None
+    """Loss of the held-out examples before the first step; None until the training has ended, or where none are."""
+
+    @property
+    def generalises(self) -> bool:
+        """False where the loss of the held-out examples was never lower than before the training."""
+        return self.held_out_before is None or min(self.held_out, default=0.0) < self.held_out_before
 
 
 @dataclass(frozen=True)
@@ -144,6 +151,7 @@ class Trainings:
             held_out_examples=int(details.get("examples_held_out", 0)),
             state=latest[0]["state"] if latest else None,
             planned_steps=steps[-1]["steps"] if steps else 0,
+            held_out_before=float(before) if (before := details.get("held_out_loss_before")) else None,
         )
 
     def fetch_seconds(self, run_id: int, round_number: int) -> float:

@@ -105,15 +105,20 @@ def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
         dtype = torch.float32
     else:  # None: bfloat16 where this CPU has instructions for it
         dtype = half_precision() if on_gpu or config.precision == "bfloat16" else None
-    model, _ = FastLanguageModel.from_pretrained(
-        model_name=weights_source(plan, base),
-        max_seq_length=config.max_example_tokens,
-        dtype=dtype,
-        load_in_4bit=in_4bit,
-        use_exact_model_name=True,
-        use_safetensors=True,
-        trust_remote_code=False,
-    )
+    try:
+        model, _ = FastLanguageModel.from_pretrained(
+            model_name=weights_source(plan, base),
+            max_seq_length=config.max_example_tokens,
+            dtype=dtype,
+            load_in_4bit=in_4bit,
+            use_exact_model_name=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+        )
+    except (RuntimeError, ValueError) as error:
+        if not str(error).startswith("Unsloth"):
+            raise
+        raise ModelError(f"{base.path}: {_first_line(error)} With train.loader = 'peft' it may train.") from None
     model = FastLanguageModel.get_peft_model(
         model,
         r=config.rank,
@@ -179,7 +184,12 @@ def save_folder(base: BaseGguf, folder: Path) -> None:
             f"{base.path}: transformers cannot read its tokenizer ({type(error).__name__}: {_first_line(error)}), "
             "which a folder and Unsloth need; an adapter or a GGUF can be exported, and PEFT trains"
         ) from None
-    dequantised(base, torch.bfloat16).save_pretrained(folder)
+    model = dequantised(base, torch.bfloat16)
+    for role in ("eos_token", "pad_token"):  # the file's own; the converter has one for each kind of tokenizer
+        number = getattr(model.config, f"{role}_id", None)
+        if isinstance(number, int):
+            setattr(tokenizer, role, tokenizer.convert_ids_to_tokens(number))
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 

@@ -66,6 +66,7 @@ def train(plan: TrainingPlan, base: BaseGguf, report: Callable[[TrainingStep], N
         "examples_left_out": str(plan.examples_left_out),
         "examples_held_out": str(len(training.held_out)),
         "adapter_of_step": str(kept_step),
+        **({} if training.loss_before is None else {"held_out_loss_before": f"{training.loss_before:.4f}"}),
     }
     return TrainedAdapter(gguf_path, peft_dir, plan.loader, training.seconds, stopped, details)
 
@@ -85,7 +86,9 @@ class Training:
         self._plan, self._config, self._learner, self._report = plan, config, learner, report
         self._examples = [examples[index] for index in learnt]
         self.held_out = [examples[index] for index in held_out]
-        """Examples whose loss is only looked at, twice an epoch and at the end."""
+        """Examples whose loss is only looked at: before the first step, twice an epoch and at the end."""
+        self.loss_before: float | None = None
+        """Of the held-out examples before the first step, nats a token; None where none are held out."""
         self._steps = plan_steps(
             [len(example.input_ids) for example in self._examples],
             epochs=config.epochs,
@@ -108,6 +111,8 @@ class Training:
     def run(self) -> str | None:
         """Every step that is still owed; the reason why the training ended early, if it did."""
         self._resume()
+        if self._done == 0 and self.held_out:
+            self.loss_before = self._held_out_loss()
         saved_at = time.monotonic()
         for number in range(self._done + 1, len(self._steps) + 1):
             if stopped := self._step(number):
@@ -165,16 +170,24 @@ class Training:
         is_time = number % math.ceil(self._epoch_steps / 2) == 0 or number == len(self._steps)
         if not self.held_out or not is_time:
             return None, None
-        ordered = sorted(self.held_out, key=lambda example: len(example.input_ids))
-        loss = self._learner.loss_of(pieces(ordered, self._config.micro_batch_size))
+        loss = self._held_out_loss()
         best_before = self._watch.best_step
         stopped = self._watch.note_held_out(number, loss)
         if self._watch.best_step != best_before:
             self._learner.keep()
         return loss, stopped if number < len(self._steps) else None  # at its end nothing is left to stop
 
+    def _held_out_loss(self) -> float:
+        ordered = sorted(self.held_out, key=lambda example: len(example.input_ids))
+        return self._learner.loss_of(pieces(ordered, self._config.micro_batch_size))
+
     def _save(self) -> None:
-        progress = {"tokens": self._tokens, "seconds": self.seconds, "watch": dataclasses.asdict(self._watch)}
+        progress = {
+            "tokens": self._tokens,
+            "seconds": self.seconds,
+            "watch": dataclasses.asdict(self._watch),
+            "loss_before": self.loss_before,
+        }
         checkpoint = checkpoints.Checkpoint(self._done, self._learner.tensors(), progress)
         checkpoints.save(self._plan.checkpoint_dir, checkpoint, self._plan.fingerprint())
 
@@ -187,6 +200,7 @@ class Training:
         self._tokens = checkpoint.progress["tokens"]
         self._seconds_before = checkpoint.progress["seconds"]
         self._watch = LossWatch(**checkpoint.progress["watch"])
+        self.loss_before = checkpoint.progress.get("loss_before")  # older checkpoints do not know it
 
 
 def adapter_tensors(peft_dir: Path) -> dict[str, torch.Tensor]:

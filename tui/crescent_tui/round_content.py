@@ -186,6 +186,8 @@ def loss(facts: RoundFacts, width: int) -> Content:
         )
     apart = f", {training.held_out_examples:,} of them held out" if training.held_out_examples else ""
     said = f"step {points[-1][0]:,} of {planned:,}; {training.examples:,} examples{apart}"
+    if training.held_out_before is not None:
+        said += f", whose loss was {training.held_out_before:.2f} before the training"
     if training.state in ("failed", "interrupted"):
         said += f"; {training.state}"
     if training.stopped:
