@@ -58,7 +58,9 @@ def workspace_with_adapter(folder: Path) -> Workspace:
         store.runs.set_plan(run_id, load_config(workspace.config_path).as_dict(), 2)
         this = store.runs.open_round(run_id, 1, base_id)
         training_id = store.trainings.open_training(this.round_id, [])
-        adapter_id = store.runs.insert_model(ModelFile("adapter", adapter, "2" * 64, "trained", "adapter"), base_id)
+        adapter_id = store.runs.insert_model(
+            ModelFile("adapter", adapter, "2" * 64, "trained by adapter", "adapter"), base_id
+        )
         trained = TrainedAdapter(adapter, Path("peft"), "peft", 1.0)
         store.trainings.finish_training(training_id, this.round_id, trained, adapter_id)
         store.runs.open_round(run_id, 2, base_id)

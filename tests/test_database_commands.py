@@ -196,6 +196,7 @@ def test_the_runs_of_another_database_are_taken_once(
         adapter_id = store.runs.fetch_round(2, 1).adapter_id
         assert adapter_id
         adapter = store.runs.fetch_model(adapter_id)
+        assert adapter.source == "trained by run-2-round-1"
         assert adapter.path == workspace.adapters / "run-2" / "round-1" / "adapter.gguf"
         assert adapter.path.read_bytes() == (other.adapters / "run-1" / "round-1" / "adapter.gguf").read_bytes()
         assert store.querying.run("SELECT name FROM v_models WHERE run_id = 2").rows == (("run-2-round-1",),)

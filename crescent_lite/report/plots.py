@@ -17,6 +17,8 @@ from crescent_lite.report.drawing import AMBER, BLUE, FAINT, GREEN, GREY, INK, L
 
 WIDTH = 9.4
 """Inches; a page is as wide."""
+ONE_PANEL = 3.6
+"""Inches: a figure with one panel."""
 MOST_TICKS = 8
 """Rounds that are named under a panel."""
 
@@ -221,7 +223,7 @@ def _grid(panels: int, height: float, **shared: Any) -> Iterator[tuple[Any, list
     """A canvas with as many panels, up to three in a row, each so many inches high."""
     columns = min(panels, 3)
     rows = math.ceil(panels / columns)
-    with canvas(3.1 * columns + 0.5, height * rows + 0.35, rows, columns, **shared) as (figure, axes):
+    with canvas(3.1 * (columns - 1) + ONE_PANEL, height * rows + 0.35, rows, columns, **shared) as (figure, axes):
         for axis in axes[panels:]:
             axis.remove()
         for axis in axes[:panels]:
@@ -247,4 +249,5 @@ def _intervals(axis: Any, places: Sequence[float], scores: Sequence[Score], **lo
 
 def _legend_above(figure: Any, axis: Any) -> None:
     handles, labels = axis.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=len(labels), handletextpad=0.5, columnspacing=1.4)
+    columns = len(labels) if figure.get_figwidth() > ONE_PANEL else 2  # more would be cut off
+    figure.legend(handles, labels, loc="outside upper left", ncols=columns, handletextpad=0.5, columnspacing=1.4)

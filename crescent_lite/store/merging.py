@@ -293,8 +293,10 @@ def _name_anew(connection: sqlite3.Connection, merged: Merged) -> None:
         )
     for model_id in merged.models:
         connection.execute(
-            """UPDATE models SET name = 'run-' || d.run_id || '-round-' || d.number
-            FROM (SELECT run_id, number FROM rounds WHERE adapter_id = ? ORDER BY round_id LIMIT 1) d
+            """UPDATE models SET name = d.name,
+                source = iif(source = 'trained by ' || models.name, 'trained by ' || d.name, source)
+            FROM (SELECT 'run-' || run_id || '-round-' || number AS name FROM rounds WHERE adapter_id = ?
+                ORDER BY round_id LIMIT 1) d
             WHERE model_id = ?""",
             [model_id, model_id],
         )
