@@ -7,7 +7,7 @@ VENV ?= .venv
 WORKSPACE = data
 MODEL =
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4
 INSTALLED := $(VENV)/.installed
 
 .PHONY: help run test test-slow lint bench tui unsloth lm-eval gpu-check doctor clean
@@ -19,10 +19,10 @@ run: $(INSTALLED) $(WORKSPACE)/crescent.toml  ## one round on the embedded model
 	$(BIN)/crescent run -w $(WORKSPACE)
 
 test: $(INSTALLED)  ## the tests that take a moment each
-	$(PYTEST) -m 'not slow'
+	$(PYTEST) --dist worksteal -m 'not slow'
 
-test-slow: $(INSTALLED)  ## the tests that play whole runs, train, or sit at a terminal
-	$(PYTEST) -m slow
+test-slow: $(INSTALLED)  ## the tests that play whole runs, train, sit at a terminal, or take longer
+	$(PYTEST) --dist loadfile -m slow
 
 lint: $(INSTALLED)  ## style, types, and which module may import which
 	$(BIN)/ruff check .

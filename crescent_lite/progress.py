@@ -8,6 +8,7 @@ Knows events and the terminal, nothing of the method. Example:
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
@@ -44,8 +45,11 @@ TITLES = {
 class RunProgress:
     """Shows a run as it goes."""
 
-    def __init__(self, console: Console, *, verbose: bool = False) -> None:
+    def __init__(
+        self, console: Console, *, verbose: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._console = console
+        self._clock = clock
         self._verbose = verbose
         """One line for every item, too."""
         self._live = console.is_terminal
@@ -61,7 +65,8 @@ class RunProgress:
         self._task: TaskID | None = None
         self._stage = ""
         self._began = self._spoke = 0.0
-        self._done_before = 0
+        self._first: tuple[float, int] | None = None
+        """When the stage's first item came here, and how many there were then."""
 
     def __enter__(self) -> RunProgress:
         self._bars.start()
@@ -88,9 +93,7 @@ class RunProgress:
             case StageStarted():
                 self._start(event)
             case StageProgressed():
-                rate = (
-                    f"{event.tokens / max(time.monotonic() - self._began, 1e-3):,.0f} tok/s" if event.tokens else ""
-                )
+                rate = f"{event.tokens / max(self._clock() - self._began, 1e-3):,.0f} tok/s" if event.tokens else ""
                 self._update(event.done, event.total, rate)
                 if self._verbose:
                     self._say(f"    {event.stage} {event.done:,}/{event.total:,}: {event.note}")
@@ -103,7 +106,9 @@ class RunProgress:
                 self._say("  paused; `crescent resume` lets it go on")
             case RunResumed():
                 self._began += event.seconds
-                self._say(f"  goes on after {_clock(event.seconds)}")
+                if self._first is not None:
+                    self._first = (self._first[0] + event.seconds, self._first[1])
+                self._say(f"  goes on after {_duration(event.seconds)}")
             case RoundAdded():
                 self._say(f"  another round is wanted: {event.rounds} in all")
             case AskingStopped():
@@ -118,21 +123,22 @@ class RunProgress:
 
     def _start(self, event: StageStarted) -> None:
         self._stage = TITLES[event.stage] + (" (base)" if event.round == 0 else "")
-        self._began = self._spoke = time.monotonic()
-        self._done_before = event.done
+        self._began = self._spoke = self._clock()
+        self._first = None
         self._task = self._bars.add_task(
             "", total=max(event.total, 1), completed=event.done, title=self._stage, rate=""
         )
 
     def _update(self, done: int, total: int, rate: str) -> None:
-        elapsed = time.monotonic() - self._began
-        fresh = max(done - self._done_before, 1)
-        left = elapsed / fresh * (total - done)
-        line = f"{rate}  {_clock(left)} left".strip()
+        now = self._clock()
+        # Not from the stage's start: a model is loaded first, and the replies of a whole batch are long in coming.
+        began, before = self._first = self._first or (now, done)
+        left = f"{_duration((now - began) / (done - before) * (total - done))} left" if done > before else ""
+        line = f"{rate}  {left}".strip()
         if self._task is not None:
             self._bars.update(self._task, completed=done, total=max(total, 1), rate=line)
-        if not self._live and time.monotonic() - self._spoke >= PLAIN_SECONDS:
-            self._spoke = time.monotonic()
+        if not self._live and now - self._spoke >= PLAIN_SECONDS:
+            self._spoke = now
             self._say(f"  {self._stage}: {done:,}/{total:,}  {line}")
 
     def _finish(self, event: StageFinished) -> None:
@@ -140,13 +146,13 @@ class RunProgress:
             self._bars.remove_task(self._task)
             self._task = None
         speed = f", {event.tokens / event.seconds:,.0f} tok/s" if event.tokens and event.seconds else ""
-        self._say(f"  {self._stage}: {event.done:,} in {_clock(event.seconds)}{speed}")
+        self._say(f"  {self._stage}: {event.done:,} in {_duration(event.seconds)}{speed}")
 
     def _say(self, line: str) -> None:
         self._console.print(printable(line), markup=False, highlight=False)
 
 
-def _clock(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

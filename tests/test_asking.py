@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from fake_sampler import FakeSampler
 from small_workspace import make_workspace
 
@@ -12,6 +13,8 @@ from crescent_lite.engine import RunOptions, run_engine
 from crescent_lite.events import AskingStopped, Event
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
+
+pytestmark = pytest.mark.slow
 
 
 def run(workspace: Workspace, sampler: FakeSampler, *overrides: str) -> tuple[list[Event], Store]:

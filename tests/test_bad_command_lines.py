@@ -71,6 +71,7 @@ def test_a_full_disk_behind_the_output_is_one_line(sample: Path, form: list[str]
         ["run", "--questions", LONG],
     ],
 )
+@pytest.mark.slow
 def test_a_name_that_is_too_long_is_one_line(
     workspace: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:

@@ -82,6 +82,7 @@ def test_a_truncated_model(run: Run, tmp_path: Path) -> None:
         ("{{ 'a' * 4000000 }}", "without end"),
     ],
 )
+@pytest.mark.slow
 def test_a_chat_template_that_is_missing_or_hostile(template: str | None, why: str, run: Run, tmp_path: Path) -> None:
     make_workspace(tmp_path, make_tiny_gguf(tmp_path / "tiny.gguf", chat_template=template))
 
@@ -256,6 +257,7 @@ def test_a_question_that_is_not_there(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "   \n"])
+@pytest.mark.slow
 def test_a_model_whose_every_reply_is_empty_stops_the_stage(text: str, tmp_path: Path) -> None:
     workspace: Workspace = make_workspace(tmp_path)
     options = RunOptions(overrides=("bait.questions=500", "bait.assistant_prefix=''"))
@@ -277,6 +279,7 @@ def engine_run(workspace: Workspace, *overrides: str, replies: str | None = None
         return sum(1 for _ in itertools.islice(events, limit))
 
 
+@pytest.mark.slow
 def test_a_run_that_failed_before_its_first_item_is_replaced(run: Run, tmp_path: Path) -> None:
     make_workspace(tmp_path, make_tiny_gguf(tmp_path / "base.gguf", chat_template=None), min_examples=1000)
     assert run()[0] == ExitCode.MODEL
@@ -286,6 +289,7 @@ def test_a_run_that_failed_before_its_first_item_is_replaced(run: Run, tmp_path:
     assert Store.open_read_only(tmp_path / "crescent.db").runs.fetch_run().state == "finished"
 
 
+@pytest.mark.slow
 def test_examples_that_are_all_too_long_are_said_to_be(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path)
     engine_run(workspace, "train.max_example_tokens=8")
@@ -295,6 +299,7 @@ def test_examples_that_are_all_too_long_are_said_to_be(tmp_path: Path) -> None:
     assert re.fullmatch(r"not trained: of \d+ labels too few have at most 8 tokens", outcome)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_takes_mended_machine_settings_and_keeps_the_others(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path, min_examples=1000)
     engine_run(workspace, limit=60)

@@ -39,6 +39,7 @@ def test_init_writes_settings_once(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["init", str(tmp_path / "new")]) == ExitCode.WORKSPACE
 
 
+@pytest.mark.slow
 def test_config_says_where_each_value_came_from(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     rows = json.loads(answer(capsys, "config", "-w", str(finished.folder), "--json", "--set", "run.seed=9"))
     origins = {row["name"]: row["origin"] for row in rows}
@@ -50,6 +51,7 @@ def test_config_says_where_each_value_came_from(finished: Workspace, capsys: pyt
     assert all(row["help"] for row in rows)
 
 
+@pytest.mark.slow
 def test_status_of_a_finished_run(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     status = json.loads(answer(capsys, "status", "-w", str(finished.folder), "--json"))
 
@@ -57,6 +59,7 @@ def test_status_of_a_finished_run(finished: Workspace, capsys: pytest.CaptureFix
     assert "state: finished" in answer(capsys, "status", "-w", str(finished.folder))
 
 
+@pytest.mark.slow
 def test_a_question_is_shown_with_its_votes(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     store = Store.open_read_only(finished.database_path)
     labelled = store.database.value("SELECT min(question_id) FROM v_labels")
@@ -69,6 +72,7 @@ def test_a_question_is_shown_with_its_votes(finished: Workspace, capsys: pytest.
     assert "(kept as the solution)" in text
 
 
+@pytest.mark.slow
 def test_a_round_and_a_run_are_shown(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     this_round = json.loads(answer(capsys, "show", "round", "-w", str(finished.folder), "--json"))
     report = json.loads(answer(capsys, "show", "run", "-w", str(finished.folder), "--json"))
@@ -80,6 +84,7 @@ def test_a_round_and_a_run_are_shown(finished: Workspace, capsys: pytest.Capture
     assert all(row["p"] for row in scores["rows"] if row["model"] == "round 1")
 
 
+@pytest.mark.slow
 def test_the_report_is_saved_as_markdown(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     store = Store.open_read_only(finished.database_path)
     write_document(build_document(store, 1), finished.exports, 1)
@@ -89,6 +94,7 @@ def test_the_report_is_saved_as_markdown(finished: Workspace, capsys: pytest.Cap
     assert "| base |" in text
 
 
+@pytest.mark.slow
 def test_examples_are_exported_the_same_twice(
     finished: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -100,6 +106,7 @@ def test_examples_are_exported_the_same_twice(
     assert {"prompt", "completion", "label", "share"} <= set(first)
 
 
+@pytest.mark.slow
 def test_the_log_of_a_run_is_json_lines(finished: Workspace) -> None:
     events = [json.loads(line) for line in (finished.logs / "run-1.jsonl").read_text().splitlines()]
 
@@ -118,6 +125,7 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
     assert ended.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_stop_ends_a_running_engine_which_then_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     workspace = make_workspace(tmp_path, min_examples=1000)
     # A tiny real model asked for very much: it would run for minutes.

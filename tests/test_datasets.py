@@ -71,6 +71,7 @@ def test_each_format_says_the_same(workspace: Workspace, store: Store, tmp_path:
         assert [turn["from"] for turn in chat["conversations"]] == ["human", "gpt"]
 
 
+@pytest.mark.slow
 def test_parquet_is_loaded_by_datasets_without_a_network(workspace: Workspace, store: Store, tmp_path: Path) -> None:
     assert export(workspace, "--format", "parquet", "--output", str(tmp_path / "set")) == ExitCode.OK
 

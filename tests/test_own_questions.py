@@ -45,6 +45,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return workspace
 
 
+@pytest.mark.slow
 def test_each_question_is_there_with_its_name_and_its_verdict(workspace: Workspace) -> None:
     with closing(Store.open_read_only(workspace.database_path)) as store:
         rows = store.querying.run("SELECT round, external_id, verdict, reason, text FROM v_questions").rows
@@ -58,6 +59,7 @@ def test_each_question_is_there_with_its_name_and_its_verdict(workspace: Workspa
     ]
 
 
+@pytest.mark.slow
 def test_the_model_wrote_none_of_them_and_votes_on_those_that_are_kept(workspace: Workspace) -> None:
     with closing(Store.open_read_only(workspace.database_path)) as store:
         assert store.querying.run("SELECT sum(tokens), count(rewritten_from) FROM questions").rows == ((0, 0),)
@@ -70,6 +72,7 @@ def test_the_model_wrote_none_of_them_and_votes_on_those_that_are_kept(workspace
         assert prompt.rows == (("external/mine.jsonl",),)
 
 
+@pytest.mark.slow
 def test_the_report_says_whose_they_are(workspace: Workspace) -> None:
     with closing(Store.open_read_only(workspace.database_path)) as store:
         text = json.dumps(build_document(store, 1).as_dict())
@@ -78,6 +81,7 @@ def test_the_report_says_whose_they_are(workspace: Workspace) -> None:
     assert "when it was asked for maths questions" not in text
 
 
+@pytest.mark.slow
 def test_the_terminal_ui_says_whose_they_are(workspace: Workspace) -> None:
     with closing(Store.open_read_only(workspace.database_path)) as store:
         snapshot, question = store.watching.fetch_snapshot(), store.watching.fetch_question(1)
@@ -91,6 +95,7 @@ def test_the_terminal_ui_says_whose_they_are(workspace: Workspace) -> None:
     assert flow(round_2, 80).plain.startswith("yours")
 
 
+@pytest.mark.slow
 def test_a_file_that_has_changed_is_another_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     workspace = make_workspace(tmp_path / "data", min_examples=1000)
     mine = write(tmp_path / "mine.jsonl", MINE)

@@ -22,6 +22,8 @@ from crescent_lite.notes import add_note, pending_notes
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 
 def wait_for(condition: Callable[[], bool]) -> None:
     until = time.monotonic() + 5

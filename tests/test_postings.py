@@ -20,6 +20,7 @@ def test_the_example_of_the_module() -> None:
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=130, max_size=130), max_size=20))
+@pytest.mark.slow
 def test_bits_add_up(rows: list[list[bool]]) -> None:
     packed = [np.packbits([*row, *[False] * 62], bitorder="little").view(np.uint64) for row in rows]
     planes = added_up(packed)

@@ -30,6 +30,7 @@ def test_values_are_compared_and_not_their_spelling() -> None:
     assert list(second_opinions(pairs)) == [True, True, True, False, False, False]
 
 
+@pytest.mark.slow
 def test_a_bomb_costs_its_own_opinion_and_no_other() -> None:
     bombs = [r"\boxed{9^{9^{9}}}", r"\boxed{10^{10^{10}}}"]
     began = time.monotonic()
@@ -50,12 +51,14 @@ def test_a_bomb_costs_its_own_opinion_and_no_other() -> None:
     ],
     ids=["open", "nested", "long", "sum", "no characters", "code"],
 )
+@pytest.mark.slow
 def test_no_reply_is_held_for_right_or_waited_for_long(reply: str) -> None:
     opinion, after = second_opinions([(reply, "7"), ("7", "7")], pair_seconds=1.5)
     assert not opinion
     assert after is True
 
 
+@pytest.mark.slow
 def test_a_heap_of_bombs_is_given_up() -> None:
     bombs = [(r"\boxed{9^{9^{9}}}", "7")] * 2
     assert list(second_opinions([*bombs, ("7", "7")], pair_seconds=0.1, max_killed=2)) == [None, None, None]

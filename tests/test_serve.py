@@ -52,6 +52,7 @@ def pages(workspace: Workspace) -> Iterator[httpx.Client]:
         assert server.wait(timeout=30) in (ExitCode.OK, ExitCode.INTERRUPTED)
 
 
+@pytest.mark.slow
 def test_every_view_has_a_page_that_explains_its_columns(pages: httpx.Client) -> None:
     for name, view in VIEWS.items():
         page = pages.get(f"/crescent/{name}")

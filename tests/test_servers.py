@@ -155,6 +155,7 @@ def test_a_server_that_hangs_is_given_up_after_its_time(tiny: Path, proxy: Fault
     sampler.close()
 
 
+@pytest.mark.slow
 def test_the_other_server_takes_over_from_one_that_dies(tiny: Path, server: str, proxy: FaultyProxy) -> None:
     sampler = ServerSampler(tiny, settings(proxy.url, server), attempts=3)
     proxy.every = "drop"
@@ -399,6 +400,7 @@ def test_a_text_prompt_is_the_tokens_that_sampling_uses(prefix: str) -> None:
     model.close()
 
 
+@pytest.mark.slow
 def test_a_run_on_a_server_from_end_to_end(server: str, tiny: Path, tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path, tiny, min_examples=100_000)
     options = RunOptions(overrides=(f"sampling.servers=['{server}']", "sampling.adapters_here=true"))

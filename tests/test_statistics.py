@@ -126,6 +126,7 @@ def test_an_interval_holds_the_difference_and_a_higher_level_is_wider(gained: in
     assert -1 <= lower <= low <= comparison.difference <= high <= higher <= 1
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     """1,000 benchmarks of 300 items: Wilson's interval and the paired one. 93 to 97% of 1,000 is 3 standard errors
     around 95%, so each of the two assertions fails by chance once in 370 runs; the seed is fixed."""
@@ -144,6 +145,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     assert 930 <= held_difference <= 970
 
 
+@pytest.mark.slow
 def test_mcnemar_says_improved_of_equal_models_at_most_as_often_as_it_may() -> None:
     """2,000 pairs of equally good models: p < 0.05 in at most 5%. The exact test is far below; the seed is fixed."""
     random, false = np.random.default_rng(5), 0
@@ -157,6 +159,7 @@ def test_mcnemar_says_improved_of_equal_models_at_most_as_often_as_it_may() -> N
 # ── how many items ───────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_the_planned_number_of_items_shows_the_difference_in_four_of_five() -> None:
     """The exact test on 1,500 simulated benchmarks of the planned size. It is a little more careful than the normal
     approximation: 75 to 84% count as 80% (seed fixed)."""
@@ -238,6 +241,7 @@ def test_no_items_have_no_sampled_scores() -> None:
     assert sampled_scores({}) == {}
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_sampled_score_covers_the_truth() -> None:
     """300 simulated benchmarks of 80 items, each right with a chance of its own: 92 to 98% (seed fixed)."""
     random, covered = np.random.default_rng(11), 0

@@ -18,6 +18,7 @@ TUI = [sys.executable, "-m", "crescent_lite.cli", "tui", "-w"]
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_the_palette_has_every_tab_and_the_keys_of_the_screen(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 40)) as pilot:
@@ -33,6 +34,7 @@ async def test_the_palette_has_every_tab_and_the_keys_of_the_screen(tmp_path: Pa
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_a_database_that_goes_away_is_told_and_what_comes_back_is_shown(tmp_path: Path) -> None:
     workspace = filled_workspace(tmp_path).workspace
     aside = tmp_path / "aside.db"
@@ -47,6 +49,7 @@ async def test_a_database_that_goes_away_is_told_and_what_comes_back_is_shown(tm
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.slow
 def test_a_signal_ends_it_with_the_terminal_as_it_was_and_the_place_kept(tmp_path: Path, number: int) -> None:
     workspace = filled_workspace(tmp_path).workspace
     with Terminal([*TUI, str(workspace.folder)]) as terminal:

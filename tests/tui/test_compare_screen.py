@@ -30,6 +30,7 @@ def child(app: CrescentApp) -> TellingChild:
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_two_models_answer_one_question_live(tmp_path: Path) -> None:
     app = CrescentApp(workspace_with_adapter(tmp_path))
     async with app.run_test(size=(120, 40)) as pilot:
@@ -47,6 +48,7 @@ async def test_two_models_answer_one_question_live(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_escape_ends_the_child_and_asking_anew_ends_the_one_before(tmp_path: Path) -> None:
     app = CrescentApp(workspace_with_adapter(tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -68,6 +70,7 @@ async def test_escape_ends_the_child_and_asking_anew_ends_the_one_before(tmp_pat
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_what_goes_wrong_in_the_child_is_said_in_its_own_line(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     app = CrescentApp(sample.workspace)
@@ -114,6 +117,7 @@ async def test_what_cannot_be_asked_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_keys_of_the_app_are_letters_in_the_question_and_escape_leads_out(tmp_path: Path) -> None:
     app = CrescentApp(Workspace(tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -125,6 +129,7 @@ async def test_keys_of_the_app_are_letters_in_the_question_and_escape_leads_out(
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_without_a_run_it_says_so(tmp_path: Path) -> None:
     app = CrescentApp(Workspace(tmp_path / "nothing-here"))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -171,6 +176,7 @@ async def test_it_fits_the_terminal(tmp_path: Path, size: tuple[int, int]) -> No
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_answers_stay_when_a_further_round_can_be_chosen(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:

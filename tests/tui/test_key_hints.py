@@ -25,6 +25,7 @@ def test_the_last_ones_give_way_and_help_stays() -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("columns", [80, 120, 200])
+@pytest.mark.slow
 async def test_every_screen_names_its_keys_and_help(tmp_path: Path, columns: int) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(columns, 24)) as pilot:

@@ -61,6 +61,7 @@ async def test_the_level_key_goes_from_no_items_over_alarms_to_everything(sample
         assert "vote: 1 of 900, stop" in shown(app)
 
 
+@pytest.mark.slow
 async def test_the_newest_line_is_followed_until_one_scrolls_up(sample: SampleWorkspace) -> None:
     for done in range(1, 101):
         log_item(sample, done)
@@ -81,6 +82,7 @@ async def test_the_newest_line_is_followed_until_one_scrolls_up(sample: SampleWo
         await until(pilot, lambda: "vote: 102 of 900" in shown(app))
 
 
+@pytest.mark.slow
 async def test_typed_words_filter_the_lines(sample: SampleWorkspace) -> None:
     log(sample, "RoundStarted", number=1)
     log(sample, "RunPaused")
@@ -97,6 +99,7 @@ async def test_typed_words_filter_the_lines(sample: SampleWorkspace) -> None:
         await until(pilot, lambda: "without items, 2" in shown(app))
 
 
+@pytest.mark.slow
 async def test_the_engines_output_has_a_key(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:

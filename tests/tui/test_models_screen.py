@@ -17,6 +17,7 @@ COMMAND_SECONDS = 60.0
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+@pytest.mark.slow
 async def test_the_tree_has_sizes_kept_marks_and_scores(tmp_path: Path, size: tuple[int, int]) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=size) as pilot:
@@ -48,6 +49,7 @@ async def test_the_arrows_choose_a_model_and_it_is_shown_in_full(tmp_path: Path)
         assert "sha256  2222" in shown(app)
 
 
+@pytest.mark.slow
 async def test_a_model_that_is_trained_appears_without_a_key_press(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     app = CrescentApp(sample.workspace)
@@ -61,6 +63,7 @@ async def test_a_model_that_is_trained_appears_without_a_key_press(tmp_path: Pat
         await until(pilot, lambda: "round 1" in shown(app))
 
 
+@pytest.mark.slow
 async def test_a_model_that_was_handed_over_stands_under_its_round(tmp_path: Path) -> None:
     workspace = filled_workspace(tmp_path).workspace
     app = CrescentApp(workspace)
@@ -78,6 +81,7 @@ async def test_a_model_that_was_handed_over_stands_under_its_round(tmp_path: Pat
         assert app.clipboard == str(folder)
 
 
+@pytest.mark.slow
 async def test_the_path_is_copied(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -100,6 +104,7 @@ async def test_a_base_is_neither_exported_nor_kept(tmp_path: Path) -> None:
             await until(pilot, lambda words=words: words in shown(app))  # type: ignore[misc]
 
 
+@pytest.mark.slow
 async def test_an_export_runs_in_the_background_and_says_where_it_is(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     app = CrescentApp(sample.workspace)
@@ -118,6 +123,7 @@ async def test_an_export_runs_in_the_background_and_says_where_it_is(tmp_path: P
     assert len((sample.workspace.exports / "run-1.jsonl").read_text().splitlines()) == 11
 
 
+@pytest.mark.slow
 async def test_an_export_that_fails_says_why(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -141,6 +147,7 @@ async def test_an_export_can_be_thought_better_of(tmp_path: Path) -> None:
         assert "export of" not in shown(app)
 
 
+@pytest.mark.slow
 async def test_keeping_a_round_is_asked_first_and_says_that_nothing_is_deleted(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     app = CrescentApp(sample.workspace)

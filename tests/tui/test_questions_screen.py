@@ -43,6 +43,7 @@ async def test_questions_are_listed_newest_first(tmp_path: Path) -> None:
         assert shown(app).index("What is 4 + 4?") < shown(app).index("What is 2 + 3?")
 
 
+@pytest.mark.slow
 async def test_the_verdict_key_goes_through_all_kept_and_rejected(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -66,6 +67,7 @@ async def test_a_rejected_question_shows_its_match(tmp_path: Path) -> None:
         assert "rejected: near duplicate" in shown(app)
 
 
+@pytest.mark.slow
 async def test_votes_are_counted_by_their_answer(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
@@ -103,6 +105,7 @@ async def type_words(pilot: Pilot[None], words: str) -> None:
     await pilot.press(*("space" if c == " " else c for c in words))
 
 
+@pytest.mark.slow
 async def test_results_follow_each_key_of_a_search(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -124,6 +127,7 @@ async def test_results_follow_each_key_of_a_search(tmp_path: Path) -> None:
         assert app.question_id == found == 26
 
 
+@pytest.mark.slow
 async def test_a_filter_is_chosen_in_a_form_and_cleared_with_a_key(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -143,6 +147,7 @@ async def test_a_filter_is_chosen_in_a_form_and_cleared_with_a_key(tmp_path: Pat
         await until(pilot, lambda: "all, 40" in shown(app))
 
 
+@pytest.mark.slow
 async def test_a_box_that_is_not_chosen_is_empty(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -155,6 +160,7 @@ async def test_a_box_that_is_not_chosen_is_empty(tmp_path: Path) -> None:
         await until(pilot, lambda: "all questions" in shown(app))
 
 
+@pytest.mark.slow
 async def test_the_filter_is_there_again_at_the_next_start(tmp_path: Path) -> None:
     workspace = filled_workspace(tmp_path).workspace
     app = CrescentApp(workspace)
@@ -198,6 +204,7 @@ async def test_a_match_stands_beside_the_question_where_there_is_room(
         assert "all questions" in shown(app)
 
 
+@pytest.mark.slow
 async def test_enter_opens_the_votes_and_coming_back_finds_the_question_looked_at(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -214,6 +221,7 @@ async def test_enter_opens_the_votes_and_coming_back_finds_the_question_looked_a
         assert app.screen.query_one(RowList).key == 8
 
 
+@pytest.mark.slow
 async def test_a_question_is_copied_as_printable_text(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
@@ -228,6 +236,7 @@ async def test_a_question_is_copied_as_printable_text(tmp_path: Path) -> None:
         assert app.clipboard == "What is␛[31m 2 + 3?"
 
 
+@pytest.mark.slow
 async def test_whoever_reads_a_question_keeps_it_while_others_come(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
@@ -246,6 +255,7 @@ async def test_whoever_reads_a_question_keeps_it_while_others_come(tmp_path: Pat
         await until(pilot, lambda: "#3 ·" in shown(app))
 
 
+@pytest.mark.slow
 async def test_a_question_that_comes_to_match_is_listed_although_it_is_an_older_one(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
@@ -272,6 +282,7 @@ async def test_without_a_run_there_is_no_question(tmp_path: Path) -> None:
         assert "No run yet: s starts one." in shown(app)
 
 
+@pytest.mark.slow
 async def test_markup_and_escape_codes_of_a_model_are_shown_as_text(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run(base="[red]evil\x1b[2J")

@@ -36,6 +36,7 @@ async def test_without_a_run_it_is_said_how_to_start_one(tmp_path: Path) -> None
         await pilot.press("y", "j", "enter")
 
 
+@pytest.mark.slow
 async def test_a_run_without_a_round_shows_the_base(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
@@ -61,6 +62,7 @@ async def test_the_arrows_choose_a_round_and_its_panels_follow(tmp_path: Path) -
         await until(pilot, lambda: "Round 1: yield" in shown(app))
 
 
+@pytest.mark.slow
 async def test_whoever_looks_at_the_latest_round_follows_it(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     app = CrescentApp(sample.workspace)
@@ -89,6 +91,7 @@ async def test_the_loss_grows_while_the_training_runs(tmp_path: Path) -> None:
         await until(pilot, lambda: "step 3 of 50" in shown(app))
 
 
+@pytest.mark.slow
 async def test_differences_appear_when_the_last_item_is_answered(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     app = CrescentApp(sample.workspace)
@@ -101,6 +104,7 @@ async def test_differences_appear_when_the_last_item_is_answered(tmp_path: Path)
         assert "Kept: round 1, the only one trained" in shown(app) or "kept" in shown(app)
 
 
+@pytest.mark.slow
 async def test_enter_goes_to_the_panels_and_escape_back(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -86,6 +86,7 @@ async def test_two_hundred_thousand_rows_are_asked_for_a_screenful_at_a_time() -
         assert sum(len(keys) for keys in app.asked) < 300
 
 
+@pytest.mark.slow
 async def test_the_keys_move_by_a_row_a_page_and_to_both_ends() -> None:
     app = ListApp(100)
     async with app.run_test(size=(60, HEIGHT)) as pilot:
@@ -123,6 +124,7 @@ async def test_the_cursor_is_always_in_view_however_fast_it_is_moved() -> None:
         assert app.rows.key in in_view(app)
 
 
+@pytest.mark.slow
 async def test_rows_that_arrive_above_move_neither_the_row_nor_the_view() -> None:
     app = ListApp(100)
     async with app.run_test(size=(60, HEIGHT)) as pilot:

@@ -55,6 +55,7 @@ async def test_a_new_vote_appears_without_a_key_press(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+@pytest.mark.slow
 async def test_the_whole_round_fits_the_terminal(tmp_path: Path, size: tuple[int, int]) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=size) as pilot:
@@ -78,6 +79,7 @@ def voted(done: int) -> dict[str, object]:
     return {"event": "StageProgressed", "stage": "vote", "done": done, "total": 320, "tokens": 50 * done, "note": ""}
 
 
+@pytest.mark.slow
 async def test_the_pace_of_an_engine_at_work_is_shown(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
@@ -101,6 +103,7 @@ async def test_the_pace_of_an_engine_at_work_is_shown(tmp_path: Path) -> None:
         await until(pilot, lambda: "no engine at work on this run" in shown(app))
 
 
+@pytest.mark.slow
 async def test_of_two_runs_that_say_they_run_the_engine_is_at_the_one_it_writes_of(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
@@ -195,6 +198,7 @@ async def test_a_measurement_shows_only_what_it_measures(tmp_path: Path) -> None
         assert "asked" not in str(app.screen.query_one("#pipeline", Static).content)
 
 
+@pytest.mark.slow
 async def test_only_the_buttons_that_make_sense_can_be_pressed(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
@@ -235,6 +239,7 @@ async def test_the_state_is_always_there(tmp_path: Path) -> None:
             await until(pilot, lambda: "running" in shown(app).splitlines()[0])
 
 
+@pytest.mark.slow
 async def test_without_a_run_the_machine_is_checked(tmp_path: Path) -> None:
     app = CrescentApp(Workspace(tmp_path / "nothing-here"))
     async with app.run_test(size=(100, 40)) as pilot:
@@ -290,6 +295,7 @@ async def test_help_opens_scrolls_and_closes(tmp_path: Path) -> None:
         await until(pilot, lambda: "Press  s  to start" in shown(app))
 
 
+@pytest.mark.slow
 async def test_a_run_without_its_engine_was_killed(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
@@ -322,6 +328,7 @@ async def test_stop_without_an_engine_asks_nobody(tmp_path: Path) -> None:
     assert not sample.workspace.is_asked("stop")
 
 
+@pytest.mark.slow
 async def test_an_engine_that_fails_at_once_says_why(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     workspace.create("[bait]\nquestion = 3\n")

@@ -26,6 +26,7 @@ async def test_without_a_run_the_file_is_shown(sample: SampleWorkspace) -> None:
         await until(pilot, lambda: "There is no run yet; f shows crescent.toml." in shown(app))
 
 
+@pytest.mark.slow
 async def test_the_runs_settings_are_marked_where_the_file_differs_now(sample: SampleWorkspace) -> None:
     sample.begin_run(votes=8)
     sample.workspace.config_path.write_text("[vote]\nvotes_per_question = 5\n")
@@ -57,6 +58,7 @@ async def test_only_the_differences_can_be_listed(sample: SampleWorkspace) -> No
         await until(pilot, lambda: "in crescent.toml now: 7" in shown(app))
 
 
+@pytest.mark.slow
 async def test_words_that_no_setting_has_show_how_to_go_back(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -66,6 +68,7 @@ async def test_words_that_no_setting_has_show_how_to_go_back(sample: SampleWorks
         await until(pilot, lambda: "run.rounds" in shown(app))
 
 
+@pytest.mark.slow
 async def test_a_broken_file_is_shown_as_its_error(sample: SampleWorkspace) -> None:
     sample.begin_run()
     sample.workspace.config_path.write_text("[vote]\nvotes = '\x7f[red]'\n")
@@ -79,6 +82,7 @@ async def test_a_broken_file_is_shown_as_its_error(sample: SampleWorkspace) -> N
         assert "Settings of run 1" in shown(app)
 
 
+@pytest.mark.slow
 async def test_hostile_values_are_shown_as_text(sample: SampleWorkspace) -> None:
     sample.workspace.config_path.write_text(
         '[bait]\nassistant_prefix = "[/bold]\\u001b[31m\\u202e' + "x" * 100_000 + '"\n', encoding="utf-8"

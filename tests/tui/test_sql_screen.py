@@ -46,6 +46,7 @@ async def test_a_query_is_run_with_any_of_its_keys(sample: SampleWorkspace, key:
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_a_chosen_view_begins_a_query_and_a_column_is_written_at_the_cursor(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -61,6 +62,7 @@ async def test_a_chosen_view_begins_a_query_and_a_column_is_written_at_the_curso
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_keys_of_the_app_are_letters_in_the_editor_and_escape_leads_out(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -94,6 +96,7 @@ async def test_a_click_on_a_tab_writes_nothing_into_the_editor(sample: SampleWor
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_a_long_query_is_cancelled_and_holds_up_nobody(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -109,6 +112,7 @@ async def test_a_long_query_is_cancelled_and_holds_up_nobody(sample: SampleWorks
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_leaving_the_app_ends_a_query_at_work(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -148,6 +152,7 @@ async def test_a_query_that_would_write_is_refused_in_words(sample: SampleWorksp
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_earlier_queries_come_back_also_after_a_restart(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -167,6 +172,7 @@ async def test_earlier_queries_come_back_also_after_a_restart(sample: SampleWork
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_names_and_texts_are_only_text_and_a_cell_opens_in_full(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     hostile = "[bold red]x[/] \x1b]0;t\x07 \u202e8"
@@ -199,6 +205,7 @@ async def test_without_a_database_it_says_so_and_makes_none(tmp_path: Path) -> N
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+@pytest.mark.slow
 async def test_it_fits_the_terminal(tmp_path: Path, size: tuple[int, int]) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=size) as pilot:

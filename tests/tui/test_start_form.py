@@ -41,6 +41,7 @@ async def test_without_a_change_nothing_is_passed_on(tmp_path: Path) -> None:
     assert app.arguments == []
 
 
+@pytest.mark.slow
 async def test_only_what_was_changed_is_passed_on(tmp_path: Path) -> None:
     app = StartedWith(Workspace(tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -54,6 +55,7 @@ async def test_only_what_was_changed_is_passed_on(tmp_path: Path) -> None:
     assert app.arguments == ["--preset", "default", "--rounds", "3", "--set", "vote.votes_per_question=5"]
 
 
+@pytest.mark.slow
 async def test_what_is_refused_is_told_as_it_is_typed_and_does_not_start(tmp_path: Path) -> None:
     app = StartedWith(Workspace(tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -69,6 +71,7 @@ async def test_what_is_refused_is_told_as_it_is_typed_and_does_not_start(tmp_pat
         await until(pilot, lambda: "nothing changed" in shown(app))
 
 
+@pytest.mark.slow
 async def test_a_change_can_be_taken_back(tmp_path: Path) -> None:
     app = StartedWith(Workspace(tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -79,6 +82,7 @@ async def test_a_change_can_be_taken_back(tmp_path: Path) -> None:
         await until(pilot, lambda: "nothing changed" in shown(app))
 
 
+@pytest.mark.slow
 async def test_an_unfinished_run_goes_on_unless_another_one_is_wanted(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()

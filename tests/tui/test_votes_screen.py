@@ -48,6 +48,7 @@ async def test_a_question_its_votes_and_a_solution_are_shown_at_once(
         assert [len(line) for line in shown(app).splitlines()] == [size[0]] * size[1]
 
 
+@pytest.mark.slow
 async def test_a_solution_is_chosen_with_j_and_k(sample: SampleWorkspace) -> None:
     ask_and_vote(sample, "n:5", "n:5", "n:6", None)
     app = CrescentApp(sample.workspace)
@@ -65,6 +66,7 @@ async def test_a_solution_is_chosen_with_j_and_k(sample: SampleWorkspace) -> Non
         assert app.focused.id == "solution"
 
 
+@pytest.mark.slow
 async def test_a_long_solution_is_scrolled_and_the_next_one_begins_at_its_top(sample: SampleWorkspace) -> None:
     question_id = sample.ask("What is 2 + 3?")
     for index in range(2):
@@ -118,6 +120,7 @@ async def test_no_disputed_question_is_said(sample: SampleWorkspace) -> None:
         await until(pilot, lambda: "No question of this run is disputed." in shown(app))
 
 
+@pytest.mark.slow
 async def test_a_vote_that_comes_is_added_and_the_chosen_one_stays(sample: SampleWorkspace) -> None:
     question_id = sample.ask("What is 2 + 3?")
     for index in range(2):
@@ -142,6 +145,7 @@ async def test_a_solution_is_copied_as_printable_text(sample: SampleWorkspace) -
         assert app.clipboard == "It is ␛[31m5."
 
 
+@pytest.mark.slow
 async def test_a_note_is_kept_by_the_command_and_shown(sample: SampleWorkspace) -> None:
     question_id = ask_and_vote(sample, "n:5")
     app = CrescentApp(sample.workspace)
@@ -186,6 +190,7 @@ async def test_without_a_run_there_are_no_votes(tmp_path: Path) -> None:
         await until(pilot, lambda: "There is no question to be flagged." in shown(app))
 
 
+@pytest.mark.slow
 async def test_before_the_first_vote_it_says_so_and_shows_the_vote_when_it_comes(sample: SampleWorkspace) -> None:
     question_id = sample.ask("What is 2 + 3?")
     app = CrescentApp(sample.workspace)
@@ -205,6 +210,7 @@ async def test_a_rejected_question_says_why_nobody_votes_on_it(sample: SampleWor
         await until(pilot, lambda: "Rejected, so nobody votes on it: too short." in shown(app))
 
 
+@pytest.mark.slow
 async def test_a_question_that_is_not_there_any_more_gives_way_to_the_newest_with_votes(
     sample: SampleWorkspace,
 ) -> None:
@@ -216,6 +222,7 @@ async def test_a_question_that_is_not_there_any_more_gives_way_to_the_newest_wit
         await until(pilot, lambda: "Reasoning 0." in shown(app))
 
 
+@pytest.mark.slow
 async def test_hostile_solutions_are_only_text(sample: SampleWorkspace) -> None:
     question_id = sample.ask("[red]What\x1b[2J is 2 + 3?")
     for index, text in enumerate(("\x1b]0;title\x07 [/] [bold", "‮abc\U000e0041\x9b", "x" * 1_000_000, "\n" * 50_000)):

@@ -1,0 +1,39 @@
+"""What a run says on stderr as it goes."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from crescent_lite.events import RunResumed, StageFinished, StageProgressed, StageStarted
+from crescent_lite.progress import RunProgress
+
+
+class Clock:
+    """Seconds as they are told."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_time_left_goes_by_the_items_that_came_and_not_by_the_wait_for_the_first() -> None:
+    said, clock = io.StringIO(), Clock()
+    progress = RunProgress(Console(file=said, width=100), clock=clock)
+    progress.show(StageStarted(0, "evaluate", 100, 300))
+    for clock.now, done in ((200.0, 101), (220.0, 111), (240.0, 121)):
+        progress.show(StageProgressed("evaluate", done, 300, 1000, "an item"))
+    progress.show(RunResumed(600.0))
+    clock.now = 860.0
+    progress.show(StageProgressed("evaluate", 131, 300, 1200, "an item"))
+    progress.show(StageFinished(0, "evaluate", 60.0, 1200, 131))
+    assert said.getvalue().splitlines() == [
+        "  evaluating (base): 101/300  5 tok/s",
+        "  evaluating (base): 111/300  5 tok/s  6:18 left",
+        "  evaluating (base): 121/300  4 tok/s  5:58 left",
+        "  goes on after 10:00",
+        "  evaluating (base): 131/300  5 tok/s  5:38 left",
+        "  evaluating (base): 131 in 1:00, 20 tok/s",
+    ]
