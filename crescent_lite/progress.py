@@ -133,7 +133,7 @@ class RunProgress:
         now = self._clock()
         # Not from the stage's start: a model is loaded first, and the replies of a whole batch are long in coming.
         began, before = self._first = self._first or (now, done)
-        left = f"{_duration((now - began) / (done - before) * (total - done))} left" if done > before else ""
+        left = f"{_duration((now - began) / (done - before) * max(0, total - done))} left" if done > before else ""
         line = f"{rate}  {left}".strip()
         if self._task is not None:
             self._bars.update(self._task, completed=done, total=max(total, 1), rate=line)

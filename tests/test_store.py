@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import sqlite_utils
+from sample_run import load_sample_run
 
 from crescent_lite.errors import NotFoundError, StorageError, WorkspaceError
 from crescent_lite.records import (
@@ -19,6 +21,7 @@ from crescent_lite.records import (
     QuestionVerdict,
     Request,
 )
+from crescent_lite.report import build_report
 from crescent_lite.store import Round, StageCost, Store
 from crescent_lite.store.schema import migrations
 from crescent_lite.store.versions import MIGRATIONS
@@ -161,6 +164,22 @@ def test_a_full_disk_is_one_line_and_loses_nothing(store: Store, this_round: Rou
 
     assert store.database.value("SELECT count(*) FROM questions") == 1
     assert store.database.value("PRAGMA integrity_check") == "ok"
+
+
+@pytest.mark.parametrize(("before", "generalises"), [("0.26", False), ("0.3", True), (None, True), ("inf", True)])
+def test_a_training_that_never_came_below_the_loss_of_before_is_known(
+    before: str | None, generalises: bool, tmp_path: Path
+) -> None:
+    with closing(Store.open(load_sample_run(tmp_path / "data").database_path)) as store:
+        store.database.write(
+            "UPDATE trainings SET details = json_set(details, '$.held_out_loss_before', ?) WHERE training_id = 2",
+            [before],
+        )
+        training = store.trainings.fetch_latest(store.runs.fetch_round(1, 2).round_id)
+        assert min(training.held_out) == pytest.approx(0.264, abs=0.001)
+        assert training.generalises is generalises
+        said = build_report(store, 1).as_markdown()
+    assert (f"of the held-out examples {float(before or 0):.3f} before, then" in said) is (before in ("0.26", "0.3"))
 
 
 def test_what_is_not_there_is_said_so(store: Store) -> None:

@@ -115,8 +115,9 @@ def gains_table(store: Store, run: Run) -> Table:
     )
     columns = ("benchmark", "what it is about", "without", "with", "difference", "p")
     note = (
-        "Each line is one paired comparison on the same items that differs in one part of the method; p and "
-        "intervals are corrected, benchmark by benchmark, for their number (Holm)."
+        "Each line is one paired comparison on the same items that differs in one part of the method, and, of a "
+        "later round than the first, in what that learnt from besides; p and intervals are corrected, benchmark by "
+        "benchmark, for their number (Holm)."
     )
     if learnt := _learnt_from(store, run):
         note += f" Learnt from: {learnt}."
@@ -124,12 +125,12 @@ def gains_table(store: Store, run: Run) -> Table:
 
 
 def _learnt_from(store: Store, run: Run) -> str:
-    """How many examples round 1 and each control that trains had: 'round 1 61 examples, unvoted 61'."""
-    counts = []
-    for name, each in {"round 1": run, **store.runs.fetch_controls(run.run_id)}.items():
-        rounds = [this for this in store.runs.fetch_rounds(each.run_id) if this.number == 1 and this.adapter_id]
-        counts += [f"{name} {store.trainings.count_examples(this.round_id)} examples" for this in rounds]
-    return ", ".join(counts)
+    """How many examples each round and each control that trains had: 'round 1 61 examples, unvoted 61 examples'."""
+    rounds = [(f"round {this.number}", this) for this in store.runs.fetch_rounds(run.run_id)]
+    for name, control in store.runs.fetch_controls(run.run_id).items():
+        rounds += [(name, this) for this in store.runs.fetch_rounds(control.run_id)]
+    trained = [(name, this.round_id) for name, this in rounds if this.adapter_id]
+    return ", ".join(f"{name} {store.trainings.count_examples(round_id)} examples" for name, round_id in trained)
 
 
 def in_a_line(one: Scored, base: Scored) -> str:

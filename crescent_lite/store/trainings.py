@@ -6,6 +6,7 @@ Example: training_id = trainings.open_training(round_id, [(question_id, vote_id,
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ class LatestTraining:
     @property
     def generalises(self) -> bool:
         """False where the loss of the held-out examples was never lower than before the training."""
-        return self.held_out_before is None or min(self.held_out, default=0.0) < self.held_out_before
+        return self.held_out_before is None or min(self.held_out, default=-math.inf) < self.held_out_before
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,7 @@ class Trainings:
             [round_id],
         )
         details = json.loads(latest[0]["details"] or "{}") if latest else {}
+        before = float(details.get("held_out_loss_before") or math.nan)
         steps = self._database.rows(
             "SELECT loss, held_out_loss, steps FROM training_steps WHERE training_id = ? ORDER BY step",
             [latest[0]["training_id"] if latest else None],
@@ -151,7 +153,7 @@ class Trainings:
             held_out_examples=int(details.get("examples_held_out", 0)),
             state=latest[0]["state"] if latest else None,
             planned_steps=steps[-1]["steps"] if steps else 0,
-            held_out_before=float(before) if (before := details.get("held_out_loss_before")) else None,
+            held_out_before=before if math.isfinite(before) else None,
         )
 
     def fetch_seconds(self, run_id: int, round_number: int) -> float:

@@ -27,6 +27,9 @@ from crescent_lite.training.base_gguf import ROPE_FACTORS, BaseGguf
 from crescent_lite.training.losses import TokenBatch, answer_loss, fused_loss
 from crescent_lite.training.plan import TrainingPlan
 
+FOLDER_FORMAT = 2
+"""Of what save_folder writes; what an older version left is not taken for it."""
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -105,9 +108,10 @@ def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
         dtype = torch.float32
     else:  # None: bfloat16 where this CPU has instructions for it
         dtype = half_precision() if on_gpu or config.precision == "bfloat16" else None
+    source = weights_source(plan, base)
     try:
         model, _ = FastLanguageModel.from_pretrained(
-            model_name=weights_source(plan, base),
+            model_name=source,
             max_seq_length=config.max_example_tokens,
             dtype=dtype,
             load_in_4bit=in_4bit,
@@ -118,7 +122,7 @@ def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
     except (RuntimeError, ValueError) as error:
         if not str(error).startswith("Unsloth"):
             raise
-        raise ModelError(f"{base.path}: {_first_line(error)} With train.loader = 'peft' it may train.") from None
+        raise ModelError(f"{source}: {_first_line(error)} With train.loader = 'peft' it may train.") from None
     model = FastLanguageModel.get_peft_model(
         model,
         r=config.rank,
@@ -164,7 +168,7 @@ def weights_source(plan: TrainingPlan, base: BaseGguf) -> str:
     if plan.config.weights != "gguf":
         folder = Path(plan.config.weights).expanduser()
         return str(folder) if folder.is_dir() else plan.config.weights
-    folder = plan.cache_dir / f"{base.path.stem}-{plan.base_sha256[:12]}"
+    folder = plan.cache_dir / f"{base.path.stem}-{plan.base_sha256[:12]}-{FOLDER_FORMAT}"
     if not folder.exists():
         unfinished = folder.with_name(folder.name + ".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)

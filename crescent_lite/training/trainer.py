@@ -66,7 +66,7 @@ def train(plan: TrainingPlan, base: BaseGguf, report: Callable[[TrainingStep], N
         "examples_left_out": str(plan.examples_left_out),
         "examples_held_out": str(len(training.held_out)),
         "adapter_of_step": str(kept_step),
-        **({} if training.loss_before is None else {"held_out_loss_before": f"{training.loss_before:.4f}"}),
+        **({} if training.loss_before is None else {"held_out_loss_before": str(training.loss_before)}),
     }
     return TrainedAdapter(gguf_path, peft_dir, plan.loader, training.seconds, stopped, details)
 
