@@ -137,8 +137,9 @@ def stored_evaluation(options: argparse.Namespace) -> tuple[int, Evaluated]:
         Stored(item_id, fill(prompt, question=question), gold, gold_key, reply, raw, key, bool(flexible))
         for item_id, question, gold, gold_key, reply, raw, key, flexible in rows
     ]
-    for missing in () if options.replies_only else (path for path in (base, adapter) if path and not path.is_file()):
-        sys.exit(f"{missing}: there is no such file; --model names the base, --replies-only needs no model")
+    needed = [] if options.replies_only else [path for path in (base, adapter) if path]
+    if missing := [path for path in needed if not path.is_file()]:
+        sys.exit(f"{missing[0]}: there is no such file; --model names the base, --replies-only needs no model")
     return run_id, Evaluated(items, base, adapter, json.loads(settings))
 
 

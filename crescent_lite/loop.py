@@ -172,9 +172,8 @@ def round_outcome(job: Job, this: Round, *, trained: bool) -> str:
     training = job.store.trainings.fetch_latest(this.round_id)
     notes = [f"trained on {training.examples - training.held_out_examples} examples"]
     if training.held_out_examples:
-        notes.append(f"{training.held_out_examples} held out")
-    if not training.generalises:
-        notes.append("whose loss was lowest before the training")
+        unlearnt = "" if training.generalises else ", whose loss was lowest before the training"
+        notes.append(f"{training.held_out_examples} held out{unlearnt}")
     if labels > training.examples:
         notes.append(f"{labels - training.examples} too long")
     if job.teacher_id:

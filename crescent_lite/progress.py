@@ -66,7 +66,7 @@ class RunProgress:
         self._stage = ""
         self._began = self._spoke = 0.0
         self._first: tuple[float, int] | None = None
-        """When the stage's first item came here, and how many there were then."""
+        """Seconds from the stage's start to its first item here, pauses taken out, and how many there were then."""
 
     def __enter__(self) -> RunProgress:
         self._bars.start()
@@ -106,8 +106,6 @@ class RunProgress:
                 self._say("  paused; `crescent resume` lets it go on")
             case RunResumed():
                 self._began += event.seconds
-                if self._first is not None:
-                    self._first = (self._first[0] + event.seconds, self._first[1])
                 self._say(f"  goes on after {_duration(event.seconds)}")
             case RoundAdded():
                 self._say(f"  another round is wanted: {event.rounds} in all")
@@ -131,9 +129,11 @@ class RunProgress:
 
     def _update(self, done: int, total: int, rate: str) -> None:
         now = self._clock()
+        elapsed = now - self._began
         # Not from the stage's start: a model is loaded first, and the replies of a whole batch are long in coming.
-        began, before = self._first = self._first or (now, done)
-        left = f"{_duration((now - began) / (done - before) * max(0, total - done))} left" if done > before else ""
+        waited, before = self._first = self._first or (elapsed, done)
+        pace = (elapsed - waited) / (done - before) if done > before else None
+        left = "" if pace is None else f"{_duration(pace * max(0, total - done))} left"
         line = f"{rate}  {left}".strip()
         if self._task is not None:
             self._bars.update(self._task, completed=done, total=max(total, 1), rate=line)

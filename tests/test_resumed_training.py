@@ -246,9 +246,8 @@ def test_the_loss_of_before_the_training_is_noted_and_survives_a_kill(tiny: Path
 
 
 def test_learning_by_heart_is_seen_on_held_out_examples(tiny: Path, tmp_path: Path) -> None:
-    config = HELD_OUT
     steps: list[TrainingStep] = []
-    adapter = train(plan_of(tmp_path, tiny, config, examples=60), read_base(tiny), steps.append)
+    adapter = train(plan_of(tmp_path, tiny, HELD_OUT, examples=60), read_base(tiny), steps.append)
     looks = {step.step: step.held_out_loss for step in steps if step.held_out_loss is not None}
     assert adapter.details["examples_held_out"] == "12"
     assert adapter.stopped is not None

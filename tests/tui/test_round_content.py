@@ -153,7 +153,8 @@ def test_the_loss_says_its_first_and_last_value_and_what_was_held_out() -> None:
     assert "loss     2.50 → 1.50 nats a token" in said
     assert "held out 1.90 → 2.10 nats a token, best 1.90 at step 2" in said
     told = " ".join(said.split())
-    assert "40 examples, 4 of them held out, whose loss was 2.20 before the training; ended early: [red]␛[2J�" in told
+    assert "step 3 of 9; 40 examples, 4 of them held out, whose loss was 2.20 before the training; ended" in told
+    assert "ended early: [red]␛[2J�" in told
 
 
 def test_a_training_in_its_course_leaves_room_for_the_steps_to_come(tmp_path: Path) -> None:
