@@ -27,17 +27,18 @@ from typing import Any
 import numpy as np
 from simulated_model import Nature, Sizes, simulated
 
-from crescent_lite import bait, consensus, evaluation
+from crescent_lite import consensus, evaluation
 from crescent_lite.answers import find_answer
 from crescent_lite.config import AlarmsConfig
-from crescent_lite.duplicates import wording
 from crescent_lite.evaluation.choices import score_choice
 from crescent_lite.evaluation.statistics import paired_interval
-from crescent_lite.evidence import Evidence, Measured, Replies, RoundFacts
-from crescent_lite.job import Job
-from crescent_lite.prompt_set import fill
-from crescent_lite.question_checks import clean, unusable
+from crescent_lite.prompts.sets import fill
+from crescent_lite.questions import bait
+from crescent_lite.questions.checks import clean, unusable
+from crescent_lite.questions.duplicates import wording
 from crescent_lite.records import Completion, Generation, Measurement, Request, Vote
+from crescent_lite.round_facts import Evidence, Measured, Replies, RoundFacts
+from crescent_lite.stages.frame import Job
 
 ROUNDS, ONSET = 6, 3
 FAILURES = {

@@ -19,7 +19,7 @@ from contextlib import closing
 from pathlib import Path
 
 from crescent_lite.config import Config
-from crescent_lite.config_text import starter_toml
+from crescent_lite.config.text import starter_toml
 from crescent_lite.records import ModelFile, PromptText
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace

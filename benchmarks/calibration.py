@@ -22,7 +22,7 @@ from crescent_lite.config import BenchmarkConfig, SamplingConfig, VoteConfig
 from crescent_lite.consensus import decide
 from crescent_lite.evaluation import load_benchmark
 from crescent_lite.intervals import wilson
-from crescent_lite.prompt_set import fill, load_prompt_set
+from crescent_lite.prompts.sets import fill, load_prompt_set
 from crescent_lite.records import BenchmarkItem, Generation, Request, Vote
 from crescent_lite.sampling.llama import LlamaSampler
 

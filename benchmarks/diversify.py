@@ -21,7 +21,7 @@ from pathlib import Path
 
 from rapidfuzz import fuzz, process
 
-from crescent_lite.duplicates import DuplicateIndex, Match, agreeing, numbers, template
+from crescent_lite.questions.duplicates import DuplicateIndex, Match, agreeing, numbers, template
 
 THRESHOLD = 85.0
 SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 200_000)

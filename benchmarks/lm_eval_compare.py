@@ -29,7 +29,7 @@ from typing import Any
 
 from crescent_lite.answers import canonical_answer
 from crescent_lite.evaluation import score
-from crescent_lite.prompt_set import fill
+from crescent_lite.prompts.sets import fill
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
 

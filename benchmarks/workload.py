@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from crescent_lite.prompt_set import fill, load_prompt_set
+from crescent_lite.prompts.sets import fill, load_prompt_set
 from crescent_lite.records import Generation, Request
 
 QUESTIONS = tuple(

@@ -19,10 +19,10 @@ from typing import Literal
 import psutil
 
 from crescent_lite.config import Config, load_config
-from crescent_lite.config_paths import settings_path
+from crescent_lite.config.paths import settings_path
 from crescent_lite.errors import CrescentError
-from crescent_lite.machine import GIB, ask_nvidia_smi, cards_listed, installed_version, physical_cores
 from crescent_lite.workspace import CONFIG_NAME
+from crescent_lite.workspace.machine import GIB, ask_nvidia_smi, cards_listed, installed_version, physical_cores
 
 LITTLE_MEMORY = 2 * GIB
 """Guess: the embedded model is sampled and trained in less, a 3B model in 4 bits is not."""

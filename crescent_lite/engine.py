@@ -15,27 +15,35 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crescent_lite import loop
-from crescent_lite.bait import check_steering
 from crescent_lite.config import MENDED, Config, config_from_dict, load_config
-from crescent_lite.config_paths import settings_path
-from crescent_lite.controls import CONTROLS, TRAINED, Control, Spent, control_config, equal_samples, has_a_value
+from crescent_lite.config.paths import settings_path
 from crescent_lite.errors import CrescentError, Interrupted, NotFoundError, TrainingError, WorkspaceError, file_errors
 from crescent_lite.evaluation import load_benchmark, measurements, prompts_of, shots_of
+from crescent_lite.evaluation.controls import (
+    CONTROLS,
+    TRAINED,
+    Control,
+    Spent,
+    control_config,
+    equal_samples,
+    has_a_value,
+)
 from crescent_lite.events import Event, RunFinished, RunStarted, StageProgressed, StageStarted, TrainingStepped
-from crescent_lite.interruption import stop_requests
-from crescent_lite.job import Job
-from crescent_lite.machine import describe_machine
 from crescent_lite.models import find_adapter, find_model
-from crescent_lite.notes import store_notes
-from crescent_lite.prompt_set import PromptSet, load_prompt_set
-from crescent_lite.question_file import QuestionFile, load_question_file
+from crescent_lite.prompts.sets import PromptSet, load_prompt_set
+from crescent_lite.questions.bait import check_steering
+from crescent_lite.questions.own import QuestionFile, load_question_file
+from crescent_lite.questions.semantic import load_encoder
 from crescent_lite.records import Benchmark, ModelFile
 from crescent_lite.sampling import Sampler, check_servers, open_sampler, require_language_model
-from crescent_lite.semantic import load_encoder
+from crescent_lite.stages.frame import Job
 from crescent_lite.store import Run, RunKind, Store
 from crescent_lite.store.database import now
 from crescent_lite.training import refuse_untrainable
 from crescent_lite.workspace import Workspace
+from crescent_lite.workspace.interruption import stop_requests
+from crescent_lite.workspace.machine import describe_machine
+from crescent_lite.workspace.notes import store_notes
 
 OpenSampler = Callable[[Path, Config], Sampler]
 

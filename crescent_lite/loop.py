@@ -17,9 +17,8 @@ from contextlib import closing
 from functools import partial
 from itertools import islice
 
-from crescent_lite import consensus, evaluation, lessons, training
+from crescent_lite import consensus, evaluation, training
 from crescent_lite.answers import find_answer
-from crescent_lite.asking import Asking
 from crescent_lite.events import (
     AlarmFired,
     AskingStopped,
@@ -29,10 +28,8 @@ from crescent_lite.events import (
     RoundStarted,
     RunFinished,
 )
-from crescent_lite.job import Job, Tally, release_sampler, sampler_of, staged
 from crescent_lite.models import sha256_of
-from crescent_lite.patience import Patience
-from crescent_lite.prompt_set import fill
+from crescent_lite.prompts.sets import fill
 from crescent_lite.records import (
     Generation,
     ModelFile,
@@ -43,6 +40,10 @@ from crescent_lite.records import (
     peft_dir_of,
 )
 from crescent_lite.rounds import why_no_more
+from crescent_lite.stages import examples as lessons
+from crescent_lite.stages.ask import Asking
+from crescent_lite.stages.frame import Job, Tally, release_sampler, sampler_of, staged
+from crescent_lite.stages.patience import Patience
 from crescent_lite.store import Round
 
 EVERY_ROUND: tuple[Role, ...] = ("score", "general", "canary")

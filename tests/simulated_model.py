@@ -23,8 +23,7 @@ from pathlib import Path
 
 from crescent_lite.config import BenchmarkConfig, load_config
 from crescent_lite.evaluation.choices import choice_item
-from crescent_lite.job import Job
-from crescent_lite.prompt_set import load_prompt_set
+from crescent_lite.prompts.sets import load_prompt_set
 from crescent_lite.records import (
     Benchmark,
     BenchmarkItem,
@@ -37,6 +36,7 @@ from crescent_lite.records import (
     derive_seed,
 )
 from crescent_lite.sampling import SamplerUsage
+from crescent_lite.stages.frame import Job
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
 

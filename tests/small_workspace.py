@@ -9,7 +9,7 @@ from pathlib import Path
 from tiny_model import as_base, make_tiny_adapter, make_tiny_gguf
 
 from crescent_lite.config import load_config
-from crescent_lite.prompt_set import load_prompt_set
+from crescent_lite.prompts.sets import load_prompt_set
 from crescent_lite.records import ModelFile, TrainedAdapter
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace

@@ -21,8 +21,8 @@ from crescent_lite.evaluation import evidence, judge
 from crescent_lite.evaluation.alarms import fallen
 from crescent_lite.evaluation.drift import LOOKED_AT, different, percentile, similarity
 from crescent_lite.events import AlarmFired, Event, RunFinished
-from crescent_lite.evidence import Alarm, Measured, Replies, RoundFacts
-from crescent_lite.job import Job
+from crescent_lite.round_facts import Alarm, Measured, Replies, RoundFacts
+from crescent_lite.stages.frame import Job
 
 pytestmark = pytest.mark.slow
 SIZES = Sizes(texts=40, votes=4, score=60, canary=60, general=70, samples=4)

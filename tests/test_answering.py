@@ -14,10 +14,10 @@ from fake_sampler import FakeSampler
 from small_workspace import make_workspace, workspace_with_adapter
 from tiny_model import as_base, make_tiny_gguf
 
-from crescent_lite.answering import Inquiry, Piece, answer
 from crescent_lite.cli import main
 from crescent_lite.config import SamplingConfig
 from crescent_lite.errors import ConfigError, CrescentError, ExitCode, ModelError, NotFoundError, UsageError
+from crescent_lite.inquiry import Inquiry, Piece, answer
 from crescent_lite.records import Generation, Request
 from crescent_lite.sampling.llama import LlamaSampler
 from crescent_lite.store import Store

@@ -20,7 +20,7 @@ from sample_run import load_sample_run
 
 from crescent_lite.cli import main
 from crescent_lite.errors import ConfigError, ExitCode
-from crescent_lite.question_file import load_question_file
+from crescent_lite.questions.own import load_question_file
 
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
 LONG = "x" * 300

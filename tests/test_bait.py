@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from crescent_lite.bait import attempt
 from crescent_lite.config import BaitConfig
 from crescent_lite.errors import ConfigError
-from crescent_lite.prompt_set import PROMPT_DIR, PromptSet, load_prompt_set
+from crescent_lite.prompts.sets import PROMPT_DIR, PromptSet, load_prompt_set
+from crescent_lite.questions.bait import attempt
 
 PLACEHOLDER = BaitConfig(assistant_prefix="{name}")
 

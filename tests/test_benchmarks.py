@@ -14,7 +14,7 @@ import pytest
 from crescent_lite.config import PRESET_DIR, BenchmarkConfig, load_config
 from crescent_lite.errors import BenchmarkError, ConfigError, MissingPackageError
 from crescent_lite.evaluation import Asked, load_benchmark, measurements, prompts_of, shots_of
-from crescent_lite.prompt_set import load_prompt_set
+from crescent_lite.prompts.sets import load_prompt_set
 
 needs_reasoning_gym = pytest.mark.skipif(
     importlib.util.find_spec("reasoning_gym") is None, reason="reasoning-gym is not installed"

@@ -17,8 +17,8 @@ from crescent_lite.config import (
     config_from_dict,
     load_config,
 )
-from crescent_lite.config_help import field_help
-from crescent_lite.config_text import STARTER_KEYS, config_rows, starter_toml, toml_text
+from crescent_lite.config.help import field_help
+from crescent_lite.config.text import STARTER_KEYS, config_rows, starter_toml, toml_text
 from crescent_lite.errors import ConfigError
 
 
@@ -269,7 +269,7 @@ def test_toml_text_is_read_back_as_the_same_value(value: object) -> None:
 def test_help_is_read_from_several_threads_at_once() -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    from crescent_lite import config_help
+    from crescent_lite.config import help as config_help
 
     sections = [type(getattr(load_config(), name)) for name in ("run", "bait", "vote", "train", "evaluate")]
     config_help._field_help.cache_clear()

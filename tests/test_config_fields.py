@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crescent_lite.config import Config, load_config
-from crescent_lite.config_fields import Draft, kinds, override_of, shown_value, stored_rows
-from crescent_lite.config_text import config_rows
+from crescent_lite.config.fields import Draft, kinds, override_of, shown_value, stored_rows
+from crescent_lite.config.text import config_rows
 from crescent_lite.errors import ConfigError
 
 

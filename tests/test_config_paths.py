@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crescent_lite.config_paths import settings_path
+from crescent_lite.config.paths import settings_path
 from crescent_lite.models import find_model
 
 

@@ -10,12 +10,12 @@ from small_workspace import make_workspace
 
 from crescent_lite.cli import main
 from crescent_lite.config import load_config
-from crescent_lite.controls import CONTROLS, Spent, control_config, equal_samples
 from crescent_lite.engine import RunOptions, run_controls, run_engine
 from crescent_lite.errors import ExitCode, NotFoundError
+from crescent_lite.evaluation.controls import CONTROLS, Spent, control_config, equal_samples
 from crescent_lite.events import RunStarted
-from crescent_lite.gains import compared, majority_right
 from crescent_lite.report import build_report
+from crescent_lite.report.gains import compared, majority_right
 from crescent_lite.store import Store
 from crescent_lite.store.evaluations import Sample
 from crescent_lite.workspace import Workspace

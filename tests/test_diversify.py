@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crescent_lite.config import BaitConfig, DiversifyConfig
-from crescent_lite.diversify import Acceptance, Known, judge, may_be_rewritten, rewriting
-from crescent_lite.prompt_set import load_prompt_set
-from crescent_lite.question_checks import clean
+from crescent_lite.prompts.sets import load_prompt_set
+from crescent_lite.questions.checks import clean
+from crescent_lite.questions.diversify import Acceptance, Known, judge, may_be_rewritten, rewriting
 from crescent_lite.records import Benchmark, BenchmarkItem, Question, QuestionVerdict
 
 WORDS = DiversifyConfig()

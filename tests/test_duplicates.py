@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz import fuzz
 
-from crescent_lite.duplicates import DuplicateIndex, numbers, template
+from crescent_lite.questions.duplicates import DuplicateIndex, numbers, template
 
 
 def test_templates_mask_numbers_and_spaces() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tiny_model import make_tiny_gguf
 
 from crescent_lite.errors import ModelError
-from crescent_lite.gguf_header import GgufHeader
+from crescent_lite.models.gguf_header import GgufHeader
 from crescent_lite.training.base_gguf import read_base
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from crescent_lite.answers import canonical_answer
 from crescent_lite.config import DiversifyConfig
-from crescent_lite.diversify import Known, judge
-from crescent_lite.duplicates import DuplicateIndex
 from crescent_lite.printable import printable
+from crescent_lite.questions.diversify import Known, judge
+from crescent_lite.questions.duplicates import DuplicateIndex
 from crescent_lite.records import Question
 
 PIECES = [

@@ -11,14 +11,14 @@ from small_workspace import make_workspace
 
 from crescent_lite.cli import main
 from crescent_lite.errors import ConfigError, ExitCode
-from crescent_lite.question_file import load_question_file
+from crescent_lite.questions.own import load_question_file
 from crescent_lite.report import build_document
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
-from crescent_tui.question_content import question_title
-from crescent_tui.round_content import flow
-from crescent_tui.round_facts import fetch_round
-from crescent_tui.run_content import pipeline
+from crescent_tui.content.question import question_title
+from crescent_tui.content.round import flow
+from crescent_tui.content.run import pipeline
+from crescent_tui.sources.round_facts import fetch_round
 
 MINE = (
     {"question": "A dozen eggs costs three coins; how many coins for two dozen?", "id": "eggs"},

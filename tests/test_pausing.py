@@ -17,10 +17,10 @@ from crescent_lite.cli import main
 from crescent_lite.engine import RunOptions, run_engine
 from crescent_lite.errors import ExitCode
 from crescent_lite.events import RoundAdded, RunPaused, RunResumed, StageFinished, StageProgressed, StageStarted
-from crescent_lite.interruption import suspended
-from crescent_lite.notes import add_note, pending_notes
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
+from crescent_lite.workspace.interruption import suspended
+from crescent_lite.workspace.notes import add_note, pending_notes
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crescent_lite.postings import FEW, Postings, added_up
+from crescent_lite.questions.postings import FEW, Postings, added_up
 
 
 def test_the_example_of_the_module() -> None:

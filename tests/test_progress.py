@@ -6,8 +6,8 @@ import io
 
 from rich.console import Console
 
+from crescent_lite.cli.progress import RunProgress
 from crescent_lite.events import RunResumed, StageFinished, StageProgressed, StageStarted
-from crescent_lite.progress import RunProgress
 
 
 class Clock:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from crescent_lite.bait import check_steering
 from crescent_lite.config import PRESETS, BaitConfig, load_config
 from crescent_lite.errors import ConfigError
-from crescent_lite.prompt_set import PROMPT_DIR, fill, load_prompt_set
+from crescent_lite.prompts.sets import PROMPT_DIR, fill, load_prompt_set
+from crescent_lite.questions.bait import check_steering
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in PROMPT_DIR.iterdir() if path.is_dir()))

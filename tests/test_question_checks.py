@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from crescent_lite.config import load_config
-from crescent_lite.diversify import Known, judge
+from crescent_lite.questions.diversify import Known, judge
 from crescent_lite.records import Question
 
 TEXTS = Path(__file__).parent / "baited_texts.jsonl"

@@ -11,7 +11,7 @@ import pytest
 from crescent_lite.cli import build_parser
 from crescent_lite.config import PRESETS
 from crescent_lite.errors import ExitCode
-from crescent_lite.prompt_set import PROMPT_DIR
+from crescent_lite.prompts.sets import PROMPT_DIR
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 

@@ -20,7 +20,6 @@ from crescent_lite.cli import main
 from crescent_lite.engine import RunOptions, run_engine, run_evaluation
 from crescent_lite.errors import ExitCode
 from crescent_lite.evaluation import corrected, mcnemar
-from crescent_lite.evidence import Alarm
 from crescent_lite.intervals import wilson
 from crescent_lite.report import Document, build_document
 from crescent_lite.report.excerpts import cut, spread
@@ -31,6 +30,7 @@ from crescent_lite.report.plots import Curve, ScorePanel, draw_losses, draw_scor
 from crescent_lite.report.scores import Scored
 from crescent_lite.report.summary import headline
 from crescent_lite.report.yields import flow_steps
+from crescent_lite.round_facts import Alarm
 from crescent_lite.rounds import Standing
 from crescent_lite.store import Run, Store
 from crescent_lite.store.evaluations import EvaluationRow

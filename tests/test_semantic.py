@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from crescent_lite.config import DiversifyConfig
-from crescent_lite.diversify import Known
 from crescent_lite.errors import ModelError, NetworkError
-from crescent_lite.semantic import SemanticIndex, load_encoder
+from crescent_lite.questions.diversify import Known
+from crescent_lite.questions.semantic import SemanticIndex, load_encoder
 
 SAME = ("tom owns three eggs", "three eggs belong to tom")
 

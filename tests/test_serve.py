@@ -14,7 +14,7 @@ import pytest
 from sample_run import load_sample_run
 
 from crescent_lite.cli import main
-from crescent_lite.datasette_metadata import datasette_metadata
+from crescent_lite.cli.datasette_metadata import datasette_metadata
 from crescent_lite.errors import ExitCode
 from crescent_lite.store.saved_queries import saved_queries
 from crescent_lite.store.views import VIEWS

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from crescent_lite.config import AlarmsConfig
-from crescent_lite.duplicates import wording
 from crescent_lite.evaluation.drift import commonest_excess, different, similarity
-from crescent_lite.evidence import Alarm, Evidence, Measured, RoundFacts
+from crescent_lite.questions.duplicates import wording
+from crescent_lite.round_facts import Alarm, Evidence, Measured, RoundFacts
 
 FEW = 20
 """With fewer labels, texts or items than that nothing is said of a share."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from crescent_lite.answers import canonical_answer
 from crescent_lite.config import BenchmarkConfig
-from crescent_lite.config_paths import settings_path
+from crescent_lite.config.paths import settings_path
 from crescent_lite.errors import BenchmarkError, ConfigError
 from crescent_lite.evaluation.choices import choice_item
 from crescent_lite.evaluation.generated import generated_rows

@@ -15,9 +15,9 @@ from statistics import fmean
 import numpy as np
 from rapidfuzz import fuzz, process
 
-from crescent_lite.duplicates import template, wording
 from crescent_lite.evaluation.sampled_scores import pass_at_k
-from crescent_lite.evidence import Evidence, Measured, Replies, RoundFacts
+from crescent_lite.questions.duplicates import template, wording
+from crescent_lite.round_facts import Evidence, Measured, Replies, RoundFacts
 
 LOOKED_AT = 200
 """Questions at most that are compared with each other: more have nearer neighbours, so no round may have more."""

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from crescent_lite.evaluation.choices import RANKED_AFTER, choose, score_choice, stem_and_options
 from crescent_lite.evaluation.scoring import score
-from crescent_lite.patience import Patience
-from crescent_lite.prompt_set import fill
+from crescent_lite.prompts.sets import fill
 from crescent_lite.records import BenchmarkItem, Completion, ItemScore, Measurement, Request
 from crescent_lite.sampling.protocol import Sampler
+from crescent_lite.stages.patience import Patience
 
 SILENT_ITEMS = 100
 """Empty replies in a row after which a model counts as mute (guess)."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 from crescent_lite.config import BenchmarkConfig, Config
 from crescent_lite.errors import ConfigError
 from crescent_lite.evaluation.choices import RANKED_AFTER
-from crescent_lite.prompt_set import PromptSet, prompt_text
+from crescent_lite.prompts.sets import PromptSet, prompt_text
 from crescent_lite.records import Benchmark, Generation, Measurement
 
 LETTER = "{question}\nAnswer with the letter of the right option only."

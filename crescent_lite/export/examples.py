@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 from crescent_lite.config import Policy, config_from_dict
 from crescent_lite.consensus import decide
 from crescent_lite.errors import MissingPackageError, NotFoundError, StorageError
-from crescent_lite.replacing import replacing
+from crescent_lite.files import replacing
 from crescent_lite.store import Store
 
 Format = Literal["prompt-completion", "messages", "sharegpt", "parquet"]

@@ -17,10 +17,10 @@ from pathlib import Path
 from crescent_lite.errors import ConfigError, ModelError, StorageError, TrainingError
 from crescent_lite.export.card import BaseFacts, card_text
 from crescent_lite.export.provenance import write_provenance
+from crescent_lite.files import refuse_sqlites_own
 from crescent_lite.models import sha256_of
 from crescent_lite.printable import printable, printable_line
 from crescent_lite.records import ModelFile, peft_dir_of
-from crescent_lite.replacing import refuse_sqlites_own
 from crescent_lite.sampling.chat import PLACEHOLDER, ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.quantising import MIXTURES, encode_rows, quantise

@@ -5,8 +5,8 @@ Reads the store; judges nothing. Example: standing_of(Alarm("length", False, "ne
 
 from __future__ import annotations
 
-from crescent_lite.evidence import Alarm
 from crescent_lite.report.content import Table
+from crescent_lite.round_facts import Alarm
 from crescent_lite.store import Run, Store
 
 LOOKS_FOR = {

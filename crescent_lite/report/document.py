@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crescent_lite.replacing import replacing
+from crescent_lite.files import replacing
 from crescent_lite.report import figures
 from crescent_lite.report.alarms import LOOKS_FOR, alarms_tables, spaced_name
 from crescent_lite.report.content import Document, Section, Table

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from crescent_lite.evaluation import Verdict, corrected, in_words, mcnemar
 from crescent_lite.evaluation.sampled_scores import SampledScore, sampled_scores
-from crescent_lite.gains import compared
 from crescent_lite.intervals import wilson
 from crescent_lite.records import Score, short_name
 from crescent_lite.report.content import Table
+from crescent_lite.report.gains import compared
 from crescent_lite.store import Run, Store
 from crescent_lite.store.evaluations import SCORINGS, EvaluationRow
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crescent_lite.errors import StorageError, WorkspaceError
+from crescent_lite.files import replacing
 from crescent_lite.printable import printable_line
-from crescent_lite.replacing import replacing
 from crescent_lite.store.versions import MIGRATIONS, applied_to, pending_for
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Remarks of people on questions. Rows only; see crescent_lite.notes for how they come here.
+"""Remarks of people on questions. Rows only; see crescent_lite.workspace.notes for how they come here.
 
 Example: notes.fetch(412) -> [Note(key="9f...", question_id=412, text="the majority is wrong", created_at="...")]
 """

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Protocol
 
 from crescent_lite.errors import UsageError
+from crescent_lite.files import replacing
 from crescent_lite.printable import has_surrogate, printable_line
-from crescent_lite.replacing import replacing
 from crescent_lite.store.database import Database, QueryInterrupted, storage_errors
 
 ROWS = 1000

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from crescent_lite.errors import ModelError
-from crescent_lite.gguf_header import GgufHeader
+from crescent_lite.models.gguf_header import GgufHeader
 
 ROPE_FACTORS = "rope_freqs.weight"
 

@@ -21,7 +21,7 @@ import crescent_lite
 from crescent_lite import errors
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import ConfigError, CrescentError, ModelError, OutOfMemoryError, StorageError, TrainingError
-from crescent_lite.gguf_header import GgufHeader
+from crescent_lite.models.gguf_header import GgufHeader
 from crescent_lite.records import ModelFile, TokenExample, TrainedAdapter, TrainingStep
 from crescent_lite.training.architectures import refuse_unknown_architecture, refuse_unread_settings
 from crescent_lite.training.base_gguf import read_base

@@ -19,7 +19,7 @@ import numpy as np
 from gguf import GGMLQuantizationType as TensorType
 
 from crescent_lite.errors import ModelError, StorageError
-from crescent_lite.gguf_header import GgufHeader
+from crescent_lite.models.gguf_header import GgufHeader
 
 ROWS_BYTES = 16 * 1024 * 1024
 """32-bit floats of one tensor in memory at a time, in bytes."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crescent_lite.config import TrainConfig
-from crescent_lite.config_layers import build
+from crescent_lite.config.layers import build
 from crescent_lite.records import TokenExample, TrainedAdapter, TrainingStep
 
 LoaderName = Literal["unsloth", "peft"]

@@ -12,9 +12,9 @@ from textual.widgets import Select
 from crescent_lite.rounds import Standing
 from crescent_lite.workspace import Workspace
 from crescent_tui.app import CrescentApp
-from crescent_tui.child import TellingChild
-from crescent_tui.compare_content import Side, choices, found, side_measure, side_text, told, verdict
+from crescent_tui.content.compare import Side, choices, found, side_measure, side_text, told, verdict
 from crescent_tui.screens.compare import CompareScreen, QuestionEditor
+from crescent_tui.sources.child import TellingChild
 
 LIVE_SECONDS = 60.0
 

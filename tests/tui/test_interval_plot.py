@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from crescent_tui.interval_plot import Axis, axis_for, interval_line, scale_line
-from crescent_tui.line_chart import line_chart
+from crescent_tui.content.interval_plot import Axis, axis_for, interval_line, scale_line
+from crescent_tui.content.line_chart import line_chart
 
 
 def test_an_interval_stands_in_its_place() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crescent_tui.log_tail import LINE_BYTES, LogTail, logged_event
+from crescent_tui.sources.log_tail import LINE_BYTES, LogTail, logged_event
 
 
 def test_only_what_was_appended_is_new(tmp_path: Path) -> None:

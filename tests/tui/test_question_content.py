@@ -10,10 +10,10 @@ from sample_workspace import SampleWorkspace
 from crescent_lite.records import Note, QuestionVerdict
 from crescent_lite.store.browsing import QuestionFilter
 from crescent_lite.store.watching import WatchedQuestion
-from crescent_tui.differences import MAX_WORDS, compared
-from crescent_tui.question_content import question_about, question_and_votes, question_pair, question_rest
-from crescent_tui.question_filters import filter_line, filter_words, recalled, remembered
-from crescent_tui.votes_content import ballot_lines, ballots, votes_in_a_line
+from crescent_tui.content.differences import MAX_WORDS, compared
+from crescent_tui.content.question import question_about, question_and_votes, question_pair, question_rest
+from crescent_tui.content.question_filters import filter_line, filter_words, recalled, remembered
+from crescent_tui.content.votes import ballot_lines, ballots, votes_in_a_line
 
 
 @pytest.fixture

@@ -7,16 +7,16 @@ import pytest
 from sample_workspace import SampleWorkspace, filled_workspace
 
 from crescent_lite.evaluation import corrected, mcnemar
-from crescent_lite.evidence import Alarm
-from crescent_lite.gains import Gain
 from crescent_lite.intervals import wilson
 from crescent_lite.records import TrainingStep
+from crescent_lite.report.gains import Gain
+from crescent_lite.round_facts import Alarm
 from crescent_lite.rounds import Standing
 from crescent_lite.store.trainings import LatestTraining
 from crescent_lite.store.watching import ScoreCount
-from crescent_tui import round_content
-from crescent_tui.round_facts import Comparisons, RoundFacts, fetch_comparisons, fetch_round
-from crescent_tui.score_content import gains, score_plots
+from crescent_tui.content import round as round_content
+from crescent_tui.content.score import gains, score_plots
+from crescent_tui.sources.round_facts import Comparisons, RoundFacts, fetch_comparisons, fetch_round
 
 EMPTY = RoundFacts(1, None, Standing(1, {}, {}, None), None)
 HOSTILE = "[red]\x1b[2J\u202e"

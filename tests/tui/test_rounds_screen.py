@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sample_workspace import SampleWorkspace, filled_workspace, shown, until
 
-from crescent_lite.evidence import Alarm
+from crescent_lite.round_facts import Alarm
 from crescent_lite.workspace import Workspace
 from crescent_tui.app import CrescentApp
 from crescent_tui.screens.rounds import Panels

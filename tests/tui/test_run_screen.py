@@ -15,12 +15,12 @@ from crescent_lite.config import Config
 from crescent_lite.intervals import wilson
 from crescent_lite.store.watching import ScoreCount
 from crescent_lite.workspace import Workspace
-from crescent_tui import run_content
 from crescent_tui.app import LIGHT, CrescentApp
-from crescent_tui.child import crescent
-from crescent_tui.doctor_content import machine_check
-from crescent_tui.machine_load import GpuLoad, Load, gpu_load
-from crescent_tui.pulse import Pulse
+from crescent_tui.content import run as run_content
+from crescent_tui.content.doctor import machine_check
+from crescent_tui.sources.child import crescent
+from crescent_tui.sources.machine_load import GpuLoad, Load, gpu_load
+from crescent_tui.sources.pulse import Pulse
 
 pytestmark = pytest.mark.asyncio
 

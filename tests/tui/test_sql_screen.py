@@ -11,9 +11,9 @@ from textual.widgets import TextArea
 from crescent_lite.store.querying import QueryResult
 from crescent_lite.workspace import Workspace
 from crescent_tui.app import CrescentApp
-from crescent_tui.query_history import CHARACTERS, QueryHistory
+from crescent_tui.content.sql import column_widths, csv_name, outcome, shown_cell
 from crescent_tui.screens.sql import Catalogue, Rows
-from crescent_tui.sql_content import column_widths, csv_name, outcome, shown_cell
+from crescent_tui.sources.query_history import CHARACTERS, QueryHistory
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 

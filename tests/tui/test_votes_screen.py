@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from sample_workspace import SampleWorkspace, filled_workspace, shown, until
 
-from crescent_lite.notes import add_note
 from crescent_lite.records import QuestionVerdict
 from crescent_lite.store import Store
 from crescent_lite.store.browsing import QuestionFilter
 from crescent_lite.workspace import Workspace
+from crescent_lite.workspace.notes import add_note
 from crescent_tui.app import CrescentApp
 
 pytestmark = pytest.mark.asyncio

@@ -21,12 +21,12 @@ from crescent_lite.errors import CrescentError
 from crescent_lite.printable import printable
 from crescent_lite.rounds import Standing
 from crescent_lite.store.watching import WatchedQuestion
-from crescent_tui import compare_content
-from crescent_tui.child import Ended, TellingChild
-from crescent_tui.colours import MUTED
-from crescent_tui.compare_content import Side
-from crescent_tui.follower import Sight
+from crescent_tui.content import compare as compare_content
+from crescent_tui.content.colours import MUTED
+from crescent_tui.content.compare import Side
 from crescent_tui.screens.watching import WatchingScreen
+from crescent_tui.sources.child import Ended, TellingChild
+from crescent_tui.sources.follower import Sight
 from crescent_tui.widgets.steady_text import SteadyText
 
 SHOW_SECONDS = 0.1

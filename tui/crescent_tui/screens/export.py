@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from crescent_tui.colours import MUTED
+from crescent_tui.content.colours import MUTED
 
 Export = tuple[str, str | None]
 """What, and of a GGUF the type of its weights: the words of `crescent export`."""

@@ -18,13 +18,13 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input
 
-from crescent_tui import log_content
-from crescent_tui.child import OUTPUT_NAME
-from crescent_tui.colours import MUTED
-from crescent_tui.follower import Sight
-from crescent_tui.log_content import LEVELS, LogLine
-from crescent_tui.log_tail import LogTail
+from crescent_tui.content import log as log_content
+from crescent_tui.content.colours import MUTED
+from crescent_tui.content.log import LEVELS, LogLine
 from crescent_tui.screens.watching import WatchingScreen
+from crescent_tui.sources.child import OUTPUT_NAME
+from crescent_tui.sources.follower import Sight
+from crescent_tui.sources.log_tail import LogTail
 from crescent_tui.widgets.row_list import RowList
 from crescent_tui.widgets.steady_text import SteadyText
 from crescent_tui.widgets.typed_filter import TypedFilter

@@ -16,7 +16,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from crescent_tui.colours import MUTED
+from crescent_tui.content.colours import MUTED
 
 NOTE_CHARACTERS = 1000
 WHAT = "It is kept beside the question, for people.\nA note is never used as a label: nothing is learnt from it.\n"

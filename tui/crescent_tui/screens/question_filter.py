@@ -20,7 +20,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 
 from crescent_lite.store.browsing import QuestionFilter
-from crescent_tui.words import spaced
+from crescent_tui.content.words import spaced
 
 HINT = "tab: next field · enter: show these · escape: no change"
 

@@ -14,15 +14,15 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.widgets import Input
 
-from crescent_lite.notes import pending_notes
 from crescent_lite.printable import printable
 from crescent_lite.records import Verdict
 from crescent_lite.store import Store
 from crescent_lite.store.browsing import QuestionFilter
-from crescent_tui.follower import Sight
-from crescent_tui.question_filters import filter_line, is_filtered, recalled, remembered
+from crescent_lite.workspace.notes import pending_notes
+from crescent_tui.content.question_filters import filter_line, is_filtered, recalled, remembered
 from crescent_tui.screens.question_filter import FilterScreen
 from crescent_tui.screens.watching import WatchingScreen
+from crescent_tui.sources.follower import Sight
 from crescent_tui.widgets.question_list import QuestionList
 from crescent_tui.widgets.question_pane import Looked, QuestionPane
 from crescent_tui.widgets.row_list import RowList

@@ -15,11 +15,12 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from crescent_tui import round_content, score_content
-from crescent_tui.follower import Sight
-from crescent_tui.round_facts import Comparisons, RoundFacts, fetch_comparisons, fetch_round
+from crescent_tui.content import round as round_content
+from crescent_tui.content import score as score_content
 from crescent_tui.screens.watching import WatchingScreen
-from crescent_tui.upkeep import Upkeep
+from crescent_tui.sources.follower import Sight
+from crescent_tui.sources.round_facts import Comparisons, RoundFacts, fetch_comparisons, fetch_round
+from crescent_tui.sources.upkeep import Upkeep
 from crescent_tui.widgets.drawn import Drawn
 from crescent_tui.widgets.row_list import Cell, Column, RowList
 

@@ -19,14 +19,14 @@ from textual.widgets import Button, ContentSwitcher, Sparkline
 
 from crescent_lite.printable import printable_line
 from crescent_lite.store.watching import RunSnapshot
-from crescent_tui import run_content
-from crescent_tui.child import Ended
-from crescent_tui.colours import MUTED
-from crescent_tui.doctor_content import machine_check
-from crescent_tui.follower import Sight
-from crescent_tui.machine_load import Load, MachineWatch
-from crescent_tui.run_controls import controls
+from crescent_tui.content import run as run_content
+from crescent_tui.content.colours import MUTED
+from crescent_tui.content.doctor import machine_check
+from crescent_tui.content.run_controls import controls
 from crescent_tui.screens.watching import WatchingScreen
+from crescent_tui.sources.child import Ended
+from crescent_tui.sources.follower import Sight
+from crescent_tui.sources.machine_load import Load, MachineWatch
 from crescent_tui.widgets.steady_text import SteadyText
 
 START = (

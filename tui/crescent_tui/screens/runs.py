@@ -14,8 +14,8 @@ from textual.widgets.option_list import Option
 
 from crescent_lite.printable import printable_line
 from crescent_lite.store.watching import RunLine
-from crescent_tui.colours import MUTED
-from crescent_tui.words import local_day
+from crescent_tui.content.colours import MUTED
+from crescent_tui.content.words import local_day
 
 if TYPE_CHECKING:
     from crescent_tui.app import CrescentApp

@@ -16,14 +16,14 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input
 
-from crescent_lite.config_fields import Draft, stored_rows
+from crescent_lite.config.fields import Draft, stored_rows
 from crescent_lite.errors import ConfigError
 from crescent_lite.printable import printable_line
 from crescent_lite.store import Store
-from crescent_tui.colours import MUTED
-from crescent_tui.follower import Sight
+from crescent_tui.content.colours import MUTED
+from crescent_tui.content.settings import COLUMNS, SettingLine, cells, compared, in_full, lines, matching
 from crescent_tui.screens.watching import WatchingScreen
-from crescent_tui.settings_content import COLUMNS, SettingLine, cells, compared, in_full, lines, matching
+from crescent_tui.sources.follower import Sight
 from crescent_tui.widgets.row_list import RowList
 from crescent_tui.widgets.steady_text import SteadyText
 from crescent_tui.widgets.typed_filter import TypedFilter

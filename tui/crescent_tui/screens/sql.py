@@ -20,13 +20,13 @@ from textual.widgets.tree import TreeNode
 
 from crescent_lite.printable import printable_line
 from crescent_lite.store.querying import Cell, QueryResult, Relation, Written, quoted
-from crescent_tui import sql_content
-from crescent_tui.colours import MUTED
-from crescent_tui.follower import Sight
-from crescent_tui.query_history import QueryHistory
-from crescent_tui.reader import Reader
+from crescent_tui.content import sql as sql_content
+from crescent_tui.content.colours import MUTED
 from crescent_tui.screens.cell import CellScreen
 from crescent_tui.screens.watching import WatchingScreen
+from crescent_tui.sources.follower import Sight
+from crescent_tui.sources.query_history import QueryHistory
+from crescent_tui.sources.reader import Reader
 from crescent_tui.widgets.steady_text import SteadyText
 
 TICK_SECONDS = 0.5

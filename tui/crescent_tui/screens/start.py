@@ -18,12 +18,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
 from crescent_lite.config import MENDED
-from crescent_lite.config_fields import PRESET, ROUNDS, Draft, kinds
+from crescent_lite.config.fields import PRESET, ROUNDS, Draft, kinds
 from crescent_lite.errors import ConfigError
 from crescent_lite.printable import printable_line
 from crescent_lite.store import Run
-from crescent_tui.colours import MUTED
-from crescent_tui.settings_content import COLUMNS, SettingLine, cells, explained, lines, matching
+from crescent_tui.content.colours import MUTED
+from crescent_tui.content.settings import COLUMNS, SettingLine, cells, explained, lines, matching
 from crescent_tui.widgets.row_list import RowList
 from crescent_tui.widgets.steady_text import SteadyText
 from crescent_tui.widgets.typed_filter import TypedFilter

@@ -15,18 +15,18 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
 
-from crescent_lite.notes import pending_notes
 from crescent_lite.printable import printable
 from crescent_lite.records import Vote
 from crescent_lite.store import Store
 from crescent_lite.store.browsing import QuestionFilter
-from crescent_tui.child import Ended
-from crescent_tui.colours import MUTED
-from crescent_tui.follower import Sight
-from crescent_tui.question_content import question_and_votes
+from crescent_lite.workspace.notes import pending_notes
+from crescent_tui.content.colours import MUTED
+from crescent_tui.content.question import question_and_votes
+from crescent_tui.content.votes import ENDED, answer_of, no_votes_words, vote_title
 from crescent_tui.screens.note import NoteScreen
 from crescent_tui.screens.watching import WatchingScreen
-from crescent_tui.votes_content import ENDED, answer_of, no_votes_words, vote_title
+from crescent_tui.sources.child import Ended
+from crescent_tui.sources.follower import Sight
 from crescent_tui.widgets.drawn import Drawn
 from crescent_tui.widgets.question_pane import Looked
 from crescent_tui.widgets.reading_pane import ReadingPane

@@ -17,11 +17,11 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
-from crescent_tui.follower import Sight
+from crescent_tui.content.words import STATE_STYLES, state_reason, state_word
+from crescent_tui.sources.follower import Sight
 from crescent_tui.widgets.key_hints import KeyHints
 from crescent_tui.widgets.steady_text import SteadyText
 from crescent_tui.widgets.title_bar import TitleBar
-from crescent_tui.words import STATE_STYLES, state_reason, state_word
 
 if TYPE_CHECKING:
     from crescent_tui.app import CrescentApp

@@ -16,9 +16,9 @@ from textual.message import Message
 
 from crescent_lite.store import Store
 from crescent_lite.store.browsing import QuestionFilter, QuestionLine
-from crescent_tui.question_filters import is_filtered
+from crescent_tui.content.question_filters import is_filtered
+from crescent_tui.content.words import spaced
 from crescent_tui.widgets.row_list import Cell, Column, RowList
-from crescent_tui.words import spaced
 
 if TYPE_CHECKING:
     from crescent_tui.app import CrescentApp

@@ -14,8 +14,8 @@ from textual.content import Content
 from crescent_lite.records import Note
 from crescent_lite.store.browsing import Link
 from crescent_lite.store.watching import WatchedQuestion
-from crescent_tui.colours import MUTED
-from crescent_tui.question_content import question_about, question_pair, question_rest
+from crescent_tui.content.colours import MUTED
+from crescent_tui.content.question import question_about, question_pair, question_rest
 from crescent_tui.widgets.reading_pane import ReadingPane
 from crescent_tui.widgets.steady_text import SteadyText
 

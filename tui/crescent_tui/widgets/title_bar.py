@@ -9,10 +9,10 @@ from __future__ import annotations
 from textual.content import Content
 from textual.events import Click
 
-from crescent_tui.colours import MUTED
-from crescent_tui.follower import Sight
+from crescent_tui.content.colours import MUTED
+from crescent_tui.content.words import STATE_STYLES, activity, state_word
+from crescent_tui.sources.follower import Sight
 from crescent_tui.widgets.steady_text import SteadyText
-from crescent_tui.words import STATE_STYLES, activity, state_word
 
 
 class TitleBar(SteadyText):

@@ -1,0 +1,7 @@
+"""`python -m crescent_lite.cli` is `crescent`."""
+
+import sys
+
+from crescent_lite.cli import main
+
+sys.exit(main())

@@ -1,0 +1,15 @@
+"""Model files on this disk: where they come from, their checksums, and what a GGUF's header says.
+
+Example: find_model("embedded").name -> "SmolLM2-135M-Instruct.Q4_1"
+"""
+
+from crescent_lite.models.sources import (
+    EMBEDDED_FILE,
+    HUB_REFERENCE,
+    embedded_path,
+    find_adapter,
+    find_model,
+    sha256_of,
+)
+
+__all__ = ["EMBEDDED_FILE", "HUB_REFERENCE", "embedded_path", "find_adapter", "find_model", "sha256_of"]

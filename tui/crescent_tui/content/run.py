@@ -1,0 +1,182 @@
+"""The run in styled text: its pipeline, its pace, its scores, its events. Pure functions of what was seen.
+
+Everything that was stored passes `printable`; the result is Content, never markup.
+Example: pipeline(run, width=76) has one line for each step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from textual.content import Content
+
+from crescent_lite.printable import printable_line
+from crescent_lite.records import Score, short_name
+from crescent_lite.store.watching import STAGE_OF, EventLine, RunLine, RunSnapshot, ScoreCount, StepProgress
+from crescent_tui.content.colours import MUTED
+from crescent_tui.content.words import clock, event_sentence, local_time, spaced, steps_of, time_left
+from crescent_tui.sources.machine_load import Load
+from crescent_tui.sources.pulse import Pulse
+
+NAME_WIDTH, COUNT_WIDTH, TIME_WIDTH = 9, 16, 8
+ITEMS = {"ask": "questions", "vote": "votes", "train": "steps", "evaluate": "items"}
+BLOCKS = " ▁▂▃▄▅▆▇█"
+GIB = 2**30
+QUIET_SECONDS = 30.0
+"""Without an item for so long it is worth a word (guess)."""
+
+
+def title(run: RunSnapshot, line: RunLine | None) -> str:
+    """What is going on, over the pipeline. `line`: the run in the list of runs."""
+    if line and line.control:
+        return f"Control: {printable_line(line.control, 30)}"
+    if run.kind == "evaluation":
+        return "Measurement"
+    if run.teacher_id is not None:
+        return f"Learns from run {run.teacher_id}"
+    return f"Round {run.round} of {run.rounds}" if run.round else f"Base, then {run.rounds} round(s)"
+
+
+def bar(fraction: float, width: int) -> Content:
+    """A filled part and an empty one, that differ without colour too."""
+    filled = round(max(0.0, min(fraction, 1.0)) * width)
+    return Content.assemble(("━" * filled, "$success"), ("╌" * (width - filled), MUTED))
+
+
+def pipeline(run: RunSnapshot, width: int, pulse: Pulse | None = None) -> Content:
+    """One line a step: how far, how many, how long, and its pace, or why the rest is not."""
+    bar_width = max(8, min(40, (width - NAME_WIDTH - COUNT_WIDTH - TIME_WIDTH) // 3))
+    return Content("\n").join([_step_line(run, step, bar_width, width, pulse) for step in steps_of(run)])
+
+
+def _step_line(run: RunSnapshot, step: StepProgress, bar_width: int, width: int, pulse: Pulse | None) -> Content:
+    at_work = pulse if pulse and STAGE_OF.get(step.step) == pulse.stage else None
+    begun = step.total > 0
+    complete = begun and step.done >= step.total
+    line = Content.assemble(
+        (f"{step.step:<{NAME_WIDTH}}", "bold" if begun and not complete else "" if complete else MUTED),
+        bar(step.done / step.total if begun else 0, bar_width),
+        (f"{_count(step):>{COUNT_WIDTH}}", "" if begun else MUTED),
+        (f"{clock(step.seconds) if step.seconds is not None else '':>{TIME_WIDTH}}", MUTED),
+        (f"  {step_pace(at_work)}", "$text-accent") if at_work else (f"  {_note(run, step)}", MUTED),
+    )
+    return line.truncate(width, ellipsis=True)
+
+
+def _count(step: StepProgress) -> str:
+    # Where something is sorted out, what counts is how many came through of those looked at.
+    sorted_out = step.step in ("kept", "labelled")
+    if not (step.done if sorted_out else step.total):
+        return "–"
+    return f"{step.passed:,} of {step.done if sorted_out else step.total:,}"
+
+
+def _note(run: RunSnapshot, step: StepProgress) -> str:
+    if step.step == "scored" and run.round == 0:
+        return "the base, before any training"
+    if step.step == "trained" and run.training_state in ("failed", "interrupted"):
+        return run.training_state
+    if step.step == "trained" and (losses := [loss for loss in run.losses if math.isfinite(loss)]):
+        return f"loss {losses[0]:.2f} → {losses[-1]:.2f}"
+    if step.step == "asked" and run.own_questions:
+        return "your own questions; the model asks none"
+    return " · ".join(f"{spaced(reason)} {count:,}" for reason, count in step.reasons)
+
+
+def step_pace(pulse: Pulse) -> str:
+    """How fast, and how much longer: '38 a minute, 1 h 05 min left'."""
+    if pulse.paused:
+        return "paused"
+    if pulse.per_minute is None or pulse.left_seconds is None:
+        return "at work"
+    return f"{pace(pulse.per_minute)} a minute, {time_left(pulse.left_seconds)} left"
+
+
+def pace(number: float) -> str:
+    """With a digit behind the point where it is small."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.1f}"
+
+
+def now(pulse: Pulse | None, *, at_work: bool = True, quiet_seconds: float = 0.0) -> Content:
+    """The pace in a line, and tokens per second in the next; above the curve of the latter."""
+    if pulse is None:
+        return Content.styled("no stage at work just now" if at_work else "no engine at work on this run", MUTED)
+    tokens = pulse.tokens_per_second
+    items = f"{pace(pulse.per_minute)} {ITEMS[pulse.stage]} a minute" if pulse.per_minute is not None else "…"
+    loss = f", loss {pulse.loss:.3f}" if pulse.loss is not None else ""
+    quiet = quiet_seconds >= QUIET_SECONDS and not pulse.paused
+    return Content.assemble(
+        (f"{items}{loss}", "bold"),
+        (f", no item for {clock(quiet_seconds)}" if quiet else "", "$text-warning"),
+        "\n",
+        (f"{pace(tokens)}" if tokens is not None else "–", "bold"),
+        (" tokens per second" + (", paused" if pulse.paused else ""), MUTED),
+    )
+
+
+def curve(values: Sequence[float], width: int, rows: int) -> Content:
+    """Bars that begin at 0, the newest at the right; as many of the newest as there is room for."""
+    shown = values[-width:] if width > 0 else ()
+    most = max(shown, default=0.0)
+    if most <= 0 or rows < 1:
+        return Content("")
+    # Something is never drawn as nothing.
+    eighths = [max(1 if value > 0 else 0, round(value / most * rows * 8)) for value in shown]
+    lines = ["".join(BLOCKS[max(0, min(8, each - 8 * row))] for each in eighths) for row in reversed(range(rows))]
+    return Content.styled("\n".join(lines), "$text-success")
+
+
+def meters(load: Load | None, width: int) -> Content:
+    """A line each: processor, memory, GPU and its memory; 'n/a' where there is none."""
+    gpu = load.gpu if load else None
+    lines = [
+        _meter("CPU", load.cpu if load else None, width),
+        _meter("RAM", load.memory_used / load.memory_total if load and load.memory_total else None, width,
+               _bytes(load.memory_used, load.memory_total) if load else ""),
+        _meter("GPU", gpu.busy if gpu else None, width),
+        _meter("VRAM", gpu.used / gpu.total if gpu and gpu.total else None, width,
+               _bytes(gpu.used, gpu.total) if gpu else ""),
+    ]  # fmt: skip
+    return Content("\n").join(lines)
+
+
+def _meter(name: str, fraction: float | None, width: int, amount: str = "") -> Content:
+    if fraction is None:
+        return Content.assemble(f"{name:<5}", ("n/a", MUTED))
+    text = amount or f"{fraction:.0%}"
+    return Content.assemble(f"{name:<5}", bar(fraction, max(4, width - 5 - 18)), f" {text:>16}").truncate(width)
+
+
+def _bytes(used: int, total: int) -> str:
+    return f"{used / GIB:.1f} of {total / GIB:.1f} GiB"
+
+
+def scores(counted: Iterable[tuple[ScoreCount, Score]]) -> Content:
+    """Each benchmark and prompt, then a line for the base and each round, with the 95% interval."""
+    lines: list[Content] = []
+    by_measurement = groupby(counted, key=lambda each: (each[0].benchmark, each[0].prompt, each[0].samples))
+    for (benchmark, prompt, samples), group in by_measurement:
+        how = f", {samples} samples of each" if samples > 1 else ""
+        lines.append(Content.styled(printable_line(f"{benchmark}, {short_name(prompt)}{how}", 200), "bold"))
+        lines += [_score_line(count, score) for count, score in group]
+    return Content("\n").join(lines)
+
+
+def _score_line(count: ScoreCount, score: Score) -> Content:
+    who = f"round {count.round}" if count.round else "base"
+    if not count.items:
+        return Content.styled(f"  {who:<9}not measured yet", MUTED)
+    return Content.assemble(
+        f"  {who:<9}{score.fraction:6.1%}",
+        (f"  {score.low * 100:.1f} to {score.high * 100:.1f}", MUTED),
+        (f"  {count.items:,} of {count.total:,}" if count.items < count.total else "", MUTED),
+    )
+
+
+def events(lines: Iterable[EventLine]) -> Content:
+    """The newest first."""
+    return Content("\n").join(
+        [Content.assemble((f"{local_time(e.created_at)}  ", MUTED), event_sentence(e)) for e in lines]
+    )
