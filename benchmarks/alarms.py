@@ -37,7 +37,7 @@ from crescent_lite.questions import bait
 from crescent_lite.questions.checks import clean, unusable
 from crescent_lite.questions.duplicates import wording
 from crescent_lite.records import Completion, Generation, Measurement, Request, Vote
-from crescent_lite.round_facts import Evidence, Measured, Replies, RoundFacts
+from crescent_lite.round_facts import BenchmarkCounts, MeasuredRound, Replies, RoundFacts
 from crescent_lite.stages.frame import Job
 
 ROUNDS, ONSET = 6, 3
@@ -129,10 +129,10 @@ def run(seed: int, failure: str | None = None) -> dict[str, int]:
         job.store.close()
     settings = AlarmsConfig(contaminated=0.3 if drill else AlarmsConfig().contaminated)
     pool: Pool = set()
-    seen: list[Evidence] = []
+    seen: list[MeasuredRound] = []
     fired: dict[str, int] = {}
     for number in range(ROUNDS + 1):
-        seen.append(evaluation.evidence(facts_of(job, number, pool)))
+        seen.append(evaluation.measured_round(facts_of(job, number, pool)))
         for alarm in evaluation.judge(seen[0], seen[1], seen[number], settings) if number else ():
             if alarm.fired:
                 fired.setdefault(alarm.name, number)
@@ -239,7 +239,7 @@ def ask_and_vote(job: Job, number: int, pool: Pool) -> dict[str, Any]:
     }
 
 
-def measure(job: Job, number: int) -> list[tuple[Measured, list[tuple[Completion, bool]]]]:
+def measure(job: Job, number: int) -> list[tuple[BenchmarkCounts, list[tuple[Completion, bool]]]]:
     """Every evaluation of a round's model, with its replies."""
     return [
         measure_one(job, number, measurement)
@@ -248,13 +248,15 @@ def measure(job: Job, number: int) -> list[tuple[Measured, list[tuple[Completion
     ]
 
 
-def measure_one(job: Job, number: int, measurement: Measurement) -> tuple[Measured, list[tuple[Completion, bool]]]:
+def measure_one(
+    job: Job, number: int, measurement: Measurement
+) -> tuple[BenchmarkCounts, list[tuple[Completion, bool]]]:
     """One evaluation, with its replies and whether each holds an answer."""
     items = measurement.benchmark.items
     right, whole, answers, said = {}, Counter[str](), Counter[str](), []
     indexes = tuple(range(measurement.samples))
     requests = {
-        (each := evaluation.Asked(measurement, item, indexes).request(job.config.run.seed)).key: each
+        (each := evaluation.OwedItem(measurement, item, indexes).request(job.config.run.seed)).key: each
         for item in items
     }
     by_key = dict(zip(requests, items, strict=True))
@@ -272,7 +274,9 @@ def measure_one(job: Job, number: int, measurement: Measurement) -> tuple[Measur
         said.append((completion, score.answer_key is not None))
     benchmark, gold = measurement.benchmark, Counter(item.answer_key for item in items)
     prompt = measurement.prompt.name
-    return Measured(benchmark.name, prompt, benchmark.role, measurement.samples, right, whole, answers, gold), said
+    return BenchmarkCounts(
+        benchmark.name, prompt, benchmark.role, measurement.samples, right, whole, answers, gold
+    ), said
 
 
 def replies(said: list[tuple[Completion, bool]]) -> Replies:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crescent_lite.config import SamplingConfig
-from crescent_lite.evaluation import Asked, evaluate
+from crescent_lite.evaluation import OwedItem, evaluate
 from crescent_lite.records import Benchmark, BenchmarkItem, Generation, Measurement, PromptText
 from crescent_lite.sampling.llama import LlamaSampler
 
@@ -54,7 +54,7 @@ def main() -> int:
     return 0
 
 
-def queues(items: int, max_tokens: int) -> list[list[Asked]]:
+def queues(items: int, max_tokens: int) -> list[list[OwedItem]]:
     """One queue an evaluation; the last benchmark is one of short replies."""
     each = items // (BENCHMARKS * len(PROMPTS))
     found = []
@@ -67,11 +67,11 @@ def queues(items: int, max_tokens: int) -> list[list[Asked]]:
         limit = max_tokens if number < BENCHMARKS - 1 else 16
         for name, text in PROMPTS.items():
             way = Measurement(benchmark, PromptText(name, text, name), Generation(limit, temperature=0))
-            found.append([Asked(way, item, (0,)) for item in questions])
+            found.append([OwedItem(way, item, (0,)) for item in questions])
     return found
 
 
-def measure(sampler: LlamaSampler, plan: Sequence[Sequence[Asked]]) -> dict[str, float]:
+def measure(sampler: LlamaSampler, plan: Sequence[Sequence[OwedItem]]) -> dict[str, float]:
     """Seconds and tokens of all queues, and the speed in the middle of the last one."""
     began, before = time.perf_counter(), sampler.usage.tokens
     times: list[tuple[float, int]] = []

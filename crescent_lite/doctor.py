@@ -18,10 +18,9 @@ from typing import Literal
 
 import psutil
 
-from crescent_lite.config import Config, load_config
+from crescent_lite.config import CONFIG_NAME, Config, load_config
 from crescent_lite.config.paths import settings_path
 from crescent_lite.errors import CrescentError
-from crescent_lite.workspace import CONFIG_NAME
 from crescent_lite.workspace.machine import GIB, ask_nvidia_smi, cards_listed, installed_version, physical_cores
 
 LITTLE_MEMORY = 2 * GIB

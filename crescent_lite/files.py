@@ -1,6 +1,6 @@
 """A file or a folder that is there complete, or as it was before.
 
-Example: with replacing(path) as unfinished: unfinished.write_text("all of it")
+Example: with atomic_replacement(path) as unfinished: unfinished.write_text("all of it")
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SQLITES_ENDINGS = ("-journal", "-wal", "-shm")
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_replacement(path: Path) -> Iterator[Path]:
     """A path beside it, which takes its place at the end, or is taken away. Raises StorageError.
 
     A file does not take the place of a folder, nor of what SQLite lays beside a database.

@@ -143,10 +143,10 @@ def play_round(job: Job, this: Round) -> Iterator[Event]:
 
 def watch(job: Job, this: Round) -> Iterator[Event]:
     """Measure the round against the base and the first round; an alarm for each thing that has gone wrong."""
-    evidence, fetch_facts = job.store.evidence, partial(job.store.evidence.fetch_facts, job.run_id)
-    base, now = (evaluation.evidence(fetch_facts(number)) for number in (0, this.number))
+    evidence, fetch_facts = job.store.measures, partial(job.store.measures.fetch_facts, job.run_id)
+    base, now = (evaluation.measured_round(fetch_facts(number)) for number in (0, this.number))
     voted = (facts for facts in map(fetch_facts, range(1, this.number)) if facts.shares)
-    first = next(map(evaluation.evidence, voted), now)
+    first = next(map(evaluation.measured_round, voted), now)
     alarms = evaluation.judge(base, first, now, job.config.alarms)
     evidence.replace(job.run_id, 0, base.measures, [])
     evidence.replace(job.run_id, this.number, now.measures, alarms)
@@ -155,7 +155,7 @@ def watch(job: Job, this: Round) -> Iterator[Event]:
 
 def why_to_end(job: Job, number: int) -> str | None:
     """The reason to play no round after this one, or None."""
-    alarms = job.store.evidence.fetch_alarms(job.run_id).get(number, [])
+    alarms = job.store.measures.fetch_alarms(job.run_id).get(number, [])
     fired = [f"{alarm.name.replace('_', ' ')} ({alarm.words})" for alarm in alarms if alarm.fired]
     if fired and job.config.alarms.stop:
         return f"alarm in round {number}: {'; '.join(fired)}"
@@ -283,7 +283,7 @@ def adapter_file(adapter: TrainedAdapter, this: Round) -> ModelFile:
 def evaluate(job: Job, model_id: int, this: Round | None, roles: Collection[Role]) -> Iterator[Event]:
     """The benchmarks with these roles, in one queue. What was measured before in the same way is used again."""
     evaluations, number = job.store.evaluations, this.number if this else 0
-    queue: list[evaluation.Asked] = []
+    queue: list[evaluation.OwedItem] = []
     evaluation_ids: dict[str, int] = {}
     total, left = 0, Counter[str]()
     for benchmark in (each for each in job.benchmarks if each.role in roles):
@@ -295,15 +295,17 @@ def evaluate(job: Job, model_id: int, this: Round | None, roles: Collection[Role
                 job.run_id, number, model_id, benchmark_id, measurement, job.config.run.seed
             )
             owed = evaluations.fetch_owed_items(evaluation_ids[title])
-            queue += [evaluation.Asked(measurement, item, missing) for item, missing in owed]
+            queue += [evaluation.OwedItem(measurement, item, missing) for item, missing in owed]
             left[title] = sum(len(missing) for _, missing in owed)
             total += len(benchmark.items) * measurement.samples
 
     def work() -> Generator[str, None, None]:
         sampler = sampler_of(job, model_id)
+        patience = Patience("evaluate", SILENT_VOTES, "the model answers nothing; check its chat template")
         for asked, completion, score in evaluation.evaluate(sampler, queue, seed=job.config.run.seed):
             title = asked.measurement.title
             evaluations.insert_item(evaluation_ids[title], asked.item.item_id, completion, score)
+            patience.note(asked.measurement.ranks or bool(completion.text.strip()))
             left[title] -= 1
             if not left[title]:
                 evaluations.finish_evaluation(evaluation_ids[title])

@@ -32,7 +32,7 @@ class Replies:
 
 
 @dataclass(frozen=True)
-class Measured:
+class BenchmarkCounts:
     """One finished evaluation of a round."""
 
     benchmark: str
@@ -75,7 +75,7 @@ class RoundFacts:
     """Drawn by the model of the round before."""
     evaluated: Replies = field(default_factory=Replies)
     """Greedy replies to the benchmarks, by the round's own model."""
-    evaluations: tuple[Measured, ...] = ()
+    evaluations: tuple[BenchmarkCounts, ...] = ()
 
     def right(self, role: str) -> dict[str, int]:
         """For each item of the benchmarks in this role: with how many prompts its greedy answer is right."""
@@ -87,7 +87,7 @@ class RoundFacts:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class MeasuredRound:
     """A round as alarms see it."""
 
     facts: RoundFacts

@@ -17,11 +17,11 @@ from simulated_model import Nature, Sizes, simulated
 
 from crescent_lite import loop
 from crescent_lite.config import AlarmsConfig
-from crescent_lite.evaluation import evidence, judge
+from crescent_lite.evaluation import judge, measured_round
 from crescent_lite.evaluation.alarms import fallen
 from crescent_lite.evaluation.drift import LOOKED_AT, different, percentile, similarity
 from crescent_lite.events import AlarmFired, Event, RunFinished
-from crescent_lite.round_facts import Alarm, Measured, Replies, RoundFacts
+from crescent_lite.round_facts import Alarm, BenchmarkCounts, Replies, RoundFacts
 from crescent_lite.stages.frame import Job
 
 pytestmark = pytest.mark.slow
@@ -46,7 +46,7 @@ def test_a_healthy_run_of_six_rounds_has_no_alarm(tmp_path: Path) -> None:
     events = play(job)
     assert fired(events) == set()
     assert events[-1] == RunFinished(1)
-    assert {number: len(alarms) for number, alarms in job.store.evidence.fetch_alarms(1).items()} == dict.fromkeys(
+    assert {number: len(alarms) for number, alarms in job.store.measures.fetch_alarms(1).items()} == dict.fromkeys(
         range(1, 7), 10
     )
     job.store.close()
@@ -92,7 +92,7 @@ def test_an_alarm_ends_the_run_with_its_reason_and_the_best_round_is_kept(tmp_pa
     assert finished.reason.startswith("alarm in round 3: ")
     assert "one answer (the commonest answer: " in finished.reason
     assert job.store.fetch_standing(1).kept == 2
-    assert set(job.store.evidence.fetch_alarms(1)) == {1, 2, 3}
+    assert set(job.store.measures.fetch_alarms(1)) == {1, 2, 3}
     job.store.close()
 
 
@@ -112,10 +112,10 @@ def test_a_run_that_died_while_it_watched_has_each_alarm_and_measure_once(tmp_pa
         for event in loop.run(job):
             if isinstance(event, AlarmFired):
                 break  # as a kill would: stored, and the round not finished
-    before = job.store.evidence.fetch_alarms(1), job.store.evidence.fetch_measures(1)
+    before = job.store.measures.fetch_alarms(1), job.store.measures.fetch_measures(1)
     again = play(job)
     assert fired(again) == {(1, "one_answer")}
-    assert (job.store.evidence.fetch_alarms(1), job.store.evidence.fetch_measures(1)) == before
+    assert (job.store.measures.fetch_alarms(1), job.store.measures.fetch_measures(1)) == before
     assert isinstance(again[-1], RunFinished)
     assert again[-1].reason is not None
     assert again[-1].reason.startswith("alarm in round 1: one answer ")
@@ -130,17 +130,17 @@ def test_a_run_that_died_while_it_watched_has_each_alarm_and_measure_once(tmp_pa
 
 def measured(
     right: int, items: int = 100, *, role: str = "score", marked: int | None = None, **more: object
-) -> Measured:
+) -> BenchmarkCounts:
     """So many of the items right, the first ones, and so many of these in a marked place."""
     strict = right if marked is None else marked
     counts = {f"{n}": (int(n < strict), int(n < right)) for n in range(items)}
     answers, gold = {f"n:{n}": 1 for n in range(items)}, {f"n:{n}": 1 for n in range(items)}
-    found = Measured(role, "set/solve", role, 1, counts, dict.fromkeys(counts, 1), answers, gold)
+    found = BenchmarkCounts(role, "set/solve", role, 1, counts, dict.fromkeys(counts, 1), answers, gold)
     return dataclasses.replace(found, **more)  # type: ignore[arg-type]
 
 
 def judged(base: RoundFacts, first: RoundFacts, now: RoundFacts) -> dict[str, Alarm]:
-    alarms = judge(evidence(base), evidence(first), evidence(now), AlarmsConfig())
+    alarms = judge(measured_round(base), measured_round(first), measured_round(now), AlarmsConfig())
     return {alarm.name: alarm for alarm in alarms}
 
 

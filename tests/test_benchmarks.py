@@ -13,7 +13,7 @@ import pytest
 
 from crescent_lite.config import PRESET_DIR, BenchmarkConfig, load_config
 from crescent_lite.errors import BenchmarkError, ConfigError, MissingPackageError
-from crescent_lite.evaluation import Asked, load_benchmark, measurements, prompts_of, shots_of
+from crescent_lite.evaluation import OwedItem, load_benchmark, measurements, prompts_of, shots_of
 from crescent_lite.prompts.sets import load_prompt_set
 
 needs_reasoning_gym = pytest.mark.skipif(
@@ -265,7 +265,7 @@ def test_a_prompt_with_shots_shows_them_before_the_question(tmp_path: Path) -> N
     (measured,) = measurements(benchmark, config, load_prompt_set("word-problems"))
     assert measured.title == "sums, 1-shot"
     assert measured.generation.stop == ("Question:",)
-    assert Asked(measured, benchmark.items[0], (0,)).request(1).user == (
+    assert OwedItem(measured, benchmark.items[0], (0,)).request(1).user == (
         "Question: What is 13 + 1?\nAnswer: 13 and 1.\n#### 14\n\nQuestion: What is 12 + 1?\nAnswer:"
     )
 

@@ -17,7 +17,7 @@ from crescent_lite.events import RunStarted
 from crescent_lite.report import build_report
 from crescent_lite.report.gains import compared, majority_right
 from crescent_lite.store import Store
-from crescent_lite.store.evaluations import Sample
+from crescent_lite.store.evaluations import SampledReply
 from crescent_lite.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -170,4 +170,4 @@ def test_a_run_without_controls_splits_nothing(tmp_path: Path) -> None:
 def test_a_majority_is_the_commonest_answer_the_first_of_a_tie(
     samples: list[tuple[str | None, bool]], right: bool
 ) -> None:
-    assert majority_right([Sample(*sample) for sample in samples]) == right
+    assert majority_right([SampledReply(*sample) for sample in samples]) == right

@@ -130,7 +130,7 @@ def test_a_backup_is_whole_although_somebody_writes(workspace: Workspace, tmp_pa
     def write() -> None:
         with closing(Store.open(workspace.database_path)) as store:
             while not is_over.is_set():
-                store.runs.insert_event(1, "Written", {"text": "x" * 1000})
+                store.runs.insert_event(1, "CsvSummary", {"text": "x" * 1000})
 
     writer = threading.Thread(target=write)
     writer.start()

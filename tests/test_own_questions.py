@@ -18,7 +18,7 @@ from crescent_lite.workspace import Workspace
 from crescent_tui.content.question import question_title
 from crescent_tui.content.round import flow
 from crescent_tui.content.run import pipeline
-from crescent_tui.sources.round_facts import fetch_round
+from crescent_tui.sources.round_detail import fetch_round
 
 MINE = (
     {"question": "A dozen eggs costs three coins; how many coins for two dozen?", "id": "eggs"},

@@ -295,7 +295,7 @@ def test_an_alarm_that_fires_again_and_again_is_said_once(workspace: Workspace, 
     shutil.copytree(workspace.folder, tmp_path / "copy")
     store = Store.open(Workspace(tmp_path / "copy").database_path)
     for number, words in ((1, "median 5 to 11"), (2, "median 5 to 12")):
-        store.evidence.replace(1, number, {}, [Alarm("length", True, words), Alarm("format", False, "+0.0 points")])
+        store.measures.replace(1, number, {}, [Alarm("length", True, words), Alarm("format", False, "+0.0 points")])
     document = build_document(store, 1)
     store.close()
     assert "Alarms fired: length after rounds 1, 2 (median 5 to 12)." in document.summary

@@ -9,7 +9,7 @@ import pytest
 from fake_sampler import FakeSampler
 
 from crescent_lite.answers import canonical_answer
-from crescent_lite.evaluation import Asked, evaluate, score
+from crescent_lite.evaluation import OwedItem, evaluate, score
 from crescent_lite.evaluation.choices import choice_item, choose, score_choice
 from crescent_lite.records import (
     Benchmark,
@@ -83,8 +83,8 @@ GREEDY = Generation(max_tokens=8, temperature=0)
 SUMS = Benchmark("sums", "sums.jsonl", "0" * 64, ITEMS)
 
 
-def asked(item: BenchmarkItem, template: str = "{question}", generation: Generation = GREEDY) -> Asked:
-    return Asked(Measurement(SUMS, PromptText("set/plain", template, "0" * 64), generation), item, (0,))
+def asked(item: BenchmarkItem, template: str = "{question}", generation: Generation = GREEDY) -> OwedItem:
+    return OwedItem(Measurement(SUMS, PromptText("set/plain", template, "0" * 64), generation), item, (0,))
 
 
 def test_every_item_is_scored_with_its_own_completion() -> None:
@@ -175,8 +175,8 @@ def test_without_room_for_any_option_there_is_no_answer() -> None:
 
 def test_options_are_ranked_each_after_the_question_alone() -> None:
     way = Measurement(SUMS, PromptText("likelihood", "{question}", "0" * 64), GREEDY, ranks=True)
-    request = Asked(way, METAL, (0,)).request(1)
+    request = OwedItem(way, METAL, (0,)).request(1)
     assert (request.user, request.forced) == ("Which is a metal?", (" glass", " iron"))
     sampler = FakeSampler()
-    ((_, completion, scored),) = evaluate(sampler, [Asked(way, METAL, (0,))], seed=1)
+    ((_, completion, scored),) = evaluate(sampler, [OwedItem(way, METAL, (0,))], seed=1)
     assert (completion.sample_index, scored.answer_raw) in ((0, "A"), (0, "B"))

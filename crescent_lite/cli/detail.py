@@ -31,7 +31,7 @@ def run_status(store: Store, *, engine_is_running: bool) -> dict[str, Any]:
         status |= _figures(store, rounds[-1].round_id)
     status["alarms"] = "; ".join(
         f"round {number}: {alarm.name.replace('_', ' ')}, {alarm.words}"
-        for number, alarms in store.evidence.fetch_alarms(run.run_id).items()
+        for number, alarms in store.measures.fetch_alarms(run.run_id).items()
         for alarm in alarms
         if alarm.fired
     )
@@ -55,7 +55,7 @@ def round_detail(store: Store, run_id: int, number: int | None) -> dict[str, Any
         "adapter_sha256": adapter.sha256 if adapter else None,
         **{
             f"alarm_{alarm.name}": f"{'FIRED' if alarm.fired else 'quiet'}: {alarm.words}"
-            for alarm in store.evidence.fetch_alarms(run_id).get(this.number, [])
+            for alarm in store.measures.fetch_alarms(run_id).get(this.number, [])
         },
     }
 

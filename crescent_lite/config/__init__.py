@@ -4,6 +4,7 @@ Example: load_config(Path("data/crescent.toml"), overrides=["run.rounds=2"]).run
 """
 
 from crescent_lite.config.settings import (
+    CONFIG_NAME,
     MENDED,
     PRESET_DIR,
     PRESETS,
@@ -22,6 +23,7 @@ from crescent_lite.config.settings import (
 )
 
 __all__ = [
+    "CONFIG_NAME",
     "MENDED",
     "PRESETS",
     "PRESET_DIR",

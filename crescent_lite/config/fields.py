@@ -15,11 +15,10 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from crescent_lite.config import PRESETS, Config, config_from_dict, load_config
+from crescent_lite.config import CONFIG_NAME, PRESETS, Config, config_from_dict, load_config
 from crescent_lite.config.layers import Range
 from crescent_lite.config.text import ConfigRow, config_rows, toml_text
 from crescent_lite.errors import ConfigError
-from crescent_lite.workspace import CONFIG_NAME
 
 PRESET, ROUNDS = "preset", "run.rounds"
 """The two that `crescent run` has options of their own for."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from crescent_lite.config import AlarmsConfig
 from crescent_lite.evaluation.drift import commonest_excess, different, similarity
 from crescent_lite.questions.duplicates import wording
-from crescent_lite.round_facts import Alarm, Evidence, Measured, RoundFacts
+from crescent_lite.round_facts import Alarm, BenchmarkCounts, MeasuredRound, RoundFacts
 
 FEW = 20
 """With fewer labels, texts or items than that nothing is said of a share."""
@@ -23,7 +23,7 @@ SHORT_TOKENS = 16
 """A change of length by no more than this is no drift: a number, or the sum and the number (guess)."""
 
 
-def judge(base: Evidence, first: Evidence, now: Evidence, settings: AlarmsConfig) -> list[Alarm]:
+def judge(base: MeasuredRound, first: MeasuredRound, now: MeasuredRound, settings: AlarmsConfig) -> list[Alarm]:
     """Every alarm of the round `now`. `first` is the first round in which the model was asked and voted."""
     return [
         _false_consensus(base, first, now, settings),
@@ -39,7 +39,7 @@ def judge(base: Evidence, first: Evidence, now: Evidence, settings: AlarmsConfig
     ]
 
 
-def _false_consensus(base: Evidence, first: Evidence, now: Evidence, settings: AlarmsConfig) -> Alarm:
+def _false_consensus(base: MeasuredRound, first: MeasuredRound, now: MeasuredRound, settings: AlarmsConfig) -> Alarm:
     """The votes agree more, and the model is right less often."""
     before, after = first.measures.get("mean_share"), now.measures.get("mean_share")
     # not the canary alone: it showed 2 of 6 such runs, with the scored items 8 of 10 (benchmarks/alarms.py)
@@ -98,7 +98,7 @@ def _sameness(first: RoundFacts, now: RoundFacts, settings: AlarmsConfig) -> Ala
     return Alarm("sameness", fired, words)
 
 
-def _length(first: Evidence, now: Evidence, settings: AlarmsConfig) -> Alarm:
+def _length(first: MeasuredRound, now: MeasuredRound, settings: AlarmsConfig) -> Alarm:
     """Solutions grow or shrink."""
     if first.facts.number == now.facts.number or min(first.facts.votes.count, now.facts.votes.count) < FEW:
         return Alarm("length", False, f"needs two rounds with {FEW} votes")
@@ -141,7 +141,7 @@ def _format(base: RoundFacts, now: RoundFacts, settings: AlarmsConfig) -> Alarm:
     return Alarm("format", fired, f"marked answers: {words}")
 
 
-def _narrowing(base: Evidence, now: Evidence, settings: AlarmsConfig) -> Alarm:
+def _narrowing(base: MeasuredRound, now: MeasuredRound, settings: AlarmsConfig) -> Alarm:
     """Less often right at all, and at once as often as ever, or at most half of that less often."""
     before, after = base.measures, now.measures
     if "pass_at_k" not in before or "pass_at_k" not in after:
@@ -191,7 +191,7 @@ def points(difference: float, p_value: float) -> str:
     return f"{100 * difference:+.1f} points (p={p_value:.3f})"
 
 
-def greedy_pairs(base: RoundFacts, now: RoundFacts) -> Iterator[tuple[Measured, Measured]]:
+def greedy_pairs(base: RoundFacts, now: RoundFacts) -> Iterator[tuple[BenchmarkCounts, BenchmarkCounts]]:
     """What was measured greedily of both, on enough items."""
     old = {each.title: each for each in base.evaluations if each.samples == 1}
     for new in now.evaluations:

@@ -17,16 +17,16 @@ from rapidfuzz import fuzz, process
 
 from crescent_lite.evaluation.sampled_scores import pass_at_k
 from crescent_lite.questions.duplicates import template, wording
-from crescent_lite.round_facts import Evidence, Measured, Replies, RoundFacts
+from crescent_lite.round_facts import BenchmarkCounts, MeasuredRound, Replies, RoundFacts
 
 LOOKED_AT = 200
 """Questions at most that are compared with each other: more have nearer neighbours, so no round may have more."""
 PERCENTILES = (10, 50, 90)
 
 
-def evidence(facts: RoundFacts) -> Evidence:
+def measured_round(facts: RoundFacts) -> MeasuredRound:
     """A round with its measures."""
-    return Evidence(facts, measure(facts))
+    return MeasuredRound(facts, measure(facts))
 
 
 def measure(facts: RoundFacts) -> dict[str, float]:
@@ -61,17 +61,17 @@ def measure(facts: RoundFacts) -> dict[str, float]:
     return found
 
 
-def flexible(each: Measured) -> float:
+def flexible(each: BenchmarkCounts) -> float:
     """The mean flexible score of the samples, 0-1."""
     return sum(right for _, right in each.right.values()) / (each.samples * len(each.right))
 
 
-def strict(each: Measured) -> float:
+def strict(each: BenchmarkCounts) -> float:
     """The mean strict score of the samples, 0-1."""
     return sum(right for right, _ in each.right.values()) / (each.samples * len(each.right))
 
 
-def commonest_excess(each: Measured) -> float:
+def commonest_excess(each: BenchmarkCounts) -> float:
     """How much more often than it is right the model gives one answer, of all its items, 0-1."""
     return max((n - each.gold.get(key, 0) for key, n in each.answers.items()), default=0) / len(each.right)
 
@@ -125,5 +125,5 @@ def _of_replies(name: str, replies: Replies) -> dict[str, float]:
     return {**lengths, f"{name}_ended": ended, f"{name}_parsed": parsed}
 
 
-def _passes(each: Measured, k: int) -> list[float]:
+def _passes(each: BenchmarkCounts, k: int) -> list[float]:
     return [pass_at_k(each.samples, right, k) for _, right in each.right.values()]

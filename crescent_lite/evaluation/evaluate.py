@@ -2,7 +2,7 @@
 
 All benchmarks and prompts flow through one queue, so that the sampler's slots are full until the very end. Owns the
 prompt around the question; knows no model, no file and no database. Example:
-    for asked, completion, item_score in evaluate(sampler, [Asked(measurement, item, (0,))], seed=1): ...
+    for asked, completion, item_score in evaluate(sampler, [OwedItem(measurement, item, (0,))], seed=1): ...
 """
 
 from __future__ import annotations
@@ -16,14 +16,10 @@ from crescent_lite.evaluation.scoring import score
 from crescent_lite.prompts.sets import fill
 from crescent_lite.records import BenchmarkItem, Completion, ItemScore, Measurement, Request
 from crescent_lite.sampling.protocol import Sampler
-from crescent_lite.stages.patience import Patience
-
-SILENT_ITEMS = 100
-"""Empty replies in a row after which a model counts as mute (guess)."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class OwedItem:
     """One item in one of the ways it is measured."""
 
     measurement: Measurement
@@ -49,15 +45,16 @@ class Asked:
         return Request(key, user, generation, self.sample_indexes, seed=seed)
 
 
-def evaluate(sampler: Sampler, queue: Iterable[Asked], *, seed: int) -> Iterator[tuple[Asked, Completion, ItemScore]]:
+def evaluate(
+    sampler: Sampler, queue: Iterable[OwedItem], *, seed: int
+) -> Iterator[tuple[OwedItem, Completion, ItemScore]]:
     """Each completion with its score, as it finishes. What may take longest goes first: the slots stay full."""
-    asked: dict[str, Asked] = {}
+    asked: dict[str, OwedItem] = {}
     requests = []
     for each in sorted(queue, key=lambda each: -each.measurement.generation.max_tokens):
         request = each.request(seed)
         asked[request.key] = each
         requests.append(request)
-    patience = Patience("evaluate", SILENT_ITEMS, "the model answers nothing; check its chat template")
     ranked: defaultdict[str, list[Completion]] = defaultdict(list)
     for completion in sampler.sample(requests):
         each = asked[completion.key]
@@ -68,7 +65,6 @@ def evaluate(sampler: Sampler, queue: Iterable[Asked], *, seed: int) -> Iterator
                 yield each, *choose(ranked.pop(completion.key), each.item)
             continue
         yield each, completion, score_item(completion, each.item)
-        patience.note(bool(completion.text.strip()))
 
 
 def score_item(completion: Completion, item: BenchmarkItem) -> ItemScore:

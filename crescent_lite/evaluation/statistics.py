@@ -24,7 +24,7 @@ RESAMPLING_SEED = 20260101
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ComparisonResult:
     """One comparison among several, corrected for their number."""
 
     comparison: PairedComparison
@@ -64,24 +64,24 @@ def paired_interval(comparison: PairedComparison, level: float = 0.95) -> tuple[
     return float(low), float(high)
 
 
-def corrected(comparisons: Sequence[PairedComparison]) -> list[Verdict]:
+def corrected(comparisons: Sequence[PairedComparison]) -> list[ComparisonResult]:
     """What may be said of several comparisons with one base, in their order: Holm's correction.
 
     The smallest of m p-values is held to SIGNIFICANT / m, the next to SIGNIFICANT / (m - 1), and so on until one
     fails; each interval is of the level that its p-value is held to.
     """
     order = sorted(range(len(comparisons)), key=lambda index: comparisons[index].p_value)
-    verdicts: dict[int, Verdict] = {}
+    verdicts: dict[int, ComparisonResult] = {}
     so_far = 0.0
     for rank, index in enumerate(order):
         tests, comparison = len(comparisons) - rank, comparisons[index]
         so_far = max(so_far, min(1.0, tests * comparison.p_value))
         low, high = paired_interval(comparison, 1 - SIGNIFICANT / tests)
-        verdicts[index] = Verdict(comparison, so_far, low, high)
+        verdicts[index] = ComparisonResult(comparison, so_far, low, high)
     return [verdicts[index] for index in range(len(comparisons))]
 
 
-def in_words(verdict: Verdict) -> str:
+def in_words(verdict: ComparisonResult) -> str:
     """'improved' or 'got worse', or that no difference was shown and how small a one could have been seen."""
     comparison, p_value = verdict.comparison, verdict.p_corrected
     numbers = f"n={comparison.items}, " + (f"p={p_value:.3f}" if p_value >= 0.001 else "p<0.001")

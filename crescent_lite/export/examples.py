@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 from crescent_lite.config import Policy, config_from_dict
 from crescent_lite.consensus import decide
 from crescent_lite.errors import MissingPackageError, NotFoundError, StorageError
-from crescent_lite.files import replacing
+from crescent_lite.files import atomic_replacement
 from crescent_lite.store import Store
 
 Format = Literal["prompt-completion", "messages", "sharegpt", "parquet"]
@@ -91,7 +91,7 @@ def write_examples(store: Store, choice: Choice, form: Format, path: Path, *, ma
         raise NotFoundError(f"{path}: not written: the chosen runs, rounds and shares have no label")
     if path.exists() and not (may_replace and _is_ours(path)):
         raise StorageError(f"{path}: is there already; give another --output or remove it")
-    with replacing(path) as unfinished:
+    with atomic_replacement(path) as unfinished:
         if form == "parquet":
             _write_parquet(store, choice, labels, unfinished)
         else:

@@ -48,7 +48,7 @@ PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenRounds:
     """The base and the rounds that are handed over."""
 
     run_id: int
@@ -63,7 +63,7 @@ class Chosen:
         return list(self.rounds.values()) == [1.0]
 
 
-def choose(store: Store, run_id: int, rounds: dict[int, float]) -> Chosen:
+def choose(store: Store, run_id: int, rounds: dict[int, float]) -> ChosenRounds:
     """What is asked for, all of it there and unchanged. No rounds: the one that was chosen, else the best.
 
     Raises NotFoundError or ModelError.
@@ -75,10 +75,10 @@ def choose(store: Store, run_id: int, rounds: dict[int, float]) -> Chosen:
         rounds = {standing.kept: 1.0}
     base = _unchanged(store.runs.fetch_model(run.base_id))
     adapters = {number: _unchanged(store.runs.fetch_model(standing.adapters[number])) for number in rounds}
-    return Chosen(run_id, base, rounds, adapters)
+    return ChosenRounds(run_id, base, rounds, adapters)
 
 
-def hand_over_adapter(store: Store, chosen: Chosen, out: Path) -> Rounding:
+def hand_over_adapter(store: Store, chosen: ChosenRounds, out: Path) -> Rounding:
     """The adapter as GGUF and as PEFT has it, with a card. Raises ConfigError, ModelError or StorageError.
 
     Returns, as the others do, what rounding did to what the training changed: here nothing.
@@ -110,7 +110,7 @@ With transformers and PEFT, from the base's GGUF:
     return NOTHING_ROUNDED
 
 
-def hand_over_gguf(store: Store, chosen: Chosen, out: Path, tensor_type: str) -> Rounding:
+def hand_over_gguf(store: Store, chosen: ChosenRounds, out: Path, tensor_type: str) -> Rounding:
     """One merged GGUF with a Modelfile for Ollama and a card. Raises ModelError or StorageError."""
     with _finished_folder(out) as folder:
         path, rounded = _merge(chosen, folder, tensor_type)
@@ -121,7 +121,7 @@ def hand_over_gguf(store: Store, chosen: Chosen, out: Path, tensor_type: str) ->
     return rounded
 
 
-def hand_over_folder(store: Store, chosen: Chosen, out: Path) -> Rounding:
+def hand_over_folder(store: Store, chosen: ChosenRounds, out: Path) -> Rounding:
     """Merged safetensors, settings and tokenizer, as transformers loads them, with a card. Raises as the others."""
     with _finished_folder(out) as folder:
         merged, rounded = _merge(chosen, folder, "bf16")
@@ -167,7 +167,7 @@ def modelfile(path: Path) -> str:
     return "\n".join([*lines, ""])
 
 
-def _merge(chosen: Chosen, folder: Path, tensor_type: str) -> tuple[Path, Rounding]:
+def _merge(chosen: ChosenRounds, folder: Path, tensor_type: str) -> tuple[Path, Rounding]:
     """The merged model in `folder`, under a name by the GGUF convention; what rounding did to the change."""
     adapters = [WeightedAdapter(chosen.adapters[number].path, weight) for number, weight in chosen.rounds.items()]
     rounds = "-".join(f"r{number}" + ("" if part == 1 else f"x{part:g}") for number, part in chosen.rounds.items())
@@ -184,7 +184,9 @@ def _merge(chosen: Chosen, folder: Path, tensor_type: str) -> tuple[Path, Roundi
     return path, rounding(chosen.base.path, adapters, path)
 
 
-def _write_card(store: Store, chosen: Chosen, folder: Path, library: str, usage: str, rounded: Rounding) -> None:
+def _write_card(
+    store: Store, chosen: ChosenRounds, folder: Path, library: str, usage: str, rounded: Rounding
+) -> None:
     base = GgufModel(chosen.base.path, vocabulary_only=True)
     said = (base.metadata(f"general.{key}") for key in ("name", "license", "license.link", "repo_url"))
     facts = BaseFacts(*map(printable_line, said))

@@ -38,7 +38,7 @@ def alarms_tables(store: Store, run: Run) -> list[Table]:
     """The alarms that fired, and every alarm after every round."""
     rows = tuple(
         (f"round {number}", spaced_name(alarm.name), MARKS[standing_of(alarm)], alarm.words)
-        for number, alarms in store.evidence.fetch_alarms(run.run_id).items()
+        for number, alarms in store.measures.fetch_alarms(run.run_id).items()
         for alarm in alarms
     )
     columns = ("round", "alarm", "state", "what was seen")
@@ -48,7 +48,7 @@ def alarms_tables(store: Store, run: Run) -> list[Table]:
 
 def fired_in_words(store: Store, run: Run) -> str:
     """In a sentence which alarms fired; empty where none was looked for."""
-    found = store.evidence.fetch_alarms(run.run_id)
+    found = store.measures.fetch_alarms(run.run_id)
     fired: dict[str, list[tuple[int, str]]] = {}
     for number, alarms in found.items():
         for alarm in alarms:

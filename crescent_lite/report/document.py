@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crescent_lite.files import replacing
+from crescent_lite.files import atomic_replacement
 from crescent_lite.report import figures
 from crescent_lite.report.alarms import LOOKS_FOR, alarms_tables, spaced_name
 from crescent_lite.report.content import Document, Section, Table
@@ -76,7 +76,7 @@ def build_document(store: Store, run_id: int) -> Document:
 
 def measures_table(store: Store, run: Run) -> Table:
     """Every measure of every round."""
-    measures = store.evidence.fetch_measures(run.run_id)
+    measures = store.measures.fetch_measures(run.run_id)
     names = sorted({name for found in measures.values() for name in found})
     rows = tuple(
         (name.replace("_", " "), *(f"{found[name]:.4g}" if name in found else "" for found in measures.values()))
@@ -88,18 +88,18 @@ def measures_table(store: Store, run: Run) -> Table:
 
 
 @dataclass(frozen=True)
-class Written:
+class ReportFiles:
     """Where a report lies."""
 
     html: Path
     markdown: Path
 
 
-def write_document(document: Document, folder: Path, run_id: int) -> Written:
+def write_document(document: Document, folder: Path, run_id: int) -> ReportFiles:
     """Save both forms. Each file is complete or as it was before. Raises StorageError."""
-    written = Written(folder / f"run-{run_id}.html", folder / f"run-{run_id}.md")
+    written = ReportFiles(folder / f"run-{run_id}.html", folder / f"run-{run_id}.md")
     for path, text in ((written.html, document.as_html()), (written.markdown, document.as_markdown())):
-        with replacing(path) as unfinished:
+        with atomic_replacement(path) as unfinished:
             unfinished.write_text(text, encoding="utf-8", newline="\n")
     return written
 

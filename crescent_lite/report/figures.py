@@ -20,7 +20,7 @@ from crescent_lite.report.gains import majority_right
 from crescent_lite.report.scores import Scored
 from crescent_lite.report.yields import flow_steps
 from crescent_lite.store import Round, Run, Store
-from crescent_lite.store.evaluations import EvaluationRow, Sample
+from crescent_lite.store.evaluations import EvaluationRow, SampledReply
 
 MOST_PANELS = 9
 MOST_ROUNDS = 6
@@ -127,7 +127,7 @@ def loss_figure(store: Store, rounds: Sequence[Round], kept: int | None) -> Figu
 
 def alarms_figure(store: Store, run: Run) -> Figure:
     """Every alarm after every round."""
-    found = store.evidence.fetch_alarms(run.run_id)
+    found = store.measures.fetch_alarms(run.run_id)
     found = {number: alarms for number, alarms in found.items() if alarms}
     names = list(dict.fromkeys(alarm.name for alarms in found.values() for alarm in alarms))
     standing = {(a.name, number): standing_of(a) for number, alarms in found.items() for a in alarms}
@@ -140,7 +140,7 @@ def alarms_figure(store: Store, run: Run) -> Figure:
 
 def lengths_figure(store: Store, run: Run) -> Figure:
     """How long replies are, round after round."""
-    measures = store.evidence.fetch_measures(run.run_id)
+    measures = store.measures.fetch_measures(run.run_id)
     panels = []
     for name, title in (("votes", "votes"), ("evaluated", "replies to the benchmarks")):
         rows = [
@@ -210,7 +210,7 @@ def _calibration(store: Store, e: EvaluationRow) -> plots.CalibrationPanel | Non
     )
 
 
-def leading_share(samples: Sequence[Sample]) -> float:
+def leading_share(samples: Sequence[SampledReply]) -> float:
     """How many of the samples agree on the commonest answer, 0-1; 0 where none has one."""
     counts = Counter(sample.answer_key for sample in samples if sample.answer_key is not None)
     return max(counts.values(), default=0) / len(samples)

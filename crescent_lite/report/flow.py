@@ -1,7 +1,7 @@
 """The yield of a round as a flow: what goes on from each step to the next, and what is lost there, by reason.
 
 Knows nothing of the store. A bar is as high as its step has items; what is lost leaves below. Example:
-    draw_flow("flow-1", "Round 1", [Step("texts", 131, (("no question", 20),)), Step("usable", 111)])
+    draw_flow("flow-1", "Round 1", [FlowStep("texts", 131, (("no question", 20),)), FlowStep("usable", 111)])
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOST_REASONS = 4
 
 
 @dataclass(frozen=True)
-class Step:
+class FlowStep:
     """One stage of the flow."""
 
     name: str
@@ -32,7 +32,7 @@ class Step:
     """(whence, count) of those that are here although they were not in the step before."""
 
 
-def draw_flow(name: str, title: str, steps: Sequence[Step]) -> str:
+def draw_flow(name: str, title: str, steps: Sequence[FlowStep]) -> str:
     """The steps from left to right."""
     whole = max(step.count for step in steps) or 1
     with canvas(1.56 * len(steps), 3.3) as (figure, (axis,)):

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from crescent_lite.evaluation import Verdict, corrected, mcnemar
+from crescent_lite.evaluation import ComparisonResult, corrected, mcnemar
 from crescent_lite.records import Role, short_name
 from crescent_lite.store import Store
-from crescent_lite.store.evaluations import EvaluationRow, Sample
+from crescent_lite.store.evaluations import EvaluationRow, SampledReply
 
 PARTED: tuple[Role, ...] = ("score", "final")
 Right = Mapping[str, bool]
@@ -29,7 +29,7 @@ class Gain:
     before: str
     """The model and how it was asked."""
     after: str
-    verdict: Verdict
+    verdict: ComparisonResult
 
 
 def compared(store: Store, run_id: int) -> list[Gain]:
@@ -50,7 +50,7 @@ def compared(store: Store, run_id: int) -> list[Gain]:
     ]
 
 
-def majority_right(samples: Sequence[Sample]) -> bool:
+def majority_right(samples: Sequence[SampledReply]) -> bool:
     """Whether the commonest answer of the samples is right; of a tie the one that was drawn first."""
     counts = Counter(sample.answer_key for sample in samples if sample.answer_key is not None)
     if not counts:

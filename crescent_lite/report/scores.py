@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crescent_lite.evaluation import Verdict, corrected, in_words, mcnemar
+from crescent_lite.evaluation import ComparisonResult, corrected, in_words, mcnemar
 from crescent_lite.evaluation.sampled_scores import SampledScore, sampled_scores
 from crescent_lite.intervals import wilson
 from crescent_lite.records import Score, short_name
@@ -30,7 +30,7 @@ class Scored:
     own: bool
     """Of this run."""
     score: Score
-    verdict: Verdict | None
+    verdict: ComparisonResult | None
     """Against the base; None of the base itself."""
 
 
@@ -57,7 +57,7 @@ def compare(store: Store, run: Run, scorings: Iterable[str] = tuple(SCORINGS)) -
                 continue
             same = [one for one in named if (one[2].benchmark, one[2].prompt) == key and right[one[2].evaluation_id]]
             later = [one for one in same if one[2].round_number]
-            verdicts: list[Verdict | None] = [None]
+            verdicts: list[ComparisonResult | None] = [None]
             verdicts += corrected([mcnemar(right[base.evaluation_id], right[e.evaluation_id]) for _, _, e in later])
             for (model, is_own, e), verdict in zip([("base", True, base), *later], verdicts, strict=True):
                 score = wilson(sum(right[e.evaluation_id].values()), len(right[e.evaluation_id]))
@@ -168,5 +168,5 @@ def _score_row(one: Scored) -> tuple[str, ...]:
     return (*cells, _difference(one.verdict), f"{one.verdict.p_corrected:.2g}")
 
 
-def _difference(verdict: Verdict) -> str:
+def _difference(verdict: ComparisonResult) -> str:
     return f"{verdict.comparison.difference:+.1%} ({verdict.low:+.1%} to {verdict.high:+.1%}), {in_words(verdict)}"

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crescent_lite.report.flow import Step, fewest
+from crescent_lite.report.flow import FlowStep, fewest
 from crescent_lite.store import Round, Store
 
 REPEATS = ("near_duplicate", "same_template", "contaminated")
 """Reasons of a usable question that is nothing new; every other reason is of a text that is no usable question."""
 
 
-def flow_steps(store: Store, this: Round) -> list[Step]:
+def flow_steps(store: Store, this: Round) -> list[FlowStep]:
     """Each step with what does not go on to the next. Of an unfinished round as far as it is."""
     verdicts = store.questions.count_verdicts(this.round_id)
     rejected = [(why or "", count) for (verdict, why), count in verdicts.items() if verdict == "rejected"]
@@ -33,12 +33,12 @@ def flow_steps(store: Store, this: Round) -> list[Step]:
     own = by_origin.pop(this.round_id, 0)
     earlier = sum(by_origin.values())
     return [
-        Step("texts", texts, fewest([*unusable, ("not judged yet", unjudged)])),
-        Step("usable", usable, fewest(repeated)),
-        Step("new", new, fewest([("not voted on yet", new - voted)])),
-        Step("voted on", voted, fewest([*no_label, ("not all votes yet", voted - labels - _total(no_label))])),
-        Step("labelled", labels, fewest([("not learnt from", labels - own)])),
-        Step("examples", own + earlier, joined=("of earlier rounds", earlier)),
+        FlowStep("texts", texts, fewest([*unusable, ("not judged yet", unjudged)])),
+        FlowStep("usable", usable, fewest(repeated)),
+        FlowStep("new", new, fewest([("not voted on yet", new - voted)])),
+        FlowStep("voted on", voted, fewest([*no_label, ("not all votes yet", voted - labels - _total(no_label))])),
+        FlowStep("labelled", labels, fewest([("not learnt from", labels - own)])),
+        FlowStep("examples", own + earlier, joined=("of earlier rounds", earlier)),
     ]
 
 

@@ -11,11 +11,11 @@ from crescent_lite.rounds import Standing
 from crescent_lite.store.browsing import Browsing
 from crescent_lite.store.database import Database, QueryInterrupted
 from crescent_lite.store.evaluations import Evaluations
+from crescent_lite.store.measures import Measures
 from crescent_lite.store.model_lines import ModelLines
 from crescent_lite.store.notes import Notes
 from crescent_lite.store.querying import Querying
 from crescent_lite.store.questions import Questions
-from crescent_lite.store.round_facts import EvidenceRoom
 from crescent_lite.store.runs import Round, Run, RunKind, Runs, StageCost
 from crescent_lite.store.trainings import Trainings
 from crescent_lite.store.votes import Votes
@@ -34,7 +34,7 @@ class Store:
         self.votes = Votes(database)
         self.trainings = Trainings(database)
         self.evaluations = Evaluations(database)
-        self.evidence = EvidenceRoom(database)
+        self.measures = Measures(database)
         self.notes = Notes(database)
         self.browsing = Browsing(database)
         self.querying = Querying(database)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crescent_lite.errors import StorageError, WorkspaceError
-from crescent_lite.files import replacing
+from crescent_lite.files import atomic_replacement
 from crescent_lite.printable import printable_line
 from crescent_lite.store.versions import MIGRATIONS, applied_to, pending_for
 
@@ -120,7 +120,11 @@ class Database:
 
     def copy_to(self, path: Path) -> None:
         """A copy of all that is committed, whoever writes meanwhile. It is there complete or not at all."""
-        with replacing(path) as unfinished, storage_errors(path), closing(sqlite3.connect(unfinished)) as copy:
+        with (
+            atomic_replacement(path) as unfinished,
+            storage_errors(path),
+            closing(sqlite3.connect(unfinished)) as copy,
+        ):
             self._connection.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
 

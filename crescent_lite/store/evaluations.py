@@ -33,7 +33,7 @@ class EvaluationRow:
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampledReply:
     """One of several replies to an item."""
 
     answer_key: str | None
@@ -231,15 +231,15 @@ class Evaluations:
         )
         return (row[0], row[1]) if row else (0, 0)
 
-    def fetch_samples(self, evaluation_id: int) -> dict[str, list[Sample]]:
+    def fetch_samples(self, evaluation_id: int) -> dict[str, list[SampledReply]]:
         """For each item its samples, in the order they are numbered."""
-        found: dict[str, list[Sample]] = {}
+        found: dict[str, list[SampledReply]] = {}
         for row in self._database.rows(
             """SELECT item_id, answer_key, flexible FROM evaluated_items WHERE evaluation_id = ?
             ORDER BY item_id, sample_index""",
             [evaluation_id],
         ):
-            found.setdefault(row[0], []).append(Sample(row[1], bool(row[2])))
+            found.setdefault(row[0], []).append(SampledReply(row[1], bool(row[2])))
         return found
 
     def fetch_differing(self) -> float | None:

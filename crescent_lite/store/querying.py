@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from crescent_lite.errors import UsageError
-from crescent_lite.files import replacing
+from crescent_lite.files import atomic_replacement
 from crescent_lite.printable import has_surrogate, printable_line
 from crescent_lite.store.database import Database, QueryInterrupted, storage_errors
 
@@ -68,7 +68,7 @@ class QueryResult:
 
 
 @dataclass(frozen=True)
-class Written:
+class CsvSummary:
     """A result that was written to a file."""
 
     rows: int
@@ -128,7 +128,7 @@ class Querying:
         limit: int | None = None,
         seconds: float | None = None,
         values: Parameters = NO_VALUES,
-    ) -> Written:
+    ) -> CsvSummary:
         """All rows, or the first `limit`, whole, row by row. Raises as `run` does."""
         began, rows, truncated = time.perf_counter(), 0, False
         with self._answered(sql, seconds, values) as cursor:
@@ -140,11 +140,11 @@ class Querying:
                     break
                 table.writerow(_cell(value, None) for value in row)
                 rows += 1
-        return Written(rows, truncated, time.perf_counter() - began)
+        return CsvSummary(rows, truncated, time.perf_counter() - began)
 
-    def save_csv(self, sql: str, path: Path, *, seconds: float | None = None) -> Written:
+    def save_csv(self, sql: str, path: Path, *, seconds: float | None = None) -> CsvSummary:
         """All rows, whole, into a file that is there complete or not at all. Raises as `run`, or StorageError."""
-        with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
+        with atomic_replacement(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
             return self.write_csv(sql, file, seconds=seconds)
 
     def fetch_catalogue(self) -> tuple[Relation, ...]:

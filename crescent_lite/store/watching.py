@@ -21,10 +21,10 @@ from crescent_lite.store.runs import Run, Runs
 from crescent_lite.store.trainings import Trainings
 from crescent_lite.store.votes import Votes
 
-Step = Literal["asked", "kept", "voted", "labelled", "trained", "scored"]
+ProgressStep = Literal["asked", "kept", "voted", "labelled", "trained", "scored"]
 Reasons = tuple[tuple[str, int], ...]
-STEPS: tuple[Step, ...] = ("asked", "kept", "voted", "labelled", "trained", "scored")
-STAGE_OF: dict[Step, str] = {
+STEPS: tuple[ProgressStep, ...] = ("asked", "kept", "voted", "labelled", "trained", "scored")
+STAGE_OF: dict[ProgressStep, str] = {
     "asked": "ask", "voted": "vote", "trained": "train", "scored": "evaluate",
 }  # fmt: skip
 """The stage that does each step. Texts are judged as they are asked, and labels counted as the votes come."""
@@ -34,7 +34,7 @@ STAGE_OF: dict[Step, str] = {
 class StepProgress:
     """How far one step of the round is."""
 
-    step: Step
+    step: ProgressStep
     done: int
     """Items through this step, with whatever outcome: asked, judged, voted, decided, stepped, scored."""
     total: int
@@ -269,7 +269,9 @@ class Watching:
         these = [score for score in scores if score.round == number]
         took = {cost.stage: cost.seconds for cost in self._runs.fetch_stage_costs(run.run_id, number)}
 
-        def progress(name: Step, done: int, total: int, passed: int | None = None, why: Reasons = ()) -> StepProgress:
+        def progress(
+            name: ProgressStep, done: int, total: int, passed: int | None = None, why: Reasons = ()
+        ) -> StepProgress:
             seconds = took.get(STAGE_OF.get(name, ""))
             return StepProgress(name, done, total, done if passed is None else passed, seconds, why)
 

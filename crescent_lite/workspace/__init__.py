@@ -3,6 +3,6 @@
 Example: with Workspace(Path("data")).lock(): ...
 """
 
-from crescent_lite.workspace.folder import CONFIG_NAME, Request, Workspace
+from crescent_lite.workspace.folder import EngineRequest, Workspace
 
-__all__ = ["CONFIG_NAME", "Request", "Workspace"]
+__all__ = ["EngineRequest", "Workspace"]

@@ -17,10 +17,10 @@ from typing import Literal, get_args
 
 import filelock
 
+from crescent_lite.config import CONFIG_NAME
 from crescent_lite.errors import StorageError, WorkspaceError, file_errors
 
-CONFIG_NAME = "crescent.toml"
-Request = Literal["stop", "pause", "round"]
+EngineRequest = Literal["stop", "pause", "round"]
 """To end after the item at hand; to hold still as long as this stands; to play one more round."""
 STOP_SECONDS = 20.0
 LOCK_SECONDS = 1.0
@@ -100,7 +100,7 @@ class Workspace:
         try:
             with file_errors(self._pid_file):
                 self._pid_file.write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
-                for old in get_args(Request):
+                for old in get_args(EngineRequest):
                     self.take(old)
             yield
         finally:
@@ -118,16 +118,16 @@ class Workspace:
         except OSError:
             return False  # a read-only folder has no engine
 
-    def ask(self, request: Request) -> None:
+    def ask(self, request: EngineRequest) -> None:
         """Ask the engine, whoever started it. Raises StorageError."""
         with file_errors(self._request_file(request)):
             self._request_file(request).touch()
 
-    def is_asked(self, request: Request) -> bool:
+    def is_asked(self, request: EngineRequest) -> bool:
         """Whether somebody asked and the request still stands."""
         return self._request_file(request).exists()
 
-    def take(self, request: Request) -> bool:
+    def take(self, request: EngineRequest) -> bool:
         """Whether somebody asked; the request is then taken away."""
         asked = self.is_asked(request)
         self._request_file(request).unlink(missing_ok=True)
@@ -145,7 +145,7 @@ class Workspace:
             time.sleep(0.1)
         return True
 
-    def _request_file(self, request: Request) -> Path:
+    def _request_file(self, request: EngineRequest) -> Path:
         return self.folder / f"{request}-requested"
 
     @property

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from crescent_lite.files import replacing
+from crescent_lite.files import atomic_replacement
 from crescent_lite.store import Store
 from crescent_lite.store.merging import Merged, MergedAdapter, merge
 from crescent_lite.store.runs import here_or_there
@@ -46,7 +46,7 @@ def _bring(store: Store, workspace: Workspace, adapter: MergedAdapter, there: Pa
     found = there.resolve()
     is_there = bool(ADAPTER_FOLDER.search(str(found.parent))) and found.is_file()
     if is_there:
-        with replacing(here) as unfinished:
+        with atomic_replacement(here) as unfinished:
             shutil.copytree(found.parent, unfinished, ignore=_links)
     if is_there or adapter.is_new:
         store.runs.move_model(adapter.model_id, here / there.name)

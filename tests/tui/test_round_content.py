@@ -16,9 +16,9 @@ from crescent_lite.store.trainings import LatestTraining
 from crescent_lite.store.watching import ScoreCount
 from crescent_tui.content import round as round_content
 from crescent_tui.content.score import gains, score_plots
-from crescent_tui.sources.round_facts import Comparisons, RoundFacts, fetch_comparisons, fetch_round
+from crescent_tui.sources.round_detail import Comparisons, RoundDetail, fetch_comparisons, fetch_round
 
-EMPTY = RoundFacts(1, None, Standing(1, {}, {}, None), None)
+EMPTY = RoundDetail(1, None, Standing(1, {}, {}, None), None)
 HOSTILE = "[red]\x1b[2J\u202e"
 
 

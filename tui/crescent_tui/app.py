@@ -26,7 +26,7 @@ from textual.screen import Screen
 from crescent_lite.errors import CrescentError, ExitCode
 from crescent_lite.printable import printable_line
 from crescent_lite.store import Store
-from crescent_lite.workspace import Request, Workspace
+from crescent_lite.workspace import EngineRequest, Workspace
 from crescent_tui.sources.child import Ended, EngineChild, run_to_its_end, start_engine
 from crescent_tui.sources.follower import Follower, Sight
 from crescent_tui.sources.memory import NAME, Memory
@@ -260,7 +260,7 @@ class CrescentApp(App[None]):
         """Say what went wrong. The text may be anybody's."""
         self.notify(printable_line(line, 1000), severity="error", timeout=30, markup=False)
 
-    def _ask_engine(self, request: Request) -> None:
+    def _ask_engine(self, request: EngineRequest) -> None:
         if not self.sight.engine_is_busy:
             self.notify("No run is at work here.")
             return

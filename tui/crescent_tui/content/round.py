@@ -15,14 +15,14 @@ from textual.content import Content
 from crescent_lite.printable import printable_line
 from crescent_lite.report.alarms import LOOKS_FOR, MARKS, spaced_name, standing_of
 from crescent_lite.report.figures import thinned
-from crescent_lite.report.flow import Step
+from crescent_lite.report.flow import FlowStep
 from crescent_lite.report.tables import kept_in_words
 from crescent_lite.round_facts import Alarm
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.interval_plot import axis_for, interval_line, scale_line
 from crescent_tui.content.line_chart import CURVE, CURVE_SIGN, MARK, MARK_SIGN, line_chart
 from crescent_tui.content.run import bar
-from crescent_tui.sources.round_facts import RoundFacts
+from crescent_tui.sources.round_detail import RoundDetail
 
 STEP_NAMES = {"texts": "asked", "new": "kept", "voted on": "voted"}
 """As these steps are called on the other screens."""
@@ -35,7 +35,7 @@ MOST_LENGTHS = 12
 LOSS_HEIGHT = 6
 
 
-def standing(facts: RoundFacts, width: int) -> Content:
+def standing(facts: RoundDetail, width: int) -> Content:
     """Which round is the run's and why, and how this one ended."""
     kept = kept_in_words(facts.standing) or "No round has an adapter yet."
     lines = [Content.styled(_wrapped(kept, width), "bold" if facts.number == facts.standing.kept else "")]
@@ -48,7 +48,7 @@ def standing(facts: RoundFacts, width: int) -> Content:
     return Content("\n").join(lines)
 
 
-def _outcome(facts: RoundFacts) -> str:
+def _outcome(facts: RoundDetail) -> str:
     if facts.number == 0:
         return "The base, before any training."
     if facts.this is None:
@@ -83,7 +83,7 @@ def _alarm(alarm: Alarm, width: int) -> Content:
     )
 
 
-def flow(facts: RoundFacts, width: int) -> Content:
+def flow(facts: RoundDetail, width: int) -> Content:
     """From a text to an example: how many are left after each step, of all, and why the rest is not."""
     if facts.teacher_id:
         learnt = f"It asked and voted on nothing itself: it learns from the labels of run {facts.teacher_id}."
@@ -96,7 +96,7 @@ def flow(facts: RoundFacts, width: int) -> Content:
     return Content("\n").join([_step(step, names.get(step.name, step.name), whole, width) for step in facts.steps])
 
 
-def _step(step: Step, name: str, whole: int, width: int) -> Content:
+def _step(step: FlowStep, name: str, whole: int, width: int) -> Content:
     own = step.count - step.joined[1]
     bar_width = max(6, min(24, (width - 24) // 3))
     lost = [f"{printable_line(reason, 60)} {count:,}" for reason, count in step.lost]
@@ -108,7 +108,7 @@ def _step(step: Step, name: str, whole: int, width: int) -> Content:
     return line.truncate(width, ellipsis=True)
 
 
-def shares(facts: RoundFacts, width: int) -> Content:
+def shares(facts: RoundDetail, width: int) -> Content:
     """How many questions have which share of their votes on the leading answer; those with a label apart."""
     bins = {True: Counter[int](), False: Counter[int]()}
     for (share, is_label), count in facts.shares.items():
@@ -137,7 +137,7 @@ def _share_line(index: int, labelled: int, rest: int, most: int, room: int) -> C
     )
 
 
-def lengths(facts: RoundFacts, width: int) -> Content:
+def lengths(facts: RoundDetail, width: int) -> Content:
     """Tokens of votes and of replies to the benchmarks, round after round: 10th, 50th and 90th percentile."""
     blocks = [_lengths_of(facts, name, title, width) for name, title in LENGTHS]
     found = [block for block in blocks if block]
@@ -147,7 +147,7 @@ def lengths(facts: RoundFacts, width: int) -> Content:
     return Content("\n").join([*found, Content.styled(_wrapped(words, width), MUTED)])
 
 
-def _lengths_of(facts: RoundFacts, name: str, title: str, width: int) -> Content | None:
+def _lengths_of(facts: RoundDetail, name: str, title: str, width: int) -> Content | None:
     rows = [
         (number, *(measures[f"{name}_tokens_p{percent}"] for percent in (10, 50, 90)))
         for number, measures in sorted(facts.lengths.items())
@@ -165,7 +165,7 @@ def _lengths_of(facts: RoundFacts, name: str, title: str, width: int) -> Content
     return Content("\n").join([*lines, Content(" " * 18) + scale_line(axis)])
 
 
-def loss(facts: RoundFacts, width: int) -> Content:
+def loss(facts: RoundDetail, width: int) -> Content:
     """The curve of the round's training as far as it is, and its first and last values."""
     training = facts.training
     points = [(step, value) for step, value, _ in facts.curve if math.isfinite(value)]

@@ -13,7 +13,7 @@ from itertools import groupby
 
 from textual.content import Content
 
-from crescent_lite.evaluation import Verdict, in_words
+from crescent_lite.evaluation import ComparisonResult, in_words
 from crescent_lite.printable import printable_line
 from crescent_lite.records import Score, short_name
 from crescent_lite.report.figures import shown_rounds
@@ -21,7 +21,7 @@ from crescent_lite.report.gains import Gain
 from crescent_lite.store.watching import ScoreCount
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.interval_plot import Axis, axis_for, interval_line, scale_line
-from crescent_tui.sources.round_facts import Comparisons
+from crescent_tui.sources.round_detail import Comparisons
 
 MOST_ROUNDS = 10
 """Lines of one plot; of more rounds some are left out."""
@@ -126,13 +126,13 @@ def gains(found: Sequence[Gain], width: int) -> Content:
 
 
 @lru_cache(maxsize=1000)
-def difference_in_words(verdict: Verdict) -> str:
+def difference_in_words(verdict: ComparisonResult) -> str:
     """'+11.7 points (-1.2 to +23.4): no difference shown (n=120, p=0.208; could have seen 15.3 points)'."""
     points = f"{100 * verdict.comparison.difference:+.1f} points"
     return f"{points} ({100 * verdict.low:+.1f} to {100 * verdict.high:+.1f}): {in_words(verdict)}"
 
 
-def _difference(whose: str, verdict: Verdict, width: int, indent: str = "  ") -> Content:
+def _difference(whose: str, verdict: ComparisonResult, width: int, indent: str = "  ") -> Content:
     said = difference_in_words(verdict)
     style = "$text-success" if ": improved" in said else "$text-error" if ": got worse" in said else ""
     words = printable_line(f"{whose}: {said}" if whose else said)

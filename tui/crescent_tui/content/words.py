@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from crescent_lite.printable import printable_line
-from crescent_lite.store.watching import EventLine, RunSnapshot, Step, StepProgress
+from crescent_lite.store.watching import EventLine, ProgressStep, RunSnapshot, StepProgress
 from crescent_tui.sources.follower import Sight
 
-ACTIVITIES: dict[Step, str] = {
+ACTIVITIES: dict[ProgressStep, str] = {
     "asked": "asking",
     "kept": "sorting out",
     "voted": "voting",

@@ -19,7 +19,7 @@ from crescent_tui.content import round as round_content
 from crescent_tui.content import score as score_content
 from crescent_tui.screens.watching import WatchingScreen
 from crescent_tui.sources.follower import Sight
-from crescent_tui.sources.round_facts import Comparisons, RoundFacts, fetch_comparisons, fetch_round
+from crescent_tui.sources.round_detail import Comparisons, RoundDetail, fetch_comparisons, fetch_round
 from crescent_tui.sources.upkeep import Upkeep
 from crescent_tui.widgets.drawn import Drawn
 from crescent_tui.widgets.row_list import Cell, Column, RowList
@@ -81,7 +81,7 @@ class RoundsScreen(WatchingScreen):
     def __init__(self) -> None:
         super().__init__()
         self._run_id: int | None = None
-        self._facts: RoundFacts | None = None
+        self._facts: RoundDetail | None = None
         self._comparisons = Comparisons()
 
     def body(self) -> ComposeResult:
@@ -176,7 +176,7 @@ class RoundsScreen(WatchingScreen):
             Cell(f"{kept} {alarm}", "bad" if fired else "good"),
         )
 
-    def _show_round(self, subject: tuple[int, int], facts: RoundFacts) -> None:
+    def _show_round(self, subject: tuple[int, int], facts: RoundDetail) -> None:
         if subject[0] != self._run_id:
             return
         self._facts = facts

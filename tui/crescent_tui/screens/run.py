@@ -22,7 +22,7 @@ from crescent_lite.store.watching import RunSnapshot
 from crescent_tui.content import run as run_content
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.doctor import machine_check
-from crescent_tui.content.run_controls import controls
+from crescent_tui.content.run_buttons import run_buttons
 from crescent_tui.screens.watching import WatchingScreen
 from crescent_tui.sources.child import Ended
 from crescent_tui.sources.follower import Sight
@@ -92,7 +92,7 @@ class RunScreen(WatchingScreen):
                 yield SteadyText(id="machine-check")
             with Vertical(id="run"):
                 with Horizontal(id="controls"):
-                    for control in controls(Sight(), starting=False):
+                    for control in run_buttons(Sight(), starting=False):
                         action, name = f"app.{control.action}", f"do-{control.action}"
                         yield Button(control.label, id=name, action=action, compact=True)
                 yield SteadyText(id="pipeline", classes="panel")
@@ -168,7 +168,7 @@ class RunScreen(WatchingScreen):
         pane.update(found or Content.styled(printable_line(f"doctor: {ended.last_line}", 300), "$text-warning"))
 
     def _show_run(self, sight: Sight, run: RunSnapshot) -> None:
-        for control in controls(sight, starting=self.app.starting):
+        for control in run_buttons(sight, starting=self.app.starting):
             button = self.query_one(f"#do-{control.action}", Button)
             button.label, button.disabled = f"{control.key} {control.label}", not control.enabled
         panel = self.query_one("#pipeline", SteadyText)

@@ -19,7 +19,7 @@ from textual.widgets import DataTable, TextArea, Tree
 from textual.widgets.tree import TreeNode
 
 from crescent_lite.printable import printable_line
-from crescent_lite.store.querying import Cell, QueryResult, Relation, Written, quoted
+from crescent_lite.store.querying import Cell, CsvSummary, QueryResult, Relation, quoted
 from crescent_tui.content import sql as sql_content
 from crescent_tui.content.colours import MUTED
 from crescent_tui.screens.cell import CellScreen
@@ -225,7 +225,7 @@ class SqlScreen(WatchingScreen):
             self._end()
             self._say(sql_content.fault(reason))
 
-    def _show_saved(self, ticket: int, path: Path, written: Written) -> None:
+    def _show_saved(self, ticket: int, path: Path, written: CsvSummary) -> None:
         if ticket == self._ticket:
             self._end()
             self._say(

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from crescent_lite.evaluation import Verdict
-from crescent_lite.report.flow import Step
+from crescent_lite.evaluation import ComparisonResult
+from crescent_lite.report.flow import FlowStep
 from crescent_lite.report.gains import Gain, compared
 from crescent_lite.report.scores import Scored, compare
 from crescent_lite.report.yields import flow_steps
@@ -24,7 +24,7 @@ Place = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
-class RoundFacts:
+class RoundDetail:
     """One round of a run."""
 
     number: int
@@ -42,7 +42,7 @@ class RoundFacts:
     """By round: alarms that fired."""
     lengths: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     """By round: its measures."""
-    steps: tuple[Step, ...] = ()
+    steps: tuple[FlowStep, ...] = ()
     """From a text to an example."""
     shares: Mapping[tuple[float, bool], int] = field(default_factory=dict)
     """Questions by the share of their leading answer and whether that became the label."""
@@ -59,19 +59,19 @@ class Comparisons:
 
     made_from: tuple[object, ...] = ()
     """The evaluations it was made from: the same ones give the same."""
-    verdicts: Mapping[Place, Verdict] = field(default_factory=dict)
+    verdicts: Mapping[Place, ComparisonResult] = field(default_factory=dict)
     others: tuple[Scored, ...] = ()
     """Rounds of other runs, where this one learnt from another."""
     gains: tuple[Gain, ...] = ()
 
 
-def fetch_round(store: Store, subject: tuple[int, int]) -> RoundFacts:
+def fetch_round(store: Store, subject: tuple[int, int]) -> RoundDetail:
     """A round (run id, number) as it is."""
     run_id, number = subject
     run, standing = store.runs.fetch_run(run_id), store.fetch_standing(run_id)
     this = next((each for each in store.runs.fetch_rounds(run_id) if each.number == number), None)
-    alarms, lengths = store.evidence.fetch_alarms(run_id), store.evidence.fetch_measures(run_id)
-    facts = RoundFacts(
+    alarms, lengths = store.measures.fetch_alarms(run_id), store.measures.fetch_measures(run_id)
+    facts = RoundDetail(
         number,
         this,
         standing,

@@ -1,6 +1,6 @@
 """What one can do with the run just now: the buttons of the Run screen. Pure; the keys do the same.
 
-Example: controls(sight, starting=False)[0] -> Control("start", "s", "Go on", enabled=True)
+Example: run_buttons(sight, starting=False)[0] -> RunButton("start", "s", "Go on", enabled=True)
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from crescent_tui.sources.follower import Sight
 
 
 @dataclass(frozen=True)
-class Control:
+class RunButton:
     """One button."""
 
     action: str
@@ -21,7 +21,7 @@ class Control:
     enabled: bool
 
 
-def controls(sight: Sight, *, starting: bool) -> tuple[Control, ...]:
+def run_buttons(sight: Sight, *, starting: bool) -> tuple[RunButton, ...]:
     """All of them, in the order in which they stand."""
     busy, known = sight.engine_is_busy, sight.looked and not sight.trouble
     idle = known and not busy and not starting
@@ -30,9 +30,9 @@ def controls(sight: Sight, *, starting: bool) -> tuple[Control, ...]:
     stopping = sight.stop_is_requested
     another = not sight.round_is_requested if busy else idle and latest is not None and latest.teacher_id is None
     return (
-        Control("start", "s", "Go on" if unfinished and not busy else "Start", idle),
-        Control("start_form", "S", "Settings and start", idle),
-        Control("pause", "p", "Go on" if sight.pause_is_requested else "Pause", busy and not stopping),
-        Control("stop", "x", "Stop", busy and not stopping),
-        Control("next_round", "n", "Next round", another and not stopping),
+        RunButton("start", "s", "Go on" if unfinished and not busy else "Start", idle),
+        RunButton("start_form", "S", "Settings and start", idle),
+        RunButton("pause", "p", "Go on" if sight.pause_is_requested else "Pause", busy and not stopping),
+        RunButton("stop", "x", "Stop", busy and not stopping),
+        RunButton("next_round", "n", "Next round", another and not stopping),
     )

@@ -1,6 +1,6 @@
 """What the measures and alarms of a round are made from, counted; and the measures and alarms themselves.
 
-Example: evidence.fetch_facts(run_id, 1).reasons -> {"new": 310, "near_duplicate": 52, "no_question": 38}
+Example: measures.fetch_facts(run_id, 1).reasons -> {"new": 310, "near_duplicate": 52, "no_question": 38}
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from crescent_lite.round_facts import Alarm, Measured, Replies, RoundFacts
+from crescent_lite.round_facts import Alarm, BenchmarkCounts, Replies, RoundFacts
 from crescent_lite.store.database import Database
 
 
-class EvidenceRoom:
+class Measures:
     """Reads of what a round left behind, and its measures and alarms."""
 
     def __init__(self, database: Database) -> None:
@@ -63,7 +63,7 @@ class EvidenceRoom:
             evaluations=tuple(self._measured(run_id, number)),
         )
 
-    def _measured(self, run_id: int, number: int) -> Iterable[Measured]:
+    def _measured(self, run_id: int, number: int) -> Iterable[BenchmarkCounts]:
         found = self._database.rows(
             """SELECT evaluation_id, benchmark_id, b.name, e.prompt, r.role, e.samples
             FROM run_evaluations r JOIN evaluations e USING (evaluation_id) JOIN benchmarks b USING (benchmark_id)
@@ -89,7 +89,7 @@ class EvidenceRoom:
                 "SELECT answer_key, count(*) FROM benchmark_items WHERE benchmark_id = ? GROUP BY 1",
                 [row["benchmark_id"]],
             )
-            yield Measured(
+            yield BenchmarkCounts(
                 row["name"], row["prompt"], row["role"], row["samples"], right, whole, answers, dict(map(tuple, gold))
             )
 
