@@ -3,7 +3,7 @@
     PYTHONPATH=tests python benchmarks/tui_speed.py --workspace BIG [--write 1000] [--minutes 30] [--json]
 
 BIG is made by benchmarks/big_database.py where it is not there. With --write another process votes into it meanwhile,
-as an engine does. BenchmarkCounts: the first frame with the run in it, from the start of the process; each key until the
+as an engine does. Measured: the first frame with the run in it, from the start of the process; each key until the
 frame that shows its effect has come, the emulator's own time left out, the first look at each screen by itself, as
 it is made then; the results of a search, from the last key; memory at the start, after all keys, and over some
 minutes of watching. Beside the first frame, that of a Textual app that shows one word: no app of it is faster.

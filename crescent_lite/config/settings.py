@@ -289,7 +289,7 @@ class AlarmsConfig:
     stop: bool = True
     """End the run when an alarm fires. Nothing is deleted, and the best round is kept."""
     significance: Annotated[float, Range(0, 1)] = 0.002
-    """How improbable a fall of a score, or a share above its limit, has to be by chance alone. BenchmarkCounts: with several
+    """How improbable a fall of a score, or a share above its limit, has to be by chance alone. Measured: with several
     tests in each of six rounds fewer than one healthy run in twenty has an alarm (benchmarks/alarms.py)."""
     share_rise: Annotated[float, Range(0, 1)] = 0.02
     """False consensus: the mean share rises by this much while the canary falls (SRT, arXiv 2505.21444; guess)."""

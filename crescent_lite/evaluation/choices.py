@@ -21,7 +21,7 @@ from crescent_lite.records import BenchmarkItem, Completion, ItemScore
 
 MAX_OPTIONS = 20
 RANKED_AFTER = "The answer is"
-"""How the reply begins of which each option is tried as the rest. BenchmarkCounts with a 0.5B model on 80 items of ARC-Easy:
+"""How the reply begins of which each option is tried as the rest. Measured with a 0.5B model on 80 items of ARC-Easy:
 45% right, 34% without it; and on 50 by the letter 20%, which is chance."""
 ALONE = re.compile(r"\W*([A-Z])(?:\W*|\W+.*)", re.DOTALL)
 """A reply that begins with its letter: 'B', '(B)', '**B.** Iron'."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from crescent_lite.errors import OutOfMemoryError
 
 CHOSEN_SLOTS = 64
-"""On a CPU. BenchmarkCounts on 2 cores, see the plot in the README: more sequences gain little, and a step takes longer."""
+"""On a CPU. Measured on 2 cores, see the plot in the README: more sequences gain little, and a step takes longer."""
 CHOSEN_SLOTS_ON_GPU = 128
-"""BenchmarkCounts on an H200 with a 0.5B model: 64 make 85% of its tokens a second, 256 make 107%."""
+"""Measured on an H200 with a 0.5B model: 64 make 85% of its tokens a second, 256 make 107%."""
 MAX_SLOTS = 256
 """llama.cpp's LLAMA_MAX_SEQ."""
 ROUNDING = 256
@@ -23,7 +23,7 @@ ROUNDING = 256
 MEMORY_SHARE = 0.7
 """Guess: of the free memory at most this is planned with; the rest is for the system."""
 BYTES_PER_VOCABULARY_ENTRY = 350
-"""llama.cpp's tables for one token. BenchmarkCounts: 52 MB at 151,936 tokens, 18 MB at 49,152."""
+"""llama.cpp's tables for one token. Measured: 52 MB at 151,936 tokens, 18 MB at 49,152."""
 
 
 @dataclass(frozen=True)

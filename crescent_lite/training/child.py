@@ -148,7 +148,7 @@ def _environment(*, is_hub: bool) -> dict[str, str]:
     search_path = [package_root, *filter(None, [os.environ.get("PYTHONPATH")])]
     offline = {} if is_hub else {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     return {
-        # Waiting threads sleep instead of spinning. BenchmarkCounts on 2 cores with other work on them: a matrix
+        # Waiting threads sleep instead of spinning. Measured on 2 cores with other work on them: a matrix
         # product of the 135M model 13 ms, not 23; one of a tiny model 0.04 ms, not 11.
         "OMP_WAIT_POLICY": "PASSIVE",
         **os.environ,
