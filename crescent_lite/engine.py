@@ -105,7 +105,7 @@ def run_engine(
         purpose = Purpose(teacher_id=teacher_id)
         job = _prepare(workspace, store, config, purpose, unfinished, opener, rounds)
         if options.next_round:
-            job.insist_on_another_round()
+            job.add_requested_round()
         yield from _drive(job, loop.run(job), resumed=unfinished is not None, kept=kept)
 
 

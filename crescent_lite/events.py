@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from crescent_lite.records import TrainingStep
 
-Stage = Literal["ask", "vote", "train", "evaluate"]
-STAGES: tuple[Stage, ...] = ("ask", "vote", "train", "evaluate")
+Stage = Literal["ask", "vote", "train", "evaluate", "second_opinion"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+"""In the order of a round. The last one judges evaluated replies once more, with math-verify."""
 
 
 @dataclass(frozen=True)

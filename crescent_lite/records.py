@@ -252,14 +252,42 @@ class Consensus:
 
 
 @dataclass(frozen=True)
+class Label:
+    """A question with the solution that is trained on, and the answer the votes agreed on."""
+
+    run_id: int
+    round: int
+    """Number of the round that asked the question, from 1."""
+    question_id: int
+    question: str
+    """Text of the question."""
+    vote_id: int
+    """The vote whose solution was chosen."""
+    solution: str
+    """Text of that vote, as the model wrote it. Untrusted."""
+    answer_key: str | None
+    """Canonical key of the answer, such as 'n:19'; None only for an unvoted sample in which none was found."""
+    share: float | None
+    """Fraction of all votes that agree with `answer_key`, 0-1; None for an unvoted sample."""
+
+
+@dataclass(frozen=True)
 class TokenExample:
-    """A training pair in the very tokens that sampling uses."""
+    """A question and its solution in the very tokens that sampling uses."""
 
     question_id: int
     input_ids: tuple[int, ...]
     """Prompt, then solution, then the end-of-turn token."""
     prompt_length: int
     """How many of `input_ids` are the prompt; no loss is taken on them."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """What a model is trained on: a label, and its tokens."""
+
+    label: Label
+    tokens: TokenExample
 
 
 @dataclass(frozen=True)

@@ -98,10 +98,10 @@ print(json.dumps({name: [rows.num_rows, rows.column_names, rows[0]] for name, ro
 def test_labels_are_chosen_by_round_and_share(store: Store) -> None:
     everything = chosen_labels(store, Choice((1,)))
 
-    assert {row["round"] for row in everything} == {1, 2}
-    assert {row["round"] for row in chosen_labels(store, Choice((1,), rounds=(2,)))} == {2}
+    assert {label.round for label in everything} == {1, 2}
+    assert {label.round for label in chosen_labels(store, Choice((1,), rounds=(2,)))} == {2}
     band = chosen_labels(store, Choice((1,), min_share=0.6, max_share=0.8))
-    assert band == [row for row in everything if 0.6 <= row["share"] <= 0.8]
+    assert band == [label for label in everything if 0.6 <= (label.share or 0) <= 0.8]
     assert 0 < len(band) < len(everything)
 
 
@@ -111,8 +111,8 @@ def test_another_policy_decides_from_the_stored_votes(store: Store) -> None:
     reference = chosen_labels(store, Choice((1,), policy="reference"))
     assert len(reference) == store.database.value("SELECT count(*) FROM consensus")
     band = chosen_labels(store, Choice((1,), policy="band"))
-    assert {row["question_id"] for row in band} < {row["question_id"] for row in as_decided}
-    assert max(row["share"] for row in band) <= 0.8
+    assert {label.question_id for label in band} < {label.question_id for label in as_decided}
+    assert max(label.share or 0 for label in band) <= 0.8
 
 
 @pytest.mark.parametrize(

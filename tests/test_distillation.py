@@ -37,7 +37,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 def test_the_student_learns_the_teachers_labels(taught: Workspace) -> None:
     store = Store.open_read_only(taught.database_path)
-    labels = {label[0]: label[2] for label in store.votes.fetch_labels(run_id=1)}
+    labels = {label.question_id: label.vote_id for label in store.votes.fetch_labels(run_id=1)}
     this = store.runs.fetch_round(2, 1)
     rows = store.database.rows("SELECT question_id, vote_id FROM examples")
     assert len(rows) == store.trainings.count_examples(this.round_id) == 5
@@ -130,7 +130,7 @@ def test_labels_that_repeat_the_students_benchmark_are_left_out(tmp_path: Path) 
     store = Store.open_read_only(workspace.database_path)
     labels = store.votes.fetch_labels(run_id=1)
     store.close()
-    rows = [{"question": question, "answer": "1"} for _, question, _, _ in labels[:3]]
+    rows = [{"question": label.question, "answer": "1"} for label in labels[:3]]
     (tmp_path / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     overrides = (f"model.source={json.dumps(str(student))}", "train.min_examples=1")
     list(run_engine(workspace, RunOptions(1, True, None, overrides, 1), lambda _path, _config: FakeSampler()))

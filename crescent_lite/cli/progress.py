@@ -39,6 +39,7 @@ TITLES = {
     "vote": "voting",
     "train": "fine-tuning",
     "evaluate": "evaluating",
+    "second_opinion": "second opinions",
 }
 
 

@@ -19,6 +19,7 @@ from crescent_lite.config import Policy, config_from_dict
 from crescent_lite.consensus import decide
 from crescent_lite.errors import MissingPackageError, NotFoundError, StorageError
 from crescent_lite.files import atomic_replacement
+from crescent_lite.records import Label
 from crescent_lite.store import Store
 
 Format = Literal["prompt-completion", "messages", "sharegpt", "parquet"]
@@ -40,44 +41,45 @@ class Choice:
     """Decides anew from the stored votes, with each run's other settings; None takes the runs' own labels."""
 
 
-def chosen_labels(store: Store, choice: Choice) -> list[Row]:
-    """The labels, by run and question: run, round, question, solution, label, share, and their numbers.
+def chosen_labels(store: Store, choice: Choice) -> list[Label]:
+    """The labels, by run and question.
 
     Raises NotFoundError for a round that a run does not have.
     """
-    rows: list[Row] = []
+    labels: list[Label] = []
     for run_id in choice.runs:
         known = {each.number for each in store.runs.fetch_rounds(run_id)}
         if unknown := sorted(set(choice.rounds) - known):
             raise NotFoundError(f"run {run_id} has no round {unknown[0]}")
-        rows += (
-            _decided_anew(store, run_id, choice.policy) if choice.policy else store.votes.fetch_labels_in_full(run_id)
+        labels += (
+            _decided_anew(store, run_id, choice.policy) if choice.policy else store.votes.fetch_labels(run_id=run_id)
         )
     return [
-        row
-        for row in rows
-        if (not choice.rounds or row["round"] in choice.rounds)
-        and choice.min_share <= row["share"] <= choice.max_share
+        label
+        for label in labels
+        if (not choice.rounds or label.round in choice.rounds)
+        and label.share is not None
+        and choice.min_share <= label.share <= choice.max_share
     ]
 
 
-def _decided_anew(store: Store, run_id: int, policy: Policy) -> Iterator[Row]:
+def _decided_anew(store: Store, run_id: int, policy: Policy) -> Iterator[Label]:
     settings = replace(config_from_dict(store.runs.fetch_run(run_id).config).vote, policy=policy)
     for question in store.votes.fetch_counted(run_id):
         votes = store.votes.fetch_votes(question["question_id"])
         # All votes that there are, and none that are not: nothing is settled before its time.
         consensus = decide(votes, replace(settings, votes_per_question=len(votes), stopping="never"))
         if kept := next((vote for vote in votes if vote.vote_id == consensus.chosen_vote), None):
-            yield {
-                "run": run_id,
-                "round": question["round"],
-                "question": question["text"],
-                "solution": kept.text,
-                "label": consensus.answer_key,
-                "share": consensus.share,
-                "question_id": question["question_id"],
-                "vote_id": kept.vote_id,
-            }
+            yield Label(
+                run_id,
+                question["round"],
+                question["question_id"],
+                question["text"],
+                kept.vote_id,
+                kept.text,
+                consensus.answer_key,
+                consensus.share,
+            )
 
 
 def write_examples(store: Store, choice: Choice, form: Format, path: Path, *, may_replace: bool) -> int:
@@ -107,39 +109,46 @@ def _is_ours(path: Path) -> bool:
     return not path.is_dir() or {each.name for each in path.iterdir()} <= PARQUET_FILES
 
 
-def _about(label: Row) -> Row:
-    return {key: label[key] for key in ("label", "share", "run", "round", "question_id", "vote_id")}
+def _about(label: Label) -> Row:
+    return {
+        "label": label.answer_key,
+        "share": label.share,
+        "run": label.run_id,
+        "round": label.round,
+        "question_id": label.question_id,
+        "vote_id": label.vote_id,
+    }
 
 
-def _prompt_completion(label: Row) -> Row:
-    return {"prompt": label["question"], "completion": label["solution"]}
+def _prompt_completion(label: Label) -> Row:
+    return {"prompt": label.question, "completion": label.solution}
 
 
-def _messages(label: Row) -> Row:
-    user = {"role": "user", "content": label["question"]}
-    return {"messages": [user, {"role": "assistant", "content": label["solution"]}]}
+def _messages(label: Label) -> Row:
+    user = {"role": "user", "content": label.question}
+    return {"messages": [user, {"role": "assistant", "content": label.solution}]}
 
 
-def _sharegpt(label: Row) -> Row:
-    human = {"from": "human", "value": label["question"]}
-    return {"conversations": [human, {"from": "gpt", "value": label["solution"]}]}
+def _sharegpt(label: Label) -> Row:
+    human = {"from": "human", "value": label.question}
+    return {"conversations": [human, {"from": "gpt", "value": label.solution}]}
 
 
-SHAPES: Mapping[str, Callable[[Row], Row]] = {
+SHAPES: Mapping[str, Callable[[Label], Row]] = {
     "prompt-completion": _prompt_completion,
     "messages": _messages,
     "sharegpt": _sharegpt,
 }
 
 
-def _write_parquet(store: Store, choice: Choice, labels: Sequence[Row], folder: Path) -> None:
+def _write_parquet(store: Store, choice: Choice, labels: Sequence[Label], folder: Path) -> None:
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
         raise MissingPackageError("parquet needs pyarrow: run `pip install 'crescent-lite[parquet]'`") from None
     folder.mkdir()
-    votes = store.votes.fetch_votes_in_full([label["question_id"] for label in labels])
+    votes = store.votes.fetch_votes_in_full([label.question_id for label in labels])
     texts, numbers, parts = pyarrow.string(), pyarrow.int64(), pyarrow.float64()
     whole = {"run": numbers, "round": numbers, "question_id": numbers, "vote_id": numbers}
     labels_schema = {
@@ -149,7 +158,8 @@ def _write_parquet(store: Store, choice: Choice, labels: Sequence[Row], folder: 
         "question": texts, "solution": texts, "answer_key": texts, "finish_reason": texts, "tokens": numbers,
         "sample_index": numbers, **whole,
     }  # fmt: skip
-    for name, rows, schema in (("labels", labels, labels_schema), ("votes", votes, votes_schema)):
+    label_rows = [{"question": each.question, "solution": each.solution} | _about(each) for each in labels]
+    for name, rows, schema in (("labels", label_rows, labels_schema), ("votes", votes, votes_schema)):
         table = pyarrow.Table.from_pylist(
             [{key: row[key] for key in schema} for row in rows], schema=pyarrow.schema(list(schema.items()))
         )

@@ -17,8 +17,6 @@ from crescent_lite.records import Attempt, Generation, Request, derive_seed
 
 PLACEHOLDER = re.compile(r"(?<![\\\w}])\{([a-z_]{2,})\}")
 """What has to have a list. LaTeX is left alone: its braces follow a command, or hold a letter or a number."""
-EMPTY_LIMIT = 100
-"""Empty texts in a row, from the first one on, after which asking further is pointless (guess)."""
 
 
 def attempt(prompts: PromptSet, ask_index: int, bait: BaitConfig, seed: int, round_number: int) -> Attempt:

@@ -1,34 +1,38 @@
-"""Stages 1 and 2 as one stream: the model is baited, each text is judged as it comes, what is not new is tried again.
+"""Stages 1 and 2 as one stream: the model is baited, each text is judged as it arrives, and near-duplicates are rewritten.
 
-So the sampler's slots stay full with baits and rewrites alike, everything is judged against everything kept before
-it, and asking can be given up while it goes on. What is owed is read from the store, so a new `Asking` goes on where
-the last one died. Example:
-    asking = Asking(job, this)
-    yield from staged(job, this, "ask", asking.tally, asking.work())
+In one stream the sampler's slots stay full with baits and rewrites alike, every text is compared with all that were
+kept before it, and asking can end early. What is owed is read from the store, so an interrupted stage continues where
+it stopped. Knows the questions' rules and the store; draws no votes. Source: arXiv 2502.13441.
+Example: yield from perform(Ask(job, this))
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
+from typing import ClassVar
 
+from crescent_lite.events import AskingStopped, Event, Stage
 from crescent_lite.questions import bait, diversify
 from crescent_lite.questions.semantic import SemanticIndex
 from crescent_lite.records import Attempt, PromptText, Question, Request
-from crescent_lite.stages.frame import Job, Tally, sampler_of
-from crescent_lite.stages.patience import Patience
+from crescent_lite.stages.empty_texts import EmptyTexts
+from crescent_lite.stages.frame import Job, StageOfRun, Tally, sampler_of
 from crescent_lite.store import Round
 
 ASKED_AHEAD = 512
-"""Raw questions handed to the sampler before they are needed: more than it has slots."""
+"""Raw questions handed to the sampler before it has room for them: more than it has slots (guess)."""
 
 
-class Asking:
-    """What is still to be asked and judged in a round."""
+class Ask(StageOfRun):
+    """The questions of a round that are still to be asked and judged."""
+
+    name: ClassVar[Stage] = "ask"
 
     def __init__(self, job: Job, this: Round) -> None:
-        self._job, self._round = job, this
+        super().__init__(job, this)
+        self._round = this
         questions, settings = job.store.questions, job.config.diversify
         self._undecided = questions.fetch_undecided(this.round_id)
         self._owed: deque[int] = deque()
@@ -44,25 +48,30 @@ class Asking:
         self._requests: deque[Request] = deque()
         done = questions.count_decided(this.round_id)
         self.tally = Tally(done, done + len(self._undecided) + len(self._owed) + len(self._to_rewrite))
-        """Texts with a verdict, and those known to come."""
+        """Texts with a verdict, and all texts known so far."""
+
+    def events_after(self) -> Iterator[Event]:
+        """Why asking ended before all questions were asked, if it did."""
+        if reason := self.job.store.runs.fetch_round(self._round.run_id, self._round.number).asking_stopped:
+            yield AskingStopped(self._round.number, reason)
 
     def work(self) -> Generator[str, None, None]:
-        """Do it all, one text at a time, stored before its verdict's reason is yielded."""
-        store, config = self._job.store, self._job.config
+        """Ask and judge, one text at a time; yields the reason of each verdict."""
+        store, config = self.job.store, self.job.config
         known = diversify.Known(
             store.questions.fetch_kept(self._round.run_id),
             config.diversify,
-            self._job.benchmarks,
-            SemanticIndex(self._job.semantic_encoder) if self._job.semantic_encoder else None,
+            self.job.benchmarks,
+            SemanticIndex(self.job.semantic_encoder) if self.job.semantic_encoder else None,
         )
         acceptance = diversify.Acceptance(
             config.bait.min_acceptance,
             store.questions.fetch_kept_or_not(self._round.round_id, diversify.Acceptance.WINDOW),
         )
-        if self._job.own_questions:
-            yield from self._take(self._job.own_questions.as_prompt, known, acceptance)
+        if self.job.own_questions:
+            yield from self._judge_own_questions(self.job.own_questions.as_prompt, known, acceptance)
             return
-        patience = Patience("bait", bait.EMPTY_LIMIT, "the model wrote nothing; try another prompt or another model")
+        empty = EmptyTexts("ask", "try another prompt or another model")
         self._draw_more()
         for question, similar in self._to_rewrite:
             self._rewrite(question, similar)
@@ -70,30 +79,31 @@ class Asking:
             yield self._judge(question, known, acceptance)
         if not self._requests:
             return
-        for completion in sampler_of(self._job, self._round.model_id).sample(self._requests):
+        for completion in sampler_of(self.job, self._round.model_id).sample(self._requests):
             attempt = self._on_their_way.pop(completion.key)
             question = store.questions.insert_asked(self._round, attempt, completion)
-            patience.note(bool(completion.text.strip()))  # after it is stored: nothing a model said is lost
+            empty.note(completion.text)  # after it is stored, so that nothing a model wrote is lost
             yield self._judge(question, known, acceptance)
             if reason := acceptance.too_low():
                 store.runs.stop_asking(self._round.round_id, reason)
                 return
             self._draw_more()
 
-    def _take(
+    def _judge_own_questions(
         self, prompt: PromptText, known: diversify.Known, acceptance: diversify.Acceptance
     ) -> Generator[str, None, None]:
-        """The user's own questions, each stored and judged: none is rewritten, and asking is not given up."""
-        questions = self._job.store.questions
+        """Store and judge the user's own questions. None is rewritten, and asking never ends early."""
+        questions = self.job.store.questions
         for question in self._undecided:
             yield self._judge(question, known, acceptance)
         for index in self._owed:
-            one = self._own[index]
-            question = questions.insert_external(self._round, index, one.name, one.text, prompt.sha256)
+            own = self._own[index]
+            question = questions.insert_external(self._round, index, own.name, own.text, prompt.sha256)
             yield self._judge(question, known, acceptance)
 
     def _judge(self, question: Question, known: diversify.Known, acceptance: diversify.Acceptance) -> str:
-        questions, settings = self._job.store.questions, self._job.config.diversify
+        """Decide on a text, store the verdict, and request a rewrite where one is allowed. The verdict's reason."""
+        questions, settings = self.job.store.questions, self.job.config.diversify
         verdict = diversify.judge(question, known, settings)
         questions.set_verdict(question.question_id, verdict)
         acceptance.note(kept=verdict.verdict == "kept")
@@ -109,12 +119,12 @@ class Asking:
         return verdict.reason
 
     def _rewrite(self, question: Question, similar: Question) -> None:
-        config, prompts = self._job.config, self._job.prompts
+        config, prompts = self.job.config, self.job.prompts
         self._draw(diversify.rewriting(question, similar, prompts, config.bait, config.diversify, config.run.seed))
 
     def _draw_more(self) -> None:
-        """Raw questions ahead of the sampler, but not all of them: asking may be given up."""
-        config, prompts = self._job.config, self._job.prompts
+        """Hand raw questions to the sampler ahead of time, but not all of them: asking may end early."""
+        config, prompts = self.job.config, self.job.prompts
         while self._owed and len(self._on_their_way) < ASKED_AHEAD:
             index = self._owed.popleft()
             self._draw(bait.attempt(prompts, index, config.bait, config.run.seed, self._round.number))

@@ -1,20 +1,22 @@
-"""What a round learns from: its own labels and some of earlier rounds, or a teacher's, in the tokens of its model.
+"""What a round is trained on: its own labels and some of earlier rounds, or a teacher's, in the tokens of its model.
 
-Reads the store; trains nothing. Example: votes_of, examples = token_examples(job, this)
+Reads the store; trains nothing. Example: examples = token_examples(job, labels_of(job, this), sampler)
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
-from crescent_lite.questions import diversify
-from crescent_lite.records import TokenExample
-from crescent_lite.stages.frame import Job, sampler_of
+from crescent_lite.questions.diversify import Known
+from crescent_lite.records import Example, Label, TokenExample
+from crescent_lite.sampling import Sampler
+from crescent_lite.stages.frame import Job
 from crescent_lite.store import Round
 
 
-def labels_of(job: Job, this: Round) -> list[tuple[int, str, int, str]]:
-    """(question id, question, vote id, solution): the round's own labels and some of earlier ones, or a teacher's."""
+def labels_of(job: Job, this: Round) -> list[Label]:
+    """The labels a round is trained on, by question id: its own and some replayed ones, or a teacher's."""
     votes, settings, seed = job.store.votes, job.config.train, job.config.run.seed
     if job.teacher_id:
         labels = teachers_labels(job, job.teacher_id)
@@ -23,33 +25,34 @@ def labels_of(job: Job, this: Round) -> list[tuple[int, str, int, str]]:
         earlier = votes.fetch_labels(run_id=this.run_id, before_round=this.number)
         wanted = round(len(labels) * settings.replay_share / (1 - settings.replay_share))
         chance = random.Random(f"replayed in round {this.number} {seed}")
-        labels = sorted(labels + chance.sample(earlier, min(wanted, len(earlier))))
+        labels = _by_question(labels + chance.sample(earlier, min(wanted, len(earlier))))
     if settings.max_examples and len(labels) > settings.max_examples:
-        labels = sorted(random.Random(f"examples {seed}").sample(labels, settings.max_examples))
+        labels = _by_question(random.Random(f"examples {seed}").sample(labels, settings.max_examples))
     return labels
 
 
-def teachers_labels(job: Job, teacher_id: int) -> list[tuple[int, str, int, str]]:
-    """Those of the teacher's run that repeat no item of this run's benchmarks, which need not be the teacher's."""
-    known = diversify.Known((), job.config.diversify, job.benchmarks)
-    return [label for label in taught_by(job, teacher_id) if not known.benchmark_item(label[1])]
+def teachers_labels(job: Job, teacher_id: int) -> list[Label]:
+    """The teacher's labels, without those that repeat an item of this run's benchmarks."""
+    known = Known((), job.config.diversify, job.benchmarks)
+    return [label for label in all_of_teacher(job, teacher_id) if not known.benchmark_item(label.question)]
 
 
-def taught_by(job: Job, teacher_id: int) -> list[tuple[int, str, int, str]]:
-    """Everything that the teacher's run has to learn from."""
+def all_of_teacher(job: Job, teacher_id: int) -> list[Label]:
+    """Every label of the teacher's run; for the control 'unvoted' one sample of each question in its first round."""
     if job.unvoted:
         return job.store.votes.fetch_single_samples(teacher_id, 1)
     return job.store.votes.fetch_labels(run_id=teacher_id)
 
 
-def token_examples(job: Job, this: Round) -> tuple[dict[int, int], list[TokenExample]]:
-    """The labels as (bare question, kept solution) in tokens, and the vote each came from; too long ones left out."""
-    sampler = sampler_of(job, this.model_id)
-    votes_of: dict[int, int] = {}
+def token_examples(job: Job, labels: Iterable[Label], sampler: Sampler) -> list[Example]:
+    """The labels as (bare question, solution) in tokens; those above `train.max_example_tokens` are left out."""
     examples = []
-    for question_id, question, vote_id, solution in labels_of(job, this):
-        input_ids, prompt_length = sampler.encode_example(question, solution.strip())
+    for label in labels:
+        input_ids, prompt_length = sampler.encode_example(label.question, label.solution.strip())
         if len(input_ids) <= job.config.train.max_example_tokens:
-            votes_of[question_id] = vote_id
-            examples.append(TokenExample(question_id, tuple(input_ids), prompt_length))
-    return votes_of, examples
+            examples.append(Example(label, TokenExample(label.question_id, tuple(input_ids), prompt_length)))
+    return examples
+
+
+def _by_question(labels: list[Label]) -> list[Label]:
+    return sorted(labels, key=lambda label: label.question_id)

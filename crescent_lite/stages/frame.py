@@ -1,15 +1,19 @@
-"""What a run works with, and the frame around each of its stages: events, cost, and the sampler's life.
+"""What a run works with, and the frame around each of its stages: events, cost, pauses, and the sampler's life.
 
-Knows no stage. The sampler is loaded when a stage first needs it, its adapter is swapped without reloading the base,
-and it is freed for the training. Example: yield from staged(job, this, "vote", Tally(done=0, total=800), work())
+A stage is a class with a `name`, a `tally` of what is done and owed, and `work()`, which does one item after the other
+and stores each before it yields. The frame knows no stage. The sampler is loaded when a stage first needs it, its
+adapter is swapped without reloading the base, and it is freed for the training.
+Example: yield from perform(Vote(job, this))
 """
 
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from crescent_lite.config import Config
 from crescent_lite.events import (
@@ -32,7 +36,7 @@ from crescent_lite.workspace import Workspace
 from crescent_lite.workspace.interruption import suspended
 
 PAUSE_SECONDS = 0.2
-"""Between two looks whether a pause is over."""
+"""Time between two checks whether a pause is over."""
 
 
 @dataclass
@@ -41,6 +45,7 @@ class Job:
 
     run_id: int
     rounds: int
+    """Rounds the run will have; grows when another one is requested."""
     config: Config
     prompts: PromptSet
     benchmarks: tuple[Benchmark, ...]
@@ -51,67 +56,95 @@ class Job:
     open_sampler: Callable[[], Sampler]
     """Loads the base. Called again after each training, which needs the memory."""
     semantic_encoder: Encoder | None
-    """Of questions, to mark those of the same meaning, where that is asked for."""
+    """Turns questions into vectors, to mark those of equal meaning; None without `diversify.semantic`."""
     teacher_id: int | None = None
-    """The run whose labels are learnt from; None asks and votes itself."""
+    """The run whose labels are learnt from; None for a run that asks and votes itself."""
     unvoted: bool = False
-    """Learn from one sample of each question of the teacher's first round, in place of its labels."""
+    """Whether to learn from one sample of each question of the teacher's first round instead of its labels."""
     own_questions: QuestionFile | None = None
-    """Voted on in place of what the model would ask."""
-    insisted: int = 0
-    """The last round that somebody asked for: it is played whatever speaks against it."""
+    """The user's questions, voted on instead of questions that the model would write."""
+    requested_rounds: int = 0
+    """Number of the last round that a user requested; alarms and `run.patience` do not end the run before it."""
     training_pid: int | None = field(default=None, init=False)
-    """The process that trained last."""
+    """Process id of the latest training."""
     sampler: Sampler | None = field(default=None, init=False)
     past_usage: SamplerUsage = field(default_factory=SamplerUsage, init=False)
-    """Of samplers already closed."""
+    """Usage of the samplers that were closed."""
 
-    def trains_in(self, pid: int) -> None:
-        """Note the process that trains; a pause holds it too."""
+    def note_training_process(self, pid: int) -> None:
+        """Remember the process that trains, so that a pause can suspend it too."""
         self.training_pid = pid
 
-    def insist_on_another_round(self) -> None:
-        """One more than there are is played, whatever speaks against it."""
-        self.insisted = len(self.store.runs.fetch_rounds(self.run_id)) + 1
-        self.rounds = max(self.rounds, self.insisted)
+    def add_requested_round(self) -> None:
+        """Plan one round more than there are, and play it even after an alarm."""
+        self.requested_rounds = len(self.store.runs.fetch_rounds(self.run_id)) + 1
+        self.rounds = max(self.rounds, self.requested_rounds)
         self.store.runs.set_rounds(self.run_id, self.rounds)
 
 
 @dataclass
 class Tally:
-    """How far a stage is."""
+    """How far a stage is, in items."""
 
     done: int
     total: int
+    """Items known so far; it may grow while the stage is at work."""
 
 
 Work = Generator[str, None, None] | Generator[TrainingStep, None, None]
 """A stage's items as they are stored: a note on each, or a training step."""
 
 
-def staged(job: Job, this: Round | None, stage: Stage, tally: Tally, work: Work) -> Iterator[Event]:
-    """Turn a stage's items into events, and store what it cost, also when it is cut short. No round: the base."""
-    number = this.number if this else 0
-    yield StageStarted(number, stage, tally.done, tally.total)
+class StageOfRun(ABC):
+    """One stage of a round, from the first item that is still owed."""
+
+    name: ClassVar[Stage]
+    tally: Tally
+
+    def __init__(self, job: Job, this: Round | None) -> None:
+        self.job = job
+        self.this = this
+        """The round; None for the base, which has no round."""
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether anything is left to do."""
+        return self.tally.done < self.tally.total
+
+    @abstractmethod
+    def work(self) -> Work:
+        """Do what is owed, one item at a time; each is stored before it is yielded."""
+
+    def events_after(self) -> Iterator[Event]:
+        """What else the stage has to report when it has ended; nothing by default."""
+        return iter(())
+
+
+def perform(stage: StageOfRun) -> Iterator[Event]:
+    """Do what a stage owes, as events. Its cost is stored even when it is interrupted. Skips a stage that owes nothing."""
+    if not stage.is_owed:
+        return
+    job, tally, number = stage.job, stage.tally, stage.this.number if stage.this else 0
+    yield StageStarted(number, stage.name, tally.done, tally.total)
     began, before, finished, paused = time.monotonic(), usage_of(job), False, 0.0
     try:
-        with closing(work):
+        with closing(stage.work()) as work:
             for item in work:
                 tally.done += 1
                 if isinstance(item, TrainingStep):
                     yield TrainingStepped(item)
                 else:
                     tokens = usage_of(job).tokens - before.tokens
-                    yield StageProgressed(stage, tally.done, tally.total, tokens, item)
+                    yield StageProgressed(stage.name, tally.done, tally.total, tokens, item)
                 if job.workspace.is_asked("pause"):
                     yield RunPaused()
-                    paused += (held := hold_still(job))
+                    paused += (held := wait_while_paused(job))
                     yield RunResumed(held)
         finished = True
     finally:
         after, seconds = usage_of(job), time.monotonic() - began - paused
         cost = StageCost(
-            stage,
+            stage.name,
             seconds,
             after.seconds - before.seconds,
             after.tokens - before.tokens,
@@ -121,11 +154,12 @@ def staged(job: Job, this: Round | None, stage: Stage, tally: Tally, work: Work)
             after.lost_servers - before.lost_servers,
         )
         job.store.runs.add_stage_cost(job.run_id, number, cost)
-    yield StageFinished(number, stage, seconds, cost.tokens, tally.done)
+    yield StageFinished(number, stage.name, seconds, cost.tokens, tally.done)
+    yield from stage.events_after()
 
 
-def hold_still(job: Job) -> float:
-    """Wait until nobody asks for a pause any more; how long that was, in seconds. A stop ends it too."""
+def wait_while_paused(job: Job) -> float:
+    """Wait until the pause request is withdrawn; the time waited, in seconds. A stop ends the wait too."""
     began = time.monotonic()
     with suspended(job.training_pid):
         while job.workspace.is_asked("pause"):
@@ -134,14 +168,14 @@ def hold_still(job: Job) -> float:
 
 
 def sampler_of(job: Job, model_id: int) -> Sampler:
-    """The loaded sampler with the model's adapter on it."""
+    """The loaded sampler, with the adapter of this model applied."""
     job.sampler = job.sampler or job.open_sampler()
     job.sampler.use_adapter(None if model_id == job.base_id else job.store.runs.fetch_model(model_id).path)
     return job.sampler
 
 
 def release_sampler(job: Job) -> None:
-    """Free the model's memory, and keep its figures."""
+    """Free the sampler's memory, and keep its usage figures."""
     if job.sampler:
         job.past_usage = usage_of(job)
         job.sampler.close()

@@ -7,7 +7,6 @@ run that needs it. Example: evaluations.fetch_right(evaluation_id, "flexible") -
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from crescent_lite.records import Benchmark, BenchmarkItem, BenchmarkKind, Completion, ItemScore, Measurement, Role
@@ -213,12 +212,12 @@ class Evaluations:
         )
         return [Unjudged(*row) for row in rows]
 
-    def set_opinions(self, opinions: Sequence[tuple[Unjudged, bool | None]]) -> None:
-        """A batch of second opinions, all or none. None leaves a reply without."""
-        self._database.write_many(
+    def set_opinion(self, reply: Unjudged, opinion: bool) -> None:
+        """Store math-verify's opinion on a reply."""
+        self._database.write(
             """UPDATE evaluated_items SET second_opinion = ?
             WHERE evaluation_id = ? AND item_id = ? AND sample_index = ?""",
-            [(opinion, reply.evaluation_id, reply.item_id, reply.sample_index) for reply, opinion in opinions],
+            [opinion, reply.evaluation_id, reply.item_id, reply.sample_index],
         )
 
     def fetch_disagreements(self, run_id: int) -> tuple[int, int]:

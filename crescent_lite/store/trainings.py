@@ -1,16 +1,16 @@
 """Trainings, the examples each was given, and its steps as they happen.
 
-Example: training_id = trainings.open_training(round_id, [(question_id, vote_id, tokens), ...])
+Example: training_id = trainings.open_training(round_id, examples)
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from crescent_lite.records import TrainedAdapter, TrainingStep
+from crescent_lite.records import Example, TrainedAdapter, TrainingStep
 from crescent_lite.store.database import Database, now
 
 
@@ -56,15 +56,16 @@ class Trainings:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def open_training(self, round_id: int, examples: list[tuple[int, int, int]]) -> int:
-        """The round's training on (question id, vote id, tokens): one that did not end goes on, else a new one."""
+    def open_training(self, round_id: int, examples: Sequence[Example]) -> int:
+        """The id of the round's training on these examples: an unfinished one is continued, else one is inserted."""
+        rows = [(each.label.question_id, each.label.vote_id, len(each.tokens.input_ids)) for each in examples]
         with self._database.transaction():
             unfinished = self._database.value(
                 """SELECT max(training_id) FROM trainings
                 WHERE round_id = ? AND state IN ('running', 'interrupted', 'failed')""",
                 [round_id],
             )
-            if unfinished is not None and self._examples_of(unfinished) == sorted(examples):
+            if unfinished is not None and self._examples_of(unfinished) == sorted(rows):
                 self._database.write(
                     "UPDATE trainings SET state = 'running', finished_at = NULL WHERE training_id = ?", [unfinished]
                 )
@@ -74,7 +75,7 @@ class Trainings:
             )
             self._database.write_many(
                 "INSERT INTO examples (training_id, question_id, vote_id, tokens) VALUES (?, ?, ?, ?)",
-                [(training_id, *example) for example in examples],
+                [(training_id, *row) for row in rows],
             )
         return training_id
 

@@ -373,7 +373,7 @@ _COST = View(
     {
         "run_id": RUN,
         "round": ROUND_OR_BASE,
-        "stage": "'ask', 'vote', 'train' or 'evaluate'",
+        "stage": "'ask', 'vote', 'train', 'evaluate' or 'second_opinion'",
         "seconds": "at work, pauses left out",
         "tokens": "drawn",
         "prompt_tokens": "of the prompts",

@@ -10,8 +10,11 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from crescent_lite.records import Answer, Completion, Consensus, Question, Vote
+from crescent_lite.records import Answer, Completion, Consensus, Label, Question, Vote
 from crescent_lite.store.database import Database, now
+
+LABEL_COLUMNS = "d.run_id, d.number, q.question_id, q.text, v.vote_id, v.text"
+"""The first fields of a `Label`, from questions q, votes v and rounds d."""
 
 
 class Votes:
@@ -111,40 +114,31 @@ class Votes:
 
     def fetch_labels(
         self, *, round_id: int | None = None, run_id: int | None = None, before_round: int | None = None
-    ) -> list[tuple[int, str, int, str]]:
-        """(question id, question, vote id, solution) of every label of a round, or of a run, whole or in part."""
+    ) -> list[Label]:
+        """The labels of a round, or of a run: all of its rounds, or those before `before_round`. By question id."""
         rows = self._database.rows(
-            """SELECT q.question_id, q.text, v.vote_id, v.text FROM consensus c
+            f"""SELECT {LABEL_COLUMNS}, c.answer_key, c.share FROM consensus c
             JOIN questions q USING (question_id) JOIN votes v ON v.vote_id = c.chosen_vote
             JOIN rounds d USING (round_id)
             WHERE c.decision = 'labelled' AND (q.round_id = :round OR d.run_id = :run)
                 AND (:before IS NULL OR d.number < :before) ORDER BY q.question_id""",
             {"round": round_id, "run": run_id, "before": before_round},
         )
-        return [(row[0], row[1], row[2], row[3]) for row in rows]
+        return [Label(*row) for row in rows]
 
-    def fetch_single_samples(self, run_id: int, number: int) -> list[tuple[int, str, int, str]]:
-        """(question id, question, vote id, solution): the first vote of each question of a round, if it ended.
+    def fetch_single_samples(self, run_id: int, number: int) -> list[Label]:
+        """The first vote of each question of a round as its label, whatever the other votes say, if it ended.
 
-        Whatever the other votes say: what a model would learn from without a majority.
+        This is what a model would learn from without a majority.
         """
         rows = self._database.rows(
-            """SELECT q.question_id, q.text, v.vote_id, v.text FROM votes v
+            f"""SELECT {LABEL_COLUMNS}, v.answer_key, NULL FROM votes v
             JOIN questions q USING (question_id) JOIN rounds d USING (round_id)
             WHERE d.run_id = ? AND d.number = ? AND v.sample_index = 0 AND v.finish_reason = 'stop'
                 AND trim(v.text) <> '' ORDER BY q.question_id""",
             [run_id, number],
         )
-        return [(row[0], row[1], row[2], row[3]) for row in rows]
-
-    def fetch_labels_in_full(self, run_id: int) -> list[dict[str, Any]]:
-        """Every label of a run with its share and where it came from."""
-        rows = self._database.rows(
-            """SELECT run_id AS run, round, question, solution, label, share, question_id, vote_id
-            FROM v_labels WHERE run_id = ? ORDER BY question_id""",
-            [run_id],
-        )
-        return [dict(row) for row in rows]
+        return [Label(*row) for row in rows]
 
     def fetch_counted(self, run_id: int) -> list[sqlite3.Row]:
         """(question_id, round, text) of each question of a run whose votes are counted."""

@@ -21,7 +21,7 @@ from crescent_tui.sources.machine_load import Load
 from crescent_tui.sources.pulse import Pulse
 
 NAME_WIDTH, COUNT_WIDTH, TIME_WIDTH = 9, 16, 8
-ITEMS = {"ask": "questions", "vote": "votes", "train": "steps", "evaluate": "items"}
+ITEMS = {"ask": "questions", "vote": "votes", "train": "steps", "evaluate": "items", "second_opinion": "replies"}
 BLOCKS = " ▁▂▃▄▅▆▇█"
 GIB = 2**30
 QUIET_SECONDS = 30.0

@@ -1,0 +1,65 @@
+"""Evaluation: the same benchmarks, asked in the same words, for the base and for each round's adapter.
+
+Owns the queue of items that a model still has to answer; what was measured before with the same settings is used
+again. Scoring belongs to `evaluation`. Example: yield from perform(Evaluate(job, job.base_id, None, ALL_ROLES))
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Generator
+from typing import ClassVar
+
+from crescent_lite.evaluation import OwedItem, evaluate, measurements
+from crescent_lite.events import Stage
+from crescent_lite.records import Role
+from crescent_lite.stages.empty_texts import EmptyTexts
+from crescent_lite.stages.frame import Job, StageOfRun, Tally, sampler_of
+from crescent_lite.store import Round
+
+
+class Evaluate(StageOfRun):
+    """One model on the benchmarks with these roles, all in one queue."""
+
+    name: ClassVar[Stage] = "evaluate"
+
+    def __init__(self, job: Job, model_id: int, this: Round | None, roles: Collection[Role]) -> None:
+        super().__init__(job, this)
+        self._model_id = model_id
+        self._queue: list[OwedItem] = []
+        self.evaluation_ids: dict[str, int] = {}
+        """By title of the measurement."""
+        self._owed = Counter[str]()
+        """Samples still to be drawn, by title."""
+        total = 0
+        evaluations = job.store.evaluations
+        for benchmark in (each for each in job.benchmarks if each.role in roles):
+            benchmark_id = evaluations.insert_benchmark(benchmark)
+            for measurement in measurements(benchmark, job.config, job.prompts):
+                job.store.runs.insert_prompt(measurement.prompt)
+                title, number = measurement.title, this.number if this else 0
+                self.evaluation_ids[title] = evaluations.open_evaluation(
+                    job.run_id, number, model_id, benchmark_id, measurement, job.config.run.seed
+                )
+                owed = evaluations.fetch_owed_items(self.evaluation_ids[title])
+                self._queue += [OwedItem(measurement, item, missing) for item, missing in owed]
+                self._owed[title] = sum(len(missing) for _, missing in owed)
+                total += len(benchmark.items) * measurement.samples
+                if not owed:
+                    evaluations.finish_evaluation(self.evaluation_ids[title])
+        self.tally = Tally(total - self._owed.total(), total)
+
+    def work(self) -> Generator[str, None, None]:
+        """Have every item answered and scored; yields the title of its measurement."""
+        evaluations, seed = self.job.store.evaluations, self.job.config.run.seed
+        empty = EmptyTexts("evaluate", "check the model's chat template")
+        sampler = sampler_of(self.job, self._model_id)
+        for owed, completion, score in evaluate(sampler, self._queue, seed=seed):
+            title = owed.measurement.title
+            evaluations.insert_item(self.evaluation_ids[title], owed.item.item_id, completion, score)
+            self._owed[title] -= 1
+            if not self._owed[title]:
+                evaluations.finish_evaluation(self.evaluation_ids[title])
+            if not owed.measurement.ranks:  # a ranked choice draws no text
+                empty.note(completion.text)
+            yield title

@@ -1,0 +1,82 @@
+"""Stage 3, consensus: several answers to each kept question, until its label is decided. Source: arXiv 2502.13441.
+
+Knows the store and the sampler; what votes add up to is decided by `consensus`. A vote is stored as soon as it is
+drawn, so an interrupted stage continues with the votes that are missing. Example: yield from perform(Vote(job, this))
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator
+from typing import ClassVar
+
+from crescent_lite.answers import find_answer
+from crescent_lite.consensus import Poll
+from crescent_lite.events import Stage
+from crescent_lite.prompts.sets import fill
+from crescent_lite.records import Completion, Generation, Request
+from crescent_lite.stages.empty_texts import EmptyTexts
+from crescent_lite.stages.frame import Job, StageOfRun, Tally, sampler_of
+from crescent_lite.store import Round
+
+
+class Vote(StageOfRun):
+    """The votes that the questions of a round still need."""
+
+    name: ClassVar[Stage] = "vote"
+
+    def __init__(self, job: Job, this: Round) -> None:
+        super().__init__(job, this)
+        self._model_id = this.model_id
+        settings = job.config.vote
+        self._generation = Generation(
+            settings.max_tokens,
+            settings.temperature,
+            settings.top_p,
+            settings.top_k,
+            logprobs=settings.keep == "likeliest",
+        )
+        self._polls: dict[str, Poll] = {}
+        """Undecided questions, by the key of their requests."""
+        self._prompts: dict[str, str] = {}
+        """What the model is asked, by the same key."""
+        for question, votes in job.store.votes.fetch_owed(this.round_id):
+            key = str(question.question_id)
+            self._polls[key] = Poll(question.question_id, settings, votes)
+            self._prompts[key] = fill(job.prompts.solve.text, question=question.text)
+        done = job.store.votes.count(this.round_id)
+        self.tally = Tally(done, done + sum(poll.missing for poll in self._polls.values()))
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether a question is undecided, also one whose votes are all drawn."""
+        return bool(self._polls)
+
+    def work(self) -> Generator[str, None, None]:
+        """Draw votes until every question is decided; yields why each reply ended."""
+        empty = EmptyTexts("vote", "check its chat template")
+        requests = deque(request for poll in list(self._polls.values()) for request in self._draw_or_decide(poll))
+        for completion in sampler_of(self.job, self._model_id).sample(requests) if requests else ():
+            requests.extend(self._count(completion))
+            empty.note(completion.text)
+            yield completion.finish_reason
+
+    def _count(self, completion: Completion) -> list[Request]:
+        """Store a vote; the requests that follow from it, if any."""
+        poll = self._polls[completion.key]
+        answer = find_answer(completion.text, finished=completion.finish_reason == "stop")
+        vote = self.job.store.votes.insert_vote(
+            poll.question_id, completion, answer, self._model_id, self.job.prompts.solve.sha256
+        )
+        wave_is_complete = poll.add(vote)
+        return self._draw_or_decide(poll) if wave_is_complete else []
+
+    def _draw_or_decide(self, poll: Poll) -> list[Request]:
+        """The request for the next votes on a question; an empty list when it needs none, and is decided and stored."""
+        key, indexes = str(poll.question_id), poll.next_wave()
+        if indexes:
+            return [Request(key, self._prompts[key], self._generation, indexes, seed=self.job.config.run.seed)]
+        self.job.store.votes.insert_consensus(poll.question_id, poll.decide())
+        self.tally.total -= poll.missing
+        del self._polls[key]
+        return []
