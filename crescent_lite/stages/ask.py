@@ -1,4 +1,4 @@
-"""Stages 1 and 2 as one stream: the model is baited, each text is judged as it arrives, and near-duplicates are rewritten.
+"""Stages 1 and 2 as one stream: the model is baited, each text is judged as it comes, near-duplicates are rewritten.
 
 In one stream the sampler's slots stay full with baits and rewrites alike, every text is compared with all that were
 kept before it, and asking can end early. What is owed is read from the store, so an interrupted stage continues where

@@ -1,6 +1,6 @@
 """What a run works with, and the frame around each of its stages: events, cost, pauses, and the sampler's life.
 
-A stage is a class with a `name`, a `tally` of what is done and owed, and `work()`, which does one item after the other
+A stage is a class with a `name`, a `tally` of what is done and owed, and `work()`, which does one item after another
 and stores each before it yields. The frame knows no stage. The sampler is loaded when a stage first needs it, its
 adapter is swapped without reloading the base, and it is freed for the training.
 Example: yield from perform(Vote(job, this))
@@ -121,7 +121,7 @@ class StageOfRun(ABC):
 
 
 def perform(stage: StageOfRun) -> Iterator[Event]:
-    """Do what a stage owes, as events. Its cost is stored even when it is interrupted. Skips a stage that owes nothing."""
+    """Do what a stage owes, as events. Skips one that owes nothing; stores its cost even when it is interrupted."""
     if not stage.is_owed:
         return
     job, tally, number = stage.job, stage.tally, stage.this.number if stage.this else 0

@@ -72,7 +72,7 @@ class Vote(StageOfRun):
         return self._draw_or_decide(poll) if wave_is_complete else []
 
     def _draw_or_decide(self, poll: Poll) -> list[Request]:
-        """The request for the next votes on a question; an empty list when it needs none, and is decided and stored."""
+        """Request the next votes on a question. When it needs none, store its consensus and return an empty list."""
         key, indexes = str(poll.question_id), poll.next_wave()
         if indexes:
             return [Request(key, self._prompts[key], self._generation, indexes, seed=self.job.config.run.seed)]
