@@ -1,4 +1,4 @@
-"""Makes data/database.md and the plots of data/gallery from the database of a real run.
+"""Makes docs/database.md and the plots of docs/gallery from the database of a real run.
 
     python tests/database_page.py     # reads data/reports/coder-0.5b/crescent.db.xz
 
@@ -22,10 +22,10 @@ from crescent_lite.store.querying import Cell, QueryResult
 from crescent_lite.store.saved_queries import named, saved_queries
 from crescent_lite.store.views import VIEWS
 
-DATA = Path(__file__).parents[1] / "data"
-PAGE = DATA / "database.md"
-GALLERY = DATA / "gallery"
-PACKED = DATA / "reports" / "coder-0.5b" / "crescent.db.xz"
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "database.md"
+GALLERY = ROOT / "docs" / "gallery"
+PACKED = ROOT / "data" / "reports" / "coder-0.5b" / "crescent.db.xz"
 ROWS = 5
 CELL = 60
 TOOLS = """\
@@ -107,7 +107,7 @@ _HEAD = f"""\
 `crescent.db` holds everything a model said and what became of it: one row for each text it wrote as a question, each
 vote, each label, each example and step of a training, each measured item. Views, whose names begin with `v_`, answer
 what people ask. `crescent db schema` prints them with the tables they are made of. What is shown here is asked of a
-run of a 0.5B model in two rounds ([{PACKED.relative_to(DATA)}]({PACKED.relative_to(DATA)}), `xz -d`).
+run of a 0.5B model in two rounds ([{PACKED.relative_to(ROOT)}](../{PACKED.relative_to(ROOT)}), `xz -d`).
 
 A vote is stored when its solution is finished, and its words can be searched (`solutions_fts`) when the votes of its
 question are counted; a question's words (`questions_fts`) at once.

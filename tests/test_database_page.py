@@ -1,4 +1,4 @@
-"""data/database.md is what the views and queries say, and each way to ask that it shows works."""
+"""docs/database.md is what the views and queries say, and each way to ask that it shows works."""
 
 from __future__ import annotations
 
