@@ -64,7 +64,7 @@ def test_a_truncated_model(run: Run, tmp_path: Path) -> None:
     code, line = run()
 
     assert code == ExitCode.MODEL
-    assert "tiny.gguf: not a GGUF that can be read, or only a part of one" in line
+    assert "tiny.gguf: not a readable GGUF file, or an incomplete one" in line
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_an_adapter_that_is_a_model(run: Run, tmp_path: Path) -> None:
     code, line = run("--adapter", str(tmp_path / "tiny.gguf"), name="eval")
 
     assert code == ExitCode.MODEL
-    assert "tiny.gguf: is not an adapter as GGUF" in line
+    assert "tiny.gguf: is not a GGUF adapter" in line
 
 
 def test_an_unknown_key_names_the_nearest(run: Run, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A GGUF's header, read lightly: what gguf's own reader says, and one line for what is broken."""
+"""The fast GGUF header reader agrees with gguf's own, and reports a broken file in one line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_gguf(tmp_path_factory.mktemp("models") / "tiny.gguf")
 
 
-def test_it_says_what_ggufs_own_reader_says(model: Path) -> None:
+def test_it_reads_the_same_values_as_ggufs_own_reader(model: Path) -> None:
     ours, theirs = GgufHeader(model), gguf.GGUFReader(model)
     assert {name: ours.value(name) for name in ours.fields} == {
         name: field.contents() for name, field in theirs.fields.items()
@@ -46,7 +46,7 @@ def test_a_broken_file_is_one_line(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "broken.gguf"
     path.write_bytes(model.read_bytes()[:end])
-    with pytest.raises(ModelError, match=r"broken\.gguf: not a GGUF that can be read"):
+    with pytest.raises(ModelError, match=r"broken\.gguf: not a readable GGUF file"):
         GgufHeader(path)
     tokens = gguf.GGUFReader(model).fields["tokenizer.ggml.tokens"]
     start = tokens.offset + 8 + len(tokens.name) + 4 + 4
@@ -57,13 +57,13 @@ def test_a_broken_file_is_one_line(
         read_base(path)
 
 
-def test_texts_that_are_no_utf_8_are_one_line_or_bytes(model: Path, tmp_path: Path) -> None:
+def test_texts_that_are_not_utf_8_are_one_line_or_bytes(model: Path, tmp_path: Path) -> None:
     data = bytearray(model.read_bytes())
     at = data.index(b"llama")
     data[at] = 0xFF
     path = tmp_path / "odd.gguf"
     path.write_bytes(data)
-    with pytest.raises(ModelError, match=r"odd\.gguf: not a GGUF that can be read"):
+    with pytest.raises(ModelError, match=r"odd\.gguf: not a readable GGUF file"):
         read_base(path)
     assert GgufHeader(path).value("general.architecture", raw=True) == b"\xfflama"
 

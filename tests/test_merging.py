@@ -164,7 +164,7 @@ def test_an_adapter_of_another_model_is_refused(base: Path, adapters: tuple[Path
         (base, narrow, r"narrow\.gguf: an adapter of another model: its blk\.0\.ffn_down\.weight does not fit"),
         (other, adapters[0], r"1\.gguf: is for the architecture 'llama'; .*other\.gguf is 'phi3'"),
         (base, other, r"other\.gguf: is not a LoRA adapter"),
-        (base, tmp_path / "none.gguf", r"none\.gguf: not a GGUF that can be read"),
+        (base, tmp_path / "none.gguf", r"none\.gguf: not a readable GGUF file"),
     ):
         with pytest.raises(ModelError, match=words):
             merge(

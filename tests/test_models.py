@@ -1,4 +1,4 @@
-"""Where models come from, with a local stand-in for the hub."""
+"""Models are found: local files, the embedded one, and hub files from a local stand-in for the hub."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMMIT = "c" * 40
 
 
 class HubStandIn(BaseHTTPRequestHandler):
-    """Serves one file of one repo as the hub does: metadata in headers, the bytes after."""
+    """Serves one file of one repo the way the hub does: metadata in headers, then the bytes."""
 
     def do_HEAD(self) -> None:
         self._answer(send_body=False)
@@ -54,7 +54,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHT
     constants = pytest.importorskip("huggingface_hub.constants")
     server = ThreadingHTTPServer(("127.0.0.1", 0), HubStandIn)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    # The client reads its settings once, when it is imported; these are where it keeps them.
+    # The client reads its settings once, on import, and keeps them in these constants.
     address = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setattr(constants, "ENDPOINT", address)
     monkeypatch.setattr(
@@ -92,12 +92,12 @@ def test_a_hub_that_cannot_be_reached_is_one_line(hub: ThreadingHTTPServer, monk
         find_model("someone/tiny-GGUF:tiny.gguf")
 
 
-def test_offline_takes_the_cache_only(hub: ThreadingHTTPServer) -> None:
+def test_offline_uses_the_cache_only(hub: ThreadingHTTPServer) -> None:
     with pytest.raises(ModelError, match=r"not in the local cache, and model\.offline is on"):
         find_model("someone/tiny-GGUF:tiny.gguf", offline=True)
 
 
-def test_a_local_file_goes_before_a_hub_reference(tmp_path: Path) -> None:
+def test_a_local_file_takes_precedence_over_a_hub_reference(tmp_path: Path) -> None:
     path = tmp_path / "m.gguf"
     path.write_bytes(WEIGHTS)
 
@@ -113,12 +113,12 @@ def test_the_embedded_model_is_the_package_file() -> None:
 
 
 def test_an_adapter_that_lies_about_its_size_is_refused_at_once(tmp_path: Path) -> None:
-    """121 bytes that claim an array of 2^40 bytes."""
+    """The file has 121 bytes and claims to hold an array of 2^40 bytes."""
     text, array = struct.pack("=Q", 4) + b"evil", struct.pack("=IIQ", 9, 0, 2**40)
     lying = tmp_path / "lying.gguf"
     lying.write_bytes(b"GGUF" + struct.pack("=IQQ", 3, 0, 1) + text + array + bytes(60))
     base = ModelFile("base", tmp_path / "base.gguf", "c0ffee", "base.gguf")
-    with pytest.raises(ModelError, match=r"lying\.gguf: not a GGUF that can be read"):
+    with pytest.raises(ModelError, match=r"lying\.gguf: not a readable GGUF file"):
         find_adapter(lying, base)
 
 

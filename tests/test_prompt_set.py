@@ -1,4 +1,4 @@
-"""Prompt files and their placeholders."""
+"""Prompt files, their placeholders, and the value lists that vary the bait."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crescent_lite.prompts.sets import PROMPT_DIR, fill, load_prompt_set
 from crescent_lite.questions.bait import check_steering
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in PROMPT_DIR.iterdir() if path.is_dir()))
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in PROMPT_DIR.glob("*/bait.txt")))
 def test_every_set_of_the_package_is_complete(name: str) -> None:
     prompts = load_prompt_set(name)
 
@@ -29,11 +29,11 @@ def test_latex_braces_are_left_alone() -> None:
     assert fill(r"\boxed{} {question} {x}", question="$2$") == r"\boxed{} $2$ {x}"
 
 
-def test_a_set_of_ones_own_must_hold_its_placeholders(tmp_path: Path) -> None:
+def test_a_users_own_set_must_contain_its_placeholders(tmp_path: Path) -> None:
     for name in ("bait", "rewrite", "solve"):
         (tmp_path / f"{name}.txt").write_text("no placeholder", encoding="utf-8")
 
-    with pytest.raises(ConfigError, match=r"rewrite\.txt: must hold \{question\}"):
+    with pytest.raises(ConfigError, match=r"rewrite\.txt: must contain the placeholder \{question\}"):
         load_prompt_set(str(tmp_path))
 
 
@@ -45,7 +45,7 @@ def test_a_set_of_ones_own_must_hold_its_placeholders(tmp_path: Path) -> None:
         ("About {topic}.", "", ["topic", "topcs"], r"bait\.topcs\.txt: neither .* has \{topcs\}"),
     ],
 )
-def test_a_placeholder_wants_its_list_and_a_list_its_placeholder(
+def test_a_placeholder_needs_its_list_and_a_list_its_placeholder(
     bait: str, prefix: str, lists: list[str], words: str, tmp_path: Path
 ) -> None:
     files = {"bait": bait, "rewrite": "{question}", "solve": "{question}"} | {
@@ -59,17 +59,17 @@ def test_a_placeholder_wants_its_list_and_a_list_its_placeholder(
 
 
 @pytest.mark.parametrize("preset", list(PRESETS))
-def test_the_presets_steer_with_lists_that_are_there(preset: str) -> None:
+def test_the_presets_steer_with_existing_lists(preset: str) -> None:
     config = load_config(preset=preset)
     check_steering(load_prompt_set(config.run.prompts), config.bait)
 
 
-def test_latex_in_a_bait_wants_no_list(tmp_path: Path) -> None:
+def test_latex_in_a_bait_needs_no_list(tmp_path: Path) -> None:
     for name, text in {"bait": r"Use \frac{ab}{cd} and {x}.", "rewrite": "{question}", "solve": "{question}"}.items():
         (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
     check_steering(load_prompt_set(str(tmp_path)), BaitConfig(assistant_prefix=""))
 
 
-def test_a_missing_set_names_those_there_are() -> None:
+def test_the_error_for_a_missing_set_names_the_existing_ones() -> None:
     with pytest.raises(ConfigError, match="arithmetic, reference, word-problems"):
         load_prompt_set("algebra")

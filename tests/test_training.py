@@ -339,7 +339,7 @@ def test_a_child_ended_from_outside_is_reported(
 def test_a_base_that_is_no_gguf_is_one_line_from_the_child(tmp_path: Path) -> None:
     base = as_base(tmp_path / "text.gguf")
     base.path.write_text("not a model")
-    with pytest.raises(ModelError, match=r"text\.gguf: not a GGUF that can be read") as caught:
+    with pytest.raises(ModelError, match=r"text\.gguf: not a readable GGUF file") as caught:
         list(finetune(examples_of(2), base=base, config=HOT, seed=1, out_dir=tmp_path / "t"))
     assert "\n" not in str(caught.value)
     assert "training.log" in str(caught.value)

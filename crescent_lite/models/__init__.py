@@ -1,6 +1,6 @@
-"""Model files on this disk: where they come from, their checksums, and what a GGUF's header says.
+"""Model files on this disk: how a model is found, its checksum, and what a GGUF's header says.
 
-Example: find_model("embedded").name -> "SmolLM2-135M-Instruct.Q4_1"
+Never loads a model. Example: find_model("embedded").name -> "SmolLM2-135M-Instruct.Q4_1"
 """
 
 from crescent_lite.models.sources import (

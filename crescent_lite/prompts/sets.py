@@ -1,9 +1,9 @@
 """Prompt sets: folders of text files with declared placeholders, filled in one pass.
 
-Owns which files a set has and which placeholders each must hold; knows no model. LaTeX has braces and dollars, so
-nothing but a declared `{name}` is ever touched, and what is filled in is never filled again.
-A set may vary its bait: `bait.topic.txt` holds one value of `{topic}` a line, and each time the model is asked, one
-of them is drawn. Any word will do in place of "topic".
+Owns which files a set has and which placeholders each file must contain; knows no model. LaTeX uses braces and
+dollars, so only a declared `{name}` is replaced, and the text put in its place is not searched for more placeholders.
+A set may vary its bait: `bait.topic.txt` holds the values of `{topic}`, one a line, and each time the model is asked
+for a question, one of them is drawn. Any word can be used in place of "topic".
 Example: load_prompt_set("arithmetic").solve.text -> "{question} Reply with the number only."
 """
 
@@ -21,7 +21,7 @@ from crescent_lite.records import PromptText
 
 PROMPT_DIR = Path(__file__).parent
 PLACEHOLDERS = {"bait": (), "rewrite": ("question",), "solve": ("question",)}
-"""The files of a set, each with the placeholders it must hold. Any other file must hold {question}."""
+"""The required files of a set, each with the placeholders it must contain. Any other file must contain {question}."""
 
 
 def prompt_text(name: str, text: str) -> PromptText:
@@ -30,7 +30,7 @@ def prompt_text(name: str, text: str) -> PromptText:
 
 
 BARE = prompt_text("bare", "{question}")
-"""The question alone."""
+"""The question with nothing around it."""
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,20 @@ class PromptSet:
     """The prompts of a run."""
 
     name: str
+    """Name of a set in this package, or the path of the user's folder, as configured."""
     folder: Path
+    """Folder with the set's text files."""
     bait: PromptText
     """Makes the model write a question."""
     rewrite: PromptText
-    """Makes it change `{question}`, which is too close to `{similar}`."""
+    """Makes the model change `{question}`, which is too close to the kept question `{similar}`."""
     solve: PromptText
-    """Makes it answer `{question}`; votes are drawn with it."""
+    """Makes the model answer `{question}`; votes are drawn with this prompt."""
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """The values of each placeholder by which the bait is varied, in the order of their file."""
+    """For each placeholder that varies the bait, its possible values, in the order of the file."""
 
     def checksums(self) -> dict[str, str]:
-        """The sha256 of each file that a run is made from, by its name."""
+        """The sha256 of each prompt and each value list that a run uses, by name."""
         used = {prompt.name: prompt.sha256 for prompt in (self.bait, self.rewrite, self.solve)}
         lists = {
             f"{self.bait.name}.{name}": hashlib.sha256("\n".join(values).encode()).hexdigest()
@@ -58,12 +60,12 @@ class PromptSet:
         return used | lists
 
     def for_evaluation(self, name: str) -> PromptText:
-        """'bare', or the file `<name>.txt` of the set. Raises ConfigError."""
+        """The prompt for a benchmark: BARE for 'bare', else the set's file `<name>.txt`. Raises ConfigError."""
         return BARE if name == "bare" else _read(self.folder, self.name, name)
 
 
 def load_prompt_set(name: str, workspace: Path = Path()) -> PromptSet:
-    """A set of this package by name, or a folder of the user's own. Raises ConfigError."""
+    """A set of this package by name, or the user's own folder, relative to `workspace`. Raises ConfigError."""
     own = sorted(path.name for path in PROMPT_DIR.iterdir() if (path / "bait.txt").is_file())
     folder = PROMPT_DIR / name if name in own else settings_path(name, workspace)
     if not folder.is_dir():
@@ -73,13 +75,13 @@ def load_prompt_set(name: str, workspace: Path = Path()) -> PromptSet:
 
 
 def fill(text: str, **values: str) -> str:
-    """Replace each `{name}` that has a value, all at once."""
+    """Replace each `{name}` that has a value, in one pass; every other brace stays as it is."""
     pattern = re.compile("|".join(re.escape(f"{{{name}}}") for name in values))
     return pattern.sub(lambda found: values[found[0][1:-1]], text) if values else text
 
 
 def _choices(folder: Path) -> dict[str, tuple[str, ...]]:
-    """The lists beside the bait, by the placeholder that each one fills."""
+    """The value lists beside the bait (`bait.<placeholder>.txt`), by placeholder."""
     found = {}
     for path in sorted(folder.glob("bait.*.txt")):
         name = path.name.removeprefix("bait.").removesuffix(".txt")
@@ -95,7 +97,7 @@ def _text(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
     if not text.strip():
-        raise ConfigError(f"{path}: is empty")
+        raise ConfigError(f"{path}: is empty; write a prompt into it")
     return text
 
 
@@ -104,5 +106,5 @@ def _read(folder: Path, set_name: str, file: str) -> PromptText:
     text = _text(path)
     for placeholder in PLACEHOLDERS.get(file, ("question",)):
         if f"{{{placeholder}}}" not in text:
-            raise ConfigError(f"{path}: must hold {{{placeholder}}}")
+            raise ConfigError(f"{path}: must contain the placeholder {{{placeholder}}}")
     return prompt_text(f"{Path(set_name).name}/{file}", text)
