@@ -71,11 +71,11 @@ def test_only_the_first_items_are_read(tmp_path: Path) -> None:
         ('{"answer": "2"}', "no field 'question'"),
         ('{"question": "  ", "answer": "2"}', "'question' is empty"),
         ('{"question": "What is 1 + 1?", "answer": ""}', "'answer' is empty"),
-        ('{"question": "What is 1 + 1?", "answer": null}', "'answer' is no text"),
-        ('{"question": "What is 1 + 1?", "answer": ["2"]}', "'answer' is no text"),
-        ('{"question": "What is 1 + 1?", "answer": NaN}', "no value that can be compared"),
-        ('{"question": "What is 1 + 1?", "answer": "a lot"}', "the answer a lot is no value"),
-        ('{"question": "What is 1 + 1?", "answer": "\\u001b[31mred"}', "the answer  [31mred is no value"),
+        ('{"question": "What is 1 + 1?", "answer": null}', "'answer' is not text"),
+        ('{"question": "What is 1 + 1?", "answer": ["2"]}', "'answer' is not text"),
+        ('{"question": "What is 1 + 1?", "answer": NaN}', "not a value that can be compared"),
+        ('{"question": "What is 1 + 1?", "answer": "a lot"}', "the answer a lot is not a value"),
+        ('{"question": "What is 1 + 1?", "answer": "\\u001b[31mred"}', "the answer  [31mred is not a value"),
         (GOOD, "the same question as"),
         ('{"id": "line-1", "question": "1 + 1?", "answer": "2"}', "the same id 'line-1'"),
         ('{"question": "' + "x" * 200_000 + '", "answer": "2"}', "longer than"),
@@ -236,7 +236,7 @@ def test_rows_that_are_no_items_are_left_out_and_counted_where_that_is_asked_for
 def test_columns_of_mixed_types_are_refused_where_they_are_no_text(tmp_path: Path) -> None:
     config = write(tmp_path, '{"Body": "He had 3.", "Question": ["How many?"], "answer": 7}')
     config = replace(config, question_field="{Body} {Question}")
-    with pytest.raises(BenchmarkError, match=r"line 1: the field 'Question' is no text but \['How many\?'\]"):
+    with pytest.raises(BenchmarkError, match=r"line 1: the field 'Question' is not text: \['How many\?'\]"):
         load_benchmark("mixed", config, tmp_path)
 
 
@@ -249,7 +249,7 @@ def test_shots_are_worked_examples_that_are_no_items(tmp_path: Path) -> None:
     benchmark = load_benchmark("sums", config, tmp_path, shots=2)
     assert benchmark.shots == (("What is 13 + 1?", "13 and 1.\n#### 14"), ("What is 14 + 1?", "14 and 1.\n#### 15"))
     assert benchmark.sha256 != load_benchmark("sums", config, tmp_path).sha256
-    with pytest.raises(BenchmarkError, match="9 shots are wanted, and 7 are there"):
+    with pytest.raises(BenchmarkError, match="needs 9 shots, but only 7 were found"):
         load_benchmark("sums", config, tmp_path, shots=9)
     with pytest.raises(ConfigError, match="needs 'shots'"):
         load_benchmark("sums", replace(config, shots=""), tmp_path, shots=2)

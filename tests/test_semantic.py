@@ -56,7 +56,7 @@ def test_what_means_the_same_is_marked_and_kept(model: Path) -> None:
 
 
 def test_a_folder_without_a_model_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no model2vec model"):
+    with pytest.raises(ModelError, match="not a model2vec model"):
         load_encoder(str(tmp_path))
 
 

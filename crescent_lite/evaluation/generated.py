@@ -1,7 +1,7 @@
-"""Benchmarks that reasoning-gym generates: the same seed and options, the same items, on any machine.
+"""Generates benchmark rows with reasoning-gym; the same seed and options give the same items on any machine.
 
-Knows reasoning-gym and nothing of scoring. Example: tasks = {"chain_sum": {"max_digits": 1}, "gcd": {}} gives
-chain_sum-0, gcd-0, chain_sum-1, gcd-1, ... so that the first n items are a fair sample of every task.
+Knows reasoning-gym and does no scoring. Tasks take turns, so the first n items are a fair sample of every task.
+Example: tasks = {"chain_sum": {"max_digits": 1}, "gcd": {}} gives chain_sum-0, gcd-0, chain_sum-1, gcd-1, ...
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from typing import Any
 
 from crescent_lite.config import BenchmarkConfig
 from crescent_lite.errors import BenchmarkError, MissingPackageError
+from crescent_lite.evaluation.rows import Row
 from crescent_lite.records import derive_seed
 
-Row = tuple[str, str, Mapping[str, Any]]
-"""Where it is from, for messages; its id; its fields."""
-
 SPARE = 4
-"""Rows generated for each one needed, as small tasks repeat themselves and repeats are left out. A guess."""
+"""Rows generated per row needed: small tasks repeat themselves, and repeats are left out (guess)."""
 
 
 def generated_rows(name: str, config: BenchmarkConfig) -> Iterator[Row]:
-    """Different questions of every task in turn. Raises BenchmarkError for an unknown task or option."""
+    """Yield rows from the tasks in turn, each question once per task.
+
+    Raises BenchmarkError for an unknown task or option, or MissingPackageError.
+    """
     if not config.tasks:
         raise BenchmarkError(f"benchmark {name}: reasoning-gym needs tasks, such as tasks.chain_sum = {{}}")
     share = -(-config.items // len(config.tasks))
@@ -49,12 +50,14 @@ def _task(name: str, task: str, options: Any, share: int, config: BenchmarkConfi
         import reasoning_gym
     except ImportError:
         raise MissingPackageError(
-            f"benchmark {name}: reasoning-gym is not installed: pip install 'crescent-lite[generate]'"
+            f"benchmark {name}: needs the package reasoning-gym: pip install 'crescent-lite[generate]'"
         ) from None
     if not isinstance(options, Mapping):
-        raise BenchmarkError(f"benchmark {name}: the options of task {task!r} are a table, not {options!r}")
+        raise BenchmarkError(f"benchmark {name}: the options of task {task!r} must be a table, not {options!r}")
     if {"seed", "size"} & options.keys():
-        raise BenchmarkError(f"benchmark {name}: task {task!r} takes its seed and size from the benchmark")
+        raise BenchmarkError(
+            f"benchmark {name}: task {task!r} takes its seed and size from the benchmark; remove both"
+        )
     seed = derive_seed(config.seed, task)
     try:
         return reasoning_gym.create_dataset(task, size=SPARE * share, seed=seed, **options)

@@ -1,7 +1,7 @@
-"""Rows of a benchmark: from a JSONL file, or from a data set of the Hugging Face hub. Each with where it is from.
+"""Reads the rows of a benchmark from a JSONL file or a Hugging Face data set, each with its place for messages.
 
-Knows nothing of what a row means. Example: file_rows("sums", Path("sums.jsonl")) yields
-    ("sums.jsonl, line 1", "line-1", {"question": "What is 2 + 3?", "answer": "5"})
+Does not know what a row means. Example: list(file_rows("sums", Path("sums.jsonl"))) ->
+    [("sums.jsonl, line 1", "line-1", {"question": "What is 2 + 3?", "answer": "5"})]
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 from crescent_lite.errors import BenchmarkError, MissingPackageError, NetworkError
 
 MAX_LINE = 200_000
-"""Characters of one line of a file."""
+"""Longest accepted line of a file, in characters (guess)."""
 
 Row = tuple[str, str, Mapping[str, Any]]
-"""Where it is from, for messages; its id unless it brings its own; its fields."""
+"""The row's place, for messages; the item id used where the row has no `id` of its own; the row's fields."""
 
 
 def file_rows(name: str, path: Path) -> Iterator[Row]:
-    """Rows of a JSONL file; blank lines are passed over."""
+    """Yield the rows of a JSONL file; blank lines are skipped. Raises BenchmarkError."""
     try:
         with path.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(iter(lambda: lines.readline(MAX_LINE + 1), ""), start=1):
@@ -32,7 +32,7 @@ def file_rows(name: str, path: Path) -> Iterator[Row]:
                     yield where, f"line-{number}", _json_object(where, line)
     except FileNotFoundError:
         raise BenchmarkError(
-            f"benchmark {name}: no file {path}; a relative path starts in the workspace, or in the current folder"
+            f"benchmark {name}: no file {path}; a relative path starts in the workspace, else in the current folder"
         ) from None
     except UnicodeDecodeError as error:
         raise BenchmarkError(f"{path}: not UTF-8 text: {error.reason}") from None
@@ -47,17 +47,20 @@ def _json_object(where: str, line: str) -> Mapping[str, Any]:
     except (ValueError, RecursionError) as error:
         raise BenchmarkError(f"{where}: not JSON: {shortened(str(error))}") from None
     if not isinstance(row, dict):
-        raise BenchmarkError(f"{where}: a JSON object with a question and an answer is needed")
+        raise BenchmarkError(f"{where}: not a JSON object; write one with a question and an answer")
     return row
 
 
 def hub_rows(name: str, repo: str, subset: str, split: str) -> Iterator[Row]:
-    """Rows of a split of a data set on the Hugging Face hub, or in its local cache."""
+    """Yield the rows of a split of a data set on the Hugging Face hub, or in its local cache.
+
+    Raises BenchmarkError, NetworkError or MissingPackageError.
+    """
     try:
         import datasets
     except ImportError:
         raise MissingPackageError(
-            f"benchmark {name}: hub:{repo} needs the package datasets: pip install 'crescent-lite[hub]'"
+            f"benchmark {name}: hub:{repo} needs the package `datasets`: pip install 'crescent-lite[hub]'"
         ) from None
     try:
         rows = datasets.load_dataset(repo, subset or None, split=split)
@@ -76,6 +79,7 @@ def _first_line(error: Exception) -> str:
 
 
 def shortened(value: object, limit: int = 60) -> str:
+    """The value as one printable line of at most `limit` characters, for an error message."""
     text = repr(value) if not isinstance(value, str) else value
     text = "".join(character if character.isprintable() else " " for character in text)
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,7 +1,8 @@
-"""Questions of a user's own, from a JSONL file: a run votes on them in place of the ones that its model would ask.
+"""Reads the user's own questions from a JSONL file; the run votes on them instead of asking its model for questions.
 
-Each line is a text, or an object with a text under `question` and, if it likes, a name under `id`. No answer is read:
-labels come from the votes alone. Example: load_question_file("mine.jsonl", Path("data")).of_round(1, 100)
+Each line is a JSON string, or an object with the text under `question` and optionally a name under `id`. Answers in
+the file are ignored: labels come from the votes alone. Knows no model and no database. Example:
+    load_question_file("mine.jsonl", Path("data")).of_round(1, 100)    # the first 100 questions of data/mine.jsonl
 """
 
 from __future__ import annotations
@@ -17,44 +18,50 @@ from crescent_lite.printable import has_surrogate
 from crescent_lite.records import PromptText
 
 MAX_LINE = 200_000
-"""Characters of one line."""
+"""Longest accepted line, in characters (guess)."""
 
 
 @dataclass(frozen=True)
 class OwnQuestion:
-    """One of them."""
+    """A question from the user's file."""
 
     name: str
-    """What the file calls it, or 'line-7'."""
+    """The question's `id` in the file; 'line-7' where it has none."""
     text: str
 
 
 @dataclass(frozen=True)
 class QuestionFile:
-    """All of them, frozen by the file's checksum."""
+    """The questions of one file. A run keeps the file's checksum and refuses to resume with a changed file."""
 
     name: str
+    """The file's name without its folder."""
     sha256: str
+    """Checksum of the file's bytes."""
     questions: tuple[OwnQuestion, ...]
+    """In the file's order; at least one."""
 
     @property
     def as_prompt(self) -> PromptText:
-        """What stands in the database where a question that was asked has its bait."""
+        """The prompt entry that these questions refer to; a question that a model asked refers to its bait there."""
         return PromptText(f"external/{self.name}", "", self.sha256)
 
     def of_round(self, number: int, count: int) -> tuple[OwnQuestion, ...]:
-        """The next `count` of them in each round, from 1; none when they are used up."""
+        """The questions of round `number` (from 1), `count` per round; empty once the file is used up."""
         return self.questions[(number - 1) * count : number * count]
 
 
 def load_question_file(source: str, folder: Path) -> QuestionFile:
-    """Read a file; a relative path starts in the workspace `folder`. Raises ConfigError, which names the line."""
+    """Read a question file; a relative path starts in the workspace `folder`.
+
+    Raises ConfigError, which names the line, for a file or line that cannot be read.
+    """
     path = settings_path(source, folder)
     try:
         content = path.read_bytes()
         lines = content.decode("utf-8-sig").split("\n")
     except FileNotFoundError:
-        raise ConfigError(f"bait.file: no file {path}") from None
+        raise ConfigError(f"bait.file: no file {path}; check the path") from None
     except UnicodeDecodeError as error:
         number = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path}, line {number}: not UTF-8 text: {error.reason}") from None
@@ -62,23 +69,23 @@ def load_question_file(source: str, folder: Path) -> QuestionFile:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     questions = tuple(_question(path, number, line) for number, line in enumerate(lines, 1) if line.strip())
     if not questions:
-        raise ConfigError(f"{path}: has no question")
+        raise ConfigError(f"{path}: has no question; write one JSON string or object per line")
     return QuestionFile(path.name, hashlib.sha256(content).hexdigest(), questions)
 
 
 def _question(path: Path, number: int, line: str) -> OwnQuestion:
     where = f"{path}, line {number}"
     if len(line) > MAX_LINE:
-        raise ConfigError(f"{where}: longer than {MAX_LINE:,} characters")
+        raise ConfigError(f"{where}: longer than {MAX_LINE:,} characters; shorten or split it")
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
-        raise ConfigError(f"{where}: not JSON; a text in quotes, or an object with a question, is needed") from None
+        raise ConfigError(f"{where}: not JSON; write a string in quotes, or an object with a 'question'") from None
     text, name = found, None
     if isinstance(found, dict):
         text, name = found.get("question"), found.get("id")
     if not isinstance(text, str) or not text.strip():
-        raise ConfigError(f"{where}: no question; a text, or an object with a text under 'question', is needed")
+        raise ConfigError(f"{where}: no question; write a string in quotes, or an object with a 'question'")
     if has_surrogate(f"{name}{text}"):
-        raise ConfigError(f"{where}: half of a character (a surrogate) stands alone in it; write the whole one")
+        raise ConfigError(f"{where}: contains half a character (a lone surrogate); write the whole character")
     return OwnQuestion(str(name) if isinstance(name, str | int) else f"line-{number}", text)

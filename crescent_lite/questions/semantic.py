@@ -1,9 +1,11 @@
-"""Questions that mean nearly the same in other words: an optional check that marks, and rejects nothing.
+"""Finds the kept question that is nearest in meaning to a new one. Optional; it marks questions and rejects none.
 
-Static embeddings (model2vec) take microseconds a text and no GPU; the rule of `duplicates` sees spelling, they see
-words. What they find is stored beside the question, to be looked at. Example:
+`duplicates` compares spelling; this module compares meaning, with static word embeddings (model2vec), which need
+microseconds per text and no GPU. The nearest question and its cosine are stored beside a question for people to look
+at. Knows neither the database nor the verdict. Example:
     index = SemanticIndex(load_encoder("minishlab/potion-base-8M"))
-    index.add(7, "Tom has 3 eggs."); index.nearest("Three eggs belong to Tom.")    # (7, 0.87)
+    index.add(7, "Tom has 3 eggs.")
+    index.nearest("Tom has 3 eggs.")    # (7, 1.0): question 7, cosine 1
 """
 
 from __future__ import annotations
@@ -18,10 +20,10 @@ from crescent_lite.errors import MissingPackageError, ModelError, NetworkError
 
 
 class Encoder(Protocol):
-    """What model2vec's StaticModel offers."""
+    """The part of model2vec's StaticModel that is used here."""
 
     def encode(self, sentences: list[str], /) -> np.ndarray:
-        """One row of floats for each text."""
+        """Return a matrix with one row of floats per text."""
 
 
 class SemanticIndex:
@@ -33,7 +35,7 @@ class SemanticIndex:
         self._vectors = np.empty((0, 0), dtype=np.float32)
 
     def add(self, question_id: int, text: str) -> None:
-        """One more kept question."""
+        """Add a kept question."""
         vector = self._encode(text)
         if len(self._ids) == len(self._vectors):
             grown = np.zeros((2 * len(self._ids) + 64, len(vector)), dtype=np.float32)
@@ -44,7 +46,7 @@ class SemanticIndex:
         self._ids.append(question_id)
 
     def nearest(self, text: str) -> tuple[int, float] | None:
-        """The id of the question with the most similar meaning, and the cosine, -1 to 1."""
+        """Return the id of the question nearest in meaning and its cosine, -1 to 1; None while the index is empty."""
         if not self._ids:
             return None
         similar = self._vectors[: len(self._ids)] @ self._encode(text)
@@ -58,7 +60,10 @@ class SemanticIndex:
 
 
 def load_encoder(source: str, workspace: Path = Path(), *, offline: bool = False) -> Encoder:
-    """The model of a folder or of a hub repo. Raises ModelError, NetworkError or MissingPackageError."""
+    """Load a model2vec model from a folder or a hub repo; a relative folder starts in `workspace`.
+
+    Raises ModelError, NetworkError or MissingPackageError.
+    """
     folder = settings_path(source, workspace)
     try:
         from model2vec import StaticModel
@@ -67,12 +72,12 @@ def load_encoder(source: str, workspace: Path = Path(), *, offline: bool = False
         from safetensors import SafetensorError
     except ImportError:
         raise MissingPackageError(
-            "diversify.semantic needs model2vec: pip install 'crescent-lite[semantic]'"
+            "diversify.semantic needs the package model2vec: pip install 'crescent-lite[semantic]'"
         ) from None
     try:
         encoder: Encoder = StaticModel.from_pretrained(path)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise ModelError(f"diversify.semantic: {source}: is no model2vec model: {error}") from None
+        raise ModelError(f"diversify.semantic: {source}: not a model2vec model: {error}") from None
     return encoder
 
 
@@ -86,10 +91,10 @@ def _from_hub(repo: str, *, offline: bool) -> str:
         raise ModelError(f"diversify.semantic: {repo!r} is neither a folder nor the name of a hub repo") from None
     except LocalEntryNotFoundError:
         raise NetworkError(
-            f"diversify.semantic: {repo}: not in the local cache, and the hub was not reached"
+            f"diversify.semantic: {repo}: not in the local cache, and the hub could not be reached"
         ) from None
     except HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else "no answer"
-        raise ModelError(f"diversify.semantic: {repo}: the hub says {status}; check its name") from None
+        raise ModelError(f"diversify.semantic: {repo}: the hub answered {status}; check the repo's name") from None
     except OSError as error:
         raise NetworkError(f"diversify.semantic: {repo}: the hub cannot be reached: {type(error).__name__}") from None
