@@ -50,7 +50,7 @@ def main() -> int:
     items = {}
     for each in options.questions:
         name, _, path = each.partition("=")
-        loaded = load_benchmark(name, BenchmarkConfig(source=path, items=options.items), Path())
+        loaded = load_benchmark(name, BenchmarkConfig(source=path, items=options.items))
         items |= {f"{name}/{item.item_id}": item for item in loaded.items}
     draw(options, items)
     ballots = read_votes(options.votes_file)

@@ -17,6 +17,7 @@ from pathlib import Path
 from crescent_lite.answers import find_answer
 from crescent_lite.config import Config, config_from_dict, load_config
 from crescent_lite.errors import ConfigError, ModelError, UsageError
+from crescent_lite.preparation import resolve_paths
 from crescent_lite.prompts.sets import BARE, fill, load_prompt_set
 from crescent_lite.records import Answer, FinishReason, Generation, Request, short_name
 from crescent_lite.sampling import Sampler, open_sampler
@@ -150,4 +151,4 @@ def _prompt(workspace: Workspace, store: Store, run: Run, config: Config, name: 
         return used[name]
     if not name.replace("-", "").isalnum():
         raise ConfigError(f"--prompt: {name!r} is no name of a prompt")
-    return load_prompt_set(config.run.prompts, workspace.folder).for_evaluation(name).text
+    return load_prompt_set(resolve_paths(config, workspace.folder).run.prompts).for_evaluation(name).text

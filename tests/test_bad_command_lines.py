@@ -218,11 +218,11 @@ def test_half_a_character_in_a_question_file_is_named(tmp_path: Path, line: str)
     path.write_text(f'"What is 2 + 2?"\n{line}\n')
 
     with pytest.raises(ConfigError, match="line 2: half of a character"):
-        load_question_file(str(path), tmp_path)
+        load_question_file(path)
 
     path.write_bytes(b'\xef\xbb\xbf"What is 2 + 2?"\n\n"\xff"\n')
     with pytest.raises(ConfigError, match="line 3: not UTF-8"):
-        load_question_file(str(path), tmp_path)
+        load_question_file(path)
 
 
 def on_a_terminal(*arguments: str) -> str:

@@ -336,7 +336,7 @@ def test_a_run_does_not_go_on_with_another_benchmark(run: Run, tmp_path: Path) -
     (tmp_path / "sums.jsonl").write_text(json.dumps({"question": "What is 70 + 1?", "answer": "71"}) + "\n")
     code, line = run()
     assert code == ExitCode.WORKSPACE
-    assert "the benchmark sums is not what it was" in line
+    assert "the benchmark sums has changed" in line
 
 
 def test_an_evaluation_leaves_an_unfinished_run_to_be_resumed(tmp_path: Path) -> None:

@@ -5,9 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from small_workspace import make_workspace
+from tiny_model import make_tiny_gguf
 
+from crescent_lite.config import load_config
 from crescent_lite.config.paths import settings_path
-from crescent_lite.models import find_model
+from crescent_lite.config.settings import Config, ModelConfig
+from crescent_lite.preparation import find_base, read_inputs
+from crescent_lite.workspace import Workspace
+
+
+def found_from(source: str, workspace: Path) -> Path:
+    """The model file that a workspace with this `model.source` would take."""
+    config = Config(model=ModelConfig(source=source))
+    return find_base(Workspace(workspace), config).path
 
 
 @pytest.fixture
@@ -25,16 +36,24 @@ def test_a_relative_path_starts_in_the_workspace_from_whatever_folder_the_comman
     (elsewhere / "small.gguf").write_bytes(b"others")
 
     assert settings_path("small.gguf", workspace) == workspace / "small.gguf"
-    assert find_model("small.gguf", folder=workspace).path == workspace / "small.gguf"
+    assert found_from("small.gguf", workspace) == workspace / "small.gguf"
 
 
 def test_what_the_workspace_has_not_is_looked_for_in_the_current_folder(elsewhere: Path) -> None:
     (elsewhere / "small.gguf").write_bytes(b"others")
 
-    found = find_model("small.gguf", folder=elsewhere.parent / "maths")
-
-    assert found.path == elsewhere / "small.gguf"
+    assert found_from("small.gguf", elsewhere.parent / "maths") == elsewhere / "small.gguf"
 
 
 def test_an_absolute_path_is_itself(tmp_path: Path) -> None:
     assert settings_path(str(tmp_path / "nothing"), tmp_path / "maths") == tmp_path / "nothing"
+
+
+def test_a_run_names_its_model_and_benchmarks_as_the_user_wrote_them(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path, "tiny.gguf")
+    make_tiny_gguf(tmp_path / "tiny.gguf")
+    inputs = read_inputs(workspace, load_config(workspace.config_path))
+
+    assert Path(inputs.config.model.source).is_absolute()
+    assert not Path(inputs.base.source).is_absolute()
+    assert [benchmark.source for benchmark in inputs.benchmarks] == ["sums.jsonl"]

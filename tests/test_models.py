@@ -78,7 +78,7 @@ def test_a_hub_file_is_fetched_once_and_then_found_offline(hub: ThreadingHTTPSer
 
 
 def test_a_file_the_hub_does_not_have_is_one_line(hub: ThreadingHTTPServer) -> None:
-    with pytest.raises(ModelError, match=r"someone/tiny-GGUF:other\.gguf: the hub says 404"):
+    with pytest.raises(ModelError, match=r"someone/tiny-GGUF:other\.gguf: the hub answers 404"):
         find_model("someone/tiny-GGUF:other.gguf")
 
 

@@ -129,21 +129,21 @@ def test_a_bad_file_is_one_line_that_names_the_place(tmp_path: Path, content: st
         (tmp_path / "mine.jsonl").write_text(content)
 
     with pytest.raises(ConfigError, match=words):
-        load_question_file("mine.jsonl", tmp_path)
+        load_question_file(tmp_path / "mine.jsonl")
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.jsonl").write_bytes(b'"\xff\xfe"\n')
 
     with pytest.raises(ConfigError, match="not UTF-8"):
-        load_question_file("mine.jsonl", tmp_path)
+        load_question_file(tmp_path / "mine.jsonl")
     with pytest.raises(ConfigError, match="cannot be read"):
-        load_question_file(".", tmp_path)
+        load_question_file(tmp_path)
 
 
 def test_each_round_takes_the_next_ones(tmp_path: Path) -> None:
     write(tmp_path / "mine.jsonl", [f"What is {n} + 1?\u2028" for n in range(5)])
-    mine = load_question_file("mine.jsonl", tmp_path)
+    mine = load_question_file(tmp_path / "mine.jsonl")
 
     assert [[one.name for one in mine.of_round(number, 2)] for number in (1, 2, 3, 4)] == [
         ["line-1", "line-2"], ["line-3", "line-4"], ["line-5"], [],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crescent_lite.config import DiversifyConfig
-from crescent_lite.errors import ModelError, NetworkError
+from crescent_lite.errors import ModelError
 from crescent_lite.questions.diversify import Known
 from crescent_lite.questions.semantic import SemanticIndex, load_encoder
 
@@ -61,11 +61,11 @@ def test_a_folder_without_a_model_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_none_is_one_line() -> None:
-    with pytest.raises(ModelError, match="neither a folder nor the name of a hub repo"):
+    with pytest.raises(ModelError, match="neither a file or folder here nor a valid name of a hub repo"):
         load_encoder("no such/folder/here")
 
 
 def test_without_a_network_the_cache_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(NetworkError, match="not in the local cache"):
+    with pytest.raises(ModelError, match="not in the local cache"):
         load_encoder("somebody/static", offline=True)

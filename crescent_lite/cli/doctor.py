@@ -19,7 +19,6 @@ from typing import Literal
 import psutil
 
 from crescent_lite.config import CONFIG_NAME, Config, load_config
-from crescent_lite.config.paths import settings_path
 from crescent_lite.errors import CrescentError
 from crescent_lite.workspace.machine import GIB, ask_nvidia_smi, cards_listed, installed_version, physical_cores
 
@@ -250,9 +249,10 @@ def embedded_model() -> list[Finding]:
 def configured_model(config: Config, workspace: Path) -> list[Finding]:
     """The model in the settings, unless it is the embedded one."""
     from crescent_lite.models import HUB_REFERENCE
+    from crescent_lite.preparation import resolve_paths
 
     source = config.model.source
-    path = settings_path(source, workspace)
+    path = Path(resolve_paths(config, workspace).model.source)
     if source == "embedded":
         return []
     if path.is_file():
@@ -267,12 +267,13 @@ def configured_model(config: Config, workspace: Path) -> list[Finding]:
 def sampling_plan(config: Config, workspace: Path) -> list[Finding]:
     """How many sequences a run would decode together, and the memory that takes."""
     from crescent_lite.models import embedded_path
+    from crescent_lite.preparation import resolve_paths
     from crescent_lite.sampling import plan_before_loading
 
     if config.sampling.servers:
         return [Finding("sampling", "ok", f"on {', '.join(config.sampling.servers)}")]
     source = config.model.source
-    path = embedded_path() if source == "embedded" else settings_path(source, workspace)
+    path = embedded_path() if source == "embedded" else Path(resolve_paths(config, workspace).model.source)
     if not path.is_file():
         return []
     plan = plan_before_loading(path, config)

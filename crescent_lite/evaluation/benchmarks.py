@@ -3,7 +3,7 @@
 Owns reading and checking rows: each item gets a canonical answer key; a row whose answer has none is an error that
 names the row, or is left out with `unreadable = "leave-out"`. A benchmark is identified by the checksum of its
 questions and answers. Knows no model and no database. Example:
-    sums = load_benchmark("sums", BenchmarkConfig(source="reasoning-gym", tasks={"chain_sum": {}}), Path("."))
+    sums = load_benchmark("sums", BenchmarkConfig(source="reasoning-gym", tasks={"chain_sum": {}}))
     sums.items[0].answer_key    # "n:10", for "... the following arithmetic problem: 1 - 0 + 8 + 1 ="
 """
 
@@ -20,7 +20,6 @@ from typing import Any
 
 from crescent_lite.answers import canonical_answer
 from crescent_lite.config import BenchmarkConfig
-from crescent_lite.config.paths import settings_path
 from crescent_lite.errors import BenchmarkError, ConfigError
 from crescent_lite.evaluation.choices import choice_item
 from crescent_lite.evaluation.generated import generated_rows
@@ -28,8 +27,8 @@ from crescent_lite.evaluation.rows import Row, file_rows, hub_rows, shortened
 from crescent_lite.records import Benchmark, BenchmarkItem
 
 
-def load_benchmark(name: str, config: BenchmarkConfig, folder: Path, shots: int = 0) -> Benchmark:
-    """Load the benchmark `name` with `shots` worked examples; paths are relative to `folder`.
+def load_benchmark(name: str, config: BenchmarkConfig, shots: int = 0) -> Benchmark:
+    """Load the benchmark `name` with `shots` worked examples.
 
     Raises ConfigError, BenchmarkError, MissingPackageError or NetworkError.
     """
@@ -38,27 +37,25 @@ def load_benchmark(name: str, config: BenchmarkConfig, folder: Path, shots: int 
     # A repeated question is a mistake in the user's own file; public data sets and generators do contain repeats.
     refuse_repeats = not config.source.startswith("hub:") and config.source != "reasoning-gym"
     reading = _Reading(name, config, refuse_repeats=refuse_repeats)
-    items = tuple(islice(reading.items(_rows(name, config, folder)), config.items))
+    items = tuple(islice(reading.items(_rows(name, config)), config.items))
     if not items:
         left_out = f"; {reading.left_out} rows were left out" if reading.left_out else ""
         raise BenchmarkError(f"benchmark {name}: {config.source} has no items{left_out}")
-    shown = _shots(name, config, folder, shots, {item.question for item in items}) if shots else ()
+    shown = _shots(name, config, shots, {item.question for item in items}) if shots else ()
     return Benchmark(
         name, config.source, _checksum(items, shown), items, config.kind, config.role, shown, reading.left_out
     )
 
 
-def _rows(name: str, config: BenchmarkConfig, folder: Path) -> Iterator[Row]:
+def _rows(name: str, config: BenchmarkConfig) -> Iterator[Row]:
     if config.source == "reasoning-gym":
         return generated_rows(name, config)
     if config.source.startswith("hub:"):
         return hub_rows(name, config.source.removeprefix("hub:"), config.subset, config.split)
-    return file_rows(name, settings_path(config.source, folder))
+    return file_rows(name, Path(config.source))
 
 
-def _shots(
-    name: str, config: BenchmarkConfig, folder: Path, wanted: int, tested: set[str]
-) -> tuple[tuple[str, str], ...]:
+def _shots(name: str, config: BenchmarkConfig, wanted: int, tested: set[str]) -> tuple[tuple[str, str], ...]:
     """Return the first `wanted` worked examples that are not items (whose questions are in `tested`)."""
     if config.source == "reasoning-gym":
         spare = replace(config, items=2 * wanted, seed=config.seed + 1)
@@ -70,7 +67,7 @@ def _shots(
     elif config.source.startswith("hub:"):
         rows = hub_rows(name, config.source.removeprefix("hub:"), config.subset, config.shots)
     else:
-        rows = file_rows(name, settings_path(config.shots, folder))
+        rows = file_rows(name, Path(config.shots))
     found: list[tuple[str, str]] = []
     for where, default_id, row in rows:
         item = read_item(where, default_id, row, config)

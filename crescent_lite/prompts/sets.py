@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crescent_lite.config.paths import settings_path
 from crescent_lite.errors import ConfigError
 from crescent_lite.records import PromptText
 
@@ -64,12 +63,16 @@ class PromptSet:
         return BARE if name == "bare" else _read(self.folder, self.name, name)
 
 
-def load_prompt_set(name: str, workspace: Path = Path()) -> PromptSet:
-    """A set of this package by name, or the user's own folder, relative to `workspace`. Raises ConfigError."""
-    own = sorted(path.name for path in PROMPT_DIR.iterdir() if (path / "bait.txt").is_file())
-    folder = PROMPT_DIR / name if name in own else settings_path(name, workspace)
+def packaged_sets() -> tuple[str, ...]:
+    """Names of the prompt sets in this package."""
+    return tuple(sorted(path.name for path in PROMPT_DIR.iterdir() if (path / "bait.txt").is_file()))
+
+
+def load_prompt_set(name: str) -> PromptSet:
+    """A set of this package by name, or the user's own folder. Raises ConfigError."""
+    folder = PROMPT_DIR / name if name in packaged_sets() else Path(name)
     if not folder.is_dir():
-        raise ConfigError(f"run.prompts: {name!r} is neither a folder nor one of {', '.join(own)}")
+        raise ConfigError(f"run.prompts: {name!r} is neither a folder nor one of {', '.join(packaged_sets())}")
     bait, rewrite, solve = (_read(folder, name, file) for file in PLACEHOLDERS)
     return PromptSet(name, folder, bait, rewrite, solve, _choices(folder))
 

@@ -2,7 +2,7 @@
 
 Each line is a JSON string, or an object with the text under `question` and optionally a name under `id`. Answers in
 the file are ignored: labels come from the votes alone. Knows no model and no database. Example:
-    load_question_file("mine.jsonl", Path("data")).of_round(1, 100)    # the first 100 questions of data/mine.jsonl
+    load_question_file(Path("mine.jsonl")).of_round(1, 100)    # the first 100 questions
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from crescent_lite.config.paths import settings_path
 from crescent_lite.errors import ConfigError
 from crescent_lite.printable import has_surrogate
 from crescent_lite.records import PromptText
@@ -51,12 +50,8 @@ class QuestionFile:
         return self.questions[(number - 1) * count : number * count]
 
 
-def load_question_file(source: str, folder: Path) -> QuestionFile:
-    """Read a question file; a relative path starts in the workspace `folder`.
-
-    Raises ConfigError, which names the line, for a file or line that cannot be read.
-    """
-    path = settings_path(source, folder)
+def load_question_file(path: Path) -> QuestionFile:
+    """Read a question file. Raises ConfigError, which names the line, for a file or line that cannot be read."""
     try:
         content = path.read_bytes()
         lines = content.decode("utf-8-sig").split("\n")

@@ -15,8 +15,8 @@ from typing import Protocol
 
 import numpy as np
 
-from crescent_lite.config.paths import settings_path
-from crescent_lite.errors import MissingPackageError, ModelError, NetworkError
+from crescent_lite.errors import MissingPackageError, ModelError
+from crescent_lite.models.hub import hub_errors
 
 
 class Encoder(Protocol):
@@ -59,17 +59,13 @@ class SemanticIndex:
         return vector / length if length else vector
 
 
-def load_encoder(source: str, workspace: Path = Path(), *, offline: bool = False) -> Encoder:
-    """Load a model2vec model from a folder or a hub repo; a relative folder starts in `workspace`.
-
-    Raises ModelError, NetworkError or MissingPackageError.
-    """
-    folder = settings_path(source, workspace)
+def load_encoder(source: str, *, offline: bool = False) -> Encoder:
+    """The model2vec model in a folder, or of a hub repo. Raises ModelError, NetworkError or MissingPackageError."""
     try:
         from model2vec import StaticModel
-
-        path = str(folder) if folder.is_dir() else _from_hub(source, offline=offline)
         from safetensors import SafetensorError
+
+        path = source if Path(source).is_dir() else _from_hub(source, offline=offline)
     except ImportError:
         raise MissingPackageError(
             "diversify.semantic needs the package model2vec: pip install 'crescent-lite[semantic]'"
@@ -83,18 +79,6 @@ def load_encoder(source: str, workspace: Path = Path(), *, offline: bool = False
 
 def _from_hub(repo: str, *, offline: bool) -> str:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    try:
+    with hub_errors(f"diversify.semantic: {repo}", missing=ModelError, offline=offline):
         return str(snapshot_download(repo, local_files_only=offline, allow_patterns=["*.safetensors", "*.json"]))
-    except HFValidationError:
-        raise ModelError(f"diversify.semantic: {repo!r} is neither a folder nor the name of a hub repo") from None
-    except LocalEntryNotFoundError:
-        raise NetworkError(
-            f"diversify.semantic: {repo}: not in the local cache, and the hub could not be reached"
-        ) from None
-    except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else "no answer"
-        raise ModelError(f"diversify.semantic: {repo}: the hub answered {status}; check the repo's name") from None
-    except OSError as error:
-        raise NetworkError(f"diversify.semantic: {repo}: the hub cannot be reached: {type(error).__name__}") from None

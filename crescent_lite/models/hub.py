@@ -1,0 +1,55 @@
+"""What the Hugging Face hub's clients raise, as one kind of our errors each. The only place that classifies them.
+
+Serves models, embedding models and data sets alike; imports no client. Example:
+    with hub_errors("owner/name:model.gguf", missing=ModelError): path = hf_hub_download(...)
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from crescent_lite.errors import CrescentError, NetworkError, StorageError
+
+REASON_CHARACTERS = 200
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+@contextmanager
+def hub_errors(what: str, *, missing: type[CrescentError], offline: bool = False) -> Iterator[None]:
+    """Raise a client's error as a CrescentError that begins with `what`.
+
+    NetworkError: the hub cannot be reached. StorageError: the disk refuses the download. `missing`: anything else,
+    such as an unknown repo or a file that may not be read. `offline`: whether only the local cache was asked.
+    """
+    try:
+        yield
+    except (OSError, ValueError, LookupError, RuntimeError) as error:
+        raise _classified(error, what, missing, offline) from None
+
+
+def _classified(error: Exception, what: str, missing: type[CrescentError], offline: bool) -> CrescentError:
+    names = {kind.__name__ for kind in type(error).__mro__}  # the clients are optional packages: no import of theirs
+    if "HFValidationError" in names:
+        return missing(f"{what}: is neither a file or folder here nor a valid name of a hub repo")
+    if "LocalEntryNotFoundError" in names and offline:
+        return missing(f"{what}: not in the local cache, and model.offline is on")
+    if "LocalEntryNotFoundError" in names:
+        return NetworkError(f"{what}: not in the local cache, and the hub cannot be reached")
+    if "HfHubHTTPError" in names:
+        response = getattr(error, "response", None)
+        status = response.status_code if response is not None else "nothing"
+        return missing(f"{what}: the hub answers {status}; check the name, and that you may read it")
+    if isinstance(error, ConnectionError | TimeoutError):
+        return NetworkError(f"{what}: not in the local cache, and the hub cannot be reached: {_reason(error)}")
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+        return StorageError(f"{what}: cannot be downloaded: {error.strerror}")
+    return missing(f"{what}: cannot be loaded: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error's text, made printable and not too long."""
+    line = str(error).strip().partition("\n")[0] or type(error).__name__
+    line = "".join(character if character.isprintable() else " " for character in line)
+    return line if len(line) <= REASON_CHARACTERS else f"{line[: REASON_CHARACTERS - 3]}..."

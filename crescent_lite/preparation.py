@@ -1,0 +1,263 @@
+"""Everything that a run needs before its first token is drawn: settings, inputs, checks, and the run's row.
+
+Paths are resolved here, once: what is below this floor takes them as they are. What would only fail after an hour is
+refused now, in one line. Knows the store and the loaders; plays no round. Example:
+    job = prepare(workspace, store, config, Purpose(), None, open_sampler, rounds=1)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from crescent_lite.config import MENDED, BenchmarkConfig, Config, config_from_dict, load_config
+from crescent_lite.config.paths import settings_path
+from crescent_lite.errors import NotFoundError, TrainingError, WorkspaceError
+from crescent_lite.evaluation import load_benchmark, measurements, prompts_of, shots_of
+from crescent_lite.evaluation.controls import TRAINED, Control
+from crescent_lite.models import find_model
+from crescent_lite.prompts.sets import PromptSet, load_prompt_set, packaged_sets
+from crescent_lite.questions.bait import check_steering
+from crescent_lite.questions.own import QuestionFile, load_question_file
+from crescent_lite.questions.semantic import load_encoder
+from crescent_lite.records import Benchmark, ModelFile
+from crescent_lite.sampling import Sampler, check_servers, require_language_model
+from crescent_lite.stages.frame import Job
+from crescent_lite.store import Run, RunKind, Store
+from crescent_lite.training import refuse_untrainable
+from crescent_lite.workspace import Workspace
+
+OpenSampler = Callable[[Path, Config], Sampler]
+"""Loads a GGUF for sampling; tests pass one that loads nothing."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line asks of a run."""
+
+    rounds: int | None = None
+    """Number of rounds; None takes `run.rounds`."""
+    new: bool = False
+    """Whether to start another run although one is unfinished."""
+    preset: str | None = None
+    """Name of the preset; None takes the one in crescent.toml."""
+    overrides: tuple[str, ...] = ()
+    """`section.key=value` texts. A resumed run applies those of the sections that may change (see `config`)."""
+    teacher_id: int | None = None
+    """The run whose labels a new run learns from, instead of asking and voting; None for an ordinary run."""
+    next_round: bool = False
+    """Whether to play one more round of the latest run, finished or not, even after an alarm."""
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """Why a run is made."""
+
+    kind: RunKind = "improvement"
+    teacher_id: int | None = None
+    """The run whose labels are learnt from; None for a run that asks and votes itself."""
+    control: Control | None = None
+    """Name of the control experiment; None for an ordinary run."""
+    control_of: int | None = None
+    """The run that the control belongs to."""
+    adapter: ModelFile | None = None
+    """The adapter that an evaluation measures; None measures the base alone."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether the model writes questions."""
+        return self.teacher_id is None and (self.kind == "improvement" or self.control == "undiversified")
+
+    @property
+    def trains(self) -> bool:
+        """Whether the model is fine-tuned."""
+        return self.kind == "improvement" or self.control in TRAINED
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run is made from, read and checked."""
+
+    config: Config
+    """The settings, their paths resolved."""
+    prompts: PromptSet
+    benchmarks: tuple[Benchmark, ...]
+    base: ModelFile
+    checksums: dict[str, str]
+    """The sha256 of each input, by a name that the user knows."""
+    own_questions: QuestionFile | None
+    """The user's questions; None when the model writes them."""
+
+
+def prepare(
+    workspace: Workspace,
+    store: Store,
+    config: Config,
+    purpose: Purpose,
+    unfinished: Run | None,
+    opener: OpenSampler,
+    rounds: int,
+) -> Job:
+    """Check everything a run needs, and insert its row or update the one of `unfinished`. Raises CrescentError."""
+    inputs = read_inputs(workspace, config)
+    prompts, base, resolved = inputs.prompts, inputs.base, inputs.config
+    if purpose.asks:
+        check_steering(prompts, config.bait)
+    if purpose.trains:
+        refuse_base_that_cannot_be_trained(base, resolved, purpose.teacher_id)
+    adapter = purpose.adapter.path if purpose.adapter else None
+    check_servers(base.path, config, will_train=purpose.trains, adapter=adapter)
+    encoder = None
+    if purpose.asks and config.diversify.semantic:
+        encoder = load_encoder(resolved.diversify.semantic, offline=config.model.offline)
+    if unfinished:
+        refuse_changed_inputs(unfinished, inputs.checksums)
+    return Job(
+        run_id=_store_run(store, config, purpose, unfinished, inputs, rounds),
+        rounds=rounds,
+        config=resolved,
+        prompts=prompts,
+        benchmarks=inputs.benchmarks,
+        base=base,
+        base_id=store.runs.insert_model(base),
+        store=store,
+        workspace=workspace,
+        open_sampler=lambda: opener(base.path, resolved),
+        semantic_encoder=encoder,
+        teacher_id=purpose.teacher_id,
+        unvoted=purpose.control == "unvoted",
+        own_questions=inputs.own_questions,
+    )
+
+
+def _store_run(
+    store: Store, config: Config, purpose: Purpose, unfinished: Run | None, inputs: Inputs, rounds: int
+) -> int:
+    """The run's id. Its settings are stored as the user wrote them, so that a workspace can be moved."""
+    base_id = store.runs.insert_model(inputs.base)
+    own = [inputs.own_questions.as_prompt] if inputs.own_questions else []
+    for prompt in (inputs.prompts.bait, inputs.prompts.rewrite, inputs.prompts.solve, *own):
+        store.runs.insert_prompt(prompt)
+    if unfinished:
+        run_id = unfinished.run_id
+    else:
+        run_id = store.runs.insert_run(
+            purpose.kind, base_id, inputs.checksums, purpose.teacher_id, purpose.control, purpose.control_of
+        )
+    store.runs.set_plan(run_id, config.as_dict(), rounds)
+    return run_id
+
+
+def read_inputs(workspace: Workspace, config: Config) -> Inputs:
+    """Read and check the prompts, the benchmarks, the base and the user's questions. Raises CrescentError."""
+    resolved = resolve_paths(config, workspace.folder)
+    prompts = load_prompt_set(resolved.run.prompts)
+    benchmarks = tuple(
+        replace(load_benchmark(name, settings, shots_of(prompts_of(settings, config))), source=written.source)
+        for (name, settings), written in zip(
+            resolved.evaluate.benchmarks.items(), config.evaluate.benchmarks.values(), strict=True
+        )
+    )
+    measured = [each for benchmark in benchmarks for each in measurements(benchmark, config, prompts)]
+    base = find_base(workspace, config)
+    own = load_question_file(Path(resolved.bait.file)) if config.bait.file else None
+    asked_with = {each.prompt.name: each.prompt.sha256 for each in measured}
+    checksums = {
+        f"the model {base.source}": base.sha256,
+        **{f"the prompt {name}": sha256 for name, sha256 in (prompts.checksums() | asked_with).items()},
+        **{f"the benchmark {benchmark.name}": benchmark.sha256 for benchmark in benchmarks},
+        **({f"the questions of {own.name}": own.sha256} if own else {}),
+    }
+    return Inputs(resolved, prompts, benchmarks, base, checksums, own)
+
+
+def find_base(workspace: Workspace, config: Config) -> ModelFile:
+    """The model that the settings name. Its `source` is the user's spelling. Raises ModelError or NetworkError."""
+    resolved = resolve_paths(config, workspace.folder)
+    cache = workspace.folder / ".checksums.json"
+    found = find_model(resolved.model.source, offline=config.model.offline, checksum_cache=cache)
+    return replace(found, source=config.model.source)
+
+
+def resolve_paths(config: Config, folder: Path) -> Config:
+    """The settings with each path as it lies on this disk, for the workspace `folder`.
+
+    What is not a path there (a hub repo, 'embedded', the name of a prompt set) stays as it is.
+    """
+
+    def resolved(text: str, *names: str) -> str:
+        path = settings_path(text, folder)
+        return str(path) if text and text not in names and path.exists() else text
+
+    def resolved_benchmark(benchmark: BenchmarkConfig) -> BenchmarkConfig:
+        if benchmark.source.startswith("hub:") or benchmark.source == "reasoning-gym":
+            return benchmark  # `shots` is then the name of a split
+        return replace(benchmark, source=resolved(benchmark.source), shots=resolved(benchmark.shots))
+
+    benchmarks = {name: resolved_benchmark(each) for name, each in config.evaluate.benchmarks.items()}
+    return replace(
+        config,
+        run=replace(config.run, prompts=resolved(config.run.prompts, *packaged_sets())),
+        model=replace(config.model, source=resolved(config.model.source, "embedded")),
+        bait=replace(config.bait, file=resolved(config.bait.file)),
+        diversify=replace(config.diversify, semantic=resolved(config.diversify.semantic)),
+        train=replace(config.train, weights=resolved(config.train.weights, "gguf")),
+        evaluate=replace(config.evaluate, benchmarks=benchmarks),
+    )
+
+
+def settings_of(workspace: Workspace, options: RunOptions, unfinished: Run | None) -> tuple[Config, tuple[str, ...]]:
+    """The settings of a run, and the names of those that were changed since but that a resumed run keeps.
+
+    What is asked and how it is voted on stays as it was when the run started. How the machine does the work may
+    change, in crescent.toml or on the command line; the command line of the run's start still applies below it.
+    """
+    if unfinished is None:
+        return load_config(workspace.config_path, preset=options.preset, overrides=options.overrides), ()
+    stored = config_from_dict({**unfinished.config, "sampling": {}, "train": {}, "alarms": {}})
+    preset = options.preset or (stored.preset if stored.preset_given else None)
+    overrides = (*stored.overrides, *options.overrides)
+    current = load_config(workspace.config_path, preset=preset, overrides=overrides)
+    mended = {name: getattr(current, name) for name in MENDED}
+    kept_overrides = tuple(o for o in overrides if o in stored.overrides or o.strip().partition(".")[0] in MENDED)
+    config = dataclasses.replace(stored, **mended, overrides=kept_overrides)
+    sections = [f.name for f in dataclasses.fields(Config) if dataclasses.is_dataclass(getattr(config, f.name))]
+    kept = tuple(
+        f"{section}.{key.name}"
+        for section in sections
+        for key in dataclasses.fields(getattr(config, section))
+        if getattr(getattr(config, section), key.name) != getattr(getattr(current, section), key.name)
+    )
+    return config, tuple(name for name in kept if name != "run.rounds")
+
+
+def refuse_base_that_cannot_be_trained(base: ModelFile, config: Config, teacher_id: int | None) -> None:
+    """Raise what would end the training later, unless the run cannot have enough labels to train at all."""
+    if config.train.min_examples > config.bait.questions and teacher_id is None:
+        return
+    try:
+        refuse_untrainable(base.path, config.train)
+    except TrainingError as error:
+        require_language_model(base.path)  # which says it more plainly of an image model
+        raise TrainingError(
+            f"{error}. To ask and vote only, set train.min_examples above bait.questions ({config.bait.questions})"
+        ) from None
+
+
+def refuse_teacher_without_labels(store: Store, teacher_id: int | None) -> None:
+    """Raise NotFoundError when there is nothing to learn from the teacher's run."""
+    if teacher_id is not None and not store.votes.fetch_labels(run_id=store.runs.fetch_run(teacher_id).run_id):
+        raise NotFoundError(f"run {teacher_id}: has no labels to learn from")
+
+
+def refuse_changed_inputs(run: Run, checksums: dict[str, str]) -> None:
+    """Raise WorkspaceError when an input differs from the run's start: resuming would mix two runs in one."""
+    changed = sorted(set(run.inputs.values()) ^ set(checksums.values()))
+    named = [name for name, sha256 in (run.inputs | checksums).items() if sha256 in changed]
+    if changed:
+        raise WorkspaceError(
+            f"run {run.run_id}: {named[0] if named else 'an input'} has changed since the run was started; "
+            "put it back, or start another run (`crescent run --new`)"
+        )

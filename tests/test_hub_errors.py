@@ -1,0 +1,38 @@
+"""What a hub's client raises becomes one line of the right kind, for models, embedding models and data sets alike."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from crescent_lite.errors import BenchmarkError, CrescentError, ModelError, NetworkError, StorageError
+from crescent_lite.models.hub import hub_errors
+
+hub = pytest.importorskip("huggingface_hub.errors")
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "words"),
+    [
+        (ConnectionError("no route"), NetworkError, "the hub cannot be reached: no route"),
+        (TimeoutError("slow"), NetworkError, "the hub cannot be reached: slow"),
+        (hub.LocalEntryNotFoundError("no such entry"), NetworkError, "not in the local cache, and the hub cannot be"),
+        (hub.HFValidationError("bad"), BenchmarkError, "nor a valid name of a hub repo"),
+        (FileNotFoundError("no data set of that name"), BenchmarkError, "cannot be loaded: no data set of that name"),
+        (ValueError("unknown split\nand more"), BenchmarkError, "cannot be loaded: unknown split"),
+        (OSError(errno.ENOSPC, "No space left on device"), StorageError, "cannot be downloaded: No space left"),
+        (RuntimeError("\x1b[31mred"), BenchmarkError, "cannot be loaded:  [31mred"),
+    ],
+)
+def test_each_error_of_a_client_has_one_kind(raised: Exception, kind: type[CrescentError], words: str) -> None:
+    with pytest.raises(kind) as caught, hub_errors("benchmark sums: owner/sums", missing=BenchmarkError):
+        raise raised
+    assert str(caught.value).startswith("benchmark sums: owner/sums: ")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_offline_a_file_that_is_not_cached_is_missing_and_no_fault_of_the_network() -> None:
+    with pytest.raises(ModelError, match=r"model\.offline is on"), hub_errors("m", missing=ModelError, offline=True):
+        raise hub.LocalEntryNotFoundError("no such entry")
