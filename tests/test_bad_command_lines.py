@@ -217,7 +217,7 @@ def test_half_a_character_in_a_question_file_is_named(tmp_path: Path, line: str)
     path = tmp_path / "mine.jsonl"
     path.write_text(f'"What is 2 + 2?"\n{line}\n')
 
-    with pytest.raises(ConfigError, match="line 2: half of a character"):
+    with pytest.raises(ConfigError, match="line 2: contains half a character"):
         load_question_file(path)
 
     path.write_bytes(b'\xef\xbb\xbf"What is 2 + 2?"\n\n"\xff"\n')
