@@ -17,7 +17,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from crescent_lite.config import CONFIG_NAME, PRESETS, Config, config_from_dict, load_config
 from crescent_lite.config.layers import Range
-from crescent_lite.config.text import ConfigRow, config_rows, toml_text
+from crescent_lite.config.text import ConfigRow, config_rows
+from crescent_lite.config.toml import toml_text
 from crescent_lite.errors import ConfigError
 
 PRESET, ROUNDS = "preset", "run.rounds"

@@ -10,19 +10,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from rapidfuzz import process
-
+from crescent_lite.config.toml import Layer
 from crescent_lite.errors import ConfigError
 
 T = TypeVar("T")
-Layer = tuple[str, Mapping[str, Any]]
-"""Its name, for messages and origins, and its sections."""
 
 
 @dataclass(frozen=True)
@@ -31,33 +26,6 @@ class Range:
 
     low: float
     high: float
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file as a dict. Raises ConfigError with the file and the line."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; `crescent init` writes one") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text") from None
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, a thousand brackets
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
-
-
-def override_layer(text: str) -> Layer:
-    """The layer of one `--set section.key=value`. The value is TOML; what is no TOML is taken as a text."""
-    name, equals, raw = text.partition("=")
-    section, _, key = name.strip().partition(".")
-    if not (equals and section and key):
-        raise ConfigError(f"--set {text}: write it as section.key=value")
-    try:
-        value = tomllib.loads(f"value = {raw.strip()}")["value"]
-    except (ValueError, RecursionError):
-        value = raw.strip()
-    return "--set", {section: {key: value}}
 
 
 def resolve_layers(root: type, layers: Iterable[Layer]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
@@ -109,6 +77,8 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 
 def _nearest(key: str, known: Iterable[str]) -> str:
+    from rapidfuzz import process  # takes longer to load than the settings, and is needed for this only
+
     match = process.extractOne(key, list(known), score_cutoff=50)
     return f"; did you mean {match[0]!r}?" if match else f"; known here: {', '.join(known)}"
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from crescent_lite.config.layers import Range, build, override_layer, read_toml, resolve_layers
+from crescent_lite.config.layers import Range, build, resolve_layers
+from crescent_lite.config.toml import override_layer, read_toml
 from crescent_lite.errors import ConfigError
 
 CONFIG_NAME = "crescent.toml"

@@ -7,14 +7,14 @@ The help is what stands under each field in config.py. Knows nothing of what the
 from __future__ import annotations
 
 import dataclasses
-import json
-import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from crescent_lite.config import BenchmarkConfig, Config, load_config
 from crescent_lite.config.help import field_help
+from crescent_lite.config.toml import toml_key
+from crescent_lite.config.toml import toml_text as toml_text
 
 ConfigRow = tuple[str, Any, str, str]
 """The name `section.key`; the value, as plain as JSON; where it came from; its help."""
@@ -71,22 +71,6 @@ def starter_toml(preset: str) -> str:
     return "\n".join(lines) + STARTER_END
 
 
-def toml_text(value: Any) -> str:
-    """A plain value as TOML, on one line. Example: toml_text({"a": (1, True)}) -> '{ a = [1, true] }'"""
-    if isinstance(value, Mapping):
-        entries = ", ".join(f"{_toml_key(key)} = {toml_text(each)}" for key, each in value.items())
-        return f"{{ {entries} }}" if entries else "{}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(toml_text, value))}]"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return json.dumps(value)
-
-
-def _toml_key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_text(key)
-
-
 def _section_rows(where: str, settings: Any, origins: Mapping[str, str], origin: str = "") -> Iterator[ConfigRow]:
     helps = field_help(type(settings))
     for field in dataclasses.fields(settings):
@@ -95,7 +79,7 @@ def _section_rows(where: str, settings: Any, origins: Mapping[str, str], origin:
         nested = value if isinstance(value, Mapping) else {}
         if nested and all(isinstance(each, BenchmarkConfig) for each in nested.values()):
             for key, each in nested.items():
-                yield from _section_rows(f"{name}.{_toml_key(key)}", each, origins, came_from)
+                yield from _section_rows(f"{name}.{toml_key(key)}", each, origins, came_from)
         else:
             plain = list(value) if isinstance(value, tuple) else value
             yield name, plain, came_from, _one_line(helps.get(field.name, ""))

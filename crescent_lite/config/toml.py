@@ -1,0 +1,62 @@
+"""TOML in both directions: a settings file as a dict, a plain value as TOML, the text of one `--set`.
+
+Knows nothing of which settings there are. Example: toml_text({"a": (1, True)}) -> '{ a = [1, true] }'
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from crescent_lite.errors import ConfigError
+
+Layer = tuple[str, Mapping[str, Any]]
+"""The name of a source of settings, for messages and origins; and its tables by section."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The contents of a TOML file. Raises ConfigError with the file and, for a syntax error, the line."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; `crescent init` writes one") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8 text") from None
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, a thousand brackets
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+
+
+def override_layer(text: str) -> Layer:
+    """The layer of one `--set section.key=value`. A value that is not valid TOML is taken as a string."""
+    name, equals, raw = text.partition("=")
+    section, _, key = name.strip().partition(".")
+    if not (equals and section and key):
+        raise ConfigError(f"--set {text}: write it as section.key=value")
+    try:
+        value = tomllib.loads(f"value = {raw.strip()}")["value"]
+    except (ValueError, RecursionError):
+        value = raw.strip()
+    return "--set", {section: {key: value}}
+
+
+def toml_text(value: Any) -> str:
+    """A plain value as TOML, on one line. Example: toml_text("5-shot") -> '"5-shot"'"""
+    if isinstance(value, Mapping):
+        entries = ", ".join(f"{toml_key(key)} = {toml_text(each)}" for key, each in value.items())
+        return f"{{ {entries} }}" if entries else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(toml_text, value))}]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(value)
+
+
+def toml_key(key: str) -> str:
+    """A key as TOML, in quotes where it needs them."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_text(key)
