@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crescent_lite.answers import find_answer
-from crescent_lite.config import Config, config_from_dict, load_config
+from crescent_lite.config import Config, load_config
+from crescent_lite.config.stored import unchangeable_config
 from crescent_lite.errors import ConfigError, ModelError, UsageError
 from crescent_lite.preparation import resolve_paths
 from crescent_lite.prompts.sets import BARE, fill, load_prompt_set
@@ -121,7 +122,7 @@ def _answer_once(sampler: Sampler, request: Request, model: str, tell: Callable[
 
 def _config(workspace: Workspace, run: Run) -> Config:
     """The run's settings, on this machine as it is set up now; one answer at a time needs one slot."""
-    config = config_from_dict({**run.config, "sampling": {}, "train": {}, "alarms": {}})
+    config = unchangeable_config(run.config)
     here = load_config(workspace.config_path).sampling
     return dataclasses.replace(config, sampling=dataclasses.replace(here, slots=1))
 

@@ -16,15 +16,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from crescent_lite.config.layers import Range, build, resolve_layers
+from crescent_lite.config.migrations import MIGRATIONS, VERSION_KEY
+from crescent_lite.config.names import PRESET_DIR, PRESETS
 from crescent_lite.config.toml import override_layer, read_toml
 from crescent_lite.errors import ConfigError
-
-CONFIG_NAME = "crescent.toml"
-"""The file in a workspace that holds the user's own settings."""
-PRESET_DIR = Path(__file__).parent / "presets"
-PRESETS = ("quick", "default", "reference")
-MENDED = ("model", "sampling", "train", "alarms")
-"""Sections of which a resumed run takes the current settings: how the work is done, not what is asked."""
 
 
 @dataclass(frozen=True)
@@ -338,8 +333,8 @@ class Config:
     """For `preset` and each `section.key` where the value came from: 'default', 'preset quick', a file, '--set'."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON, without the origins."""
-        values = dataclasses.asdict(self)
+        """Plain values, ready for JSON, with the version of the settings' names; without the origins."""
+        values = {VERSION_KEY: len(MIGRATIONS), **dataclasses.asdict(self)}
         del values["origins"]
         return values
 
@@ -390,8 +385,8 @@ def _with_builtin(where: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def config_from_dict(values: Mapping[str, Any]) -> Config:
-    """The config that `as_dict` made, for instance the one stored with a run. Raises ConfigError."""
+    """The config that `as_dict` wrote, in its newest version (`migrations.upgraded`). Raises ConfigError."""
     try:
-        return build(Config, values)
+        return build(Config, {key: value for key, value in values.items() if key != VERSION_KEY})
     except ConfigError as error:
         raise ConfigError(f"the settings stored with the run: {error}") from None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crescent_lite import __version__
+from crescent_lite.config.migrations import upgraded
 from crescent_lite.errors import NotFoundError
 from crescent_lite.records import ModelFile, PromptText
 from crescent_lite.store.database import Database, now
@@ -31,7 +32,7 @@ class Run:
     rounds: int
     base_id: int
     config: dict[str, Any]
-    """The resolved config."""
+    """The resolved settings as plain values, with today's names (`config.migrations`)."""
     inputs: dict[str, str]
     """The sha256 of each thing it was made from, by name."""
     started_at: str
@@ -174,7 +175,7 @@ class Runs:
         self._database.write("UPDATE runs SET chosen_round = ? WHERE run_id = ?", [number, run_id])
 
     def fetch_run(self, run_id: int | None = None, kind: RunKind | None = None) -> Run:
-        """A run by id, or the latest one of its kind. Raises NotFoundError."""
+        """A run by id, or the latest one of its kind. Raises NotFoundError, or ConfigError for newer settings."""
         found = self._database.row(
             """SELECT * FROM runs WHERE (:run IS NULL OR run_id = :run) AND (:kind IS NULL OR kind = :kind)
             ORDER BY run_id DESC LIMIT 1""",
@@ -190,7 +191,7 @@ class Runs:
             found["reason"],
             found["rounds"],
             found["base_id"],
-            json.loads(found["config"]),
+            upgraded(json.loads(found["config"])),
             json.loads(found["inputs"]),
             found["started_at"],
             found["finished_at"],

@@ -17,7 +17,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
-from crescent_lite.config import MENDED
+from crescent_lite.config import CHANGEABLE_SECTIONS
 from crescent_lite.config.fields import PRESET, ROUNDS, Draft, kinds
 from crescent_lite.errors import ConfigError
 from crescent_lite.printable import printable_line
@@ -281,7 +281,7 @@ class StartScreen(ModalScreen[None]):
             words = f"w Go on with run {run.run_id}" if self._another else "w Another run"
             self.query_one("#form-new", Button).label = words
         if run and not self._another:
-            ignored = [name for name in typed if name != ROUNDS and name.partition(".")[0] not in MENDED]
+            ignored = [name for name in typed if name != ROUNDS and name.partition(".")[0] not in CHANGEABLE_SECTIONS]
             kept = f" It keeps {', '.join(ignored)} as it was." if ignored else ""
             words = f"Run {run.run_id} is unfinished: start goes on with it; {changed}.{kept}"
         else:
