@@ -29,7 +29,7 @@ from crescent_lite.config import SamplingConfig
 from crescent_lite.records import Request
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.llama import LlamaSampler
-from crescent_lite.sampling.memory_plan import CHOSEN_SLOTS
+from crescent_lite.sampling.memory_plan import DEFAULT_SLOTS
 from crescent_lite.sampling.server_pool import ServerSampler
 
 CEILING_TOKENS = 512
@@ -45,7 +45,7 @@ def main() -> int:
     parser.add_argument("--questions", type=int, default=12)
     parser.add_argument("--votes", type=int, default=8, help="votes a question")
     parser.add_argument("--one-by-one-samples", type=int, default=3, help="`Llama` is slow: it draws fewer")
-    parser.add_argument("--slots", type=int, default=CHOSEN_SLOTS)
+    parser.add_argument("--slots", type=int, default=DEFAULT_SLOTS)
     parser.add_argument("--threads", type=int, default=0, help="0: as many as there are cores")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="one small repeat, within three minutes on two cores")

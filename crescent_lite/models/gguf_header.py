@@ -57,9 +57,7 @@ class GgufHeader(gguf.GGUFReader):  # type: ignore[misc]
         try:
             yield
         except (OSError, ValueError, KeyError, IndexError, OverflowError, MemoryError, struct.error) as error:
-            reason = (
-                " ".join(str(error).split()) or type(error).__name__
-            )  # some of numpy's messages have several lines
+            reason = " ".join(str(error).split()) or type(error).__name__  # numpy's messages may have several lines
             raise ModelError(f"{self._path}: not a readable GGUF file, or an incomplete one: {reason}") from None
 
     def _get_field_parts(self, orig_offs: int, raw_type: int) -> tuple[int, list[Any], list[int], list[ValueType]]:

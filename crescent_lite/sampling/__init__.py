@@ -1,5 +1,8 @@
-"""Prompts in, completions out as they finish. `protocol.py` is the seam; `llama.py` is llama.cpp in this process,
-`server_pool.py` the same over HTTP.
+"""Draws replies from a model: prompts in, completions out as they finish.
+
+`protocol.py` defines the Sampler protocol. It has two implementations: `llama.py` runs llama.cpp in this process,
+and `server_pool.py` uses servers over HTTP. Nothing here knows about questions, votes or the database.
+Example: open_sampler(Path("model.gguf"), config).sample(requests) yields one Completion per sample
 """
 
 from __future__ import annotations
@@ -22,11 +25,14 @@ __all__ = [
 ]
 
 PROMPT_TOKENS = 256
-"""Guess: room for a prompt, where a plan is made before there is one."""
+"""Tokens assumed for a prompt when memory is planned before any prompt is known (guess)."""
 
 
 def open_sampler(model_path: Path, config: Config) -> Sampler:
-    """The engine that the settings name, ready to sample. llama.cpp is imported here and not before."""
+    """The sampler that the settings ask for, ready to use: servers if any are configured, else llama.cpp.
+
+    llama.cpp is imported here and not before. Raises CrescentError.
+    """
     if config.sampling.servers:
         from crescent_lite.sampling.server_pool import ServerSampler
 
@@ -37,7 +43,10 @@ def open_sampler(model_path: Path, config: Config) -> Sampler:
 
 
 def check_servers(model_path: Path, config: Config, *, will_train: bool, adapter: Path | None = None) -> None:
-    """Before a run starts: the servers in the settings, if any, can do all it will ask. Raises CrescentError."""
+    """Check before a run starts that the servers in the settings, if any, can do everything that the run needs.
+
+    Raises CrescentError.
+    """
     if config.sampling.servers:
         from crescent_lite.sampling import server_pool
 
@@ -45,14 +54,17 @@ def check_servers(model_path: Path, config: Config, *, will_train: bool, adapter
 
 
 def require_language_model(model_path: Path) -> None:
-    """Raise ModelError when llama.cpp takes the file for something else than a text-generating model."""
+    """Raise ModelError when llama.cpp does not recognise the file as a text-generating model."""
     from crescent_lite.sampling.gguf_model import GgufModel
 
     GgufModel(model_path, vocabulary_only=True).close()
 
 
 def plan_before_loading(model_path: Path, config: Config) -> MemoryPlan:
-    """How a run would sample the model in this process, from its metadata alone. Raises CrescentError."""
+    """The memory plan for sampling this model in this process, from the GGUF's metadata alone.
+
+    Raises CrescentError.
+    """
     from crescent_lite.sampling.gguf_model import GgufModel
     from crescent_lite.sampling.llama import plan_sampling
 

@@ -1,4 +1,4 @@
-"""How the llama.cpp on this machine was built. Loads its library, no model.
+"""How llama.cpp on this machine was built. Loads the library, but no model.
 
 Example: read_build() -> LlamaBuild(version="0.3.36", features="CPU: AVX2, FMA, OPENMP", can_offload=False)
 """
@@ -13,23 +13,23 @@ from crescent_lite.errors import MissingPackageError
 
 @dataclass(frozen=True)
 class LlamaBuild:
-    """What was compiled in."""
+    """What an installed llama.cpp was compiled with."""
 
     version: str
-    """Of llama-cpp-python, which carries llama.cpp."""
+    """Version of llama-cpp-python, which contains llama.cpp."""
     features: str
     """Each backend with the instruction sets and libraries it uses."""
     can_offload: bool
-    """Whether layers can be put on a GPU."""
+    """Whether this build can put layers on a GPU."""
 
 
 def read_build() -> LlamaBuild:
-    """Ask the library. Raises MissingPackageError where it cannot be loaded."""
+    """Ask the library how it was built. Raises MissingPackageError when it cannot be loaded."""
     try:
-        from crescent_lite.sampling import llama_log  # noqa: F401  first, so that a GPU's greeting is not printed
+        from crescent_lite.sampling import llama_log  # noqa: F401  first, so that CUDA's start message is not printed
 
         import llama_cpp  # isort: skip
-    except (ImportError, OSError, RuntimeError) as error:  # RuntimeError: there, but its shared library is not
+    except (ImportError, OSError, RuntimeError) as error:  # RuntimeError: installed, but without its shared library
         reason = str(error).partition("\n")[0]
         raise MissingPackageError(
             f"llama.cpp cannot be loaded ({reason}): run `pip install llama-cpp-python`"
@@ -39,7 +39,7 @@ def read_build() -> LlamaBuild:
 
 
 def features_in_words(system_info: str) -> str:
-    """llama.cpp's own line, shortened. "CPU : AVX2 = 1 | AVX512 = 0 |" -> "CPU: AVX2"."""
+    """llama.cpp's own description, shortened: "CPU : AVX2 = 1 | AVX512 = 0 |" -> "CPU: AVX2"."""
     backends: dict[str, list[str]] = {}
     backend = "CPU"
     for part in system_info.split("|"):

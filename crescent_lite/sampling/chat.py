@@ -1,7 +1,7 @@
-"""The model's own chat template, rendered once around a placeholder; every prompt is its head + text + tail.
+"""The model's own chat template, rendered once around a placeholder; every prompt is then head + text + tail.
 
-Knows the vocabulary, not the sampling. Templates come with the model and are untrusted: they are rendered in Jinja's
-sandbox in a process of their own, with bounded size, time and memory.
+Knows the vocabulary, not the sampling. A template comes with the model and is untrusted: it is rendered in Jinja's
+sandbox in a process of its own, with limits on size, time and memory.
 Example: ChatTemplate(model).encode("What is 2 + 3?", assistant_prefix="It is")
 """
 
@@ -19,20 +19,25 @@ from crescent_lite.sampling import template_program
 from crescent_lite.sampling.gguf_model import GgufModel
 
 PLACEHOLDER = "CRESCENTUSERTEXT"
+"""Stands for the user's text while the template is rendered."""
 REPLY = "CRESCENTREPLYTEXT"
+"""Stands for the model's reply while the template is rendered."""
 MAX_TEMPLATE_CHARACTERS = 100_000
+"""Longer templates are rejected (guess)."""
 RENDER_SECONDS = 10.0
-"""On the clock; a busy machine may take a while to start the program."""
+"""Wall-clock limit for rendering; a busy machine may need a while to start the program (guess)."""
 
 
 class ChatTemplate:
-    """How one model wants a user's text wrapped. `head` and `tail` are what the template puts around it."""
+    """How one model expects a user's text to be wrapped: the template puts `head` before it and `tail` after it."""
 
     def __init__(self, model: GgufModel) -> None:
-        """Raises ModelError where the model has no usable chat template."""
+        """Render the model's template. Raises ModelError when the model has no usable chat template."""
         source = model.metadata("tokenizer.chat_template")
         if not source:
-            raise ModelError(f"{model.path}: has no chat template; use an instruct (chat) model, not a base model")
+            raise ModelError(
+                f"{model.path}: has no chat template; use an instruct (chat) model, not a pretrained one"
+            )
         bos = model.token_text(llama_cpp.llama_vocab_bos(model.vocab))
         eos = model.token_text(llama_cpp.llama_vocab_eos(model.vocab))
         try:
@@ -40,16 +45,16 @@ class ChatTemplate:
         except (ValueError, TimeoutError) as error:
             raise ModelError(f"{model.path}: its chat template cannot be rendered: {error}") from None
         if rendered.count(PLACEHOLDER) != 1:
-            raise ModelError(f"{model.path}: its chat template does not show the user's text exactly once")
+            raise ModelError(f"{model.path}: its chat template does not contain the user's text exactly once")
         self.head, self.tail = rendered.split(PLACEHOLDER)
         self._model = model
         self._bos = bos
         self._writes_bos = bool(bos) and self.head.startswith(bos)
         self.end_of_turn_id = self._find_end_of_turn(answered.partition(REPLY)[2])
-        """The token that ends a reply."""
+        """Id of the token that ends a reply."""
 
     def encode(self, user: str, assistant_prefix: str = "") -> list[int]:
-        """The prompt's tokens, with one BOS where the model wants one. Special tokens in `user` stay text."""
+        """The prompt's tokens, with exactly one BOS if the model uses one. Special tokens in `user` stay text."""
         add_special = not self._writes_bos
         tokenize = self._model.tokenize
         if tokenize(user, special=True) == tokenize(user, special=False):
@@ -60,9 +65,9 @@ class ChatTemplate:
         return head + tokenize(user, special=False) + tail
 
     def render(self, user: str, assistant_prefix: str = "") -> str:
-        """The prompt as a text, for servers that take no tokens: without the BOS where they write it themselves.
+        """The prompt as text, for servers that do not accept tokens; without the BOS if the tokenizer adds it.
 
-        A special token in `user` is broken up by a space, so that it stays text there too.
+        A special token in `user` is split by a space, so that a server treats it as text too.
         """
         for token in self._model.tokenize(user, special=True):
             if self._model.is_control(token) and (name := self._model.token_text(token)):
@@ -71,7 +76,7 @@ class ChatTemplate:
         return head + user + self.tail + assistant_prefix
 
     def encode_example(self, user: str, solution: str) -> tuple[list[int], int]:
-        """Prompt + solution + end of turn, and the prompt's length in tokens."""
+        """The tokens of prompt + solution + end of turn, and how many of them belong to the prompt."""
         prompt = self.encode(user)
         reply = self._model.tokenize(solution, special=False)
         return [*prompt, *reply, self.end_of_turn_id], len(prompt)
@@ -82,7 +87,7 @@ class ChatTemplate:
         return self._model.token_text(self.end_of_turn_id)
 
     def _find_end_of_turn(self, after_reply: str) -> int:
-        """The token the template writes after a reply. (llama.cpp's own guess is '<|endoftext|>' for SmolLM2.)"""
+        """The token that the template writes after a reply. (llama.cpp guesses '<|endoftext|>' for SmolLM2.)"""
         first = self._model.tokenize(after_reply.strip(), special=True)[:1]
         if first and self._model.ends_turn(first[0]):
             return first[0]
@@ -91,7 +96,7 @@ class ChatTemplate:
 
 @functools.cache
 def _render(source: str, bos: str, eos: str) -> tuple[str, str]:
-    """A question, and a question with its reply, as the template writes them. Raises ValueError or TimeoutError."""
+    """A question, and a question with a reply, as the template renders them. Raises ValueError or TimeoutError."""
     if len(source) > MAX_TEMPLATE_CHARACTERS:
         raise ValueError(f"it is {len(source):,} characters long")
     question = [{"role": "user", "content": PLACEHOLDER}]
@@ -105,7 +110,7 @@ def _render(source: str, bos: str, eos: str) -> tuple[str, str]:
     except subprocess.TimeoutExpired:
         raise TimeoutError(f"it did not finish within {RENDER_SECONDS:g} s") from None
     if ended.returncode:
-        raise TimeoutError(f"it did not finish within {template_program.MAX_SECONDS} s and 1 GB")
+        raise TimeoutError(f"it did not finish within {template_program.MAX_SECONDS} s of processor time and 1 GiB")
     said = json.loads(ended.stdout)
     if "error" in said:
         raise ValueError(said["error"])

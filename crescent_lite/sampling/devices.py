@@ -1,6 +1,6 @@
-"""The GPUs that this build of llama.cpp can use, and their memory. Loads its library, no model.
+"""The GPU that this build of llama.cpp can use, and its memory. Loads the library, but no model.
 
-Example: find_gpu() -> Gpu(free_bytes=23_000_000_000, total_bytes=25_000_000_000); None without one
+Example: find_gpu() -> Gpu(free_bytes=23_000_000_000, total_bytes=25_000_000_000), or None without a GPU
 """
 
 from __future__ import annotations
@@ -12,19 +12,21 @@ import llama_cpp
 from llama_cpp._ggml import libggml
 
 GPU = 1
-"""ggml_backend_dev_type: a GPU with its own memory."""
+"""ggml_backend_dev_type of a GPU with its own memory."""
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """The first GPU."""
+    """The first GPU that llama.cpp lists."""
 
     free_bytes: int
+    """Memory that is free now."""
     total_bytes: int
+    """Memory in all."""
 
 
 def find_gpu() -> Gpu | None:
-    """What llama.cpp would offload to; None where it was built without, or the machine has none."""
+    """The GPU that llama.cpp would put layers on; None when it was built without GPU support or finds no GPU."""
     if not llama_cpp.llama_supports_gpu_offload():
         return None
     find, memory = libggml.ggml_backend_dev_by_type, libggml.ggml_backend_dev_memory

@@ -1,6 +1,6 @@
-"""A GGUF model in llama.cpp's memory: loading, its metadata, its vocabulary.
+"""A GGUF model loaded by llama.cpp: its weights, metadata and vocabulary.
 
-Knows tokens, not prompts; owns no context. A GGUF is untrusted: whatever is wrong with it is a ModelError.
+Knows tokens, not prompts; owns no context. A GGUF is untrusted: whatever is wrong with it raises a ModelError.
 Example: model = GgufModel(path, gpu_layers=-1); model.tokenize("2 + 3", special=False)
 """
 
@@ -18,6 +18,7 @@ from crescent_lite.sampling import llama_log
 from crescent_lite.sampling.memory_plan import ModelShape
 
 MAX_METADATA_BYTES = 1 << 20
+"""A longer metadata value is not read (guess)."""
 
 
 @functools.cache
@@ -26,18 +27,19 @@ def _start_backend() -> None:
 
 
 class GgufModel:
-    """Weights and vocabulary. `close` frees them."""
+    """Weights and vocabulary of one GGUF. `close` frees them."""
 
     def __init__(self, path: Path, *, gpu_layers: int = -1, vocabulary_only: bool = False) -> None:
-        """Raises ModelError or OutOfMemoryError. `gpu_layers` -1 is all, where there is a GPU.
+        """Load the model. `gpu_layers` is how many layers go on the GPU, if there is one; -1 means all.
 
-        With `vocabulary_only` no weights are read: enough for tokens, the chat template and the metadata.
+        With `vocabulary_only` no weights are read, which is enough for tokens, the chat template and the metadata.
+        Raises ModelError or OutOfMemoryError.
         """
         _check_header(path)
         _start_backend()
         params = llama_cpp.llama_model_default_params()
         params.vocab_only = vocabulary_only
-        # Read, not mapped: of a mapped file the weights that are repacked for the processor would be there twice.
+        # The file is read, not mapped: with a mapped file, weights repacked for the processor are in memory twice.
         params.load_mode = llama_cpp.LLAMA_LOAD_MODE_NONE
         params.n_gpu_layers = gpu_layers
         llama_log.forget_complaints()
@@ -62,7 +64,7 @@ class GgufModel:
 
     @property
     def embedding_length(self) -> int:
-        """Values in a token's embedding."""
+        """Width of a token's embedding; 0 when the metadata does not give it."""
         return max(self._numbers("embedding_length"), default=0)
 
     @property
@@ -72,7 +74,7 @@ class GgufModel:
 
     @property
     def shape(self) -> ModelShape:
-        """What decides how much memory the model takes. Read from the metadata, so it holds before a load too."""
+        """What decides how much memory the model takes; from the metadata, so known without loading the weights."""
         kv_heads = self._numbers("attention.head_count_kv") or self._numbers("attention.head_count")
         layers = max(self._numbers("block_count"), default=0)
         heads = max(self._numbers("attention.head_count"), default=1)
@@ -90,27 +92,34 @@ class GgufModel:
         )
 
     def metadata(self, key: str) -> str:
-        """A metadata value as text; '' where there is none."""
+        """A metadata value as text; '' when the key is missing. Raises ModelError when it is too long."""
         size = llama_cpp.llama_model_meta_val_str(self.handle, key.encode(), None, 0)
         if size < 0:
             return ""
         if size > MAX_METADATA_BYTES:
-            raise ModelError(f"{self.path}: the metadata {key!r} is {size:,} bytes long; it will not be read")
+            raise ModelError(
+                f"{self.path}: its metadata value {key!r} is {size:,} bytes long, and at most {MAX_METADATA_BYTES:,} "
+                "bytes are read; use another file"
+            )
         buffer = ctypes.create_string_buffer(size + 1)
         llama_cpp.llama_model_meta_val_str(self.handle, key.encode(), buffer, size + 1)
         return buffer.value.decode("utf-8", "replace")
 
     def _numbers(self, key: str) -> list[int]:
-        """A metadata number of the architecture; some models give one for each layer. Empty where there is none."""
+        """The numbers in a metadata value of the architecture: usually one, in some models one per layer, or none."""
         return [int(each) for each in re.findall(r"\d+", self.metadata(f"{self.architecture}.{key}"))]
 
     @property
     def architecture(self) -> str:
-        """llama.cpp's name for the kind of model, for instance 'qwen2'."""
+        """llama.cpp's name of the architecture, for instance 'qwen2'."""
         return self.metadata("general.architecture")
 
     def tokenize(self, text: str, *, special: bool, add_special: bool = False) -> list[int]:
-        """Token ids. `special` parses '<|im_end|>' and the like; never set it for a text from outside."""
+        """Token ids of a text. Raises ModelError.
+
+        With `special`, special tokens such as '<|im_end|>' are recognised; never set it for untrusted text. With
+        `add_special`, the tokenizer adds its BOS token if the model uses one.
+        """
         raw = text.encode("utf-8", "replace")
         room = len(raw) + 8
         buffer = (llama_cpp.llama_token * room)()
@@ -119,9 +128,9 @@ class GgufModel:
             raise ModelError(f"{self.path}: its tokenizer cannot encode a text of {len(raw):,} bytes")
         return list(buffer[:count])
 
-    @functools.cache  # noqa: B019  one model lives as long as the process's stage
+    @functools.cache  # noqa: B019  a process loads few models, so keeping them alive costs nothing
     def piece(self, token: int) -> bytes:
-        """The bytes of one token; none for a special token. A character may span tokens."""
+        """The bytes of one token; empty for a special token. A character may span several tokens."""
         buffer = ctypes.create_string_buffer(256)
         count = llama_cpp.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, False)
         return buffer.raw[:count] if count > 0 else b""
@@ -133,21 +142,21 @@ class GgufModel:
 
     @property
     def end_tokens(self) -> list[int]:
-        """The GGUF's own end-of-sequence token and end-of-turn token, as far as it names them."""
+        """The GGUF's end-of-sequence and end-of-turn tokens, as far as it defines them."""
         named = (llama_cpp.llama_vocab_eos(self.vocab), llama_cpp.llama_vocab_eot(self.vocab))
         return [int(token) for token in named if token >= 0]
 
     def is_control(self, token: int) -> bool:
-        """Whether the token is one of the model's own marks, and not text."""
+        """Whether the token is a control token such as '<|im_end|>', not text."""
         return bool(llama_cpp.llama_vocab_is_control(self.vocab, token))
 
     @property
     def adds_bos(self) -> bool:
-        """Whether a text is tokenized with a BOS before it."""
+        """Whether the tokenizer puts a BOS token before a text."""
         return bool(llama_cpp.llama_vocab_get_add_bos(self.vocab))
 
     def token_text(self, token: int) -> str:
-        """A token's own text, special ones included; '' for none (-1)."""
+        """The text of a token, special tokens included; '' for -1, which means "no such token"."""
         raw = llama_cpp.llama_vocab_get_text(self.vocab, token) if token >= 0 else b""
         return (raw or b"").decode("utf-8", "replace")
 
@@ -159,12 +168,12 @@ class GgufModel:
 
 
 def _check_header(path: Path) -> None:
-    """The mistakes that deserve a plainer word than llama.cpp's."""
+    """Raise ModelError for the mistakes that deserve a plainer message than llama.cpp's."""
     try:
         with path.open("rb") as file:
             magic = file.read(4)
     except FileNotFoundError:
-        raise ModelError(f"{path}: no such model file") from None
+        raise ModelError(f"{path}: there is no such model file") from None
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
     if magic != b"GGUF":

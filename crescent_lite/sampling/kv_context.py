@@ -1,6 +1,6 @@
-"""A llama.cpp context and its KV cache: many sequences, each known by the tokens whose cells it holds.
+"""A llama.cpp context and its KV cache: many sequences, and for each the tokens whose cells it holds.
 
-Knows tokens and sequences, not requests. A prompt's beginning is copied from whichever sequence holds most of it.
+Knows tokens and sequences, not requests. The beginning of a prompt is copied from the sequence that holds most of it.
 Example: context.begin(3, prompt) copies, then context.decode([(3, prompt[held:], True)]), context.draw([(0, chain)])
 """
 
@@ -20,21 +20,24 @@ from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.memory_plan import MemoryPlan
 
 Chunk = tuple[int, Sequence[int], bool]
-"""A sequence, its next tokens, and whether the logits after the last of them are wanted."""
+"""A sequence, its next tokens, and whether to compute the logits after the last of them."""
 
-FEWEST_DRAWS = 8
-"""For one thread. A draw takes about 0.2 ms, mostly for the candidates' array; handing work over, about 0.05 ms."""
+MIN_DRAWS_PER_THREAD = 8
+"""Fewer draws than this are not worth a thread: a draw takes about 0.2 ms, mostly for building the array of
+candidates, and handing work to a thread about 0.05 ms. (Measured on 2 cores.)"""
 CACHE_IS_FULL = 1
-"""llama_decode's code for "no room"; the memory is then as it was before the call."""
+"""llama_decode's code for "no room in the cache"; the cache is then as it was before the call."""
 
 
 class KvContext:
-    """The context of one model. `close` frees it; the model outlives it."""
+    """The context of one model. `close` frees the context, not the model."""
 
     def __init__(self, model: GgufModel, plan: MemoryPlan, *, threads: int, drawing_threads: int = 1) -> None:
-        """Raises OutOfMemoryError."""
+        """Create the context. Raises OutOfMemoryError."""
         self.plan = plan
-        params = llama_cpp.llama_context_default_params()  # flash attention is llama.cpp's choice, by device
+        params = (
+            llama_cpp.llama_context_default_params()
+        )  # llama.cpp turns on flash attention where the device has it
         params.n_ctx = plan.cells
         params.n_seq_max = plan.slots
         params.n_batch = params.n_ubatch = plan.batch_tokens
@@ -45,28 +48,28 @@ class KvContext:
         self._handle = llama_cpp.llama_init_from_model(model.handle, params)
         if not self._handle:
             raise OutOfMemoryError(
-                f"llama.cpp cannot make a context of {plan.cells:,} tokens for {plan.slots} sequences: "
+                f"llama.cpp cannot create a context of {plan.cells:,} tokens for {plan.slots} sequences: "
                 f"{llama_log.last_complaint()}; lower sampling.slots or sampling.context_tokens"
             )
         self._memory = llama_cpp.llama_get_memory(self._handle)
         self._batch = _Batch(plan.batch_tokens)
         self._drawing_threads = drawing_threads
-        self._pool = ThreadPoolExecutor(drawing_threads)  # starts its threads when they are first needed
+        self._pool = ThreadPoolExecutor(drawing_threads)  # starts threads only when needed
         self._vocab_size = model.vocab_size
         self.held: list[list[int]] = [[] for _ in range(plan.slots)]
-        """For each sequence the tokens whose cells the cache holds."""
+        """For each sequence, the tokens whose cells the cache holds."""
         self.decode_seconds = 0.0
-        """Inside llama_decode so far."""
+        """Time inside llama_decode so far."""
 
     @property
     def free_cells(self) -> int:
-        """At least so many cells are free; what sequences share is counted for each of them."""
+        """A lower bound on the number of free cells: cells that sequences share are counted once for each of them."""
         return self.plan.cells - sum(map(len, self.held))
 
     def begin(self, sequence: int, tokens: Sequence[int]) -> int:
-        """Make `sequence` hold as much of the beginning of `tokens` as any does; how many tokens that is.
+        """Copy the longest beginning of `tokens` that any sequence holds into `sequence`; returns its length.
 
-        The last token is never among them: it has to be decoded for its logits.
+        The last token is never copied: it has to be decoded for its logits.
         """
         wanted = list(tokens[:-1])
         shared, donor = max((_common(held, wanted), index) for index, held in enumerate(self.held))
@@ -74,21 +77,21 @@ class KvContext:
             llama_cpp.llama_memory_seq_rm(self._memory, sequence, -1, -1)
             llama_cpp.llama_memory_seq_cp(self._memory, donor, sequence, -1, -1)
         if not llama_cpp.llama_memory_seq_rm(self._memory, sequence, shared, -1):
-            # A recurrent memory cannot forget a part: start from nothing.
+            # A recurrent memory cannot drop a part of itself, so start from an empty one.
             llama_cpp.llama_memory_seq_rm(self._memory, sequence, -1, -1)
             shared = 0
         self.held[sequence] = wanted[:shared]
         return shared
 
     def decode(self, chunks: Sequence[Chunk]) -> bool:
-        """Decode the next tokens of each sequence. False when the cache has no room; nothing has changed then.
+        """Decode the next tokens of each sequence. Returns False, with nothing changed, when the cache has no room.
 
         Raises OutOfMemoryError.
         """
         self._batch.fill(chunks, self.held)
         began = time.perf_counter()
         code = llama_cpp.llama_decode(self._handle, self._batch.struct)
-        llama_cpp.llama_synchronize(self._handle)  # a GPU goes on after the call
+        llama_cpp.llama_synchronize(self._handle)  # on a GPU the work continues after the call
         self.decode_seconds += time.perf_counter() - began
         if code == CACHE_IS_FULL:
             return False
@@ -102,11 +105,11 @@ class KvContext:
         return True
 
     def draw(self, chains: Sequence[tuple[int, object]]) -> list[int]:
-        """The token that each sampler chain draws, from the logits after the last decode's chunk of that number."""
+        """One token per (chunk number, sampler chain), drawn from the logits after that chunk of the last decode."""
         if not chains:
             return []
-        llama_cpp.llama_get_logits(self._handle)  # puts them in order, once; from then on they are only read
-        share = max(FEWEST_DRAWS, -(-len(chains) // self._drawing_threads))
+        llama_cpp.llama_get_logits(self._handle)  # reorders them once; the threads below then only read them
+        share = max(MIN_DRAWS_PER_THREAD, -(-len(chains) // self._drawing_threads))
         shares = [chains[begin : begin + share] for begin in range(0, len(chains), share)]
         drawn = self._pool.map(self._draw, shares) if len(shares) > 1 else map(self._draw, shares)
         return [token for tokens in drawn for token in tokens]
@@ -116,20 +119,20 @@ class KvContext:
         return [llama_cpp.llama_sampler_sample(chain, self._handle, entries[chunk]) for chunk, chain in chains]
 
     def logprob(self, chunk: int, token: int) -> float:
-        """The token's log-probability after the last decode's chunk number `chunk`, before any truncation."""
+        """The token's log-probability after chunk number `chunk` of the last decode, before temperature and top_k."""
         address = llama_cpp.llama_get_logits_ith(self._handle, self._batch.last_entry[chunk])
         logits = np.ctypeslib.as_array(address, shape=(self._vocab_size,))
         highest = logits.max()
         return float(logits[token] - highest - np.log(np.exp(logits - highest).sum()))
 
     def move(self, source: int, target: int) -> None:
-        """Give `target` what `source` holds; `source` keeps it for others to copy."""
+        """Give `target` the cells that `source` holds; `source` keeps them, for other sequences to copy."""
         llama_cpp.llama_memory_seq_rm(self._memory, target, -1, -1)
         llama_cpp.llama_memory_seq_cp(self._memory, source, target, -1, -1)
         self.held[target] = list(self.held[source])
 
     def forget(self, sequences: Sequence[int]) -> bool:
-        """Free the cells that only these sequences hold. Whether there were any."""
+        """Free the cells that only these sequences hold. Returns whether any of them held tokens."""
         holding = [sequence for sequence in sequences if self.held[sequence]]
         for sequence in holding:
             llama_cpp.llama_memory_seq_rm(self._memory, sequence, -1, -1)
@@ -137,12 +140,12 @@ class KvContext:
         return bool(holding)
 
     def use_adapter(self, adapter: object | None) -> None:
-        """Put a loaded adapter on the model, or none, and forget what was computed without it. Raises ModelError."""
+        """Put a loaded adapter on the model (None: remove it) and clear the cache. Raises ModelError."""
         adapters = [adapter] if adapter else []
         pointers = (llama_cpp.llama_adapter_lora_p_ctypes * len(adapters))(*adapters)
         scales = (ctypes.c_float * len(adapters))(*[1.0] * len(adapters))
         if llama_cpp.llama_set_adapters_lora(self._handle, pointers, len(adapters), scales) != 0:
-            raise ModelError("llama.cpp refused the adapter")
+            raise ModelError("llama.cpp rejected the adapter: train it again, or use another one")
         llama_cpp.llama_memory_clear(self._memory, True)
         self.held = [[] for _ in self.held]
 
@@ -155,7 +158,7 @@ class KvContext:
 
 
 class _Batch:
-    """llama.cpp's batch over arrays that numpy fills: setting it entry by entry costs more than a small decode."""
+    """llama.cpp's batch on top of numpy arrays: filling it entry by entry would take longer than a small decode."""
 
     def __init__(self, size: int) -> None:
         self._token, self._position, self._sequence = (np.zeros(size, dtype=np.int32) for _ in range(3))
@@ -176,10 +179,10 @@ class _Batch:
             logits=self._wants_logits.ctypes.data_as(ctypes.POINTER(ctypes.c_int8)),
         )
         self.last_entry: list[int] = []
-        """For each chunk the index of its last token in the batch."""
+        """For each chunk, the index of its last token in the batch."""
 
     def fill(self, chunks: Sequence[Chunk], held: Sequence[Sequence[int]]) -> None:
-        """Lay the chunks one after the other; each sequence goes on after what it holds."""
+        """Put the chunks one after the other; positions continue after the tokens that each sequence holds."""
         begin = 0
         self.last_entry = []
         for sequence, tokens, wants_logits in chunks:
@@ -195,7 +198,7 @@ class _Batch:
 
 
 def _common(held: list[int], wanted: list[int]) -> int:
-    """Length of the common beginning."""
+    """Length of the common beginning of two token lists."""
     if held[: len(wanted)] == wanted:
         return len(wanted)
     return next(

@@ -1,9 +1,10 @@
-"""llama.cpp in this process, many sequences per decode.
+"""The sampler that runs llama.cpp in this process, with many sequences per decode.
 
-Owns the slots: which sample is in which sequence, and what each decode is made of. A prompt is decoded in one slot,
-in chunks beside the others' tokens, and its cells are copied to those that share its beginning: one prefill serves
-all votes of a question. Active ids stay contiguous and ascending, because llama.cpp splits a batch at every gap. When
-the cache is full, some samples leave their slots; they go on later, where they were.
+Owns the slots: which sample is in which sequence, and which tokens go into each decode. A prompt is decoded in one
+slot, in chunks beside the tokens of the other slots. Its cells are then copied to the samples that share its
+beginning, so that all votes of a question need one prefill. The ids of active sequences stay contiguous and
+ascending, because llama.cpp splits a batch at every gap. When the cache is full, some samples leave their slots and
+continue later. Knows no questions or votes, and no servers.
 Example:
     sampler = LlamaSampler(Path("model.gguf"), SamplingConfig())
     for completion in sampler.sample(requests): ...
@@ -28,8 +29,8 @@ from crescent_lite.sampling.devices import find_gpu
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.kv_context import KvContext
 from crescent_lite.sampling.memory_plan import (
-    CHOSEN_SLOTS,
-    CHOSEN_SLOTS_ON_GPU,
+    DEFAULT_SLOTS,
+    DEFAULT_SLOTS_ON_GPU,
     MEMORY_SHARE,
     MemoryPlan,
     ModelShape,
@@ -40,17 +41,22 @@ from crescent_lite.sampling.protocol import SamplerUsage, Watch
 from crescent_lite.sampling.waiting import Sample, WaitingSamples
 
 BATCH_TOKENS = 256
-"""Tokens per decode at most. 256 keeps one call, and so the answer to Ctrl-C, under 2 s on 2 cores at 0.5B."""
+"""Most tokens per decode on a CPU. With 256, one decode, and so the response to Ctrl-C, takes under 2 s. (Measured on
+2 cores with a 0.5B model.)"""
 BATCH_TOKENS_ON_GPU = 2048
-"""Guess: llama.cpp's own default."""
-MOST_DRAWING_THREADS = 8
-"""At most half of the processor: llama.cpp's own threads spin for a while after a decode."""
+"""Most tokens per decode on a GPU: llama.cpp's own default (guess)."""
+MAX_DRAWING_THREADS = 8
+"""Most threads that draw tokens (guess). At most half of the processor's threads are used, because llama.cpp's own
+threads spin for a while after a decode."""
 
 
 def plan_sampling(
     shape: ModelShape, config: SamplingConfig, needed_context: int, *, weights_loaded: bool
 ) -> MemoryPlan:
-    """Slots and context on this machine as it is now. Raises OutOfMemoryError."""
+    """Slots and context that fit in the memory that is free on this machine now. Raises OutOfMemoryError.
+
+    `needed_context` is the length of the longest prompt with its reply, in tokens.
+    """
     gpu = find_gpu() if config.gpu_layers else None
     free_bytes = gpu.free_bytes if gpu else psutil.virtual_memory().available
     return plan_memory(
@@ -58,7 +64,7 @@ def plan_sampling(
         needed_context=needed_context,
         usable_bytes=config.memory_gb * 1e9 or free_bytes * MEMORY_SHARE,
         batch_tokens=BATCH_TOKENS_ON_GPU if gpu else BATCH_TOKENS,
-        chosen_slots=CHOSEN_SLOTS_ON_GPU if gpu else CHOSEN_SLOTS,
+        default_slots=DEFAULT_SLOTS_ON_GPU if gpu else DEFAULT_SLOTS,
         asked_slots=config.slots,
         asked_context=config.context_tokens,
         weights_loaded=weights_loaded,
@@ -66,10 +72,10 @@ def plan_sampling(
 
 
 class LlamaSampler:
-    """The in-process engine behind the Sampler protocol."""
+    """A Sampler that runs llama.cpp in this process."""
 
     def __init__(self, model_path: Path, config: SamplingConfig | None = None) -> None:
-        """Load the model. Raises ModelError or OutOfMemoryError."""
+        """Load the model and its chat template. Raises ModelError or OutOfMemoryError."""
         self._config = config or SamplingConfig()
         self._model = _load(model_path, self._config.gpu_layers)
         try:
@@ -82,10 +88,10 @@ class LlamaSampler:
         self._adapters: dict[Path, object] = {}
         self._adapter: Path | None = None
         self._live = 0
-        """Slots in use at most; fewer than planned after the cache was full."""
+        """Most slots to use at present; fewer than planned after the cache was full."""
 
     def sample(self, requests: Iterable[Request], watch: Watch | None = None) -> Iterator[Completion]:
-        """Every sample of every request, as it finishes. See `Sampler.sample`."""
+        """Every sample of every request, as it finishes: see `Sampler.sample`."""
         waiting = WaitingSamples(
             requests,
             lambda each: self._chat.encode(each.user, each.assistant_prefix),
@@ -102,7 +108,7 @@ class LlamaSampler:
                 yield from waiting.take_refused()
                 self._fill(context, active, waiting)
                 if not active:
-                    continue  # there were only refused ones
+                    continue  # every sample was refused
                 finished = self._step(context, active, waiting)
                 if watch:
                     for sample in active:
@@ -120,13 +126,13 @@ class LlamaSampler:
                 sample.free()
 
     def use_adapter(self, path: Path | None) -> None:
-        """Put a GGUF adapter on the base, or none. Raises ModelError."""
+        """Put a GGUF adapter on the base; None removes the adapter. Raises ModelError."""
         if path is not None and path not in self._adapters:
             llama_log.forget_complaints()
             adapter = llama_cpp.llama_adapter_lora_init(self._model.handle, str(path).encode())
             if not adapter:
                 raise ModelError(
-                    f"{path}: llama.cpp cannot use it as an adapter of {self._model.path.name}: "
+                    f"{path}: llama.cpp cannot use it as an adapter for {self._model.path.name}: "
                     f"{llama_log.last_complaint()}"
                 )
             self._adapters[path] = adapter
@@ -135,20 +141,19 @@ class LlamaSampler:
         self._adapter = path
 
     def encode_example(self, user: str, solution: str) -> tuple[list[int], int]:
-        """The tokens of a training pair, and how many of them are the prompt."""
+        """The tokens of prompt + solution + end of turn, and how many of them belong to the prompt."""
         return self._chat.encode_example(user, solution)
 
     def close(self) -> None:
         """Free the context, the adapters and the model."""
         self._close_context()
-        # The model frees its adapters.
-        self._adapters.clear()
+        self._adapters.clear()  # llama.cpp frees them with the model
         self._model.close()
 
     # ── the context ──────────────────────────────────────────────────────────────────────────────────────────
 
     def _ready_context(self, needed: int) -> KvContext:
-        """The context there is, where `needed` tokens fit into each sequence, else another one."""
+        """The present context if `needed` tokens fit into each sequence, else a new one."""
         if self._context and self._context.plan.context_tokens >= min(needed, self._model.trained_context):
             return self._context
         if self._context and self._config.context_tokens:
@@ -159,7 +164,7 @@ class LlamaSampler:
             self._model,
             plan,
             threads=self._config.threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1,
-            drawing_threads=max(1, min(MOST_DRAWING_THREADS, (os.cpu_count() or 1) // 2)),
+            drawing_threads=max(1, min(MAX_DRAWING_THREADS, (os.cpu_count() or 1) // 2)),
         )
         if self._adapter:
             self._context.use_adapter(self._adapters[self._adapter])
@@ -176,7 +181,7 @@ class LlamaSampler:
         self, context: KvContext, active: list[Sample], waiting: WaitingSamples, free_slots: int
     ) -> Sample | None:
         if active and not any(context.held):
-            return None  # the very first prompt goes ahead alone, so that the others can copy their common beginning
+            return None  # the very first prompt is decoded alone, so that the others can copy its beginning
         busy = {
             sample.request.key
             for sequence, sample in enumerate(active)
@@ -189,7 +194,7 @@ class LlamaSampler:
         self.usage.prompt_tokens += len(sample.tokens) - held
 
     def _fill(self, context: KvContext, active: list[Sample], waiting: WaitingSamples) -> None:
-        """Samples into the free slots."""
+        """Start samples in the free slots."""
         while (free := self._live - len(active)) > 0:
             sample = self._next_sample(context, active, waiting, free)
             if sample is None:
@@ -198,7 +203,7 @@ class LlamaSampler:
             active.append(sample)
 
     def _refill(self, context: KvContext, active: list[Sample], sequence: int, waiting: WaitingSamples) -> None:
-        """Another sample into a freed slot; where there is none, the last one is moved into it."""
+        """Start another sample in a freed slot; if none can start, move the last active sample there."""
         free = self._live - len(active) + 1
         if free > 0 and (sample := self._next_sample(context, active, waiting, free)):
             self._start(context, sequence, sample)
@@ -212,7 +217,10 @@ class LlamaSampler:
     def _step(
         self, context: KvContext, active: list[Sample], waiting: WaitingSamples
     ) -> list[tuple[int, FinishReason]]:
-        """One decode, and a token for every sample whose prompt is complete. Which samples that finished, and why."""
+        """Run one decode and add a token to every sample whose prompt is complete.
+
+        Returns the sequences of the samples that finished, each with its reason.
+        """
         began, decoding = time.perf_counter(), context.decode_seconds
         chunks = self._chunks(context, active)
         while not context.decode(chunks):
@@ -236,7 +244,7 @@ class LlamaSampler:
         return finished
 
     def _chunks(self, context: KvContext, active: list[Sample]) -> list[tuple[int, list[int], bool]]:
-        """A token of every sequence, and as much of the prompts as the batch has room for."""
+        """One token of every sequence, and as many more prompt tokens as the batch has room for."""
         chunks = []
         room = context.plan.batch_tokens - len(active)
         for sequence, sample in enumerate(active):
@@ -247,7 +255,10 @@ class LlamaSampler:
         return chunks
 
     def _make_room(self, context: KvContext, active: list[Sample], waiting: WaitingSamples) -> bool:
-        """The cache is full: forget what no slot uses, else take a quarter of the samples out. Whether that helps."""
+        """Make room in a full cache. Returns False when there is nothing to free.
+
+        The cells of idle slots are freed first. If there are none, a quarter of the samples leave their slots.
+        """
         if context.forget(range(len(active), context.plan.slots)):
             return True
         if len(active) == 1:
@@ -262,7 +273,7 @@ class LlamaSampler:
         return True
 
     def _add(self, context: KvContext, sample: Sample, token: int, held: int) -> FinishReason | None:
-        """Append a token to its sample; why the sample is finished, if it is."""
+        """Append a token to a sample. Returns why the sample is finished, or None when it is not."""
         sample.tokens.append(token)
         if self._model.ends_turn(token) or sample.reply.add(self._model.piece(token)):
             return "stop"
@@ -274,7 +285,10 @@ class LlamaSampler:
 
 
 def _load(path: Path, gpu_layers: int) -> GgufModel:
-    """The model, with the asked number of layers on the GPU; -1 is all that fit there."""
+    """Load the model with `gpu_layers` layers on the GPU; -1 means as many as fit.
+
+    Raises ModelError or OutOfMemoryError.
+    """
     gpu = find_gpu() if gpu_layers else None
     if gpu and gpu_layers == -1:
         described = GgufModel(path, vocabulary_only=True)
@@ -283,7 +297,7 @@ def _load(path: Path, gpu_layers: int) -> GgufModel:
     available = psutil.virtual_memory().available
     if not gpu and path.is_file() and (size := path.stat().st_size) > available:
         raise OutOfMemoryError(
-            f"{path}: its weights take {size / 1e9:.1f} GB, and {available / 1e9:.1f} GB are free; "
-            "take a smaller model or a smaller quantisation"
+            f"{path}: its weights take {size / 1e9:.1f} GB, but only {available / 1e9:.1f} GB of memory are free; "
+            "use a smaller model or a smaller quantisation"
         )
     return GgufModel(path, gpu_layers=gpu_layers)

@@ -1,6 +1,6 @@
-"""Keeps llama.cpp quiet on the terminal and remembers its last complaints, so that an error can name the cause.
+"""Keeps llama.cpp's messages off the terminal and remembers the last warnings, so that an error can name the cause.
 
-Process-wide, as llama.cpp's own log hook is. Example: `last_complaint()` after a failed load gives
+Process-wide, because llama.cpp's log hook is. Example: `last_complaint()` after a failed load gives
     "tensor 'blk.3.attn_q.weight' data is not within the file bounds"
 """
 
@@ -12,7 +12,7 @@ from collections import deque
 import llama_cpp
 
 WARNING = 3
-"""ggml_log_level: 3 is a warning, 4 an error."""
+"""ggml_log_level of a warning; an error is 4."""
 
 _complaints: deque[str] = deque(maxlen=50)
 
@@ -27,12 +27,12 @@ llama_cpp.llama_log_set(_remember, ctypes.c_void_p(0))
 
 
 def forget_complaints() -> None:
-    """Start afresh, before an operation whose failure is to be explained."""
+    """Clear the remembered messages. Call it before an operation whose failure is to be explained."""
     _complaints.clear()
 
 
 def last_complaint() -> str:
-    """The most telling recent line: the first that names an error, without llama.cpp's function prefix."""
+    """The most useful recent message: the first that names an error, without llama.cpp's function prefix."""
     errors = [line for line in _complaints if "error" in line.lower() or "fail" in line.lower()]
     line = (errors or list(_complaints) or ["llama.cpp gave no reason"])[0]
     return line.partition(": ")[2] or line

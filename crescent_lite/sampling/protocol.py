@@ -1,6 +1,6 @@
-"""The one seam between the method and whatever draws the tokens.
+"""The Sampler protocol: the only interface between the method and whatever draws the tokens.
 
-Prompts go in, completions come out as they finish, in any order. Owns the shape only; knows no engine.
+Prompts go in, completions come out as they finish, in any order. Owns the interface only; knows no implementation.
 Example: for completion in sampler.sample([Request(key="q1", user="What is 2 + 3?", generation=g)]): ...
 """
 
@@ -14,25 +14,27 @@ from typing import Protocol
 from crescent_lite.records import Completion, Request
 
 Watch = Callable[[str, str], object]
-"""Is told the key of a request and the text of one of its samples so far; its last character may be half of one."""
+"""Callback that receives the key of a request and the text so far of one of its samples. The last character of the
+text may be incomplete."""
 
 
 @dataclass
 class SamplerUsage:
-    """What a sampler has done since it was made."""
+    """What a sampler has done since it was created."""
 
     tokens: int = 0
     """Tokens drawn."""
     prompt_tokens: int = 0
-    """Prompt tokens decoded, and what a paused sample had to decode again; what was copied is not counted."""
+    """Prompt tokens decoded, plus the tokens that paused samples decoded again. Tokens whose cache cells were copied
+    from another sequence are not counted."""
     seconds: float = 0.0
-    """Time spent decoding and drawing."""
+    """Time spent decoding and drawing; with servers, time spent waiting for replies."""
     decode_seconds: float = 0.0
-    """Of these, time inside the engine's decode."""
+    """The part of `seconds` inside llama.cpp's decode; 0 with servers."""
     pauses: int = 0
-    """How often a sample was taken out of its slot because the cache was full. It goes on later; nothing is lost."""
+    """How often a sample had to leave its slot because the cache was full. Such a sample continues later."""
     lost_servers: int = 0
-    """Servers that stopped answering while the others went on."""
+    """Servers that failed while sampling."""
 
     def __add__(self, other: SamplerUsage) -> SamplerUsage:
         return SamplerUsage(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
@@ -42,28 +44,30 @@ class SamplerUsage:
 
 
 class Sampler(Protocol):
-    """Draws completions of one base model with at most one adapter on it."""
+    """Draws completions from one base model with at most one adapter on it."""
 
     usage: SamplerUsage
+    """Totals since the sampler was created."""
 
     def sample(self, requests: Iterable[Request], watch: Watch | None = None) -> Iterator[Completion]:
         """Every sample of every request, each once, as it finishes.
 
-        `requests` is read whole before the first token. A deque is emptied, and what is appended to it while the
-        completions come is drawn too, before the rest: votes in waves. Closing the iterator abandons the rest.
-        `watch` sees the texts grow, where the engine draws in this process; else it is never called.
-        Raises OutOfMemoryError or ModelError.
+        `requests` is read completely before the first token. A deque is emptied, and requests appended to it during
+        the iteration are drawn too, before those still waiting; that is how votes are drawn in waves. Closing the
+        iterator abandons the rest.
+        `watch` is called as the texts grow, but only by a sampler that draws in this process.
+        Raises OutOfMemoryError, ModelError or NetworkError.
         """
         ...
 
     def use_adapter(self, path: Path | None) -> None:
-        """Put a GGUF adapter on the base, or none, without reloading the base. Raises ModelError."""
+        """Put a GGUF adapter on the base without reloading the base; None removes the adapter. Raises ModelError."""
         ...
 
     def encode_example(self, user: str, solution: str) -> tuple[Sequence[int], int]:
-        """The tokens of prompt + solution + end of turn, and how many of them are the prompt."""
+        """The tokens of prompt + solution + end of turn, and how many of them belong to the prompt."""
         ...
 
     def close(self) -> None:
-        """Free the model's memory. The sampler cannot be used again."""
+        """Free the model's memory. The sampler cannot be used afterwards."""
         ...

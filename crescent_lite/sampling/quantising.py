@@ -1,6 +1,7 @@
-"""llama.cpp's own quantiser: rows of floats into a tensor type, and a whole GGUF into a mixture of types.
+"""llama.cpp's own quantiser: encodes rows of floats in a tensor type, and requantises a whole GGUF.
 
-Example: encode_rows(weights, gguf.GGMLQuantizationType.Q4_K)     # the bytes of each row, as a GGUF holds them
+Knows nothing of adapters or of merging. Example: encode_rows(weights, gguf.GGMLQuantizationType.Q4_K) returns the
+bytes of each row as a GGUF stores them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import llama_cpp
 import numpy as np
-from llama_cpp import _ggml  # llama_cpp itself does not pass on this function of ggml
+from llama_cpp import _ggml  # llama_cpp's public modules do not offer these functions of ggml
 
 from crescent_lite.errors import ModelError, StorageError
 from crescent_lite.sampling import llama_log
@@ -26,10 +27,10 @@ MIXTURES: Mapping[str, int] = {
     "q6_k": llama_cpp.LLAMA_FTYPE_MOSTLY_Q6_K,
     "q8_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0,
 }
-"""What `quantise` makes, by llama.cpp's name in lower case."""
+"""The quantisations that `quantise` offers, by llama.cpp's name in lower case. (Each mixes several tensor types.)"""
 
 LITTLE_DISK_BYTES = 16 << 20
-"""Less room than that beside a file that could not be written is why it could not (guess)."""
+"""When writing fails and less space than this is free, the disk is reported as full (guess)."""
 
 _encode = _ggml.libggml.ggml_quantize_chunk
 _encode.restype = ctypes.c_size_t
@@ -43,13 +44,14 @@ _wants_importance.argtypes = [ctypes.c_int]
 
 
 def encode_rows(rows: np.ndarray, tensor_type: int) -> np.ndarray:
-    """32-bit floats of shape (rows, columns) as bytes of shape (rows, bytes of a row). `tensor_type` is ggml's.
+    """Encode 32-bit floats of shape (rows, columns) as bytes of shape (rows, bytes per row).
 
-    Raises ModelError for the few small types that floats alone are not enough for.
+    `tensor_type` is ggml's number of the type. Raises ModelError for the few small types that also need an
+    importance matrix.
     """
     if _wants_importance(tensor_type):
         raise ModelError(
-            f"weights of ggml's type {tensor_type} cannot be made without an importance matrix: "
+            f"ggml's tensor type {tensor_type} needs an importance matrix, which is not supported: "
             "choose another type for the merged model, for instance q4_k_m"
         )
     rows = np.ascontiguousarray(rows, dtype=np.float32)
@@ -60,7 +62,10 @@ def encode_rows(rows: np.ndarray, tensor_type: int) -> np.ndarray:
 
 
 def quantise(source: Path, mixture: str, target: Path) -> None:
-    """Another GGUF of the same model, complete or not at all. Raises ModelError or StorageError."""
+    """Write the model `source` in another quantisation to `target`, completely or not at all.
+
+    Raises ModelError or StorageError.
+    """
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = MIXTURES[mixture]
     params.allow_requantize = True
@@ -70,7 +75,7 @@ def quantise(source: Path, mixture: str, target: Path) -> None:
     if failed:
         is_full = shutil.disk_usage(target.parent).free < LITTLE_DISK_BYTES
         unfinished.unlink(missing_ok=True)
-        if is_full:  # llama.cpp only says that a stream failed
+        if is_full:  # llama.cpp only reports that a stream failed
             raise StorageError(f"{target}: cannot be written: {os.strerror(errno.ENOSPC)}")
         raise ModelError(f"{source}: llama.cpp cannot quantise it to {mixture}: {llama_log.last_complaint()}")
     try:

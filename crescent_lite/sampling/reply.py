@@ -1,6 +1,6 @@
-"""A reply as it is drawn, piece by piece: bytes, because a character may span tokens, and so may a stop string.
+"""A reply as it grows, token by token. Holds bytes, because a character or a stop string may span several tokens.
 
-Knows neither model nor sampler. Costs the same for every piece, however long the reply is.
+Knows neither the model nor the sampler. Adding a piece takes the same time however long the reply is.
 Example: reply = Reply((b"Question:",)); reply.add(b"5\\nQues"); reply.add(b"tion: 2") -> True; reply.text() -> "5\\n"
 """
 
@@ -10,17 +10,17 @@ from collections.abc import Sequence
 
 
 class Reply:
-    """What was drawn so far, and whether a stop string is in it."""
+    """The text drawn so far, cut off at the first stop string."""
 
     def __init__(self, stop: Sequence[bytes] = ()) -> None:
-        """`stop`: the first of these that appears ends the reply and is cut off."""
+        """`stop` holds the stop strings: the first one that appears ends the reply and is cut off."""
         self._stop = [each for each in stop if each]
         self._overlap = max(map(len, self._stop), default=1) - 1
-        """Bytes of the past in which a stop string may have begun."""
+        """Bytes before a new piece in which a stop string may have begun."""
         self._whole = bytearray()
 
     def add(self, piece: bytes) -> bool:
-        """Append a token's bytes. True when the reply has ended with a stop string."""
+        """Append a token's bytes. Returns True when a stop string has ended the reply."""
         begin = max(0, len(self._whole) - self._overlap)
         self._whole += piece
         if not self._stop:
@@ -31,5 +31,5 @@ class Reply:
         return bool(found)
 
     def text(self) -> str:
-        """The reply. Bytes that are no UTF-8, a character cut off at the end too, become U+FFFD."""
+        """The reply. Invalid UTF-8, including an incomplete character at the end, becomes U+FFFD."""
         return self._whole.decode("utf-8", "replace")

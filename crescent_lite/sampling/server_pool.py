@@ -1,7 +1,7 @@
-"""Several servers as one sampler: each works on as many requests as it takes, and the fast ones get more of them.
+"""Several servers as one sampler: each server gets as many requests at a time as it accepts, so fast ones get more.
 
-Owns the order of the work, retries and the servers' lives; knows no dialect. A server that is lost hands its requests
-to the others; when none is left, the run stops with a line that names the last one, and nothing stored is lost.
+Owns the order of the work, the retries and the list of working servers; knows no dialect. When a server fails, its
+requests go to the others. When the last one fails, the run stops with an error that names it; what is stored stays.
 Example: ServerSampler(Path("model.gguf"), SamplingConfig(servers=("http://gpu1:8080", "http://gpu2:8080")))
 """
 
@@ -42,14 +42,16 @@ from crescent_lite.sampling.servers import (
 T = TypeVar("T")
 
 ATTEMPTS = 8
-"""Of one request at one server, with growing pauses at random lengths between them (guess)."""
+"""Attempts for one request at one server, with growing random pauses between them (guess)."""
 LONGEST_PAUSE_SECONDS = 8.0
+"""Longest pause between two attempts (guess)."""
 CONNECT_SECONDS = 10.0
+"""Time to connect to a server (guess)."""
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One sample to ask for."""
+    """One sample to request."""
 
     request: Request
     index: int
@@ -57,13 +59,13 @@ class _Job:
 
 
 UnderWay = dict[Future[ServerReply], tuple[Server, _Job]]
-"""Requests that servers are working on."""
+"""The requests that servers are working on."""
 
 
 class ServerSampler:
-    """The Sampler protocol over HTTP. Tokens, chat template and examples come from the local GGUF's vocabulary.
+    """A Sampler that uses servers over HTTP. Tokens, chat template and examples come from the local GGUF.
 
-    Requests run on an event loop in a thread of its own, so that abandoned ones are cancelled at the servers too.
+    Requests run on an event loop in a separate thread, so that abandoned ones are cancelled at the servers too.
     """
 
     def __init__(self, model_path: Path, config: SamplingConfig, *, attempts: int = ATTEMPTS) -> None:
@@ -80,9 +82,9 @@ class ServerSampler:
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(config.server_timeout_seconds, connect=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=None),
-            trust_env=False,  # the addresses are the user's own machines: no proxy in between
+            trust_env=False,  # the addresses are the user's own machines, so no proxy is used
         )
-        self._here: Sampler | None = None
+        self._local: Sampler | None = None
         self._adapter: Path | None = None
         try:
             self._chat = ChatTemplate(self._model)
@@ -92,9 +94,9 @@ class ServerSampler:
             raise
 
     def sample(self, requests: Iterable[Request], watch: Watch | None = None) -> Iterator[Completion]:
-        """Every sample of every request, as it finishes. See `Sampler.sample`."""
-        if self._adapter and self._here:
-            yield from self._sample_here(self._here, requests, watch)
+        """Every sample of every request, as it finishes: see `Sampler.sample`. Raises NetworkError or ModelError."""
+        if self._adapter and self._local:
+            yield from self._sample_locally(self._local, requests, watch)
             return
         source = requests if isinstance(requests, deque) else deque(requests)
         jobs: deque[_Job] = deque()
@@ -122,32 +124,32 @@ class ServerSampler:
                 future.cancel()
 
     def use_adapter(self, path: Path | None) -> None:
-        """Put an adapter on the model at every server, or in this process where the settings say so."""
+        """Put an adapter on the model: at every server, or in this process with `sampling.adapters_here`."""
         if path == self._adapter:
             return
         if not self._config.adapters_here:
             for server in self._servers:
-                self._patiently(server, server.use_adapter, path)
+                self._with_retries(server, server.use_adapter, path)
         elif path:
             from crescent_lite.sampling.llama import LlamaSampler
 
-            self._here = self._here or LlamaSampler(self._path, self._config)
-            self._here.use_adapter(path)
+            self._local = self._local or LlamaSampler(self._path, self._config)
+            self._local.use_adapter(path)
         self._adapter = path
 
     def require_adapters(self) -> None:
-        """Raise ModelError where a model with an adapter could not be sampled later on."""
+        """Raise ModelError when a model with an adapter could not be sampled later."""
         for server in [] if self._config.adapters_here else self._servers:
-            self._patiently(server, server.require_adapters)
+            self._with_retries(server, server.require_adapters)
 
     def encode_example(self, user: str, solution: str) -> tuple[list[int], int]:
-        """The tokens of a training pair, and how many of them are the prompt."""
+        """The tokens of prompt + solution + end of turn, and how many of them belong to the prompt."""
         return self._chat.encode_example(user, solution)
 
     def close(self) -> None:
         """Close the connections and free the vocabulary."""
-        if self._here:
-            self._here.close()
+        if self._local:
+            self._local.close()
         if not self._loop.is_closed():
             self._run(self._http.aclose())
             self._loop.call_soon_threadsafe(self._loop.stop)
@@ -160,25 +162,25 @@ class ServerSampler:
         server: Server = LlamaServer(url, self._http, self._model)
         if url.rstrip("/").endswith("/v1"):
             openai = OpenAiServer(url, self._http, self._model, self._config.server_model)
-            if self._patiently(openai, is_ollama, openai):
+            if self._with_retries(openai, is_ollama, openai):
                 openai = OllamaServer(url, self._http, self._model, self._config.server_model)
             server = openai
-        self._patiently(server, server.check)
+        self._with_retries(server, server.check)
         server.requests = self._config.server_requests or server.requests
         return server
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    def _patiently(self, server: Server, ask: Callable[..., Awaitable[T]], *arguments: Any) -> T:
-        """A question to a server outside the sampling; when it stays in trouble, that is the error."""
+    def _with_retries(self, server: Server, ask: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+        """Ask a server something outside sampling, with retries. Raises NetworkError when all attempts fail."""
         try:
             return self._run(_retried(self._attempts, ask, *arguments))
         except ServerTrouble as trouble:
-            raise NetworkError(f"{server.url}: {trouble}; start it, or correct sampling.servers") from None
+            raise NetworkError(f"{server.url}: {trouble}; start the server, or correct sampling.servers") from None
 
     def _take(self, source: deque[Request], jobs: deque[_Job]) -> None:
-        """Requests into jobs; those that came last go first, as their prompt is in a server's cache."""
+        """Turn requests into jobs. The newest go first, because their prompts are probably in a server's cache."""
         arrived = []
         while source:
             request = source.popleft()
@@ -188,7 +190,7 @@ class ServerSampler:
         jobs.extendleft(reversed(arrived))
 
     def _hand_out(self, jobs: deque[_Job], under_way: UnderWay) -> None:
-        """A job for every free place, the emptiest server first. What has no place waits here, not there."""
+        """Give a job to every free place, the emptiest server first. The other jobs wait here, not at a server."""
         busy = Counter(server for server, _ in under_way.values())
         while jobs:
             server = min(self._servers, key=lambda each: busy[each] / each.requests)
@@ -201,26 +203,28 @@ class ServerSampler:
             under_way[asyncio.run_coroutine_threadsafe(work, self._loop)] = (server, job)
 
     def _lose(self, server: Server, trouble: ServerTrouble) -> None:
-        """Go on without a server, until the next stage; raises NetworkError when it was the last."""
+        """Continue without a server that failed. Raises NetworkError when it was the last one."""
         if server in self._servers:
             self._servers.remove(server)
             self.usage.lost_servers += 1
         if not self._servers:
             raise NetworkError(
-                f"{server.url}: {trouble}; nothing that is stored is lost: "
-                "see to the server, then run the same command again"
+                f"{server.url}: {trouble}; finished work is stored: "
+                "repair the server, then run the same command again"
             )
 
-    def _sample_here(self, here: Sampler, requests: Iterable[Request], watch: Watch | None) -> Iterator[Completion]:
-        before = here.usage + SamplerUsage()
+    def _sample_locally(
+        self, local: Sampler, requests: Iterable[Request], watch: Watch | None
+    ) -> Iterator[Completion]:
+        before = local.usage + SamplerUsage()
         try:
-            yield from here.sample(requests, watch)
+            yield from local.sample(requests, watch)
         finally:
-            self.usage = self.usage + (here.usage - before)
+            self.usage = self.usage + (local.usage - before)
 
 
 async def _retried(attempts: int, ask: Callable[..., Awaitable[T]], *arguments: Any) -> T:
-    """Try again after what may pass."""
+    """Call `ask`, again after a failure that may be temporary, at most `attempts` times."""
     retrying = AsyncRetrying(
         stop=stop_after_attempt(attempts),
         wait=wait_random_exponential(multiplier=0.5, max=LONGEST_PAUSE_SECONDS),
@@ -233,7 +237,10 @@ async def _retried(attempts: int, ask: Callable[..., Awaitable[T]], *arguments: 
 
 
 def check_servers(model_path: Path, config: SamplingConfig, *, will_train: bool, adapter: Path | None) -> None:
-    """Before a run starts: every server is there, serves the model, and can do what the run will ask of it."""
+    """Check that every server responds, serves the model, and can load the adapters if the run will train some.
+
+    Raises NetworkError, ModelError or ConfigError, naming the server.
+    """
     sampler = ServerSampler(model_path, config)
     try:
         sampler.use_adapter(adapter)
@@ -244,23 +251,27 @@ def check_servers(model_path: Path, config: SamplingConfig, *, will_train: bool,
 
 
 def _check_address(url: str) -> None:
-    """Raises ConfigError."""
+    """Raise ConfigError unless the text is the http(s) address of a server, without user and password."""
     try:
         address = httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise ConfigError(f"sampling.servers: {url!r} is no address: {error}") from None
+        raise ConfigError(f"sampling.servers: {url!r} is not a valid address: {error}") from None
     if address.userinfo:
-        # An address is stored with the run and shown; a key is not.
-        raise ConfigError("sampling.servers: no user or password in an address; see sampling.server_key_variable")
+        # Addresses are stored with the run and shown, so they must not contain a secret.
+        raise ConfigError(
+            "sampling.servers: an address must not contain a user or password; see sampling.server_key_variable"
+        )
     if address.scheme not in ("http", "https") or not address.host:
-        raise ConfigError(f"sampling.servers: {url!r} is no address such as http://host:8080")
+        raise ConfigError(f"sampling.servers: {url!r} is not a valid address; write it like http://host:8080")
 
 
 def _key(variable: str) -> str:
-    """The API key in an environment variable, '' without one. Raises ConfigError, without the key in it."""
+    """The API key in an environment variable; '' if it is not set. Raises ConfigError, which never shows the key."""
     key = os.environ.get(variable, "").strip()
     if not key.isascii() or not key.isprintable():
-        raise ConfigError(f"the environment variable {variable} holds no API key: other characters than ASCII")
+        raise ConfigError(
+            f"the environment variable {variable} does not contain a valid API key: it must be printable ASCII"
+        )
     return key
 
 

@@ -1,9 +1,9 @@
-"""What servers understand: llama-server's own completions, and OpenAI-style ones. One reply per request.
+"""The dialects of completion servers: llama-server's own API, OpenAI-style completions, and Ollama's API.
 
-Knows HTTP and the two dialects, not the order of the work. Prompts are raw: the chat template is the local GGUF's, so
-a server adds nothing of its own. Whatever a server says is untrusted.
-Sources: llama.cpp tools/server/README.md; OpenAI's API reference, legacy completions; vLLM and SGLang, LoRA adapters;
-Ollama's API reference.
+Knows HTTP and the dialects, not the order of the work or retries. Prompts are raw: they are wrapped in the local
+GGUF's chat template, so a server adds nothing of its own. Everything that a server sends is untrusted.
+Sources: llama.cpp tools/server/README.md; OpenAI's API reference, legacy completions; the vLLM and SGLang
+documentation on LoRA adapters; Ollama's API reference.
 Example: await LlamaServer("http://gpu1:8080", http, model).complete(prompt, generation, seed=7)
     -> ServerReply(text="x = 4", finish_reason="stop", tokens=6, prompt_tokens=40)
 """
@@ -27,28 +27,28 @@ from crescent_lite.records import FinishReason, Generation
 from crescent_lite.sampling.gguf_model import GgufModel
 
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Answers after which the same request may well succeed."""
-REQUESTS_ELSEWHERE = 32
-"""Under way at an OpenAI-style server, which does not say how many it takes (guess)."""
+"""Status codes after which the same request may succeed later."""
+OPENAI_REQUESTS = 32
+"""Requests at a time for an OpenAI-style server, which does not tell how many it accepts (guess)."""
 MAX_REPLY_BYTES = 16_000_000
-"""More than any reply needs; a longer answer is not read (guess)."""
+"""A longer response is rejected; no real completion is that long (guess)."""
 
 
-class ServerTrouble(Exception):  # noqa: N818  it is retried, and only then an error
-    """A request failed for a reason that may pass: no connection, a cut-off answer, an overloaded server."""
+class ServerTrouble(Exception):  # noqa: N818  it is retried first, and becomes an error only when that fails
+    """A request failed for a reason that may be temporary, such as a lost connection or an overloaded server."""
 
 
 class ServerHung(ServerTrouble):
-    """No answer in time. Not tried again: the server is not busy, it is stuck."""
+    """A server did not respond in time. The request is not retried: the server is stuck rather than busy."""
 
 
 MALFORMED = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
-"""What reading an answer of another form than the documented one raises."""
+"""The exceptions that reading a response raises when its form is not the documented one."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """One prompt in both forms."""
+    """One prompt, as tokens and as text, for servers that accept only one of them."""
 
     tokens: Sequence[int]
     text: str
@@ -56,7 +56,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class ServerReply:
-    """One completion."""
+    """One completion from a server; the fields are those of `records.Completion`."""
 
     text: str
     finish_reason: FinishReason
@@ -66,88 +66,96 @@ class ServerReply:
 
 
 class Server(ABC):
-    """One server that completes prompts of one model. Raises ModelError, NetworkError or ServerTrouble."""
+    """One server that completes prompts with one model. Methods raise ModelError, NetworkError or ServerTrouble."""
 
     def __init__(self, url: str, http: httpx.AsyncClient, model: GgufModel) -> None:
         self.url = url.rstrip("/")
-        self.requests = REQUESTS_ELSEWHERE
-        """Requests it works on at the same time."""
+        self.requests = OPENAI_REQUESTS
+        """How many requests the server gets at a time."""
         self._http = http
         self._model = model
 
     @abstractmethod
     async def check(self) -> None:
-        """Make sure that it is there and serves the model."""
+        """Raise an error unless the server responds and serves the model."""
 
     @abstractmethod
     async def complete(self, prompt: Prompt, generation: Generation, seed: int) -> ServerReply:
-        """One completion."""
+        """Complete one prompt."""
 
     @abstractmethod
     async def use_adapter(self, path: Path | None) -> None:
-        """Put an adapter on the model for the requests that follow, or none."""
+        """Use a GGUF adapter in the requests that follow; None stops using it."""
 
     @abstractmethod
     async def require_adapters(self) -> None:
-        """Raise ModelError where the server cannot load an adapter while it runs."""
+        """Raise ModelError when the server cannot load an adapter while it runs."""
 
     async def ask(
-        self, method: str, path: str, body: dict[str, Any] | None = None, *, beside: bool = False
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, outside_v1: bool = False
     ) -> httpx.Response:
-        """One request; its answer, whatever the status but a transient one. `beside`: not under /v1."""
-        base = self.url.removesuffix("/v1") if beside else self.url
+        """Send one request and return the response, whatever its status. `outside_v1` drops /v1 from the address.
+
+        Raises ServerTrouble for a transient status or a failed connection, and NetworkError for a request that cannot
+        be sent at all.
+        """
+        base = self.url.removesuffix("/v1") if outside_v1 else self.url
         seconds = self._http.timeout.read
         try:
-            async with asyncio.timeout(seconds):  # of the whole answer: httpx's own is for each piece of it
+            async with asyncio.timeout(seconds):  # for the whole response: httpx's own timeout is for each part of it
                 response = await self._http.request(method, base + path, json=body)
         except httpx.ConnectTimeout:
             raise ServerTrouble("cannot be reached in time") from None
         except (httpx.TimeoutException, TimeoutError):
-            raise ServerHung(f"gives no answer within {seconds:g} s (sampling.server_timeout_seconds)") from None
+            raise ServerHung(f"did not respond within {seconds:g} s (sampling.server_timeout_seconds)") from None
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
-            # Not in its own words: they may hold the key.
-            raise NetworkError(f"{self.url}: cannot be asked ({type(error).__name__})") from None
+            # The message itself is left out: it may contain the API key.
+            raise NetworkError(
+                f"{self.url}: the request cannot be sent ({type(error).__name__}); correct sampling.servers"
+            ) from None
         except httpx.RequestError as error:
             raise ServerTrouble(str(error) or type(error).__name__) from None
         if response.status_code in TRANSIENT:
-            raise ServerTrouble(f"answers {response.status_code} ({_complaint(response)})")
+            raise ServerTrouble(f"responded with status {response.status_code} ({_complaint(response)})")
         return response
 
-    def accepted(self, response: httpx.Response) -> Any:
-        """The JSON of an answer that is none of the errors a user has to mend."""
+    def json_of(self, response: httpx.Response) -> Any:
+        """The JSON in a successful response. Raises NetworkError, ModelError or ServerTrouble for any other."""
         status = response.status_code
         if status in (401, 403):
-            raise NetworkError(f"{self.url}: refuses the key ({status}); see sampling.server_key_variable")
+            raise NetworkError(f"{self.url}: rejected the API key ({status}); see sampling.server_key_variable")
         if status >= 300:
-            raise ModelError(f"{self.url}: answers {status}: {_complaint(response)}")
+            raise ModelError(f"{self.url}: responded with status {status}: {_complaint(response)}")
         try:
             if len(response.content) > MAX_REPLY_BYTES:
-                raise ServerTrouble(f"its answer is {len(response.content):,} bytes long")
+                raise ServerTrouble(f"its response is too long ({len(response.content):,} bytes)")
             return response.json()
         except (ValueError, RecursionError):
-            raise ServerTrouble("its answer is no JSON, or is cut off") from None
+            raise ServerTrouble("its response is not JSON, or is truncated") from None
 
 
 class LlamaServer(Server):
-    """llama.cpp's llama-server. Prompts go as tokens, so they are exactly those of the in-process engine."""
+    """llama.cpp's llama-server. Prompts are sent as tokens, exactly those that `LlamaSampler` would decode."""
 
     _adapters: list[dict[str, float]]
 
     async def check(self) -> None:
-        properties = self.accepted(await self.ask("GET", "/props"))
-        listed = self.accepted(await self.ask("GET", "/v1/models"))
+        properties = self.json_of(await self.ask("GET", "/props"))
+        listed = self.json_of(await self.ask("GET", "/v1/models"))
         try:
             self.requests = max(1, int(properties["total_slots"]))
             meta = listed["data"][0]["meta"]
             served = {"tokens in the vocabulary": int(meta["n_vocab"]), "values in an embedding": int(meta["n_embd"])}
         except MALFORMED:
-            raise ModelError(f"{self.url}: is no llama-server; an OpenAI-style address ends with /v1") from None
+            raise ModelError(
+                f"{self.url}: is not a llama-server; the address of an OpenAI-style server must end with /v1"
+            ) from None
         here = dict(zip(served, (self._model.vocab_size, self._model.embedding_length), strict=True))
         for what, count in here.items():
             if served[what] != count:
                 raise ModelError(
-                    f"{self.url}: serves another model: {served[what]:,} {what}, "
-                    f"and {self._model.path.name} has {count:,}"
+                    f"{self.url}: serves another model: it has {served[what]:,} {what}, "
+                    f"but {self._model.path.name} has {count:,}; start it with that file"
                 )
         await self.use_adapter(None)
 
@@ -171,28 +179,30 @@ class LlamaServer(Server):
         )
         if response.status_code == 400 and "exceed_context_size" in response.text:
             return ServerReply("", "context", 0, len(prompt.tokens))
-        said = self.accepted(response)
+        said = self.json_of(response)
         try:
             text, drawn, why = _text(said["content"]), _count(said["tokens_predicted"]), said["stop_type"]
             logprob = _mean([each["logprob"] for each in said.get("completion_probabilities") or ()])
         except MALFORMED:
-            raise ServerTrouble("its answer is no completion") from None
+            raise ServerTrouble("its response is not a completion") from None
         reason: FinishReason = "stop"
         if why not in ("eos", "word"):
             reason = "length" if drawn >= generation.max_tokens else "context"
         return ServerReply(text, reason, drawn, len(prompt.tokens), logprob if generation.logprobs else None)
 
     async def use_adapter(self, path: Path | None) -> None:
-        # A server started with --lora applies it to everything: what is not wanted is named with a scale of 0.
-        listed = self.accepted(await self.ask("GET", "/lora-adapters"))
+        # A server started with --lora applies the adapter to every request, unless the request gives it a scale of 0.
+        listed = self.json_of(await self.ask("GET", "/lora-adapters"))
         try:
             loaded = [(int(each["id"]), str(each["path"])) for each in listed]
         except MALFORMED:
-            raise ModelError(f"{self.url}: lists its adapters in a form that is not llama-server's") from None
+            raise ModelError(
+                f"{self.url}: does not list its adapters as llama-server does; check sampling.servers"
+            ) from None
         wanted = [number for number, theirs in loaded if path and _same_file(theirs, path)]
         if path and not wanted:
             raise ModelError(
-                f"{self.url}: has not loaded the adapter {path}, and cannot while it runs; start it with "
+                f"{self.url}: has not loaded the adapter {path}, and cannot load it while it runs; start it with "
                 f"--lora {path}, or set sampling.adapters_here = true"
             )
         self._adapters = [{"id": number, "scale": float(number in wanted[:1])} for number, _ in loaded]
@@ -205,29 +215,35 @@ class LlamaServer(Server):
 
 
 class OpenAiServer(Server):
-    """OpenAI-style completions: vLLM, SGLang, LM Studio. `url` ends with /v1."""
+    """A server with OpenAI-style completions: vLLM, SGLang or LM Studio. `url` ends with /v1."""
 
     def __init__(self, url: str, http: httpx.AsyncClient, model: GgufModel, model_name: str) -> None:
         super().__init__(url, http, model)
         self.model_name = model_name
-        """The base as the server calls it; '' until `check` has asked."""
+        """The server's name of the base; '' until `check` has asked for it."""
         self._adapter_fields: dict[str, str] = {}
-        """What a request names so that the adapter is used."""
+        """Fields that make a request use the adapter; empty without one."""
         self._context_tokens = 2**31
+        """Context that the server told; else a number too large to matter."""
 
     async def check(self) -> None:
-        listed = self.accepted(await self.ask("GET", "/models"))
+        listed = self.json_of(await self.ask("GET", "/models"))
         try:
-            # vLLM lists the adapters it has loaded too: their `parent` is the base.
+            # vLLM also lists the adapters it has loaded: their `parent` is the base.
             bases = {_text(each["id"]): each for each in listed["data"] if not each.get("parent")}
         except MALFORMED:
-            raise ModelError(f"{self.url}: lists no models; is it an OpenAI-style address?") from None
+            raise ModelError(
+                f"{self.url}: does not list its models; check that it is the address of an OpenAI-style server"
+            ) from None
         if self.model_name and self.model_name not in bases:
-            raise ModelError(f"{self.url}: has no model {self.model_name!r}; it serves {_some(list(bases))}")
+            raise ModelError(
+                f"{self.url}: does not serve the model {self.model_name!r}, but {_shortened(list(bases))}; "
+                "correct sampling.server_model"
+            )
         if not self.model_name and len(bases) != 1:
-            raise ModelError(f"{self.url}: serves {_some(list(bases))}; name one in sampling.server_model")
+            raise ModelError(f"{self.url}: serves {_shortened(list(bases))}; name one in sampling.server_model")
         self.model_name = self.model_name or next(iter(bases))
-        limit = bases[self.model_name].get("max_model_len")  # vLLM refuses what might become longer
+        limit = bases[self.model_name].get("max_model_len")  # vLLM rejects a request that might become longer
         if isinstance(limit, int):
             self._context_tokens = limit
 
@@ -242,7 +258,7 @@ class OpenAiServer(Server):
             "temperature": generation.temperature,
             "top_p": generation.top_p,
             "seed": seed,
-            # What is not said here, vLLM takes from the model's generation_config.json.
+            # Neutral values are sent too: for a missing one, vLLM uses the model's generation_config.json.
             "top_k": generation.top_k or -1,
             "min_p": 0.0,
             "repetition_penalty": 1.0,
@@ -252,16 +268,16 @@ class OpenAiServer(Server):
             body["stop"] = list(generation.stop)
         if generation.logprobs:
             body["logprobs"] = 1
-        said = self.accepted(await self.ask("POST", "/completions", body))
+        said = self.json_of(await self.ask("POST", "/completions", body))
         try:
             choice = said["choices"][0]
             text, why = _text(choice["text"]), choice["finish_reason"]
             drawn = _count((said.get("usage") or {}).get("completion_tokens", 0))
             told = choice.get("logprobs") or {}
-            # llama-server lists them as OpenAI's chat completions do
+            # llama-server lists them in the form of OpenAI's chat completions
             logprob = _mean(told.get("token_logprobs") or [each["logprob"] for each in told.get("content") or ()])
         except MALFORMED:
-            raise ServerTrouble("its answer is no completion") from None
+            raise ServerTrouble("its response is not a completion") from None
         reason: FinishReason = "stop"
         if why != "stop":
             reason = "length" if room >= generation.max_tokens else "context"
@@ -271,7 +287,7 @@ class OpenAiServer(Server):
         self._adapter_fields = {}
         if path is None:
             return
-        # The checksum is part of the name: another workspace's round 1 may be loaded there already.
+        # The name contains the checksum, because round 1 of another workspace may already be loaded at the server.
         with path.open("rb") as file:
             checksum = hashlib.file_digest(file, "sha256").hexdigest()
         name = f"{'-'.join(path.parts[-3:-1])}-{checksum[:12]}"
@@ -280,7 +296,7 @@ class OpenAiServer(Server):
         if response.status_code >= 300 and "already" not in _complaint(response):
             raise ModelError(
                 f"{self.url}: cannot load the adapter {folder} ({response.status_code}: {_complaint(response)}); "
-                "it has to be there under the same path, or set sampling.adapters_here = true"
+                "make the folder available there under the same path, or set sampling.adapters_here = true"
             )
         self._adapter_fields = {field: name}
 
@@ -288,20 +304,24 @@ class OpenAiServer(Server):
         response, _ = await self._load_adapter({})
         if response.status_code in (404, 405, 501):
             raise ModelError(
-                f"{self.url}: cannot load the adapters that this run will train. vLLM can with --enable-lora and "
-                "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True; or set sampling.adapters_here = true"
+                f"{self.url}: cannot load the adapters that this run will train; start vLLM with --enable-lora and "
+                "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, or set sampling.adapters_here = true"
             )
 
     async def _load_adapter(self, body: dict[str, str]) -> tuple[httpx.Response, str]:
-        """The answer, and the field of a request that names the adapter: vLLM's way, or SGLang's, beside /v1."""
+        """The response, and the field in which a completion request names the adapter.
+
+        vLLM loads adapters under /v1 and names them as a model; SGLang loads them outside /v1, with a field of its
+        own.
+        """
         response = await self.ask("POST", "/load_lora_adapter", body)
         if response.status_code not in (404, 405):
             return response, "model"
-        return await self.ask("POST", "/load_lora_adapter", body, beside=True), "lora_path"
+        return await self.ask("POST", "/load_lora_adapter", body, outside_v1=True), "lora_path"
 
 
 class OllamaServer(OpenAiServer):
-    """Ollama. Its OpenAI-style completions put its own template around a prompt; its own `raw` ones do not."""
+    """Ollama, asked through its own API in `raw` mode: its OpenAI-style API would add a chat template of its own."""
 
     async def complete(self, prompt: Prompt, generation: Generation, seed: int) -> ServerReply:
         options = {
@@ -315,11 +335,11 @@ class OllamaServer(OpenAiServer):
             "stop": list(generation.stop),
         }
         body = {"model": self.model_name, "prompt": prompt.text, "raw": True, "stream": False, "options": options}
-        said = self.accepted(await self.ask("POST", "/api/generate", body, beside=True))
+        said = self.json_of(await self.ask("POST", "/api/generate", body, outside_v1=True))
         try:
             text, drawn, why = _text(said["response"]), _count(said.get("eval_count", 0)), said["done_reason"]
         except MALFORMED:
-            raise ServerTrouble("its answer is no completion") from None
+            raise ServerTrouble("its response is not a completion") from None
         return ServerReply(text, "stop" if why == "stop" else "length", drawn, len(prompt.tokens))
 
     async def use_adapter(self, path: Path | None) -> None:
@@ -331,8 +351,8 @@ class OllamaServer(OpenAiServer):
 
 
 async def is_ollama(server: OpenAiServer) -> bool:
-    """Whether an OpenAI-style address is Ollama's."""
-    response = await server.ask("GET", "/api/version", beside=True)
+    """Whether the server at an OpenAI-style address is Ollama."""
+    response = await server.ask("GET", "/api/version", outside_v1=True)
     try:
         return response.status_code == 200 and set(response.json()) == {"version"}
     except (ValueError, TypeError, RecursionError):
@@ -340,27 +360,27 @@ async def is_ollama(server: OpenAiServer) -> bool:
 
 
 def _same_file(theirs: str, ours: Path) -> bool:
-    """Whether a path that a server on this machine, or over the same disk, gives is our adapter."""
+    """Whether a path reported by a server is our adapter: the same path, or the same file on a disk we can read."""
     there = Path(theirs)
     return there == ours or (there.is_file() and there.samefile(ours))
 
 
 def _text(value: object) -> str:
-    """A text that can be stored. Raises TypeError for anything else."""
+    """The value, if it is a text, without lone surrogates, which SQLite cannot store. Raises TypeError otherwise."""
     if not isinstance(value, str):
         raise TypeError("a text was expected")
     return value.encode("utf-8", "replace").decode()
 
 
 def _count(value: object) -> int:
-    """A count of tokens. Raises TypeError or ValueError."""
+    """The value, if it is a plausible count of tokens. Raises ValueError otherwise."""
     if not isinstance(value, int) or not 0 <= value < 2**31:
         raise ValueError("a count was expected")
     return value
 
 
 def _mean(logprobs: Sequence[object]) -> float | None:
-    """The mean of log-probabilities; None of none. Raises TypeError or ValueError for anything else."""
+    """The mean of log-probabilities; None for an empty list. Raises ValueError when one is not a finite number."""
     values = [float(each) for each in logprobs if isinstance(each, int | float)]
     if len(values) != len(logprobs) or not all(map(math.isfinite, values)):
         raise ValueError("log-probabilities were expected")
@@ -368,7 +388,7 @@ def _mean(logprobs: Sequence[object]) -> float | None:
 
 
 def _complaint(response: httpx.Response) -> str:
-    """What an answer says went wrong, in one printable line."""
+    """The error message in a response, as one printable line of at most 200 characters."""
     try:
         said = response.json()
     except (ValueError, RecursionError):
@@ -376,9 +396,10 @@ def _complaint(response: httpx.Response) -> str:
     for key in ("error", "message"):
         if isinstance(said, dict):
             said = said.get(key, said)
-    return printable(" ".join(str(said).split()))[:200] or "without a reason"
+    return printable(" ".join(str(said).split()))[:200] or "no reason given"
 
 
-def _some(names: Sequence[str]) -> str:
+def _shortened(names: Sequence[str]) -> str:
+    """At most five of the names, and how many more there are."""
     shown = ", ".join(printable(name) for name in names[:5])
-    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown or "nothing"
+    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown or "no model"

@@ -1,8 +1,10 @@
-"""Renders a stranger's chat template: a program of its own, run by chat.py with bounded time and memory.
+"""Renders an untrusted chat template, as a separate program that chat.py runs with limits on time and memory.
 
-A sandbox keeps a template from files and processes, not from endless loops or numbers of a billion digits, and those
-would hold the interpreter. Reads {"source", "bos", "eos", "conversations"} as JSON from stdin; writes
-{"texts": [...]} or {"error": "..."}. Imports nothing of the project: it starts in a tenth of a second.
+Jinja's sandbox keeps a template away from files and processes, but not from endless loops or numbers with a billion
+digits; in the main process those would block the interpreter. Reads {"source", "bos", "eos", "conversations"} as JSON
+from stdin and writes {"texts": [...]} or {"error": "..."}. Imports nothing of the project, so that it starts quickly.
+Example: {"source": "{{ messages[0].content }}", "bos": "", "eos": "",
+          "conversations": [[{"role": "user", "content": "2 + 3?"}]]}  ->  {"texts": ["2 + 3?"]}
 """
 
 from __future__ import annotations
@@ -16,14 +18,16 @@ from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MAX_MEMORY_BYTES = 1 << 30
+"""Address space of this program (guess)."""
 MAX_SECONDS = 5
+"""Processor time of this program (guess)."""
 MAX_TEXT = 1_000_000
-"""Characters of a rendered prompt without its question; a real one has some thousand at most."""
+"""Most characters of a rendered prompt without its question; a real one has a few thousand at most (guess)."""
 
 
 def main() -> None:
-    """Render every conversation."""
-    with contextlib.suppress(ImportError):  # where there is no such module, the caller's own clock must do
+    """Render every conversation on stdin and print the result."""
+    with contextlib.suppress(ImportError):  # Windows has no `resource`: there only the caller's timeout applies
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
@@ -31,20 +35,20 @@ def main() -> None:
     asked = json.load(sys.stdin)
     try:
         texts = [render(asked["source"], asked["bos"], asked["eos"], each) for each in asked["conversations"]]
-        said = {"texts": texts} if max(map(len, texts)) <= MAX_TEXT else {"error": "it renders without end"}
-    except Exception as error:  # noqa: BLE001  a template is a program of strangers: it may raise anything
+        said = {"texts": texts} if max(map(len, texts)) <= MAX_TEXT else {"error": "its text is too long"}
+    except Exception as error:  # noqa: BLE001  a template is an untrusted program: it may raise anything
         said = {"error": repr(error)[:MAX_TEXT]}
     json.dump(said, sys.stdout)
 
 
 def render(source: str, bos: str, eos: str, messages: list[dict[str, str]]) -> str:
-    """The conversation as the template writes it, with the opening of a reply where a user spoke last."""
+    """The conversation as the template renders it, with the opening of a reply if the last turn is the user's."""
 
     def refuse(message: str) -> None:
         raise TemplateError(message)
 
     sandbox = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-    # No strftime_now: templates that ask for today's date fall back to a fixed one, so prompts stay the same.
+    # strftime_now is left out on purpose: templates then use a fixed date, so prompts are the same on every day.
     return sandbox.from_string(source).render(
         messages=messages,
         add_generation_prompt=messages[-1]["role"] == "user",

@@ -1,7 +1,8 @@
-"""The samples that are still to be drawn, and the order in which they start.
+"""The samples that have not started yet, and the order in which they start.
 
-Knows requests and tokens, not slots. A prompt that is just being decoded is passed over: a moment later its cells can
-be copied. What the caller appends while completions come goes first: its prompt is likely to be in the cache still.
+Knows requests and tokens, not slots. While a prompt is being decoded, its other samples wait, because soon its cells
+can be copied. Requests that the caller appends during sampling go first: their prompts are probably still in the
+cache.
 Example: WaitingSamples(requests, encode, spell).take(busy={"q1"}, free_slots=8) -> a sample of "q2"
 """
 
@@ -17,27 +18,33 @@ from crescent_lite.records import Completion, FinishReason, Generation, Request
 from crescent_lite.sampling.reply import Reply
 
 Encode = Callable[[Request], list[int]]
+"""Turns a request into the tokens of its prompt."""
 Spell = Callable[[str], list[int]]
-"""A text that a sample is made to say, in tokens."""
+"""Turns the text of a forced reply into tokens."""
 
 
 @dataclass
 class Sample:
-    """One sample on its way."""
+    """One sample that is being drawn."""
 
     request: Request
+    """The request that the sample belongs to."""
     index: int
+    """The sample's index in its request."""
     seed: int
+    """Seed of the sampler chain."""
     tokens: list[int]
-    """The prompt, then what was drawn. A sample that lost its cells goes on from these."""
+    """The prompt, then the tokens drawn. A sample that lost its cache cells continues from these."""
     prompt_tokens: int
+    """How many of `tokens` belong to the prompt."""
     reply: Reply
+    """The text drawn so far."""
     chain: object | None
-    """llama.cpp's sampler chain, with its random state; None once it is freed."""
+    """llama.cpp's sampler chain, with its random state; None after it is freed."""
     forced: Sequence[int] = ()
-    """The tokens that it is made to say; empty where they are drawn."""
+    """The tokens of a forced reply; empty when tokens are drawn."""
     logprob: float = 0.0
-    """Of all drawn tokens together, where it is asked for."""
+    """Sum of the tokens' log-probabilities; 0 unless the request asks for log-probabilities."""
 
     @property
     def drawn(self) -> int:
@@ -66,18 +73,19 @@ class Sample:
 
 @dataclass
 class _Prompt:
-    """A request of which samples are still to be started."""
+    """A request with samples that have not started."""
 
     request: Request
     tokens: list[int]
     indexes: deque[int] = field(default_factory=deque)
+    """The samples that have not started."""
 
 
 class WaitingSamples:
-    """A queue of requests, one sample at a time."""
+    """A queue of requests that hands out one sample at a time."""
 
     def __init__(self, requests: Iterable[Request], encode: Encode, spell: Spell) -> None:
-        """A deque is emptied from the left, and may be appended to later; anything else is read whole."""
+        """Take the requests: a deque is emptied, and may be appended to later; any other iterable is read once."""
         self._source = requests if isinstance(requests, deque) else deque(requests)
         self._encode, self._spell = encode, spell
         self._prompts: deque[_Prompt] = deque()
@@ -92,25 +100,25 @@ class WaitingSamples:
 
     @property
     def longest(self) -> int:
-        """Tokens that the longest prompt and its reply may come to."""
+        """Most tokens that any waiting prompt and its reply may need together; 0 when no prompt is waiting."""
         return max((len(p.tokens) + p.request.generation.max_tokens for p in self._prompts), default=0)
 
     def fit_into(self, context_tokens: int) -> None:
-        """From now on, prompts that would fill the whole context are refused."""
+        """Refuse, from now on, prompts that would fill the whole context."""
         self._context_tokens = context_tokens
         prompts, self._prompts = list(self._prompts), deque()
         self._admit(prompts)
 
     def take_refused(self) -> Iterator[Completion]:
-        """An empty completion for every sample whose prompt leaves no room for a reply."""
+        """An empty completion for every sample that was refused because its prompt leaves no room for a reply."""
         while self._refused:
             yield self._refused.popleft()
 
     def take(self, busy: Collection[str], free_slots: int) -> Sample | None:
-        """The next sample to start; None where it is better to wait.
+        """The next sample to start, or None when it is better to wait.
 
-        `busy` are the keys of the prompts just being decoded: their other samples wait for the cells. While those
-        would fill all `free_slots`, no further prompt is begun.
+        `busy` holds the keys of the prompts being decoded: their other samples wait until they can copy the cells.
+        While those samples would fill all `free_slots`, no other prompt is started.
         """
         self._poll()
         if self._paused:
@@ -127,11 +135,11 @@ class WaitingSamples:
         return None
 
     def put_back(self, sample: Sample) -> None:
-        """A sample that lost its cells; it goes on, where it was, before any other starts."""
+        """Take back a sample that lost its cache cells; it continues before any other sample starts."""
         self._paused.appendleft(sample)
 
     def free(self) -> None:
-        """Free what the paused samples hold."""
+        """Free the sampler chains of the paused samples."""
         for sample in self._paused:
             sample.free()
 
@@ -152,7 +160,7 @@ class WaitingSamples:
         self._admit(arrived)
 
     def _admit(self, arrived: list[_Prompt]) -> None:
-        """Put prompts before those that are there, the ones that are too long aside."""
+        """Put prompts in front of the waiting ones; refuse those that are too long."""
         limit = self._context_tokens
         for prompt in reversed(arrived):
             if limit is None or len(prompt.tokens) < limit:
@@ -167,7 +175,10 @@ def _refusal(prompt: _Prompt, index: int) -> Completion:
 
 
 def sampler_chain(generation: Generation, seed: int) -> object:
-    """top_k first, so that everything after it handles few candidates instead of the whole vocabulary."""
+    """llama.cpp's sampler chain for these settings; the caller frees it.
+
+    top_k comes first, so that the steps after it handle few candidates instead of the whole vocabulary.
+    """
     chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
     if generation.temperature <= 0:
         llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_init_greedy())
