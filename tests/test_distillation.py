@@ -152,4 +152,4 @@ def test_an_unfinished_run_is_not_left_behind_unasked(tmp_path: Path, capsys: py
         next(begun)
     begun.close()
     assert main(["distill", "--run", "1", "--student", str(student), "-w", str(tmp_path)]) == ExitCode.WORKSPACE
-    assert "run 2 is unfinished: `crescent run` goes on with it" in capsys.readouterr().err
+    assert "run 2 is unfinished: `crescent run` resumes it" in capsys.readouterr().err
