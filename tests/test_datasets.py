@@ -15,7 +15,8 @@ from sample_run import load_sample_run
 
 from crescent_lite.cli import main
 from crescent_lite.errors import ExitCode
-from crescent_lite.export.examples import FORMATS, Choice, chosen_labels
+from crescent_lite.export.examples import Choice, chosen_labels
+from crescent_lite.names import EXPORT_FORMATS
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
 
@@ -45,7 +46,7 @@ def bytes_of(path: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in files if file.is_file()}
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", EXPORT_FORMATS)
 def test_the_same_database_gives_the_same_bytes(workspace: Workspace, tmp_path: Path, form: str) -> None:
     for name in ("a", "b"):
         folder = tmp_path / name

@@ -20,6 +20,7 @@ from crescent_lite.workspace.database import open_store, open_workspace, store_t
 if TYPE_CHECKING:
     from crescent_lite.events import Event
     from crescent_lite.inquiry import Piece
+    from crescent_lite.names import ExportFormat
     from crescent_lite.store import Store
     from crescent_lite.workspace import Workspace
 
@@ -285,9 +286,9 @@ def export_command(options: argparse.Namespace) -> int:
 
 
 def _export_examples(options: argparse.Namespace, workspace: Workspace) -> int:
-    from crescent_lite.export.examples import Choice, Format, write_examples
+    from crescent_lite.export.examples import Choice, write_examples
 
-    form: Format = options.form or "prompt-completion"
+    form: ExportFormat = options.form or "prompt-completion"
     if any(weight != 1 for _, weight in options.rounds or ()):
         raise ConfigError("--rounds: a weight is of an adapter; examples have none")
     if options.min_share > options.max_share:

@@ -20,6 +20,7 @@ from crescent_lite.config.migrations import MIGRATIONS, VERSION_KEY
 from crescent_lite.config.names import PRESET_DIR, PRESETS
 from crescent_lite.config.toml import override_layer, read_toml
 from crescent_lite.errors import ConfigError
+from crescent_lite.names import Policy
 
 
 @dataclass(frozen=True)
@@ -131,9 +132,6 @@ class DiversifyConfig:
     """Keep a text up to its first question mark. For drills of one line."""
     rewrite_temperature: Annotated[float, Range(0, 5)] = 1.0
     """How freely a near-duplicate is rewritten. 0 is greedy."""
-
-
-Policy = Literal["majority", "band", "reference"]
 
 
 @dataclass(frozen=True)

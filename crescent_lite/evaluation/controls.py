@@ -12,12 +12,11 @@ The two that train learn from as many examples as round 1 did, and the second wr
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 from crescent_lite.config import BenchmarkConfig, Config, EvaluateConfig
+from crescent_lite.names import CONTROLS as CONTROLS  # the engine takes these from here
+from crescent_lite.names import Control as Control
 
-Control = Literal["step-by-step", "majority", "unvoted", "undiversified"]
-CONTROLS: tuple[Control, ...] = get_args(Control)
 TRAINED: tuple[Control, ...] = ("unvoted", "undiversified")
 SOLVE = "solve"
 FEWEST_SAMPLES = 3

@@ -13,18 +13,17 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
-from crescent_lite.config import Policy, config_from_dict
+from crescent_lite.config import config_from_dict
 from crescent_lite.consensus import decide
 from crescent_lite.errors import MissingPackageError, NotFoundError, StorageError
 from crescent_lite.files import atomic_replacement
+from crescent_lite.names import ExportFormat, Policy
 from crescent_lite.records import Label
 from crescent_lite.store import Store
 
-Format = Literal["prompt-completion", "messages", "sharegpt", "parquet"]
 PARQUET_FILES = {"labels.parquet", "votes.parquet", "README.md"}
-FORMATS: tuple[Format, ...] = get_args(Format)
 Row = dict[str, Any]
 
 
@@ -82,7 +81,7 @@ def _decided_anew(store: Store, run_id: int, policy: Policy) -> Iterator[Label]:
             )
 
 
-def write_examples(store: Store, choice: Choice, form: Format, path: Path, *, may_replace: bool) -> int:
+def write_examples(store: Store, choice: Choice, form: ExportFormat, path: Path, *, may_replace: bool) -> int:
     """The chosen labels in a format; their number. A file or folder is complete or as it was before.
 
     Raises StorageError, also where there is one that may not be replaced, MissingPackageError for parquet, and

@@ -19,6 +19,7 @@ from crescent_lite.export.card import BaseFacts, card_text
 from crescent_lite.export.provenance import write_provenance
 from crescent_lite.files import refuse_sqlites_own
 from crescent_lite.models import sha256_of
+from crescent_lite.names import GgufType
 from crescent_lite.printable import printable, printable_line
 from crescent_lite.records import ModelFile, peft_dir_of
 from crescent_lite.sampling.chat import PLACEHOLDER, ChatTemplate
@@ -30,7 +31,6 @@ from crescent_lite.training.adapter_gguf import write_adapter_gguf
 from crescent_lite.training.base_gguf import BaseGguf, read_base
 from crescent_lite.training.merging import (
     NOTHING_ROUNDED,
-    SIMPLE_TYPES,
     Rounding,
     WeightedAdapter,
     merge,
@@ -38,8 +38,6 @@ from crescent_lite.training.merging import (
     rounding,
 )
 
-TENSOR_TYPES = ("same", *SIMPLE_TYPES, *MIXTURES)
-"""What a merged GGUF can be made of. 'same': each tensor has the type it has in the base."""
 MOST = 0.9
 """Share of the change that is left, under which the user is told so (guess)."""
 NOISY = 0.5
@@ -110,7 +108,7 @@ With transformers and PEFT, from the base's GGUF:
     return NOTHING_ROUNDED
 
 
-def hand_over_gguf(store: Store, chosen: ChosenRounds, out: Path, tensor_type: str) -> Rounding:
+def hand_over_gguf(store: Store, chosen: ChosenRounds, out: Path, tensor_type: GgufType) -> Rounding:
     """One merged GGUF with a Modelfile for Ollama and a card. Raises ModelError or StorageError."""
     with _finished_folder(out) as folder:
         path, rounded = _merge(chosen, folder, tensor_type)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crescent_lite.names import ExportKind
+
 NAME = "crescent.json"
 MAX_BYTES = 100_000
 MOST_FOLDERS = 500
@@ -36,7 +38,7 @@ class HandedOver:
 
 
 def write_provenance(
-    folder: Path, run_id: int, rounds: dict[int, float], what: str, tensor_type: str | None, change_kept: float
+    folder: Path, run_id: int, rounds: dict[int, float], what: ExportKind, tensor_type: str | None, change_kept: float
 ) -> None:
     """Leave the note. Raises OSError."""
     said = {"run": run_id, "rounds": rounds, "what": what, "type": tensor_type, "change_kept": change_kept}
