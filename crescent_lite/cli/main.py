@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from crescent_lite import __version__
-from crescent_lite.cli import commands
 from crescent_lite.cli import database as database_commands
+from crescent_lite.cli import runs as commands
 from crescent_lite.cli.terminal import say
 from crescent_lite.errors import CrescentError, ExitCode, Interrupted
 
