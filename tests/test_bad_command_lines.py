@@ -1,4 +1,4 @@
-"""What cannot be done on a command line about the database: one line, an exit code, and nothing replaced."""
+"""A command line that cannot be carried out ends with one line and an exit code, and replaces nothing."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ def started(*arguments: str, **options: object) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("form", [[], ["--csv"]])
-def test_ctrl_c_ends_a_long_query(sample: Path, form: list[str]) -> None:
+def test_ctrl_c_interrupts_a_long_query(sample: Path, form: list[str]) -> None:
     query = started("query", ENDLESS, *form, "-w", str(sample), stdout=subprocess.DEVNULL)
     time.sleep(2)
     query.send_signal(signal.SIGINT)
 
     assert query.wait(timeout=20) == ExitCode.INTERRUPTED
     assert query.stderr is not None
-    assert query.stderr.read() == "crescent: the query was ended\n"
+    assert query.stderr.read() == "crescent: the query was interrupted\n"
 
 
 @pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
-def test_a_full_disk_behind_the_output_is_one_line(sample: Path, form: list[str]) -> None:
+def test_a_full_disk_behind_the_output_fails_with_one_line(sample: Path, form: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         query = started("query", "SELECT 1", *form, "-w", str(sample), stdout=full)
         assert query.wait(timeout=30) == ExitCode.STORAGE
@@ -72,7 +72,7 @@ def test_a_full_disk_behind_the_output_is_one_line(sample: Path, form: list[str]
     ],
 )
 @pytest.mark.slow
-def test_a_name_that_is_too_long_is_one_line(
+def test_a_name_that_is_too_long_fails_with_one_line(
     workspace: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     where = [] if "-w" in arguments else ["-w", str(workspace)]
@@ -84,7 +84,7 @@ def test_a_name_that_is_too_long_is_one_line(
     assert said.count("\n") == 1
 
 
-def test_a_text_that_is_no_utf_8_is_one_line(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_text_that_is_not_utf_8_fails_with_one_line(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with closing(sqlite3.connect(workspace / "crescent.db")) as connection, connection:
         connection.execute(
             "UPDATE votes SET text = cast(x'0aeda08042' AS text) WHERE vote_id IN (SELECT chosen_vote FROM consensus)"
@@ -106,7 +106,7 @@ def test_a_text_that_is_no_utf_8_is_one_line(workspace: Path, capsys: pytest.Cap
         (["--output", "crescent.db-journal"], ExitCode.STORAGE),
     ],
 )
-def test_examples_that_there_are_none_of_replace_nothing(
+def test_an_export_without_examples_replaces_nothing(
     workspace: Path, capsys: pytest.CaptureFixture[str], options: list[str], code: ExitCode
 ) -> None:
     assert main(["export", "examples", "-w", str(workspace)]) == ExitCode.OK
@@ -122,7 +122,7 @@ def test_examples_that_there_are_none_of_replace_nothing(
     assert not (workspace / "crescent.db-journal").exists()
 
 
-def test_a_run_that_is_named_twice_is_exported_once(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_named_twice_is_exported_once(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "examples", "-w", str(workspace), "--json"]) == ExitCode.OK
     once = json.loads(capsys.readouterr().out)
     assert main(["export", "examples", "-w", str(workspace), "--run", "1", "1", "--json"]) == ExitCode.OK
@@ -130,7 +130,7 @@ def test_a_run_that_is_named_twice_is_exported_once(workspace: Path, capsys: pyt
     assert json.loads(capsys.readouterr().out) == once
 
 
-def test_a_folder_with_files_of_others_is_not_replaced(workspace: Path) -> None:
+def test_a_folder_with_foreign_files_is_not_replaced(workspace: Path) -> None:
     folder = workspace / "exports" / "run-1-parquet"
     folder.mkdir(parents=True)
     (folder / "mine.txt").write_text("mine")
@@ -143,7 +143,7 @@ def test_a_folder_with_files_of_others_is_not_replaced(workspace: Path) -> None:
     assert main(arguments) == main(arguments) == ExitCode.OK
 
 
-def test_each_run_is_decided_anew_with_its_own_settings(workspace: Path) -> None:
+def test_labels_are_decided_again_with_the_settings_of_each_run(workspace: Path) -> None:
     columns = "kind, state, rounds, base_id, inputs, version, started_at"
     with closing(sqlite3.connect(workspace / "crescent.db")) as connection, connection:
         connection.execute(
@@ -163,7 +163,7 @@ def test_each_run_is_decided_anew_with_its_own_settings(workspace: Path) -> None
 
 
 @pytest.mark.parametrize("command", [["db", "backup"], ["export", "--format", "parquet"]])
-def test_nothing_takes_the_name_of_a_file_of_sqlites(
+def test_no_output_takes_the_name_of_a_file_of_sqlite(
     workspace: Path, capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
     path = workspace / "crescent.db-journal"
@@ -174,14 +174,14 @@ def test_nothing_takes_the_name_of_a_file_of_sqlites(
     assert not path.exists()
 
 
-def test_a_closed_stdout_is_no_error(sample: Path) -> None:
+def test_a_closed_stdout_is_not_an_error(sample: Path) -> None:
     command = shlex.join([sys.executable, "-m", "crescent_lite.cli", "status", "-w", str(sample)])
     done = subprocess.run(["sh", "-c", f"{command} >&-"], capture_output=True, text=True)
 
     assert (done.returncode, done.stderr) == (ExitCode.OK, "")
 
 
-def test_an_empty_value_is_as_none_given(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_value_is_the_same_as_no_value(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = []
     for given in ([], ["run="], ["run=1"]):
         assert main(["query", "answer-collapse", *given, "--csv", "-w", str(sample)]) == ExitCode.OK
@@ -191,19 +191,19 @@ def test_an_empty_value_is_as_none_given(sample: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("values", [["run=abc"], ["top=1.5"], ["run=-1"], ["run=\u0661"]])
-def test_a_value_that_is_no_number_is_one_line(
+def test_a_value_that_is_not_a_number_fails_with_one_line(
     sample: Path, capsys: pytest.CaptureFixture[str], values: list[str]
 ) -> None:
     assert main(["query", "answer-collapse", *values, "-w", str(sample)]) == ExitCode.USAGE
     assert "a whole number is needed" in capsys.readouterr().err
 
 
-def test_no_rows_are_said_to_be_none(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_query_without_rows_says_so(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["query", "answer-collapse", "run=99", "-w", str(sample)]) == ExitCode.OK
     assert capsys.readouterr().err == "no rows\n"
 
 
-def test_json_has_a_limit_of_size_too(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_output_is_limited_in_size(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["query", "SELECT hex(zeroblob(4000000)) FROM votes", "--json", "-w", str(sample)]) == ExitCode.OK
 
     said = capsys.readouterr()
@@ -226,7 +226,7 @@ def test_half_a_character_in_a_question_file_is_named(tmp_path: Path, line: str)
 
 
 def on_a_terminal(*arguments: str) -> str:
-    """What a command writes to a terminal of 80 columns."""
+    """The output of a command on a terminal of 80 columns."""
     here, there = pty.openpty()
     environment = {**os.environ, "COLUMNS": "80", "TERM": "dumb"}
     process = started(*arguments, stdout=there, env=environment)
@@ -245,7 +245,7 @@ def on_a_terminal(*arguments: str) -> str:
     return said.decode()
 
 
-def test_a_terminal_gets_no_escape_codes_as_csv_either(sample: Path) -> None:
+def test_csv_on_a_terminal_has_no_escape_codes(sample: Path) -> None:
     assert "\x1b" not in on_a_terminal("query", "SELECT char(27) || '[2Jx' AS q", "--csv", "-w", str(sample))
 
 

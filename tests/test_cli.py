@@ -1,18 +1,22 @@
-"""The command line: results on stdout, talk on stderr, JSON everywhere."""
+"""The command line: results on stdout, messages on stderr, and JSON for every command."""
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
+import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fake_sampler import FakeSampler
 from small_workspace import make_workspace
 
-from crescent_lite.cli import main
+from crescent_lite.cli import build_parser, main
 from crescent_lite.engine import RunOptions, run_engine
 from crescent_lite.errors import ExitCode
 from crescent_lite.report import build_document, write_document
@@ -32,7 +36,7 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return capsys.readouterr().out
 
 
-def test_init_writes_settings_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_init_does_not_overwrite_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = json.loads(answer(capsys, "init", str(tmp_path / "new"), "--json"))["config"]
 
     assert 'preset = "quick"' in Path(path).read_text()
@@ -40,7 +44,7 @@ def test_init_writes_settings_once(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.slow
-def test_config_says_where_each_value_came_from(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_config_says_where_each_value_comes_from(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     rows = json.loads(answer(capsys, "config", "-w", str(finished.folder), "--json", "--set", "run.seed=9"))
     origins = {row["name"]: row["origin"] for row in rows}
 
@@ -114,21 +118,86 @@ def test_the_log_of_a_run_is_json_lines(finished: Workspace) -> None:
     assert events[-1]["event"] == "RunFinished"
 
 
-def test_help_is_quick_and_loads_nothing_heavy() -> None:
-    heavy = ["numpy", "scipy", "torch", "llama_cpp", "textual", "rich", "sqlite_utils", "matplotlib"]
+HEAVY = (
+    "datasette", "filelock", "gguf", "httpx", "jinja2", "llama_cpp", "matplotlib", "numpy", "psutil",
+    "rapidfuzz", "rich", "scipy", "socket", "sqlite3", "sqlite_utils", "subprocess", "textual", "torch",
+    "crescent_lite.config", "crescent_lite.records", "crescent_lite.store", "crescent_lite.workspace.folder", "crescent_tui",
+)  # fmt: skip
+
+
+def test_help_loads_nothing_heavy() -> None:
     program = (
         "import sys; from crescent_lite.cli import build_parser; build_parser().format_help(); "
-        f"print([name for name in {heavy} if name in sys.modules])"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert ended.stdout.strip() == "[]"
 
 
+def parsers() -> Iterator[argparse.ArgumentParser]:
+    """The parser of every command, those of `crescent db` included."""
+    waiting = [build_parser()]
+    while waiting:
+        parser = waiting.pop()
+        inner = [
+            each for a in parser._actions if isinstance(a, argparse._SubParsersAction) for each in a.choices.values()
+        ]
+        waiting += inner
+        if not inner:
+            yield parser
+
+
+def test_the_list_of_commands_is_complete_and_fits_a_terminal() -> None:
+    text = build_parser().format_help()
+    (subparsers,) = (a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction))
+
+    assert [line.split()[0] for line in text.splitlines() if re.match(r"  [a-z]", line)] == list(subparsers.choices)
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_every_command_and_every_option_has_a_help_text() -> None:
+    for parser in parsers():
+        assert parser.description
+        assert all(action.help for action in parser._actions), parser.prog
+
+
+def test_every_example_in_a_help_text_can_be_parsed() -> None:
+    examples = [parser.epilog.removeprefix("Example: crescent ") for parser in parsers() if parser.epilog]
+    assert len(examples) > 8
+
+    for example in examples:
+        assert build_parser().parse_args(shlex.split(example)).command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--rounds", "many"], "'many' is not a whole number of 1 or more"),
+        (["run", "--rounds", "0"], "'0' is not a whole number of 1 or more"),
+        (["rollback", "last"], "'last' is not a whole number of 1 or more or 'best'"),
+        (["answer", "2 + 3?", "--rounds", "kept"], "'kept' is not a whole number of 1 or more or 'base'"),
+        (["answer", "2 + 3?", "--temperature", "nan"], "'nan' is not a number from 0 to 5"),
+        (["serve", "--port", "99999"], "'99999' is not a whole number from 1 to 65535"),
+        (["query", "SELECT 1", "--seconds", "inf"], "'inf' is not a number of seconds above 0"),
+        (["export", "--min-share", "2"], "'2' is not a number from 0 to 1"),
+        (["export", "gguf", "--rounds", "1=0"], "'1=0' is not ROUND=WEIGHT, with a weight other than 0"),
+    ],
+)
+def test_a_bad_value_of_an_option_is_named(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+
+    assert ended.value.code == ExitCode.USAGE
+    assert words in capsys.readouterr().err
+
+
 @pytest.mark.slow
-def test_stop_ends_a_running_engine_which_then_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stop_ends_a_running_engine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     workspace = make_workspace(tmp_path, min_examples=1000)
-    # A tiny real model asked for very much: it would run for minutes.
+    # A tiny real model with a great many questions to ask, which would take minutes.
     command = [
         sys.executable,
         "-m",
@@ -154,7 +223,7 @@ def test_stop_ends_a_running_engine_which_then_goes_on(tmp_path: Path, capsys: p
     assert not json.loads(answer(capsys, "stop", "-w", str(tmp_path), "--json"))["stopped"]
 
 
-def test_the_plan_says_what_is_needed_and_what_can_be_seen(
+def test_plan_prints_the_items_needed_and_the_difference_they_show(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = ["-w", str(tmp_path)]
@@ -167,7 +236,7 @@ def test_the_plan_says_what_is_needed_and_what_can_be_seen(
     "arguments",
     [[], ["--points", "0"], ["--points", "nan"], ["--points", "30", "--differ", "10"], ["--differ", "120"]],
 )
-def test_a_plan_that_cannot_be_made_is_one_line(
+def test_an_impossible_plan_fails_with_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     assert main(["plan", *arguments, "-w", str(tmp_path)]) == ExitCode.CONFIG

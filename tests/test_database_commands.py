@@ -1,4 +1,4 @@
-"""`crescent query` and `crescent db`: what they print, what they refuse, and that nothing is lost by them."""
+"""`crescent query` and `crescent db`: what they print, what they reject, and that they lose no data."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_saved_queries_are_listed(workspace: Workspace, capsys: pytest.Captu
         (["db", "backup", "--output", "/dev/null/x.db"], ExitCode.STORAGE, "cannot be written"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(
+def test_an_impossible_command_fails_with_one_line(
     workspace: Workspace,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
@@ -83,12 +83,12 @@ def test_what_cannot_be_done_is_one_line(
     assert said.count("\n") <= 1
 
 
-def test_a_whole_database_is_said_to_be_whole(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_intact_database_is_reported_as_intact(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     assert crescent(workspace, "db", "check") == ExitCode.OK
-    assert "whole" in capsys.readouterr().out
+    assert "is intact" in capsys.readouterr().out
 
 
-def test_what_is_missing_in_a_database_is_found(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_finds_missing_rows_and_triggers(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     with closing(sqlite3.connect(workspace.database_path)) as connection, connection:
         connection.execute("INSERT INTO notes VALUES (99, 'key', 123456, 'about nothing', '')")
         connection.execute("DROP TRIGGER questions_fts_insert")
@@ -102,10 +102,10 @@ def test_what_is_missing_in_a_database_is_found(workspace: Workspace, capsys: py
     said = capsys.readouterr()
     assert "notes: 1 rows belong to questions that are not there" in said.out
     assert "questions_fts: has" in said.out
-    assert "not whole" in said.err
+    assert "is damaged" in said.err
 
 
-def test_a_damaged_database_is_found(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_finds_a_damaged_database(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     raw = bytearray(workspace.database_path.read_bytes())
     middle = len(raw) // 2
     raw[middle : middle + 40_000] = b"\xff" * 40_000
@@ -115,16 +115,16 @@ def test_a_damaged_database_is_found(workspace: Workspace, capsys: pytest.Captur
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_a_backup_has_all_that_is_committed(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_backup_has_everything_that_is_committed(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     assert crescent(workspace, "db", "backup") == ExitCode.OK
 
     (copy,) = (workspace.folder / "backups").iterdir()
     assert contents(copy) == contents(workspace.database_path)
     assert crescent(workspace, "db", "backup", "--output", str(copy)) == ExitCode.WORKSPACE
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
 
 
-def test_a_backup_is_whole_although_somebody_writes(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_backup_is_intact_while_another_process_writes(workspace: Workspace, tmp_path: Path) -> None:
     is_over = threading.Event()
 
     def write() -> None:
@@ -147,7 +147,7 @@ def test_a_backup_is_whole_although_somebody_writes(workspace: Workspace, tmp_pa
             assert connection.execute("SELECT count(*) FROM questions").fetchone() == (248,)
 
 
-def test_vacuum_makes_a_database_small_and_its_words_anew(workspace: Workspace) -> None:
+def test_vacuum_shrinks_a_database_and_rebuilds_its_word_index(workspace: Workspace) -> None:
     with closing(sqlite3.connect(workspace.database_path)) as connection, connection:
         connection.execute("INSERT INTO questions_fts (questions_fts) VALUES ('delete-all')")
         connection.execute("CREATE TABLE large AS SELECT zeroblob(3000000) AS zeros")
@@ -161,7 +161,7 @@ def test_vacuum_makes_a_database_small_and_its_words_anew(workspace: Workspace) 
 
 
 @pytest.mark.parametrize("command", [["vacuum"], ["merge", "other"]])
-def test_a_database_is_not_changed_under_a_run(
+def test_a_database_is_not_changed_while_a_run_is_in_progress(
     workspace: Workspace, capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
     before = contents(workspace.database_path)
@@ -173,7 +173,7 @@ def test_a_database_is_not_changed_under_a_run(
     assert contents(workspace.database_path) == before
 
 
-def test_the_runs_of_another_database_are_taken_once(
+def test_the_runs_of_another_database_are_copied_once(
     workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = workspace_with_adapter(tmp_path / "other")
@@ -202,7 +202,7 @@ def test_the_runs_of_another_database_are_taken_once(
         assert store.querying.run("SELECT name FROM v_models WHERE run_id = 2").rows == (("run-2-round-1",),)
 
 
-def test_a_merged_run_says_what_it_said(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_merged_run_has_the_same_rows_as_before(workspace: Workspace, tmp_path: Path) -> None:
     other = Workspace(tmp_path / "other")
     other.create("")
     Store.open(other.database_path).close()
@@ -225,7 +225,7 @@ def test_a_merged_run_says_what_it_said(workspace: Workspace, tmp_path: Path) ->
             assert here.querying.run(sql).rows == there.querying.run(sql).rows
 
 
-def test_an_adapter_that_is_nowhere_is_told_and_no_other_one_is_taken_for_it(
+def test_a_missing_adapter_is_reported_and_not_replaced_by_another(
     workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = workspace_with_adapter(tmp_path / "other")
@@ -233,14 +233,14 @@ def test_an_adapter_that_is_nowhere_is_told_and_no_other_one_is_taken_for_it(
 
     assert crescent(workspace, "db", "merge", str(other.folder)) == ExitCode.OK
 
-    assert "the adapter is not there" in capsys.readouterr().out
+    assert "the adapter is missing" in capsys.readouterr().out
     with closing(Store.open_read_only(workspace.database_path)) as store:
         adapter_id = store.runs.fetch_round(2, 1).adapter_id
         assert adapter_id
         assert not store.runs.fetch_model(adapter_id).path.exists()
 
 
-def test_a_run_that_has_gone_on_elsewhere_is_left_as_it_is(
+def test_a_run_that_continued_elsewhere_is_left_unchanged(
     workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = Path(shutil.copytree(workspace.folder, tmp_path / "other"))
@@ -253,12 +253,12 @@ def test_a_run_that_has_gone_on_elsewhere_is_left_as_it_is(
 
     assert crescent(workspace, "db", "merge", str(other)) == ExitCode.OK
 
-    assert "left as it is here" in capsys.readouterr().out
+    assert "left unchanged" in capsys.readouterr().out
     assert contents(workspace.database_path) == before
 
 
 @pytest.mark.parametrize("what", ["text", "foreign", "damaged", "newer", "itself"])
-def test_what_is_no_database_of_ours_is_refused_and_changes_nothing(
+def test_a_foreign_or_damaged_database_is_rejected_and_changes_nothing(
     workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
 ) -> None:
     other = tmp_path / "other.db"
@@ -287,12 +287,12 @@ def test_what_is_no_database_of_ours_is_refused_and_changes_nothing(
 
 
 def on_a_read_only_disk(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A command in a place of its own where the folder is mounted read-only."""
+    """Run a command in a mount namespace of its own, with the folder mounted read-only."""
     mount = f"mount --bind {folder} {folder} && mount -o remount,ro,bind {folder} || exit 99"
     command = shlex.join([sys.executable, "-m", "crescent_lite.cli", *arguments, "-w", str(folder)])
     done = subprocess.run(["unshare", "-m", "bash", "-c", f"{mount}; {command}"], capture_output=True, text=True)
     if done.returncode == 99 or "unshare failed" in done.stderr:
-        pytest.skip("nothing can be mounted here")
+        pytest.skip("mounting is not permitted here")
     return done
 
 
@@ -310,7 +310,7 @@ def test_a_database_on_a_read_only_disk_can_be_read(workspace: Workspace, comman
 @pytest.mark.parametrize(
     ("command", "words"), [("vacuum", "cannot be written"), ("backup", "cannot be written"), ("older", "copy it")]
 )
-def test_what_would_write_on_a_read_only_disk_is_one_line(workspace: Workspace, command: str, words: str) -> None:
+def test_writing_to_a_read_only_disk_fails_with_one_line(workspace: Workspace, command: str, words: str) -> None:
     if command == "older":
         with closing(sqlite3.connect(workspace.database_path)) as connection, connection:
             connection.execute("DELETE FROM _sqlite_migrations WHERE name LIKE 'm009%'")

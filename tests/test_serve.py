@@ -1,4 +1,4 @@
-"""`crescent serve`: pages over the database, for reading, on this machine only."""
+"""`crescent serve` shows the database in a browser, read-only and on this machine only."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def pages(workspace: Workspace) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.slow
-def test_every_view_has_a_page_that_explains_its_columns(pages: httpx.Client) -> None:
+def test_every_view_has_a_page_with_its_description(pages: httpx.Client) -> None:
     for name, view in VIEWS.items():
         page = pages.get(f"/crescent/{name}")
 
@@ -71,7 +71,7 @@ def test_every_table_and_every_saved_query_has_a_page(pages: httpx.Client) -> No
     assert {name: code for name, code in answers.items() if code != 200} == {}
 
 
-def test_a_saved_query_takes_its_values_from_the_address(pages: httpx.Client) -> None:
+def test_a_saved_query_takes_its_values_from_the_url(pages: httpx.Client) -> None:
     rows = pages.get("/crescent/answer-collapse.json", params={"run": "1", "top": "1", "_shape": "array"}).json()
 
     assert [row["rank"] for row in rows] == [1, 1]
@@ -82,14 +82,14 @@ def test_a_saved_query_takes_its_values_from_the_address(pages: httpx.Client) ->
 @pytest.mark.parametrize(
     "sql", ["delete from votes", "insert into prompts values (1, 2, 3)", "pragma query_only = 0"]
 )
-def test_pages_only_read(pages: httpx.Client, workspace: Workspace, sql: str) -> None:
+def test_no_page_can_write(pages: httpx.Client, workspace: Workspace, sql: str) -> None:
     before = workspace.database_path.read_bytes()
 
     assert pages.get("/crescent.json", params={"sql": sql}).status_code == 400
     assert workspace.database_path.read_bytes() == before
 
 
-def test_a_port_in_use_is_one_line(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_fails_with_one_line(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -97,10 +97,10 @@ def test_a_port_in_use_is_one_line(workspace: Workspace, capsys: pytest.CaptureF
 
         assert main(["serve", "-w", str(workspace.folder), "--port", port]) == ExitCode.USAGE
 
-    assert "--port gives another one" in capsys.readouterr().err
+    assert "choose another one with --port" in capsys.readouterr().err
 
 
-def test_what_is_faceted_is_a_column() -> None:
+def test_every_facet_is_a_column_of_its_view() -> None:
     tables = datasette_metadata("crescent")["databases"]["crescent"]["tables"]
 
     for name, view in VIEWS.items():

@@ -1,4 +1,4 @@
-"""`python -m crescent_lite.cli` is `crescent`."""
+"""`python -m crescent_lite.cli` is the same as `crescent`."""
 
 import sys
 

@@ -1,23 +1,20 @@
-"""What the subcommands that are about the database do: `query`, and those of `db`. Each returns the exit code.
+"""Commands about the database: query, and `db` with check, backup, vacuum, merge and schema.
 
-The work is done elsewhere, and imported when a command is called. Example:
-    check_command(Namespace(workspace=Path("data"), json=False))
+What a command needs is imported when it is called. Example:
+    check_command(Namespace(workspace=Path("data"), json=False)) -> 0
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import socket
-import subprocess
-import sys
-import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crescent_lite.cli.options import Subparsers, add_command, positive_integer, seconds
+from crescent_lite.cli.serve import add_serve
 from crescent_lite.cli.terminal import PrintableOutput, print_table, result, say, stream_json
-from crescent_lite.errors import ExitCode, MissingPackageError, StorageError, UsageError, WorkspaceError
+from crescent_lite.errors import ExitCode, StorageError, UsageError, WorkspaceError
 from crescent_lite.printable import printable_line
 from crescent_lite.workspace.database import open_store, open_workspace, store_to_change
 
@@ -25,43 +22,58 @@ if TYPE_CHECKING:
     from crescent_lite.store import Store
     from crescent_lite.store.querying import Parameters
 
-LOCALHOST = "127.0.0.1"
-DATASETTE_SETTINGS = {
-    "sql_time_limit_ms": "10000",
-    "facet_time_limit_ms": "1000",
-    "suggest_facets": "off",  # each column of a view would be counted at each look
-    "max_returned_rows": "5000",
-    "default_cache_ttl": "0",  # a run may be at work
-    "allow_download": "off",
-}
 CELL_CHARACTERS = 2000
-"""Of a cell in a table on a terminal."""
+"""Longest text of one cell in a table of `crescent query`, in characters; the rest is cut off."""
+
+
+def add_commands(subparsers: Subparsers) -> None:
+    """Add the commands of this group."""
+    add_query(subparsers)
+    add_serve(subparsers)
+    add_db(subparsers)
+
+
+def add_query(subparsers: Subparsers) -> None:
+    """`crescent query` and its options."""
+    about, example = "query the database in SQL, read-only", "crescent query what-is-rejected round=1"
+    parser = add_command(subparsers, "query", query_command, about, example=example)
+    parser.add_argument("sql", nargs="?", help="one SQL statement in quotes, or the name of a saved query")
+    parser.add_argument("values", nargs="*", metavar="NAME=VALUE", help="parameters of the saved query")
+    parser.add_argument("--list", action="store_true", help="list the saved queries and their parameters")
+    parser.add_argument("--csv", action="store_true", help="print the rows as CSV")
+    parser.add_argument(
+        "--limit", type=positive_integer, default=1000, metavar="N", help="largest number of rows (default: 1000)"
+    )
+    parser.add_argument(
+        "--seconds", type=seconds, default=60.0, metavar="S", help="time limit of the query in seconds (default: 60)"
+    )
 
 
 def query_command(options: argparse.Namespace) -> int:
-    """crescent query"""
+    """Print the rows of a query. Ctrl-C and the time limit interrupt it."""
     from crescent_lite.store.database import QueryInterrupted
 
     if options.csv and options.json:
-        raise UsageError("--csv or --json, not both")
+        raise UsageError("crescent query: give --csv or --json, not both")
     if options.list:
         return _list_queries(options)
-    sql, values = _query(options)
+    sql, values = _statement(options)
     with closing(open_store(open_workspace(options.workspace))) as store:
         try:
-            rows, truncated = _answer(options, store, sql, values)
+            rows, truncated = _print_rows(options, store, sql, values)
         except (QueryInterrupted, KeyboardInterrupt):
-            say("crescent: the query was ended")
+            say("crescent: the query was interrupted")
             return ExitCode.INTERRUPTED
     if truncated:
-        say(f"the first {rows:,} rows; there are more ({'--limit' if rows == options.limit else 'too large; --csv'})")
+        more = "raise --limit" if rows == options.limit else "too large to show; use --csv"
+        say(f"only the first {rows:,} rows; for all of them: {more}")
     elif not rows:
         say("no rows")
     return ExitCode.OK
 
 
-def _answer(options: argparse.Namespace, store: Store, sql: str, values: Parameters) -> tuple[int, bool]:
-    """Print the rows; how many there were, and whether there are more."""
+def _print_rows(options: argparse.Namespace, store: Store, sql: str, values: Parameters) -> tuple[int, bool]:
+    """Print the rows. Returns their number, and whether there are more."""
     limits = {"limit": options.limit, "seconds": options.seconds}
     if options.csv:
         written = store.querying.write_csv(sql, PrintableOutput(), **limits, values=values)
@@ -84,12 +96,12 @@ def _list_queries(options: argparse.Namespace) -> int:
         listed = [{"name": q.name, "about": q.about, "parameters": dict(q.parameters), "sql": q.sql} for q in found]
         return result(options, listed, "")
     rows = [(q.name, " ".join(f"{name}=" for name in q.parameters), q.about) for q in found]
-    print_table("", ("name", "takes", "its rows"), rows)
+    print_table("", ("name", "parameters", "rows"), rows)
     return ExitCode.OK
 
 
-def _query(options: argparse.Namespace) -> tuple[str, Parameters]:
-    """The SQL, and the values of its parameters."""
+def _statement(options: argparse.Namespace) -> tuple[str, Parameters]:
+    """The SQL of the statement or of the saved query, and the values of its parameters. Raises UsageError."""
     from crescent_lite.store.saved_queries import is_a_name, named
 
     if not options.sql:
@@ -98,24 +110,43 @@ def _query(options: argparse.Namespace) -> tuple[str, Parameters]:
         saved = named(options.sql)
         return saved.sql, saved.values(options.values)
     if options.values:
-        raise UsageError(f"{options.values[0]!r}: only a saved query takes values; write them into the SQL")
+        raise UsageError(f"{options.values[0]!r}: only a saved query takes values; write this one into the SQL")
     return options.sql, {}
 
 
+def add_db(subparsers: Subparsers) -> None:
+    """`crescent db`, its commands and their options."""
+    about = "check, back up, shrink or merge databases; print the schema"
+    parser = subparsers.add_parser("db", help=about, description=about)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    add_command(commands, "check", check_command, "check whether the database is intact")
+    backup = add_command(commands, "backup", backup_command, "copy the database, also while a run is in progress")
+    backup.add_argument(
+        "--output", type=Path, metavar="FILE", help="file or folder for the copy (default: the workspace's backups)"
+    )
+    add_command(commands, "vacuum", vacuum_command, "shrink the database and rebuild its indexes")
+    merge = add_command(
+        commands, "merge", merge_command, "copy the runs of another database into this one",
+        example="crescent db merge ~/other/data",
+    )  # fmt: skip
+    merge.add_argument("other", type=Path, help="another workspace or database; it is not changed")
+    add_command(commands, "schema", schema_command, "print the views and tables, and what the columns mean")
+
+
 def check_command(options: argparse.Namespace) -> int:
-    """crescent db check"""
+    """Print what is wrong with the database. Raises StorageError where anything is."""
     from crescent_lite.store.checking import faults_of
 
     with closing(open_store(open_workspace(options.workspace))) as store:
         faults = faults_of(store.database)
     if faults:
         result(options, {"whole": False, "faults": faults}, "\n".join(faults))
-        raise StorageError(f"{store.database.path}: is not whole; restore a backup, or keep what can still be read")
-    return result(options, {"whole": True, "faults": []}, f"{store.database.path}: whole")
+        raise StorageError(f"{store.database.path}: is damaged; restore a backup, or export what can still be read")
+    return result(options, {"whole": True, "faults": []}, f"{store.database.path}: is intact")
 
 
 def backup_command(options: argparse.Namespace) -> int:
-    """crescent db backup"""
+    """Copy the database to a new file. Raises WorkspaceError where the file exists."""
     from crescent_lite.store.database import now
 
     workspace = open_workspace(options.workspace)
@@ -125,14 +156,14 @@ def backup_command(options: argparse.Namespace) -> int:
         if options.output is None or path.is_dir():
             path /= f"crescent-{name}.db"
         if path.exists():
-            raise WorkspaceError(f"{path}: is there already; give another --output or remove it")
+            raise WorkspaceError(f"{path}: already exists; give another --output or remove the file")
         store.database.copy_to(path)
     words = printable_line(f"{path}: {_size(path.stat().st_size)}")
     return result(options, {"path": str(path), "bytes": path.stat().st_size}, words)
 
 
 def vacuum_command(options: argparse.Namespace) -> int:
-    """crescent db vacuum"""
+    """Shrink the database and rebuild its indexes, while no run is in progress."""
     from crescent_lite.store.upkeep import vacuum
 
     with store_to_change(open_workspace(options.workspace)) as store:
@@ -142,30 +173,28 @@ def vacuum_command(options: argparse.Namespace) -> int:
 
 
 def merge_command(options: argparse.Namespace) -> int:
-    """crescent db merge"""
+    """Copy the runs of another database into this one, and their adapters, while no run is in progress."""
     from crescent_lite.workspace.merging import join
 
     workspace, other = open_workspace(options.workspace), options.other
     with store_to_change(workspace) as store:
         merged, missing = join(store, workspace, other)
     lines = [f"run {there} of {other} is run {here} here" for there, here in merged.taken.items()]
-    lines += [f"run {there} of {other} was here already, as run {here}" for there, here in merged.same.items()]
+    lines += [f"run {there} of {other} was already here, as run {here}" for there, here in merged.same.items()]
     for there, here in merged.unlike.items():
-        lines.append(
-            f"run {there} of {other} is run {here} here, and has gone on in one of the two: left as it is here"
-        )
+        lines.append(f"run {there} of {other} is run {here} here and continued in one place only; left unchanged")
     for there, teacher in merged.refused.items():
-        lines.append(f"run {there} of {other} learns from run {teacher}, which is not the same here: not taken")
-    lines += [f"{path}: the adapter is not there; without it its round can be read, not used" for path in missing]
+        lines.append(f"run {there} of {other} learns from run {teacher}, which differs here: not copied")
+    lines += [f"{path}: the adapter is missing; its round can be read but not used" for path in missing]
     said: dict[str, Any] = {
         "taken": merged.taken, "same": merged.same, "unlike": merged.unlike, "refused": merged.refused,
         "missing_adapters": missing,
     }  # fmt: skip
-    return result(options, said, "\n".join(map(printable_line, lines)) or f"{other}: has no run")
+    return result(options, said, "\n".join(map(printable_line, lines)) or f"{other}: has no runs")
 
 
 def schema_command(options: argparse.Namespace) -> int:
-    """crescent db schema"""
+    """Print the views with what their columns mean, and the SQL of the tables."""
     from crescent_lite.store.views import VIEWS
 
     with closing(open_store(open_workspace(options.workspace))) as store:
@@ -182,48 +211,6 @@ def schema_command(options: argparse.Namespace) -> int:
         parts.append(f"{name}\n  {view.about}\n{columns}\n    e.g. {view.example}")
     parts += [f"{sql};" for sql in tables.values()]
     return result(options, {}, "\n\n".join(parts))
-
-
-def serve_command(options: argparse.Namespace) -> int:
-    """crescent serve"""
-    from importlib.util import find_spec
-
-    from crescent_lite.cli.datasette_metadata import datasette_metadata
-    from crescent_lite.workspace.interruption import stop_requests
-
-    if find_spec("datasette") is None:
-        raise MissingPackageError("crescent serve needs datasette: run `pip install 'crescent-lite[serve]'`")
-    workspace = open_workspace(options.workspace)
-    open_store(workspace).close()  # of this version, and there
-    _require_free(options.port)
-    metadata = datasette_metadata(workspace.database_path.stem)
-    with tempfile.TemporaryDirectory(prefix="crescent-") as place:
-        about = Path(place) / "metadata.json"
-        about.write_text(json.dumps(metadata), encoding="utf-8")
-        command = [sys.executable, "-m", "datasette", "serve", str(workspace.database_path), "--metadata", str(about)]
-        command += [f"--host={LOCALHOST}", f"--port={options.port}"]
-        command += [word for name, value in DATASETTE_SETTINGS.items() for word in ("--setting", name, value)]
-        server = subprocess.Popen(command, stdout=sys.stderr)
-        try:
-            with stop_requests(lambda: False):
-                ended = server.wait()
-        except KeyboardInterrupt:
-            ended = 0
-        finally:
-            server.terminate()
-            server.wait()
-    if ended:
-        raise UsageError(f"datasette ended with exit code {ended}; what it said stands above")
-    return ExitCode.OK
-
-
-def _require_free(port: int) -> None:
-    with socket.socket() as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind((LOCALHOST, port))
-        except OSError as error:
-            raise UsageError(f"port {port}: {error.strerror}; --port gives another one") from None
 
 
 def _size(count: int) -> str:

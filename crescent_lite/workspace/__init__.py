@@ -1,8 +1,22 @@
 """A workspace: the folder of one series of runs, its lock, its notes, and the machine it is on.
 
-Example: with Workspace(Path("data")).lock(): ...
+Loads nothing before a name is used, so that `crescent --help` is quick. Example:
+    with Workspace(Path("data")).lock(): ...
 """
 
-from crescent_lite.workspace.folder import EngineRequest, Workspace
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crescent_lite.workspace.folder import EngineRequest, Workspace
 
 __all__ = ["EngineRequest", "Workspace"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from crescent_lite.workspace import folder
+
+    return getattr(folder, name)

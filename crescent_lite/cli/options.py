@@ -1,0 +1,141 @@
+"""What the options of several commands have in common: how a command is added, shared options, and argument types.
+
+Knows argparse, and no command. Example:
+    parser = add_command(subparsers, "report", report_command, "write the report of a run")
+    parser.add_argument("--run", type=positive_integer, metavar="N", help="number of the run (default: the latest)")
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+from crescent_lite.names import PRESETS
+
+DEFAULT_WORKSPACE = "data"
+Command = Callable[[argparse.Namespace], int]
+"""Performs a command with its parsed options, and returns the exit code."""
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+"""What `ArgumentParser.add_subparsers` returns."""
+
+
+def add_command(
+    subparsers: Subparsers, name: str, command: Command, about: str, *, example: str = ""
+) -> argparse.ArgumentParser:
+    """Add a command with the options that every command has. Returns its parser, for further options.
+
+    `about`: one line for the list of commands. `example`: a command line, shown at the end of the command's help.
+    """
+    parser = subparsers.add_parser(
+        name, help=about, description=about, epilog=f"Example: {example}" if example else None
+    )
+    parser.set_defaults(command=command)
+    parser.add_argument(
+        "-w",
+        "--workspace",
+        type=Path,
+        default=Path(DEFAULT_WORKSPACE),
+        metavar="DIR",
+        help=f"folder that holds the runs (default: {DEFAULT_WORKSPACE})",
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument(
+        "--verbose", action="store_true", help="report every item on stderr, and print the traceback of an error"
+    )
+    return parser
+
+
+def add_run_option(parser: argparse.ArgumentParser, about: str = "number of the run") -> None:
+    """Add `--run N`."""
+    parser.add_argument("--run", type=positive_integer, metavar="N", help=f"{about} (default: the latest)")
+
+
+def add_settings_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--preset` and `--set`, which override settings of the workspace."""
+    parser.add_argument(
+        "--preset", metavar="NAME", help=f"preset to use ({', '.join(PRESETS)}) instead of the one in crescent.toml"
+    )
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="override one setting; may be given several times",
+    )
+
+
+def positive_integer(text: str) -> int:
+    """A whole number, at least 1."""
+    return _integer(text, 1, None)
+
+
+def port_number(text: str) -> int:
+    """A TCP port, 1 to 65535."""
+    return _integer(text, 1, 65535)
+
+
+def seconds(text: str) -> float:
+    """A finite number of seconds, above 0."""
+    number = _number(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return number
+
+
+def fraction(text: str) -> float:
+    """A number from 0 to 1."""
+    number = _number(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return number
+
+
+def temperature(text: str) -> float:
+    """A sampling temperature, 0 to 5."""
+    number = _number(text)
+    if not 0 <= number <= 5:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 5")
+    return number
+
+
+def round_or_best(text: str) -> int | None:
+    """A round's number, or None for 'best'."""
+    return None if text == "best" else _integer(text, 1, None, or_else="'best'")
+
+
+def round_or_base(text: str) -> int:
+    """A round's number, or 0 for 'base'."""
+    return 0 if text == "base" else _integer(text, 1, None, or_else="'base'")
+
+
+def weighted_round(text: str) -> tuple[int, float]:
+    """A round's number and its weight. '2=0.5' -> (2, 0.5); '2' -> (2, 1.0)."""
+    number, _, weight_text = text.partition("=")
+    weight = _number(weight_text or "1")
+    if not math.isfinite(weight) or weight == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not ROUND=WEIGHT, with a weight other than 0")
+    return _integer(number, 1, None), weight
+
+
+def _integer(text: str, low: int, high: int | None, *, or_else: str = "") -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = low - 1
+    if number < low or (high is not None and number > high):
+        bounds = f"from {low} to {high}" if high is not None else f"of {low} or more"
+        allowed = f" or {or_else}" if or_else else ""
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {bounds}{allowed}")
+    return number
+
+
+def _number(text: str) -> float:
+    """NaN for a text that is not a number: no comparison holds for it."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

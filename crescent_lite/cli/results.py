@@ -1,0 +1,302 @@
+"""Commands that look at runs: tui, status, show, report, answer, note, plan.
+
+What a command needs is imported when it is called. Example:
+    status_command(Namespace(workspace=Path("data"), json=True)) -> 0
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crescent_lite.cli.options import (
+    Subparsers,
+    add_command,
+    add_run_option,
+    positive_integer,
+    round_or_base,
+    temperature,
+)
+from crescent_lite.cli.terminal import print_report, result, say, stream_json, stream_text
+from crescent_lite.errors import ConfigError, ExitCode, UsageError, WorkspaceError
+from crescent_lite.printable import printable_line
+from crescent_lite.workspace.database import open_store, open_workspace, store_to_change
+
+if TYPE_CHECKING:
+    from crescent_lite.inquiry import Piece
+    from crescent_lite.workspace import Workspace
+
+
+def add_commands(subparsers: Subparsers) -> None:
+    """Add the commands of this group."""
+    add_command(subparsers, "tui", tui_command, "watch and control runs in the terminal")
+    add_command(subparsers, "status", status_command, "show the state of the latest run")
+    add_show(subparsers)
+    add_report(subparsers)
+    add_answer(subparsers)
+    add_note(subparsers)
+    add_plan(subparsers)
+
+
+def tui_command(options: argparse.Namespace) -> int:
+    """Open the TUI."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("crescent tui needs a terminal; use `crescent status` without one")
+    if options.workspace.exists() and not options.workspace.is_dir():
+        raise WorkspaceError(f"{options.workspace}: is not a folder; give the folder of a workspace with -w")
+    from crescent_tui.app import run_app
+
+    return int(run_app(options.workspace))
+
+
+def status_command(options: argparse.Namespace) -> int:
+    """Print the state of the latest run."""
+    from crescent_lite.cli.detail import plain_text, run_status
+
+    workspace = open_workspace(options.workspace)
+    with closing(open_store(workspace)) as store:
+        status = run_status(store, engine_is_running=workspace.is_busy())
+    return result(options, status, plain_text(status))
+
+
+def add_show(subparsers: Subparsers) -> None:
+    """`crescent show` and its options."""
+    about = "show one question with its votes, one round or one run"
+    parser = add_command(subparsers, "show", show_command, about, example="crescent show question 17")
+    parser.add_argument("what", choices=tuple(SHOWN), help="what to show")
+    parser.add_argument(
+        "number", type=positive_integer, nargs="?", help="its number (default for a round and a run: the latest)"
+    )
+
+
+def show_command(options: argparse.Namespace) -> int:
+    """Print one question, round or run in full."""
+    workspace = open_workspace(options.workspace)
+    return SHOWN[options.what](options, workspace)
+
+
+def _show_question(options: argparse.Namespace, workspace: Workspace) -> int:
+    from crescent_lite.cli.detail import question_detail, question_text
+
+    with closing(open_store(workspace)) as store:
+        question = question_detail(store, options.number)
+    return result(options, question, question_text(question))
+
+
+def _show_round(options: argparse.Namespace, workspace: Workspace) -> int:
+    from crescent_lite.cli.detail import plain_text, round_detail
+
+    with closing(open_store(workspace)) as store:
+        detail = round_detail(store, store.runs.fetch_run().run_id, options.number)
+    return result(options, detail, plain_text(detail))
+
+
+def _show_run(options: argparse.Namespace, workspace: Workspace) -> int:
+    with closing(open_store(workspace)) as store:
+        run_id = store.runs.fetch_run(options.number).run_id
+    return show_report(options, workspace, run_id, save=False)
+
+
+SHOWN = {"question": _show_question, "round": _show_round, "run": _show_run}
+"""What `crescent show` can show, and the function that prints it."""
+
+
+def add_report(subparsers: Subparsers) -> None:
+    """`crescent report` and its options."""
+    parser = add_command(subparsers, "report", report_command, "write the report of a run, as HTML and as Markdown")
+    add_run_option(parser)
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="folder for the files (default: the workspace's exports)"
+    )
+
+
+def report_command(options: argparse.Namespace) -> int:
+    """Write the whole report of a run, and print its headline."""
+    from crescent_lite.report import build_document, write_document
+
+    workspace = open_workspace(options.workspace)
+    with closing(open_store(workspace)) as store:
+        run_id = store.runs.fetch_run(options.run).run_id
+        document = build_document(store, run_id)
+    paths = write_document(document, options.output or workspace.exports, run_id)
+    files = {"html": str(paths.html), "markdown": str(paths.markdown)}
+    return result(
+        options, {**document.as_dict(), "files": files}, f"{document.headline}\n{paths.html}\n{paths.markdown}"
+    )
+
+
+def show_report(options: argparse.Namespace, workspace: Workspace, run_id: int, *, save: bool) -> int:
+    """Print the report of a run. With `save`, also write it in full to exports/ in the workspace."""
+    from crescent_lite.report import build_document, build_report, write_document
+
+    with closing(open_store(workspace)) as store:
+        report = build_report(store, run_id)
+        if options.json:
+            result(options, report.as_dict(), "")
+        else:
+            print_report(report)
+        if save:
+            paths = write_document(build_document(store, run_id), workspace.exports, run_id)
+            say(f"Full report: {paths.html} (Markdown: {paths.markdown})")
+    return ExitCode.OK
+
+
+def add_answer(subparsers: Subparsers) -> None:
+    """`crescent answer` and its options."""
+    about = "let models of a run answer a question; nothing is stored"
+    example = 'crescent answer "What is 17 + 25?" --rounds base 1'
+    parser = add_command(subparsers, "answer", answer_command, about, example=example)
+    parser.add_argument("question", help="text of the question, or - to read it from standard input")
+    add_run_option(parser)
+    parser.add_argument(
+        "--rounds",
+        nargs="+",
+        type=round_or_base,
+        metavar="ROUND",
+        help="models that answer: 'base' or the number of a round (default: the base and the kept round)",
+    )
+    parser.add_argument(
+        "--prompt",
+        default="solve",
+        metavar="NAME",
+        help="'solve' (default), 'bare', or another prompt of the run's set",
+    )
+    parser.add_argument("--temperature", type=temperature, default=0.0, metavar="T", help="0 (default) is greedy")
+    parser.add_argument(
+        "--max-tokens", type=positive_integer, metavar="N", help="longest answer (default: evaluate.max_tokens)"
+    )
+
+
+def answer_command(options: argparse.Namespace) -> int:
+    """Print each model's answer while it is written."""
+    from crescent_lite.inquiry import Inquiry, answer
+
+    question = sys.stdin.buffer.read().decode("utf-8", "replace") if options.question == "-" else options.question
+    rounds = tuple(options.rounds) if options.rounds else None
+    inquiry = Inquiry(question, options.run, rounds, options.prompt, options.temperature, options.max_tokens)
+    workspace = open_workspace(options.workspace)
+    try:
+        with closing(open_store(workspace)) as store:
+            answer(workspace, store, inquiry, _stream_as_json if options.json else _AnswerOnScreen())
+    except KeyboardInterrupt:
+        say("crescent: stopped; nothing was stored")
+        return ExitCode.INTERRUPTED
+    return ExitCode.OK
+
+
+def _stream_as_json(piece: Piece) -> None:
+    """Print one JSON line for a piece. The last piece of a model comes with the answer that was found."""
+    value: dict[str, Any] = {"model": piece.model, "text": piece.text, "done": piece.end is not None}
+    if end := piece.end:
+        value |= {
+            "answer": end.answer.raw if end.answer else None,
+            "answer_key": end.answer.key if end.answer else None,
+            "finish_reason": end.finish_reason,
+            "tokens": end.tokens,
+            "seconds": round(end.seconds, 3),
+        }
+    stream_json(value)
+
+
+class _AnswerOnScreen:
+    """Prints each model's name, its text as it grows, and the answer that was found in it."""
+
+    def __init__(self) -> None:
+        self._model = ""
+
+    def __call__(self, piece: Piece) -> None:
+        if piece.model != self._model:
+            self._model = piece.model
+            stream_text(f"── {piece.model}\n")
+        stream_text(piece.text)
+        if end := piece.end:
+            found = f"answer: {printable_line(end.answer.raw)}" if end.answer else "no answer found"
+            stream_text(f"\n── {piece.model}: {found} ({end.tokens:,} tokens, {end.seconds:.1f} s)\n\n")
+
+
+def add_note(subparsers: Subparsers) -> None:
+    """`crescent note` and its options."""
+    about, example = "attach a note to a question; it is never used as a label", 'crescent note 17 "has no answer"'
+    parser = add_command(subparsers, "note", note_command, about, example=example)
+    parser.add_argument("number", type=positive_integer, help="number of the question")
+    parser.add_argument("text", help="text of the note; '' removes all notes of the question")
+
+
+def note_command(options: argparse.Namespace) -> int:
+    """Attach a note to a question. The engine stores it where one is at work, since only one process may write."""
+    from crescent_lite.workspace.notes import add_note, store_notes
+
+    workspace = open_workspace(options.workspace)
+    with closing(open_store(workspace)) as store:
+        store.questions.require(options.number)
+    add_note(workspace, options.number, options.text)
+    busy = workspace.is_busy()
+    if not busy:
+        with store_to_change(workspace) as store:
+            store_notes(workspace, store)
+    words = "noted; the run in progress stores the note at its next stage" if busy else "noted"
+    return result(options, {"question": options.number, "stored": not busy}, words)
+
+
+def add_plan(subparsers: Subparsers) -> None:
+    """`crescent plan` and its options."""
+    about = "compute how many items show a difference in score"
+    parser = add_command(subparsers, "plan", plan_command, about, example="crescent plan --points 3 --items 500")
+    parser.add_argument(
+        "--points", type=float, metavar="POINTS", help="difference to show, in points of the score (0-100)"
+    )
+    parser.add_argument(
+        "--items", type=positive_integer, metavar="N", help="items at hand: compute the smallest difference they show"
+    )
+    parser.add_argument(
+        "--differ",
+        type=float,
+        metavar="PERCENT",
+        help="of 100 items, those that the two models answer differently (default: as in this workspace, else 20)",
+    )
+
+
+def plan_command(options: argparse.Namespace) -> int:
+    """Print the items needed for a difference, and the smallest difference that a number of items shows."""
+    from crescent_lite.evaluation.planning import items_needed, smallest_visible
+
+    if options.points is None and options.items is None:
+        raise ConfigError("crescent plan: give --points, --items or both")
+    for name, value in (("--points", options.points), ("--differ", options.differ)):
+        if value is not None and not 0 < value <= 100:
+            raise ConfigError(f"{name}: must be above 0 and at most 100, not {value}")
+    if options.points and options.differ and options.differ < options.points:
+        raise ConfigError(
+            f"--differ: must be at least {options.points:g}: models that are {options.points:g} points apart answer "
+            "at least as many of 100 items differently"
+        )
+    differ, source = _differing(options)
+    differ = max(differ, (options.points or 0) / 100)
+    found: dict[str, Any] = {"differ": differ, "power": 0.8, "significance": 0.05}
+    lines = [
+        f"For models that answer {100 * differ:.0f} of 100 items differently ({source}), with 80% power at p < 0.05:"
+    ]
+    if options.points is not None:
+        found["items_needed"] = items_needed(options.points / 100, differ)
+        lines.append(f"a difference of {options.points:g} points takes {found['items_needed']:,} items")
+    if options.items is not None:
+        found["points_visible"] = 100 * smallest_visible(options.items, differ)
+        lines.append(f"{options.items:,} items show a difference of {found['points_visible']:.1f} points or more")
+    return result(options, found, "\n".join(lines))
+
+
+def _differing(options: argparse.Namespace) -> tuple[float, str]:
+    """The share of items that two models answer differently, 0-1, and where that number comes from."""
+    from crescent_lite.workspace import Workspace
+
+    if options.differ is not None:
+        return options.differ / 100, "--differ"
+    workspace = Workspace(options.workspace)
+    if workspace.database_path.exists():
+        with closing(open_store(workspace)) as store:
+            if (seen := store.evaluations.fetch_differing()) is not None:
+                return seen, "as in the runs of this workspace"
+    return 0.2, "a guess; set it with --differ"
