@@ -119,9 +119,9 @@ def test_the_log_of_a_run_is_json_lines(finished: Workspace) -> None:
 
 
 HEAVY = (
-    "datasette", "filelock", "gguf", "httpx", "jinja2", "llama_cpp", "matplotlib", "numpy", "psutil",
+    "crescent_lite.config", "crescent_lite.records", "crescent_lite.store", "crescent_lite.workspace.folder",
+    "crescent_tui", "datasette", "filelock", "gguf", "httpx", "jinja2", "llama_cpp", "matplotlib", "numpy", "psutil",
     "rapidfuzz", "rich", "scipy", "socket", "sqlite3", "sqlite_utils", "subprocess", "textual", "torch",
-    "crescent_lite.config", "crescent_lite.records", "crescent_lite.store", "crescent_lite.workspace.folder", "crescent_tui",
 )  # fmt: skip
 
 

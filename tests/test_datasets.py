@@ -119,8 +119,8 @@ def test_another_policy_decides_from_the_stored_votes(store: Store) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["gguf", "--format", "messages"], "are of examples"),
-        (["adapter", "--min-share", "0.5"], "are of examples"),
+        (["gguf", "--format", "messages"], "options of `crescent export examples` only"),
+        (["adapter", "--min-share", "0.5"], "options of `crescent export examples` only"),
         (["examples", "--rounds", "1=0.5"], "examples have none"),
         (["gguf", "--run", "1", "2"], "a model is of one run"),
         (["examples", "--run", "9"], "run 9: not"),

@@ -164,7 +164,7 @@ def test_the_card_says_where_a_model_comes_from_and_how_it_scored(finished: Work
         (["gguf", "--output", "x" * 300], ExitCode.STORAGE, "cannot be written: File name too long"),
         (["gguf", "--rounds", "1", "1=0.3"], ExitCode.CONFIG, "a round is named twice"),
         (["gguf", "--rounds", "1=1e9"], ExitCode.MODEL, "give the rounds smaller weights"),
-        (["folder", "--type", "q8_0"], ExitCode.CONFIG, "--type is of a GGUF's weights"),
+        (["folder", "--type", "q8_0"], ExitCode.CONFIG, "--type is an option of `crescent export gguf` only"),
         (["examples", "--rounds", "1=0.5"], ExitCode.CONFIG, "a weight is of an adapter"),
     ],
 )
