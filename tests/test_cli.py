@@ -119,7 +119,7 @@ def test_the_log_of_a_run_is_json_lines(finished: Workspace) -> None:
 
 
 HEAVY = (
-    "crescent_lite.config", "crescent_lite.records", "crescent_lite.store", "crescent_lite.workspace.folder",
+    "crescent_lite.config.settings", "crescent_lite.records", "crescent_lite.store", "crescent_lite.workspace.folder",
     "crescent_tui", "datasette", "filelock", "gguf", "httpx", "jinja2", "llama_cpp", "matplotlib", "numpy", "psutil",
     "rapidfuzz", "rich", "scipy", "socket", "sqlite3", "sqlite_utils", "subprocess", "textual", "torch",
 )  # fmt: skip

@@ -121,8 +121,8 @@ def test_another_policy_decides_from_the_stored_votes(store: Store) -> None:
     [
         (["gguf", "--format", "messages"], "options of `crescent export examples` only"),
         (["adapter", "--min-share", "0.5"], "options of `crescent export examples` only"),
-        (["examples", "--rounds", "1=0.5"], "examples have none"),
-        (["gguf", "--run", "1", "2"], "a model is of one run"),
+        (["examples", "--rounds", "1=0.5"], "examples have no weight"),
+        (["gguf", "--run", "1", "2"], "a model belongs to one run"),
         (["examples", "--run", "9"], "run 9: not"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crescent_lite.cli.main import build_parser
-from crescent_lite.config import PRESET_DIR, VoteConfig, load_config
+from crescent_lite.config import PRESET_DIR, PRESETS, VoteConfig, load_config
 from crescent_lite.consensus import decide
 from crescent_lite.evaluation.controls import Spent, control_config
 from crescent_lite.export.examples import SHAPES
@@ -18,7 +18,6 @@ from crescent_lite.names import (
     EXPORT_KINDS,
     GGUF_TYPES,
     POLICIES,
-    PRESETS,
     Control,
     Policy,
 )

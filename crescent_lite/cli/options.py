@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from crescent_lite.names import PRESETS
+from crescent_lite.config.names import PRESETS
 
 DEFAULT_WORKSPACE = "data"
 Command = Callable[[argparse.Namespace], int]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from crescent_lite.cli.options import Subparsers, add_command, add_settings_options
 from crescent_lite.cli.terminal import print_table, result
+from crescent_lite.config.names import PRESETS
 from crescent_lite.errors import ExitCode
-from crescent_lite.names import PRESETS
 
 
 def add_commands(subparsers: Subparsers) -> None:
