@@ -58,7 +58,7 @@ def test_an_adapter_that_was_missing_is_brought_the_next_time(
     aside = other.folder / "aside"
     other.adapters.rename(aside)
     assert merge(other.folder, here) == ExitCode.OK
-    assert "the adapter is not there" in capsys.readouterr().out
+    assert "the adapter is missing" in capsys.readouterr().out
 
     aside.rename(other.adapters)
     assert merge(other.folder, here) == ExitCode.OK
@@ -101,7 +101,7 @@ def test_nothing_but_a_runs_adapter_is_copied_whatever_path_a_database_names(
         )
         assert merge(other.folder, here) == ExitCode.OK
         said = capsys.readouterr().out
-        assert "the adapter is not there" in said
+        assert "the adapter is missing" in said
         assert "\x1b" not in said
     assert [path.name for path in here.folder.rglob("*") if path.name == "id"] == []
 
@@ -118,7 +118,7 @@ def test_a_run_that_was_not_finished_here_is_not_the_same(
 
     assert merge(sample, earlier) == ExitCode.OK
 
-    assert "has gone on in one of the two" in capsys.readouterr().out
+    assert "continued in one place only" in capsys.readouterr().out
 
 
 def test_a_run_that_learns_from_one_that_is_not_the_same_here_is_refused(
@@ -136,7 +136,7 @@ def test_a_run_that_learns_from_one_that_is_not_the_same_here_is_refused(
     assert merge(other, here) == ExitCode.OK
 
     assert "run 2 of" in (said := capsys.readouterr().out)
-    assert "learns from run 1, which is not the same here: not taken" in said
+    assert "learns from run 1, which differs here: not copied" in said
     assert runs(here) == 1
 
 
