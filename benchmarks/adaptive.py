@@ -55,7 +55,7 @@ def replay(drawn: dict[str, list[tuple[Vote, int]]], planned: int, rule: Rule, m
             continue
         full = decide([vote for vote, _ in by_index.values()], policy)
         poll = Poll(0, policy)
-        while wave := poll.next_wave():
+        while wave := poll.start_wave():
             for index in wave:
                 poll.add(by_index[index][0])
                 tokens += by_index[index][1]

@@ -37,7 +37,7 @@ from crescent_lite.questions import bait
 from crescent_lite.questions.checks import clean, unusable
 from crescent_lite.questions.duplicates import wording
 from crescent_lite.records import Completion, Generation, Measurement, Request, Vote
-from crescent_lite.round_facts import BenchmarkCounts, MeasuredRound, Replies, RoundFacts
+from crescent_lite.round_facts import BenchmarkCounts, MeasuredRound, ReplyCounts, RoundFacts
 from crescent_lite.stages.frame import Job
 
 ROUNDS, ONSET = 6, 3
@@ -208,7 +208,7 @@ def ask_and_vote(job: Job, number: int, pool: Pool) -> dict[str, Any]:
     generation = Generation(config.vote.max_tokens, config.vote.temperature)
     for n, text in enumerate(kept):
         poll = consensus.Poll(n, config.vote)
-        while wave := poll.next_wave():
+        while wave := poll.start_wave():
             key = f"{number} {n}"
             request = Request(key, fill(solve, question=text), generation, wave, seed=config.run.seed)
             for completion in say(job, number - 1, [request]):
@@ -279,10 +279,10 @@ def measure_one(
     ), said
 
 
-def replies(said: list[tuple[Completion, bool]]) -> Replies:
+def replies(said: list[tuple[Completion, bool]]) -> ReplyCounts:
     """Counted as the store does."""
     ended = sum(completion.finish_reason == "stop" for completion, _ in said)
-    return Replies(Counter(completion.tokens for completion, _ in said), ended, sum(found for _, found in said))
+    return ReplyCounts(Counter(completion.tokens for completion, _ in said), ended, sum(found for _, found in said))
 
 
 def intervals(simulations: int = 1000, pairs: int = 2000) -> dict[str, float]:

@@ -1,13 +1,15 @@
-"""Stage 3, the vote: sampled answers -> label, and when it is decided. Pure; knows nothing of models or storage.
+"""Turns the votes of a question into a label, and decides when to stop drawing votes. Pure.
 
-A policy says what a label is. `majority`: the leading answer from a floor on; a tie is no label. `band`: the same,
-and not above a ceiling. `reference`: whatever is commonest, as the paper's code has it.
-Votes are drawn in waves, each of the fewest votes that could settle the question. The exact rule stops when no
-further votes can change the label, so it agrees with the full vote by construction. The Beta rule bets: it also stops
-when the leader is the majority, or the floor out of reach, with enough probability.
-Example: votes with the keys ("n:12", "n:12", "n:13", None) -> answer n:12, share 0.5.
-Sources: self-consistency, arXiv 2203.11171; Adaptive-Consistency, arXiv 2305.11860, which has the rule for the
-leader; that for the floor is its mirror image; the band, R-Zero, arXiv 2508.05004.
+Knows nothing of models or storage. The policy defines a label:
+    majority    the leading answer, if its share reaches a floor; a tie is rejected
+    band        the same, but a share above a ceiling is rejected too
+    reference   the most common answer, an abstention counting as an answer, as in the paper's code
+Votes are drawn in waves, each of the fewest votes that could settle the question. The exact rule stops when further
+votes cannot change the label, so it always agrees with the full vote. The Beta rule also stops when the leader is
+probably the majority, or probably cannot reach the floor. Example:
+    votes with the keys "n:12", "n:12", "n:13", None -> answer n:12, share 0.5
+Sources: self-consistency, arXiv 2203.11171; the rule for the leader, Adaptive-Consistency, arXiv 2305.11860 (the rule
+for the floor is its mirror image); the band, R-Zero, arXiv 2508.05004.
 """
 
 from __future__ import annotations
@@ -23,22 +25,22 @@ from crescent_lite.records import Consensus, Stopped, Vote
 
 @dataclass
 class Poll:
-    """One question while it is voted on."""
+    """A question while votes on it are drawn."""
 
     question_id: int
     policy: VoteConfig
     votes: list[Vote] = field(default_factory=list)
-    """Drawn so far, in any order."""
+    """Votes drawn so far, in any order."""
     in_flight: int = 0
-    """Asked for and not yet drawn."""
+    """Votes requested but not yet drawn."""
 
     @property
     def missing(self) -> int:
-        """Votes of the plan that are not drawn."""
+        """Planned votes that are not drawn yet."""
         return max(0, self.policy.votes_per_question - len(self.votes))
 
-    def next_wave(self) -> tuple[int, ...]:
-        """The sample indexes to draw now; none while a wave is out, or when the question is settled."""
+    def start_wave(self) -> tuple[int, ...]:
+        """Start a wave and return the sample indexes to draw; empty during a wave or once the question is settled."""
         if self.in_flight or settled(self.votes, self.policy):
             return ()
         drawn = {vote.sample_index for vote in self.votes}
@@ -48,25 +50,25 @@ class Poll:
         return wave
 
     def add(self, vote: Vote) -> bool:
-        """Take in a vote of the wave. Whether the wave is complete."""
+        """Add a vote of the current wave; return whether the wave is complete."""
         self.votes.append(vote)
         self.in_flight -= 1
         return self.in_flight == 0
 
     def decide(self) -> Consensus:
-        """What the votes add up to."""
+        """The consensus of the votes drawn so far."""
         return decide(self.votes, self.policy)
 
 
 def decide(votes: Iterable[Vote], policy: VoteConfig) -> Consensus:
-    """The label of one question, or why it has none."""
+    """Return the consensus of one question's votes: a label, or the reason for having none."""
     votes = sorted(votes, key=lambda vote: vote.sample_index)
     ballots = _ballots(votes)
     leader, count, second = _leaders(votes)
     stopped = settled(votes, policy) or "all_drawn"
     chosen = None
     if policy.policy == "reference" and votes:
-        # no answer is an answer like any other, and the first of the commonest ones wins
+        # An abstention counts as an answer here, and of equally common answers the first drawn wins.
         commonest = Counter(vote.answer_key for vote in votes).most_common(2)
         (leader, count), (_, second) = [*commonest, (None, 0)][:2]
         reason, chosen = "agreed", next(vote.vote_id for vote in votes if vote.answer_key == leader)
@@ -99,21 +101,21 @@ def decide(votes: Iterable[Vote], policy: VoteConfig) -> Consensus:
 
 
 def settled(votes: Sequence[Vote], policy: VoteConfig) -> Stopped | None:
-    """Why no more votes are needed; None while they are."""
+    """Return why the question needs no more votes; None while it does."""
     if len(votes) >= policy.votes_per_question:
         return "all_drawn"
     if _draws_all(policy) or not votes:
         return None
     leader, count, second = _leaders(votes)
     reason = _settled(count, second, len(votes), policy)
-    # A label needs a solution to keep: while all of the leader's were cut off, another vote may still bring one.
+    # A label needs a finished solution: while all of the leader's were cut off, another vote may still bring one.
     if reason in ("leader_certain", "leader_probable") and _solution(votes, leader, policy) is None:
         return None
     return reason
 
 
 def wave_size(votes: Sequence[Vote], policy: VoteConfig) -> int:
-    """The fewest further votes that could settle the question: all for the leader, or none."""
+    """Return the fewest further votes that could settle the question, if all or none of them go to the leader."""
     missing = policy.votes_per_question - len(votes)
     if _draws_all(policy):
         return missing
@@ -126,29 +128,29 @@ def wave_size(votes: Sequence[Vote], policy: VoteConfig) -> int:
 
 
 def _draws_all(policy: VoteConfig) -> bool:
-    """Whether every planned vote is drawn, whatever they say."""
+    """Whether every planned vote is drawn regardless of the answers."""
     return policy.stopping == "never" or policy.policy == "reference"
 
 
 def _ballots(votes: Iterable[Vote]) -> Counter[str]:
-    """Votes by answer; abstentions are none."""
+    """Answer key -> number of votes, without abstentions."""
     return Counter(vote.answer_key for vote in votes if vote.answer_key is not None)
 
 
 def _leaders(votes: Iterable[Vote]) -> tuple[str | None, int, int]:
-    """The leading answer, its votes, and the votes of the next one."""
+    """The leading answer, its number of votes, and the number of votes of the next answer."""
     (leader, count), (_, second) = [*_ballots(votes).most_common(2), (None, 0), (None, 0)][:2]
     return leader, count, second
 
 
 def _settled(leader: int, second: int, drawn: int, policy: VoteConfig) -> Stopped | None:
-    """The rule on counts: votes for the leading answer, for the next one, and in all."""
+    """Apply the stopping rule to the numbers of votes for the leading answer, for the next one, and in all."""
     planned = policy.votes_per_question
     missing = planned - drawn
     if (leader + missing) / planned < policy.min_share:
         return "floor_out_of_reach"
     if policy.policy == "band":
-        # what the share will be matters, so a certain leader is not enough
+        # The label depends on the final share, so a certain leader does not settle it.
         return "ceiling_passed" if leader / planned > policy.max_share else None
     if leader > second + missing and leader / planned >= policy.min_share:
         return "leader_certain"
@@ -164,9 +166,9 @@ def _settled(leader: int, second: int, drawn: int, policy: VoteConfig) -> Stoppe
 
 
 def floor_probability(leader: int, drawn: int, policy: VoteConfig) -> float:
-    """How probable it is that the leading answer reaches the floor with the votes that are left, given those drawn.
+    """Return the probability, 0-1, that the leading answer reaches the floor with the votes that are left.
 
-    The beta-binomial prediction from a uniform prior on the answer's share; exact, as all counts are whole.
+    Beta-binomial prediction from a uniform prior on the answer's share; exact, because all counts are integers.
     """
     missing = policy.votes_per_question - drawn
     planned = policy.votes_per_question
@@ -182,22 +184,25 @@ def floor_probability(leader: int, drawn: int, policy: VoteConfig) -> float:
 
 
 def majority_probability(leader: int, second: int) -> float:
-    """How probable it is that the leading answer is drawn more often than the next one, given their votes.
+    """Return the probability, 0-1, that the model draws the leading answer more often than the next one.
 
-    P(p > 1/2) for p ~ Beta(leader + 1, second + 1); for whole numbers a binomial sum, so it is exact.
+    P(p > 1/2) for p ~ Beta(leader + 1, second + 1), computed exactly as a binomial sum.
     """
     trials = leader + second + 1
     return float(sum(math.comb(trials, wins) for wins in range(leader + 1)) / 2**trials)
 
 
 def _entropy(ballots: Counter[str]) -> float:
-    """In bits."""
+    """Entropy of the answers in bits; 0 when all agree."""
     total = ballots.total()
     return abs(sum(count / total * math.log2(total / count) for count in ballots.values()))
 
 
 def _solution(votes: Iterable[Vote], leader: str | None, policy: VoteConfig) -> int | None:
-    """The vote whose solution is kept, of the finished ones for the leading answer; marked ones first."""
+    """Return the id of the vote whose solution is kept, or None if all of the leader's were cut off.
+
+    Solutions that mark their answer come first, then `vote.keep` decides, then the sample index.
+    """
     finished = [vote for vote in votes if vote.answer_key == leader and vote.finish_reason == "stop"]
 
     def rank(vote: Vote) -> tuple[bool, float, int]:

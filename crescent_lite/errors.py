@@ -1,8 +1,8 @@
-"""Everything that can go wrong for a reason the user can act on, and the exit code it ends with.
+"""The errors that a user can act on, each class with its exit code.
 
-A CrescentError is one line: what is wrong, where, what to do. Anything else that is raised is a bug and shows
-its traceback. Knows nothing of what raised it.
-Example: raise ModelError("no model at 'x.gguf': give the path of a GGUF file, or 'embedded'")
+A CrescentError is one line: what is wrong, where, what to do. Every other exception is a bug and shows its traceback.
+Knows nothing of the code that raises them. Example:
+    raise ModelError("no model at 'x.gguf': give the path of a GGUF file, or 'embedded'")    # exit code 4
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 class ExitCode(IntEnum):
-    """What a `crescent` command ends with. Documented in the README; never renumbered."""
+    """Exit codes of the `crescent` command. Documented for users, so they are never renumbered."""
 
     OK = 0
     BUG = 1
@@ -32,93 +32,96 @@ class ExitCode(IntEnum):
 
 
 class CrescentError(Exception):
-    """One line for the user. Subclasses say which door it leaves by."""
+    """A one-line message for the user. Each subclass has an exit code."""
 
     exit_code = ExitCode.BUG
 
 
 class UsageError(CrescentError):
-    """Something typed that cannot be done: a query that is not SQL or would write, an empty question."""
+    """A request that cannot be carried out: conflicting options, an empty question, a query that would write."""
 
     exit_code = ExitCode.USAGE
 
 
 class ConfigError(CrescentError):
-    """An unknown key, an ill-typed value, a prompt file that is missing or lacks a placeholder."""
+    """A setting, option, prompt file or question file with an unknown name, a bad value or bad content."""
 
     exit_code = ExitCode.CONFIG
 
 
 class ModelError(CrescentError):
-    """A model that is missing, truncated, no language model, or without a chat template."""
+    """A model or adapter that is missing, damaged, changed, unsupported, or does not fit the others."""
 
     exit_code = ExitCode.MODEL
 
 
 class WorkspaceError(CrescentError):
-    """A workspace that is not there, in use by another run, or of a newer version."""
+    """A workspace or database that is missing, in use, of another version, or in conflict with what was asked."""
 
     exit_code = ExitCode.WORKSPACE
 
 
 class StorageError(CrescentError):
-    """The disk is full, read-only, or the database is damaged."""
+    """A file that cannot be written (full or read-only disk, a file in the way), or a damaged database."""
 
     exit_code = ExitCode.STORAGE
 
 
 class OutOfMemoryError(CrescentError):
-    """The context, the slots or the training asked for do not fit in memory."""
+    """The model, its context or the training does not fit in memory."""
 
     exit_code = ExitCode.MEMORY
 
 
 class BenchmarkError(CrescentError):
-    """A benchmark that cannot be loaded, or has a bad row."""
+    """A benchmark that cannot be loaded or has a bad row."""
 
     exit_code = ExitCode.BENCHMARK
 
 
 class StageError(CrescentError):
-    """A stage that yields nothing usable: every completion empty, no question kept, no label agreed."""
+    """A stage whose model writes nothing: a hundred empty texts in a row.
+
+    A round without a kept question or a label is not an error; it ends with an outcome that says so.
+    """
 
     exit_code = ExitCode.STAGE
 
 
 class TrainingError(CrescentError):
-    """The training program failed, or its adapter cannot be expressed for llama.cpp."""
+    """A model that cannot be trained, a failed training program, or an adapter that llama.cpp cannot express."""
 
     exit_code = ExitCode.TRAINING
 
 
 class NetworkError(CrescentError):
-    """A hub that the user named cannot be reached."""
+    """The Hugging Face hub or the last sampling server cannot be reached, or a server refuses the key."""
 
     exit_code = ExitCode.NETWORK
 
 
 class MissingPackageError(CrescentError):
-    """An optional package is needed and not installed."""
+    """An optional package that is needed is not installed."""
 
     exit_code = ExitCode.MISSING_PACKAGE
 
 
 class NotFoundError(CrescentError):
-    """A run, round or question that the database does not have."""
+    """A run, round, question, label, adapter or saved query that does not exist."""
 
     exit_code = ExitCode.NOT_FOUND
 
 
 class Interrupted(Exception):  # noqa: N818  it is a request, not an error
-    """The user asked to stop: by Ctrl-C, a signal, or `crescent stop`. Everything finished is already stored."""
+    """The user stopped the run with Ctrl-C, a signal or `crescent stop`. Every finished item is already stored."""
 
 
 @contextmanager
 def file_errors(path: Path) -> Iterator[None]:
-    """What the system says of a file or its disk, as a StorageError."""
+    """Convert an OSError raised inside to a StorageError that names `path`."""
     try:
         yield
     except OSError as error:
         raise StorageError(
-            f"{path}: cannot be written: {error.strerror or error}; nothing that is in the database is lost"
+            f"{path}: cannot be written: {error.strerror or error}; nothing stored in the database is lost"
         ) from None

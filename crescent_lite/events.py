@@ -1,6 +1,7 @@
-"""What happened, in the past tense. The loop yields these; the terminal, the log file and the database take them.
+"""What happened in a run, in the past tense. The loop yields these events; the terminal and the log file take them.
 
-Facts only: no text for people, no widgets. Example: StageProgressed(stage="vote", done=120, total=800, tokens=14210)
+They hold facts: nothing is laid out or formatted for people here. Example:
+    StageProgressed(stage="vote", done=120, total=800, tokens=14210)
 """
 
 from __future__ import annotations
@@ -13,54 +14,59 @@ from crescent_lite.records import TrainingStep
 
 Stage = Literal["ask", "vote", "train", "evaluate", "second_opinion"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-"""In the order of a round. The last one judges evaluated replies once more, with math-verify."""
+"""Stages in the order of a round. `second_opinion` judges evaluated replies again, with math-verify."""
 
 
 @dataclass(frozen=True)
 class RunStarted:
-    """The engine has the workspace and knows its run."""
+    """The engine has locked the workspace, and has started a run or resumed one."""
 
     run_id: int
     resumed: bool
     rounds: int
+    """Rounds that the run is planned to have."""
     model: str
+    """Name of the base."""
     kept_settings: tuple[str, ...] = ()
-    """Settings that were changed since the run was started, and that it keeps as they were."""
+    """Settings that were changed after the run started; the run continues with their earlier values."""
 
 
 @dataclass(frozen=True)
 class MachineNoted:
-    """What a run, or a part of it, is made on. For the record: it is logged, and shown in the report."""
+    """The machine that a run, or a part of it, is made on. Logged, and shown in the report."""
 
     python: str
+    """Version of Python."""
     system: str
     processor: str
     cores: int
-    """Physical ones."""
+    """Physical cores."""
     memory_gib: float
-    """In all."""
+    """Installed memory, GiB."""
     gpus: tuple[str, ...]
-    """Each NVIDIA GPU in words; none is an empty tuple."""
+    """Each NVIDIA GPU, with its memory and driver; empty without one."""
     packages: Mapping[str, str]
-    """The versions of those that are installed."""
+    """Version of each installed package that results may depend on."""
 
 
 @dataclass(frozen=True)
 class RoundStarted:
-    """Round 0 is the measurement of the base."""
+    """A round began, or was resumed."""
 
     number: int
+    """0 is the measurement of the base."""
 
 
 @dataclass(frozen=True)
 class StageStarted:
-    """A stage found something owed."""
+    """A stage that still owes items began."""
 
     round: int
     stage: Stage
     done: int
-    """Already stored when it started."""
+    """Items already stored when it started."""
     total: int
+    """Items known so far, done or owed; it may grow while the stage is at work."""
 
 
 @dataclass(frozen=True)
@@ -69,70 +75,74 @@ class StageProgressed:
 
     stage: Stage
     done: int
+    """Items stored."""
     total: int
+    """Items known so far, done or owed."""
     tokens: int = 0
-    """Drawn in this stage so far, by this process."""
+    """Tokens drawn in this stage so far, by this process."""
     note: str = ""
     """What the item was: a verdict's reason, a benchmark's name."""
 
 
 @dataclass(frozen=True)
 class StageFinished:
-    """Nothing is owed any more."""
+    """A stage owes nothing any more."""
 
     round: int
     stage: Stage
     seconds: float
-    """In this process."""
+    """Time that this process spent on the stage, in seconds; pauses are not counted."""
     tokens: int
-    """Drawn in this process."""
+    """Tokens drawn by this process."""
     done: int
     """Items stored in all."""
 
 
 @dataclass(frozen=True)
 class RunPaused:
-    """Somebody asked the engine to hold still."""
+    """The engine paused, as a user requested."""
 
 
 @dataclass(frozen=True)
 class RunResumed:
-    """It goes on."""
+    """The engine continued after a pause."""
 
     seconds: float
-    """How long it held still."""
+    """Length of the pause."""
 
 
 @dataclass(frozen=True)
 class RoundAdded:
-    """Somebody asked for one more round."""
+    """A user requested one more round."""
 
     rounds: int
-    """The run is to have now."""
+    """Rounds that the run is now planned to have."""
 
 
 @dataclass(frozen=True)
 class AskingStopped:
-    """The model is asked fewer questions than planned: hardly anything it writes is new."""
+    """Asking ended before all planned questions were asked: hardly anything the model writes is new."""
 
     round: int
     reason: str
+    """The acceptance rate that was too low, in words."""
 
 
 @dataclass(frozen=True)
 class TrainingStepped:
-    """One optimiser step."""
+    """The training did one optimiser step."""
 
     step: TrainingStep
 
 
 @dataclass(frozen=True)
 class AlarmFired:
-    """Something has gone wrong in the model, not in the program."""
+    """A check after a round found that the model is getting worse."""
 
     round: int
     name: str
     words: str
+    """What was seen, and what it was compared with."""
 
 
 @dataclass(frozen=True)
@@ -141,15 +151,16 @@ class RoundFinished:
 
     number: int
     outcome: str
+    """What it trained on, or why it trained nothing, in words."""
 
 
 @dataclass(frozen=True)
 class RunFinished:
-    """Nothing is owed any more."""
+    """A run owes nothing any more."""
 
     run_id: int
     reason: str | None = None
-    """Why there were fewer rounds than planned; None where there were not."""
+    """Why it has fewer rounds than planned; None if it has them all."""
 
 
 Event = (

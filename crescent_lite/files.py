@@ -1,6 +1,8 @@
-"""A file or a folder that is there complete, or as it was before.
+"""Writes a file or folder completely or not at all: it is made under another name, then renamed.
 
-Example: with atomic_replacement(path) as unfinished: unfinished.write_text("all of it")
+Knows nothing of what is written. Example:
+    with atomic_replacement(path) as unfinished:
+        unfinished.write_text("all of it")
 """
 
 from __future__ import annotations
@@ -12,17 +14,18 @@ from pathlib import Path
 
 from crescent_lite.errors import StorageError, file_errors
 
-SQLITES_ENDINGS = ("-journal", "-wal", "-shm")
-"""Of the files that SQLite lays beside a database, and takes for its own whoever made them."""
+SQLITE_ENDINGS = ("-journal", "-wal", "-shm")
+"""Name endings of the files that SQLite keeps beside a database; it would read or delete any file of that name."""
 
 
 @contextmanager
 def atomic_replacement(path: Path) -> Iterator[Path]:
-    """A path beside it, which takes its place at the end, or is taken away. Raises StorageError.
+    """Yield a temporary path beside `path`, which replaces `path` at the end and is deleted after an error.
 
-    A file does not take the place of a folder, nor of what SQLite lays beside a database.
+    Raises StorageError when writing fails, when a file would replace a folder, or when SQLite keeps `path` beside a
+    database.
     """
-    refuse_sqlites_own(path)
+    refuse_sqlite_name(path)
     unfinished = path.with_name(f".{path.name[:100]}.unfinished")
     with file_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,12 +39,12 @@ def atomic_replacement(path: Path) -> Iterator[Path]:
             _remove(unfinished)
 
 
-def refuse_sqlites_own(path: Path) -> None:
-    """Raise StorageError where this is the name of a file of SQLite's, beside a database that is there."""
-    for ending in SQLITES_ENDINGS:
+def refuse_sqlite_name(path: Path) -> None:
+    """Raise StorageError if SQLite keeps a file of this name beside an existing database."""
+    for ending in SQLITE_ENDINGS:
         database = Path(str(path).removesuffix(ending))
         if database != path and database.is_file():
-            raise StorageError(f"{path}: SQLite would take it for its own; give another --output")
+            raise StorageError(f"{path}: SQLite uses this name beside {database.name}; give another --output")
 
 
 def _remove(path: Path) -> None:

@@ -1,6 +1,7 @@
-"""The Wilson interval of a score. On its own, so that whoever only shows scores loads no more than this.
+"""The Wilson interval of a score. In a module of its own so that code that only shows scores imports nothing heavy.
 
-Example: wilson(41, 120) -> 34.2%, 26.3 to 43.0%. Source: Wilson, JASA 22 (1927) 209.
+Example: wilson(41, 120) -> Score(right=41, items=120, low=0.263..., high=0.430...)
+Source: Wilson, JASA 22 (1927) 209.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ Z95 = NormalDist().inv_cdf(0.975)
 
 
 def wilson(right: int, items: int) -> Score:
-    """`right` of `items` with the 95% Wilson interval; 0 to 1 when there are no items."""
+    """Return the score with its 95% Wilson interval, 0-1; the interval is 0 to 1 without items.
+
+    Raises ValueError unless 0 <= right <= items.
+    """
     if not 0 <= right <= items:
         raise ValueError(f"{right} right of {items} items")
     if not items:

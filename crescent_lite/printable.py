@@ -1,8 +1,8 @@
-"""The one sanitiser: text from a model, a data set, a GGUF or a log, made safe to put on a terminal.
+"""The only sanitiser: makes text from a model, a data set, a GGUF or a log safe to show on a terminal.
 
-Whatever a terminal could obey or hide is replaced by something visible, so that text is only ever text: escape
-sequences (ESC, C1), bidi overrides, tag characters, lone surrogates. Newlines and tabs stay. It is for showing only:
-stores and exports keep what was said. Example:
+Characters that a terminal would obey or hide are replaced by visible ones: escape and other control characters, bidi
+overrides, tag characters, lone surrogates. Newlines and tabs stay. For display only: the database and exports keep
+the original text. Example:
     printable("\\x1b]52;c;aGk=\\x07")   # "␛]52;c;aGk=␇"
 Source: Unicode general categories (UAX 44); control pictures are the block U+2400.
 """
@@ -12,14 +12,14 @@ from __future__ import annotations
 import unicodedata
 
 MAX_CHARACTERS = 20_000
-"""More than anybody reads on a screen, and little enough to lay out at once (guess)."""
+"""More than anybody reads on a screen, and few enough to lay out quickly (guess)."""
 
 JOINERS = (0x200C, 0x200D)
-"""Zero-width (non-)joiners: invisible, but Persian, Hindi and family emoji are misspelt without them."""
+"""Zero-width joiner and non-joiner: invisible, but Persian, Hindi and family emoji are misspelt without them."""
 
 
 class _Visible(dict[int, str]):
-    """Code point -> what is shown, filled as code points turn up."""
+    """A cache: code point -> the text shown for it, filled on first use."""
 
     def __missing__(self, codepoint: int) -> str:
         shown = self[codepoint] = _shown(codepoint)
@@ -40,17 +40,17 @@ _VISIBLE = _Visible({ord("\n"): "\n", ord("\t"): "\t"})
 
 
 def printable(text: str, max_characters: int = MAX_CHARACTERS) -> str:
-    """The text with nothing in it that a terminal obeys; an ellipsis stands for what is past `max_characters`."""
+    """Return `text` without characters that a terminal obeys, cut to `max_characters` with an ellipsis at the end."""
     if len(text) > max_characters:
         text = text[: max(max_characters - 1, 0)] + "…"
     return text.replace("\r\n", "\n").translate(_VISIBLE)
 
 
 def has_surrogate(text: str) -> bool:
-    """Whether half of a character stands alone in it: no file and no database can hold that as text."""
+    """Whether the text contains half a character (a lone surrogate), which UTF-8 files and SQLite cannot hold."""
     return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def printable_line(text: str, max_characters: int = MAX_CHARACTERS) -> str:
-    """The same on one line: newlines and tabs become spaces."""
+    """Return printable text on one line: each run of whitespace becomes a space."""
     return " ".join(printable(text, max_characters).split())

@@ -1,4 +1,4 @@
-"""The values the stages hand to each other. Frozen, plain, and free of I/O.
+"""The values that stages, store and front ends exchange: frozen dataclasses and literals without I/O.
 
 Knows nothing of SQL, models or files. Example:
     Request(key="question:7", user="What is 2 + 3?", generation=Generation(max_tokens=16), sample_indexes=(0, 1))
@@ -13,125 +13,130 @@ from pathlib import Path
 from typing import Literal
 
 FinishReason = Literal["stop", "length", "context"]
-"""stop: the model ended its turn, or a stop text came. length: max_tokens were drawn. context: no room was left."""
+"""Why a completion ended. stop: the model ended its turn or wrote a stop text. length: `max_tokens` were drawn.
+context: the model's context was full."""
 
 Verdict = Literal["kept", "rejected"]
 Decision = Literal["labelled", "rejected"]
 Stopped = Literal[
     "all_drawn", "leader_certain", "floor_out_of_reach", "ceiling_passed", "leader_probable", "floor_improbable"
 ]
-"""Why a question got no more votes: all planned ones are drawn; the leader can no longer be overtaken; no answer can
-reach the floor any more; the leader is above the band whatever comes; by the Beta rule the leader is probably the
-majority, or probably none reaches the floor."""
+"""Why a question got no more votes.
+
+all_drawn: every planned vote was drawn. leader_certain: the leading answer can no longer be overtaken.
+floor_out_of_reach: no answer can reach the minimum share any more. ceiling_passed: the leading answer will exceed the
+maximum share (policy `band`). leader_probable, floor_improbable: by the Beta rule, the leading answer is probably the
+majority, or probably no answer reaches the minimum share."""
 BenchmarkKind = Literal["answers", "choices"]
-"""answers: a value is to be found. choices: one of the options given, by its letter."""
+"""What a benchmark expects. answers: a value. choices: the letter of one of the options given."""
 Role = Literal["score", "final", "general", "canary"]
-"""What a benchmark is for. score: it chooses the best round. final: only the base and that round are measured on it,
-at the end, so that the choice cannot flatter it. general: other abilities, which should hold. canary: for alarms."""
+"""What a benchmark is for. score: choosing the best round. final: measuring only the base and the best round, at the
+end, so that it has no part in that choice. general: other abilities, which should not suffer. canary: alarms."""
 AnswerForm = Literal["whole", "boxed", "hash", "phrase", "bold", "last"]
-"""Where an answer stood. 'last' is an unmarked place; every other one says "this is the answer"."""
+"""Where an answer stood in a reply. 'last' is an unmarked place; every other form says "this is the answer"."""
 ModelKind = Literal["base", "adapter"]
 BASE_SHA256 = "crescent.base.sha256"
-"""The key in a GGUF adapter's metadata under which the checksum of its base is."""
+"""Metadata key of a GGUF adapter that holds the checksum of its base."""
 
 
 def derive_seed(*parts: object) -> int:
-    """A seed, 0 to 2**32 - 2, that depends on nothing but `parts`. (2**32 - 1 means "random" to llama.cpp.)"""
+    """Return a seed, 0 to 2**32 - 2, that depends only on `parts`. (2**32 - 1 means "random" to llama.cpp.)"""
     digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:4], "little") % (2**32 - 1)
 
 
 @dataclass(frozen=True)
 class Generation:
-    """How tokens are drawn. Order: top_k, temperature, top_p, draw."""
+    """How the tokens of a completion are drawn. Filters apply in the order top_k, temperature, top_p."""
 
     max_tokens: int
-    """Tokens drawn at most, the end-of-turn token counted."""
+    """Most tokens drawn, including the end-of-turn token."""
     temperature: float = 1.0
-    """0 is greedy."""
+    """Softmax temperature; 0 is greedy."""
     top_p: float = 1.0
-    """Nucleus, 0-1. 1 keeps everything."""
+    """Nucleus sampling: probability mass kept, 0-1; 1 keeps everything."""
     top_k: int = 64
-    """Candidates kept before anything else. 0 keeps the whole vocabulary, which costs time for every token."""
+    """Candidates kept before any other filter; 0 keeps the whole vocabulary, which slows down every token."""
     stop: tuple[str, ...] = ()
-    """The first of these texts that appears ends the reply, and is no part of it."""
+    """Texts that end the reply; the text itself is cut off."""
     logprobs: bool = False
-    """Tell the mean log-probability of the reply's tokens under the model. Costs time for every token."""
+    """Whether to report the mean log-probability of the reply's tokens. Slows down every token."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One prompt and the samples wanted of it. All of them share one prefill."""
+    """A prompt and the samples to draw for it. The samples share one prefill."""
 
     key: str
-    """Names the request in its completions and in its seeds. Unique among the requests of one call."""
+    """Name of the request in its completions and seeds. Unique among the requests of one call."""
     user: str
     """The user's turn, before the chat template."""
     generation: Generation
     sample_indexes: tuple[int, ...] = (0,)
-    """Which samples to draw. A resumed question asks for the missing ones only."""
+    """Indexes of the samples to draw. A resumed question requests only the missing ones."""
     assistant_prefix: str = ""
-    """Text the model is made to begin its turn with. It is not part of a completion's text."""
+    """Text that the model's turn is made to begin with. A completion's text does not include it."""
     forced: tuple[str, ...] = ()
-    """For each sample index the text that it is made to say, for its log-probability. Empty: it is drawn."""
+    """For each sample index, a given reply whose log-probability is measured. Empty: replies are drawn."""
     seed: int = 0
-    """The run's seed; the seed of a sample is derived from it, the key and the sample's index."""
+    """The run's seed; a sample's seed is derived from this, the key and the sample's index."""
 
     def sample_seed(self, sample_index: int) -> int:
-        """The seed of one sample: the same for the same run seed, key and index, on any machine."""
+        """Return the seed of one sample: the same for the same run seed, key and index on any machine."""
         return derive_seed(self.seed, self.key, sample_index)
 
 
 @dataclass(frozen=True)
 class Completion:
-    """One sample, finished."""
+    """One finished sample of a request."""
 
     key: str
-    """The request's."""
+    """Key of the request."""
     sample_index: int
     seed: int
     text: str
     """What the model wrote, without the end-of-turn token. May be empty. Untrusted."""
     finish_reason: FinishReason
     tokens: int
-    """Tokens drawn, the end-of-turn token counted."""
+    """Tokens drawn, including the end-of-turn token."""
     prompt_tokens: int
     """Tokens of the rendered prompt."""
     mean_logprob: float | None = None
-    """Mean log-probability of the tokens, where `Generation.logprobs` asked for it and the engine tells."""
+    """Mean log-probability of the drawn tokens; None if not requested, or not reported by the sampler."""
 
 
 @dataclass(frozen=True)
 class PromptText:
-    """A prompt file as it was used."""
+    """A prompt as it was used."""
 
     name: str
     """`set/file`, for instance `arithmetic/bait`."""
     text: str
     sha256: str
+    """Checksum of the text; of the whole file for the user's own questions, which have no prompt text."""
 
 
 @dataclass(frozen=True)
 class Note:
-    """What somebody remarked on a question. Never used as a label."""
+    """A remark by a person on a question. Never used as a label."""
 
     key: str
-    """Random; two notes of one key are the same note."""
+    """Random text; two notes with the same key are the same note."""
     question_id: int
     text: str
-    """Empty takes the question's earlier notes away."""
+    """The remark; an empty text deletes the question's earlier notes."""
     created_at: str
     """UTC, ISO 8601."""
 
 
 def short_name(prompt: str) -> str:
-    """A prompt's name without its set's."""
+    """A prompt's name without its set: 'arithmetic/bait' -> 'bait'."""
     return prompt.rpartition("/")[2]
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model that is on this disk."""
+    """A model file on this disk."""
 
     name: str
     path: Path
@@ -143,39 +148,39 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class Question:
-    """A question as the model asked it, whatever became of it."""
+    """A question as the model asked it, whether it was kept or rejected."""
 
     question_id: int
     text: str
-    """The cleaned question; the raw text where cleaning found none."""
+    """The cleaned question; the raw text where cleaning found no question."""
     raw_text: str
-    """Exactly what the model wrote, the assistant prefix included."""
+    """Exactly what the model wrote, including the assistant prefix."""
     finish_reason: FinishReason
     verdict: Verdict | None = None
     """None until diversification has decided."""
     rewritten_from: int | None = None
-    """The question this one is a rewrite of."""
+    """Id of the question that this one rewrites; None for a first wording."""
     rewrites: int = 0
-    """Rewrites between the first wording and this one."""
+    """Number of rewrites between the first wording and this one."""
     steering: Mapping[str, str] = field(default_factory=dict)
-    """What the bait's placeholders were filled with; a rewrite has that of the first wording."""
+    """Values of the bait's placeholders; a rewrite has those of the first wording."""
     external_id: str | None = None
-    """What the user's file calls it; None for a question that a model asked."""
+    """The question's name in the user's file; None for a question that a model asked."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at a question: the model is baited, or made to rewrite a question that is too close to another."""
+    """One attempt to get a question: the model is baited, or told to rewrite a question that is not new."""
 
     request: Request
-    """For one sample."""
+    """A request for one sample."""
     prompt_sha256: str
     ask_index: int | None = None
-    """Which raw question of the round it is; None for a rewrite."""
+    """Index of the raw question within its round, from 0; None for a rewrite."""
     rewrites: Question | None = None
-    """The question that it is to replace."""
+    """The question to be replaced; None for a bait."""
     steering: Mapping[str, str] = field(default_factory=dict)
-    """What the bait's placeholders were filled with."""
+    """Values of the bait's placeholders."""
 
 
 @dataclass(frozen=True)
@@ -188,13 +193,13 @@ class QuestionVerdict:
     text: str
     """The cleaned question."""
     duplicate_of: int | None = None
-    """The kept question it is too close to."""
+    """Id of the kept question that this one repeats."""
     similarity: float | None = None
-    """0-100, of the two templates (numbers masked)."""
+    """Similarity of the two templates (texts with masked numbers), 0-100."""
     benchmark_item: str | None = None
-    """The benchmark's item it is too close to, as `benchmark/item`."""
+    """The benchmark item that this question repeats, as `benchmark/item`."""
     same_meaning: tuple[int, float] | None = None
-    """Of a kept question, with `diversify.semantic`: the kept one nearest in meaning, and the cosine."""
+    """Id and cosine (-1 to 1) of the kept question nearest in meaning; None unless `diversify.semantic` is set."""
 
 
 @dataclass(frozen=True)
@@ -202,9 +207,9 @@ class Answer:
     """A final answer and where it was found."""
 
     raw: str
-    """As written, markup taken off where it was in the way."""
+    """The answer as written, without the markup that would hide its value."""
     key: str
-    """Typed and canonical: 'n:19', '%:20', 'c:B'; see `answer_values`."""
+    """Typed canonical key: 'n:19', '%:20', 'c:B'; see `answers.values`."""
     form: AnswerForm
 
 
@@ -215,45 +220,47 @@ class Vote:
     vote_id: int
     sample_index: int
     text: str
+    """The solution. Untrusted."""
     answer_key: str | None
-    """None is an abstention."""
+    """Canonical key of the answer; None is an abstention."""
     answer_form: str | None
-    """Where the answer stood: 'boxed', 'whole', ...; 'last' is no marked place."""
+    """Where the answer stood: 'boxed', 'whole', ...; 'last' is an unmarked place."""
     finish_reason: FinishReason
     mean_logprob: float | None = None
-    """Of its tokens under the model, before temperature and truncation. None where it was not asked for."""
+    """Mean log-probability of the tokens before temperature and truncation are applied; None if not requested."""
 
 
 @dataclass(frozen=True)
 class Consensus:
-    """What the votes of one question say."""
+    """What the votes of one question add up to."""
 
     decision: Decision
     reason: str
     """'agreed' for a label, else 'tie', 'low_share', 'high_share', 'no_answer', 'cut_off'."""
     answer_key: str | None
-    """The leading answer, also when it was rejected; None when every vote abstained."""
+    """The leading answer, even if the question was rejected; None when every vote abstained."""
     share: float
-    """Fraction of the votes drawn that agree with `answer_key`, 0-1. Abstentions count against it."""
+    """Fraction of all votes drawn that agree with `answer_key`, 0-1. Abstentions count against it."""
     votes: int
-    """Drawn."""
+    """Votes drawn."""
     abstentions: int
+    """Votes without an answer."""
     distinct: int
-    """Different answer keys, abstentions not counted."""
+    """Different answer keys; abstentions are not counted."""
     margin: float
-    """Share of the leading answer less that of the next one, 0-1."""
+    """Share of the leading answer minus that of the next one, 0-1."""
     entropy: float
-    """Of the answers, in bits; abstentions not counted. 0 where all agree."""
+    """Entropy of the answers in bits; abstentions are not counted. 0 when all agree."""
     chosen_vote: int | None
-    """The vote whose solution becomes the example; None without a label."""
+    """Id of the vote whose solution becomes the example; None without a label."""
     planned: int
-    """Votes that would have been drawn at most."""
+    """Most votes that could have been drawn."""
     stopped: Stopped
 
 
 @dataclass(frozen=True)
 class Label:
-    """A question with the solution that is trained on, and the answer the votes agreed on."""
+    """A question with the answer its votes agreed on and the solution that is trained on."""
 
     run_id: int
     round: int
@@ -262,29 +269,29 @@ class Label:
     question: str
     """Text of the question."""
     vote_id: int
-    """The vote whose solution was chosen."""
+    """Id of the vote whose solution was chosen."""
     solution: str
     """Text of that vote, as the model wrote it. Untrusted."""
     answer_key: str | None
-    """Canonical key of the answer, such as 'n:19'; None only for an unvoted sample in which none was found."""
+    """Canonical key of the answer, such as 'n:19'; None only for an unvoted sample without an answer."""
     share: float | None
     """Fraction of all votes that agree with `answer_key`, 0-1; None for an unvoted sample."""
 
 
 @dataclass(frozen=True)
 class TokenExample:
-    """A question and its solution in the very tokens that sampling uses."""
+    """A question and its solution as the token ids that sampling uses."""
 
     question_id: int
     input_ids: tuple[int, ...]
     """Prompt, then solution, then the end-of-turn token."""
     prompt_length: int
-    """How many of `input_ids` are the prompt; no loss is taken on them."""
+    """Number of leading `input_ids` that are the prompt; they have no loss."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """What a model is trained on: a label, and its tokens."""
+    """What a model is trained on: a label and its tokens."""
 
     label: Label
     tokens: TokenExample
@@ -292,50 +299,50 @@ class Example:
 
 @dataclass(frozen=True)
 class BenchmarkItem:
-    """One question with its known answer."""
+    """A question with its known answer."""
 
     item_id: str
     question: str
     answer: str
     """The gold answer as written."""
     answer_key: str
-    """Its canonical key."""
+    """Canonical key of the gold answer."""
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A set of items, frozen by its checksum."""
+    """A set of items, identified by its checksum."""
 
     name: str
     source: str
-    """As configured: a path, `reasoning-gym`, `hub:repo`."""
+    """The source as configured: a path, `reasoning-gym` or `hub:repo`."""
     sha256: str
-    """Of the items' questions and answers, in order."""
+    """Checksum of the items' questions and answers and of the shots, in order."""
     items: tuple[BenchmarkItem, ...]
     kind: BenchmarkKind = "answers"
     role: Role = "score"
     shots: tuple[tuple[str, str], ...] = ()
-    """(question, worked solution) pairs to be shown before an item, where a prompt shows some. None is an item."""
+    """Worked examples, (question, solution), which few-shot prompts show before an item. They are never items."""
     left_out: int = 0
-    """Rows that are no items: their gold answer is nothing that can be compared."""
+    """Rows that were not made items: repeated questions and unreadable rows."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One way in which a benchmark's items are put to a model."""
+    """One way to put a benchmark's items to a model."""
 
     benchmark: Benchmark
     prompt: PromptText
-    """With `{question}` in it."""
+    """The prompt, which contains `{question}`."""
     generation: Generation
     samples: int = 1
-    """Drawn of each item."""
+    """Samples drawn per item."""
     ranks: bool = False
-    """Of choices: nothing is drawn; the option that the model finds likeliest is its answer."""
+    """Whether the options are ranked by likelihood (choices only): nothing is drawn, the likeliest is the answer."""
 
     @property
     def title(self) -> str:
-        """For people: 'gsm8k, bare', or 'gsm8k, solve, 8 samples'."""
+        """The measurement's name: 'gsm8k, bare' or 'gsm8k, solve, 8 samples'."""
         name = f"{self.benchmark.name}, {short_name(self.prompt.name)}"
         return f"{name}, {self.samples} samples" if self.samples > 1 else name
 
@@ -345,11 +352,13 @@ class ItemScore:
     """How one answer to one item was scored."""
 
     answer_raw: str | None
+    """The answer as written; None where no answer was found."""
     answer_key: str | None
+    """Canonical key of the answer; None where no answer was found."""
     strict: bool
-    """The right answer in a marked place: boxed, after '####', 'the answer is', or the whole reply."""
+    """Whether the right answer stands in a marked place: boxed, after '####', 'the answer is', the whole reply."""
     flexible: bool
-    """The right answer wherever `canonical_answer` finds it."""
+    """Whether the right answer stands anywhere that `find_answer` looks."""
 
 
 @dataclass(frozen=True)
@@ -361,58 +370,60 @@ class Score:
     low: float
     """Lower end of the 95% Wilson interval, 0-1."""
     high: float
+    """Upper end of the 95% Wilson interval, 0-1."""
 
     @property
     def fraction(self) -> float:
-        """right / items; 0 when there are no items."""
+        """Right answers per item, 0-1; 0 without items."""
         return self.right / self.items if self.items else 0.0
 
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """Two models on the same items."""
+    """Two models compared on the same items."""
 
     items: int
     gained: int
-    """Wrong before, right after."""
+    """Items wrong before and right after."""
     lost: int
-    """Right before, wrong after."""
+    """Items right before and wrong after."""
     p_value: float
-    """Two-sided exact McNemar."""
+    """P-value of the two-sided exact McNemar test."""
 
     @property
     def difference(self) -> float:
-        """after - before, as a fraction of the items."""
+        """Fraction right after minus fraction right before, -1 to 1; 0 without items."""
         return (self.gained - self.lost) / self.items if self.items else 0.0
 
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """One optimiser step as the training program reports it."""
+    """An optimiser step as the training program reports it."""
 
     step: int
-    """From 1."""
+    """Number of the step, from 1."""
     steps: int
-    """Planned in all."""
+    """Steps planned in all."""
     epoch: float
+    """Passes over the examples so far."""
     loss: float
-    """Mean over the answers' tokens of this step, nats."""
+    """Mean loss over the solution tokens of this step, nats."""
     learning_rate: float
     tokens: int
-    """Tokens seen so far, prompts counted, padding not."""
+    """Tokens seen so far, including prompts but not padding."""
     tokens_per_second: float
     held_out_loss: float | None = None
-    """Of the held-out examples after this step, nats; None where they were not looked at."""
+    """Loss on the held-out examples after this step, nats; None where it was not measured."""
 
 
 def peft_dir_of(adapter: Path) -> Path:
-    """The folder of the PEFT original that lies beside a trained GGUF adapter."""
+    """The folder of the PEFT adapter from which a GGUF adapter was converted; it lies beside the GGUF."""
     return adapter.parent / "peft"
 
 
 @dataclass(frozen=True)
 class TrainedAdapter:
-    """What a finished training leaves."""
+    """The result of a finished training."""
 
     gguf_path: Path
     """The adapter for llama.cpp."""
@@ -421,8 +432,8 @@ class TrainedAdapter:
     loader: str
     """'peft' or 'unsloth'."""
     train_seconds: float
-    """At work, in all processes together where it was interrupted."""
+    """Time spent training, in seconds; the sum over all processes of an interrupted training."""
     stopped: str | None = None
-    """Why it ended before its last step, or None."""
+    """Why the training ended before its last step; None if it did not."""
     details: Mapping[str, str] = field(default_factory=dict)
-    """Versions, device, and which step's adapter it is, for the record."""
+    """Versions, device and the step that the adapter was taken from, for the record."""

@@ -1,6 +1,8 @@
-"""What a round left behind that tells whether the run is still well, and what an alarm says of it. Plain values.
+"""The counts of a round from which its measures are computed, and the alarms that those measures set off.
 
-Counted by the store, measured and judged in `evaluation`; knows neither. Example: RoundFacts(number=1).shares -> ()
+The store counts (`store.measures`), `evaluation.drift` measures, and `evaluation.alarms` compares rounds. These are
+plain values that know none of the three. Example:
+    ReplyCounts(tokens={80: 3, 120: 1}, ended=4, parsed=3).count -> 4
 """
 
 from __future__ import annotations
@@ -12,73 +14,78 @@ from dataclasses import dataclass, field
 from crescent_lite.records import short_name
 
 Histogram = Mapping[int, int]
-"""How often each number of tokens came."""
+"""Length in tokens -> number of replies of that length."""
 
 
 @dataclass(frozen=True)
-class Replies:
-    """A heap of replies."""
+class ReplyCounts:
+    """Counts over a set of replies."""
 
     tokens: Histogram = field(default_factory=dict)
+    """How long the replies are."""
     ended: int = 0
-    """Those that the model ended itself; the rest was cut off."""
+    """ReplyCounts that the model ended itself; the others were cut off."""
     parsed: int = 0
-    """Those in which an answer was found."""
+    """ReplyCounts in which an answer was found."""
 
     @property
     def count(self) -> int:
-        """All of them."""
+        """Number of replies."""
         return sum(self.tokens.values())
 
 
 @dataclass(frozen=True)
 class BenchmarkCounts:
-    """One finished evaluation of a round."""
+    """Counts over one finished evaluation of a round: a benchmark with one prompt."""
 
     benchmark: str
     prompt: str
+    """Full name of the prompt, `set/file`."""
     role: str
+    """Role of the benchmark in the run: 'score', 'final', 'general' or 'canary'."""
     samples: int
+    """ReplyCounts per item; 1 is a greedy evaluation."""
     right: Mapping[str, tuple[int, int]]
-    """For each item the samples that are right, strictly and flexibly."""
+    """Item id -> number of right replies, (strictly, flexibly)."""
     whole: Mapping[str, int]
-    """For each item the samples that the model ended itself and that hold an answer."""
+    """Item id -> number of replies that the model ended itself and that contain an answer."""
     answers: Mapping[str, int]
-    """How often each answer was given."""
+    """Answer key -> number of replies with this answer."""
     gold: Mapping[str, int]
-    """How often each answer would have been right."""
+    """Answer key -> number of items whose gold answer it is."""
 
     @property
     def title(self) -> str:
-        """For people, and the same for each round of a run."""
+        """'gsm8k, bare': the same in every round of a run."""
         return f"{self.benchmark}, {short_name(self.prompt)}"
 
 
 @dataclass(frozen=True)
 class RoundFacts:
-    """Everything that the measures of a round are made from. Round 0, the base, has only evaluations."""
+    """All counts from which a round's measures are computed. Round 0, the base, has only evaluations."""
 
     number: int
+    """Number of the round; 0 is the base."""
     reasons: Mapping[str, int] = field(default_factory=dict)
-    """Judged texts by the reason of their verdict; 'new' is kept."""
+    """Reason of a verdict -> number of texts, rewrites included; 'new' counts the kept ones."""
     contaminated: Mapping[str, int] = field(default_factory=dict)
-    """Texts that repeat an item, by benchmark."""
+    """Benchmark -> number of texts that repeat one of its items."""
     raw_texts: int = 0
-    """Judged texts that are no rewrites."""
+    """Texts with a verdict that are not rewrites."""
     questions: tuple[str, ...] = ()
-    """Of them the usable questions, kept or not: what the model asks, before anything is sorted out."""
+    """The usable questions among the raw texts, kept or rejected as duplicates or contaminated."""
     shares: tuple[float, ...] = ()
-    """Of the leading answer of each decided question, 0-1."""
+    """Share of the leading answer of each decided question, 0-1."""
     labels: tuple[str, ...] = ()
-    """The label's key of each labelled question."""
-    votes: Replies = field(default_factory=Replies)
-    """Drawn by the model of the round before."""
-    evaluated: Replies = field(default_factory=Replies)
-    """Greedy replies to the benchmarks, by the round's own model."""
+    """Answer key of each label."""
+    votes: ReplyCounts = field(default_factory=ReplyCounts)
+    """The votes, which the model of the round before drew."""
+    evaluated: ReplyCounts = field(default_factory=ReplyCounts)
+    """Greedy replies of the round's own model to the benchmarks."""
     evaluations: tuple[BenchmarkCounts, ...] = ()
 
     def right(self, role: str) -> dict[str, int]:
-        """For each item of the benchmarks in this role: with how many prompts its greedy answer is right."""
+        """Map each item (`benchmark/item`) of this role to the number of prompts whose greedy reply is right."""
         found: Counter[str] = Counter()
         for each in self.evaluations:
             if each.role == role and each.samples == 1:
@@ -88,18 +95,19 @@ class RoundFacts:
 
 @dataclass(frozen=True)
 class MeasuredRound:
-    """A round as alarms see it."""
+    """A round's counts and measures, as alarms compare them."""
 
     facts: RoundFacts
     measures: Mapping[str, float]
-    """By name; see `evaluation.drift`."""
+    """Name -> value; `evaluation.drift` defines names and units."""
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """Whether one thing that goes wrong in self-training has gone wrong."""
+    """The result of one check for a known failure of self-training."""
 
     name: str
+    """Name of the check, for instance 'one_answer'."""
     fired: bool
     words: str
-    """What was seen, against what; also where nothing is wrong or too little is known."""
+    """What was seen and what it was compared with; what is missing where a check needs more data."""

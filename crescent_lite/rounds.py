@@ -1,8 +1,9 @@
-"""Which round of a run is the best, and whether another one is worth it. Pure.
+"""Which round of a run is best, which adapter counts as the run's, and whether another round is worthwhile. Pure.
 
-A round's score is the mean of its benchmarks' flexible scores, 0-1; round 0 is the base. Later rounds are not better
-than earlier ones for being later: self-training rises and then falls (R-Zero, arXiv 2508.05004; TTRL, arXiv
-2504.16084). Example: best_round({0: 0.31, 1: 0.40, 2: 0.38}) -> 1
+A round's score, 0-1, is the mean of its flexible scores on benchmarks with the role 'score' (on canaries if a run has
+no such benchmark); round 0 is the base. The latest round need not be the best: self-training improves a model, then
+makes it worse (R-Zero, arXiv 2508.05004; TTRL, arXiv 2504.16084). Knows neither models nor the store. Example:
+    best_round({0: 0.31, 1: 0.40, 2: 0.38}) -> 1
 """
 
 from __future__ import annotations
@@ -14,27 +15,27 @@ from crescent_lite.errors import NotFoundError
 
 
 def best_round(scores: Mapping[int, float]) -> int | None:
-    """The round with the highest score, the earliest of equals; None where nothing was measured."""
+    """Return the round with the highest score, the earliest one in a tie; None without any score."""
     return min(scores, key=lambda number: (-scores[number], number), default=None)
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How the rounds of a run stand."""
+    """The scores and adapters of a run's rounds, and the round that a user chose."""
 
     run_id: int
     scores: Mapping[int, float]
-    """Of the rounds that were measured; 0 is the base."""
+    """Round -> score, 0-1, for each measured round; round 0 is the base."""
     adapters: Mapping[int, int]
-    """Of the rounds that trained one, in order: its id."""
+    """Round -> id of the adapter it trained, in the order of the rounds."""
     chosen: int | None
-    """The round that somebody chose to keep."""
+    """The round that a user chose to keep; None without a choice."""
 
     @property
     def kept(self) -> int | None:
-        """The round whose adapter counts as the run's: the chosen one, else the best of those that trained one.
+        """The round whose adapter counts as the run's; None if no round trained an adapter.
 
-        Where none of them was measured it is the last; None where none was trained.
+        It is the chosen round, else the best measured round with an adapter, else the last round with one.
         """
         if self.chosen is not None:
             return self.chosen
@@ -42,18 +43,18 @@ class Standing:
         return best_round(measured) or max(self.adapters, default=None)
 
     def require(self, numbers: Collection[int]) -> None:
-        """Raise NotFoundError unless each of these rounds has an adapter, and the run has one at all."""
+        """Raise NotFoundError if the run has no adapter at all, or one of these rounds has none."""
         if not self.adapters:
-            raise NotFoundError(f"run {self.run_id}: has no adapter yet; a round makes one when it has enough labels")
+            raise NotFoundError(f"run {self.run_id}: has no adapter yet; a round trains one if it has enough labels")
         if missing := sorted(set(numbers) - set(self.adapters)):
             there = ", ".join(map(str, self.adapters))
-            raise NotFoundError(f"run {self.run_id}: round {missing[0]} has no adapter; there is one of {there}")
+            raise NotFoundError(f"run {self.run_id}: round {missing[0]} has no adapter; rounds with one: {there}")
 
 
 def why_no_more(scores: Mapping[int, float], latest: int, patience: int) -> str | None:
-    """The reason to end after round `latest`, or None: none of the last `patience` rounds beat what was before.
+    """Return why the run should end after round `latest`: the last `patience` rounds brought no new best. Else None.
 
-    `patience` 0 never ends. A round that trained nothing has no score, and so is not better either.
+    `patience` 0 never ends a run. A round that trained nothing has no score and counts as no improvement.
     """
     best = best_round(scores)
     if not patience or best is None or latest - best < patience:

@@ -21,7 +21,7 @@ from crescent_lite.evaluation import judge, measured_round
 from crescent_lite.evaluation.alarms import fallen
 from crescent_lite.evaluation.drift import LOOKED_AT, different, percentile, similarity
 from crescent_lite.events import AlarmFired, Event, RunFinished
-from crescent_lite.round_facts import Alarm, BenchmarkCounts, Replies, RoundFacts
+from crescent_lite.round_facts import Alarm, BenchmarkCounts, ReplyCounts, RoundFacts
 from crescent_lite.stages.frame import Job
 
 pytestmark = pytest.mark.slow
@@ -160,7 +160,16 @@ def test_equal_rounds_have_no_alarm() -> None:
     asked = tuple(f"How many are {n} and {n + 1} birds?" for n in range(50))
     labels = tuple(f"n:{2 * n + 1}" for n in range(50))
     facts = RoundFacts(
-        1, {"new": 50}, {}, 50, asked, (0.8,) * 50, labels, Replies({80: 200}, 200, 200), Replies(), (measured(50),)
+        1,
+        {"new": 50},
+        {},
+        50,
+        asked,
+        (0.8,) * 50,
+        labels,
+        ReplyCounts({80: 200}, 200, 200),
+        ReplyCounts(),
+        (measured(50),),
     )
     again = dataclasses.replace(facts, number=2)
     assert names(judged(facts, facts, facts)) == names(judged(facts, facts, again)) == set()
@@ -172,7 +181,7 @@ def test_a_benchmark_that_the_base_was_not_measured_with_says_nothing() -> None:
 
 
 def votes_of(number: int, tokens: int) -> RoundFacts:
-    return RoundFacts(number, votes=Replies({tokens: 100}, 100, 100))
+    return RoundFacts(number, votes=ReplyCounts({tokens: 100}, 100, 100))
 
 
 @pytest.mark.parametrize(

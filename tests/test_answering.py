@@ -82,7 +82,7 @@ def test_the_prompt_is_the_one_that_the_run_used(ask: Answer) -> None:
     [
         ({"question": ""}, UsageError, "no question"),
         ({"question": " \n"}, UsageError, "no question"),
-        ({"question": "2 + 3?", "rounds": (7,)}, NotFoundError, "round 7 has no adapter; there is one of 1"),
+        ({"question": "2 + 3?", "rounds": (7,)}, NotFoundError, "round 7 has no adapter; rounds with one: 1"),
         ({"question": "2 + 3?", "rounds": (2,)}, NotFoundError, "round 2 has no adapter"),
         ({"question": "2 + 3?", "run_id": 9}, NotFoundError, "run 9: not in"),
         ({"question": "2 + 3?", "prompt": "nowhere"}, ConfigError, "nowhere.txt: this prompt is missing"),

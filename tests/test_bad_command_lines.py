@@ -170,7 +170,7 @@ def test_no_output_takes_the_name_of_a_file_of_sqlite(
 
     assert main([*command, "-w", str(workspace), "--output", str(path)]) == ExitCode.STORAGE
 
-    assert "SQLite would take it for its own" in capsys.readouterr().err
+    assert "SQLite uses this name" in capsys.readouterr().err
     assert not path.exists()
 
 

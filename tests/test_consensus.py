@@ -175,7 +175,7 @@ def policy(planned: int = 8, floor: float = 0.5, stopping: Any = "exact") -> Vot
 def drawn_in_waves(ballots: list[Vote], rule: VoteConfig) -> tuple[Consensus, list[int]]:
     """Ask for votes until the poll wants no more; what it decides, and the waves' sizes."""
     poll, waves = Poll(1, rule), []
-    while wave := poll.next_wave():
+    while wave := poll.start_wave():
         waves.append(len(wave))
         for index in wave:
             poll.add(ballots[index])
@@ -277,5 +277,5 @@ def test_no_vote_of_a_wave_could_have_been_spared(keys: list[str | None], floor:
 def test_a_wave_is_not_asked_for_twice() -> None:
     poll = Poll(1, policy())
 
-    assert len(poll.next_wave()) == 5
-    assert poll.next_wave() == ()
+    assert len(poll.start_wave()) == 5
+    assert poll.start_wave() == ()

@@ -156,7 +156,7 @@ def test_the_card_says_where_a_model_comes_from_and_how_it_scored(finished: Work
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        (["adapter", "--rounds", "7"], ExitCode.NOT_FOUND, "round 7 has no adapter; there is one of 1, 2"),
+        (["adapter", "--rounds", "7"], ExitCode.NOT_FOUND, "round 7 has no adapter; rounds with one: 1, 2"),
         (["adapter", "--rounds", "1", "2"], ExitCode.CONFIG, "whole and alone"),
         (["gguf", "--run", "9"], ExitCode.NOT_FOUND, "run 9"),
         (["gguf", "--output", "."], ExitCode.STORAGE, "is there already"),

@@ -141,7 +141,7 @@ def test_another_round_is_chosen_and_the_best_one_again(
     assert main(["rollback", "best", "-w", str(declined.folder)]) == ExitCode.OK
     assert exported() == "round-1.gguf"
     assert main(["rollback", "9", "-w", str(declined.folder)]) == ExitCode.NOT_FOUND
-    assert "run 1: round 9 has no adapter; there is one of 1, 2, 3" in capsys.readouterr().err
+    assert "run 1: round 9 has no adapter; rounds with one: 1, 2, 3" in capsys.readouterr().err
 
 
 def test_the_round_after_a_rollback_is_asked_by_the_chosen_one(declined: Workspace) -> None:

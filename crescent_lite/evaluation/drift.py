@@ -17,7 +17,7 @@ from rapidfuzz import fuzz, process
 
 from crescent_lite.evaluation.sampled_scores import pass_at_k
 from crescent_lite.questions.duplicates import template, wording
-from crescent_lite.round_facts import BenchmarkCounts, MeasuredRound, Replies, RoundFacts
+from crescent_lite.round_facts import BenchmarkCounts, MeasuredRound, ReplyCounts, RoundFacts
 
 LOOKED_AT = 200
 """Questions at most that are compared with each other: more have nearer neighbours, so no round may have more."""
@@ -117,7 +117,7 @@ def percentile(tokens: Mapping[int, int], percent: float) -> float:
     raise ValueError("no replies")
 
 
-def _of_replies(name: str, replies: Replies) -> dict[str, float]:
+def _of_replies(name: str, replies: ReplyCounts) -> dict[str, float]:
     if not replies.count:
         return {}
     lengths = {f"{name}_tokens_p{percent}": percentile(replies.tokens, percent) for percent in PERCENTILES}

@@ -17,7 +17,7 @@ from pathlib import Path
 from crescent_lite.errors import ConfigError, ModelError, StorageError, TrainingError
 from crescent_lite.export.card import BaseFacts, card_text
 from crescent_lite.export.provenance import write_provenance
-from crescent_lite.files import refuse_sqlites_own
+from crescent_lite.files import refuse_sqlite_name
 from crescent_lite.models import sha256_of
 from crescent_lite.names import GgufType
 from crescent_lite.printable import printable, printable_line
@@ -255,7 +255,7 @@ def _unchanged(model: ModelFile) -> ModelFile:
 def _finished_folder(out: Path) -> Iterator[Path]:
     """A folder beside `out` that takes its name when all went well. StorageError where `out` is there already."""
     unfinished: Path | None = None
-    refuse_sqlites_own(out)
+    refuse_sqlite_name(out)
     try:
         if out.exists():
             raise StorageError(f"{out}: is there already; give another --output or remove it")

@@ -73,7 +73,7 @@ class Vote(StageOfRun):
 
     def _draw_or_decide(self, poll: Poll) -> list[Request]:
         """Request the next votes on a question. When it needs none, store its consensus and return an empty list."""
-        key, indexes = str(poll.question_id), poll.next_wave()
+        key, indexes = str(poll.question_id), poll.start_wave()
         if indexes:
             return [Request(key, self._prompts[key], self._generation, indexes, seed=self.job.config.run.seed)]
         self.job.store.votes.insert_consensus(poll.question_id, poll.decide())

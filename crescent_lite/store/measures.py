@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from crescent_lite.round_facts import Alarm, BenchmarkCounts, Replies, RoundFacts
+from crescent_lite.round_facts import Alarm, BenchmarkCounts, ReplyCounts, RoundFacts
 from crescent_lite.store.database import Database
 
 
@@ -127,11 +127,11 @@ class Measures:
         return dict(found)
 
 
-def _replies(rows: Iterable[Any]) -> Replies:
+def _replies(rows: Iterable[Any]) -> ReplyCounts:
     tokens: Counter[int] = Counter()
     ended = parsed = 0
     for length, did_end, has_answer, count in rows:
         tokens[length] += count
         ended += count * did_end
         parsed += count * has_answer
-    return Replies(tokens, ended, parsed)
+    return ReplyCounts(tokens, ended, parsed)
