@@ -7,13 +7,13 @@ refused now, in one line. Knows the store and the loaders; plays no round. Examp
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from crescent_lite.config import MENDED, BenchmarkConfig, Config, config_from_dict, load_config
+from crescent_lite.config import BenchmarkConfig, Config, load_config
 from crescent_lite.config.paths import settings_path
+from crescent_lite.config.stored import resumed_config
 from crescent_lite.errors import NotFoundError, TrainingError, WorkspaceError
 from crescent_lite.evaluation import load_benchmark, measurements, prompts_of, shots_of
 from crescent_lite.evaluation.controls import TRAINED, Control
@@ -216,21 +216,9 @@ def settings_of(workspace: Workspace, options: RunOptions, unfinished: Run | Non
     """
     if unfinished is None:
         return load_config(workspace.config_path, preset=options.preset, overrides=options.overrides), ()
-    stored = config_from_dict({**unfinished.config, "sampling": {}, "train": {}, "alarms": {}})
-    preset = options.preset or (stored.preset if stored.preset_given else None)
-    overrides = (*stored.overrides, *options.overrides)
-    current = load_config(workspace.config_path, preset=preset, overrides=overrides)
-    mended = {name: getattr(current, name) for name in MENDED}
-    kept_overrides = tuple(o for o in overrides if o in stored.overrides or o.strip().partition(".")[0] in MENDED)
-    config = dataclasses.replace(stored, **mended, overrides=kept_overrides)
-    sections = [f.name for f in dataclasses.fields(Config) if dataclasses.is_dataclass(getattr(config, f.name))]
-    kept = tuple(
-        f"{section}.{key.name}"
-        for section in sections
-        for key in dataclasses.fields(getattr(config, section))
-        if getattr(getattr(config, section), key.name) != getattr(getattr(current, section), key.name)
+    return resumed_config(
+        unfinished.config, workspace.config_path, preset=options.preset, overrides=options.overrides
     )
-    return config, tuple(name for name in kept if name != "run.rounds")
 
 
 def refuse_base_that_cannot_be_trained(base: ModelFile, config: Config, teacher_id: int | None) -> None:

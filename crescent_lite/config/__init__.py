@@ -6,7 +6,7 @@ The classes are loaded when one of them is first asked for. Example:
 
 from typing import TYPE_CHECKING
 
-from crescent_lite.config.names import CHANGEABLE_SECTIONS, CONFIG_NAME, MENDED, PRESET_DIR, PRESETS
+from crescent_lite.config.names import CHANGEABLE_SECTIONS, CONFIG_NAME, PRESET_DIR, PRESETS
 
 if TYPE_CHECKING:
     from crescent_lite.config.settings import (
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = [
     "CHANGEABLE_SECTIONS",
     "CONFIG_NAME",
-    "MENDED",
     "PRESETS",
     "PRESET_DIR",
     "AlarmsConfig",

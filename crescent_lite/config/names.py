@@ -11,4 +11,3 @@ PRESET_DIR = Path(__file__).parent / "presets"
 PRESETS = ("quick", "default", "reference")
 CHANGEABLE_SECTIONS = ("model", "sampling", "train", "alarms")
 """Sections that a resumed run takes from today's settings: how the work is done, not what is asked and voted on."""
-MENDED = CHANGEABLE_SECTIONS
