@@ -1,4 +1,4 @@
-"""Names that a user types, each list in one place: the command line offers them, and the code behind it imports them.
+"""Names that a user types, such as those of controls and export formats. Each list stands here once.
 
 Imports nothing heavy, so that `crescent --help` is quick. Example:
     POLICIES -> ("majority", "band", "reference")

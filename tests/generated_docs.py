@@ -27,7 +27,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from crescent_lite.cli.main import build_parser, main
+from crescent_lite.cli.main import build_parser, command_groups, main
 from crescent_lite.config import PRESETS, BenchmarkConfig, Config, load_config
 from crescent_lite.config.fields import kinds
 from crescent_lite.config.help import field_help
@@ -40,14 +40,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 REAL_RUN = ROOT / "data" / "reports" / "coder-0.5b"
 MARKED = re.compile(r"(<!-- generated: ([^>]+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
-COMMAND_GROUPS = {
-    "set up": ("init", "config", "doctor"),
-    "run": ("run", "status", "stop", "pause", "resume", "rollback"),
-    "look and ask": ("tui", "show", "report", "answer", "note"),
-    "the database": ("query", "db", "serve"),
-    "measure": ("eval", "controls", "plan"),
-    "hand over": ("export", "distill"),
-}
+COMMAND_GROUPS = command_groups()
 EXIT_CODE_WORDS = {
     ExitCode.OK: "The command did what it was asked to do.",
     ExitCode.BUG: "A bug in crescent-lite; the traceback is shown.",

@@ -243,7 +243,7 @@ def test_the_command_prints_a_table_json_or_csv(workspace: Workspace, capsys: py
     assert json.loads(capsys.readouterr().out)["rows"] == [[1, "running", None]]
     assert main(["query", "SELECT 1 AS a UNION SELECT 2", *where, "--csv", "--limit", "1"]) == ExitCode.OK
     said = capsys.readouterr()
-    assert (said.out, said.err) == ("a\n1\n", "the first 1 rows; there are more (--limit)\n")
+    assert (said.out, said.err) == ("a\n1\n", "only the first 1 rows; for all of them: raise --limit\n")
 
 
 def test_the_command_refuses_in_one_line(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `crescent COMMAND`. One file for each group of commands, with their options beside them."""
+"""The command line: one file for each group of commands, with the options beside the commands."""
 
 from crescent_lite.cli.main import build_parser, main
 

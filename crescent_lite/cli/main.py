@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 
 from crescent_lite import __version__
-from crescent_lite.cli import database, export, results, runs, setup
+from crescent_lite.cli import database, export, measure, results, runs, setup
 from crescent_lite.cli.options import Command, Subparsers
 from crescent_lite.cli.terminal import say
 from crescent_lite.errors import CrescentError, ExitCode, Interrupted
@@ -22,6 +22,7 @@ GROUPS: tuple[tuple[str, Callable[[Subparsers], None]], ...] = (
     ("Setup", setup.add_commands),
     ("Runs", runs.add_commands),
     ("Results", results.add_commands),
+    ("Measurement", measure.add_commands),
     ("Database", database.add_commands),
     ("Export", export.add_commands),
 )
@@ -78,6 +79,11 @@ def build_parser() -> argparse.ArgumentParser:
         lines.append("")
     parser.epilog = "\n".join([*lines, "`crescent COMMAND --help` shows the options of a command."])
     return parser
+
+
+def command_groups() -> dict[str, list[str]]:
+    """Names of the commands in each group, by the group's title, in the order of `crescent --help`."""
+    return _add_groups(argparse.ArgumentParser().add_subparsers())
 
 
 def _add_groups(subparsers: Subparsers) -> dict[str, list[str]]:

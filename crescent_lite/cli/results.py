@@ -1,7 +1,7 @@
-"""Commands that look at runs: tui, status, show, report, answer, note, plan.
+"""Commands that look at results: tui, show, report, answer, note.
 
 What a command needs is imported when it is called. Example:
-    status_command(Namespace(workspace=Path("data"), json=True)) -> 0
+    show_command(Namespace(workspace=Path("data"), what="question", number=17, json=False)) -> 0
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from crescent_lite.cli.options import (
     temperature,
 )
 from crescent_lite.cli.terminal import print_report, result, say, stream_json, stream_text
-from crescent_lite.errors import ConfigError, ExitCode, UsageError, WorkspaceError
+from crescent_lite.errors import ExitCode, UsageError, WorkspaceError
 from crescent_lite.printable import printable_line
 from crescent_lite.workspace.database import open_store, open_workspace, store_to_change
 
@@ -33,12 +33,10 @@ if TYPE_CHECKING:
 def add_commands(subparsers: Subparsers) -> None:
     """Add the commands of this group."""
     add_command(subparsers, "tui", tui_command, "watch and control runs in the terminal")
-    add_command(subparsers, "status", status_command, "show the state of the latest run")
     add_show(subparsers)
     add_report(subparsers)
     add_answer(subparsers)
     add_note(subparsers)
-    add_plan(subparsers)
 
 
 def tui_command(options: argparse.Namespace) -> int:
@@ -50,16 +48,6 @@ def tui_command(options: argparse.Namespace) -> int:
     from crescent_tui.app import run_app
 
     return int(run_app(options.workspace))
-
-
-def status_command(options: argparse.Namespace) -> int:
-    """Print the state of the latest run."""
-    from crescent_lite.cli.detail import plain_text, run_status
-
-    workspace = open_workspace(options.workspace)
-    with closing(open_store(workspace)) as store:
-        status = run_status(store, engine_is_running=workspace.is_busy())
-    return result(options, status, plain_text(status))
 
 
 def add_show(subparsers: Subparsers) -> None:
@@ -239,64 +227,3 @@ def note_command(options: argparse.Namespace) -> int:
             store_notes(workspace, store)
     words = "noted; the run in progress stores the note at its next stage" if busy else "noted"
     return result(options, {"question": options.number, "stored": not busy}, words)
-
-
-def add_plan(subparsers: Subparsers) -> None:
-    """`crescent plan` and its options."""
-    about = "compute how many items show a difference in score"
-    parser = add_command(subparsers, "plan", plan_command, about, example="crescent plan --points 3 --items 500")
-    parser.add_argument(
-        "--points", type=float, metavar="POINTS", help="difference to show, in points of the score (0-100)"
-    )
-    parser.add_argument(
-        "--items", type=positive_integer, metavar="N", help="items at hand: compute the smallest difference they show"
-    )
-    parser.add_argument(
-        "--differ",
-        type=float,
-        metavar="PERCENT",
-        help="of 100 items, those that the two models answer differently (default: as in this workspace, else 20)",
-    )
-
-
-def plan_command(options: argparse.Namespace) -> int:
-    """Print the items needed for a difference, and the smallest difference that a number of items shows."""
-    from crescent_lite.evaluation.planning import items_needed, smallest_visible
-
-    if options.points is None and options.items is None:
-        raise ConfigError("crescent plan: give --points, --items or both")
-    for name, value in (("--points", options.points), ("--differ", options.differ)):
-        if value is not None and not 0 < value <= 100:
-            raise ConfigError(f"{name}: must be above 0 and at most 100, not {value}")
-    if options.points and options.differ and options.differ < options.points:
-        raise ConfigError(
-            f"--differ: must be at least {options.points:g}: models that are {options.points:g} points apart answer "
-            "at least as many of 100 items differently"
-        )
-    differ, source = _differing(options)
-    differ = max(differ, (options.points or 0) / 100)
-    found: dict[str, Any] = {"differ": differ, "power": 0.8, "significance": 0.05}
-    lines = [
-        f"For models that answer {100 * differ:.0f} of 100 items differently ({source}), with 80% power at p < 0.05:"
-    ]
-    if options.points is not None:
-        found["items_needed"] = items_needed(options.points / 100, differ)
-        lines.append(f"a difference of {options.points:g} points takes {found['items_needed']:,} items")
-    if options.items is not None:
-        found["points_visible"] = 100 * smallest_visible(options.items, differ)
-        lines.append(f"{options.items:,} items show a difference of {found['points_visible']:.1f} points or more")
-    return result(options, found, "\n".join(lines))
-
-
-def _differing(options: argparse.Namespace) -> tuple[float, str]:
-    """The share of items that two models answer differently, 0-1, and where that number comes from."""
-    from crescent_lite.workspace import Workspace
-
-    if options.differ is not None:
-        return options.differ / 100, "--differ"
-    workspace = Workspace(options.workspace)
-    if workspace.database_path.exists():
-        with closing(open_store(workspace)) as store:
-            if (seen := store.evaluations.fetch_differing()) is not None:
-                return seen, "as in the runs of this workspace"
-    return 0.2, "a guess; set it with --differ"

@@ -1,4 +1,4 @@
-"""Commands that start, steer and measure runs: run, pause, resume, stop, rollback, eval, controls, distill.
+"""Commands that start and control runs: run, status, pause, resume, stop, rollback, distill.
 
 What a command needs is imported when it is called. Example:
     pause_command(Namespace(workspace=Path("data"), json=False)) -> 0
@@ -22,7 +22,6 @@ from crescent_lite.cli.options import (
 )
 from crescent_lite.cli.results import show_report
 from crescent_lite.cli.terminal import console, result
-from crescent_lite.names import CONTROLS
 from crescent_lite.workspace.database import open_store, open_workspace
 
 if TYPE_CHECKING:
@@ -35,12 +34,11 @@ NO_RUN = "no run is in progress here"
 def add_commands(subparsers: Subparsers) -> None:
     """Add the commands of this group."""
     add_run(subparsers)
+    add_command(subparsers, "status", status_command, "show the state of the latest run")
     add_command(subparsers, "pause", pause_command, "pause the run in progress; its model stays loaded")
     add_command(subparsers, "resume", resume_command, "continue a paused run")
     add_command(subparsers, "stop", stop_command, "stop the run in progress; `crescent run` resumes it")
     add_rollback(subparsers)
-    add_eval(subparsers)
-    add_controls(subparsers)
     add_distill(subparsers)
 
 
@@ -79,7 +77,17 @@ def run_command(options: argparse.Namespace) -> int:
     wanted = RunOptions(
         options.rounds, options.new, options.preset, (*own, *options.overrides), next_round=options.next_round
     )
-    return _follow(options, workspace, run_engine(workspace, wanted))
+    return follow(options, workspace, run_engine(workspace, wanted))
+
+
+def status_command(options: argparse.Namespace) -> int:
+    """Print the state of the latest run."""
+    from crescent_lite.cli.detail import plain_text, run_status
+
+    workspace = open_workspace(options.workspace)
+    with closing(open_store(workspace)) as store:
+        status = run_status(store, engine_is_running=workspace.is_busy())
+    return result(options, status, plain_text(status))
 
 
 def pause_command(options: argparse.Namespace) -> int:
@@ -122,51 +130,6 @@ def rollback_command(options: argparse.Namespace) -> int:
     return result(options, {"run": run_id, "round": number}, f"run {run_id}: round {number} is kept")
 
 
-def add_eval(subparsers: Subparsers) -> None:
-    """`crescent eval` and its options."""
-    about = "measure a model on the configured benchmarks, without training"
-    parser = add_command(subparsers, "eval", eval_command, about)
-    parser.add_argument("--adapter", type=Path, metavar="FILE", help="GGUF adapter to measure together with the base")
-    add_settings_options(parser)
-
-
-def eval_command(options: argparse.Namespace) -> int:
-    """Measure the base, and the base with an adapter where one is given."""
-    from crescent_lite.engine import RunOptions, run_evaluation
-
-    workspace = open_workspace(options.workspace)
-    wanted = RunOptions(preset=options.preset, overrides=tuple(options.overrides))
-    return _follow(options, workspace, run_evaluation(workspace, wanted, options.adapter))
-
-
-def add_controls(subparsers: Subparsers) -> None:
-    """`crescent controls` and its options."""
-    about = "run the control experiments, which show where a gain comes from"
-    example = "crescent controls --only majority --samples 8"
-    parser = add_command(subparsers, "controls", controls_command, about, example=example)
-    add_run_option(parser, "number of the run to compare with")
-    parser.add_argument("--only", nargs="+", choices=CONTROLS, help="controls to run (default: all)")
-    parser.add_argument(
-        "--samples",
-        type=positive_integer,
-        metavar="N",
-        help="samples per item of the majority control (default: as many as cost what the run itself drew)",
-    )
-    add_settings_options(parser)
-
-
-def controls_command(options: argparse.Namespace) -> int:
-    """Make the control runs of a run, and show its report."""
-    from crescent_lite.engine import RunOptions, run_controls
-
-    workspace = open_workspace(options.workspace)
-    with closing(open_store(workspace)) as store:
-        run_id = store.runs.fetch_run(options.run, "improvement").run_id
-    wanted = RunOptions(preset=options.preset, overrides=tuple(options.overrides))
-    controls = run_controls(workspace, wanted, run_id, options.only, options.samples)
-    return _follow(options, workspace, controls, run_id)
-
-
 def add_distill(subparsers: Subparsers) -> None:
     """`crescent distill` and its options."""
     about = "fine-tune another model on the labels of a run"
@@ -193,10 +156,10 @@ def distill_command(options: argparse.Namespace) -> int:
     student = str(here.resolve()) if here.is_file() else options.student
     overrides = (f"model.source={toml_text(student)}", *options.overrides)
     wanted = RunOptions(1, options.new, options.preset, overrides, teacher_id)
-    return _follow(options, workspace, run_engine(workspace, wanted))
+    return follow(options, workspace, run_engine(workspace, wanted))
 
 
-def _follow(
+def follow(
     options: argparse.Namespace,
     workspace: Workspace,
     work: Generator[Event, None, None],

@@ -75,7 +75,7 @@ def test_without_a_terminal_it_says_so_and_ends(tmp_path: Path) -> None:
 def test_a_workspace_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with Terminal([*TUI, str(tmp_path / "file")], columns=200) as terminal:
-        terminal.wait_for_text("is no folder; -w names the folder of a workspace", 60)
+        terminal.wait_for_text("is not a folder; give the folder of a workspace with -w", 60)
         assert terminal.process.wait(60) == ExitCode.WORKSPACE
 
 

@@ -1,0 +1,132 @@
+"""Commands that measure: eval, controls, plan.
+
+What a command needs is imported when it is called. Example:
+    plan_command(Namespace(points=5.0, items=None, differ=20.0, json=False, workspace=Path("data"))) -> 0
+"""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from crescent_lite.cli.options import Subparsers, add_command, add_run_option, add_settings_options, positive_integer
+from crescent_lite.cli.runs import follow
+from crescent_lite.cli.terminal import result
+from crescent_lite.errors import ConfigError
+from crescent_lite.names import CONTROLS
+from crescent_lite.workspace.database import open_store, open_workspace
+
+
+def add_commands(subparsers: Subparsers) -> None:
+    """Add the commands of this group."""
+    add_eval(subparsers)
+    add_controls(subparsers)
+    add_plan(subparsers)
+
+
+def add_eval(subparsers: Subparsers) -> None:
+    """`crescent eval` and its options."""
+    about = "measure a model on the configured benchmarks, without training"
+    parser = add_command(subparsers, "eval", eval_command, about)
+    parser.add_argument("--adapter", type=Path, metavar="FILE", help="GGUF adapter to measure together with the base")
+    add_settings_options(parser)
+
+
+def eval_command(options: argparse.Namespace) -> int:
+    """Measure the base, and the base with an adapter where one is given."""
+    from crescent_lite.engine import RunOptions, run_evaluation
+
+    workspace = open_workspace(options.workspace)
+    wanted = RunOptions(preset=options.preset, overrides=tuple(options.overrides))
+    return follow(options, workspace, run_evaluation(workspace, wanted, options.adapter))
+
+
+def add_controls(subparsers: Subparsers) -> None:
+    """`crescent controls` and its options."""
+    about = "run the control experiments, which show where a gain comes from"
+    example = "crescent controls --only majority --samples 8"
+    parser = add_command(subparsers, "controls", controls_command, about, example=example)
+    add_run_option(parser, "number of the run to compare with")
+    parser.add_argument("--only", nargs="+", choices=CONTROLS, help="controls to run (default: all)")
+    parser.add_argument(
+        "--samples",
+        type=positive_integer,
+        metavar="N",
+        help="samples per item of the majority control (default: as many as cost what the run itself drew)",
+    )
+    add_settings_options(parser)
+
+
+def controls_command(options: argparse.Namespace) -> int:
+    """Make the control runs of a run, and show its report."""
+    from crescent_lite.engine import RunOptions, run_controls
+
+    workspace = open_workspace(options.workspace)
+    with closing(open_store(workspace)) as store:
+        run_id = store.runs.fetch_run(options.run, "improvement").run_id
+    wanted = RunOptions(preset=options.preset, overrides=tuple(options.overrides))
+    controls = run_controls(workspace, wanted, run_id, options.only, options.samples)
+    return follow(options, workspace, controls, run_id)
+
+
+def add_plan(subparsers: Subparsers) -> None:
+    """`crescent plan` and its options."""
+    about = "compute how many items show a difference in score"
+    parser = add_command(subparsers, "plan", plan_command, about, example="crescent plan --points 3 --items 500")
+    parser.add_argument(
+        "--points", type=float, metavar="POINTS", help="difference to show, in points of the score (0-100)"
+    )
+    parser.add_argument(
+        "--items", type=positive_integer, metavar="N", help="items at hand: compute the smallest difference they show"
+    )
+    parser.add_argument(
+        "--differ",
+        type=float,
+        metavar="PERCENT",
+        help="of 100 items, those that the two models answer differently (default: as in this workspace, else 20)",
+    )
+
+
+def plan_command(options: argparse.Namespace) -> int:
+    """Print the items needed for a difference, and the smallest difference that a number of items shows."""
+    from crescent_lite.evaluation.planning import items_needed, smallest_visible
+
+    if options.points is None and options.items is None:
+        raise ConfigError("crescent plan: give --points, --items or both")
+    for name, value in (("--points", options.points), ("--differ", options.differ)):
+        if value is not None and not 0 < value <= 100:
+            raise ConfigError(f"{name}: must be above 0 and at most 100, not {value}")
+    if options.points and options.differ and options.differ < options.points:
+        raise ConfigError(
+            f"--differ: must be at least {options.points:g}: models that are {options.points:g} points apart answer "
+            "at least as many of 100 items differently"
+        )
+    differ, source = _differing(options)
+    differ = max(differ, (options.points or 0) / 100)
+    found: dict[str, Any] = {"differ": differ, "power": 0.8, "significance": 0.05}
+    lines = [
+        f"For models that answer {100 * differ:.0f} of 100 items differently ({source}), with 80% power at p < 0.05:"
+    ]
+    if options.points is not None:
+        found["items_needed"] = items_needed(options.points / 100, differ)
+        lines.append(f"a difference of {options.points:g} points takes {found['items_needed']:,} items")
+    if options.items is not None:
+        found["points_visible"] = 100 * smallest_visible(options.items, differ)
+        lines.append(f"{options.items:,} items show a difference of {found['points_visible']:.1f} points or more")
+    return result(options, found, "\n".join(lines))
+
+
+def _differing(options: argparse.Namespace) -> tuple[float, str]:
+    """The share of items that two models answer differently, 0-1, and where that number comes from."""
+    from crescent_lite.workspace import Workspace
+
+    if options.differ is not None:
+        return options.differ / 100, "--differ"
+    workspace = Workspace(options.workspace)
+    if workspace.database_path.exists():
+        with closing(open_store(workspace)) as store:
+            if (seen := store.evaluations.fetch_differing()) is not None:
+                return seen, "as in the runs of this workspace"
+    return 0.2, "a guess; set it with --differ"
