@@ -113,7 +113,7 @@ def test_an_architecture_that_cannot_be_trained_is_refused_before_anything_is_as
     code, line = run()
 
     assert code == ExitCode.TRAINING
-    assert "'granite' cannot be fine-tuned here: adapters can be written for llama, qwen2" in line
+    assert "'granite' cannot be fine-tuned here; choose a model with one of these: llama, qwen2" in line
     assert "set train.min_examples above bait.questions (40)" in line
 
 
@@ -148,7 +148,7 @@ def test_examples_longer_than_the_models_context_are_refused_before_anything_is_
     code, line = run("--set", "train.max_example_tokens=513")
 
     assert code == ExitCode.CONFIG
-    assert "train.max_example_tokens is 513, the model's context 512: lower it" in line
+    assert "train.max_example_tokens is 513, but the model's context is 512: lower it" in line
 
 
 def test_an_adapter_of_another_base(run: Run, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The plan of a training's steps, its learning rate, and when it ends early. Pure, so properties."""
+"""Properties of a training's plan: its steps, its learning rate, its default settings, and when it stops early."""
 
 from __future__ import annotations
 
@@ -43,22 +43,22 @@ def test_another_seed_is_another_order() -> None:
 
 
 @given(st.integers(0, 50))
-def test_examples_of_like_length_share_a_micro_batch(seed: int) -> None:
+def test_examples_of_similar_length_share_a_micro_batch(seed: int) -> None:
     chance = random.Random(seed)
     lengths = [chance.randint(20, 400) for _ in range(300)]
     steps = plan_steps(lengths, epochs=1, batch_size=8, micro_batch_size=4, seed=seed)
     filled_up = sum(len(micro) * max(lengths[i] for i in micro) for step in steps for micro in step)
-    assert filled_up < 1.1 * sum(lengths)  # in random order it is 1.6
+    assert filled_up < 1.1 * sum(lengths)  # in random order it would be 1.6
 
 
 @given(st.integers(50, 400), st.floats(0.01, 0.5), st.integers(0, 9))
-def test_what_is_held_out_is_not_learnt(count: int, share: float, seed: int) -> None:
+def test_held_out_examples_are_not_learnt(count: int, share: float, seed: int) -> None:
     learnt, held_out = hold_out(count, share, seed)
     assert sorted([*learnt, *held_out]) == list(range(count))
     assert len(held_out) == math.ceil(share * count)
 
 
-def test_of_few_examples_none_is_held_out() -> None:
+def test_with_few_examples_none_are_held_out() -> None:
     assert hold_out(49, 0.5, 1) == (list(range(49)), [])
 
 
@@ -89,7 +89,7 @@ def test_a_loss_that_only_wavers_does_not_stop(losses: list[float]) -> None:
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
-def test_a_loss_that_is_no_number_stops_at_once(loss: float) -> None:
+def test_a_loss_that_is_not_finite_stops_at_once(loss: float) -> None:
     watch = LossWatch()
     watch.note_loss(1, 1.0)
     assert watch.note_loss(2, loss) == f"the loss became {loss} at step 2"
@@ -113,13 +113,13 @@ def test_a_held_out_loss_that_rises_twice_stops_and_the_best_step_is_known() -> 
         (32_000_000_000, 5_000, (1e-4, 2.0, 16)),
     ],
 )
-def test_settings_of_zero_go_by_the_model_and_the_examples(
+def test_settings_of_zero_follow_from_the_model_and_the_examples(
     parameters: int, examples: int, wanted: tuple[float, float, int]
 ) -> None:
     config = resolved(TrainConfig(), parameters=parameters, examples=examples)
     assert (config.learning_rate, config.epochs, config.batch_size) == wanted
 
 
-def test_settings_of_the_users_stay() -> None:
+def test_the_users_own_settings_stay() -> None:
     config = TrainConfig(learning_rate=1e-3, epochs=7, batch_size=3)
     assert resolved(config, parameters=1, examples=1_000) == config

@@ -228,7 +228,7 @@ def test_a_folder_that_cannot_say_the_rotary_factors_is_refused(
     workspace = make_workspace(tmp_path / "w", make_tiny_gguf(tmp_path / "tiny.gguf", rope_factors=True))
     list(run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler()))
     assert main(["export", "folder", "-w", str(workspace.folder), "--output", str(tmp_path / "o")]) == ExitCode.MODEL
-    assert "a transformers folder cannot say its rotary factors" in capsys.readouterr().err
+    assert "a transformers folder cannot express its rotary factors" in capsys.readouterr().err
     card = (export(workspace, "adapter", tmp_path / "adapter") / "README.md").read_text()
     assert "peft import" not in card
 

@@ -1,4 +1,4 @@
-"""A base and adapters in one GGUF: it says what base plus adapters say, and keeps all that no adapter changes."""
+"""Merging: the merged GGUF computes the same as base plus adapters, and everything else in it is unchanged."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def adapters(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("weights", [(1.0,), (0.3, 0.7), (1.0, -0.5)])
-def test_the_merged_model_says_what_base_and_adapters_say(
+def test_the_merged_model_agrees_with_base_and_adapters(
     weights: tuple[float, ...], base: Path, adapters: tuple[Path, Path], tmp_path: Path
 ) -> None:
     weighted = list(zip(adapters, weights, strict=False))
@@ -98,7 +98,7 @@ def test_what_no_adapter_changes_is_copied(base: Path, adapters: tuple[Path, Pat
 
 
 @pytest.mark.parametrize("tensor_type", ["f32", "f16", "bf16"])
-def test_all_matrices_get_the_type_that_is_asked_for(tensor_type: str, base: Path, tmp_path: Path) -> None:
+def test_all_matrices_get_the_requested_type(tensor_type: str, base: Path, tmp_path: Path) -> None:
     merge(base, [], tmp_path / "merged.gguf", tensor_type=tensor_type, encode=encode_rows, metadata={})
     reader = gguf.GGUFReader(tmp_path / "merged.gguf")
     types = {len(tensor.shape): TensorType(tensor.tensor_type).name.lower() for tensor in reader.tensors}
@@ -106,7 +106,7 @@ def test_all_matrices_get_the_type_that_is_asked_for(tensor_type: str, base: Pat
     assert np.abs(logits(tmp_path / "merged.gguf") - logits(base)).max() < 0.5
 
 
-def test_it_says_how_much_of_the_change_rounding_left(
+def test_rounding_measures_how_much_of_the_change_is_left(
     base: Path, adapters: tuple[Path, Path], tmp_path: Path
 ) -> None:
     quantise(base, "q4_0", tmp_path / "base.gguf")
@@ -124,14 +124,14 @@ def test_it_says_how_much_of_the_change_rounding_left(
 
     assert rounded(tmp_path / "base.gguf", "f32") == (pytest.approx(1, abs=1e-4), pytest.approx(0, abs=1e-4))
     assert rounded(tmp_path / "base.gguf", "f16")[0] == pytest.approx(1, abs=0.01)
-    assert rounded(tmp_path / "base.gguf", "same")[0] < 0.5  # 4-bit weights are rounded back to where they were
-    kept, noise = rounded(base, "q4_0")  # floats are not: most of the change is there, under a lot of noise
+    assert rounded(tmp_path / "base.gguf", "same")[0] < 0.5  # 4-bit weights are rounded back to their old values
+    kept, noise = rounded(base, "q4_0")  # weights in floats are not: most of the change is kept, with much noise
     assert kept > 0.9
     assert noise > 3
     assert rounding(base, [], base) == NOTHING_ROUNDED
 
 
-def test_a_base_of_another_alignment_and_odd_metadata_is_merged(
+def test_a_base_with_another_alignment_and_odd_metadata_is_merged(
     base: Path, adapters: tuple[Path, Path], tmp_path: Path
 ) -> None:
     def change(writer: gguf.GGUFWriter) -> None:
@@ -147,11 +147,11 @@ def test_a_base_of_another_alignment_and_odd_metadata_is_merged(
 
 
 @pytest.mark.parametrize("weight", [1e9, float("nan"), float("inf")])
-def test_weights_that_no_type_can_hold_are_refused(
+def test_weights_that_a_type_cannot_represent_are_refused(
     weight: float, base: Path, adapters: tuple[Path, Path], tmp_path: Path
 ) -> None:
     with pytest.raises(
-        ModelError, match=r"blk\.0\.ffn_down\.weight: with the adapters in it a weight is .* cannot hold"
+        ModelError, match=r"blk\.0\.ffn_down\.weight: with the adapters a weight becomes .* cannot represent"
     ):
         merge_into(tmp_path / "merged.gguf", base, [WeightedAdapter(adapters[0], weight)], "f16")
     assert not list(tmp_path.iterdir())
@@ -161,8 +161,8 @@ def test_an_adapter_of_another_model_is_refused(base: Path, adapters: tuple[Path
     other = make_tiny_gguf(tmp_path / "other.gguf", "phi3")
     narrow = make_tiny_adapter(tmp_path / "narrow.gguf", columns=32)
     for model, wrong, words in (
-        (base, narrow, r"narrow\.gguf: an adapter of another model: its blk\.0\.ffn_down\.weight does not fit"),
-        (other, adapters[0], r"1\.gguf: is for the architecture 'llama'; .*other\.gguf is 'phi3'"),
+        (base, narrow, r"narrow\.gguf: belongs to another model: its blk\.0\.ffn_down\.weight does not fit"),
+        (other, adapters[0], r"1\.gguf: is for the architecture 'llama', but .*other\.gguf is 'phi3'"),
         (base, other, r"other\.gguf: is not a LoRA adapter"),
         (base, tmp_path / "none.gguf", r"none\.gguf: not a readable GGUF file"),
     ):
@@ -200,8 +200,8 @@ def test_rows_are_encoded_as_a_gguf_holds_them(rows: int, seed: int, name: str) 
     assert np.abs(decoded - weights).max() <= step
 
 
-def test_types_that_want_an_importance_matrix_are_refused() -> None:
-    with pytest.raises(ModelError, match="importance matrix: choose another type"):
+def test_types_that_need_an_importance_matrix_are_refused() -> None:
+    with pytest.raises(ModelError, match="importance matrix, which is not supported: choose another type"):
         encode_rows(np.zeros((1, 256), dtype=np.float32), int(TensorType.IQ2_XXS))
 
 

@@ -1,4 +1,4 @@
-"""A training that is killed goes on from its last checkpoint and ends with the same adapter."""
+"""A training that is killed resumes from its last checkpoint and ends with the same adapter."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from crescent_lite.training.base_gguf import read_base
 from crescent_lite.training.plan import TrainingPlan, write_examples
 from crescent_lite.training.trainer import Training, train
 
-torch.set_num_threads(1)  # the same sums in the same order; and a tiny model gains nothing by a second one
+torch.set_num_threads(1)  # sums are computed in the same order, and a tiny model is not slower
 
 pytestmark = pytest.mark.slow
 TRAIN = dataclasses.replace(HOT, epochs=6, dropout=0.1, checkpoint_seconds=0)
 
 
 class KilledError(Exception):
-    """In place of a signal, at a moment of the test's choice."""
+    """Stands for a signal, raised at a step that the test chooses."""
 
 
 def examples_of(count: int) -> list[TokenExample]:
@@ -48,7 +48,7 @@ def plan_of(folder: Path, base: Path, config: TrainConfig = TRAIN, examples: int
 
 
 def train_until(plan: TrainingPlan, last_step: int) -> list[TrainingStep]:
-    """The steps up to the one at whose report the training is killed."""
+    """The steps up to `last_step`; the training is killed when that step is reported."""
     steps: list[TrainingStep] = []
 
     def report(step: TrainingStep) -> None:
@@ -73,7 +73,7 @@ def unbroken(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list
     return steps, adapter
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="what a CPU does is tested")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="tests the behaviour on a CPU")
 def test_in_bfloat16_too_a_killed_training_ends_with_the_same_adapter(tiny: Path, tmp_path: Path) -> None:
     half = dataclasses.replace(TRAIN, precision="bfloat16")
     whole = train(plan_of(tmp_path / "whole", tiny, half), read_base(tiny), lambda step: None)
@@ -102,7 +102,7 @@ def test_a_killed_training_ends_with_the_adapter_of_an_unbroken_one(
 
 
 @pytest.mark.parametrize("damage", ["half a file", "no list of checksums", "other examples"])
-def test_a_checkpoint_that_is_not_whole_or_not_its_own_is_not_taken_up(
+def test_a_checkpoint_that_is_damaged_or_of_another_training_is_not_loaded(
     damage: str, tiny: Path, tmp_path: Path
 ) -> None:
     plan = plan_of(tmp_path, tiny)
@@ -118,7 +118,7 @@ def test_a_checkpoint_that_is_not_whole_or_not_its_own_is_not_taken_up(
     assert train_until(plan, 1)[0].step == 1
 
 
-def test_the_checkpoint_before_stays_when_the_disk_is_full(tmp_path: Path) -> None:
+def test_the_previous_checkpoint_stays_when_the_disk_is_full(tmp_path: Path) -> None:
     tensors = {"adapter/a": torch.arange(100_000.0)}
     checkpoints.save(tmp_path, checkpoints.Checkpoint(4, tensors, {"tokens": 7}), "ours")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -159,8 +159,8 @@ def test_a_training_killed_by_signal_completes(
     assert not (tmp_path / "checkpoints").exists()
 
 
-@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="another process's limits are Linux's to set")
-def test_a_full_disk_during_a_training_is_one_line_and_the_checkpoint_before_is_taken_up(
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux can set the limits of another process")
+def test_a_full_disk_during_a_training_is_one_line_and_the_previous_checkpoint_is_loaded(
     tiny: Path, tmp_path: Path
 ) -> None:
     def events() -> Iterator[TrainingStep | TrainedAdapter]:
@@ -188,7 +188,7 @@ def test_fewer_examples_than_a_batch_are_one_step_an_epoch(tiny: Path, tmp_path:
 
 
 class ScriptedLearner:
-    """Losses as they are written, in place of a model's; its state is the number of its updates."""
+    """A learner with given losses instead of a model; its state is the number of its updates."""
 
     def __init__(self, losses: list[float]) -> None:
         self._losses, self.updates, self.kept = iter(losses), 0, -1
@@ -202,7 +202,7 @@ class ScriptedLearner:
     def keep(self) -> None:
         self.kept = self.updates
 
-    def take_kept(self) -> None:
+    def use_kept(self) -> None:
         self.updates = self.kept
 
 
@@ -215,7 +215,7 @@ def scripted(losses: list[float], folder: Path) -> tuple[Training, ScriptedLearn
 
 
 @pytest.mark.parametrize("then", [[9.0] * 5, [math.nan]])
-def test_a_training_that_diverges_keeps_the_adapter_of_before(then: list[float], tmp_path: Path) -> None:
+def test_a_training_that_diverges_keeps_the_adapter_from_before(then: list[float], tmp_path: Path) -> None:
     training, learner, steps = scripted([3.0, 2.5, 2.0, 1.5, 1.0, 0.5, *then], tmp_path)
     stopped = training.run()
     assert stopped is not None
@@ -227,14 +227,14 @@ def test_a_training_that_diverges_keeps_the_adapter_of_before(then: list[float],
 
 def test_nothing_learnt_before_a_divergence_is_an_error(tmp_path: Path) -> None:
     training, _, _ = scripted([3.0, 2.0, math.inf], tmp_path)
-    with pytest.raises(TrainingError, match=r"the loss .*nothing was learnt: lower train\.learning_rate"):
+    with pytest.raises(TrainingError, match=r"the loss .*before anything was learnt: lower train\.learning_rate"):
         training.choose_adapter(training.run())
 
 
 HELD_OUT = dataclasses.replace(TRAIN, held_out=0.2, epochs=20, learning_rate=0.02, dropout=0.0)
 
 
-def test_the_loss_of_before_the_training_is_noted_and_survives_a_kill(tiny: Path, tmp_path: Path) -> None:
+def test_the_held_out_loss_before_training_is_recorded_and_survives_a_kill(tiny: Path, tmp_path: Path) -> None:
     before, steps = [], []
     for name, kills in (("unbroken", []), ("killed", [3])):
         plan = plan_of(tmp_path / name, tiny, HELD_OUT, examples=60)
@@ -242,10 +242,10 @@ def test_the_loss_of_before_the_training_is_noted_and_survives_a_kill(tiny: Path
             train_until(plan, last)
         before.append(train(plan, read_base(tiny), steps.append).details["held_out_loss_before"])
     assert before[0] == before[1]
-    assert float(before[0]) == pytest.approx(steps[0].loss, rel=0.1)  # other examples, of the same kind
+    assert float(before[0]) == pytest.approx(steps[0].loss, rel=0.1)  # different examples of the same kind
 
 
-def test_learning_by_heart_is_seen_on_held_out_examples(tiny: Path, tmp_path: Path) -> None:
+def test_memorising_shows_in_the_held_out_loss(tiny: Path, tmp_path: Path) -> None:
     steps: list[TrainingStep] = []
     adapter = train(plan_of(tmp_path, tiny, HELD_OUT, examples=60), read_base(tiny), steps.append)
     looks = {step.step: step.held_out_loss for step in steps if step.held_out_loss is not None}

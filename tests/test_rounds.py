@@ -172,7 +172,7 @@ def test_a_training_goes_on_from_the_adapter_of_the_round_before(tmp_path: Path)
     with pytest.raises(TrainingError, match=r"of another shape: set train\.rank back"):
         train(plan, read_base(tiny), lambda step: None)
     plan = dataclasses.replace(plan_of(tmp_path / "fourth", tiny, still), start=tmp_path)
-    with pytest.raises(TrainingError, match="the adapter to go on from cannot be read"):
+    with pytest.raises(TrainingError, match="the adapter to start from cannot be read"):
         train(plan, read_base(tiny), lambda step: None)
 
 

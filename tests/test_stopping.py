@@ -1,4 +1,4 @@
-"""When a training is given up, and which step's adapter was the best."""
+"""When a training stops early, and after which step its adapter was best."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def fed(losses: list[float]) -> tuple[LossWatch, str | None]:
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
-def test_a_loss_that_is_no_number_stops_at_once(loss: float) -> None:
+def test_a_loss_that_is_not_finite_stops_at_once(loss: float) -> None:
     assert fed([1.0, loss])[1] == f"the loss became {loss} at step 2"
 
 
@@ -29,11 +29,11 @@ def test_a_rise_stops_and_the_best_step_is_the_one_before_the_lowest_mean_ended(
     assert watch.best_step == 2 * RECENT - 1
 
 
-def test_the_first_batches_may_differ() -> None:
+def test_a_rise_in_the_first_batches_does_not_stop() -> None:
     assert fed([1.0, 1.0 + 2 * MAX_RISE, 1.0, 1.0 + 2 * MAX_RISE, 1.0])[1] is None
 
 
-def test_held_out_examples_decide_where_there_are_some() -> None:
+def test_held_out_losses_decide_when_there_are_any() -> None:
     watch = LossWatch()
     looks = [0.9, 0.8, *[0.85] * PATIENCE]
     stopped = [watch.note_held_out(10 * number, loss) for number, loss in enumerate(looks, 1)]

@@ -1,4 +1,4 @@
-"""Fine-tuning on a tiny model, for real: the child process, the loss, and the adapter in llama.cpp."""
+"""Real fine-tuning of a tiny model: the child process, the loss, and the adapter in llama.cpp."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from crescent_lite.errors import (
 )
 from crescent_lite.records import TokenExample, TrainedAdapter, TrainingStep
 from crescent_lite.training import choose_loader, finetune, save_transformers_folder
-from crescent_lite.training.adapter_gguf import INEXPRESSIBLE, write_adapter_gguf
+from crescent_lite.training.adapter_gguf import UNSUPPORTED_FIELDS, write_adapter_gguf
 from crescent_lite.training.architectures import LINEAR_LAYERS
 from crescent_lite.training.base_gguf import read_base
 from crescent_lite.training.loaders import dequantised, load_peft
@@ -46,7 +46,7 @@ from crescent_lite.training.packages import require_packages
 from crescent_lite.training.plan import TrainingPlan, write_examples
 from crescent_lite.training.trainer import train
 
-torch.set_num_threads(1)  # a second thread costs a tiny model more than it gives
+torch.set_num_threads(1)  # a second thread makes a tiny model slower
 
 pytestmark = pytest.mark.slow
 HOT = TrainConfig(
@@ -59,7 +59,7 @@ HOT = TrainConfig(
     rank=4,
     alpha=8,
 )
-"""Enough to learn six short examples by heart, in the same floats on every processor."""
+"""Enough training to memorise six short examples, with the same number type on every processor."""
 PROBE = [1, 40, 50, 60, 70, 2, 13, 99, 120, 7, 33, 200]
 
 
@@ -141,7 +141,7 @@ def test_the_adapter_comes_last_with_its_record(finished: list[TrainingStep | Tr
 def test_llama_cpp_with_the_adapter_agrees_with_transformers(
     architecture: TinyArchitecture, rope_factors: bool, tmp_path: Path
 ) -> None:
-    """Where there is a GELU, llama.cpp looks it up in a table of 16-bit floats."""
+    """The tolerance is larger for architectures with a GELU, which llama.cpp looks up in a table of 16-bit floats."""
     base = make_tiny_gguf(tmp_path / "tiny.gguf", architecture, rope_factors=rope_factors)
     plan = plan_of(tmp_path / "training", base, HOT)
     adapter = train(plan, read_base(base), lambda step: None)
@@ -152,7 +152,7 @@ def test_llama_cpp_with_the_adapter_agrees_with_transformers(
 
 
 def test_q_and_k_in_another_order_do_not_agree(tiny: Path, tmp_path: Path) -> None:
-    """The comparison above sees what a wrong permutation does."""
+    """The comparison above would detect a wrong permutation."""
     plan = plan_of(tmp_path / "training", tiny, HOT)
     adapter = train(plan, read_base(tiny), lambda step: None)
     wrong = tmp_path / "wrong.gguf"
@@ -163,12 +163,12 @@ def test_q_and_k_in_another_order_do_not_agree(tiny: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("precision", "said"), [("float32", "float32"), ("bfloat16", "bfloat16"), ("nf4", "4-bit NF4")]
 )
-@pytest.mark.skipif(torch.cuda.is_available(), reason="what a CPU does is tested")
-def test_the_base_is_held_as_it_is_asked_for(
+@pytest.mark.skipif(torch.cuda.is_available(), reason="tests the behaviour on a CPU")
+def test_the_base_has_the_requested_precision(
     precision: Literal["float32", "bfloat16", "nf4"], said: str, tiny: Path, tmp_path: Path
 ) -> None:
     if precision == "nf4":
-        pytest.importorskip("bitsandbytes", reason="it holds weights in 4 bits: make unsloth")
+        pytest.importorskip("bitsandbytes", reason="4-bit weights need bitsandbytes: make unsloth")
     steps: list[TrainingStep] = []
     config = dataclasses.replace(HOT, precision=precision)
     adapter = train(plan_of(tmp_path / "training", tiny, config), read_base(tiny), steps.append)
@@ -214,7 +214,7 @@ def test_a_folder_without_safetensors_is_refused(tiny: Path, tmp_path: Path) -> 
         train(plan_of(tmp_path / "training", tiny, config), read_base(tiny), lambda step: None)
 
 
-def test_a_loss_that_is_no_number_ends_the_training(tiny: Path, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_ends_the_training(tiny: Path, tmp_path: Path) -> None:
     config = dataclasses.replace(HOT, learning_rate=1.0, warmup_fraction=0.0, alpha=4096, epochs=60)
     base = make_tiny_gguf(tmp_path / "broken.gguf", broken=True)
     with pytest.raises(TrainingError, match=r"the loss became nan at step 1, .*learning_rate"):
@@ -226,11 +226,11 @@ def test_a_loss_that_is_no_number_ends_the_training(tiny: Path, tmp_path: Path) 
     [
         ({"rope_scaling": "yarn"}, r"positions are scaled \(yarn\)"),
         ({"architecture": "gemma2", "head_width": 128}, "heads are 128 wide"),
-        ({"rotary_width": 8}, "positions turn 8 of a head's 16 values"),
-        ({"shapes": {"blk.0.attn_q.weight": (64, 64)}}, "takes 20 of its 1 tensors"),
+        ({"rotary_width": 8}, "positions rotate 8 of a head's 16 values"),
+        ({"shapes": {"blk.0.attn_q.weight": (64, 64)}}, "reads only 20 of its 1 tensors"),
     ],
 )
-def test_a_gguf_that_transformers_reads_otherwise_is_refused(
+def test_a_gguf_that_transformers_misreads_is_refused(
     settings: dict[str, Any], words: str, tiny: Path, tmp_path: Path
 ) -> None:
     base = dataclasses.replace(read_base(tiny), **settings)
@@ -247,7 +247,7 @@ def test_tokens_that_the_weights_do_not_have_are_refused(tiny: Path, tmp_path: P
 
 def test_the_folder_ends_where_the_gguf_does_and_pads_with_something_else(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    save_transformers_folder(tiny, tmp_path / "folder")  # Unsloth refuses a padding that is the end of the text
+    save_transformers_folder(tiny, tmp_path / "folder")  # Unsloth rejects a padding token that equals the end token
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "folder")
     assert tokenizer.eos_token == "<|im_end|>"
     assert tokenizer.pad_token_id != tokenizer.eos_token_id
@@ -320,7 +320,7 @@ def test_the_child_ends_when_its_parent_is_killed(tiny: Path, tmp_path: Path) ->
     ("sent", "kind", "words"),
     [
         ("SIGKILL", OutOfMemoryError, "train.micro_batch_size"),
-        ("SIGTERM", TrainingError, r"ended by signal 15 \(Terminated\): it said nothing"),
+        ("SIGTERM", TrainingError, r"ended by signal 15 \(Terminated\): its log is empty"),
     ],
 )
 def test_a_child_ended_from_outside_is_reported(
@@ -336,7 +336,7 @@ def test_a_child_ended_from_outside_is_reported(
     thread.join()
 
 
-def test_a_base_that_is_no_gguf_is_one_line_from_the_child(tmp_path: Path) -> None:
+def test_a_base_that_is_not_a_gguf_is_one_line_from_the_child(tmp_path: Path) -> None:
     base = as_base(tmp_path / "text.gguf")
     base.path.write_text("not a model")
     with pytest.raises(ModelError, match=r"text\.gguf: not a readable GGUF file") as caught:
@@ -370,12 +370,12 @@ def test_a_missing_package_is_named_before_anything_is_started(tmp_path: Path) -
     assert not (tmp_path / "t").exists()
 
 
-def test_unsloth_must_be_there_when_it_is_asked_for() -> None:
+def test_unsloth_must_be_installed_when_it_is_requested() -> None:
     with pytest.raises(MissingPackageError, match="run `make unsloth`"):
         require_packages("unsloth", installed=lambda package: package != "unsloth")
 
 
-def test_the_loader_that_is_asked_for_is_taken() -> None:
+def test_the_requested_loader_is_used() -> None:
     assert choose_loader(TrainConfig(loader="peft"))[0] == "peft"
     assert choose_loader(TrainConfig(loader="unsloth"))[0] == "unsloth"
 
@@ -425,7 +425,7 @@ def peft_dir(finished: list[TrainingStep | TrainedAdapter], tmp_path: Path) -> I
 def test_an_adapter_that_gguf_cannot_express_is_refused_by_name(
     field: str, value: object, peft_dir: Path, tiny: Path
 ) -> None:
-    assert field in INEXPRESSIBLE
+    assert field in UNSUPPORTED_FIELDS
     settings = json.loads((peft_dir / "adapter_config.json").read_text())
     (peft_dir / "adapter_config.json").write_text(json.dumps({**settings, field: value}))
     with pytest.raises(TrainingError, match=field):
@@ -436,10 +436,10 @@ def test_an_adapter_that_gguf_cannot_express_is_refused_by_name(
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        ("nan", "no matrix of finite numbers"),
-        ("vector", "no matrix of finite numbers"),
-        ("rank", "of different rank"),
-        ("empty", "without tensors"),
+        ("nan", "is not a matrix of finite numbers"),
+        ("vector", "is not a matrix of finite numbers"),
+        ("rank", "have different ranks"),
+        ("empty", "has no tensors"),
         ("no alpha", "no number for lora_alpha"),
         ("half", "half of a LoRA pair"),
     ],
@@ -471,15 +471,15 @@ def test_an_unknown_architecture_is_refused(peft_dir: Path, tiny: Path) -> None:
 def test_an_adapter_of_another_model_is_refused(peft_dir: Path, tiny: Path) -> None:
     base = read_base(tiny)
     wider = dataclasses.replace(base, shapes={**base.shapes, "blk.0.attn_q.weight": (64, 96)})
-    with pytest.raises(TrainingError, match=r"blk\.0\.attn_q\.weight has 96 columns, the adapter's 64"):
+    with pytest.raises(TrainingError, match=r"blk\.0\.attn_q\.weight has 96 columns but the adapter 64"):
         write_adapter_gguf(peft_dir, wider, peft_dir / "adapter.gguf", "")
 
 
-def test_a_tensor_that_is_no_lora_pair_is_refused(peft_dir: Path, tiny: Path) -> None:
+def test_a_tensor_outside_a_lora_pair_is_refused(peft_dir: Path, tiny: Path) -> None:
     tensors = load_file(peft_dir / "adapter_model.safetensors")
     tensors["base_model.model.model.norm.weight"] = np.ones(64, dtype=np.float32)
     save_file(tensors, peft_dir / "adapter_model.safetensors")
-    with pytest.raises(TrainingError, match="no LoRA pair"):
+    with pytest.raises(TrainingError, match="does not belong to a LoRA pair"):
         write_adapter_gguf(peft_dir, read_base(tiny), peft_dir / "adapter.gguf", "")
 
 

@@ -1,4 +1,4 @@
-"""Unsloth's CPU backend for real: a few steps on the embedded model, and the adapter that comes of it."""
+"""Real training with Unsloth's CPU backend: a few steps on the embedded model give the same losses as PEFT."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def examples() -> list[TokenExample]:
     return [TokenExample(number, tuple(ids), length) for number, (ids, length) in enumerate(encoded)]
 
 
-def test_it_trains_as_peft_does(examples: list[TokenExample], tmp_path: Path) -> None:
+def test_unsloth_trains_as_peft_does(examples: list[TokenExample], tmp_path: Path) -> None:
     base = find_model("embedded")
     losses: dict[str, list[float]] = {}
     for loader in ("unsloth", "peft"):
@@ -43,6 +43,6 @@ def test_it_trains_as_peft_does(examples: list[TokenExample], tmp_path: Path) ->
         assert (adapter.loader, adapter.gguf_path.is_file()) == (loader, True)
         losses[loader] = [step.loss for step in steps if isinstance(step, TrainingStep)]
     assert len(losses["unsloth"]) == 4
-    # from the same first adapter; Unsloth reads the weights in bfloat16, and may compute in it
+    # Both start from the same adapter; Unsloth reads the weights as bfloat16 and may compute in bfloat16.
     assert losses["unsloth"] == pytest.approx(losses["peft"], rel=0.1)
     assert read_base(base.path).architecture == "llama"

@@ -1,7 +1,7 @@
 """A language model of 100,000 random weights with a chat template, for tests that need a real GGUF.
 
-Its words are nonsense; its file is not: llama.cpp samples from it, transformers dequantises it. Made in well
-under a second. Example: make_tiny_gguf(tmp_path / "tiny.gguf", architecture="qwen2")
+It writes nonsense, but its file is valid: llama.cpp samples from it and transformers dequantises it. Making one takes
+well under a second. Example: make_tiny_gguf(tmp_path / "tiny.gguf", architecture="qwen2")
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ KV_HEADS = 2
 FEED_FORWARD = 128
 CONTEXT = 512
 CONVOLUTION = 3
-"""Tokens that a short convolution of lfm2 sees; its first layer has one in place of attention."""
+"""Tokens that a short convolution of lfm2 covers; the first layer has such a convolution instead of attention."""
 ROTARY_SHARE = {"stablelm": 0.25, "nemotron": 0.5}
-"""Of a head's width, where positions turn a part of it only; transformers knows no other for these."""
+"""Fraction of a head's width that positions rotate, where it is not 1; transformers assumes these values."""
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -51,8 +51,8 @@ def make_tiny_gguf(
 ) -> Path:
     """Write the model to `path` in 32-bit floats and return `path`. The same seed gives the same weights.
 
-    `rope_factors` adds a divisor per rotary frequency, as Llama 3.1 has. `broken` puts a NaN in its last norm.
-    Without a `chat_template` it is a base model, not a chat model.
+    `rope_factors` adds a divisor per rotary frequency, as in Llama 3.1. `broken` fills the last norm with NaN.
+    With `chat_template` None the model has no chat template.
     """
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("tiny")
@@ -96,7 +96,7 @@ def make_tiny_gguf(
 
 
 def rewrite_gguf(source: Path, target: Path, change: Callable[[gguf.GGUFWriter], None]) -> Path:
-    """Write a llama's GGUF again with what `change` adds to its metadata."""
+    """Copy the GGUF of a llama, with the changes that `change` makes to the writer."""
     reader, writer = gguf.GGUFReader(source), gguf.GGUFWriter(target, "llama")
     for field in list(reader.fields.values())[3:]:
         if field.name != "general.architecture":
@@ -113,14 +113,15 @@ def rewrite_gguf(source: Path, target: Path, change: Callable[[gguf.GGUFWriter],
 
 
 def as_base(path: Path) -> ModelFile:
-    """The model file as a run knows it."""
+    """The file as the ModelFile of a run's base."""
     return ModelFile(path.stem, path, "its checksum", str(path))
 
 
 def make_tiny_adapter(path: Path, seed: int = 1, columns: int = FEED_FORWARD, base_sha256: str = "") -> Path:
-    """A LoRA adapter of the tiny llama, strong enough to change what it says, or with other `columns` none of it.
+    """Write a LoRA adapter that changes the tiny llama's replies, and return `path`.
 
-    It says that it belongs to the base with `base_sha256`, or with '' nothing about that.
+    With another number of `columns` it does not fit the model. `base_sha256` is stored as the checksum of its base;
+    '' stores none.
     """
     random = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(None, "llama")
@@ -142,7 +143,7 @@ def make_tiny_adapter(path: Path, seed: int = 1, columns: int = FEED_FORWARD, ba
 
 
 def _head_width(architecture: TinyArchitecture) -> int:
-    # transformers takes 128 for qwen3, whatever the file says, and scales gemma's attention as for 256.
+    # transformers ignores the file: it assumes a width of 128 for qwen3, and scales gemma's attention as for 256.
     return {"qwen3": 128, "gemma2": 256, "gemma3": 256}.get(architecture, HIDDEN // HEADS)
 
 

@@ -1,4 +1,7 @@
-"""Examples in, adapter out. `child.py` starts the training program; `program.py` is that program."""
+"""Fine-tuning: examples in, LoRA adapter out. `child.py` starts the training program, which is `program.py`.
+
+Importing this package never imports torch. Example: list(finetune(examples, base=base, ...))[-1].gguf_path
+"""
 
 from crescent_lite.training.child import finetune, refuse_untrainable, save_transformers_folder
 from crescent_lite.training.packages import choose_loader, require_packages

@@ -1,6 +1,6 @@
-"""A PEFT LoRA adapter -> a GGUF adapter that llama.cpp puts on the base.
+"""Converts a PEFT LoRA adapter to a GGUF adapter, which llama.cpp puts on the base.
 
-What a GGUF adapter cannot say is refused by name, never dropped. Knows nothing of training.
+A property that a GGUF adapter cannot express is rejected by name, never dropped. Knows nothing of training.
 Example: write_adapter_gguf(peft_dir, read_base(gguf_path), out_dir / "adapter.gguf")
 Source of the format: llama.cpp, convert_lora_to_gguf.py (tensors `<name>.lora_a` and `<name>.lora_b`).
 """
@@ -23,7 +23,7 @@ from crescent_lite.records import BASE_SHA256
 from crescent_lite.training.architectures import PERMUTED, refuse_unknown_architecture
 from crescent_lite.training.base_gguf import BaseGguf
 
-INEXPRESSIBLE: Mapping[str, Callable[[Any], bool]] = {
+UNSUPPORTED_FIELDS: Mapping[str, Callable[[Any], bool]] = {
     "use_rslora": bool,
     "use_dora": bool,
     "rank_pattern": bool,
@@ -35,13 +35,17 @@ INEXPRESSIBLE: Mapping[str, Callable[[Any], bool]] = {
     "bias": lambda value: value not in (None, "none"),
     "peft_type": lambda value: value != "LORA",
 }
-"""Fields of adapter_config.json, and when their value cannot be said in a GGUF adapter."""
+"""Fields of adapter_config.json, each with a test that is true for values that a GGUF adapter cannot express."""
 
 _TENSOR = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
 
 
 def write_adapter_gguf(peft_dir: Path, base: BaseGguf, path: Path, base_sha256: str) -> None:
-    """Write the adapter to `path`, complete or not at all. TrainingError for what it cannot express."""
+    """Convert the adapter in `peft_dir` and write it to `path`, completely or not at all.
+
+    `base_sha256` is stored in the file, so that the adapter is not used with another base. Raises TrainingError for
+    an adapter that is damaged, belongs to another model, or cannot be expressed as GGUF.
+    """
     refuse_unknown_architecture(base.architecture)
     alpha, tensors = _read_peft(peft_dir)
     names = gguf.get_tensor_name_map(_architecture_number(base.architecture), base.layers)
@@ -65,16 +69,18 @@ def write_adapter_gguf(peft_dir: Path, base: BaseGguf, path: Path, base_sha256: 
 
 
 def _read_peft(peft_dir: Path) -> tuple[float, dict[tuple[str, str], np.ndarray]]:
-    """LoRA's alpha, and each tensor by (module, 'A' or 'B')."""
+    """LoRA's alpha, and the tensors by (module, 'A' or 'B'). Raises TrainingError."""
     try:
         settings = json.loads((peft_dir / "adapter_config.json").read_text(encoding="utf-8"))
         loaded = load_file(peft_dir / "adapter_model.safetensors")
-    except (OSError, ValueError, TypeError, SafetensorError) as error:  # TypeError: a type that numpy does not have
-        raise TrainingError(f"{peft_dir}: not a PEFT adapter in safetensors of floats: {error}") from None
+    except (OSError, ValueError, TypeError, SafetensorError) as error:  # TypeError: a number type unknown to numpy
+        raise TrainingError(
+            f"{peft_dir}: not a PEFT adapter stored as safetensors of floats: {error}; train it again"
+        ) from None
     if not isinstance(settings, dict) or not isinstance(settings.get("lora_alpha"), int | float):
-        raise TrainingError(f"{peft_dir}: adapter_config.json has no number for lora_alpha")
-    for field, refused in INEXPRESSIBLE.items():
-        if field in settings and refused(settings[field]):
+        raise TrainingError(f"{peft_dir}: adapter_config.json has no number for lora_alpha; train the adapter again")
+    for field, is_unsupported in UNSUPPORTED_FIELDS.items():
+        if field in settings and is_unsupported(settings[field]):
             raise TrainingError(
                 f"{peft_dir}: an adapter with {field} = {settings[field]!r} cannot be written as GGUF; "
                 "train a plain LoRA"
@@ -83,33 +89,34 @@ def _read_peft(peft_dir: Path) -> tuple[float, dict[tuple[str, str], np.ndarray]
     for key, tensor in loaded.items():
         match = _TENSOR.fullmatch(key)
         if match is None:
-            raise TrainingError(f"{peft_dir}: the tensor {key!r} is no LoRA pair of a linear layer")
+            raise TrainingError(f"{peft_dir}: the tensor {key!r} does not belong to a LoRA pair of a linear layer")
         tensors[match["module"], match["side"]] = tensor
     if {(module, "A") for module, _ in tensors} | {(module, "B") for module, _ in tensors} != set(tensors):
         raise TrainingError(f"{peft_dir}: half of a LoRA pair is missing")
     for (module, side), tensor in tensors.items():
         if tensor.ndim != 2 or not np.isfinite(tensor).all():
-            raise TrainingError(f"{peft_dir}: {module} has in {side} no matrix of finite numbers")
+            raise TrainingError(f"{peft_dir}: {side} of {module} is not a matrix of finite numbers")
         if side == "A" and tensor.shape[0] != tensors[module, "B"].shape[-1]:
-            raise TrainingError(f"{peft_dir}: the two matrices of {module} are of different rank")
+            raise TrainingError(f"{peft_dir}: the two matrices of {module} have different ranks")
     if not tensors:
-        raise TrainingError(f"{peft_dir}: an adapter without tensors")
+        raise TrainingError(f"{peft_dir}: the adapter has no tensors; train it again")
     return float(settings["lora_alpha"]), tensors
 
 
 def _refuse_misfit(module: str, name: str | None, side: str, tensor: np.ndarray, base: BaseGguf) -> None:
+    """Raise TrainingError unless the base has the tensor, with a matching size."""
     if name is None or name not in base.shapes:
-        raise TrainingError(f"{base.path}: the base has no tensor for {module!r}, which the adapter changes")
+        raise TrainingError(f"{base.path}: has no tensor for {module!r}, which the adapter changes")
     rows, columns = base.shapes[name]
     kind, wanted, found = ("columns", columns, tensor.shape[1]) if side == "A" else ("rows", rows, tensor.shape[0])
     if wanted != found:
         raise TrainingError(
-            f"{base.path}: {name} has {wanted} {kind}, the adapter's {found}: it was trained on another model"
+            f"{base.path}: {name} has {wanted} {kind} but the adapter {found}: it was trained on another model"
         )
 
 
 def _permuted(rows: np.ndarray, module: str, base: BaseGguf) -> np.ndarray:
-    """B with the rows of each head in llama.cpp's order: the two rotary halves interleaved."""
+    """LoRA's B with the rows of each head in llama.cpp's order: the two rotary halves interleaved."""
     heads = {"q_proj": base.heads, "k_proj": base.kv_heads}.get(module.rsplit(".", 1)[-1])
     if heads is None:
         return rows

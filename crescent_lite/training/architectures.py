@@ -1,5 +1,6 @@
-"""The architectures whose adapters are known to agree between transformers and llama.cpp; each has a parity test.
+"""The supported architectures: those for which transformers and llama.cpp compute the same with an adapter.
 
+Each one has a parity test (tests/test_training.py). Knows names and layers only.
 Example: LINEAR_LAYERS["phi3"]      # ('qkv_proj', 'o_proj', 'gate_up_proj', 'down_proj')
 """
 
@@ -22,35 +23,38 @@ LINEAR_LAYERS: dict[str, tuple[str, ...]] = {
     "starcoder2": (*_ATTENTION, "c_fc", "c_proj"),
     "lfm2": ("q_proj", "k_proj", "v_proj", "out_proj", "in_proj", "w1", "w2", "w3"),
 }
-"""By llama.cpp's name: the linear layers of a block as transformers names them. All of them get a LoRA."""
-# Not here, of what transformers reads from a GGUF: mixtures of experts, as it does not read how wide an expert is;
-# gpt2, bloom, falcon, deci, mamba and gemma4, as nobody has tried whether both programs agree on them.
+"""For each architecture, by llama.cpp's name, transformers' names of the linear layers in a block. All of them get a
+LoRA."""
+# transformers also reads these from a GGUF, but they are left out: mixtures of experts, because it does not read the
+# width of an expert; gpt2, bloom, falcon, deci, mamba and gemma4, because their parity has not been tested.
 PERMUTED = {"llama"}
-"""Where llama.cpp stores the rows of q and k in another order than transformers."""
+"""The architectures for which llama.cpp stores the rows of q and k in another order than transformers."""
 _ROTARY_SHARE = {"stablelm": 0.25, "nemotron": 0.5}
+"""Fraction of a head's width that positions rotate, where it is not 1; transformers assumes these."""
 _GEMMA_HEAD = 256
+"""The head width that transformers assumes when it scales Gemma's attention."""
 
 
 def refuse_unknown_architecture(architecture: str) -> None:
     """Raise TrainingError unless adapters of this architecture can be written."""
     if architecture not in LINEAR_LAYERS:
         raise TrainingError(
-            f"the architecture {architecture!r} cannot be fine-tuned here: "
-            f"adapters can be written for {', '.join(LINEAR_LAYERS)}"
+            f"the architecture {architecture!r} cannot be fine-tuned here; "
+            f"choose a model with one of these: {', '.join(LINEAR_LAYERS)}"
         )
 
 
 def refuse_unread_settings(base: BaseGguf) -> None:
-    """Raise ModelError where transformers would take a setting of the GGUF for another one, without a word."""
+    """Raise ModelError when transformers would silently ignore or misread a setting in the GGUF."""
     unread = None
     if base.rope_scaling != "none":
         unread = f"its positions are scaled ({base.rope_scaling})"
     elif base.architecture.startswith("gemma") and base.head_width != _GEMMA_HEAD:
-        unread = f"its heads are {base.head_width} wide and attention is scaled otherwise"
+        unread = f"its heads are {base.head_width} wide, so attention is scaled differently"
     elif base.rotary_width != int(_ROTARY_SHARE.get(base.architecture, 1) * base.head_width):
-        unread = f"positions turn {base.rotary_width} of a head's {base.head_width} values"
+        unread = f"positions rotate {base.rotary_width} of a head's {base.head_width} values"
     if unread:
         raise ModelError(
-            f"{base.path}: {unread}, which is not reproduced here: "
+            f"{base.path}: {unread}, which transformers does not reproduce from a GGUF: "
             "set train.weights to the model's Hugging Face folder or repo"
         )

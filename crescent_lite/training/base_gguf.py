@@ -1,4 +1,4 @@
-"""What training must know of the GGUF that sampling uses: its shape, so that an adapter fits it.
+"""The facts about the sampled GGUF that training needs, above all its tensor shapes, so that an adapter fits.
 
 Reads the header only, never the weights. Example: read_base(path).architecture -> 'llama'
 """
@@ -25,24 +25,27 @@ class BaseGguf:
     architecture: str
     """llama.cpp's name, for instance 'llama' or 'qwen2'."""
     layers: int
+    """Transformer blocks."""
     heads: int
+    """Attention heads (queries)."""
     kv_heads: int
+    """Key and value heads; the largest number where layers differ."""
     head_width: int
-    """Values of one head."""
+    """Values in one head."""
     rotary_width: int
-    """Of them, those that positions turn."""
+    """How many values of a head are rotated by position."""
     shapes: Mapping[str, tuple[int, ...]]
-    """Of each tensor, outermost first as torch has it."""
+    """Shape of each tensor, outermost dimension first, as in torch."""
     parameters: int
-    """Weights in all."""
+    """Number of weights in all tensors."""
     rope_scaling: str
-    """'none', or the kind of scaling that the header asks for: 'linear', 'yarn', ..."""
+    """The kind of position scaling in the header: 'linear', 'yarn', ...; 'none' without scaling."""
     rope_factors: np.ndarray | None
-    """One divisor per rotary frequency (Llama 3.1 and later), or None."""
+    """One divisor per rotary frequency (Llama 3.1 and later); None when the file has none."""
 
 
 def read_base(path: Path) -> BaseGguf:
-    """The header of a GGUF. Raises ModelError when it is not one, or not a language model's."""
+    """Read the header of a GGUF. Raises ModelError unless it is the header of a language model."""
     header = GgufHeader(path)
 
     def number(key: str, default: int | None = None) -> int:
@@ -72,12 +75,12 @@ def read_base(path: Path) -> BaseGguf:
 
 
 def _most(heads: int | list[int]) -> int:
-    """One number where layers differ: those without attention have 0."""
+    """One number of heads for the model; where layers differ, those without attention have 0."""
     return heads if isinstance(heads, int) else max(heads)
 
 
 def _rope_scaling(header: GgufHeader, architecture: str) -> str:
-    """The kind of scaling; a factor without a kind is a linear one, as llama.cpp takes it."""
+    """The kind of position scaling. A factor without a kind means linear scaling, as in llama.cpp."""
     kind = str(header.value(f"{architecture}.rope.scaling.type", "none"))
     if kind != "none":
         return kind

@@ -1,7 +1,7 @@
-"""Which examples each optimiser step sees, in which micro-batches, and how fast it learns. Pure.
+"""The plan of a training: the examples of each optimiser step, its micro-batches and its learning rate. Pure.
 
-Examples of like length come together, since what fills up a micro-batch is computed for nothing. Example:
-    plan_steps([30, 31, 90, 95], epochs=1, batch_size=2, micro_batch_size=1, seed=1)   # [[[2], [3]], [[0], [1]]]
+Examples of similar length share a micro-batch, because padding costs as much time as tokens that are learnt. Example:
+    plan_steps([30, 31, 90, 95], epochs=1, batch_size=2, micro_batch_size=1, seed=1)   # [[[0], [1]], [[2], [3]]]
 """
 
 from __future__ import annotations
@@ -14,16 +14,20 @@ from typing import Literal, TypeVar
 Item = TypeVar("Item")
 
 WINDOW = 8
-"""Batches whose examples are sorted by length together; the larger, the less padding and the less chance (guess)."""
+"""How many batches of examples are sorted by length together; a larger window means less padding and less random
+batches (guess)."""
 MIN_FOR_HELD_OUT = 50
-"""Examples below which none is held out: the loss of a handful says nothing (guess)."""
+"""With fewer examples than this, none are held out: the loss of a few says too little (guess)."""
 
 Step = list[list[int]]
-"""The micro-batches of one optimiser step, each the indexes of its examples."""
+"""The micro-batches of one optimiser step; each is a list of example indexes."""
 
 
 def hold_out(count: int, share: float, seed: int) -> tuple[list[int], list[int]]:
-    """(indexes to learn from, indexes held out), both in order; none is held out of fewer than MIN_FOR_HELD_OUT."""
+    """Split `count` examples: the indexes to learn from, and the indexes held out, both ascending.
+
+    `share` is the fraction held out, 0-1. With fewer than MIN_FOR_HELD_OUT examples, none are held out.
+    """
     held = math.ceil(share * count) if count >= MIN_FOR_HELD_OUT else 0
     chosen = set(random.Random(f"held out {seed}").sample(range(count), held))
     return [index for index in range(count) if index not in chosen], sorted(chosen)
@@ -32,7 +36,10 @@ def hold_out(count: int, share: float, seed: int) -> tuple[list[int], list[int]]
 def plan_steps(
     lengths: Sequence[int], *, epochs: float, batch_size: int, micro_batch_size: int, seed: int
 ) -> list[Step]:
-    """Every step of a training on examples of these lengths. Each epoch sees each example once, in another order."""
+    """Every step of a training on examples of these lengths, in tokens.
+
+    Each epoch sees each example once, in its own order. `epochs` may be a fraction.
+    """
     per_epoch = math.ceil(len(lengths) / batch_size)
     steps: list[Step] = []
     for epoch in range(math.ceil(epochs)):
@@ -55,7 +62,7 @@ def pieces(items: list[Item], size: int) -> list[list[Item]]:
 def learning_rate_share(
     step: int, steps: int, warmup_fraction: float, schedule: Literal["cosine", "linear", "constant"]
 ) -> float:
-    """The learning rate of step 1, 2 ... `steps` as a fraction of its peak; no step's is 0."""
+    """The learning rate of a step (1 to `steps`), as a fraction of the peak rate; above 0 for every step."""
     warmup = math.ceil(warmup_fraction * steps)
     if step <= warmup:
         return step / warmup

@@ -1,7 +1,7 @@
-"""How far a training is, on the disk: the adapter, the optimiser's moments and what has been seen, as safetensors.
+"""Checkpoints of a training on disk: the adapter and the optimiser's moments as safetensors, the progress as JSON.
 
-A checkpoint is written beside its place, closed with a list of checksums, and renamed; what is not whole is never
-taken up. One whose fingerprint differs belongs to another training, and is not taken up either. Example:
+A checkpoint is written under another name, finished with a list of checksums, and renamed, so an incomplete one is
+never loaded. A checkpoint with a different fingerprint belongs to another training and is not loaded either. Example:
     save(folder, Checkpoint(step=12, tensors={...}, progress={...}), fingerprint)
     load(folder, fingerprint).step      # 12
 """
@@ -26,20 +26,20 @@ TENSORS, PROGRESS, COMPLETE = "tensors.safetensors", "progress.json", "complete.
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything that a training goes on from."""
+    """Everything that is needed to resume a training."""
 
     step: int
-    """Optimiser steps that are done."""
+    """Number of optimiser steps that are done."""
     tensors: Mapping[str, torch.Tensor]
     """The adapter and the optimiser's moments, by name."""
     progress: Mapping[str, Any]
-    """Plain values: losses, tokens, seconds."""
+    """Plain values that JSON can hold: losses, tokens, seconds."""
 
 
 def save(folder: Path, checkpoint: Checkpoint, fingerprint: str) -> None:
-    """Write it into `folder`, which then holds this one only.
+    """Write a checkpoint into `folder` and delete the older ones.
 
-    OSError or SafetensorError when the disk is full; then the one before stays.
+    Raises OSError or SafetensorError when it cannot be written; the previous checkpoint then stays.
     """
     place = folder / f"step-{checkpoint.step:06d}"
     unfinished = place.with_suffix(".unfinished")
@@ -65,7 +65,7 @@ def save(folder: Path, checkpoint: Checkpoint, fingerprint: str) -> None:
 
 
 def load(folder: Path, fingerprint: str) -> Checkpoint | None:
-    """The latest whole checkpoint of that training, or None."""
+    """The latest complete checkpoint of the training with this fingerprint, or None."""
     for place in sorted(folder.glob("step-*"), reverse=True):
         if (checkpoint := _load_whole(place, fingerprint)) is not None:
             return checkpoint
@@ -95,7 +95,7 @@ def _sha256(path: Path) -> str:
 
 
 def _flush(path: Path) -> None:
-    """Onto the disk, as far as the system lets a folder be flushed."""
+    """Flush a file or folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

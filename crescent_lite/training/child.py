@@ -1,6 +1,6 @@
-"""Starts the training program, passes on what it reports, and stops it by pid. Imports no torch.
+"""Starts the training program, passes on its reports, and stops it by pid. Imports no torch.
 
-Training has its own process so that its memory is gone when it ends, and a crash in it is one line here.
+Training runs in a process of its own, so that its memory is freed when it ends and a crash becomes a one-line error.
 Example: for event in finetune(examples, base=base, config=config.train, seed=1, out_dir=folder): ...
 """
 
@@ -29,14 +29,16 @@ from crescent_lite.training.packages import choose_loader, require_packages
 from crescent_lite.training.plan import TrainingPlan, parse_line, write_examples
 
 LOG_NAME = "training.log"
+"""File in the training's folder that gets everything libraries print."""
 SIGKILL_CODES = (-9, 137)
+"""Exit codes of a process that was killed, as Python and as a shell report them."""
 
 
 def refuse_untrainable(base: Path, config: TrainConfig) -> None:
-    """Say before anything is asked or voted on what would only end the training. Reads the GGUF's header.
+    """Raise, before any question is asked, the errors that would otherwise end the training hours later.
 
-    Raises MissingPackageError, ModelError, ConfigError, or TrainingError for an architecture whose adapters cannot
-    be written.
+    Reads the GGUF's header. Raises MissingPackageError, ModelError, ConfigError, or TrainingError for an unsupported
+    architecture.
     """
     loader, _ = choose_loader(config)
     require_packages(loader)
@@ -45,13 +47,13 @@ def refuse_untrainable(base: Path, config: TrainConfig) -> None:
     architecture = str(header.value("general.architecture", ""))
     refuse_unknown_architecture(architecture)
     if header.value(gguf.Keys.Split.LLM_KV_SPLIT_COUNT, 1) > 1:
-        raise ModelError(f"{base}: is one part of a split model; join the parts with llama-gguf-split --merge")
+        raise ModelError(f"{base}: is one part of a split model; join its parts with llama-gguf-split --merge")
     if config.weights == "gguf":
         refuse_unread_settings(read_base(base))
     context = header.value(f"{architecture}.context_length")
     if isinstance(context, int) and config.max_example_tokens > context:
         raise ConfigError(
-            f"train.max_example_tokens is {config.max_example_tokens}, the model's context {context}: lower it"
+            f"train.max_example_tokens is {config.max_example_tokens}, but the model's context is {context}: lower it"
         )
 
 
@@ -66,13 +68,12 @@ def finetune(
     started: Callable[[int], object] = lambda _pid: None,
     max_seconds_to_stop: float = 3.0,
 ) -> Iterator[TrainingStep | TrainedAdapter]:
-    """Train a LoRA adapter on the examples: each optimiser step as it happens, the adapter at the end.
+    """Train a LoRA adapter on the examples. Yields each optimiser step as it happens, and the adapter at the end.
 
-    `start` is the PEFT folder of an adapter of the same base to go on from; None makes a new one. `started` is told
-    the id of the process that trains.
-    A training of the same examples that was cut short in `out_dir` goes on from its last checkpoint; the checkpoints
-    are deleted when the iterator is asked for more than the adapter, which is stored by then.
-    Closing the iterator stops the program: TERM, then KILL after `max_seconds_to_stop`.
+    `start` is the PEFT folder of an adapter of the same base to train further; None starts a new adapter. `started`
+    is called with the id of the training process. An interrupted training of the same examples in `out_dir` resumes
+    from its last checkpoint. The checkpoints are deleted when the iterator is advanced past the adapter, which the
+    caller has stored by then. Closing the iterator stops the process: TERM, then KILL after `max_seconds_to_stop`.
     Raises MissingPackageError, TrainingError, OutOfMemoryError, ModelError or StorageError.
     """
     loader, _ = choose_loader(config)
@@ -102,16 +103,16 @@ def finetune(
 
 
 def weights_are_on_the_hub(weights: str) -> bool:
-    """Whether `train.weights` names a hub repo. Raises ModelError when it names nothing at all."""
+    """Whether `train.weights` names a hub repo. Raises ModelError when it is not a repo, a folder or 'gguf'."""
     if weights == "gguf" or Path(weights).expanduser().is_dir():
         return False
     if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", weights):
         return True
-    raise ModelError(f"train.weights: {weights!r} is no folder, no `owner/repo` and not 'gguf'")
+    raise ModelError(f"train.weights: {weights!r} is neither a folder, nor an `owner/repo` on the hub, nor 'gguf'")
 
 
 def save_transformers_folder(gguf: Path, folder: Path) -> None:
-    """Write a GGUF's weights, settings and tokenizer into `folder` as transformers has them.
+    """Write a GGUF's weights, settings and tokenizer into `folder` as a transformers model.
 
     Raises MissingPackageError, ModelError, TrainingError, StorageError or OutOfMemoryError.
     """
@@ -126,12 +127,12 @@ def save_transformers_folder(gguf: Path, folder: Path) -> None:
 
 
 def _start(job: list[str], folder: Path, *, is_hub: bool) -> subprocess.Popen[str]:
-    """The program at the job, in `folder`, where its log goes."""
+    """Start the training program on `job`, with `folder` as working folder and place of the log."""
     with (folder / LOG_NAME).open("wb") as log:
         return subprocess.Popen(
-            # -P keeps the working folder off sys.path: a torch.py in it must not be imported.
+            # -P keeps the working folder off sys.path, so that a torch.py in it is not imported.
             [sys.executable, "-P", "-m", "crescent_lite.training.program", *job],
-            # Nothing is ever written to stdin: its end tells the program that this process is gone.
+            # Nothing is written to stdin: when it closes, the program knows that this process has ended.
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -143,13 +144,13 @@ def _start(job: list[str], folder: Path, *, is_hub: bool) -> subprocess.Popen[st
 
 
 def _environment(*, is_hub: bool) -> dict[str, str]:
-    """This process's environment, no network unless a hub repo was named, and no telemetry."""
+    """This process's environment, without telemetry, and without network unless a hub repo was named."""
     package_root = str(Path(crescent_lite.__file__).resolve().parent.parent)
     search_path = [package_root, *filter(None, [os.environ.get("PYTHONPATH")])]
     offline = {} if is_hub else {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     return {
-        # Waiting threads sleep instead of spinning. Measured on 2 cores with other work on them: a matrix
-        # product of the 135M model 13 ms, not 23; one of a tiny model 0.04 ms, not 11.
+        # Waiting threads sleep instead of spinning. Measured on 2 busy cores: a matrix product of the 135M model
+        # takes 13 ms instead of 23, and one of a tiny model 0.04 ms instead of 11.
         "OMP_WAIT_POLICY": "PASSIVE",
         **os.environ,
         **offline,
@@ -160,9 +161,9 @@ def _environment(*, is_hub: bool) -> dict[str, str]:
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "DO_NOT_TRACK": "1",
         "WANDB_MODE": "disabled",
-        "TQDM_DISABLE": "1",  # its bars would be the last line of the log, which is quoted when the program dies
+        "TQDM_DISABLE": "1",  # a progress bar would be the last line of the log, which is quoted in errors
         "UNSLOTH_DISABLE_STATISTICS": "1",
-        # A CPU build of torch breaks with PyPI's torchvision, so it may be left out.
+        # PyPI's torchvision does not work with a CPU build of torch, so torchvision may be missing.
         "UNSLOTH_SKIP_TORCHVISION_CHECK": "1",
     }
 
@@ -170,12 +171,12 @@ def _environment(*, is_hub: bool) -> dict[str, str]:
 def _follow(
     process: subprocess.Popen[str], log: Path, *, needs_adapter: bool = True
 ) -> Iterator[TrainingStep | TrainedAdapter]:
-    """Pass on the steps; the adapter only once the process, and its memory, is gone."""
+    """Yield the steps as they are reported, and the adapter after the process has ended and freed its memory."""
     assert process.stdout is not None
     adapter: TrainedAdapter | None = None
     for line in process.stdout:
         if not line.endswith("\n"):
-            break  # the program died while writing it
+            break  # the program ended while writing the line
         event, value = parse_line(line)
         if event == "step":
             yield value
@@ -199,7 +200,7 @@ def _named_error(name: str, message: str, log: Path) -> CrescentError:
 def _unexplained_error(exit_code: int, log: Path) -> CrescentError:
     if exit_code in SIGKILL_CODES:
         return OutOfMemoryError(
-            "the training program was killed, most likely because memory ran out: "
+            "the training program was killed, probably because memory ran out: "
             f"lower train.micro_batch_size or train.max_example_tokens (log: {log})"
         )
     how = (
@@ -211,9 +212,9 @@ def _unexplained_error(exit_code: int, log: Path) -> CrescentError:
 
 
 def _last_line(log: Path) -> str:
-    """The last line of the log that says anything; of a traceback that is the exception."""
+    """The last line of the log that is not empty; after a traceback that is the exception."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
 
 
 def _stop(process: subprocess.Popen[str], max_seconds: float) -> None:

@@ -1,6 +1,6 @@
 """The torch side of a training: gradients over micro-batches, the optimiser, and its state as named tensors.
 
-Knows no files, no clock and no plan. Example:
+Knows no files, no time limits and no plan of steps. Example:
     learner = Learner(loaded, seed=1)
     loss = learner.gradients([[example, example], [example]])
     learner.update(learning_rate=2e-4)
@@ -18,11 +18,11 @@ from crescent_lite.training.loaders import LoadedModel
 from crescent_lite.training.losses import padded
 
 MAX_GRADIENT_NORM = 1.0
-"""A larger gradient is scaled down to it, as transformers' Trainer does."""
+"""A gradient with a larger norm is scaled down to this norm, as in transformers' Trainer."""
 
 
 class Learner:
-    """A model, the weights of its adapter, and their optimiser."""
+    """A model, its adapter's weights, and their optimiser."""
 
     def __init__(self, loaded: LoadedModel, seed: int) -> None:
         self._loaded = loaded
@@ -35,13 +35,13 @@ class Learner:
 
     @property
     def vocabulary_size(self) -> int:
-        """Tokens that the model has an embedding for."""
+        """Number of tokens for which the model has an embedding."""
         return int(self._loaded.model.get_input_embeddings().num_embeddings)
 
     def gradients(self, micro_batches: Sequence[Sequence[TokenExample]]) -> float:
-        """The mean loss over all answer tokens, nats; its gradients wait for `update`."""
+        """Compute the gradients for the next `update`; returns the mean loss over all answer tokens, in nats."""
         self._loaded.model.train()
-        # From the step alone, so that a resumed training drops out the same.
+        # The seed depends on the step only, so that dropout is the same after a resume.
         torch.manual_seed(self._seed * 1_000_003 + self._step)
         self._optimizer.zero_grad(set_to_none=True)
         answers = sum(len(e.input_ids) - e.prompt_length for examples in micro_batches for e in examples)
@@ -53,7 +53,7 @@ class Learner:
         return total
 
     def update(self, learning_rate: float) -> None:
-        """One step of the optimiser with the gradients at hand."""
+        """Make one optimiser step with the gradients computed last."""
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._scaler.unscale_(self._optimizer)
@@ -63,42 +63,42 @@ class Learner:
         self._step += 1
 
     def loss_of(self, micro_batches: Sequence[Sequence[TokenExample]]) -> float:
-        """The mean loss over all answer tokens, nats, without learning from it."""
+        """The mean loss over all answer tokens, in nats, without computing gradients."""
         self._loaded.model.eval()
         answers = sum(len(e.input_ids) - e.prompt_length for examples in micro_batches for e in examples)
         with torch.no_grad():
             return sum(float(self._loss(examples, answers)) for examples in micro_batches)
 
     def keep(self) -> None:
-        """Remember the adapter as it is now."""
+        """Remember the adapter's present weights, for `use_kept`."""
         self._kept = {name: weight.detach().clone() for name, weight in self._weights.items()}
 
-    def take_kept(self) -> None:
-        """Make the adapter what it was at the last `keep`."""
+    def use_kept(self) -> None:
+        """Set the adapter's weights back to those of the last `keep`."""
         self._set_weights(self._kept)
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """All that `restore` needs: adapter, moments, and the adapter that is kept."""
+        """Everything that `restore` needs: the adapter, the optimiser's moments, and the kept adapter."""
         named = {f"adapter/{name}": weight.detach() for name, weight in self._weights.items()}
         named |= {f"kept/{name}": weight for name, weight in self._kept.items()}
         for name, weight in self._weights.items():
             moments = self._optimizer.state.get(weight, {})
             named |= {f"{kind}/{name}": moments[kind] for kind in ("exp_avg", "exp_avg_sq") if kind in moments}
-        # Empty but for 16-bit floats, whose losses are scaled.
+        # The scaler has a state only for float16, where losses are scaled.
         return named | {f"scaler/{name}": torch.tensor(value) for name, value in self._scaler.state_dict().items()}
 
     def start_from(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Begin with this adapter. TrainingError when it is of another shape."""
+        """Start from the weights of another adapter. Raises TrainingError when its shape is different."""
         shapes = {name: tuple(weight.shape) for name, weight in self._weights.items()}
         if shapes != {name: tuple(tensor.shape) for name, tensor in tensors.items()}:
             raise TrainingError(
-                "the adapter to go on from is of another shape: set train.rank back to what it was trained with, "
+                "the adapter to start from has another shape: set train.rank to the value that it was trained with, "
                 "or train.start_from to 'base'"
             )
         self._set_weights(tensors)
 
     def restore(self, tensors: Mapping[str, torch.Tensor], step: int) -> None:
-        """Be as after `step` updates, when `tensors()` was taken."""
+        """Set the state back to that after `step` updates; `tensors` is what `tensors()` returned then."""
         of_kind: dict[str, dict[str, torch.Tensor]] = {}
         for key, tensor in tensors.items():
             kind, _, name = key.partition("/")
@@ -120,7 +120,7 @@ class Learner:
                 weight.copy_(tensors[name])
 
     def _loss(self, examples: Sequence[TokenExample], answers: int) -> torch.Tensor:
-        """The examples' part in the mean loss over `answers` tokens."""
+        """The part of these examples in the mean loss over `answers` tokens."""
         device = next(iter(self._weights.values())).device
         dtype = self._loaded.autocast
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
@@ -132,6 +132,6 @@ def refuse_unknown_tokens(examples: Sequence[TokenExample], vocabulary_size: int
     highest = max(max(example.input_ids) for example in examples)
     if highest >= vocabulary_size:
         raise TrainingError(
-            f"token {highest} is not among the {vocabulary_size} of the weights being trained: "
-            "train.weights belongs to another model than the GGUF"
+            f"token {highest} is not in the vocabulary of the weights being trained ({vocabulary_size} tokens): "
+            "set train.weights to the weights of the same model as the GGUF"
         )

@@ -1,7 +1,7 @@
-"""The base's weights as a torch model with a fresh LoRA on it: through PEFT, or through Unsloth.
+"""Loads the base as a torch model with a new LoRA adapter on it, through PEFT or through Unsloth.
 
-With train.weights = 'gguf' these are the very weights that llama.cpp samples from, dequantised. Never runs a
-model repo's code, never reads a pickle. Runs in the training program only.
+With train.weights = 'gguf' the weights are those that llama.cpp samples from, dequantised. Code from a model repo is
+never run, and pickles are never read. Runs in the training program only; knows no examples and no steps.
 Example: loaded = load(plan, read_base(plan.base_gguf)); loaded.model(input_ids=...)
 """
 
@@ -28,7 +28,7 @@ from crescent_lite.training.losses import TokenBatch, answer_loss, fused_loss
 from crescent_lite.training.plan import TrainingPlan
 
 FOLDER_FORMAT = 2
-"""Of what save_folder writes; what an older version left is not taken for it."""
+"""Version of the folders that `save_folder` writes; a cached folder of an older version is not used."""
 
 
 @dataclass(frozen=True)
@@ -36,33 +36,38 @@ class LoadedModel:
     """A model ready to be trained."""
 
     model: Any
-    """With its LoRA; all else is frozen."""
+    """The model with its LoRA; everything else in it is frozen."""
     device: str
     """'cpu', or the GPU's name."""
     weights: str
-    """How the frozen base is held: 'float32', 'bfloat16', 'float16' or '4-bit NF4'."""
+    """Number type of the frozen base: 'float32', 'bfloat16', 'float16' or '4-bit NF4'."""
     autocast: torch.dtype | None
-    """What matrix products are computed in, where the LoRA is held in 32-bit floats and the base is not."""
+    """Number type of matrix products when the base has fewer than 32 bits and the LoRA has 32; else None."""
     loss: Callable[[Any, TokenBatch, int], torch.Tensor]
-    """(model, batch, n) -> the cross entropy of the batch's answer tokens, nats, summed and divided by n."""
+    """(model, batch, n) -> the cross entropy of the batch's answer tokens, in nats, summed and divided by n."""
 
 
 def load(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
-    """The model, by the loader that the plan names. Raises ModelError, NetworkError, MissingPackageError."""
+    """Load the model with the loader that the plan names. Raises ModelError, NetworkError or MissingPackageError."""
     if plan.config.weights == "gguf":
         refuse_unread_settings(base)
     return load_unsloth(plan, base) if plan.loader == "unsloth" else load_peft(plan, base)
 
 
 def load_peft(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
-    """As train.precision says; with 'auto' in 4-bit NF4 on a GPU, and on a CPU in the floats it is made for."""
+    """Load the model through PEFT, with the number type of train.precision.
+
+    'auto' means 4-bit NF4 on a GPU; on a CPU it means bfloat16 if the processor has instructions for it, else
+    float32.
+    """
     on_gpu, config, in_4bit = torch.cuda.is_available(), plan.config, holds_4bit(plan.config)
     has_half = on_gpu or cpu_has_bfloat16() or config.precision == "bfloat16"
     in_floats32 = config.precision == "float32" or not has_half
     dtype = torch.float32 if in_floats32 else half_precision()
     if in_4bit and importlib.util.find_spec("bitsandbytes") is None:
         raise MissingPackageError(
-            "train.precision: 4 bits need bitsandbytes: run `pip install bitsandbytes`, or set it to 'bfloat16'"
+            "train.precision: 4-bit weights need bitsandbytes: run `pip install bitsandbytes`, "
+            "or set train.precision = 'bfloat16'"
         )
     if config.weights == "gguf" and not in_4bit:
         model = dequantised(base, dtype).to("cuda" if on_gpu else "cpu")
@@ -83,7 +88,7 @@ def load_peft(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
     )
     weights = "4-bit NF4" if in_4bit else _name(dtype)
     autocast, tuned = None if in_floats32 else dtype, get_peft_model(model, lora)
-    if autocast:  # it casts for every product; PEFT would cast to 32 bits before that
+    if autocast:  # autocast converts the input of every product; PEFT would first convert it to 32 bits
         for layer in tuned.modules():
             if isinstance(layer, BaseTunerLayer):
                 layer.cast_input_dtype_enabled = False
@@ -91,22 +96,28 @@ def load_peft(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
 
 
 def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
-    """As train.precision says; with 'auto' in 4-bit NF4 on a GPU, and on a CPU as Unsloth chooses for it."""
-    # Unsloth is imported before transformers (see program.py), which it patches.
+    """Load the model through Unsloth, with the number type of train.precision.
+
+    'auto' means 4-bit NF4 on a GPU; on a CPU Unsloth chooses.
+    """
+    # program.py imports Unsloth before transformers, because Unsloth patches it.
     from unsloth import FastLanguageModel
 
     config = plan.config
     if config.weights == "gguf" and base.rope_factors is not None:
         raise ModelError(
-            f"{base.path}: Unsloth cannot take its rotary factors from a GGUF: set train.loader = 'peft', "
+            f"{base.path}: Unsloth cannot use the rotary factors of a GGUF: set train.loader = 'peft', "
             "or train.weights to the model's Hugging Face folder or repo"
         )
     on_gpu, in_4bit = torch.cuda.is_available(), holds_4bit(config)
     if in_4bit and not on_gpu:
-        raise ModelError("train.precision: Unsloth holds a base in 4 bits on a GPU only: set train.loader = 'peft'")
+        raise ModelError(
+            "train.precision: Unsloth supports 4-bit weights on a GPU only: set train.loader = 'peft', "
+            "or another precision"
+        )
     if config.precision == "float32":
         dtype = torch.float32
-    else:  # None: bfloat16 where this CPU has instructions for it
+    else:  # None lets Unsloth choose: bfloat16 if the processor has instructions for it
         dtype = half_precision() if on_gpu or config.precision == "bfloat16" else None
     source = weights_source(plan, base)
     try:
@@ -122,7 +133,7 @@ def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
     except (RuntimeError, ValueError) as error:
         if not str(error).startswith("Unsloth"):
             raise
-        raise ModelError(f"{source}: {_first_line(error)} With train.loader = 'peft' it may train.") from None
+        raise ModelError(f"{source}: {_first_line(error)} Try train.loader = 'peft'.") from None
     model = FastLanguageModel.get_peft_model(
         model,
         r=config.rank,
@@ -140,7 +151,7 @@ def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
 
 
 def dequantised(base: BaseGguf, dtype: torch.dtype) -> Any:
-    """The GGUF's weights as an ordinary transformers model."""
+    """The GGUF's weights as an ordinary transformers model of floats. Raises ModelError."""
     try:
         model = AutoModelForCausalLM.from_pretrained(
             str(base.path.parent), gguf_file=base.path.name, dtype=dtype, trust_remote_code=False
@@ -152,11 +163,11 @@ def dequantised(base: BaseGguf, dtype: torch.dtype) -> Any:
     read, there = len(list(model.parameters())), len(base.shapes.keys() - {ROPE_FACTORS})
     if read != there:
         raise ModelError(
-            f"{base.path}: transformers takes {read} of its {there} tensors: "
+            f"{base.path}: transformers reads only {read} of its {there} tensors: "
             "set train.weights to the model's Hugging Face folder or repo"
         )
-    # The weights are plain floats now, but the model still says that it is quantised; then it can be
-    # neither trained nor saved.
+    # The weights are plain floats now, but the model is still marked as quantised, so it could be neither trained nor
+    # saved.
     model.hf_quantizer = None
     model.is_quantized = False
     del model.config.quantization_config
@@ -164,7 +175,7 @@ def dequantised(base: BaseGguf, dtype: torch.dtype) -> Any:
 
 
 def weights_source(plan: TrainingPlan, base: BaseGguf) -> str:
-    """The folder or repo to load: train.weights, or the GGUF's weights dequantised once into the cache."""
+    """The folder or repo to load: train.weights, or a cached folder with the GGUF's dequantised weights."""
     if plan.config.weights != "gguf":
         folder = Path(plan.config.weights).expanduser()
         return str(folder) if folder.is_dir() else plan.config.weights
@@ -178,18 +189,21 @@ def weights_source(plan: TrainingPlan, base: BaseGguf) -> str:
 
 
 def save_folder(base: BaseGguf, folder: Path) -> None:
-    """The GGUF as a Hugging Face folder: weights as safetensors in bfloat16, settings, tokenizer, chat template."""
+    """Write a GGUF as a Hugging Face folder: bfloat16 weights as safetensors, settings, tokenizer and chat template.
+
+    Raises ModelError.
+    """
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             str(base.path.parent), gguf_file=base.path.name, trust_remote_code=False
         )
-    except Exception as error:  # noqa: BLE001  its Rust part raises nothing more special
+    except Exception as error:  # noqa: BLE001  the tokenizers library raises plain Exceptions
         raise ModelError(
             f"{base.path}: transformers cannot read its tokenizer ({type(error).__name__}: {_first_line(error)}), "
-            "which a folder and Unsloth need; an adapter or a GGUF can be exported, and PEFT trains"
+            "which Unsloth and a transformers folder need: train with PEFT, and export an adapter or a GGUF"
         ) from None
     model = dequantised(base, torch.bfloat16)
-    for role in ("eos_token", "pad_token"):  # the file's own; the converter has one for each kind of tokenizer
+    for role in ("eos_token", "pad_token"):  # as in the file; the converter uses defaults of the tokenizer's class
         number = getattr(model.config, f"{role}_id", None)
         if isinstance(number, int):
             setattr(tokenizer, role, tokenizer.convert_ids_to_tokens(number))
@@ -198,18 +212,18 @@ def save_folder(base: BaseGguf, folder: Path) -> None:
 
 
 def holds_4bit(config: TrainConfig) -> bool:
-    """Whether the frozen base is held in the 4 bits of QLoRA."""
+    """Whether the frozen base is stored in 4 bits, as in QLoRA (arXiv 2305.14314)."""
     return config.precision == "nf4" or (config.precision == "auto" and torch.cuda.is_available())
 
 
 def half_precision() -> torch.dtype:
-    """bfloat16 on a CPU, and where the GPU has it; else float16."""
+    """bfloat16 on a CPU and on a GPU that supports it; float16 on an older GPU."""
     has_bfloat16 = not torch.cuda.is_available() or torch.cuda.is_bf16_supported()
     return torch.bfloat16 if has_bfloat16 else torch.float16
 
 
 def cpu_has_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16; where it is emulated, 32-bit floats are much faster."""
+    """Whether this processor multiplies bfloat16 itself; where it is emulated, 32-bit floats are much faster."""
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
@@ -240,7 +254,7 @@ def _nf4(dtype: torch.dtype) -> Any:
 
 
 def _apply_rope_factors(model: Any, base: BaseGguf) -> None:
-    """Divide the rotary frequencies as llama.cpp does; transformers leaves the GGUF's factors out."""
+    """Divide the rotary frequencies as llama.cpp does; transformers ignores these factors of a GGUF."""
     frequencies = model.get_decoder().rotary_emb.inv_freq
     factors = torch.tensor(base.rope_factors, dtype=frequencies.dtype, device=frequencies.device)
     frequencies.div_(factors)

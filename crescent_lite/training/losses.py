@@ -1,7 +1,7 @@
-"""Examples as a batch, and the cross entropy of their answers' tokens without holding all of their logits.
+"""Examples as a padded batch, and the cross entropy of their answer tokens without keeping all logits in memory.
 
-Logits are wanted for the answers' tokens only, and of those for CHUNK at a time: with a vocabulary of 150,000 they
-would take more memory than everything else. Example:
+Logits are computed for the answer tokens only, CHUNK tokens at a time: with a vocabulary of 150,000 tokens, all
+logits would take more memory than everything else. Knows no optimiser. Example:
     loss = answer_loss(model, padded(examples), answers=40)
 """
 
@@ -17,29 +17,30 @@ from torch.nn import functional
 from crescent_lite.records import TokenExample
 
 NO_LOSS = -100
-"""The label that torch's cross entropy leaves out."""
+"""The target that torch's cross entropy ignores."""
 CHUNK = 256
-"""Tokens whose logits are there at a time (measured with 152,000 tokens in the vocabulary: 64 cost 15% more time)."""
+"""Tokens whose logits are in memory at a time. Measured with a vocabulary of 152,000 tokens: 64 take 15% longer."""
 
 
 LossOf = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""Hidden states of shape (tokens, width) and the tokens that follow -> their cross entropy, nats, summed."""
+"""(hidden states of shape (tokens, width), tokens that follow) -> their summed cross entropy, in nats."""
 
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """Examples side by side, of shape (examples, tokens of the longest)."""
+    """Several examples as tensors of shape (examples, tokens of the longest example)."""
 
     input_ids: torch.Tensor
+    """Prompt and answer, then padding."""
     labels: torch.Tensor
-    """The tokens of the answers, elsewhere NO_LOSS."""
+    """The answer tokens, and NO_LOSS everywhere else."""
 
 
 def padded(examples: Sequence[TokenExample], device: torch.device | str = "cpu") -> TokenBatch:
-    """The examples as one batch, filled up on the right to the longest; what is not an answer has no label.
+    """The examples as one batch, padded on the right to the length of the longest.
 
-    It needs no attention mask: nothing looks to its right, so no token sees what a row is filled up with. Without a
-    mask the attention computes one half of it only.
+    No attention mask is needed: attention looks only to the left, so no token of an example sees the padding. Without
+    a mask, attention also computes only the causal half.
     """
     width = max(len(example.input_ids) for example in examples)
     input_ids = torch.zeros((len(examples), width), dtype=torch.long)
@@ -52,10 +53,10 @@ def padded(examples: Sequence[TokenExample], device: torch.device | str = "cpu")
 
 
 def answer_loss(model: Any, batch: TokenBatch, answers: int) -> torch.Tensor:
-    """The cross entropy of the answers' tokens, nats, summed and divided by `answers`. `model` is PEFT's."""
+    """The cross entropy of the answer tokens, in nats, summed and divided by `answers`. `model` is a PEFT model."""
     base = model.get_base_model()
     hidden = base.get_decoder()(input_ids=batch.input_ids, use_cache=False).last_hidden_state
-    wanted = batch.labels[:, 1:]  # the logits of a position are about the token after it
+    wanted = batch.labels[:, 1:]  # the logits at a position predict the token after it
     is_answer = wanted.ne(NO_LOSS)
     head, cap = base.get_output_embeddings(), getattr(base.config, "final_logit_softcapping", None)
 
@@ -70,7 +71,7 @@ def answer_loss(model: Any, batch: TokenBatch, answers: int) -> torch.Tensor:
 
 
 def fused_loss(model: Any, batch: TokenBatch, answers: int) -> torch.Tensor:
-    """The same by Unsloth's own cross entropy, which on a GPU never holds all logits."""
+    """The same value, computed by Unsloth's own cross entropy, which never keeps all logits in a GPU's memory."""
     loss: torch.Tensor = model(
         input_ids=batch.input_ids,
         labels=batch.labels,
@@ -81,7 +82,7 @@ def fused_loss(model: Any, batch: TokenBatch, answers: int) -> torch.Tensor:
 
 
 class _InChunks(torch.autograd.Function):  # type: ignore[misc]
-    """A sum over rows whose gradient is taken chunk by chunk on the way, so that no chunk's graph outlives it."""
+    """A sum over rows whose gradient is computed chunk by chunk in the forward pass, to free each chunk's graph."""
 
     @staticmethod
     def forward(

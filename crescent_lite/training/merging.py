@@ -1,7 +1,8 @@
-"""A base GGUF and adapters on it -> one GGUF that needs no adapter. Tensor by tensor, so memory stays small.
+"""Merges a base GGUF and adapters into one GGUF that needs no adapter, tensor by tensor, so that memory stays small.
 
     merged = base + sum over the adapters of  weight * alpha / rank * B @ A
-What no adapter changes is copied as it is, and so are the metadata: tokens, chat template, licence. Example:
+Tensors that no adapter changes are copied unchanged, and so is the metadata: tokens, chat template, licence. Knows
+nothing of runs or rounds. Source: LoRA, arXiv 2106.09685. Example:
     merge(base, [WeightedAdapter(adapter)], out, tensor_type="f16", encode=encode_rows, metadata={})
 """
 
@@ -22,29 +23,30 @@ from crescent_lite.errors import ModelError, StorageError
 from crescent_lite.models.gguf_header import GgufHeader
 
 ROWS_BYTES = 16 * 1024 * 1024
-"""32-bit floats of one tensor in memory at a time, in bytes."""
+"""How much of a tensor is in memory at a time, as 32-bit floats, in bytes (guess)."""
 SIMPLE_TYPES = {"f32": TensorType.F32, "f16": TensorType.F16, "bf16": TensorType.BF16}
-"""Types that every matrix can have, by the name a user gives."""
+"""Tensor types that every matrix can have, by the user's name for them."""
 FILE_TYPES = {
     "f32": gguf.LlamaFileType.ALL_F32,
     "f16": gguf.LlamaFileType.MOSTLY_F16,
     "bf16": gguf.LlamaFileType.MOSTLY_BF16,
 }
-OF_THE_WRITER = (gguf.Keys.General.ARCHITECTURE, gguf.Keys.General.ALIGNMENT)
-"""Metadata that the writer puts down by itself."""
+"""The metadata value `general.file_type` for each of SIMPLE_TYPES."""
+WRITER_KEYS = (gguf.Keys.General.ARCHITECTURE, gguf.Keys.General.ALIGNMENT)
+"""Metadata keys that the GGUF writer sets itself."""
 MAX_NAME = 150
-"""Characters of a file's name; file systems take 255 bytes."""
+"""Most characters of a file's name; file systems allow 255 bytes."""
 EncodeRows = Callable[[np.ndarray, int], np.ndarray]
-"""Floats of shape (rows, columns) and ggml's number of a type -> the bytes of each row."""
+"""(floats of shape (rows, columns), ggml's number of a tensor type) -> the bytes of each row."""
 
 
 @dataclass(frozen=True)
 class WeightedAdapter:
-    """A LoRA as GGUF, and how much of it is merged."""
+    """A LoRA adapter in GGUF format, and its weight in the merge."""
 
     path: Path
     weight: float = 1.0
-    """1 is the adapter as it was trained."""
+    """Factor for the adapter's change; 1 is the adapter as trained. May be negative."""
 
 
 def merge(
@@ -56,10 +58,10 @@ def merge(
     encode: EncodeRows,
     metadata: Mapping[str, str],
 ) -> None:
-    """Write the merged model to `out`, complete or not at all. Raises ModelError or StorageError.
+    """Write the merged model to `out`, completely or not at all. Raises ModelError or StorageError.
 
-    `tensor_type`: 'same' gives each tensor the type it has in the base; else one of SIMPLE_TYPES for all matrices.
-    `metadata`: texts that take the place of the base's, for instance its name.
+    `tensor_type` is 'same' to give each tensor its type in the base, or one of SIMPLE_TYPES for all matrices.
+    `metadata` holds texts that replace those of the base, for instance its name.
     """
     source = GgufHeader(base)
     changes = [_read_adapter(adapter, source, base) for adapter in adapters]
@@ -71,7 +73,7 @@ def merge(
         _copy_metadata(source, writer, dict(metadata), tensor_type)
         types = {tensor.name: _type_of(tensor, tensor_type) for tensor in source.tensors}
         for tensor in source.tensors:
-            _announce(writer, tensor, types[tensor.name])
+            _add_tensor_info(writer, tensor, types[tensor.name])
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
@@ -81,7 +83,7 @@ def merge(
         writer.close()
         unfinished.replace(out)
     except OSError as error:
-        # numpy says less of a full disk than the system does
+        # numpy raises OSErrors without errno or strerror
         raise StorageError(f"{out}: cannot be written: {error.strerror or error}") from None
     finally:
         unfinished.unlink(missing_ok=True)
@@ -89,22 +91,23 @@ def merge(
 
 @dataclass(frozen=True)
 class Rounding:
-    """What became of the adapters' change when the merged weights were rounded to their type."""
+    """What is left of the adapters' change after the merged weights were rounded to their tensor type."""
 
     kept: float
-    """How much of the change is in the weights: 1 is all of it, 0 nothing."""
+    """The part of the change that is in the merged weights: 1 is all of it, 0 nothing."""
     noise: float
-    """How far rounding moved the weights, in lengths of the change."""
+    """How far rounding moved the weights, relative to the size of the change; 0 is not at all."""
 
 
 NOTHING_ROUNDED = Rounding(kept=1.0, noise=0.0)
+"""The value when no adapter changes a tensor."""
 
 
 def rounding(base: Path, adapters: Sequence[WeightedAdapter], merged: Path) -> Rounding:
-    """What rounding left of the change in a merged model, over all tensors that the adapters change.
+    """What rounding left of the adapters' change in a merged model, over all tensors that they change.
 
-    Weights of 4 bits are far apart. A base that has them is rounded back to itself, and the adapter is gone; one in
-    floats is moved by the rounding itself. `kept` is <merged - base, change> / <change, change>, `noise` is
+    4-bit weights are far apart. A 4-bit base is rounded back to itself, and the adapter is lost; a base in floats is
+    moved by the rounding itself. `kept` is <merged - base, change> / <change, change>, and `noise` is
     |merged - base - change| / |change|.
     """
     source, result = GgufHeader(base), {tensor.name: tensor for tensor in GgufHeader(merged).tensors}
@@ -124,7 +127,7 @@ def rounding(base: Path, adapters: Sequence[WeightedAdapter], merged: Path) -> R
 
 @dataclass(frozen=True)
 class _Delta:
-    """One adapter's part in a tensor: `scale * b @ a`."""
+    """The change that one adapter makes to a tensor: `scale * b @ a`."""
 
     a: np.ndarray
     b: np.ndarray
@@ -132,9 +135,10 @@ class _Delta:
 
 
 def merged_name(base: Path, made_by: str, tensor_type: str) -> str:
-    """A name by the GGUF convention: what the base is, what was done to it, and the type of its weights.
+    """A file name by the GGUF naming convention: the base's name, what was done to it, and its tensor type.
 
-    The base says its own name, so what is no letter, digit, dot, plus or underscore becomes a hyphen.
+    The base's name comes from its metadata and is untrusted: every character except letters, digits, dots, plus signs
+    and underscores becomes a hyphen.
     """
     header = GgufHeader(base)
     if tensor_type == "same":
@@ -158,35 +162,36 @@ def _text(header: GgufHeader, key: str) -> str:
 
 
 def _read_adapter(adapter: WeightedAdapter, base: GgufHeader, base_path: Path) -> dict[str, _Delta]:
-    """Its pairs by the name of the tensor that they change. Raises ModelError when it is not one of the base."""
+    """An adapter's changes, by the name of the tensor. Raises ModelError when it belongs to another base."""
     header = GgufHeader(adapter.path)
     if _text(header, "type") != "adapter" or header.value("adapter.type") != "lora":
-        raise ModelError(f"{adapter.path}: is not a LoRA adapter as GGUF")
+        raise ModelError(f"{adapter.path}: is not a LoRA adapter in GGUF format")
     of_adapter, of_base = _text(header, "architecture"), _text(base, "architecture")
     if of_adapter != of_base:
-        raise ModelError(f"{adapter.path}: is for the architecture {of_adapter!r}; {base_path} is {of_base!r}")
+        raise ModelError(f"{adapter.path}: is for the architecture {of_adapter!r}, but {base_path} is {of_base!r}")
     alpha = header.value(gguf.Keys.Adapter.LORA_ALPHA)
     if not isinstance(alpha, float):
-        raise ModelError(f"{adapter.path}: does not say its alpha ({gguf.Keys.Adapter.LORA_ALPHA})")
+        raise ModelError(f"{adapter.path}: has no LoRA alpha ({gguf.Keys.Adapter.LORA_ALPHA}) in its metadata")
     shapes = {tensor.name: tuple(int(n) for n in reversed(tensor.shape)) for tensor in base.tensors}
     halves = {tensor.name: np.array(tensor.data, dtype=np.float32) for tensor in header.tensors}
     pairs = {}
     for name in (name.removesuffix(".lora_a") for name in halves if name.endswith(".lora_a")):
         a, b = halves[f"{name}.lora_a"], halves.get(f"{name}.lora_b")
         if b is None or shapes.get(name) != (b.shape[0], a.shape[1]) or not a.shape[0] == b.shape[1] > 0:
-            raise ModelError(f"{adapter.path}: an adapter of another model: its {name} does not fit {base_path}")
+            raise ModelError(f"{adapter.path}: belongs to another model: its {name} does not fit {base_path}")
         pairs[name] = _Delta(a, b, adapter.weight * alpha / a.shape[0])
     return pairs
 
 
 def _type_of(tensor: Any, wanted: str) -> TensorType:
-    """Vectors keep their type: llama.cpp takes norms and biases in 32-bit floats only."""
+    """A tensor's type in the merged file. Vectors keep theirs: llama.cpp needs norms and biases as 32-bit floats."""
     if wanted == "same" or len(tensor.shape) < 2:
         return TensorType(tensor.tensor_type)
     return SIMPLE_TYPES[wanted]
 
 
-def _announce(writer: Any, tensor: Any, tensor_type: TensorType) -> None:
+def _add_tensor_info(writer: Any, tensor: Any, tensor_type: TensorType) -> None:
+    """Tell the writer the name, shape and type of a tensor, whose data follows later."""
     shape = tuple(int(n) for n in reversed(tensor.shape))
     block, size = gguf.GGML_QUANT_SIZES[tensor_type]
     nbytes = int(np.prod(shape)) // block * size
@@ -199,7 +204,7 @@ def _announce(writer: Any, tensor: Any, tensor_type: TensorType) -> None:
 
 
 def _merged(tensor: Any, deltas: Sequence[_Delta], tensor_type: TensorType, encode: EncodeRows) -> np.ndarray:
-    """The tensor's bytes with the adapters' parts in it."""
+    """The bytes of a tensor with the adapters' changes added."""
     if not deltas and tensor.tensor_type == tensor_type:
         return np.asarray(tensor.data)
     columns, (items, size) = int(tensor.shape[0]), gguf.GGML_QUANT_SIZES[tensor_type]
@@ -211,7 +216,7 @@ def _merged(tensor: Any, deltas: Sequence[_Delta], tensor_type: TensorType, enco
 
 
 def _row_blocks(tensor: Any, deltas: Sequence[_Delta]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Some rows at a time: the first one's number, their weights, and what the adapters add to them, as floats."""
+    """The tensor in blocks of rows: the number of the first row, the weights, and the adapters' change, as floats."""
     rows = tensor.data.reshape(-1, tensor.data.shape[-1])
     step = max(1, ROWS_BYTES // (4 * int(tensor.shape[0])))
     for start in range(0, len(rows), step):
@@ -223,13 +228,13 @@ def _row_blocks(tensor: Any, deltas: Sequence[_Delta]) -> Iterator[tuple[int, np
 
 
 def _finite(weights: np.ndarray, tensor: Any, tensor_type: TensorType) -> np.ndarray:
-    """The weights, where the type can hold them. Raises ModelError."""
+    """The weights unchanged. Raises ModelError when the tensor type cannot represent one of them."""
     most = float(np.abs(weights).max())
     limit = float(np.finfo(np.float16).max) if tensor_type == TensorType.F16 else math.inf
     if not most <= limit or most == math.inf:
         raise ModelError(
-            f"{tensor.name}: with the adapters in it a weight is {most:g}, which {tensor_type.name} cannot hold: "
-            "give the rounds smaller weights"
+            f"{tensor.name}: with the adapters a weight becomes {most:g}, which {tensor_type.name} cannot represent: "
+            "give the adapters smaller weights"
         )
     return weights
 
@@ -244,11 +249,11 @@ def _encoded(block: np.ndarray, tensor_type: TensorType, encode: EncodeRows) -> 
 
 def _copy_metadata(source: GgufHeader, writer: Any, changed: dict[str, str], tensor_type: str) -> None:
     for name, field in source.fields.items():
-        if name.startswith("GGUF.") or name in (*OF_THE_WRITER, *changed):
+        if name.startswith("GGUF.") or name in (*WRITER_KEYS, *changed):
             continue
         value = source.value(name, raw=True)
         if value == []:
-            continue  # the writer takes no empty array; a reader takes a missing one for empty
+            continue  # the writer rejects an empty array, and readers treat a missing one as empty
         if name == "general.file_type" and tensor_type != "same":
             value = int(FILE_TYPES[tensor_type])
         sub_type = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None

@@ -1,4 +1,6 @@
-"""Which library trains here, and whether it is installed. Imports none of them: that would cost seconds.
+"""Chooses the library that loads the model for training, and checks what is installed.
+
+Imports none of the libraries, because that would take seconds.
 
 Example: choose_loader(TrainConfig()) -> ("peft", "Unsloth is not installed")
 """
@@ -16,10 +18,11 @@ from crescent_lite.errors import MissingPackageError
 from crescent_lite.training.plan import LoaderName
 
 TRAINING_PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")
+"""The packages that every training needs."""
 
 
 def choose_loader(config: TrainConfig) -> tuple[LoaderName, str]:
-    """The library that will load the model, and why that one."""
+    """The library that will load the model, and the reason for the choice."""
     if config.loader != "auto":
         return config.loader, f"train.loader = {config.loader!r}"
     if not is_installed("unsloth"):
@@ -35,7 +38,10 @@ def choose_loader(config: TrainConfig) -> tuple[LoaderName, str]:
 
 
 def require_packages(loader: LoaderName, installed: Callable[[str], bool] | None = None) -> None:
-    """Raise MissingPackageError when the loader cannot be imported. `installed` says what there is."""
+    """Raise MissingPackageError when a package that this loader needs is missing.
+
+    `installed` tells whether a package is there; None looks for it in this environment.
+    """
     there_is = installed or is_installed
     missing = [name for name in TRAINING_PACKAGES if not there_is(name)]
     if missing:
@@ -50,12 +56,12 @@ def is_installed(package: str) -> bool:
     """Whether an import would find the package."""
     try:
         return importlib.util.find_spec(package) is not None
-    except ValueError:  # a module without a spec was put in its place
+    except ValueError:  # sys.modules contains a module without a spec, or None, under this name
         return False
 
 
 def has_nvidia_gpu() -> bool:
-    """Whether the driver lists a GPU. Asks nvidia-smi, since torch takes seconds to import."""
+    """Whether the driver lists a GPU. Asks nvidia-smi, because importing torch takes seconds."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return False

@@ -1,4 +1,4 @@
-"""What the parent and the training program say to each other: a plan file down, JSON lines up.
+"""The interface between the parent process and the training program: a plan file one way, JSON lines the other way.
 
 Knows nothing of processes or of torch. Example of a line:
     {"event": "step", "step": 1, "steps": 40, "epoch": 0.05, "loss": 1.31, ...}
@@ -23,41 +23,42 @@ LoaderName = Literal["unsloth", "peft"]
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Everything the training program is told."""
+    """Everything that the training program needs to know."""
 
     base_gguf: Path
-    """The GGUF that sampling uses, absolute."""
+    """Absolute path of the GGUF that sampling uses."""
     base_sha256: str
-    """Its checksum: an adapter says which base it belongs to."""
+    """Checksum of that GGUF; it is stored in the adapter, which belongs to this base only."""
     out_dir: Path
-    """Where everything of this training goes, absolute."""
+    """Absolute path of the folder for everything that this training writes."""
     loader: LoaderName
-    """Which library loads the model."""
+    """The library that loads the model."""
     seed: int
-    """Of LoRA's first weights and of the order of the examples."""
+    """Seed of LoRA's first weights, of dropout and of the order of the examples."""
     examples_left_out: int
-    """Examples that were longer than max_example_tokens, or had no answer."""
+    """Number of examples that were longer than max_example_tokens or had no answer."""
     config: TrainConfig
+    """The settings, in which 0 may still mean "choose"."""
     start: Path | None = None
-    """The PEFT folder of the adapter that is trained further; None begins with a new one."""
+    """The PEFT folder of the adapter that is trained further; None starts a new adapter."""
 
     @property
     def examples_path(self) -> Path:
-        """One `{"input_ids": [...], "prompt_length": n}` a line."""
+        """File of the examples, one JSON object a line with `question_id`, `input_ids` and `prompt_length`."""
         return self.out_dir / "examples.jsonl"
 
     @property
     def cache_dir(self) -> Path:
-        """Beside `out_dir`, so that every training of a workspace shares it."""
+        """Folder for dequantised weights, beside `out_dir`, so that the trainings of a run share it."""
         return self.out_dir.parent / "dequantised"
 
     @property
     def checkpoint_dir(self) -> Path:
-        """How far the training is, while it is not at its end."""
+        """Folder of the checkpoints; it exists only until the training is complete."""
         return self.out_dir / "checkpoints"
 
     def fingerprint(self) -> str:
-        """Equal for two trainings that make the same steps: same base, same settings, same examples."""
+        """A checksum that is equal for trainings with the same base, settings and examples, hence the same steps."""
         told = [self.loader, self.seed, self.base_sha256, str(self.start), dataclasses.asdict(self.config)]
         return hashlib.sha256(json.dumps(told).encode() + self.examples_path.read_bytes()).hexdigest()
 
@@ -72,7 +73,7 @@ class TrainingPlan:
 
 
 def read_plan(path: Path) -> TrainingPlan:
-    """The plan that `TrainingPlan.write` wrote."""
+    """Read a plan that `TrainingPlan.write` wrote."""
     values = json.loads(path.read_text(encoding="utf-8"))
     return TrainingPlan(
         base_gguf=Path(values["base_gguf"]),
@@ -87,14 +88,14 @@ def read_plan(path: Path) -> TrainingPlan:
 
 
 def write_examples(path: Path, examples: Sequence[TokenExample]) -> None:
-    """The examples as JSON lines, in order."""
+    """Write the examples as JSON lines, in order."""
     with path.open("w", encoding="utf-8") as file:
         for example in examples:
             file.write(json.dumps(dataclasses.asdict(example)) + "\n")
 
 
 def read_examples(path: Path) -> Iterator[TokenExample]:
-    """The examples that `write_examples` wrote."""
+    """Read the examples that `write_examples` wrote."""
     with path.open(encoding="utf-8") as file:
         for line in file:
             values = json.loads(line)
@@ -107,7 +108,7 @@ def step_line(step: TrainingStep) -> str:
 
 
 def finished_line(adapter: TrainedAdapter) -> str:
-    """The finished training as a JSON line."""
+    """The finished training as a JSON line, without the newline."""
     values = dataclasses.asdict(adapter) | {
         "gguf_path": str(adapter.gguf_path),
         "peft_dir": str(adapter.peft_dir),
@@ -116,12 +117,13 @@ def finished_line(adapter: TrainedAdapter) -> str:
 
 
 def failed_line(error: str, message: str) -> str:
-    """A failure the user can act on: the name of its class in `errors`, and its one line."""
+    """A failure that the user can act on, as a JSON line: the name of its class in `errors`, and its message."""
     return json.dumps({"event": "failed", "error": error, "message": message})
 
 
 def parse_line(line: str) -> tuple[str, Any]:
-    """The event's name with a TrainingStep, a TrainedAdapter, or the failed line's (error, message)."""
+    """The event and its value: 'step' with a TrainingStep, 'finished' with a TrainedAdapter, 'failed' with (error,
+    message)."""
     values = json.loads(line)
     event = values.pop("event")
     if event == "step":

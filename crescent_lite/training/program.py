@@ -1,10 +1,9 @@
-"""The training program: `python -m crescent_lite.training.program`. Started by child.py, never imported.
+"""The training program, `python -m crescent_lite.training.program`. Started by child.py, never imported.
 
-`train PLAN` makes an adapter; `save GGUF FOLDER` writes a GGUF's weights as transformers has them.
+`train PLAN` trains an adapter; `save GGUF FOLDER` writes a GGUF's weights as a transformers model.
 
-Its stdout carries JSON lines only; whatever a library prints goes to stderr. It ends with its parent,
-whatever becomes of that: the end of stdin is the sign.
-Example: {"event": "failed", "error": "OutOfMemoryError", "message": "..."}
+Its stdout carries JSON lines only; whatever a library prints goes to stderr. When stdin closes, the parent has ended,
+and the program ends too. Example of a line: {"event": "failed", "error": "OutOfMemoryError", "message": "..."}
 """
 
 from __future__ import annotations
@@ -28,15 +27,16 @@ from crescent_lite.training.base_gguf import read_base
 from crescent_lite.training.plan import TrainingPlan, failed_line, finished_line, read_plan, step_line
 
 ORPHANED = 70
-"""The exit code when the parent is gone. Nobody is left to read it."""
+"""Exit code after the parent has ended. It shows only in a system's records."""
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
-"""What libraries say, in lower case: CUDA, torch, the system, C++."""
+"""How libraries report a lack of memory, in lower case: CUDA, torch, the system, C++."""
 DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR, errno.EEXIST)
+"""System errors that are the user's to solve, not bugs."""
 
 
 def main() -> None:
-    """Do the one job; report on stdout."""
-    # Ctrl-C reaches every process of a terminal; the parent alone decides what it means.
+    """Do the job named on the command line, and report on stdout."""
+    # Ctrl-C reaches every process of a terminal, but only the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     events = _claim_stdout()
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
@@ -53,16 +53,16 @@ def main() -> None:
         if known is None:
             raise
         _end_failed(events, known)
-    # At once, without the libraries' own endings: the adapter is on the disk, and threads of theirs can hang.
+    # Exit at once, without the libraries' exit handlers: the result is on the disk, and their threads can hang.
     os._exit(0)
 
 
 def _train(plan: TrainingPlan, events: TextIO) -> TrainedAdapter:
-    # Before the slow imports: what is wrong with the base is said at once.
+    # Checked before the slow imports, so that an error about the base is reported at once.
     base = read_base(plan.base_gguf)
     refuse_unknown_architecture(base.architecture)
     if plan.loader == "unsloth":
-        import unsloth  # noqa: F401  it patches transformers, so it comes first
+        import unsloth  # noqa: F401  imported first, because it patches transformers
     import torch
 
     from crescent_lite.training.trainer import train
@@ -77,7 +77,7 @@ def _save(gguf: Path, folder: Path) -> None:
     refuse_unread_settings(base)
     if base.rope_factors is not None:
         raise ModelError(
-            f"{gguf}: a transformers folder cannot say its rotary factors; hand it over as an adapter or as a GGUF"
+            f"{gguf}: a transformers folder cannot express its rotary factors; export an adapter or a GGUF instead"
         )
     from crescent_lite.training.loaders import save_folder
 
@@ -85,14 +85,14 @@ def _save(gguf: Path, folder: Path) -> None:
 
 
 def _processor_threads() -> int:
-    """The physical cores that this process may use."""
+    """Number of physical cores that this process may use."""
     process = psutil.Process()
     allowed = len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else os.cpu_count() or 1
     return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))
 
 
 def _claim_stdout() -> TextIO:
-    """Keep stdout for events; everything else that is printed, by C code too, goes to stderr."""
+    """Keep stdout for the JSON lines, and send everything else that is printed, also by C code, to stderr."""
     events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     return events
@@ -110,7 +110,7 @@ def _end_failed(events: TextIO, error: CrescentError) -> None:
 
 
 def _known_error(error: Exception) -> CrescentError | None:
-    """The user's error behind a library's exception, or None for a bug."""
+    """The CrescentError for a library's exception that the user can act on, or None for a bug."""
     said = str(error).lower()
     if isinstance(error, MemoryError) or any(words in said for words in OUT_OF_MEMORY):
         return OutOfMemoryError(

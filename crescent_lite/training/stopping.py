@@ -1,9 +1,9 @@
-"""When a training ends before its last step, and after which step its adapter was the best so far. Pure.
+"""Decides when a training ends early, and after which step its adapter was best. Pure: knows losses only.
 
-A loss that is no number, or that has risen by MAX_RISE over its lowest, is a divergence. Where examples are held out,
-their loss says when learning turns into learning by heart. Example:
+A loss that is not finite, or whose mean rises by MAX_RISE above its lowest, is a divergence. When examples are held
+out, their loss shows when the model starts to memorise the others. Example:
     watch = LossWatch()
-    watch.note_loss(1, 0.9)     # None: go on
+    watch.note_loss(1, 0.9)     # None: continue
 """
 
 from __future__ import annotations
@@ -12,34 +12,36 @@ import math
 from dataclasses import dataclass, field
 
 RECENT = 5
-"""Steps whose mean loss is watched: one step's depends on its examples (guess)."""
+"""Number of steps whose mean loss is watched; the loss of a single step depends on its examples (guess)."""
 MAX_RISE = 1.5
-"""Nats a token over the lowest mean: an answer's tokens became 4.5 times less likely (guess)."""
+"""Largest rise of the mean loss above its lowest, in nats per token: answer tokens became 4.5 times less likely
+(guess)."""
 PATIENCE = 2
-"""Looks at the held-out examples without a lower loss, after which more steps are not worth it (guess)."""
+"""How many measurements of the held-out loss in a row may fail to improve on the lowest before the training ends
+(guess)."""
 
 
 @dataclass
 class LossWatch:
-    """What has been seen of the losses."""
+    """The losses of a training so far, and what follows from them."""
 
     recent: list[float] = field(default_factory=list)
-    """Losses of the last steps, at most RECENT, nats a token."""
+    """Losses of the last steps, at most RECENT of them, in nats per token."""
     lowest_mean: float = math.inf
-    """The lowest mean of RECENT losses so far."""
+    """The lowest mean of RECENT losses so far, in nats per token."""
     held_out: list[float] = field(default_factory=list)
-    """Losses of the held-out examples so far, nats a token."""
+    """Every held-out loss measured so far, in nats per token."""
     best_step: int = 0
-    """The step after which the adapter was best: by the held-out loss where there is one, else by the mean of the
-    last RECENT losses. 0 is what the training began with."""
+    """The step after which the adapter was best: by the held-out loss if it is measured, else by the mean of the last
+    RECENT losses. 0 is the adapter that the training started with."""
 
     def note_loss(self, step: int, loss: float) -> str | None:
-        """A step's loss, which is that of the adapter before it; the reason to stop, if it is one."""
+        """Note a step's loss, which belongs to the adapter before that step. Returns the reason to stop, or None."""
         if not math.isfinite(loss):
             return f"the loss became {loss} at step {step}"
         self.recent = [*self.recent, loss][-RECENT:]
         if len(self.recent) < RECENT:
-            return None  # the first batches differ by their examples more than by what was learnt
+            return None  # the losses of the first batches differ by their examples more than by what was learnt
         mean = sum(self.recent) / len(self.recent)
         if mean > self.lowest_mean + MAX_RISE:
             return f"the loss rose from {self.lowest_mean:.2f} to {mean:.2f} by step {step}"
@@ -50,7 +52,7 @@ class LossWatch:
         return None
 
     def note_held_out(self, step: int, loss: float) -> str | None:
-        """The loss of the held-out examples after a step; the reason to stop, if it is one."""
+        """Note the held-out loss after a step. Returns the reason to stop, or None."""
         if loss < min(self.held_out, default=math.inf):
             self.best_step = step
         self.held_out.append(loss)

@@ -1,8 +1,8 @@
-"""LoRA fine-tuning on examples that are tokens already; one code path for both loaders.
+"""LoRA fine-tuning on tokenized examples; one code path for both loaders.
 
-The order of all steps is known from the start, so a training that was killed goes on from its last checkpoint and
-makes the same ones. The loss is the mean over all answer tokens of an optimiser step, however they fall into
-micro-batches. Runs in the training program only.
+All steps are planned at the start, so a training that was killed resumes from its last checkpoint and makes the same
+steps. The loss is the mean over all answer tokens of an optimiser step, whatever the micro-batches. Runs in the
+training program only; knows no questions and no database. Source of LoRA: arXiv 2106.09685.
 Example: adapter = train(plan, read_base(plan.base_gguf), report=print)
 """
 
@@ -37,9 +37,10 @@ from crescent_lite.training.stopping import LossWatch
 
 
 def train(plan: TrainingPlan, base: BaseGguf, report: Callable[[TrainingStep], None]) -> TrainedAdapter:
-    """Train and save the adapter, for PEFT and for llama.cpp. Reports every optimiser step.
+    """Train an adapter and save it for PEFT and for llama.cpp. `report` is called after every optimiser step.
 
-    What a run before this one has done is not done again. A training that diverges keeps the adapter of before.
+    Resumes from a checkpoint of the same training. A training that diverges keeps the adapter from before that.
+    Raises TrainingError, ModelError, NetworkError or MissingPackageError.
     """
     examples = list(read_examples(plan.examples_path))
     config = resolved(plan.config, parameters=base.parameters, examples=len(examples))
@@ -86,9 +87,10 @@ class Training:
         self._plan, self._config, self._learner, self._report = plan, config, learner, report
         self._examples = [examples[index] for index in learnt]
         self.held_out = [examples[index] for index in held_out]
-        """Examples whose loss is only looked at: before the first step, twice an epoch and at the end."""
+        """Examples that are not trained on; their loss is measured before the first step, twice an epoch and at the
+        end."""
         self.loss_before: float | None = None
-        """Of the held-out examples before the first step, nats a token; None where none are held out."""
+        """Held-out loss before the first step, in nats per token; None when no examples are held out."""
         self._steps = plan_steps(
             [len(example.input_ids) for example in self._examples],
             epochs=config.epochs,
@@ -105,11 +107,11 @@ class Training:
 
     @property
     def seconds(self) -> float:
-        """At work so far, in earlier processes too."""
+        """Time spent on this training so far, in seconds, including earlier processes."""
         return self._seconds_before + time.monotonic() - self._began
 
     def run(self) -> str | None:
-        """Every step that is still owed; the reason why the training ended early, if it did."""
+        """Make every step that is left. Returns the reason why the training ended early, or None."""
         self._resume()
         if self._done == 0 and self.held_out:
             self.loss_before = self._held_out_loss()
@@ -123,15 +125,20 @@ class Training:
         return None
 
     def choose_adapter(self, stopped: str | None) -> int:
-        """Of the last step, or of the best one where that can be told apart; which step that was."""
+        """Set the learner to the adapter to save, and return the step after which it was taken.
+
+        That is the best step if the training was stopped or examples are held out, else the last step. Raises
+        TrainingError when the training diverged before anything was learnt.
+        """
         if stopped is None and not self.held_out:
             return self._done
         if self._watch.best_step == 0:
-            raise TrainingError(f"{stopped}, and before it nothing was learnt: lower train.learning_rate")
-        self._learner.take_kept()
+            raise TrainingError(f"{stopped}, before anything was learnt: lower train.learning_rate")
+        self._learner.use_kept()
         return self._watch.best_step
 
     def _step(self, number: int) -> str | None:
+        """Make one step and report it. Returns the reason to stop, or None."""
         began, best_before = time.monotonic(), self._watch.best_step
         config = self._config
         micro_batches = [[self._examples[index] for index in indexes] for indexes in self._steps[number - 1]]
@@ -166,7 +173,7 @@ class Training:
         return stopped
 
     def _look(self, number: int) -> tuple[float | None, str | None]:
-        """The loss of the held-out examples when it is time, and the reason to stop, if it is one."""
+        """Measure the held-out loss if it is time to. Returns that loss and the reason to stop, or None for each."""
         is_time = number % math.ceil(self._epoch_steps / 2) == 0 or number == len(self._steps)
         if not self.held_out or not is_time:
             return None, None
@@ -175,7 +182,7 @@ class Training:
         stopped = self._watch.note_held_out(number, loss)
         if self._watch.best_step != best_before:
             self._learner.keep()
-        return loss, stopped if number < len(self._steps) else None  # at its end nothing is left to stop
+        return loss, stopped if number < len(self._steps) else None  # after the last step there is nothing to stop
 
     def _held_out_loss(self) -> float:
         ordered = sorted(self.held_out, key=lambda example: len(example.input_ids))
@@ -200,23 +207,25 @@ class Training:
         self._tokens = checkpoint.progress["tokens"]
         self._seconds_before = checkpoint.progress["seconds"]
         self._watch = LossWatch(**checkpoint.progress["watch"])
-        self.loss_before = checkpoint.progress.get("loss_before")  # older checkpoints do not know it
+        self.loss_before = checkpoint.progress.get("loss_before")  # older checkpoints do not have it
 
 
 def adapter_tensors(peft_dir: Path) -> dict[str, torch.Tensor]:
-    """An adapter's tensors by the names that its parameters have in a model. Raises TrainingError."""
+    """A saved adapter's tensors, by the names of its parameters in a model. Raises TrainingError."""
     try:
         saved = load_file(peft_dir / "adapter_model.safetensors")
     except (OSError, SafetensorError) as error:
-        raise TrainingError(f"{peft_dir}: the adapter to go on from cannot be read: {error}") from None
+        raise TrainingError(
+            f"{peft_dir}: the adapter to start from cannot be read: {error}; set train.start_from = 'base'"
+        ) from None
     return {f"{name.removesuffix('weight')}default.weight": tensor for name, tensor in saved.items()}
 
 
 def _save_peft(model: Any, peft_dir: Path) -> None:
-    """The adapter as safetensors, complete or not at all."""
+    """Save the adapter as safetensors, completely or not at all."""
     unfinished = peft_dir.with_name(peft_dir.name + ".unfinished")
     for folder in (unfinished, peft_dir):
         shutil.rmtree(folder, ignore_errors=True)
-    # The embedding is never trained here; 'auto' would ask the hub whether it was.
+    # The embedding is never trained here; with the default 'auto', PEFT would ask the hub about it.
     model.save_pretrained(unfinished, save_embedding_layers=False)
     unfinished.replace(peft_dir)
