@@ -130,14 +130,8 @@ def plain_text(values: dict[str, Any]) -> str:
 
 
 def _figures(store: Store, round_id: int) -> dict[str, Any]:
-    verdicts = store.questions.count_verdicts(round_id)
-    decisions = store.votes.count_decisions(round_id)
-    return {
-        "questions": sum(verdicts.values()),
-        "kept": sum(n for (verdict, _), n in verdicts.items() if verdict == "kept"),
-        "votes": store.votes.count(round_id),
-        "labels": sum(n for (decision, _), n in decisions.items() if decision == "labelled"),
-    }
+    counts = store.fetch_round_counts(round_id)
+    return {"questions": counts.texts, "kept": counts.kept, "votes": counts.votes, "labels": counts.labels}
 
 
 def _indented(text: str) -> str:

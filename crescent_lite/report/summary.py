@@ -108,7 +108,8 @@ def scored_of(scored: Sequence[Scored], number: int | None, scoring: str) -> lis
 def _done(store: Store, run: Run) -> str:
     base = store.runs.fetch_model(run.base_id).name
     rounds = store.runs.fetch_rounds(run.run_id)
-    examples = sum(store.trainings.count_examples(this.round_id) for this in rounds)
+    counts = [store.fetch_round_counts(this.round_id) for this in rounds]
+    examples = sum(each.examples for each in counts)
     if run.control:
         return f"A control of run {run.control_of}, '{run.control}': {base} without one part of the method."
     if run.teacher_id:
@@ -116,18 +117,11 @@ def _done(store: Store, run: Run) -> str:
         if not examples:
             return f"{base} was to learn from the labels of run {run.teacher_id}, by {teacher}; it has not yet."
         return f"{base} was fine-tuned on {examples:,} examples that {teacher} labelled in run {run.teacher_id}."
-    texts = sum(sum(store.questions.count_verdicts(this.round_id).values()) for this in rounds)
+    texts = sum(each.texts for each in counts)
     if not texts:
         return f"{base} was measured, and not asked for questions."
-    verdicts = [store.questions.count_verdicts(this.round_id) for this in rounds]
-    kept = sum(n for counts in verdicts for (verdict, _), n in counts.items() if verdict == "kept")
-    labels = sum(
-        n
-        for this in rounds
-        for (decision, _), n in store.votes.count_decisions(this.round_id).items()
-        if decision == "labelled"
-    )
-    votes = sum(store.votes.count(this.round_id) for this in rounds)
+    kept, labels = sum(each.kept for each in counts), sum(each.labels for each in counts)
+    votes = sum(each.votes for each in counts)
     voted = (
         f"It answered these {votes:,} times in all, and for {labels:,} of them its answers agreed enough to be taken"
     )

@@ -6,6 +6,7 @@ Reads the store; decides nothing. Example: build_report(store, run_id).tables[0]
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from crescent_lite.events import STAGES
 from crescent_lite.report.alarms import fired_in_words
@@ -57,26 +58,23 @@ def kept_in_words(standing: Standing) -> str:
 
 def yield_tables(store: Store, run: Run, this: Round) -> list[Table]:
     """What a round has left of its texts after each stage, and how its votes agree."""
-    examples = ("examples", store.trainings.count_examples(this.round_id), _losses(store, this))
+    counts = store.fetch_round_counts(this.round_id)
+    examples = ("examples", counts.examples, _losses(store, this))
     if run.teacher_id:
         labels = len(store.votes.fetch_labels(run_id=run.teacher_id))
         outcome = f"outcome: {this.outcome or 'unfinished'}"
         rows = ((f"labels of run {run.teacher_id}", str(labels), outcome), (*map(str, examples),))
         return [Table(f"Round {this.number}: yield", ("stage", "count", ""), rows)]
-    verdicts = store.questions.count_verdicts(this.round_id)
-    decisions = store.votes.count_decisions(this.round_id)
-    asked = sum(verdicts.values())
-    kept = sum(n for (verdict, _), n in verdicts.items() if verdict == "kept")
-    labels = sum(n for (decision, _), n in decisions.items() if decision == "labelled")
     steps = (
-        ("texts and rewrites", asked, f"outcome: {this.outcome or 'unfinished'}{_stopped(this)}"),
-        ("kept questions", kept, _reasons(verdicts, "rejected")),
-        ("votes", store.votes.count(this.round_id), _saved(store, this)),
-        ("labels", labels, _reasons(decisions, "rejected")),
+        ("texts and rewrites", counts.texts, f"outcome: {this.outcome or 'unfinished'}{_stopped(this)}"),
+        ("kept questions", counts.kept, _reasons(counts.rejected)),
+        ("votes", counts.votes, _saved(counts.saved_votes)),
+        ("labels", counts.labels, _reasons(counts.no_label)),
         examples,
     )
     yield_rows = tuple(
-        (name, str(count), "" if name == "votes" else _percent(count, asked), why) for name, count, why in steps
+        (name, str(count), "" if name == "votes" else _percent(count, counts.texts), why)
+        for name, count, why in steps
     )
     return [
         Table(f"Round {this.number}: yield", ("stage", "count", "of all texts", "why the rest is not"), yield_rows),
@@ -88,9 +86,8 @@ def _stopped(this: Round) -> str:
     return f"; asking was stopped: {this.asking_stopped}" if this.asking_stopped else ""
 
 
-def _saved(store: Store, this: Round) -> str:
-    """The votes that were not needed, by the reason why their questions got no more."""
-    saved = store.votes.fetch_saved(this.round_id)
+def _saved(saved: Mapping[str, int]) -> str:
+    """Votes that were not needed, by the reason their question got no more."""
     reasons = ", ".join(f"{spaced(reason)} {count:,}" for reason, count in saved.items())
     return f"{sum(saved.values()):,} planned ones not needed: {reasons}" if saved else ""
 
@@ -147,8 +144,8 @@ def _losses(store: Store, this: Round) -> str:
     return f"{not_learnt}{len(losses)} steps, loss {first:.2f} to {last:.2f}{held_out}"
 
 
-def _reasons(counts: dict[tuple[str | None, str | None], int] | dict[tuple[str, str], int], which: str) -> str:
-    return ", ".join(f"{spaced(reason)} {count}" for (kind, reason), count in counts.items() if kind == which)
+def _reasons(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{spaced(reason)} {count}" for reason, count in counts.items())
 
 
 def spaced(reason: str | None) -> str:

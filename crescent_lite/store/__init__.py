@@ -16,12 +16,13 @@ from crescent_lite.store.model_lines import ModelLines
 from crescent_lite.store.notes import Notes
 from crescent_lite.store.querying import Querying
 from crescent_lite.store.questions import Questions
+from crescent_lite.store.round_counts import RoundCounts, fetch_round_counts
 from crescent_lite.store.runs import Round, Run, RunKind, Runs, StageCost
 from crescent_lite.store.trainings import Trainings
 from crescent_lite.store.votes import Votes
 from crescent_lite.store.watching import Watching
 
-__all__ = ["QueryInterrupted", "Round", "Run", "RunKind", "StageCost", "Store"]
+__all__ = ["QueryInterrupted", "Round", "RoundCounts", "Run", "RunKind", "StageCost", "Store"]
 
 
 class Store:
@@ -55,6 +56,10 @@ class Store:
     def is_older(path: Path) -> bool:
         """Whether the database has to be opened for writing once, to bring it up to date, before it can be read."""
         return Database.is_older(path)
+
+    def fetch_round_counts(self, round_id: int) -> RoundCounts:
+        """How many items of a round came through each stage."""
+        return fetch_round_counts(self.database, round_id)
 
     def fetch_standing(self, run_id: int) -> Standing:
         """How the rounds of a run stand. Raises NotFoundError for an unknown run."""

@@ -168,6 +168,10 @@ class Questions:
         )
         return {(row[0], row[1]): row[2] for row in rows}
 
+    def count_asked(self, round_id: int) -> int:
+        """Questions that the model was asked for in the round, or that came from the user's file: no rewrites."""
+        return int(self._database.value("SELECT count(ask_index) FROM questions WHERE round_id = ?", [round_id]))
+
     def require(self, question_id: int) -> None:
         """Raises NotFoundError where there is no such question."""
         if not self._database.value("SELECT 1 FROM questions WHERE question_id = ?", [question_id]):

@@ -195,7 +195,7 @@ class Trainings:
         )
         return FinishedTraining(row[0] or "", row[1] or 0.0, json.loads(row[2] or "{}")) if row else None
 
-    def count_examples_by_origin(self, round_id: int) -> dict[int, int]:
+    def count_examples_by_round(self, round_id: int) -> dict[int, int]:
         """Examples of the round's latest training, by the id of the round that asked their question."""
         rows = self._database.rows(
             """SELECT q.round_id, count(*) FROM examples e JOIN questions q USING (question_id) WHERE e.training_id =

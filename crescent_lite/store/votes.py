@@ -159,15 +159,6 @@ class Votes:
         )
         return [dict(row) for row in rows]
 
-    def count_decisions(self, round_id: int) -> dict[tuple[str, str], int]:
-        """How many questions for each (decision, reason)."""
-        rows = self._database.rows(
-            """SELECT decision, c.reason, count(*) FROM consensus c JOIN questions USING (question_id)
-            WHERE round_id = ? GROUP BY 1, 2 ORDER BY 3 DESC""",
-            [round_id],
-        )
-        return {(row[0], row[1]): row[2] for row in rows}
-
     def fetch_shares(self, round_id: int) -> list[float]:
         """The leading answer's share of every counted question."""
         rows = self._database.rows(
@@ -179,18 +170,21 @@ class Votes:
         """Votes drawn in the round."""
         return int(
             self._database.value(
-                "SELECT count(*) FROM votes JOIN questions USING (question_id) WHERE round_id = ?", [round_id]
+                """SELECT count(*) FROM votes JOIN questions USING (question_id)
+                WHERE round_id = ? AND verdict = 'kept'""",
+                [round_id],
             )
         )
 
-    def fetch_saved(self, round_id: int) -> dict[str, int]:
-        """Planned votes that were not drawn, because their question was settled without them: by why it was."""
-        rows = self._database.rows(
-            """SELECT stopped, sum(planned - votes) FROM consensus JOIN questions USING (question_id)
-            WHERE round_id = ? AND votes < planned GROUP BY 1 ORDER BY 2 DESC""",
-            [round_id],
+    def count_voted(self, round_id: int) -> int:
+        """Kept questions of the round with at least one vote, whether or not their votes are complete."""
+        return int(
+            self._database.value(
+                """SELECT count(*) FROM questions q WHERE round_id = ? AND verdict = 'kept'
+                AND EXISTS (SELECT 1 FROM votes v WHERE v.question_id = q.question_id)""",
+                [round_id],
+            )
         )
-        return {row[0]: row[1] for row in rows}
 
     def count_shares(self, round_id: int) -> dict[tuple[float, bool], int]:
         """How many counted questions for each (share of the leading answer, whether that became the label)."""
@@ -200,13 +194,3 @@ class Votes:
             [round_id],
         )
         return {(row[0], bool(row[1])): row[2] for row in rows}
-
-    def count_voted(self, round_id: int) -> int:
-        """Questions of the round with a vote."""
-        return int(
-            self._database.value(
-                """SELECT count(*) FROM questions q WHERE round_id = ? AND verdict = 'kept'
-                AND EXISTS (SELECT 1 FROM votes v WHERE v.question_id = q.question_id)""",
-                [round_id],
-            )
-        )

@@ -9,7 +9,6 @@ so the texts are untrusted. Example:
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ from crescent_lite.records import Decision, Note, Stopped, Verdict, Vote
 from crescent_lite.store.database import Database
 from crescent_lite.store.notes import Notes
 from crescent_lite.store.questions import Questions
+from crescent_lite.store.round_counts import fetch_round_counts
 from crescent_lite.store.runs import Run, Runs
 from crescent_lite.store.trainings import Trainings
 from crescent_lite.store.votes import Votes
@@ -259,13 +259,8 @@ class Watching:
 
         `planned`: raw questions the round is to have; None where there is no round, or asking was stopped.
         """
-        verdicts = self._questions.count_verdicts(round_id)
-        decisions = self._votes.count_decisions(round_id)
-        questions, kept = sum(verdicts.values()), _count(verdicts, "kept")
-        judged, decided = questions - _count(verdicts, None), sum(decisions.values())
-        asked = int(self._database.value("SELECT count(ask_index) FROM questions WHERE round_id = ?", [round_id]))
-        votes, step = self._votes.count(round_id), self._training_step(round_id)
-        saved = sum(self._votes.fetch_saved(round_id).values())
+        counts = fetch_round_counts(self._database, round_id)
+        asked, owed_votes = counts.asked, counts.kept * run.config["vote"]["votes_per_question"]
         these = [score for score in scores if score.round == number]
         took = {cost.stage: cost.seconds for cost in self._runs.fetch_stage_costs(run.run_id, number)}
 
@@ -277,10 +272,10 @@ class Watching:
 
         return (
             progress("asked", asked, asked if planned is None else planned),
-            progress("kept", judged, questions, kept, _reasons(verdicts)),
-            progress("voted", votes, kept * run.config["vote"]["votes_per_question"] - saved),
-            progress("labelled", decided, kept, _count(decisions, "labelled"), _reasons(decisions)),
-            progress("trained", *step),
+            progress("kept", counts.judged, counts.texts, counts.kept, tuple(counts.rejected.items())),
+            progress("voted", counts.votes, owed_votes - sum(counts.saved_votes.values())),
+            progress("labelled", counts.decided, counts.kept, counts.labels, tuple(counts.no_label.items())),
+            progress("trained", *self._training_step(round_id)),
             progress("scored", sum(score.items for score in these), sum(score.total for score in these)),
         )
 
@@ -317,11 +312,3 @@ class Watching:
             [run_id, limit],
         )
         return tuple(EventLine(row[0], row[1], json.loads(row[2]), row[3]) for row in rows)
-
-
-def _count(counts: Mapping[tuple[Any, Any], int], outcome: str | None) -> int:
-    return sum(count for (each, _), count in counts.items() if each == outcome)
-
-
-def _reasons(counts: Mapping[tuple[Any, Any], int]) -> Reasons:
-    return tuple((reason, count) for (outcome, reason), count in counts.items() if outcome == "rejected")
