@@ -15,7 +15,7 @@ from crescent_lite.cli import main
 from crescent_lite.engine import RunOptions, run_engine
 from crescent_lite.errors import ExitCode
 from crescent_lite.events import RunStarted, StageFinished
-from crescent_lite.report import build_report
+from crescent_lite.report import build_report, report_markdown
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
 
@@ -60,7 +60,7 @@ def test_its_lineage_is_in_the_database(taught: Workspace) -> None:
 
 def test_the_report_says_from_whom_it_learnt(taught: Workspace) -> None:
     store = Store.open_read_only(taught.database_path)
-    text = build_report(store, 2).as_markdown()
+    text = report_markdown(build_report(store, 2))
     store.close()
     assert "it learnt from the labels of run 1, by tiny" in text
     assert "| labels of run 1 |" in text
@@ -81,7 +81,7 @@ def test_a_student_stands_beside_its_own_runs(taught: Workspace) -> None:
     overrides = (f"model.source={json.dumps(str(taught.folder / 'student.gguf'))}", "train.min_examples=4")
     list(run_engine(taught, RunOptions(1, True, overrides=overrides), lambda _path, _config: FakeSampler()))
     store = Store.open_read_only(taught.database_path)
-    assert re.search(r"\| run 3, round 1: taught by itself, \d+ examples \|", build_report(store, 2).as_markdown())
+    assert re.search(r"\| run 3, round 1: taught by itself, \d+ examples \|", report_markdown(build_report(store, 2)))
     store.close()
 
 

@@ -21,7 +21,7 @@ from crescent_lite.engine import RunOptions, run_engine, run_evaluation
 from crescent_lite.errors import ExitCode
 from crescent_lite.evaluation import corrected, mcnemar
 from crescent_lite.intervals import wilson
-from crescent_lite.report import Document, build_document
+from crescent_lite.report import Document, build_document, document_html, document_markdown
 from crescent_lite.report.excerpts import cut, spread
 from crescent_lite.report.figures import shown_rounds, thinned
 from crescent_lite.report.flow import fewest
@@ -112,7 +112,7 @@ class Seen(HTMLParser):
 
 
 def test_hostile_text_is_read_and_does_nothing(document: Document) -> None:
-    page = document.as_html()
+    page = document_html(document)
     seen = Seen(page)
     assert "</pre></div><script>alert(1)</script><img src=https://evil.example/x onerror=alert(2)>" in seen.text
     assert "{{ 7*7 }}" in seen.text
@@ -123,7 +123,7 @@ def test_hostile_text_is_read_and_does_nothing(document: Document) -> None:
 
 
 def test_the_page_loads_nothing(document: Document) -> None:
-    page = document.as_html()
+    page = document_html(document)
     seen = Seen(page)
     assert all(value.startswith("#") for name, value in seen.attributes if name in ADDRESSES)
     styles = "".join(re.findall(r"<style>.*?</style>", page, re.DOTALL)) + "".join(v for _, v in seen.attributes)
@@ -133,7 +133,7 @@ def test_the_page_loads_nothing(document: Document) -> None:
 
 
 def test_no_two_things_in_the_page_have_one_id(document: Document) -> None:
-    seen = Seen(document.as_html())
+    seen = Seen(document_html(document))
     ids = [value for name, value in seen.attributes if name == "id"]
     assert len(ids) == len(set(ids)) > 100
     wanted = {value[1:] for name, value in seen.attributes if name in ADDRESSES}
@@ -157,7 +157,7 @@ def outside_of_fences(text: str) -> list[str]:
 
 
 def test_hostile_text_stays_in_its_fence(document: Document) -> None:
-    text = document.as_markdown()
+    text = document_markdown(document)
     outside = "\n".join(outside_of_fences(text))
     assert "<script>alert(1)" in text
     assert not re.search(r"(?<!\\)<", outside)
@@ -197,7 +197,7 @@ def test_what_was_asked_of_a_report_is_in_it(document: Document) -> None:
         "scores", "texts", "votes", "training", "alarms",
         "accepted", "disputed", "rejected", "time", "making", "words",
     ]  # fmt: skip
-    page = document.as_html()
+    page = document_html(document)
     for shown in ("Every setting", "bait.questions", "run.seed", "Machine and versions", "numpy 2.", "tokens/s"):
         assert shown in page
     words = {word for section in document.sections for word, _ in section.terms}
@@ -235,14 +235,14 @@ def test_what_a_run_has_not_is_left_out_with_the_reason(
     figures = [figure for section in document.sections for figure in section.figures]
     assert {figure.name for figure in figures if not figure.svg} == left_out
     assert all(figure.words.startswith("Left out: ") for figure in figures if not figure.svg)
-    assert said in document.as_html()
-    assert said in document.as_markdown()
+    assert said in document_html(document)
+    assert said in document_markdown(document)
 
 
 def test_the_same_run_gives_the_same_bytes(document: Document, store: Store) -> None:
     again = build_document(store, 1)
-    assert again.as_html() == document.as_html()
-    assert again.as_markdown() == document.as_markdown()
+    assert document_html(again) == document_html(document)
+    assert document_markdown(again) == document_markdown(document)
 
 
 def scored(before: str, after: str, role: str = "score") -> list[Scored]:
@@ -295,7 +295,9 @@ def test_an_alarm_that_fires_again_and_again_is_said_once(workspace: Workspace, 
     shutil.copytree(workspace.folder, tmp_path / "copy")
     store = Store.open(Workspace(tmp_path / "copy").database_path)
     for number, words in ((1, "median 5 to 11"), (2, "median 5 to 12")):
-        store.measures.replace(1, number, {}, [Alarm("length", True, words), Alarm("format", False, "+0.0 points")])
+        store.measures.replace_measures_and_alarms(
+            1, number, {}, [Alarm("length", True, words), Alarm("format", False, "+0.0 points")]
+        )
     document = build_document(store, 1)
     store.close()
     assert "Alarms fired: length after rounds 1, 2 (median 5 to 12)." in document.summary

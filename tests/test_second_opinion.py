@@ -11,7 +11,7 @@ from small_workspace import make_workspace
 
 from crescent_lite.engine import RunOptions, run_evaluation
 from crescent_lite.evaluation.second_opinion import second_opinions
-from crescent_lite.report import build_report
+from crescent_lite.report import build_report, report_markdown
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
 
@@ -94,7 +94,7 @@ def test_every_reply_with_a_value_has_an_opinion_and_no_choice_has(measured: Wor
 
 def test_the_report_shows_the_second_opinion_and_how_often_it_differs(measured: Workspace) -> None:
     store = Store.open_read_only(measured.database_path)
-    report = build_report(store, 1).as_markdown()
+    report = report_markdown(build_report(store, 1))
     store.close()
     assert "| sums | bare | math-verify | base |" in report
     assert "| metals | letter | math-verify |" not in report

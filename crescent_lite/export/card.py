@@ -15,7 +15,7 @@ from typing import Any
 from crescent_lite import __version__
 from crescent_lite.printable import printable
 from crescent_lite.records import ModelFile
-from crescent_lite.report import build_report
+from crescent_lite.report import build_report, report_markdown
 from crescent_lite.store import Store
 
 LIMITS = """\
@@ -90,7 +90,7 @@ def card_text(
         "## Lineage\n\n" + "\n".join(lineage),
         f"## Use\n\n{usage.rstrip()}",
         f"## Limits\n\n{LIMITS}- {measured}",
-        report.as_markdown().partition("\n")[2].strip(),
+        report_markdown(report).partition("\n")[2].strip(),
         "## Prompts\n\n" + "\n\n".join(_prompt(name, text) for name, text in prompts),
         f"## Settings\n\n```json\n{json.dumps(_settings(run.config, adapters), indent=1)}\n```",
     ]

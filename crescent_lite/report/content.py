@@ -80,12 +80,6 @@ class Report:
         """The report as plain values: each table's rows as objects."""
         return {"title": self.title, "lines": list(self.lines), "tables": [t.as_dict() for t in self.tables]}
 
-    def as_markdown(self) -> str:
-        """The report as a Markdown document."""
-        from crescent_lite.report.markdown import report_text
-
-        return report_text(self)
-
 
 @dataclass(frozen=True)
 class Document:
@@ -117,15 +111,3 @@ class Document:
             "summary": list(self.summary),
             "sections": sections,
         }
-
-    def as_markdown(self) -> str:
-        """The report as a Markdown document, without its drawings."""
-        from crescent_lite.report.markdown import document_text
-
-        return document_text(self)
-
-    def as_html(self) -> str:
-        """The report as one HTML page that needs nothing else."""
-        from crescent_lite.report.page import page_text
-
-        return page_text(self)

@@ -18,6 +18,8 @@ from crescent_lite.report.content import Document, Section, Table
 from crescent_lite.report.excerpts import excerpt_sections
 from crescent_lite.report.glossary import WORDS
 from crescent_lite.report.making import making_section, time_table
+from crescent_lite.report.markdown import document_markdown
+from crescent_lite.report.page import document_html
 from crescent_lite.report.scores import Scored, compare, gains_table, samples_table, scores_table
 from crescent_lite.report.summary import headline, summary
 from crescent_lite.report.tables import yield_tables
@@ -98,7 +100,7 @@ class ReportFiles:
 def write_document(document: Document, folder: Path, run_id: int) -> ReportFiles:
     """Save both forms. Each file is complete or as it was before. Raises StorageError."""
     written = ReportFiles(folder / f"run-{run_id}.html", folder / f"run-{run_id}.md")
-    for path, text in ((written.html, document.as_html()), (written.markdown, document.as_markdown())):
+    for path, text in ((written.html, document_html(document)), (written.markdown, document_markdown(document))):
         with atomic_replacement(path) as unfinished:
             unfinished.write_text(text, encoding="utf-8", newline="\n")
     return written

@@ -15,13 +15,13 @@ MEANS_SOMETHING = re.compile(r"([\\`*_<>\[\]|~$#&])")
 LINK = re.compile(r"(?<=\w):(?=//)")
 
 
-def report_text(report: Report) -> str:
+def report_markdown(report: Report) -> str:
     """The tables of a run."""
     parts = [f"# {inline(report.title)}", *map(inline, report.lines), *map(_table, report.tables)]
     return "\n\n".join(parts) + "\n"
 
 
-def document_text(document: Document) -> str:
+def document_markdown(document: Document) -> str:
     """Everything but the drawings."""
     parts = [f"# {inline(document.title)}", f"**{inline(document.headline)}**"]
     parts.append("\n".join(f"- {inline(line)}" for line in document.summary))

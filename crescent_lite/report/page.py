@@ -1,7 +1,7 @@
 """A report as one HTML page with everything in it: no script, no address that is loaded, readable in light and dark.
 
 Every text goes through jinja2's escaping and is made printable; only the drawings are taken as they are, and those
-are made of nothing but `drawing`'s own elements. Example: page_text(document)[:15] -> "<!doctype html>"
+are made of nothing but `drawing`'s own elements. Example: document_html(document)[:15] -> "<!doctype html>"
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LONG_CELL = 26
 NUMBER = re.compile(r"[-+]?[\d,.]+(?:%|e-\d+)?")
 
 
-def page_text(document: Document) -> str:
+def document_html(document: Document) -> str:
     """The whole page."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
