@@ -362,6 +362,16 @@ class ItemScore:
 
 
 @dataclass(frozen=True)
+class SampledReply:
+    """One of several sampled replies to a benchmark's item, as far as it was scored."""
+
+    answer_key: str | None
+    """Canonical key of its answer; None where no answer was found."""
+    right: bool
+    """By the flexible scoring."""
+
+
+@dataclass(frozen=True)
 class Score:
     """A fraction of right answers with its interval."""
 

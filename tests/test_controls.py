@@ -14,10 +14,9 @@ from crescent_lite.engine import RunOptions, run_controls, run_engine
 from crescent_lite.errors import ExitCode, NotFoundError
 from crescent_lite.evaluation.controls import CONTROLS, Spent, control_config, equal_samples
 from crescent_lite.events import RunStarted
-from crescent_lite.report import build_report
-from crescent_lite.report.gains import compared, majority_right
+from crescent_lite.report import build_report, report_markdown
+from crescent_lite.report.gains import compared
 from crescent_lite.store import Store
-from crescent_lite.store.evaluations import SampledReply
 from crescent_lite.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -146,7 +145,7 @@ def test_the_gain_is_split_into_its_parts(controlled: Workspace) -> None:
 def test_the_report_says_how_many_examples_each_had(controlled: Workspace) -> None:
     store = Store.open_read_only(controlled.database_path)
     examples = store.trainings.count_examples(store.runs.fetch_round(1, 1).round_id)
-    text = build_report(store, 1).as_markdown()
+    text = report_markdown(build_report(store, 1))
     assert f"Learnt from: round 1 {examples} examples, unvoted {examples} examples, undiversified" in text
     store.close()
 
@@ -155,19 +154,3 @@ def test_a_run_without_controls_splits_nothing(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "crescent.db")
     assert compared(store, 1) == []
     store.close()
-
-
-@pytest.mark.parametrize(
-    ("samples", "right"),
-    [
-        ([("n:1", True), ("n:2", False), ("n:2", False)], False),
-        ([("n:1", True), ("n:2", False)], True),
-        ([(None, False), (None, False), ("n:1", True)], True),
-        ([(None, False)], False),
-        ([], False),
-    ],
-)
-def test_a_majority_is_the_commonest_answer_the_first_of_a_tie(
-    samples: list[tuple[str | None, bool]], right: bool
-) -> None:
-    assert majority_right([SampledReply(*sample) for sample in samples]) == right

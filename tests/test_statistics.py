@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import combinations
+from collections.abc import Sequence
+from itertools import combinations, permutations
 from math import comb
 
 import numpy as np
@@ -13,10 +14,10 @@ from hypothesis import strategies as st
 
 from crescent_lite.evaluation import corrected, in_words, mcnemar
 from crescent_lite.evaluation.planning import items_needed, smallest_visible
-from crescent_lite.evaluation.sampled_scores import maj_at_k, pass_at_k, sampled_scores
+from crescent_lite.evaluation.sampled_scores import maj_at_k, majority, majority_right, pass_at_k, sampled_scores
 from crescent_lite.evaluation.statistics import paired_interval
 from crescent_lite.intervals import wilson
-from crescent_lite.records import PairedComparison
+from crescent_lite.records import PairedComparison, SampledReply
 
 
 @pytest.mark.parametrize(
@@ -197,25 +198,48 @@ def test_pass_at_k_is_the_mean_over_all_choices(samples: int, draw: st.DataObjec
     assert pass_at_k(samples, right, k) == pytest.approx(sum(map(any, choices)) / len(choices))
 
 
+def replies(keys: Sequence[str | None], right: str = "n:1") -> list[SampledReply]:
+    return [SampledReply(key, key == right) for key in keys]
+
+
 @pytest.mark.parametrize(
-    ("keys", "k", "expected"),
+    ("keys", "leader"),
     [
-        (["n:1", "n:1", "n:2"], 3, 1.0),
-        (["n:1", "n:2"], 2, 0.5),
-        ([None, None, "n:1"], 3, 1.0),
-        ([None, None], 2, 0.0),
-        (["n:2", "n:2", "n:1"], 3, 0.0),
+        (["n:1", "n:2", "n:2"], "n:2"),
+        (["n:1", "n:2"], "n:1"),
+        (["n:2", "n:1", "n:1", "n:2"], "n:2"),
+        ([None, None, "n:1"], "n:1"),
+        ([None], None),
+        ([], None),
     ],
 )
-def test_the_majority_of_all_samples(keys: list[str | None], k: int, expected: float) -> None:
-    assert maj_at_k(keys, "n:1", k) == expected
+def test_a_majority_is_the_commonest_answer_of_a_tie_the_one_drawn_first(
+    keys: list[str | None], leader: str | None
+) -> None:
+    assert majority(keys) == leader
+    assert majority_right(replies(keys)) == (leader == "n:1")
+
+
+@given(st.lists(st.sampled_from(["n:1", "n:2", "n:3", None]), min_size=1, max_size=9))
+def test_every_majority_of_a_report_breaks_a_tie_alike(keys: list[str | None]) -> None:
+    """maj@k over all samples, the comparison with a majority and the calibration figure are one and the same."""
+    assert maj_at_k(replies(keys), len(keys)) == majority_right(replies(keys))
+    assert len(keys) < 2 or sampled_scores([replies(keys)])[f"maj@{len(keys)}"].value == majority_right(replies(keys))
+
+
+def test_no_answer_of_a_tie_is_favoured() -> None:
+    orders = [majority_right(replies(order)) for order in permutations(["n:1", "n:1", "n:2", "n:2", "n:3"])]
+    assert sum(orders) / len(orders) == 0.5
 
 
 def test_the_majority_of_some_samples_is_a_mean_over_choices() -> None:
     keys = ["n:1"] * 5 + ["n:2"] * 3
     exact = sum(Counter(c).most_common(1)[0][0] == "n:1" for c in combinations(keys, 3)) / comb(8, 3)
-    assert maj_at_k(keys, "n:1", 3) == pytest.approx(exact, abs=0.1)
-    assert maj_at_k(keys, "n:1", 1) == pytest.approx(5 / 8, abs=0.1)
+    assert maj_at_k(replies(keys), 3) == pytest.approx(exact)
+    assert maj_at_k(replies(keys), 1) == pytest.approx(5 / 8)
+    many = keys * 3
+    exact = sum(comb(15, n) * comb(9, 5 - n) for n in (3, 4, 5)) / comb(24, 5)
+    assert maj_at_k(replies(many), 5) == pytest.approx(exact, abs=0.1)  # 200 of 42,504 choices; seed fixed
 
 
 @pytest.mark.parametrize("k", [0, 4])
@@ -223,13 +247,12 @@ def test_more_samples_than_there_are_is_a_bug(k: int) -> None:
     with pytest.raises(ValueError, match=f"k = {k}"):
         pass_at_k(3, 1, k)
     with pytest.raises(ValueError, match=f"k = {k}"):
-        maj_at_k(["n:1"] * 3, "n:1", k)
+        maj_at_k(replies(["n:1"] * 3), k)
 
 
 def test_samples_are_summed_up_for_every_k_they_allow() -> None:
-    right, wrong, none = ("n:1", True), ("n:2", False), (None, False)
-    items = {"easy": [right] * 6, "hard": [right, right, wrong, wrong, wrong, none], "never": [wrong] * 6}
-    scores = sampled_scores(items)
+    hard = ["n:1", "n:1", "n:2", "n:2", "n:2", None]
+    scores = sampled_scores([replies(["n:1"] * 6), replies(hard), replies(["n:2"] * 6)])
     assert list(scores) == ["pass@1", "maj@2", "pass@2", "maj@4", "pass@4", "maj@6", "pass@6"]
     assert scores["pass@1"].value == pytest.approx((1 + 1 / 3 + 0) / 3)
     assert scores["maj@6"].value == pytest.approx(1 / 3)
@@ -238,7 +261,7 @@ def test_samples_are_summed_up_for_every_k_they_allow() -> None:
 
 
 def test_no_items_have_no_sampled_scores() -> None:
-    assert sampled_scores({}) == {}
+    assert sampled_scores([]) == {}
 
 
 @pytest.mark.slow
@@ -247,9 +270,7 @@ def test_the_interval_of_a_sampled_score_covers_the_truth() -> None:
     random, covered = np.random.default_rng(11), 0
     for _ in range(300):
         chances = random.beta(1, 2, 80)
-        items = {
-            str(n): [("n:1", bool(hit)) for hit in random.random(4) < chance] for n, chance in enumerate(chances)
-        }
+        items = [[SampledReply("n:1", bool(hit)) for hit in random.random(4) < chance] for chance in chances]
         score = sampled_scores(items)["pass@1"]
         covered += score.low <= 1 / 3 <= score.high
     assert 0.92 <= covered / 300 <= 0.98

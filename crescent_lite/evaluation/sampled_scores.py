@@ -1,7 +1,12 @@
-"""Scores of several samples an item: pass@1, pass@k, maj@k. Pure.
+"""Scores of several samples per item: pass@1, pass@k, maj@k, and the one majority that reports speak of. Pure.
 
-pass@k is the chance that one of k samples is right, maj@k that the majority of k is. Both are means over all choices
-of k of an item's n samples, so n > k gives a steadier figure than n = k. Example:
+pass@k is the chance that at least one of k samples is right, maj@k the chance that the majority of k samples is.
+Both are means over choices of k of an item's n samples, so n > k gives a steadier figure than n = k.
+
+A tie: where several answers are given equally often, the one whose first sample was drawn first is the majority.
+Samples are drawn alike, so each tied answer is equally likely to come first and the rule favours none. (A run is
+stricter: a tied question gets no label.) Example:
+    majority(["n:7", "n:5", None, "n:5", "n:7"]) -> "n:7"
     pass_at_k(4, right=1, k=2) -> 0.5
 Sources: pass@k, arXiv 2107.03374 (its unbiased estimator); maj@k, self-consistency, arXiv 2203.11171.
 """
@@ -10,7 +15,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
@@ -18,10 +23,12 @@ from statistics import fmean
 
 import numpy as np
 
+from crescent_lite.records import SampledReply
+
 CHOICES = 200
-"""Choices of k samples at most that a majority is averaged over: its error is below a tenth of one item (guess)."""
+"""Most choices of k samples that maj@k is averaged over for one item: the error is below a tenth of it (guess)."""
 RESAMPLES = 1000
-"""Of the items, for an interval: its ends are then known to a tenth of its width."""
+"""Bootstrap resamples of the items for an interval: its ends are then known to a tenth of its width."""
 
 
 @dataclass(frozen=True)
@@ -31,30 +38,42 @@ class SampledScore:
     value: float
     """0-1."""
     low: float
+    """Lower end of the interval, 0-1."""
     high: float
+    """Upper end of the interval, 0-1."""
 
 
-def sampled_scores(items: Mapping[str, Sequence[tuple[str | None, bool]]]) -> dict[str, SampledScore]:
-    """pass@1, then maj@k and pass@k for the k = 2, 4, 8, ... that the samples allow and for all of them.
+def majority(keys: Iterable[str | None]) -> str | None:
+    """The commonest answer of samples in the order they were drawn; of a tie, the answer that was drawn first.
 
-    `items`: for each the (answer key, right?) of its samples, the same number for each.
+    A key of None is a sample without an answer. Returns None where no sample has one.
     """
-    drawn = list(items.values())
+    counts = Counter(key for key in keys if key is not None)
+    return max(counts, key=counts.__getitem__, default=None)  # max() takes the first of equals, in the order drawn
+
+
+def majority_right(samples: Sequence[SampledReply]) -> bool:
+    """Whether the majority's answer is right; False where no sample has an answer."""
+    leader = majority(sample.answer_key for sample in samples)
+    return leader is not None and any(sample.right for sample in samples if sample.answer_key == leader)
+
+
+def sampled_scores(items: Iterable[Sequence[SampledReply]]) -> dict[str, SampledScore]:
+    """pass@1, then maj@k and pass@k for k = 2, 4, 8, ... as far as the samples go, and for all samples.
+
+    `items` has the samples of each item in the order they were drawn, equally many for each item.
+    """
+    drawn = list(items)
     if not drawn:
         return {}
     most = min(map(len, drawn))
     ks = sorted({most, *(2**power for power in range(1, most.bit_length()) if 2**power <= most)} - {1})
-    right = [sum(is_right for _, is_right in samples) for samples in drawn]
+    right = [sum(sample.right for sample in samples) for samples in drawn]
     found = {"pass@1": _mean([n / len(samples) for n, samples in zip(right, drawn, strict=True)])}
     for k in ks:
-        found[f"maj@{k}"] = _mean([_majority(samples, k) for samples in drawn])
+        found[f"maj@{k}"] = _mean([maj_at_k(samples, k) for samples in drawn])
         found[f"pass@{k}"] = _mean([pass_at_k(len(s), n, k) for n, s in zip(right, drawn, strict=True)])
     return found
-
-
-def _majority(samples: Sequence[tuple[str | None, bool]], k: int) -> float:
-    gold = next((key for key, is_right in samples if is_right and key is not None), "")
-    return maj_at_k([key for key, _ in samples], gold, k)
 
 
 def _mean(values: Sequence[float]) -> SampledScore:
@@ -65,23 +84,21 @@ def _mean(values: Sequence[float]) -> SampledScore:
 
 
 def pass_at_k(samples: int, right: int, k: int) -> float:
-    """The chance that k of the samples, drawn without putting back, hold a right one. ValueError for k > samples."""
+    """The chance that k samples, drawn without replacement, include a right one. ValueError for k > samples."""
     if not 0 <= right <= samples or not 1 <= k <= samples:
         raise ValueError(f"k = {k}, {right} right of {samples} samples")
     return 1 - comb(samples - right, k) / comb(samples, k)
 
 
-def maj_at_k(keys: Sequence[str | None], gold: str, k: int, *, seed: int = 0) -> float:
-    """The chance that the commonest answer of k samples is `gold`; None is an abstention. A tie is won by lot."""
-    if not 1 <= k <= len(keys):
-        raise ValueError(f"k = {k} of {len(keys)} samples")
-    if comb(len(keys), k) <= CHOICES:
-        return fmean(_share_of_the_lead(choice, gold) for choice in combinations(keys, k))
-    chance = random.Random(seed)
-    return sum(_share_of_the_lead(chance.sample(keys, k), gold) for _ in range(CHOICES)) / CHOICES
+def maj_at_k(samples: Sequence[SampledReply], k: int, *, seed: int = 0) -> float:
+    """The chance that the majority of k of the samples is right, 0-1. ValueError for k > samples.
 
-
-def _share_of_the_lead(keys: Sequence[str | None], gold: str) -> float:
-    counts = Counter(key for key in keys if key is not None)
-    leaders = [key for key, count in counts.items() if count == max(counts.values())]
-    return leaders.count(gold) / len(leaders) if leaders else 0.0
+    With k = all samples it is 0 or 1, the same as `majority_right`.
+    """
+    if not 1 <= k <= len(samples):
+        raise ValueError(f"k = {k} of {len(samples)} samples")
+    if comb(len(samples), k) <= CHOICES:
+        return fmean(majority_right(choice) for choice in combinations(samples, k))
+    chance, places = random.Random(seed), range(len(samples))
+    choices = [sorted(chance.sample(places, k)) for _ in range(CHOICES)]
+    return fmean(majority_right([samples[place] for place in choice]) for choice in choices)

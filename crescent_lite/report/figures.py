@@ -11,16 +11,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from statistics import fmean
 
+from crescent_lite.evaluation.sampled_scores import majority_right
 from crescent_lite.intervals import wilson
-from crescent_lite.records import short_name
+from crescent_lite.records import SampledReply, short_name
 from crescent_lite.report import flow, plots
 from crescent_lite.report.alarms import standing_of
 from crescent_lite.report.content import Figure
-from crescent_lite.report.gains import majority_right
 from crescent_lite.report.scores import Scored
 from crescent_lite.report.yields import flow_steps
 from crescent_lite.store import Round, Run, Store
-from crescent_lite.store.evaluations import EvaluationRow, SampledReply
+from crescent_lite.store.evaluations import EvaluationRow
 
 MOST_PANELS = 9
 MOST_ROUNDS = 6

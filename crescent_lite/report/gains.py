@@ -6,14 +6,14 @@ the diversity of the questions. Example: compared(store, run_id)[0].about -> "th
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crescent_lite.evaluation import ComparisonResult, corrected, mcnemar
+from crescent_lite.evaluation.sampled_scores import majority_right
 from crescent_lite.records import Role, short_name
 from crescent_lite.store import Store
-from crescent_lite.store.evaluations import EvaluationRow, SampledReply
+from crescent_lite.store.evaluations import EvaluationRow
 
 PARTED: tuple[Role, ...] = ("score", "final")
 Right = Mapping[str, bool]
@@ -48,15 +48,6 @@ def compared(store: Store, run_id: int) -> list[Gain]:
         for benchmark in dict.fromkeys(e.benchmark for e in answers)
         for gain in _of_benchmark(store, benchmark, answers, others, kept)
     ]
-
-
-def majority_right(samples: Sequence[SampledReply]) -> bool:
-    """Whether the commonest answer of the samples is right; of a tie the one that was drawn first."""
-    counts = Counter(sample.answer_key for sample in samples if sample.answer_key is not None)
-    if not counts:
-        return False
-    leader = counts.most_common(1)[0][0]
-    return any(sample.right for sample in samples if sample.answer_key == leader)
 
 
 def _of_benchmark(

@@ -85,13 +85,14 @@ def samples_table(store: Store, run: Run) -> Table:
     for e in store.evaluations.fetch_evaluations(run.run_id):
         if e.samples > 1:
             drawn = store.evaluations.fetch_samples(e.evaluation_id)
-            scores = sampled_scores({i: [(each.answer_key, each.right) for each in of] for i, of in drawn.items()})
+            scores = sampled_scores(drawn.values())
             asked = (e.benchmark, short_name(e.prompt), _model(e), str(len(drawn)))
             rows += [(*asked, name, _with_interval(score)) for name, score in scores.items()]
     columns = ("benchmark", "prompt", "model", "items", "what", "score and 95% interval")
     note = (
-        "pass@1: right at once. pass@k: right at least once in k tries. maj@k: the commonest of k answers is right, "
-        "a tie won by lot. Means over all choices of k of the samples; intervals: a bootstrap of the items."
+        "pass@1: right at the first try. pass@k: right at least once in k tries. maj@k: the commonest of k answers "
+        "is right; in a tie, the answer drawn first counts. Means over choices of k of the samples; intervals: a "
+        "bootstrap of the items."
     )
     return Table("Several answers to each item", columns, tuple(rows), note)
 

@@ -9,7 +9,16 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from crescent_lite.records import Benchmark, BenchmarkItem, BenchmarkKind, Completion, ItemScore, Measurement, Role
+from crescent_lite.records import (
+    Benchmark,
+    BenchmarkItem,
+    BenchmarkKind,
+    Completion,
+    ItemScore,
+    Measurement,
+    Role,
+    SampledReply,
+)
 from crescent_lite.store.database import Database, now
 
 SCORINGS = {"strict": "strict", "flexible": "flexible", "math-verify": "second_opinion"}
@@ -29,15 +38,6 @@ class EvaluationRow:
     kind: BenchmarkKind = "answers"
     samples: int = 1
     """Of each item; one is greedy."""
-
-
-@dataclass(frozen=True)
-class SampledReply:
-    """One of several replies to an item."""
-
-    answer_key: str | None
-    right: bool
-    """Flexibly."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Evaluations:
             )
         return benchmark_id
 
-    def open_evaluation(
+    def insert_evaluation(
         self, run_id: int, round_number: int, model_id: int, benchmark_id: int, measurement: Measurement, seed: int
     ) -> int:
         """The evaluation's id, made where there is none with exactly these settings, and tied to the run."""

@@ -1,7 +1,8 @@
 -- Share against correctness: how often the majority of a benchmark's samples is right, by its share of them.
 -- :run  the run; the latest with several samples of an item where none is given
 WITH answers AS (
-    SELECT evaluation_id, item_id, answer_key, max(flexible) AS is_right, count(*) AS votes
+    SELECT evaluation_id, item_id, answer_key, max(flexible) AS is_right, count(*) AS votes,
+        min(sample_index) AS drawn_first
     FROM evaluated_items
     WHERE evaluation_id IN (
         SELECT evaluation_id FROM v_scores WHERE samples > 1 AND run_id = coalesce(
@@ -10,7 +11,7 @@ WITH answers AS (
 ), ranked AS (
     SELECT *, 1.0 * votes / sum(votes) OVER (PARTITION BY evaluation_id, item_id) AS share,
         row_number() OVER (PARTITION BY evaluation_id, item_id
-            ORDER BY answer_key IS NULL, votes DESC, answer_key) AS rank
+            ORDER BY answer_key IS NULL, votes DESC, drawn_first) AS rank
     FROM answers
 )
 SELECT s.round, s.benchmark, s.samples, round(share, 2) AS share, count(*) AS items, sum(is_right) AS right,
