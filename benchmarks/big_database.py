@@ -82,7 +82,7 @@ def make(workspace: Workspace, questions: int, votes_each: int) -> None:
         config["bait"]["questions"] = questions // ROUNDS
         config["vote"]["votes_per_question"] = votes_each
         store.runs.set_plan(run_id, config, ROUNDS)
-        rounds = [store.runs.open_round(run_id, number, base).round_id for number in range(1, ROUNDS + 1)]
+        rounds = [store.runs.insert_round(run_id, number, base).round_id for number in range(1, ROUNDS + 1)]
     with closing(sqlite3.connect(workspace.database_path)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         for begin in range(0, questions, BATCH):

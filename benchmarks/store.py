@@ -175,7 +175,7 @@ def writes() -> dict[str, float]:
         with closing(Store.open(path)) as store:
             base = store.runs.insert_model(ModelFile("base", Path("base.gguf"), "1" * 64, "base.gguf"))
             store.runs.insert_prompt(PROMPT)
-            round_id = store.runs.open_round(store.runs.insert_run("improvement", base, {}), 1, base).round_id
+            round_id = store.runs.insert_round(store.runs.insert_run("improvement", base, {}), 1, base).round_id
             store.database.write_many(
                 """INSERT INTO questions (question_id, round_id, ask_index, text, raw_text, verdict, reason,
                     prompt_sha256, model_id, seed, tokens, finish_reason, created_at)

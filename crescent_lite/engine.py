@@ -154,7 +154,7 @@ def choose_round(workspace: Workspace, run_id: int | None, number: int | None) -
         run = store.runs.fetch_run(run_id, "improvement")
         standing = dataclasses.replace(store.fetch_standing(run.run_id), chosen=number)
         standing.require([number] if number else [])
-        store.runs.choose_round(run.run_id, number)
+        store.runs.set_chosen_round(run.run_id, number)
     assert standing.kept is not None  # one was trained
     return run.run_id, standing.kept
 

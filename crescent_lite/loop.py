@@ -53,7 +53,7 @@ def play_rounds(job: Job) -> Generator[Event, None, str | None]:
     number = 0
     while number < job.rounds:
         number += 1
-        this = job.store.runs.open_round(job.run_id, number, model_before(job, number))
+        this = job.store.runs.insert_round(job.run_id, number, model_before(job, number))
         if not this.finished_at:
             yield from play_round(job, this)
         yield from add_requested_round(job)
@@ -112,7 +112,7 @@ def measure(job: Job, adapter: ModelFile | None) -> Generator[Event, None, None]
         yield from evaluate(job, job.base_id, None, ALL_ROLES)
         if adapter:
             adapter_id = job.store.runs.insert_model(adapter, parent_id=job.base_id)
-            this = job.store.runs.open_round(job.run_id, 1, job.base_id)
+            this = job.store.runs.insert_round(job.run_id, 1, job.base_id)
             yield from evaluate(job, adapter_id, this, ALL_ROLES)
             job.store.runs.finish_round(this.round_id, "measured")
         yield RunFinished(job.run_id)
@@ -136,8 +136,8 @@ def check_alarms(job: Job, this: Round) -> Iterator[Event]:
     voted = (facts for facts in map(fetch_facts, range(1, this.number)) if facts.shares)
     first = next(map(evaluation.measured_round, voted), now)
     alarms = evaluation.judge(base, first, now, job.config.alarms)
-    measures.replace(job.run_id, 0, base.measures, [])
-    measures.replace(job.run_id, this.number, now.measures, alarms)
+    measures.replace_measures_and_alarms(job.run_id, 0, base.measures, [])
+    measures.replace_measures_and_alarms(job.run_id, this.number, now.measures, alarms)
     yield from (AlarmFired(this.number, alarm.name, alarm.words) for alarm in alarms if alarm.fired)
 
 

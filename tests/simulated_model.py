@@ -294,10 +294,10 @@ def _train_all(store: Store, run_id: int, base_id: int, folder: Path, rounds: in
     """An adapter for each round, as if it had been trained."""
     asked_by = base_id
     for number in range(1, rounds + 1):
-        this = store.runs.open_round(run_id, number, asked_by)
+        this = store.runs.insert_round(run_id, number, asked_by)
         path = folder / f"round-{number}" / "adapter.gguf"
         asked_by = store.runs.insert_model(ModelFile(f"{number}", path, f"{number:064}", "", "adapter"), base_id)
-        training_id = store.trainings.open_training(this.round_id, [])
+        training_id = store.trainings.start_training(this.round_id, [])
         adapter = TrainedAdapter(path, path.parent, "simulated", 0.0)
         store.trainings.finish_training(training_id, this.round_id, adapter, asked_by)
 

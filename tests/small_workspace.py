@@ -56,12 +56,12 @@ def workspace_with_adapter(folder: Path) -> Workspace:
         store.runs.insert_prompt(solve)
         run_id = store.runs.insert_run("improvement", base_id, {"the prompt": solve.sha256})
         store.runs.set_plan(run_id, load_config(workspace.config_path).as_dict(), 2)
-        this = store.runs.open_round(run_id, 1, base_id)
-        training_id = store.trainings.open_training(this.round_id, [])
+        this = store.runs.insert_round(run_id, 1, base_id)
+        training_id = store.trainings.start_training(this.round_id, [])
         adapter_id = store.runs.insert_model(
             ModelFile("adapter", adapter, "2" * 64, "trained by adapter", "adapter"), base_id
         )
         trained = TrainedAdapter(adapter, Path("peft"), "peft", 1.0)
         store.trainings.finish_training(training_id, this.round_id, trained, adapter_id)
-        store.runs.open_round(run_id, 2, base_id)
+        store.runs.insert_round(run_id, 2, base_id)
     return workspace

@@ -24,7 +24,7 @@ from crescent_lite.engine import RunOptions, run_engine
 from crescent_lite.errors import ExitCode, TrainingError
 from crescent_lite.events import RunFinished
 from crescent_lite.loop import model_before
-from crescent_lite.report import build_report
+from crescent_lite.report import build_report, report_markdown
 from crescent_lite.rounds import Standing, best_round, why_no_more
 from crescent_lite.store import Store
 from crescent_lite.training.base_gguf import read_base
@@ -97,7 +97,7 @@ def test_a_run_that_gets_no_better_ends_by_itself_and_says_why(declined: Workspa
     assert (run.state, [r.number for r in store.runs.fetch_rounds(1)]) == ("finished", [1, 2, 3])
     assert run.reason is not None
     assert "(2 tried)" in run.reason
-    assert "Kept: round 1, the best of those trained; mean flexible score " in build_report(store, 1).as_markdown()
+    assert "Kept: round 1, the best of those trained; mean flexible score " in report_markdown(build_report(store, 1))
     store.close()
 
 
@@ -149,9 +149,9 @@ def test_the_round_after_a_rollback_is_asked_by_the_chosen_one(declined: Workspa
     job = SimpleNamespace(store=store, run_id=1, base_id=store.runs.fetch_run(1).base_id)
     adapters = [this.adapter_id for this in store.runs.fetch_rounds(1)]
     assert [model_before(job, number) for number in (1, 2, 4)] == [job.base_id, adapters[0], adapters[2]]  # type: ignore[arg-type]
-    store.runs.choose_round(1, 2)
+    store.runs.set_chosen_round(1, 2)
     assert model_before(job, 4) == adapters[1]  # type: ignore[arg-type]
-    store.runs.choose_round(1, None)
+    store.runs.set_chosen_round(1, None)
     store.close()
 
 

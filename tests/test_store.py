@@ -21,7 +21,7 @@ from crescent_lite.records import (
     QuestionVerdict,
     Request,
 )
-from crescent_lite.report import build_report
+from crescent_lite.report import build_report, report_markdown
 from crescent_lite.store import Round, StageCost, Store
 from crescent_lite.store.schema import migrations
 from crescent_lite.store.versions import MIGRATIONS
@@ -48,7 +48,7 @@ def store(tmp_path: Path) -> Store:
 def this_round(store: Store) -> Round:
     store.runs.insert_prompt(PromptText("set/bait", "ask", "p" * 64))
     base_id = store.runs.insert_model(BASE)
-    return store.runs.open_round(store.runs.insert_run("improvement", base_id, {}), 1, base_id)
+    return store.runs.insert_round(store.runs.insert_run("improvement", base_id, {}), 1, base_id)
 
 
 def test_every_table_is_strict(store: Store) -> None:
@@ -97,7 +97,7 @@ def test_what_is_owed_is_what_is_not_there(store: Store, this_round: Round) -> N
 
 
 def test_a_round_that_stops_asking_says_why(store: Store, this_round: Round) -> None:
-    store.runs.stop_asking(this_round.round_id, "2 of the last 100 texts were kept")
+    store.runs.set_asking_stopped(this_round.round_id, "2 of the last 100 texts were kept")
 
     assert store.runs.fetch_round(this_round.run_id, 1).asking_stopped == "2 of the last 100 texts were kept"
 
@@ -178,7 +178,7 @@ def test_a_training_that_never_came_below_the_loss_of_before_is_known(
         training = store.trainings.fetch_latest(store.runs.fetch_round(1, 2).round_id)
         assert min(training.held_out) == pytest.approx(0.264, abs=0.001)
         assert training.generalises is generalises
-        said = build_report(store, 1).as_markdown()
+        said = report_markdown(build_report(store, 1))
     assert (f"of the held-out examples {float(before or 0):.3f} before, then" in said) is (before in ("0.26", "0.3"))
 
 

@@ -85,7 +85,7 @@ class Ask(StageOfRun):
             empty.note(completion.text)  # after it is stored, so that nothing a model wrote is lost
             yield self._judge(question, known, acceptance)
             if reason := acceptance.too_low():
-                store.runs.stop_asking(self._round.round_id, reason)
+                store.runs.set_asking_stopped(self._round.round_id, reason)
                 return
             self._draw_more()
 

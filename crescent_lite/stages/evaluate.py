@@ -38,7 +38,7 @@ class Evaluate(StageOfRun):
             for measurement in measurements(benchmark, job.config, job.prompts):
                 job.store.runs.insert_prompt(measurement.prompt)
                 title, number = measurement.title, this.number if this else 0
-                self.evaluation_ids[title] = evaluations.open_evaluation(
+                self.evaluation_ids[title] = evaluations.insert_evaluation(
                     job.run_id, number, model_id, benchmark_id, measurement, job.config.run.seed
                 )
                 owed = evaluations.fetch_owed_items(self.evaluation_ids[title])

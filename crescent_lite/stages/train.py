@@ -41,7 +41,7 @@ class Train(StageOfRun):
     def work(self) -> Generator[TrainingStep, None, None]:
         """Train, and store each step and at the end the adapter. An interrupted training can be continued."""
         release_sampler(self.job)  # the training needs the memory
-        training_id = self.job.store.trainings.open_training(self._round.round_id, self._examples)
+        training_id = self.job.store.trainings.start_training(self._round.round_id, self._examples)
         try:
             yield from self._train(training_id)
         except (KeyboardInterrupt, GeneratorExit):

@@ -93,7 +93,9 @@ class Measures:
                 row["name"], row["prompt"], row["role"], row["samples"], right, whole, answers, dict(map(tuple, gold))
             )
 
-    def replace(self, run_id: int, number: int, measures: Mapping[str, float], alarms: Iterable[Alarm]) -> None:
+    def replace_measures_and_alarms(
+        self, run_id: int, number: int, measures: Mapping[str, float], alarms: Iterable[Alarm]
+    ) -> None:
         """The measures and alarms of a round, in place of those it had."""
         with self._database.transaction():
             for table in ("measures", "alarms"):

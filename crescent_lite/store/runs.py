@@ -109,7 +109,7 @@ class Runs:
                 [model.name, model.kind, model.source, str(model.path), model.sha256, parent_id, now()],
             )
         if not Path(known["path"]).is_file():
-            self.move_model(known["model_id"], model.path)
+            self.set_model_path(known["model_id"], model.path)
         return int(known["model_id"])
 
     def fetch_model(self, model_id: int) -> ModelFile:
@@ -120,7 +120,7 @@ class Runs:
         path = here_or_there(row["kind"], Path(row["path"]), self._database.path.parent)
         return ModelFile(row["name"], path, row["sha256"], row["source"], row["kind"])
 
-    def move_model(self, model_id: int, path: Path) -> None:
+    def set_model_path(self, model_id: int, path: Path) -> None:
         """The model lies somewhere else from now on."""
         self._database.write("UPDATE models SET path = ? WHERE model_id = ?", [str(path), model_id])
 
@@ -170,7 +170,7 @@ class Runs:
             [state, reason, now() if state == "finished" else None, run_id],
         )
 
-    def choose_round(self, run_id: int, number: int | None) -> None:
+    def set_chosen_round(self, run_id: int, number: int | None) -> None:
         """Keep this round of the run; None keeps the best."""
         self._database.write("UPDATE runs SET chosen_round = ? WHERE run_id = ?", [number, run_id])
 
@@ -232,7 +232,7 @@ class Runs:
         )
         return bool(found)
 
-    def open_round(self, run_id: int, number: int, model_id: int) -> Round:
+    def insert_round(self, run_id: int, number: int, model_id: int) -> Round:
         """The round, made where it does not exist yet."""
         self._database.write(
             """INSERT INTO rounds (run_id, number, model_id, started_at) VALUES (?, ?, ?, ?)
@@ -257,7 +257,7 @@ class Runs:
         )
         return [Round(*row) for row in rows]
 
-    def stop_asking(self, round_id: int, reason: str) -> None:
+    def set_asking_stopped(self, round_id: int, reason: str) -> None:
         """The round gets no more questions."""
         self._database.write("UPDATE rounds SET asking_stopped = ? WHERE round_id = ?", [reason, round_id])
 

@@ -1,6 +1,6 @@
 """Trainings, the examples each was given, and its steps as they happen.
 
-Example: training_id = trainings.open_training(round_id, examples)
+Example: training_id = trainings.start_training(round_id, examples)
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Trainings:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def open_training(self, round_id: int, examples: Sequence[Example]) -> int:
+    def start_training(self, round_id: int, examples: Sequence[Example]) -> int:
         """The id of the round's training on these examples: an unfinished one is continued, else one is inserted."""
         rows = [(each.label.question_id, each.label.vote_id, len(each.tokens.input_ids)) for each in examples]
         with self._database.transaction():

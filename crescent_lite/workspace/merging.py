@@ -49,7 +49,7 @@ def _bring(store: Store, workspace: Workspace, adapter: MergedAdapter, there: Pa
         with atomic_replacement(here) as unfinished:
             shutil.copytree(found.parent, unfinished, ignore=_links)
     if is_there or adapter.is_new:
-        store.runs.move_model(adapter.model_id, here / there.name)
+        store.runs.set_model_path(adapter.model_id, here / there.name)
     return is_there
 
 

@@ -61,7 +61,7 @@ class SampleWorkspace:
 
     def begin_round(self, number: int = 1) -> None:
         """The base has been measured."""
-        self.round = self.store.runs.open_round(self.run_id, number, self.base_id)
+        self.round = self.store.runs.insert_round(self.run_id, number, self.base_id)
         self.note(RoundStarted(number))
 
     def ask(
@@ -91,7 +91,7 @@ class SampleWorkspace:
     def train(self, losses: list[float], planned: int, finished: bool = True) -> None:
         """A training with these losses."""
         assert self.round
-        training_id = self.store.trainings.open_training(self.round.round_id, [])
+        training_id = self.store.trainings.start_training(self.round.round_id, [])
         for step, loss in enumerate(losses, 1):
             self.store.trainings.insert_step(training_id, TrainingStep(step, planned, 0.1, loss, 1e-4, 900, 120.0))
         if finished:
@@ -108,7 +108,7 @@ class SampleWorkspace:
         used = dataclasses.replace(PROMPT, name=prompt, sha256=prompt.ljust(64, "4"))
         self.store.runs.insert_prompt(used)
         measurement = Measurement(benchmark, used, Generation(64))
-        evaluation_id = self.store.evaluations.open_evaluation(
+        evaluation_id = self.store.evaluations.insert_evaluation(
             self.run_id, round_number, model_id, benchmark_id, measurement, seed=1
         )
         for n in range(items):

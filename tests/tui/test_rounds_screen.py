@@ -142,7 +142,7 @@ async def test_what_a_stranger_wrote_is_only_text(tmp_path: Path) -> None:
     sample.store.database.write("UPDATE benchmarks SET name = ?", [HOSTILE])
     assert sample.round
     sample.store.runs.finish_round(sample.round.round_id, HOSTILE)
-    sample.store.measures.replace(sample.run_id, 1, {}, [Alarm(HOSTILE[:40], True, HOSTILE)])
+    sample.store.measures.replace_measures_and_alarms(sample.run_id, 1, {}, [Alarm(HOSTILE[:40], True, HOSTILE)])
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(200, 60)) as pilot:
         await pilot.press("4")
