@@ -1,6 +1,6 @@
 """The Wilson interval of a score. In a module of its own so that code that only shows scores imports nothing heavy.
 
-Example: wilson(41, 120) -> Score(right=41, items=120, low=0.263..., high=0.430...)
+Example: wilson(41, 120) -> Score(right=41, items=120, low=0.2629..., high=0.4302...)
 Source: Wilson, JASA 22 (1927) 209.
 """
 

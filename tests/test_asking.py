@@ -28,7 +28,7 @@ def test_a_model_that_repeats_itself_is_asked_no_further(tmp_path: Path) -> None
 
     assert store.questions.count_verdicts(1) == {("kept", "new"): 1, ("rejected", "near_duplicate"): 99}
     (stopped,) = [event for event in events if isinstance(event, AskingStopped)]
-    assert "1 of the last 100 texts were kept, under the floor of 5%" in stopped.reason
+    assert "1 of the last 100 texts were kept, below the floor of 5%" in stopped.reason
     assert store.runs.fetch_round(1, 1).asking_stopped == stopped.reason
 
 

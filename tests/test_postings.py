@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crescent_lite.questions.postings import FEW, Postings, added_up
+from crescent_lite.questions.postings import FEW, Postings, add_bits
 
 
 def test_the_example_of_the_module() -> None:
@@ -23,7 +23,7 @@ def test_the_example_of_the_module() -> None:
 @pytest.mark.slow
 def test_bits_add_up(rows: list[list[bool]]) -> None:
     packed = [np.packbits([*row, *[False] * 62], bitorder="little").view(np.uint64) for row in rows]
-    planes = added_up(packed)
+    planes = add_bits(packed)
     sums = sum(
         np.unpackbits(plane.view(np.uint8), count=130, bitorder="little").astype(int) << place
         for place, plane in enumerate(planes)

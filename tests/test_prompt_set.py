@@ -40,9 +40,19 @@ def test_a_users_own_set_must_contain_its_placeholders(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("bait", "prefix", "lists", "words"),
     [
-        ("About {topic}.", "", [], r"bait\.txt: \{topic\} wants a list bait\.topic\.txt"),
-        ("About it.", "{name}", ["topic"], r"bait\.assistant_prefix: \{name\} wants a list bait\.name\.txt"),
-        ("About {topic}.", "", ["topic", "topcs"], r"bait\.topcs\.txt: neither .* has \{topcs\}"),
+        ("About {topic}.", "", [], r"bait\.txt: placeholder \{topic\} has no value list; add bait\.topic\.txt"),
+        (
+            "About it.",
+            "{name}",
+            ["topic"],
+            r"bait\.assistant_prefix: placeholder \{name\} has no value list; add bait\.name\.txt",
+        ),
+        (
+            "About {topic}.",
+            "",
+            ["topic", "topcs"],
+            r"bait\.topcs\.txt: value list without a placeholder; add \{topcs\}",
+        ),
     ],
 )
 def test_a_placeholder_needs_its_list_and_a_list_its_placeholder(

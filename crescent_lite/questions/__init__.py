@@ -1,5 +1,6 @@
-"""Stages 1 and 2 of the method: how questions are asked for, checked, and compared with the ones that were kept.
+"""Questions: how a model is made to ask them, which are usable, and which are new.
 
-`bait` builds the requests, `checks` and `diversify` decide, `duplicates`, `postings` and `semantic` find what is
-alike, and `own` reads a user's own questions. Source: arXiv 2502.13441.
+`bait` builds the requests, `checks` decides what is a usable question, `diversify` decides what is new with the help
+of `duplicates`, `postings` and `semantic`, and `own` reads a user's own questions. Source: bait prompting and
+diversification in Crescent, arXiv 2502.13441.
 """

@@ -1,9 +1,10 @@
-"""Stage 1, bait prompting: a short prompt makes an aligned model write a question. Source: arXiv 2502.13441.
+"""Builds baits: short prompts that make an aligned model write a question. Source: arXiv 2502.13441.
 
-A bare bait makes a small model write the same few stories again and again. So a prompt set may vary it (see
-`prompt_set`): every try is steered to a topic, a name or an operation drawn from a list by the run's seed.
-Knows the prompts; judges nothing and stores nothing.
-Example: attempt(prompts, 17, config.bait, seed=1, round_number=1).request.user   # "... about a bakery ..."
+With a bait of fixed wording, a small model writes the same few stories again and again. A prompt set may therefore
+have placeholders with value lists (see `prompts.sets`): each bait is steered to a topic, a name or an operation drawn
+from its list by the run's seed. Knows the prompts; judges and stores nothing. Example, with the set word-problems:
+    attempt(prompts, 17, config.bait, seed=1, round_number=1).request.user
+    -> "Write a short maths word problem about Elena and a school trip. It is solved by an average. ..."
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from crescent_lite.prompts.sets import PromptSet, fill
 from crescent_lite.records import Attempt, Generation, Request, derive_seed
 
 PLACEHOLDER = re.compile(r"(?<![\\\w}])\{([a-z_]{2,})\}")
-"""What has to have a list. LaTeX is left alone: its braces follow a command, or hold a letter or a number."""
+"""A placeholder, which needs a value list. Braces of LaTeX do not match: they follow a command, or hold one letter or
+a number."""
 
 
 def attempt(prompts: PromptSet, ask_index: int, bait: BaitConfig, seed: int, round_number: int) -> Attempt:
-    """The raw question with this index: the same words for the same seed, on any machine."""
+    """Build the bait for a raw question; the same seed, round and index give the same bait on any machine."""
     key = f"round {round_number} ask {ask_index}"
     steering = {
         name: values[derive_seed(seed, key, name) % len(values)]
@@ -38,7 +40,7 @@ def attempt(prompts: PromptSet, ask_index: int, bait: BaitConfig, seed: int, rou
 
 
 def check_steering(prompts: PromptSet, bait: BaitConfig) -> None:
-    """Every list of the set fills a placeholder, and every placeholder has a list. Raises ConfigError."""
+    """Raise ConfigError if a placeholder has no value list, or a value list no placeholder."""
     wanted = {
         name: where
         for where, text in (("bait.txt", prompts.bait.text), ("bait.assistant_prefix", bait.assistant_prefix))
@@ -47,17 +49,18 @@ def check_steering(prompts: PromptSet, bait: BaitConfig) -> None:
     if missing := sorted(set(wanted) - set(prompts.choices)):
         name = missing[0]
         raise ConfigError(
-            f"{wanted[name]}: {{{name}}} wants a list bait.{name}.txt, which the prompt set {prompts.name!r} lacks"
+            f"{wanted[name]}: placeholder {{{name}}} has no value list; "
+            f"add bait.{name}.txt to the prompt set {prompts.name!r}"
         )
     if unused := sorted(set(prompts.choices) - set(wanted)):
         raise ConfigError(
-            f"{prompts.folder / f'bait.{unused[0]}.txt'}: neither bait.txt nor bait.assistant_prefix has "
-            f"{{{unused[0]}}}"
+            f"{prompts.folder / f'bait.{unused[0]}.txt'}: value list without a placeholder; "
+            f"add {{{unused[0]}}} to bait.txt or bait.assistant_prefix, or delete the file"
         )
 
 
 def bait_generation(bait: BaitConfig, temperature: float | None = None) -> Generation:
-    """How questions are drawn; rewrites use the same but for the temperature."""
+    """How questions are drawn. Rewrites differ only in the temperature, which overrides `bait.temperature`."""
     return Generation(
         bait.max_tokens,
         bait.temperature if temperature is None else temperature,

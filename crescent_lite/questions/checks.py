@@ -1,9 +1,9 @@
-"""Is a raw text a usable maths question? Each rule names its reason.
+"""Decides whether a raw text is a usable maths question; each rule that rejects one has a named reason.
 
-`clean` finds the question in what a model wrote, `unusable` says why it is none. Knows nothing of other questions.
-The rules were tuned on real bait output; tests/baited_texts.jsonl holds labelled texts, and the tests state the
-precision and recall reached. What a rule cannot see, a problem that makes no sense, is left to the vote.
-Example: unusable(clean("Sure! Here it is:\\n\\nTom has 3 eggs."), "stop", settings)    # 'no_question'
+`clean` finds the question in what a model wrote, `unusable` says why it cannot be used. Knows nothing of other
+questions. The rules were tuned on real model output; tests/baited_texts.jsonl holds labelled texts, and the tests
+state the precision and recall reached. No rule sees that a problem makes no sense: that is left to the vote. Example:
+    unusable(clean("Sure! Here it is:\\n\\nTom has 3 eggs."), "stop", settings) -> "no_question"
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from crescent_lite.config import DiversifyConfig
 from crescent_lite.questions.duplicates import NUMBER
 
 MORE_NUMBER_WORDS = re.compile(r"\b(?:dozens|halves|third|quarter|twice|double|triple)\b", re.IGNORECASE)
-# Every repetition has a bound: a text of nothing but newlines or stars must cost nothing.
+# Every repetition is bounded, so that a text of thousands of newlines or stars is not slow to match.
 LEAD_IN = re.compile(
     r"^\W{0,20}(?:"
     r"(?:sure|certainly|of course|absolutely)(?:\s?[!.:]\s{1,9}|,?\s(?=here\b))"
@@ -34,7 +34,7 @@ SOLUTION = re.compile(
     r"|\bsolve\b[^?]{0,400}[.\n]\s{0,9}[a-z]\s?=\s?-?\d[\d./]{0,20}$"
     r"|(?<!\bdo )(?<!\bif )(?<!\bmust )"
     r"\bwe (?:can|need to|have to|know|find|get|start|subtract|add|multiply|divide|perform)\b"
-    # a sum of plain numbers with its result: "12 + 5 = 17", but not "x + 3 = 7" or "3 * 4 + y = 20"
+    # An operation on plain numbers with its result: "12 + 5 = 17", but not "x + 3 = 7" or "3 * 4 + y = 20".
     r"|(?<![\w)^+*/×÷−-])(?<![+*/×÷−-] )\d[\d.,]{0,20}(?:\s?[-+*/×÷x−]\s?\d[\d.,]{0,20}){1,8}\s?=\s?-?\d",
     re.IGNORECASE,
 )
@@ -59,22 +59,23 @@ ASKING = re.compile(
 )
 NO_QUANTITY = re.compile(r"(?:^|[.!?:\"“]\s|\n)\s{0,20}(?:why|who|explain|describe)\b|\bexplanation\b", re.IGNORECASE)
 MAX_TRAIL = 60
-"""Characters that may follow the last question mark (guess)."""
+"""Most characters after the last question mark (guess)."""
 INSTRUCTION = re.compile(
     r"\(|(?:please )?(?:round|give|express|write|assume|use|show|state|leave|simplify|note|hint)\b"
     r"|(?:your )?answer in\b",
     re.IGNORECASE,
 )
-"""What may stand there: "Round to two decimal places." Anything else is an answer, or no part of the question."""
+"""What may follow the last question mark: "Round to two decimal places." Any other text there is an answer, or not
+part of the question."""
 MAX_RAW = 4_000
-"""Characters of a raw text that are looked at. One that is cut there is too long for a question."""
+"""Characters of a raw text that are read; a longer text is too long for a question anyway."""
 MAX_LAYERS = 12
-"""Headings, quotes and lead-ins around a question."""
+"""Most headings, quotes and lead-ins that are removed from around a question (guess)."""
 SENTENCE_END = ".?!)]}”\"'"
 
 
 def clean(raw_text: str) -> str:
-    """The question in a raw text: without lead-in, heading and outer marks. Mathematics is left as it is."""
+    """Return the question in a raw text, without lead-in, heading and outer quotes. Mathematics stays as it is."""
     text = unicodedata.normalize("NFC", raw_text[:MAX_RAW]).replace("\r\n", "\n").strip()
     for _ in range(MAX_LAYERS):
         before = text
@@ -85,19 +86,19 @@ def clean(raw_text: str) -> str:
             text = text[1:-1].strip()
         if text == before:
             return re.sub(r"[ \t]+", " ", text)
-    return ""  # nothing but wrapping
+    return ""  # the text has more layers than any question
 
 
 def first_question(text: str) -> str:
-    """A one-line drill up to its question mark: "What is 2 + 3? What is 4" -> "What is 2 + 3?"."""
+    """Return the text up to its first question mark, on one line: "What is 2 + 3? What is 4" -> "What is 2 + 3?"."""
     head, mark, _ = text.partition("?")
     return re.sub(r"\s+", " ", head + mark).strip()
 
 
 def unusable(text: str, finish_reason: str, settings: DiversifyConfig) -> str | None:
-    """Why a cleaned text is not a usable question; None when it is one. The first rule that applies names it."""
+    """Return why a cleaned text is not a usable question, by the first rule that applies; None when it is usable."""
     if len(text) > settings.max_characters:
-        return "too_long"  # before the patterns: a text of any length costs nothing
+        return "too_long"  # before any pattern is matched, which would be slow on a very long text
     words = [word for word in NUMBER_WORDS.findall(text) if word.lower() != "one"]
     numbers = len(NUMBER.findall(text)) + len(words) + len(MORE_NUMBER_WORDS.findall(text))
     letters = [character for character in text if character.isalpha()]

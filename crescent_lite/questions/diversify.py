@@ -1,9 +1,11 @@
-"""Stage 2, diversification: is it a question, and is it new? Source: self-deduplication, arXiv 2502.13441.
+"""Decides whether a raw text is kept as a new question. Source: self-deduplication, arXiv 2502.13441.
 
-`Known` has the kept questions of the run and the items of its benchmarks, `judge` decides; `rewriting` asks the model
-for another question in place of one that is not new, which is then judged like any raw text; `Acceptance` says when
-asking further is not worth it. Stores nothing.
-Example: judge(raw_question, known, settings) -> QuestionVerdict("rejected", "near_duplicate", ..., similarity=93.3)
+`Known` holds the kept questions of the run and the items of its benchmarks. `judge` gives the verdict. `rewriting`
+builds the request to rewrite a question that is not new; the rewrite is then judged like any raw text. `Acceptance`
+says when asking further is not worthwhile. Stores nothing. Example:
+    known = Known([(7, "Tom has 3 eggs and buys 4 more. How many eggs does he have?")], settings)
+    judge(question, known, settings)    # "Tom has 3 eggs and buys 4 more eggs. How many eggs does he have?"
+    -> QuestionVerdict("rejected", "near_duplicate", ..., duplicate_of=7, similarity=95.9...)
 """
 
 from __future__ import annotations
@@ -22,15 +24,17 @@ from crescent_lite.questions.semantic import SemanticIndex
 from crescent_lite.records import Attempt, Benchmark, FinishReason, Question, QuestionVerdict, Request
 
 NOT_NEW = ("near_duplicate", "same_template")
-"""The reasons after which the model may try again."""
+"""Reasons of a verdict after which the model may rewrite the question."""
 SHARED_WORDS = 13
-"""Words in a row that a question and a benchmark's item may not share (GPT-3, arXiv 2005.14165, takes 13)."""
+"""Length of a sequence of words that makes a question contaminated if a benchmark item has it too (13 as for GPT-3,
+arXiv 2005.14165)."""
 REAL_WORDS = 8
-"""Of them, those that have to be words and not masked numbers or operators: a long sum is no text (guess)."""
+"""Fewest real words in such a sequence; the rest may be masked numbers and operators. Long sums would match otherwise
+(guess)."""
 
 
 class Known:
-    """What a question must not repeat: the kept questions of the run, and the items of its benchmarks."""
+    """The questions that a new one must not repeat: the kept ones of the run, and the items of its benchmarks."""
 
     def __init__(
         self,
@@ -39,7 +43,7 @@ class Known:
         benchmarks: Iterable[Benchmark] = (),
         semantic: SemanticIndex | None = None,
     ) -> None:
-        """`kept`: id and text of each kept question. `semantic`: marks those that mean nearly the same."""
+        """`kept`: id and text of each kept question. `semantic`: finds the nearest in meaning; None for no marks."""
         self._settings = settings
         self._semantic = semantic
         self._kept = DuplicateIndex(settings.near_duplicate)
@@ -48,19 +52,19 @@ class Known:
         self._items = DuplicateIndex(settings.near_duplicate)
         self._names: list[str] = []
         self._texts: list[str] = []
-        self._runs: dict[tuple[str, ...], int] = {}
+        self._sequences: dict[tuple[str, ...], int] = {}
         for benchmark in benchmarks:
             for item in benchmark.items:
                 self._add_item(f"{benchmark.name}/{item.item_id}", item.question)
 
     def add(self, question_id: int, text: str) -> None:
-        """One more kept question."""
+        """Add a kept question."""
         self._kept.add(question_id, text)
         if self._semantic:
             self._semantic.add(question_id, text)
 
     def verdict(self, text: str) -> QuestionVerdict:
-        """Whether a usable question is new."""
+        """Return the verdict on a usable question: kept if it is new."""
         if contaminated := self.benchmark_item(text):
             item, similarity = contaminated
             return QuestionVerdict("rejected", "contaminated", text, similarity=similarity, benchmark_item=item)
@@ -79,32 +83,32 @@ class Known:
         self._names.append(name)
         self._texts.append(question)
         self._items.add(number, question)
-        for run in _runs_of_words(question):
-            self._runs.setdefault(run, number)
+        for sequence in _word_sequences(question):
+            self._sequences.setdefault(sequence, number)
 
     def benchmark_item(self, text: str) -> tuple[str, float] | None:
-        """The benchmark's item that a text repeats, and the similarity of the two templates."""
+        """Return the benchmark item that a text repeats and the similarity of the templates, 0-100; None if none."""
         match = self._items.nearest(text) if self._names else None
         drill = self._settings.numbers_must_agree and not self._settings.max_per_template
         if match and not (match.rule == "same_template" and drill):
             return self._names[match.question_id], match.similarity
-        shared = next((self._runs[run] for run in _runs_of_words(text) if run in self._runs), None)
+        shared = next((self._sequences[each] for each in _word_sequences(text) if each in self._sequences), None)
         if shared is None:
             return None
         return self._names[shared], fuzz.ratio(template(text), template(self._texts[shared]))
 
 
-def _runs_of_words(text: str) -> Iterable[tuple[str, ...]]:
+def _word_sequences(text: str) -> Iterable[tuple[str, ...]]:
     words = template(text).split()
-    runs = (tuple(words[start : start + SHARED_WORDS]) for start in range(len(words) - SHARED_WORDS + 1))
-    return (run for run in runs if sum(word[0].isalpha() for word in run) >= REAL_WORDS)
+    sequences = (tuple(words[start : start + SHARED_WORDS]) for start in range(len(words) - SHARED_WORDS + 1))
+    return (each for each in sequences if sum(word[0].isalpha() for word in each) >= REAL_WORDS)
 
 
 def judge(question: Question, known: Known, settings: DiversifyConfig) -> QuestionVerdict:
-    """Keep or reject one raw question."""
+    """Return the verdict on one raw question: kept if it is usable and new."""
     text = clean(question.raw_text)
     if question.external_id is not None and text:
-        return known.verdict(text)  # whoever wrote it knows that it is a question
+        return known.verdict(text)  # a user's own question need not look like one
     finish_reason: FinishReason = question.finish_reason
     if settings.first_question_only:
         text = first_question(text)
@@ -115,7 +119,7 @@ def judge(question: Question, known: Known, settings: DiversifyConfig) -> Questi
 
 
 def may_be_rewritten(question: Question, verdict: QuestionVerdict, settings: DiversifyConfig) -> bool:
-    """Whether the model gets another try. A user's own question is not its to change."""
+    """Whether the model should rewrite the question. A user's own questions are never rewritten."""
     return question.external_id is None and verdict.reason in NOT_NEW and question.rewrites < settings.max_rewrites
 
 
@@ -127,7 +131,7 @@ def rewriting(
     settings: DiversifyConfig,
     seed: int,
 ) -> Attempt:
-    """Another question in place of one that is too close to `similar`."""
+    """Build the request for another question in place of `question`, which is too close to `similar`."""
     request = Request(
         key=f"rewrite {question.question_id}",
         user=fill(prompts.rewrite.text, question=question.text, similar=similar.text),
@@ -139,24 +143,25 @@ def rewriting(
 
 
 class Acceptance:
-    """Which share of the latest texts was kept."""
+    """The acceptance rate: which share of the latest texts was kept."""
 
     WINDOW = 100
+    """Number of latest texts that are counted."""
 
     def __init__(self, floor: float, kept: Iterable[bool] = ()) -> None:
-        """`kept`: of each text judged before, oldest first, whether it was."""
+        """`floor`: lowest acceptable share, 0-1. `kept`: whether each earlier text was kept, oldest first."""
         self._floor = floor
         self._latest = deque(kept, maxlen=self.WINDOW)
 
     def note(self, *, kept: bool) -> None:
-        """One more text."""
+        """Count a text with a verdict."""
         self._latest.append(kept)
 
     def too_low(self) -> str | None:
-        """Why asking should stop; None while it should not."""
+        """Return why asking should stop; None at an acceptable rate or before the window is full."""
         if len(self._latest) < self.WINDOW or sum(self._latest) >= self._floor * self.WINDOW:
             return None
         return (
             f"{sum(self._latest)} of the last {self.WINDOW} texts were kept, "
-            f"under the floor of {self._floor:.0%} (bait.min_acceptance)"
+            f"below the floor of {self._floor:.0%} (bait.min_acceptance)"
         )

@@ -1,13 +1,14 @@
-"""Which known question is a text too close to? An exact rule, and an index that finds the few worth asking it about.
+"""Finds the known question that a text repeats: an exact rule, and an index of the few questions worth comparing.
 
-The rule: two questions are alike when their templates are (numbers masked, `fuzz.ratio` of rapidfuzz from a threshold
-on). Alike with the same numbers in the same order they are near-duplicates (in a bare sum or product any order will
-do); with other numbers they have the same template. A plain text ratio calls "12 + 7" and "12 + 8" alike. Example:
+The rule: two questions are alike when their templates (the texts with masked numbers) reach a threshold of
+similarity, `fuzz.ratio` of rapidfuzz. Alike questions with the same numbers in the same order are near-duplicates (in
+a plain sum or product any order counts); with other numbers they have the same template. Comparing unmasked texts
+would call "12 + 7" and "12 + 8" near-duplicates. Knows nothing of verdicts. Example:
     index = DuplicateIndex(threshold=85)
     index.add(7, "Tom has 3 eggs and buys 4 more. How many has he?")
     index.nearest("Tom has three eggs and buys 4 more. How many does he have?")   # Match(7, 'near_duplicate', 90.2)
-The index holds, for each template, the smallest hashes of its n-grams (a bottom-k sketch: alike texts share most of
-it), and for each hash the templates that have it (`postings`). Chosen by measurement: `benchmarks/diversify.py`.
+The index keeps for each template the smallest hashes of its n-grams (a bottom-k sketch, most of which alike texts
+share), and for each hash the templates that have it (`postings`). Chosen by measurement: `benchmarks/diversify.py`.
 """
 
 from __future__ import annotations
@@ -27,55 +28,56 @@ from crescent_lite.questions.postings import Postings
 
 NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*|\.\d+")
 _SIGNED = rf"(?:(?<![\w)%])[-−](?=[\d.]))?(?:{NUMBER.pattern})"
-# The two looks ahead only save time.
+# The two lookaheads only save time.
 _ANY_NUMBER = re.compile(rf"(?=[-−.\d])(?:{_SIGNED})|\b(?=[a-z])(?:{NUMBER_WORDS.pattern})")
-_NO_NUMBER = "one"  # alone: "the one that" is no number
+_NO_NUMBER = "one"  # alone it is usually not a number: "the one that"
 _OPERATOR = re.compile(r"([-+*/×÷=^−])")
 _COMMUTES = re.compile(r"[^#]{0,40}(?:#(?: \+ #)+|#(?: [*×] #)+|(?:sum|product) of #(?:(?:,|,? and) #)+)[^#]{0,20}")
 _SPACE = re.compile(r"\s+")
 
 SHORT_GRAM, LONG_GRAM = 5, 9
-"""Characters of the pieces that two templates are compared by before the rule is asked: long pieces are rarer, short
-ones outlast a change in a short text."""
+"""Lengths in characters of the n-grams by which candidates are found: long n-grams are rarer, short ones survive a
+change in a short text."""
 SHORT_UP_TO, LONG_FROM = 100, 60
-"""Lengths of templates that have pieces of each kind. Alike ones of 85 or more have a kind in common: where one is
-shorter than 60 the other is shorter than 82."""
+"""Longest template with short n-grams, and shortest template with long ones, in characters. Two templates with a
+similarity of 85 or more always share a kind: if one is shorter than 60, the other is shorter than 82."""
 SKETCH = 48
-"""Hashes kept of one template, of each kind."""
+"""Hashes kept per template and kind of n-gram."""
 HASH_BITS = 22
-"""Bounds the number of different hashes, and with it the memory."""
+"""Bits of a hash; they limit the number of different hashes, and so the memory."""
 SHARED = 0.25
-"""Share of a sketch that alike templates have in common at least (measured: 0.4 and more)."""
+"""Least share of a sketch that a candidate has in common (measured between alike templates: 0.4 and more)."""
 MAX_CANDIDATES = 160
-"""Templates that the rule is asked about in one search."""
+"""Most templates found by their sketch that one search compares by the rule."""
 MAX_TEXT = 4_000
-"""Characters of a text that are compared."""
+"""Characters of a text that are compared; the rest is ignored."""
 
 
 @dataclass(frozen=True)
 class Match:
-    """A known question that a text is too close to."""
+    """A known question that a text repeats."""
 
     question_id: int
     rule: Literal["near_duplicate", "same_template"]
+    """near_duplicate: the numbers agree. same_template: they do not."""
     similarity: float
-    """0-100, of the two templates."""
+    """Similarity of the two templates, 0-100."""
     known: int
-    """Known questions whose template is that close, whatever their numbers; of very many not all are counted."""
+    """Number of known questions with an alike template, whatever their numbers; incomplete beyond MAX_CANDIDATES."""
 
 
 def template(text: str) -> str:
-    """The text with every number masked, lower case, with one space around operators and between words."""
+    """Return the text in lower case with "#" for every number and one space around operators and between words."""
     return _read(text)[0]
 
 
 def numbers(text: str) -> tuple[str, ...]:
-    """The numbers in order of appearance; words as digits, without separators of thousands and trailing zeros."""
+    """Return the numbers in order of appearance, each in one spelling: "three" -> "3", "1,000" -> "1000"."""
     return tuple(map(_spelt, _read(text)[1]))
 
 
 def _read(text: str) -> tuple[str, list[str]]:
-    """Template and numbers as written, in one pass."""
+    """Return the template, and the numbers as written, in one pass."""
     found: list[str] = []
 
     def mask(number: re.Match[str]) -> str:
@@ -89,18 +91,18 @@ def _read(text: str) -> tuple[str, list[str]]:
 
 
 def agreeing(shape: str, found: tuple[str, ...]) -> tuple[str, ...]:
-    """What has to be equal for numbers to agree: their order counts, but not in a bare sum or product."""
+    """Return a key that is equal for numbers that agree: their order counts, except in a plain sum or product."""
     return tuple(sorted(found)) if _COMMUTES.fullmatch(shape) else found
 
 
 def wording(text: str) -> tuple[str, tuple[str, ...]]:
-    """Template and numbers, which together are equal for questions that are the same."""
+    """Return a key that is equal for questions that are the same: their template and their numbers."""
     shape, found = _read(text)
     return shape, agreeing(shape, tuple(map(_spelt, found)))
 
 
 def _plain(text: str) -> str:
-    """Lower case, and one spelling of what Unicode has several for: digits, powers, fractions."""
+    """Return the text in lower case with one spelling of digits, powers and fractions (Unicode NFKC)."""
     return unicodedata.normalize("NFKC", text[:MAX_TEXT]).replace("\u2044", "/").lower()
 
 
@@ -115,15 +117,15 @@ def _spelt(number: str) -> str:
 
 
 class DuplicateIndex:
-    """Known questions, and which of them a text is too close to. Ids are the caller's."""
+    """Known questions, searchable for the one that a text repeats. Ids are the caller's."""
 
     def __init__(self, threshold: float) -> None:
-        """`threshold`: similarity of two templates, 0-100, from which they count as alike."""
+        """`threshold`: least similarity of two alike templates, 0-100."""
         self._threshold = threshold
         self._templates: list[str] = []
         self._positions: dict[str, int] = {}
         self._questions: list[dict[tuple[str, ...], int]] = []
-        """Of each template: its questions, by their numbers. The first one of equal ones."""
+        """For each template: numbers -> id of the first question with them."""
         self._counts: list[int] = []
         self._lengths = array("I")
         self._postings = Postings()
@@ -133,7 +135,7 @@ class DuplicateIndex:
         return sum(self._counts)
 
     def add(self, question_id: int, text: str) -> None:
-        """One more known question."""
+        """Add a known question."""
         shape, key = wording(text)
         position = self._positions.get(shape)
         if position is None:
@@ -144,7 +146,7 @@ class DuplicateIndex:
             self._by_numbers.setdefault(key, array("I")).append(position)
 
     def nearest(self, text: str) -> Match | None:
-        """The most similar near-duplicate; where there is none, the most similar question of the same template."""
+        """Return the most similar near-duplicate, else the most similar question of the same template, else None."""
         shape, key = wording(text)
         alike = self._alike(shape, key)
         if not alike:
@@ -166,7 +168,7 @@ class DuplicateIndex:
         return position
 
     def _alike(self, shape: str, key: tuple[str, ...]) -> list[tuple[int, float]]:
-        """Templates at or above the threshold with their similarity, the most similar first."""
+        """Positions of the templates that reach the threshold with their similarity, the most similar first."""
         positions = self._candidates(shape, key)
         if not positions:
             return []
@@ -178,7 +180,7 @@ class DuplicateIndex:
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 
     def _candidates(self, shape: str, key: tuple[str, ...]) -> list[int]:
-        """Templates that may be alike: those that share most of the sketch, and some with the same numbers."""
+        """Positions of templates that may be alike: by their sketch, and the latest ones with the same numbers."""
         wanted = sketch(shape)
         positions = self._frequent(self._postings.shared(wanted), len(shape), at_least=int(SHARED * len(wanted)))
         others = {*self._by_numbers.get(key, ())[-MAX_CANDIDATES:]}
@@ -187,11 +189,11 @@ class DuplicateIndex:
         return [*positions.tolist(), *others.difference(positions.tolist())]
 
     def _frequent(self, shared: np.ndarray, length: int, at_least: int) -> np.ndarray:
-        """The templates of a possible length that share most, and so much at least."""
+        """Positions of the templates that share the most hashes, `at_least` so many, and have a possible length."""
         positions = np.flatnonzero(shared >= max(1, at_least))
         shared = shared[positions]
         lengths = np.frombuffer(self._lengths, dtype=np.uint32)[positions]
-        # ratio = 2 * common / (both lengths), and no more can be common than the shorter one has
+        # ratio = 200 * common / (sum of both lengths), and at most the whole shorter text is common
         shortest, longest = np.minimum(lengths, length), np.maximum(lengths, length)
         possible = 200 * shortest >= self._threshold * (shortest + longest)
         positions, shared = positions[possible], shared[possible]
@@ -206,7 +208,7 @@ _MASK = np.uint64(2**HASH_BITS - 1)
 
 
 def sketch(shape: str) -> list[int]:
-    """The smallest hashes of the template's pieces, each below 2 ** `HASH_BITS`."""
+    """Return the smallest hashes of the template's n-grams, sorted, each below 2 ** `HASH_BITS`."""
     codes = np.frombuffer(f" {shape} ".encode("utf-32-le", "replace"), dtype=np.uint32).astype(np.uint64)
     kept = []
     if len(shape) <= SHORT_UP_TO:

@@ -1,8 +1,8 @@
-"""For each hash the texts that have it, and how many of some hashes each text has: an inverted index that counts.
+"""An inverted index that counts: how many hashes each known text shares with a new one.
 
-Rare hashes have lists, which are counted by `bincount`. A hash that one text in `DENSE` has gets one bit for each
-text; 64 texts are then added up at a time by bitwise full adders (a carry-save adder). Knows numbers, no texts.
-Example:
+A rare hash has a list of the texts that contain it, and lists are counted by `bincount`. A hash that more than one
+text in `DENSE` contains has a bit per text instead; these are added up 64 texts at a time by bitwise full adders (a
+carry-save adder). Knows hashes and numbers of texts, not the texts. Example:
     postings.add([3, 7]); postings.add([7, 9]); postings.shared([7, 9])     # [1, 2]
 """
 
@@ -14,22 +14,22 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 DENSE = 32
-"""A list of 32-bit numbers is longer than one bit for each text when one text in 32 is on it."""
+"""A list of 32-bit numbers needs more memory than one bit per text once more than one text in 32 is on it."""
 FEW = 512
-"""Texts up to which there are lists only."""
+"""Longest list that always stays a list, in texts."""
 
 
 class Postings:
-    """Texts are numbered 0, 1, 2 ... in the order in which they are added."""
+    """The hashes of all known texts, which are numbered 0, 1, 2 ... in the order in which they are added."""
 
     def __init__(self) -> None:
         self._texts = 0
         self._lists: dict[int, array[int]] = {}
         self._bits: dict[int, np.ndarray] = {}
-        """Of the dense hashes: 64-bit words, the first text in the lowest bit."""
+        """Dense hash -> a bit per text in 64-bit words; the first text is the lowest bit."""
 
     def add(self, hashes: Iterable[int]) -> None:
-        """One more text."""
+        """Add the next text by its hashes."""
         number = self._texts
         self._texts += 1
         for key in hashes:
@@ -45,7 +45,7 @@ class Postings:
                 del self._lists[key]
 
     def shared(self, hashes: Iterable[int]) -> np.ndarray:
-        """Of each text, how many of the hashes it has; fewer than 256 hashes. Shape (texts,)."""
+        """Count for each text how many of `hashes` (fewer than 256) it contains. Shape (texts,), dtype uint8."""
         lists, bits = [], []
         words = -(-self._texts // 64)
         for key in hashes:
@@ -56,7 +56,7 @@ class Postings:
         counts = np.zeros(self._texts, dtype=np.uint8)
         if lists:
             counts += np.bincount(np.concatenate(lists), minlength=self._texts).astype(np.uint8)
-        for place, plane in enumerate(added_up(bits)):
+        for place, plane in enumerate(add_bits(bits)):
             counts += np.unpackbits(plane.view(np.uint8), count=self._texts, bitorder="little") << place
         return counts
 
@@ -68,8 +68,8 @@ class Postings:
         words[word] |= np.uint64(1 << bit)
 
 
-def added_up(bits: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The sum of the bits at each place, as binary digits: the lowest digit of all sums first."""
+def add_bits(bits: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return the sums of the bits at each place as binary digits: first the lowest digit of all sums, and so on."""
     planes, column = [], list(bits)
     while column:
         carries = []
