@@ -1,4 +1,4 @@
-# `make run` installs everything and plays one round in data/. `make test` installs everything and runs the quick tests;
+# `make run` installs everything and runs one round in data/. `make test` installs everything and runs the quick tests;
 # `make test-slow` runs the others. The environment is .venv; it is not activated for you.
 # Another Python: make PYTHON=python3.12 run    Another workspace: make WORKSPACE=~/maths run
 
@@ -15,7 +15,7 @@ INSTALLED := $(VENV)/.installed
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
-run: $(INSTALLED) $(WORKSPACE)/crescent.toml  ## play one round with the embedded model, or continue it
+run: $(INSTALLED) $(WORKSPACE)/crescent.toml  ## run one round with the embedded model, or continue it
 	$(BIN)/crescent run -w $(WORKSPACE)
 
 test: $(INSTALLED)  ## run the tests that take a moment each

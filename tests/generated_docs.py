@@ -99,7 +99,11 @@ def _command_section(title: str, parser: argparse.ArgumentParser, level: str) ->
         and not {"--workspace", "--json", "--verbose"} & set(action.option_strings)
     ]
     parts = [f"{level} {title}", described(parser)]
-    return "\n\n".join([*parts, table(("argument", "meaning"), rows)] if rows else parts)
+    if rows:
+        parts.append(table(("argument", "meaning"), rows))
+    if parser.epilog:
+        parts.append(f"```\n{parser.epilog.removeprefix('Example: ')}\n```")
+    return "\n\n".join(parts)
 
 
 def common_options() -> str:
