@@ -142,6 +142,11 @@ class Querying:
                 rows += 1
         return CsvSummary(rows, truncated, time.perf_counter() - began)
 
+    def fetch_all(self, sql: str) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+        """Names of the columns, and every row with its cells as stored. No limits. Raises as `run` does."""
+        with self._answered(sql, None, NO_VALUES) as cursor:
+            return tuple(column[0] for column in cursor.description), cursor.fetchall()
+
     def save_csv(self, sql: str, path: Path, *, seconds: float | None = None) -> CsvSummary:
         """All rows, whole, into a file that is there complete or not at all. Raises as `run`, or StorageError."""
         with atomic_replacement(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:

@@ -1,0 +1,342 @@
+"""The functions that `import crescent_lite` offers: runs, a workspace's database, votes to labels, and sampling.
+
+Owns their signatures only; each function imports the modules that do its work when it is called. A workspace is the
+folder that `init` made; it may be read while a run is at work. Every expected failure is a CrescentError, whose text
+is one line: what is wrong, where, what to do. docs/python.md shows each function with its output. Example:
+    for event in run("maths", rounds=1): print(event)
+    labels("maths")[0].answer_key   # 'n:19'
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pandas
+
+    from crescent_lite.config import Policy
+    from crescent_lite.events import Event
+    from crescent_lite.records import Completion, Consensus, Label, Vote
+    from crescent_lite.report.scores import Scored
+    from crescent_lite.sampling import Sampler
+    from crescent_lite.store import Store
+    from crescent_lite.store.reading import Database
+
+Folder = str | PathLike[str]
+"""The folder of a workspace."""
+Scoring = Literal["strict", "flexible", "math-verify"]
+"""strict: the right answer in a marked place, such as a box. flexible: the right answer wherever `canonical_answer`
+finds it. math-verify: right by the second opinion of that library, where it was asked for."""
+
+
+# ── runs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def init(folder: Folder, *, preset: str = "default") -> Path:
+    """Make a workspace and return its folder; its settings are in crescent.toml there.
+
+    `preset`: the settings to begin with, such as 'quick', which takes a few minutes with the embedded model.
+    Raises WorkspaceError where there is a workspace already, ConfigError for an unknown preset.
+    Example: init("maths", preset="quick")
+    """
+    from crescent_lite.config.text import starter_toml
+    from crescent_lite.workspace import Workspace
+
+    return Workspace(Path(folder)).create(starter_toml(preset)).parent
+
+
+def run(
+    workspace: Folder,
+    *,
+    rounds: int | None = None,
+    preset: str | None = None,
+    overrides: str | Iterable[str] = (),
+    new: bool = False,
+) -> Generator[Event, None, None]:
+    """Start a run, or resume the unfinished one, and yield its events (`crescent_lite.events`) as they happen.
+
+    The run goes on while the events are read: nothing happens before the first one is asked for, and leaving the loop
+    stops the run after the item at hand. The same call resumes it.
+    `rounds`: rounds in all; None takes the settings'. `overrides`: settings as `section.key=value`, for instance
+    'vote.votes_per_question=5'. `new`: starts another run although one is unfinished.
+    Raises Interrupted on Ctrl-C and `crescent stop`, WorkspaceError while another process runs this workspace, and
+    the CrescentError of whatever fails.
+    Example: for event in run("maths", rounds=2): print(event)
+    """
+    from crescent_lite.engine import RunOptions, run_engine
+    from crescent_lite.workspace import Workspace
+
+    options = RunOptions(rounds=rounds, new=new, preset=preset, overrides=_texts(overrides))
+    return run_engine(Workspace(Path(workspace)), options)
+
+
+# ── a workspace's database ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class BenchmarkScore:
+    """One greedy answer to each item of a benchmark, by the base or by the model that a round trained."""
+
+    benchmark: str
+    prompt: str
+    """Name of the prompt that the items are put with, such as 'arithmetic/solve'."""
+    scoring: Scoring
+    round: int
+    """0 is the base."""
+    right: int
+    """Items answered rightly."""
+    items: int
+    """Items answered."""
+    low: float
+    """Lower end of the 95% Wilson interval of right / items, 0-1."""
+    high: float
+    """Upper end of that interval."""
+    difference: float | None
+    """right / items less that of the base on the same items, -1 to 1; None for the base itself."""
+    difference_low: float | None
+    """Lower end of the difference's interval (paired bootstrap, 95%, wider where several rounds are compared)."""
+    difference_high: float | None
+    """Upper end of that interval."""
+    p_value: float | None
+    """Exact two-sided McNemar test against the base, corrected for the number of rounds (Holm)."""
+
+    @property
+    def fraction(self) -> float:
+        """right / items, 0-1; 0 when there are no items."""
+        return self.right / self.items if self.items else 0.0
+
+
+def open_database(workspace: Folder) -> Database:
+    """A workspace's database as a sqlite-utils `Database` that can only read. Close it, or use it in a `with`.
+
+    The views, whose names begin with `v_`, are explained in docs/database.md. Raises WorkspaceError where there is no
+    workspace or no run yet; what SQLite refuses later, a write for one, is an sqlite3.Error.
+    Example: open_database("maths")["v_labels"].count
+    """
+    from crescent_lite.store.reading import read_only
+
+    with _store(workspace) as store:
+        path = store.database.path
+    return read_only(path)
+
+
+def frame(workspace: Folder, what: str) -> pandas.DataFrame:
+    """A view or a table by its name, or the answer to one SELECT statement, as a pandas DataFrame.
+
+    All rows, with cells as they are stored. Raises MissingPackageError without pandas, NotFoundError for a name that
+    the database does not have, UsageError for SQL that is wrong or would write.
+    Example: frame("maths", "v_labels").groupby("round")["share"].mean()
+    """
+    from crescent_lite.errors import MissingPackageError, NotFoundError
+    from crescent_lite.store.querying import quoted
+
+    try:
+        import pandas
+    except ImportError:
+        raise MissingPackageError("crescent_lite.frame needs pandas: run `pip install pandas`") from None
+    with _store(workspace) as store:
+        sql = what
+        if len(what.split()) == 1:
+            known = [relation.name for relation in store.querying.fetch_catalogue()]
+            if what not in known:
+                near = difflib.get_close_matches(what, known, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise NotFoundError(f"{store.database.path}: has no table or view {what!r}{hint}")
+            sql = f"SELECT * FROM {quoted(what)}"
+        columns, rows = store.querying.fetch_all(sql)
+    return pandas.DataFrame.from_records(rows, columns=list(columns))
+
+
+def labels(workspace: Folder, run: int | None = None) -> list[Label]:
+    """The labels of a run, in the order in which their questions were asked: question, solution, answer and share.
+
+    `run`: its number; None is the latest. Raises NotFoundError for a run that the workspace does not have.
+    Example: labels("maths")[0].share   # 0.75: three votes in four
+    """
+    with _store(workspace) as store:
+        return store.votes.fetch_labels(run_id=store.runs.fetch_run(run, "improvement").run_id)
+
+
+def votes(workspace: Folder, question_id: int) -> list[Vote]:
+    """Every vote of a question, in the order in which they were drawn; empty where it was not voted on.
+
+    Raises NotFoundError for a question that the workspace does not have.
+    Example: [vote.answer_key for vote in votes("maths", 7)]   # ['n:19', 'n:19', None, 'n:12']
+    """
+    with _store(workspace) as store:
+        store.questions.require(question_id)
+        return store.votes.fetch_votes(question_id)
+
+
+def scores(workspace: Folder, run: int | None = None, *, scoring: Scoring = "flexible") -> list[BenchmarkScore]:
+    """The scores of a run: the base (round 0) and each round on each benchmark with each prompt, greedily.
+
+    Each round is compared with the base on the same items. `run`: its number; None is the latest. Benchmarks that the
+    base has not finished are left out. Raises NotFoundError for a run that the workspace does not have.
+    Example: pandas.DataFrame(scores("maths"))
+    """
+    from crescent_lite.errors import UsageError
+    from crescent_lite.report.scores import compare
+    from crescent_lite.store.evaluations import SCORINGS
+
+    if scoring not in SCORINGS:
+        raise UsageError(f"scoring: expected one of {', '.join(map(repr, SCORINGS))}, not {scoring!r}")
+    with _store(workspace) as store:
+        found = compare(store, store.runs.fetch_run(run, "improvement"), [scoring])
+    return [_benchmark_score(one, scoring) for one in found if one.own]
+
+
+# ── votes to labels ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def decide(
+    votes: Iterable[Vote | str | None], *, policy: Policy = "majority", min_share: float = 0.5, max_share: float = 0.8
+) -> Consensus:
+    """The label of one question, or the reason why it has none.
+
+    `votes`: answer keys, with None for a vote without an answer, or `Vote` values; `chosen_vote` of the result is the
+    position of a key, counted from 0, or the id of a `Vote`. `policy`: 'majority' takes the leading answer from
+    `min_share` of all votes on (0-1; votes without an answer count against it) and rejects a tie; 'band' also rejects
+    shares above `max_share`; 'reference' takes the commonest answer however rare. Raises ConfigError for a value out
+    of range. Example: decide(["n:5", "n:5", None, "n:7"]).answer_key   # 'n:5', with a share of 0.5
+    """
+    from crescent_lite import consensus
+    from crescent_lite.config import VoteConfig
+    from crescent_lite.config.layers import build
+    from crescent_lite.records import Vote
+
+    given = [
+        vote if isinstance(vote, Vote) else Vote(place, place, "", vote, None, "stop")
+        for place, vote in enumerate(votes)
+    ]
+    rule = build(VoteConfig, {"policy": policy, "min_share": min_share, "max_share": max_share}, "decide")
+    return consensus.decide(given, dataclasses.replace(rule, votes_per_question=len(given)))
+
+
+# ── sampling ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class TextSampler:
+    """A model that answers prompts; `open_sampler` makes it. Close it, or use it in a `with`."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        """`sampler`: the engine that draws the tokens; it is closed with this one."""
+        self._sampler = sampler
+
+    def sample(
+        self,
+        prompts: str | Iterable[str],
+        n: int = 1,
+        *,
+        temperature: float = 1.0,
+        max_tokens: int = 512,
+        top_p: float = 1.0,
+        top_k: int = 64,
+        seed: int = 0,
+    ) -> list[list[Completion]]:
+        """For each prompt its `n` completions, in the order of the prompts. All are drawn together.
+
+        A prompt is the user's turn, before the model's chat template. `temperature` 0 is greedy. `max_tokens`: of one
+        completion. `top_p`: the likeliest tokens that reach this probability together, 0-1. `top_k`: as many of the
+        likeliest tokens; 0 is the whole vocabulary, which is slow. The same call draws the same again, with the same
+        engine on the same machine. Raises UsageError for a value out of range, OutOfMemoryError, ModelError.
+        """
+        from crescent_lite.errors import UsageError
+        from crescent_lite.records import Generation, Request
+
+        if n < 1 or max_tokens < 1 or temperature < 0 or top_k < 0 or not 0 <= top_p <= 1:
+            raise UsageError(
+                "sample: n and max_tokens must be 1 or more, temperature and top_k 0 or more, top_p 0 to 1"
+            )
+        generation = Generation(max_tokens=max_tokens, temperature=temperature, top_p=top_p, top_k=top_k)
+        requests = [
+            Request(str(place), prompt, generation, tuple(range(n)), seed=seed)
+            for place, prompt in enumerate(_texts(prompts))
+        ]
+        drawn: list[list[Completion]] = [[] for _ in requests]
+        for completion in self._sampler.sample(requests):
+            drawn[int(completion.key)].append(completion)
+        return [sorted(each, key=lambda completion: completion.sample_index) for each in drawn]
+
+    def use_adapter(self, path: Folder | None) -> None:
+        """Put a GGUF adapter on the model, or take it off with None; the model is not loaded again.
+
+        Raises ModelError for a file that is not an adapter of this model.
+        """
+        self._sampler.use_adapter(Path(path) if path is not None else None)
+
+    def close(self) -> None:
+        """Free the model's memory. The sampler cannot be used again."""
+        self._sampler.close()
+
+    def __enter__(self) -> TextSampler:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+
+def open_sampler(
+    model: Folder = "embedded", *, servers: str | Iterable[str] = (), overrides: str | Iterable[str] = ()
+) -> TextSampler:
+    """A sampler over a model: in this process, or on servers that serve the same model.
+
+    `model`: 'embedded', the path of a GGUF file, or `repo:file` on the Hugging Face hub. `servers`: their addresses;
+    'http://host:8080' is a llama-server, one that ends with '/v1' speaks OpenAI's protocol. `overrides`: settings of
+    [sampling], such as 'sampling.gpu_layers=0'.
+    Raises ModelError, OutOfMemoryError, ConfigError, NetworkError or MissingPackageError.
+    Example: with open_sampler("model.gguf") as sampler: sampler.sample(["What is 2 + 3?"], n=8)
+    """
+    from crescent_lite import sampling
+    from crescent_lite.config import load_config
+    from crescent_lite.config.text import toml_text
+    from crescent_lite.models import find_model
+
+    addresses = _texts(servers)
+    served = (f"sampling.servers={toml_text(addresses)}",) if addresses else ()
+    config = load_config(overrides=(*_texts(overrides), *served))
+    path = find_model(str(model)).path
+    sampling.check_servers(path, config, will_train=False)
+    return TextSampler(sampling.open_sampler(path, config))
+
+
+# ── what the above share ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def _store(workspace: Folder) -> Iterator[Store]:
+    """The workspace's database for reading; one of an older version is brought up to date first."""
+    from crescent_lite.workspace.database import open_store, open_workspace
+
+    with closing(open_store(open_workspace(Path(workspace)))) as store:
+        yield store
+
+
+def _texts(given: str | Iterable[str]) -> tuple[str, ...]:
+    """One text is a list of one; read as an iterable it would be its characters."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _benchmark_score(one: Scored, scoring: Scoring) -> BenchmarkScore:
+    asked, against = one.evaluation, one.verdict
+    return BenchmarkScore(
+        benchmark=asked.benchmark,
+        prompt=asked.prompt,
+        scoring=scoring,
+        round=asked.round_number,
+        right=one.score.right,
+        items=one.score.items,
+        low=one.score.low,
+        high=one.score.high,
+        difference=against.comparison.difference if against else None,
+        difference_low=against.low if against else None,
+        difference_high=against.high if against else None,
+        p_value=against.p_corrected if against else None,
+    )
