@@ -165,7 +165,7 @@ def labels(workspace: Folder, run: int | None = None) -> list[Label]:
 
 
 def votes(workspace: Folder, question_id: int) -> list[Vote]:
-    """Every vote of a question, in the order in which they were drawn; empty where it was not voted on.
+    """Every vote of a question by its sample index; empty where the question was not voted on.
 
     Raises NotFoundError for a question that the workspace does not have.
     Example: [vote.answer_key for vote in votes("maths", 7)]   # ['n:19', 'n:19', None, 'n:12']

@@ -23,7 +23,7 @@ LINKED_PAGES = [
     for page in (*PAGES, ROOT / "CHANGELOG.md", ROOT / "data" / "README.md", ROOT / "benchmarks" / "README.md")
     if page.is_file()
 ]
-AWAITED = {ROOT / "docs" / "python.md", ROOT / "benchmarks" / "README.md"}
+AWAITED = {ROOT / "benchmarks" / "README.md"}
 
 """Pages that are linked to and still being written."""
 LAB_LOG = ROOT / "docs" / "lab-log.md"
