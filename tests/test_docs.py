@@ -24,7 +24,6 @@ LINKED_PAGES = [
     if page.is_file()
 ]
 AWAITED = {ROOT / "benchmarks" / "README.md"}
-
 """Pages that are linked to and still being written."""
 LAB_LOG = ROOT / "docs" / "lab-log.md"
 FENCE = re.compile(r"^( *)(```+)([\w-]*)[^\n]*\n(.*?)^ *\2 *$", re.DOTALL | re.MULTILINE)
