@@ -187,7 +187,7 @@ def test_an_ill_typed_value(run: Run, tmp_path: Path) -> None:
 
     assert code == ExitCode.CONFIG
     assert str(tmp_path / "crescent.toml") in line
-    assert "a whole number is needed, not 'three'" in line
+    assert "must be a whole number, not 'three'" in line
 
 
 def test_a_workspace_in_use(run: Run, tmp_path: Path) -> None:

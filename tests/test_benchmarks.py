@@ -230,7 +230,7 @@ def test_every_known_data_set_is_of_the_hub_and_resolves() -> None:
 
 def test_an_unknown_data_set_is_named_with_those_there_are() -> None:
     with pytest.raises(
-        ConfigError, match=r"evaluate\.benchmarks\.it\.builtin: there is no 'gsm9k'; choose from gsm8k, "
+        ConfigError, match=r"evaluate\.benchmarks\.it\.builtin: unknown data set 'gsm9k'; choose from gsm8k, "
     ):
         builtin("gsm9k", "rows.jsonl")
 

@@ -50,12 +50,12 @@ def test_without_a_file_it_is_the_quick_preset() -> None:
 @pytest.mark.parametrize(
     ("name", "typed", "why"),
     [
-        ("vote.votes_per_question", "many", "a whole number is needed, not 'many'"),
-        ("vote.votes_per_question", "", "a whole number is needed, not ''"),
+        ("vote.votes_per_question", "many", "must be a whole number, not 'many'"),
+        ("vote.votes_per_question", "", "must be a whole number, not ''"),
         ("vote.votes_per_question", "0", "0 is out of range, 1 to 1,000"),
-        ("vote.policy", "unanimity", "one of 'majority', 'band', 'reference' is needed, not 'unanimity'"),
-        ("train.epochs", "true", "a number is needed, not true"),
-        ("preset", "slow", "there is no preset 'slow'"),
+        ("vote.policy", "unanimity", "must be one of 'majority', 'band', 'reference', not 'unanimity'"),
+        ("train.epochs", "true", "must be a number, not true"),
+        ("preset", "slow", "unknown preset 'slow'"),
     ],
 )
 def test_what_is_refused_is_told_in_the_settings_own_words(name: str, typed: str, why: str) -> None:

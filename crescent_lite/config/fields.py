@@ -1,8 +1,8 @@
-"""The settings one by one, for somebody who changes them by hand: what each may be, and what was typed, as overrides.
+"""The settings one by one, for a form: what values each accepts, and what a user typed, as overrides.
 
-Knows the types and the help of config.py, nothing of forms or terminals. Example:
+Knows the types of `settings`, but no widgets or terminals. Example:
     draft = Draft(path).with_value("vote.votes_per_question", "5").with_value("preset", "quick")
-    draft.config().vote.votes_per_question     # 5; a value that is refused raises ConfigError
+    draft.config().vote.votes_per_question     # 5; raises ConfigError for an invalid value
     draft.arguments()                          # ["--preset", "quick", "--set", "vote.votes_per_question=5"]
 """
 
@@ -22,26 +22,26 @@ from crescent_lite.config.toml import toml_text
 from crescent_lite.errors import ConfigError
 
 PRESET, ROUNDS = "preset", "run.rounds"
-"""The two that `crescent run` has options of their own for."""
+"""The two settings that are options of `crescent run`; the others are passed with --set."""
 BOOLEANS = ("true", "false")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a setting may be."""
+    """The values that a setting accepts."""
 
     words: str
-    """For people: 'a whole number, 1 to 1,000'."""
+    """The type and range in words, such as 'a whole number, 1 to 1,000'."""
     choices: tuple[str, ...] = ()
-    """Where there are only some."""
+    """The accepted values, as typed; empty if they cannot be listed."""
     is_text: bool = False
     is_list: bool = False
-    """Of texts."""
+    """Whether the value is a list of texts."""
 
 
 @cache
 def kinds() -> Mapping[str, Kind]:
-    """By `section.key`, for `preset` and every setting that has a name in config.py."""
+    """The kind of `preset` and of every setting, by `section.key`. A benchmark's own settings are not among them."""
     found = {PRESET: Kind("one of these", PRESETS)}
     for section, hint in get_type_hints(Config).items():
         if dataclasses.is_dataclass(hint):
@@ -51,7 +51,7 @@ def kinds() -> Mapping[str, Kind]:
 
 
 def shown_value(value: Any) -> str:
-    """A value as one types it: a text without its quotes, a list with commas, all else as TOML has it."""
+    """A value as a user types it: text without quotes, a list with commas, anything else as TOML."""
     if isinstance(value, str):
         return value
     if isinstance(value, list | tuple) and all(isinstance(each, str) and "," not in each for each in value):
@@ -60,7 +60,7 @@ def shown_value(value: Any) -> str:
 
 
 def override_of(name: str, typed: str) -> str:
-    """What was typed for a setting, as the text of a `--set`. Example: "12" for a text is the text "12"."""
+    """The `--set` text for what was typed. Example: ("bait.file", "12") -> 'bait.file="12"'."""
     kind = kinds().get(name)
     typed = typed.strip()
     if kind and (kind.is_text or (kind.choices and kind.choices != BOOLEANS)):
@@ -72,33 +72,33 @@ def override_of(name: str, typed: str) -> str:
 
 @dataclass(frozen=True)
 class Draft:
-    """Settings of a run that is to be started: those of a file, and what was typed over them."""
+    """The settings of a run before it starts: those of a file, and what the user typed over them."""
 
     path: Path | None
-    """The workspace's crescent.toml; None where there is none, then it is the quick preset's."""
+    """The workspace's crescent.toml; None if there is none, then the preset is 'quick'."""
     typed: Mapping[str, str] = field(default_factory=dict)
-    """By name."""
+    """Typed values by `section.key`."""
 
     def with_value(self, name: str, typed: str) -> Draft:
-        """With another value for one setting. What it is without that is no change."""
+        """The draft with a typed value. A value that the setting has anyway is not kept as a change."""
         before = self.without(name)
         after = dataclasses.replace(before, typed={**before.typed, name: typed})
         value = after.value(name)
         return before if value is not None and value == before.value(name) else after
 
     def without(self, name: str) -> Draft:
-        """With what the setting is without having been typed."""
+        """The draft without a typed value for this setting."""
         return dataclasses.replace(self, typed={key: each for key, each in self.typed.items() if key != name})
 
     def value(self, name: str) -> str | None:
-        """What a setting is, as one types it; None where the settings are refused, or there is no such one."""
+        """A setting's value as a user types it; None if the settings are invalid or have no such name."""
         try:
             return next((shown_value(row[1]) for row in self.rows() if row[0] == name), None)
         except ConfigError:
             return None
 
     def rows(self) -> list[ConfigRow]:
-        """Every setting that can be typed: not those inside a benchmark. Raises ConfigError."""
+        """Every setting that can be typed, which excludes those inside a benchmark. Raises ConfigError."""
         return [row for row in self.all_rows() if row[0] in kinds()]
 
     def all_rows(self) -> list[ConfigRow]:
@@ -106,7 +106,7 @@ class Draft:
         return config_rows(self.config())
 
     def config(self) -> Config:
-        """The settings as a run would have them. Raises ConfigError, the setting's name in front."""
+        """The settings as a run would have them. Raises ConfigError with a message that begins with the setting."""
         overrides = [override_of(name, typed) for name, typed in self.typed.items() if name != PRESET]
         preset = self.typed.get(PRESET, "").strip() or (None if self.path else "quick")
         try:
@@ -115,7 +115,7 @@ class Draft:
             raise ConfigError(str(error).removeprefix("--set: ")) from None
 
     def arguments(self) -> list[str]:
-        """For `crescent run`: only what was changed."""
+        """The arguments of `crescent run` for what was changed."""
         found: list[str] = []
         for name, typed in self.typed.items():
             if name == PRESET:
@@ -128,9 +128,9 @@ class Draft:
 
 
 def stored_rows(stored: Mapping[str, Any]) -> list[ConfigRow]:
-    """Every setting of a run, from what is stored with it. Where each came from is told by what the presets have now.
+    """Every setting of a run, from its stored settings. Each origin is inferred from what the presets are now.
 
-    Raises ConfigError where another version stored them.
+    Raises ConfigError for a setting that this version does not know.
     """
     config = config_from_dict(stored)
     named = {override.partition("=")[0].strip() for override in config.overrides}
@@ -163,7 +163,7 @@ def _kind(hint: Any) -> Kind:
     if hint is float:
         return Kind(f"a number{between}")
     if hint is str:
-        return Kind("a text", is_text=True)
+        return Kind("text", is_text=True)
     if get_origin(hint) is tuple:
-        return Kind("texts, with commas between them", is_list=True)
+        return Kind("texts separated by commas", is_list=True)
     return Kind("a TOML table: { name = { key = value } }")

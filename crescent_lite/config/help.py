@@ -1,6 +1,6 @@
-"""The help of settings: the line written under each field of their dataclass.
+"""The help texts of settings, which are the strings under the fields of their dataclasses.
 
-Example: field_help(RunConfig)["rounds"] -> "Rounds of the method. ..."
+Example: field_help(RunConfig)["rounds"] -> "Rounds to run, 1-1,000. ..."
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ PARSING = threading.Lock()
 
 
 def field_help(kind: type) -> Mapping[str, str]:
-    """The line written under each field of a dataclass. From any thread."""
-    # Parsers of two threads at once upset each other in Python before 3.11.8 (gh-106905).
+    """The string under each field of a dataclass, by the field's name. Safe to call from any thread."""
+    # Two threads that parse at the same time can fail in Python before 3.11.8 (gh-106905).
     with PARSING:
         return _field_help(kind)
 

@@ -1,8 +1,8 @@
-"""TOML values onto frozen dataclasses: type and range checks, nearest names for unknown keys, layers with origins.
+"""Builds frozen dataclasses from TOML values: merges layers, checks types and ranges, names the nearest known key.
 
-Knows the shape of a config (dataclasses of plain fields, `Annotated[..., Range]`), not its meaning.
+Knows the shape of settings (dataclasses of plain fields, `Annotated[..., Range]`), not their meaning.
 Example: build(Config, {"vote": {"votes_per_question": "8"}}) raises
-    ConfigError: vote.votes_per_question: a whole number is needed, not '8'
+    ConfigError: vote.votes_per_question: must be a whole number, not '8'
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Range:
 
 
 def resolve_layers(root: type, layers: Iterable[Layer]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """The merged sections and, for each `section.key`, the name of the layer it came from.
+    """The merged sections and, for each `section.key`, the name of the layer it came from. Raises ConfigError.
 
-    A later layer replaces a key as a whole, tables too, so that an entry of an earlier table can be left out.
+    A later layer replaces the whole value of a key, also if it is a table, so that it can leave out an entry.
     """
     sections = {name: hint for name, hint in _hints(root).items() if dataclasses.is_dataclass(hint)}
     values: dict[str, dict[str, Any]] = {name: {} for name in sections}
@@ -69,7 +69,7 @@ def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
 
 
 _hints_of = functools.cache(functools.partial(get_type_hints, include_extras=True))
-"""Of a few classes of ours, and most of what reading the settings takes."""
+"""Cached, because resolving the annotations takes most of the time that loading the settings takes."""
 
 
 def _hints(kind: Any) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _nearest(key: str, known: Iterable[str]) -> str:
     from rapidfuzz import process  # takes longer to load than the settings, and is needed for this only
 
     match = process.extractOne(key, list(known), score_cutoff=50)
-    return f"; did you mean {match[0]!r}?" if match else f"; known here: {', '.join(known)}"
+    return f"; did you mean {match[0]!r}?" if match else f"; known: {', '.join(known)}"
 
 
 def _convert(hint: Any, value: Any, name: str) -> Any:
@@ -92,11 +92,11 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Literal:
         if value not in arguments:
-            raise ConfigError(f"{name}: one of {', '.join(map(repr, arguments))} is needed, not {_shown(value)}")
+            raise ConfigError(f"{name}: must be one of {', '.join(map(repr, arguments))}, not {_shown(value)}")
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple):
-            raise ConfigError(f"{name}: a list is needed, not {_shown(value)}")
+            raise ConfigError(f"{name}: must be a list, not {_shown(value)}")
         return tuple(_convert(arguments[0], each, f"{name}[{i}]") for i, each in enumerate(value))
     if isinstance(origin, type) and issubclass(origin, Mapping):
         table = _table(value, name)
@@ -105,26 +105,26 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
 
 
 def _number_or_text(hint: Any, bounds: Range | None, value: Any, name: str) -> Any:
-    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
     if hint in words and type(value) is not hint and not (hint is float and type(value) is int):
-        raise ConfigError(f"{name}: {words[hint]} is needed, not {_shown(value)}")
+        raise ConfigError(f"{name}: must be {words[hint]}, not {_shown(value)}")
     if bounds and not bounds.low <= value <= bounds.high:
         raise ConfigError(f"{name}: {_shown(value)} is out of range, {bounds.low:,} to {bounds.high:,}")
     return float(value) if hint is float else _storable(value, name)
 
 
 def _storable(value: Any, name: str) -> Any:
-    """The value itself, if it can be kept with the run, as JSON. TOML's dates cannot."""
+    """The value itself, if it can be stored as JSON. TOML's dates cannot. Raises ConfigError."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):
-        raise ConfigError(f"{name}: {_shown(value)} cannot be stored; use texts, numbers, lists and tables") from None
+        raise ConfigError(f"{name}: {_shown(value)} cannot be stored; use text, numbers, lists and tables") from None
     return value
 
 
 def _table(value: Any, name: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise ConfigError(f"{name}: a table is needed, not {_shown(value)}")
+        raise ConfigError(f"{name}: must be a table, not {_shown(value)}")
     return value
 
 

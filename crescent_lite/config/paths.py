@@ -1,7 +1,7 @@
-"""Where a path of the settings leads: a relative one starts in the workspace, so a run goes on from any folder.
+"""Resolves paths in settings: a relative path starts in the workspace, so a run can be resumed from any folder.
 
-Where the workspace has nothing of that name, it starts in the current folder, as one typed after `--set` should.
-Example: settings_path("models/small.gguf", Path("maths")) -> Path("maths/models/small.gguf"), where that is
+If the workspace has no such file, the path starts in the current folder, as is expected of one typed after `--set`.
+Example: settings_path("models/small.gguf", Path("maths")) -> Path("maths/models/small.gguf"), if that exists
 """
 
 from __future__ import annotations
@@ -10,6 +10,6 @@ from pathlib import Path
 
 
 def settings_path(text: str, folder: Path) -> Path:
-    """The path that `text` means in the settings of the workspace `folder`. It need not be there."""
+    """The path that `text` means in the settings of the workspace `folder`. It may not exist."""
     path = Path(text).expanduser()
     return folder / path if (folder / path).exists() else path

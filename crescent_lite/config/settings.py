@@ -1,7 +1,9 @@
-"""Everything a user may want to change, with its type, its range and its help; and where each value came from.
+"""The settings that a user may change, each with its type, range and help, and where each value came from.
 
-Values are layered: the defaults below, then a preset, then `crescent.toml`, then `--set section.key=value`.
-Knows nothing of what the values are used for. Example:
+Values are layered: the defaults below, then a preset, then `crescent.toml`, then `--set section.key=value`. The text
+under each field is the help that `crescent config`, the TUI and the docs show. Renaming, removing or redefining a
+setting needs a migration (`migrations`), because settings are stored with each run. Does not know what the values are
+used for. Example:
     config = load_config(workspace / "crescent.toml", overrides=["vote.votes_per_question=5"])
     config.vote.votes_per_question      # 5
     config.origins["vote.votes_per_question"]   # "--set"
@@ -28,13 +30,13 @@ class RunConfig:
     """The run as a whole."""
 
     rounds: Annotated[int, Range(1, 1000)] = 1
-    """Rounds of the method. Each round's model asks and votes for the next."""
+    """Rounds to run, 1-1,000. The model of each round asks and votes in the next one."""
     patience: Annotated[int, Range(0, 1000)] = 2
-    """Rounds without a better score on the benchmarks after which the run ends (guess). 0 plays all of them."""
+    """End the run when this many rounds in a row brought no better score (guess). 0 runs all rounds."""
     seed: Annotated[int, Range(0, 2**31 - 1)] = 1
-    """Every other seed is derived from this one."""
+    """Seed that every other seed is derived from."""
     prompts: str = "word-problems"
-    """The prompt set: 'arithmetic', 'word-problems', 'reference', or a folder with the same files."""
+    """Prompt set: 'arithmetic', 'word-problems', 'reference', or a folder with the same files."""
 
 
 @dataclass(frozen=True)
@@ -42,174 +44,197 @@ class ModelConfig:
     """The model that asks, votes and is improved."""
 
     source: str = "embedded"
-    """'embedded' (SmolLM2-135M-Instruct), the path of a GGUF file, or `repo:file` on the Hugging Face hub. A
-    relative path starts in the workspace; where that has no such file, in the current folder. So do the others."""
+    """'embedded' (SmolLM2-135M-Instruct), the path of a GGUF file, or `repo:file` on the Hugging Face hub. A relative
+    path, here and in every setting, starts in the workspace, or else in the current folder."""
     offline: bool = False
-    """Take hub files from the local cache only."""
+    """Whether to take files of the Hugging Face hub from the local cache only."""
 
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """How llama.cpp is driven, in this process or on servers."""
+    """How text is sampled: by llama.cpp in this process, or by servers."""
 
     slots: Annotated[int, Range(0, 256)] = 0
-    """Sequences decoded together. 0 chooses: 64 on a CPU, 128 on a GPU. Where memory is short they share it."""
+    """Sequences decoded at the same time, at most 256. 0 takes 64 on a CPU and 128 on a GPU. When memory is too small
+    for that many full contexts, they share what there is."""
     context_tokens: Annotated[int, Range(0, 1_000_000)] = 0
-    """Context of one sequence, prompt and reply. 0 chooses from the stage's max_tokens."""
+    """Context of one sequence (prompt and reply) in tokens. 0 takes what the longest prompt and the stage's
+    max_tokens need, at most the context the model was trained with."""
     memory_gb: Annotated[float, Range(0, 100_000)] = 0.0
-    """Memory for the cache and its buffers, in GB (10^9 bytes). 0 takes up to 70% of what is free."""
+    """Memory for the key-value cache and the buffers, in GB (10^9 bytes). 0 takes up to 70% of the free memory: the
+    GPU's if layers are on a GPU, else the computer's."""
     threads: Annotated[int, Range(0, 1024)] = 0
-    """Processor threads. 0 takes the physical cores."""
+    """Processor threads. 0 takes one for each physical core."""
     gpu_layers: Annotated[int, Range(-1, 10_000)] = -1
-    """Layers on the GPU where llama.cpp was built for one. -1 is as many as fit."""
+    """Layers to put on the GPU, if llama.cpp was built for one. -1 takes as many as fit, 0 none."""
     servers: tuple[str, ...] = ()
-    """Sample on these servers instead of in this process. 'http://host:8080' is a llama-server; an address that ends
-    with '/v1' is vLLM, SGLang, LM Studio (OpenAI-style completions) or Ollama. All must serve `model.source`."""
+    """Addresses of servers to sample on instead of in this process. 'http://host:8080' is a llama-server; an address
+    that ends with '/v1' is an OpenAI-style server (vLLM, SGLang, LM Studio) or Ollama. All must serve the model that
+    `model.source` names."""
     server_model: str = ""
-    """What the OpenAI-style servers call the model. May be left out where they serve one."""
+    """Name of the model on OpenAI-style servers. May be empty if the server has only one."""
     server_requests: Annotated[int, Range(0, 10_000)] = 0
-    """Requests under way at a server. 0 takes a llama-server's slots, and 32 elsewhere."""
+    """Requests that one server works on at the same time. 0 takes the number of slots of a llama-server, and 32 on
+    any other server."""
     server_timeout_seconds: Annotated[float, Range(0.1, 86_400)] = 600.0
-    """A server that takes longer for one reply counts as hung."""
+    """Seconds without a complete reply after which a request to a server has failed, from 0.1."""
     server_key_variable: str = "CRESCENT_SERVER_KEY"
-    """The environment variable that holds the servers' API key, where they want one."""
+    """Name of the environment variable with the API key for the servers. A variable that is not set sends no key."""
     adapters_here: bool = False
-    """Sample a model with an adapter in this process: for servers that cannot load one while they run."""
+    """Whether to sample models with an adapter in this process, because the servers cannot load one while they
+    run."""
 
 
 @dataclass(frozen=True)
 class BaitConfig:
-    """Stage 1: raw questions."""
+    """Stage 1: the model writes raw questions."""
 
     questions: Annotated[int, Range(1, 10_000_000)] = 400
-    """Raw questions a round."""
+    """Raw questions per round. Rewrites of near-duplicates come on top."""
     file: str = ""
-    """A JSONL file of questions of your own, on each line a text or an object with a text under 'question': they are
-    voted on in place of what the model would ask, in each round the next `questions` of them. Empty: it asks."""
+    """Path of a JSONL file with your own questions, one per line: a string, or an object with the question under
+    'question'. Each round votes on the next `questions` of them. Empty: the model writes the questions."""
     assistant_prefix: str = ""
-    """Words the model is made to begin with. They count as part of the question. A placeholder of the prompt set's
-    bait, for instance {name}, is filled in as in the bait."""
+    """Words that the model's reply has to begin with; they are part of the question. May contain placeholders of the
+    prompt set's bait.txt, such as {name}."""
     temperature: Annotated[float, Range(0, 5)] = 1.0
-    """How freely questions are drawn. 0 always asks the same question."""
+    """Sampling temperature of questions, 0-5. 0 always takes the likeliest token."""
     top_p: Annotated[float, Range(0, 1)] = 1.0
-    """The likeliest tokens that together reach this probability are drawn from, 0-1. 1 keeps all."""
+    """Draw from the likeliest tokens that together reach this probability, 0-1. 1 draws from all."""
     top_k: Annotated[int, Range(0, 1_000_000)] = 64
-    """As many of the likeliest tokens are drawn from. 0 keeps the whole vocabulary, which is slow."""
+    """Draw from this many of the likeliest tokens. 0 draws from the whole vocabulary, which is slow."""
     max_tokens: Annotated[int, Range(1, 100_000)] = 256
-    """A question longer than this is cut off, and rejected."""
+    """Length limit of a raw question in tokens. A question that is cut off in mid-sentence is rejected."""
     min_acceptance: Annotated[float, Range(0, 1)] = 0.05
-    """Stop asking when fewer of the last 100 texts than this share were kept. 0 never stops."""
+    """Stop asking in this round when a smaller share than this of the last 100 texts was kept, 0-1. 0 never stops."""
 
 
 @dataclass(frozen=True)
 class DiversifyConfig:
-    """Stage 2: is it a question, and is it new?"""
+    """Stage 2: rejects texts that are not questions and questions that are not new."""
 
     duplicates: Literal["reject", "keep"] = "reject"
-    """'keep' rejects no question for not being new: the control without diversification."""
+    """'reject' rejects questions that are not new. 'keep' keeps them, as the control without diversification does.
+    Either way, a question that repeats a benchmark item is rejected."""
     near_duplicate: Annotated[float, Range(0, 100)] = 85.0
-    """Similarity of two templates (numbers masked), 0-100, from which a question is a near-duplicate."""
+    """Similarity of two templates (texts with their numbers masked) from which they count as the same template,
+    0-100."""
     numbers_must_agree: bool = True
-    """Near-duplicates are only those that also have the same numbers; the others are of the same template."""
+    """Whether a near-duplicate also has the same numbers. If true, questions of one template with other numbers are
+    kept up to `max_per_template`; if false, the same template is enough for a near-duplicate."""
     max_per_template: Annotated[int, Range(0, 100)] = 3
-    """Kept questions of one template, with different numbers, 1-100. 0 is no limit: for drills of one template."""
+    """Kept questions of one template, each with other numbers, 1-100. 0 sets no limit, for drills such as sums; then
+    a question may also share its template with a benchmark item."""
     max_rewrites: Annotated[int, Range(0, 100)] = 2
-    """How often the model may rewrite a question that is not new before it is rejected for good."""
+    """Times that the model may rewrite a question that is not new, before it is rejected for good, 0-100."""
     semantic: str = ""
-    """A model2vec model, a folder or the name of a hub repo, that marks questions which mean nearly the same. They
-    are kept all the same. Empty: no such check."""
+    """A model2vec model, as a folder or a hub repo, that marks kept questions with nearly the same meaning. None are
+    rejected for it. Empty: no marks."""
     min_characters: Annotated[int, Range(1, 100_000)] = 12
-    """Shorter texts are no questions."""
+    """Characters below which a text is rejected."""
     max_characters: Annotated[int, Range(1, 100_000)] = 1200
-    """Longer texts are no questions."""
+    """Characters above which a text is rejected."""
     language: Literal["latin", "any"] = "latin"
-    """'latin' rejects texts mostly written in another script."""
+    """'latin' rejects texts with fewer than 80% Latin or Greek letters. 'any' accepts every script."""
     min_numbers: Annotated[int, Range(0, 100)] = 1
-    """Numbers a question must hold at least, in digits or words."""
+    """Fewest numbers that a question may contain, in digits or words, 0-100."""
     max_question_marks: Annotated[int, Range(1, 100)] = 1
-    """More questions than this in one text are several questions."""
+    """Question marks above which a text counts as several questions. Several in a row count once."""
     first_question_only: bool = False
-    """Keep a text up to its first question mark. For drills of one line."""
+    """Whether to cut a text after its first question mark. For one-line drills."""
     rewrite_temperature: Annotated[float, Range(0, 5)] = 1.0
-    """How freely a near-duplicate is rewritten. 0 is greedy."""
+    """Sampling temperature of rewrites, 0-5. 0 always takes the likeliest token."""
 
 
 @dataclass(frozen=True)
 class VoteConfig:
-    """Stage 3: votes and the label."""
+    """Stage 3: the votes on a question, and when they make a label."""
 
     votes_per_question: Annotated[int, Range(1, 1000)] = 8
-    """Solutions drawn for each kept question, at most."""
+    """Solutions drawn for each kept question, at most. Adaptive stopping may draw fewer."""
     policy: Policy = "majority"
-    """'majority': the leading answer from `min_share` on, no ties. 'band': only shares up to `max_share`, so that
-    what is too easy is left out. 'reference': as the paper's code has it, the commonest answer however rare, the
-    first one of a tie, no answer among them."""
+    """'majority': the answer with the most votes is the label, if its share is at least `min_share`; a tie is not a
+    label. 'band': the same, but a share above `max_share` is not a label either, so that questions that are too easy
+    are left out. 'reference': as in the paper's code, the most frequent answer whatever its share; of a tie the one
+    drawn first; "no answer" counts as an answer."""
     min_share: Annotated[float, Range(0, 1)] = 0.5
-    """The leading answer's share of all votes from which it is a label. Abstentions count against it."""
+    """Share of all votes that the leading answer needs to be a label, 0-1. Abstentions count against it. Policy
+    'reference' does not use it."""
     max_share: Annotated[float, Range(0, 1)] = 0.8
-    """For 'band': the share above which there is no label (R-Zero, arXiv 2508.05004, takes 0.3 to 0.8)."""
+    """For policy 'band': share of the votes above which there is no label, 0-1 (R-Zero, arXiv 2508.05004, uses 0.3 to
+    0.8)."""
     keep: Literal["first", "shortest", "likeliest"] = "first"
-    """Which solution of the leading answer becomes the example, of those that end and mark their answer: the first
-    one drawn, the shortest, or that with the highest mean log-probability."""
+    """Which solution with the leading answer becomes the example: the 'first' drawn, the 'shortest', or the
+    'likeliest' by its mean log-probability. Solutions that were cut off are not considered, and those that mark their
+    answer come first."""
     stopping: Literal["exact", "beta", "never"] = "exact"
-    """When a question gets no more votes: 'exact', as soon as they cannot change its label; 'beta', also as soon as
-    the leading answer is the majority, or will not reach the floor, with `stop_confidence` (Adaptive-Consistency)."""
+    """When a question gets no more votes. 'exact': as soon as further votes cannot change its label. 'beta': also as
+    soon as the leading answer is probably the majority, or will probably not reach `min_share` (Adaptive-Consistency,
+    arXiv 2305.11860). 'never': all votes are drawn, as they always are with policy 'reference'."""
     stop_confidence: Annotated[float, Range(0.5, 1)] = 0.95
-    """For 'beta': the probability that is enough."""
+    """For stopping 'beta': the probability that counts as enough, 0.5-1."""
     temperature: Annotated[float, Range(0, 5)] = 0.8
-    """How freely solutions are drawn. At 0 all votes are alike."""
+    """Sampling temperature of solutions, 0-5. At 0 all votes are the same."""
     top_p: Annotated[float, Range(0, 1)] = 1.0
-    """The likeliest tokens that together reach this probability are drawn from, 0-1. 1 keeps all."""
+    """Draw from the likeliest tokens that together reach this probability, 0-1. 1 draws from all."""
     top_k: Annotated[int, Range(0, 1_000_000)] = 64
-    """As many of the likeliest tokens are drawn from. 0 keeps the whole vocabulary, which is slow."""
+    """Draw from this many of the likeliest tokens. 0 draws from the whole vocabulary, which is slow."""
     max_tokens: Annotated[int, Range(1, 100_000)] = 512
-    """A solution longer than this is cut off."""
+    """Length limit of a solution in tokens. A longer one is cut off."""
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Stage 4: LoRA fine-tuning on the labelled questions."""
+    """Stage 4: LoRA fine-tuning on the labels."""
 
     loader: Literal["auto", "unsloth", "peft"] = "auto"
-    """'auto' is Unsloth where there is a GPU and Unsloth, else PEFT."""
+    """Library that loads and trains the model. 'auto' takes Unsloth if it is installed, there is an NVIDIA GPU and
+    torch is built for it; otherwise PEFT."""
     weights: str = "gguf"
-    """'gguf' trains on the sampled GGUF itself, dequantised; else a Hugging Face folder or repo."""
+    """'gguf' trains on the weights of the sampled GGUF, dequantised. Otherwise a Hugging Face folder or repo with the
+    same model."""
     precision: Literal["auto", "float32", "bfloat16", "nf4"] = "auto"
-    """How the frozen base is held: floats of 32 or 16 bits, or the 4 bits of QLoRA (bitsandbytes). 'auto' is nf4 on a
-    GPU; on a CPU it is bfloat16 where that has instructions for it, else float32."""
+    """How the frozen base is held in memory: 32-bit floats, bfloat16 (float16 on a GPU without it), or 4-bit NF4 as
+    in QLoRA, which needs bitsandbytes. 'auto' is nf4 on a GPU. On a CPU it is bfloat16 if the processor has
+    instructions for it, else float32; Unsloth makes its own choice there, and has nf4 on a GPU only."""
     rank: Annotated[int, Range(1, 1024)] = 16
     """Rank of the LoRA matrices. 16 is Unsloth's default; QLoRA found no difference from 8 to 256."""
     alpha: Annotated[int, Range(1, 4096)] = 32
-    """Scale of the adapter, over the rank: 32 at rank 16 doubles it (a guess between QLoRA's 1/4 and Unsloth's 2)."""
+    """Scale of the adapter: its output is multiplied by alpha / rank. 32 at rank 16 doubles it (a guess between
+    QLoRA's 1/4 and Unsloth's 2)."""
     dropout: Annotated[float, Range(0, 0.99)] = 0.0
-    """Share of the adapter's inputs left out at random, 0-0.99."""
+    """Probability that an input of the adapter is set to zero during training, 0-0.99."""
     learning_rate: Annotated[float, Range(0, 1)] = 0.0
-    """At its peak, after the warm-up. 0 goes by the model's size: 2e-4, and 1e-4 from 20B on (QLoRA)."""
+    """Peak learning rate, reached after the warm-up. 0 chooses by the model's size: 2e-4, and 1e-4 from 20 billion
+    parameters on (QLoRA)."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    """How the learning rate falls after the warm-up."""
+    """How the learning rate falls after the warm-up; 'constant' stays at the peak."""
     warmup_fraction: Annotated[float, Range(0, 1)] = 0.05
-    """Share of the steps over which the learning rate rises, 0-1."""
+    """Share of the steps during which the learning rate rises to its peak, 0-1."""
     epochs: Annotated[float, Range(0, 1000)] = 0.0
-    """Passes over the examples. 0 goes by their number: as many as make 40 steps, from 2 to 4 (guess)."""
+    """Passes over the examples. 0 chooses by their number: as many as give 40 steps, at least 2 and at most 4
+    (guess)."""
     batch_size: Annotated[int, Range(0, 4096)] = 0
-    """Examples per optimiser step. 0 goes by their number: 8, and 16 from 500 on (QLoRA has 16)."""
+    """Examples per optimiser step. 0 chooses by their number: 8, and 16 from 500 examples on (QLoRA uses 16)."""
     micro_batch_size: Annotated[int, Range(1, 4096)] = 4
-    """Examples in memory at a time."""
+    """Examples that are computed at the same time. Fewer need less memory and more time."""
     max_example_tokens: Annotated[int, Range(8, 1_000_000)] = 1024
-    """Longer examples are left out, and counted."""
+    """Length limit of an example (question and solution) in tokens. Longer ones are left out and counted."""
     min_examples: Annotated[int, Range(1, 1_000_000)] = 8
-    """With fewer labels the round ends without a training."""
+    """Examples that a round needs to train. With fewer it ends without a training."""
     start_from: Literal["base", "last"] = "base"
-    """What a round's training starts from: the base, or the adapter of the round before."""
+    """What a round's training starts from: the 'base', or with 'last' the adapter that asked and voted in this
+    round."""
     replay_share: Annotated[float, Range(0, 0.95)] = 0.5
-    """Share of a round's examples that is drawn from the labels of earlier rounds, where there are some (guess)."""
+    """Share of a round's examples to draw from the labels of earlier rounds, 0-0.95, as far as there are enough
+    (guess)."""
     max_examples: Annotated[int, Range(0, 1_000_000_000)] = 0
-    """Labels that are learnt from at most, drawn at random: for comparisons at equal number. 0 takes all."""
+    """Labels to train on at most, drawn at random, to compare runs with the same number. 0 takes all."""
     held_out: Annotated[float, Range(0, 0.5)] = 0.05
-    """Share of the examples that is not learnt from, 0-0.5: their loss stops the training when it rises. None are
-    held out of fewer than 50 examples."""
+    """Share of the examples that are held out, 0-0.5: training stops when their loss rises. With fewer than 50
+    examples, none are held out."""
     checkpoint_seconds: Annotated[float, Range(0, 1_000_000)] = 60.0
-    """A training that is killed loses at most the step at hand and this time."""
+    """Seconds between checkpoints of a training. A killed training loses at most this time and the step it was in."""
 
 
 @dataclass(frozen=True)
@@ -217,100 +242,113 @@ class BenchmarkConfig:
     """One set of questions with known answers. Used to measure, never to train."""
 
     source: str = ""
-    """The path of a JSONL file, `hub:repo`, or 'reasoning-gym'."""
+    """Path of a JSONL file, `hub:repo` for a data set of the Hugging Face hub, or 'reasoning-gym' for generated
+    questions."""
     builtin: str = ""
-    """The fields of a known data set, which your own are laid over: gsm8k, svamp, asdiv, gsm-plus, math-500,
-    aime-2024, arc-easy, arc-challenge or mmlu."""
+    """Known data set whose settings this benchmark starts from: gsm8k, svamp, asdiv, gsm-plus, math-500, aime-2024,
+    arc-easy, arc-challenge or mmlu. Settings given beside it replace those. Empty: none."""
     role: Literal["score", "final", "general", "canary"] = "score"
-    """'score' chooses the best round. 'final' is for the end: of the base and that round, so that the choice cannot
-    flatter it. 'general' is of other abilities, which should hold. 'canary' is for alarms only."""
+    """What the scores are for. 'score' decides which round is the best. 'final' is evaluated at the end only, on the
+    base and the kept round, so that choosing the round cannot flatter it. 'general' measures other abilities, which
+    should not fall. 'canary' is used for alarms only."""
     kind: Literal["answers", "choices"] = "answers"
-    """'answers' have a value to be found, 'choices' one of several options."""
+    """'answers': each question has a value as its answer. 'choices': one of several options is right."""
     items: Annotated[int, Range(1, 10_000_000)] = 300
-    """Items used at most: the first ones of a file, that many of a generator."""
+    """Items to use at most: the first ones of a file or data set, or this many generated ones."""
     prompts: tuple[str, ...] = ()
-    """In place of `evaluate.prompts`."""
+    """Names of the prompts to evaluate with, as for `evaluate.prompts`. Empty: `evaluate.prompts`, and for choices
+    'likelihood'."""
     samples: Annotated[int, Range(0, 1000)] = 0
-    """Drawn of each item as votes are, with the last prompt, beside its one greedy answer: for pass@k and maj@k."""
+    """Samples drawn of each item in addition to its greedy answer, for pass@k and maj@k: with the last prompt and the
+    temperature of votes. 0 or 1 draws none."""
     max_tokens: Annotated[int, Range(0, 100_000)] = 0
-    """An answer longer than this is cut off. 0 is `evaluate.max_tokens`."""
+    """Length limit of an answer in tokens. A longer one is cut off. 0 takes `evaluate.max_tokens`."""
     seed: Annotated[int, Range(0, 2**31 - 1)] = 20260101
-    """For a generator."""
+    """Seed of generated questions ('reasoning-gym')."""
     tasks: Mapping[str, Any] = field(default_factory=dict)
-    """For 'reasoning-gym': task names, each with its own options."""
+    """For 'reasoning-gym': names of tasks, each with a table of its options."""
     question_field: str = "question"
-    """The column of the questions, or several: '{Body} {Question}'."""
+    """Column with the question, or a template of several columns such as '{Body} {Question}'."""
     answer_field: str = "answer"
-    """A text after '####' counts as the answer where there is one. Of choices: a label, an index from 0 or a text."""
+    """Column with the answer. If it contains '####', the answer is what follows. For choices the answer is a label,
+    an index from 0, or the text of the option."""
     choices_field: str = "choices"
-    """Of choices: the column of the options, a list or a table of `text` and `label`."""
+    """For choices: column with the options, either a list or a table of `text` and `label`."""
     solution_field: str = ""
-    """The column of worked solutions, for prompts with shots. Empty: the answer's."""
+    """Column with worked solutions, for 'N-shot' prompts. Empty: the column of the answer."""
     shots: str = ""
-    """Where the worked examples of an 'N-shot' prompt come from: a JSONL file, or a split of the hub's data set."""
+    """Where the worked examples of an 'N-shot' prompt come from: a JSONL file, or for a hub data set one of its
+    splits. Generated questions need none."""
     unreadable: Literal["refuse", "leave-out"] = "refuse"
-    """What is done about rows that are no items, as their answer is nothing that can be compared."""
+    """What to do with rows whose answer is not a value that can be compared: 'refuse' to start, or 'leave-out' those
+    rows and count them."""
     subset: str = ""
-    """For a hub data set: its configuration."""
+    """Configuration of a hub data set. Empty: its default."""
     split: str = "test"
-    """For a hub data set: the split that is measured on."""
+    """Split of a hub data set to evaluate on."""
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Measurement of the base and of each round."""
+    """How the base and each round are evaluated."""
 
     prompts: tuple[str, ...] = ("bare", "solve")
-    """'bare' asks the question alone, '5-shot' after five worked examples; any other name is `<name>.txt` in the
-    prompt set. 'solve' is what votes are drawn with: in 'word-problems' it asks for a solution step by step. Of
-    choices, 'likelihood' takes the option that the model finds likeliest, and 'letter' asks for its letter."""
+    """Names of the prompts to evaluate with. 'bare' is the question alone, '5-shot' puts five worked examples before
+    it; any other name is `<name>.txt` of the prompt set, such as 'solve', which votes are drawn with. For choices,
+    'likelihood' takes the option that the model finds likeliest and 'letter' asks for its letter."""
     temperature: Annotated[float, Range(0, 5)] = 0.0
-    """0 is greedy: each item has one answer."""
+    """Sampling temperature of answers, 0-5. 0 always takes the likeliest token."""
     top_p: Annotated[float, Range(0, 1)] = 1.0
-    """The likeliest tokens that together reach this probability are drawn from, 0-1. 1 keeps all."""
+    """Draw from the likeliest tokens that together reach this probability, 0-1. 1 draws from all."""
     top_k: Annotated[int, Range(0, 1_000_000)] = 64
-    """As many of the likeliest tokens are drawn from. 0 keeps the whole vocabulary, which is slow."""
+    """Draw from this many of the likeliest tokens. 0 draws from the whole vocabulary, which is slow."""
     max_tokens: Annotated[int, Range(1, 100_000)] = 512
-    """An answer longer than this is cut off."""
+    """Length limit of an answer in tokens. A longer one is cut off."""
     benchmarks: Mapping[str, BenchmarkConfig] = field(default_factory=dict)
-    """Named sets of questions. A `crescent.toml` that names one replaces all of the preset's."""
+    """The benchmarks, each a table with a name of its own. A crescent.toml that names one replaces all of the
+    preset's."""
 
 
 @dataclass(frozen=True)
 class AlarmsConfig:
-    """What goes wrong in self-training, and from where on it counts. Looked for after every round."""
+    """Limits beyond which self-training counts as going wrong. Checked after every round."""
 
     stop: bool = True
-    """End the run when an alarm fires. Nothing is deleted, and the best round is kept."""
+    """Whether an alarm ends the run. Nothing is deleted, and the best round is kept."""
     significance: Annotated[float, Range(0, 1)] = 0.002
-    """How improbable a fall of a score, or a share above its limit, has to be by chance alone. Measured: with several
-    tests in each of six rounds fewer than one healthy run in twenty has an alarm (benchmarks/alarms.py)."""
+    """p-value below which a fall of a score, or a share above its limit, is more than chance. Measured: with several
+    tests in each of six rounds, fewer than one healthy run in twenty has an alarm (benchmarks/alarms.py)."""
     share_rise: Annotated[float, Range(0, 1)] = 0.02
-    """False consensus: the mean share rises by this much while the canary falls (SRT, arXiv 2505.21444; guess)."""
+    """False consensus: rise of the mean share since the first round, 0-1, from which it is an alarm if fewer items of
+    the 'score' and 'canary' benchmarks are right than with the base (SRT, arXiv 2505.21444; guess)."""
     one_answer: Annotated[float, Range(0, 1)] = 0.3
-    """One answer's share of the labels, or of a benchmark's answers beyond where it is right, from which the model
-    has collapsed onto it (SRT, arXiv 2505.21444; guess)."""
+    """Collapse onto one answer: its share of the labels, or of a benchmark's answers beyond where it is right and
+    beyond the base's, 0-1 (SRT, arXiv 2505.21444; guess)."""
     diversity_kept: Annotated[float, Range(0, 1)] = 0.5
-    """Below this part of what they were in round 1, acceptance and the number of different answers have collapsed
-    (EVOL-RL, arXiv 2509.15194; guess)."""
+    """Collapse of diversity: the alarm fires when the number of different answers among the labels, or of different
+    questions among the raw texts, falls below this part of round 1's, 0-1 (EVOL-RL, arXiv 2509.15194; guess)."""
     similarity_rise: Annotated[float, Range(0, 100)] = 10.0
-    """Points, of 100, by which questions may grow more like their nearest neighbour (B-STaR, arXiv 2412.17256;
-    guess)."""
+    """Rise of the mean similarity of a question to its nearest neighbour since round 1, in points of 100 (B-STaR,
+    arXiv 2412.17256; guess)."""
     length_factor: Annotated[float, Range(1, 1000)] = 2.0
-    """Solutions so many times as long, or as short, as in round 1 have drifted (guess)."""
+    """How many times as long, or as short, solutions may become since round 1, from 1: their median or their 90th
+    percentile, in tokens (guess). A change of up to 16 tokens does not count."""
     broken_rise: Annotated[float, Range(0, 1)] = 0.2
-    """Share of a benchmark's items by which more replies than the base's are cut off or hold no answer (guess)."""
+    """Share of a benchmark's items, 0-1, by which replies that are cut off or have no answer may exceed the base's
+    (guess)."""
     unmarked_rise: Annotated[float, Range(0, 1)] = 0.2
-    """Share of the items that stayed right whose answers are no longer marked: the format is unlearnt (guess)."""
+    """Share of the items that stayed right, 0-1, whose answers may lose their mark: the model unlearns the format
+    (guess)."""
     general_fall: Annotated[float, Range(0, 1)] = 0.03
-    """Fall of the general suite that counts as forgetting (arXiv 2405.09673 measures 2 to 5 points; guess)."""
+    """Fall of the score on the 'general' benchmarks, 0-1, that counts as forgetting (arXiv 2405.09673 measures 2 to 5
+    points; guess)."""
     contaminated: Annotated[float, Range(0, 1)] = 0.02
-    """Share of the texts that repeat an item of one benchmark (guess)."""
+    """Share of a round's texts, 0-1, that may repeat an item of one benchmark (guess)."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """The resolved configuration of a run."""
+    """The resolved settings of a run."""
 
     run: RunConfig = field(default_factory=RunConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -322,13 +360,14 @@ class Config:
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     alarms: AlarmsConfig = field(default_factory=AlarmsConfig)
     preset: str = "default"
-    """The values that your own are laid over: 'quick', 'default' or 'reference'."""
+    """Values that your own settings are laid over: 'quick', 'default' or 'reference'."""
     preset_given: bool = field(default=False, compare=False)
-    """Whether the command line named it. A run that is resumed hears its command line again."""
+    """Whether the command line named the preset. A resumed run applies the command line of its start again."""
     overrides: tuple[str, ...] = field(default=(), compare=False)
-    """The command line's `section.key=value` texts."""
+    """The `section.key=value` texts of the command line."""
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """For `preset` and each `section.key` where the value came from: 'default', 'preset quick', a file, '--set'."""
+    """Where the value of `preset` and of each `section.key` came from: 'default', 'preset quick', a file, '--preset'
+    or '--set'."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON, with the version of the settings' names; without the origins."""
@@ -340,7 +379,7 @@ class Config:
 def load_config(
     path: Path | None = None, *, preset: str | None = None, overrides: tuple[str, ...] | list[str] = ()
 ) -> Config:
-    """Resolve the layers. `preset` wins over the file's own `preset = "..."` line. Raises ConfigError."""
+    """The settings from all layers. `preset` overrides the file's own `preset = "..."` line. Raises ConfigError."""
     document = read_toml(path) if path is not None else {}
     of_file = document.pop("preset", None)
     if preset is not None:
@@ -350,13 +389,13 @@ def load_config(
     else:
         named, origin = "default", "default"
     if named not in PRESETS:
-        raise ConfigError(f"{origin}: preset: there is no preset {named!r}; choose from {', '.join(PRESETS)}")
+        raise ConfigError(f"{origin}: preset: unknown preset {named!r}; choose from {', '.join(PRESETS)}")
     layers = [(f"preset {named}", read_toml(PRESET_DIR / f"{named}.toml")), (str(path), document)]
     sections, origins = resolve_layers(Config, [*layers, *map(override_layer, overrides)])
     benchmarks = sections["evaluate"].get("benchmarks", {})
-    whence = origins["evaluate.benchmarks"]
+    where = f"{origins['evaluate.benchmarks']}: evaluate.benchmarks"
     sections["evaluate"]["benchmarks"] = {
-        name: _with_builtin(f"{whence}: evaluate.benchmarks.{name}", given) for name, given in benchmarks.items()
+        name: _with_builtin(f"{where}.{name}", given) for name, given in benchmarks.items()
     }
     return build(
         Config,
@@ -371,14 +410,14 @@ def load_config(
 
 
 def _with_builtin(where: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A benchmark's table over that of the data set it names."""
+    """A benchmark's table, completed with that of the known data set it names."""
     known = read_toml(PRESET_DIR / "benchmarks.toml")
     builtin = given.get("builtin", "")
     if builtin and builtin not in known:
-        raise ConfigError(f"{where}.builtin: there is no {builtin!r}; choose from {', '.join(known)}")
+        raise ConfigError(f"{where}.builtin: unknown data set {builtin!r}; choose from {', '.join(known)}")
     table = {**known.get(builtin, {}), **given}
     if not table.get("source"):
-        raise ConfigError(f"{where}: the key 'source' is missing, or 'builtin'")
+        raise ConfigError(f"{where}: neither 'source' nor 'builtin' is set; set one of them")
     return table
 
 

@@ -1,7 +1,7 @@
 """Settings as text: the rows that `crescent config` prints, and the crescent.toml that `crescent init` writes.
 
-The help is what stands under each field in config.py. Knows nothing of what the settings are used for. Example:
-    config_rows(load_config())[1]   # ("run.rounds", 1, "default", "Rounds of the method. ...")
+The help is the string under each field in `settings`. Does not know what the settings are used for. Example:
+    config_rows(load_config())[1]   # ("run.rounds", 1, "default", "Rounds to run, 1-1,000. ...")
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from crescent_lite.config.toml import toml_key
 from crescent_lite.config.toml import toml_text as toml_text
 
 ConfigRow = tuple[str, Any, str, str]
-"""The name `section.key`; the value, as plain as JSON; where it came from; its help."""
+"""The name `section.key`, the value as plain JSON, where the value came from, and the help."""
 
 STARTER_KEYS = {
     "run": ("rounds", "seed", "prompts"),
@@ -29,24 +29,24 @@ STARTER_KEYS = {
     "train": ("loader", "epochs", "learning_rate", "rank"),
     "evaluate": ("prompts",),
 }
-"""What people change most: the settings that a new crescent.toml shows."""
+"""The settings that a new crescent.toml shows, because people change them most."""
 
 STARTER_TOP = """\
-# The settings of this workspace. Each line shows what the preset has; take its "# " away to set your own value.
-# `crescent config` lists every setting there is, its value, and where that came from.
+# The settings of this workspace. Each commented line shows the preset's value; remove its "# " to set your own.
+# `crescent config` lists every setting with its value and where that value came from.
 
 preset = {preset}
 """
 
 STARTER_END = """
-# Your own questions with known answers, one JSON object a line. Naming one here replaces the preset's benchmarks.
+# Your own questions with known answers, one JSON object per line. A benchmark named here replaces the preset's.
 # [evaluate.benchmarks.mine]
 # source = "questions.jsonl"
 """
 
 
 def config_rows(config: Config) -> list[ConfigRow]:
-    """Every setting, in the order of config.py. Each benchmark's settings have rows of their own."""
+    """Every setting, in the order of `settings`. Each benchmark's settings have rows of their own."""
     preset_help = _one_line(field_help(Config)["preset"])
     rows: list[ConfigRow] = [("preset", config.preset, config.origins.get("preset", ""), preset_help)]
     for section in dataclasses.fields(config):
@@ -57,7 +57,7 @@ def config_rows(config: Config) -> list[ConfigRow]:
 
 
 def starter_toml(preset: str) -> str:
-    """The text of a new crescent.toml: the preset's name, and commented out what people change most."""
+    """The text of a new crescent.toml: the preset's name, and STARTER_KEYS commented out."""
     config = load_config(preset=preset)
     lines = [STARTER_TOP.format(preset=toml_text(preset))]
     for section, keys in STARTER_KEYS.items():

@@ -61,12 +61,12 @@ async def test_what_is_refused_is_told_as_it_is_typed_and_does_not_start(tmp_pat
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
         await pilot.press("j", "enter", "x")
-        await until(pilot, lambda: "run.rounds: a whole number is needed, not '1x'" in shown(app))
+        await until(pilot, lambda: "run.rounds: must be a whole number, not '1x'" in shown(app))
         assert re.search(r"✗  run.rounds +1x +refused", shown(app))
         await pilot.press("ctrl+s")
         assert app.arguments is None
         await pilot.press("backspace")
-        await until(pilot, lambda: "is needed, not" not in shown(app))
+        await until(pilot, lambda: "must be a whole number" not in shown(app))
         await pilot.press("x", "escape")
         await until(pilot, lambda: "nothing changed" in shown(app))
 
