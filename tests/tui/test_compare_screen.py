@@ -14,7 +14,7 @@ from crescent_lite.workspace import Workspace
 from crescent_tui.app import CrescentApp
 from crescent_tui.content.compare import Side, choices, found, side_measure, side_text, told, verdict
 from crescent_tui.screens.compare import CompareScreen, QuestionEditor
-from crescent_tui.sources.child import TellingChild
+from crescent_tui.sources.child_process import TellingChild
 
 LIVE_SECONDS = 60.0
 

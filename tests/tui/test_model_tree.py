@@ -10,8 +10,8 @@ from crescent_lite.export.provenance import HandedOver, handed_over
 from crescent_lite.records import ModelFile
 from crescent_lite.store.model_lines import ModelLine, ModelRun
 from crescent_tui.content.model import cells, model_in_full, size_in_words
-from crescent_tui.content.model_tree import Node, model_tree
 from crescent_tui.sources.model_facts import ModelFacts, fetch_facts, fetch_tree
+from crescent_tui.sources.model_tree import Node, model_tree
 
 BAD_NOTES: list[dict[str, object]] = [
     {"rounds": [1]}, {"run": "x"}, {"run": float("inf")}, {"rounds": {"1": "half"}}, {"what": "x" * 200_000},

@@ -18,9 +18,9 @@ from crescent_lite.workspace import Workspace
 from crescent_tui.app import LIGHT, CrescentApp
 from crescent_tui.content import run as run_content
 from crescent_tui.content.doctor import machine_check
-from crescent_tui.sources.child import crescent
+from crescent_tui.sources.child_process import crescent
 from crescent_tui.sources.machine_load import GpuLoad, Load, gpu_load
-from crescent_tui.sources.pulse import Pulse
+from crescent_tui.sources.throughput import Pulse
 
 pytestmark = pytest.mark.asyncio
 

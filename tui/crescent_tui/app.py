@@ -27,10 +27,10 @@ from crescent_lite.errors import CrescentError, ExitCode
 from crescent_lite.printable import printable_line
 from crescent_lite.store import Store
 from crescent_lite.workspace import EngineRequest, Workspace
-from crescent_tui.sources.child import Ended, EngineChild, run_to_its_end, start_engine
+from crescent_tui.sources.child_process import Ended, EngineChild, run_to_its_end, start_engine
 from crescent_tui.sources.follower import Follower, Sight
-from crescent_tui.sources.memory import NAME, Memory
 from crescent_tui.sources.reader import Reader
+from crescent_tui.sources.saved_state import NAME, Memory
 from crescent_tui.tabs import TABS
 from crescent_tui.widgets.key_hints import one_of_each_action
 

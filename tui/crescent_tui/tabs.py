@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from crescent_tui.screens.watching import WatchingScreen
+    from crescent_tui.screens.tab_screen import WatchingScreen
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from crescent_lite.store.watching import STAGE_OF, EventLine, RunLine, RunSnapsh
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.words import clock, event_sentence, local_time, spaced, steps_of, time_left
 from crescent_tui.sources.machine_load import Load
-from crescent_tui.sources.pulse import Pulse
+from crescent_tui.sources.throughput import Pulse
 
 NAME_WIDTH, COUNT_WIDTH, TIME_WIDTH = 9, 16, 8
 ITEMS = {"ask": "questions", "vote": "votes", "train": "steps", "evaluate": "items", "second_opinion": "replies"}

@@ -24,10 +24,10 @@ from crescent_lite.store.watching import WatchedQuestion
 from crescent_tui.content import compare as compare_content
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.compare import Side
-from crescent_tui.screens.watching import WatchingScreen
-from crescent_tui.sources.child import Ended, TellingChild
+from crescent_tui.screens.tab_screen import WatchingScreen
+from crescent_tui.sources.child_process import Ended, TellingChild
 from crescent_tui.sources.follower import Sight
-from crescent_tui.widgets.steady_text import SteadyText
+from crescent_tui.widgets.cached_static import SteadyText
 
 SHOW_SECONDS = 0.1
 """Between two looks at a growing text."""

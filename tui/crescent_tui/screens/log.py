@@ -21,13 +21,13 @@ from textual.widgets import Input
 from crescent_tui.content import log as log_content
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.log import LEVELS, LogLine
-from crescent_tui.screens.watching import WatchingScreen
-from crescent_tui.sources.child import OUTPUT_NAME
+from crescent_tui.screens.tab_screen import WatchingScreen
+from crescent_tui.sources.child_process import OUTPUT_NAME
 from crescent_tui.sources.follower import Sight
 from crescent_tui.sources.log_tail import LogTail
+from crescent_tui.widgets.cached_static import SteadyText
+from crescent_tui.widgets.filter_input import TypedFilter
 from crescent_tui.widgets.row_list import RowList
-from crescent_tui.widgets.steady_text import SteadyText
-from crescent_tui.widgets.typed_filter import TypedFilter
 
 HELD = 5_000
 LOOK_SECONDS = 1.0

@@ -19,18 +19,18 @@ from textual.content import Content
 
 from crescent_lite.printable import printable_line
 from crescent_tui.content.model import cells, model_in_full
-from crescent_tui.content.model_tree import Node
 from crescent_tui.content.words import clock
 from crescent_tui.screens.export import Export, ExportScreen
 from crescent_tui.screens.keep_round import KeepRoundScreen
-from crescent_tui.screens.watching import WatchingScreen
-from crescent_tui.sources.child import Ended
+from crescent_tui.screens.tab_screen import WatchingScreen
+from crescent_tui.sources.child_process import Ended
 from crescent_tui.sources.follower import Sight
 from crescent_tui.sources.model_facts import Key, ModelFacts, fetch_facts, fetch_tree
-from crescent_tui.sources.upkeep import Upkeep
-from crescent_tui.widgets.drawn import Drawn
+from crescent_tui.sources.model_tree import Node
+from crescent_tui.sources.refresher import Upkeep
+from crescent_tui.widgets.cached_static import SteadyText
+from crescent_tui.widgets.fitted_text import Drawn
 from crescent_tui.widgets.row_list import Column, RowList
-from crescent_tui.widgets.steady_text import SteadyText
 
 COLUMNS = (Column("model", 36), Column("size", 12, right=True), Column("kept", 4), Column("scores", 0))
 TICK_SECONDS = 0.5

@@ -21,13 +21,13 @@ from crescent_lite.store.browsing import QuestionFilter
 from crescent_lite.workspace.notes import pending_notes
 from crescent_tui.content.question_filters import filter_line, is_filtered, recalled, remembered
 from crescent_tui.screens.question_filter import FilterScreen
-from crescent_tui.screens.watching import WatchingScreen
+from crescent_tui.screens.tab_screen import WatchingScreen
 from crescent_tui.sources.follower import Sight
+from crescent_tui.widgets.cached_static import SteadyText
+from crescent_tui.widgets.filter_input import TypedFilter
 from crescent_tui.widgets.question_list import QuestionList
 from crescent_tui.widgets.question_pane import Looked, QuestionPane
 from crescent_tui.widgets.row_list import RowList
-from crescent_tui.widgets.steady_text import SteadyText
-from crescent_tui.widgets.typed_filter import TypedFilter
 
 VERDICTS: tuple[Verdict | None, ...] = (None, "kept", "rejected")
 REMEMBERED = "questions"

@@ -17,11 +17,11 @@ from textual.widgets import Static
 
 from crescent_tui.content import round as round_content
 from crescent_tui.content import score as score_content
-from crescent_tui.screens.watching import WatchingScreen
+from crescent_tui.screens.tab_screen import WatchingScreen
 from crescent_tui.sources.follower import Sight
+from crescent_tui.sources.refresher import Upkeep
 from crescent_tui.sources.round_detail import Comparisons, RoundDetail, fetch_comparisons, fetch_round
-from crescent_tui.sources.upkeep import Upkeep
-from crescent_tui.widgets.drawn import Drawn
+from crescent_tui.widgets.fitted_text import Drawn
 from crescent_tui.widgets.row_list import Cell, Column, RowList
 
 COLUMNS = (Column("round", 5), Column("score", 6, right=True), Column("", 0))

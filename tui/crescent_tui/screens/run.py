@@ -23,11 +23,11 @@ from crescent_tui.content import run as run_content
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.doctor import machine_check
 from crescent_tui.content.run_buttons import run_buttons
-from crescent_tui.screens.watching import WatchingScreen
-from crescent_tui.sources.child import Ended
+from crescent_tui.screens.tab_screen import WatchingScreen
+from crescent_tui.sources.child_process import Ended
 from crescent_tui.sources.follower import Sight
 from crescent_tui.sources.machine_load import Load, MachineWatch
-from crescent_tui.widgets.steady_text import SteadyText
+from crescent_tui.widgets.cached_static import SteadyText
 
 START = (
     ("A language model improves its own maths", "bold $text-primary"),

@@ -22,11 +22,11 @@ from crescent_lite.printable import printable_line
 from crescent_lite.store import Store
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.settings import COLUMNS, SettingLine, cells, compared, in_full, lines, matching
-from crescent_tui.screens.watching import WatchingScreen
+from crescent_tui.screens.tab_screen import WatchingScreen
 from crescent_tui.sources.follower import Sight
+from crescent_tui.widgets.cached_static import SteadyText
+from crescent_tui.widgets.filter_input import TypedFilter
 from crescent_tui.widgets.row_list import RowList
-from crescent_tui.widgets.steady_text import SteadyText
-from crescent_tui.widgets.typed_filter import TypedFilter
 
 RUN, FILE = "run", "crescent.toml"
 

@@ -23,11 +23,11 @@ from crescent_lite.store.querying import Cell, CsvSummary, QueryResult, Relation
 from crescent_tui.content import sql as sql_content
 from crescent_tui.content.colours import MUTED
 from crescent_tui.screens.cell import CellScreen
-from crescent_tui.screens.watching import WatchingScreen
+from crescent_tui.screens.tab_screen import WatchingScreen
 from crescent_tui.sources.follower import Sight
 from crescent_tui.sources.query_history import QueryHistory
 from crescent_tui.sources.reader import Reader
-from crescent_tui.widgets.steady_text import SteadyText
+from crescent_tui.widgets.cached_static import SteadyText
 
 TICK_SECONDS = 0.5
 CURSOR_KEYS = (("j", "cursor_down"), ("k", "cursor_up"))

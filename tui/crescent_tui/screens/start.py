@@ -24,9 +24,9 @@ from crescent_lite.printable import printable_line
 from crescent_lite.store import Run
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.settings import COLUMNS, SettingLine, cells, explained, lines, matching
+from crescent_tui.widgets.cached_static import SteadyText
+from crescent_tui.widgets.filter_input import TypedFilter
 from crescent_tui.widgets.row_list import RowList
-from crescent_tui.widgets.steady_text import SteadyText
-from crescent_tui.widgets.typed_filter import TypedFilter
 
 if TYPE_CHECKING:
     from crescent_tui.app import CrescentApp

@@ -24,14 +24,14 @@ from crescent_tui.content.colours import MUTED
 from crescent_tui.content.question import question_and_votes
 from crescent_tui.content.votes import ENDED, answer_of, no_votes_words, vote_title
 from crescent_tui.screens.note import NoteScreen
-from crescent_tui.screens.watching import WatchingScreen
-from crescent_tui.sources.child import Ended
+from crescent_tui.screens.tab_screen import WatchingScreen
+from crescent_tui.sources.child_process import Ended
 from crescent_tui.sources.follower import Sight
-from crescent_tui.widgets.drawn import Drawn
+from crescent_tui.widgets.cached_static import SteadyText
+from crescent_tui.widgets.fitted_text import Drawn
 from crescent_tui.widgets.question_pane import Looked
 from crescent_tui.widgets.reading_pane import ReadingPane
 from crescent_tui.widgets.row_list import Cell, Column, RowList
-from crescent_tui.widgets.steady_text import SteadyText
 
 COLUMNS = (
     Column("", 1),

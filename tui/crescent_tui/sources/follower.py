@@ -19,7 +19,7 @@ from crescent_lite.store import Store
 from crescent_lite.store.watching import RunLine, RunSnapshot, ScoreCount
 from crescent_lite.workspace import Workspace
 from crescent_tui.sources.log_tail import LogTail, logged_event
-from crescent_tui.sources.pulse import Pulse, PulseMeter
+from crescent_tui.sources.throughput import Pulse, PulseMeter
 
 POLL_SECONDS = 1.0
 

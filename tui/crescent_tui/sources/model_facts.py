@@ -17,7 +17,7 @@ from crescent_lite.records import Score
 from crescent_lite.rounds import Standing
 from crescent_lite.store import Store
 from crescent_lite.store.model_lines import ModelDetail, ModelScore
-from crescent_tui.content.model_tree import Node, model_tree
+from crescent_tui.sources.model_tree import Node, model_tree
 
 Key = tuple[str, int | str]
 

@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.events import Click
 from textual.screen import Screen
 
-from crescent_tui.widgets.steady_text import SteadyText
+from crescent_tui.widgets.cached_static import SteadyText
 
 HELP = "help"
 """The action whose key always stands there: it tells all others."""

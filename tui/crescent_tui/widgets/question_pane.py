@@ -16,8 +16,8 @@ from crescent_lite.store.browsing import Link
 from crescent_lite.store.watching import WatchedQuestion
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.question import question_about, question_pair, question_rest
+from crescent_tui.widgets.cached_static import SteadyText
 from crescent_tui.widgets.reading_pane import ReadingPane
-from crescent_tui.widgets.steady_text import SteadyText
 
 ROOMY = 96
 """Columns from which two texts stand side by side."""

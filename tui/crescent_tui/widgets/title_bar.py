@@ -12,7 +12,7 @@ from textual.events import Click
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.words import STATE_STYLES, activity, state_word
 from crescent_tui.sources.follower import Sight
-from crescent_tui.widgets.steady_text import SteadyText
+from crescent_tui.widgets.cached_static import SteadyText
 
 
 class TitleBar(SteadyText):

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from crescent_tui.sources.upkeep import Upkeep
+from crescent_tui.sources.refresher import Upkeep
 
 Answer = Callable[[Any], object]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from textual.content import Content
 
-from crescent_tui.widgets.steady_text import SteadyText
+from crescent_tui.widgets.cached_static import SteadyText
 
 
 class Drawn(SteadyText):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crescent_tui.sources.log_tail import LoggedEvent
-from crescent_tui.sources.pulse import POINTS, Pulse, PulseMeter
+from crescent_tui.sources.throughput import POINTS, Pulse, PulseMeter
 
 
 def event(kind: str, at: float, **detail: Any) -> LoggedEvent:

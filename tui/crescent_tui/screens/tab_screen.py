@@ -19,8 +19,8 @@ from textual.widgets import Input, TextArea
 
 from crescent_tui.content.words import STATE_STYLES, state_reason, state_word
 from crescent_tui.sources.follower import Sight
+from crescent_tui.widgets.cached_static import SteadyText
 from crescent_tui.widgets.key_hints import KeyHints
-from crescent_tui.widgets.steady_text import SteadyText
 from crescent_tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
