@@ -80,7 +80,7 @@ def read_pairs(path: Path) -> list[tuple[str, str]]:
 
 
 def sampled(model: Path, pairs: list[tuple[str, str]], gpu_layers: int) -> float:
-    """Tokens a second, 8 samples of each of 8 questions."""
+    """Tokens a second, 8 samples per item of 8 questions."""
     sampler = LlamaSampler(model, dataclasses.replace(SamplingConfig(), gpu_layers=gpu_layers))
     generation = Generation(max_tokens=128, temperature=0.8)
     requests = [Request(str(n), text, generation, tuple(range(8)), seed=1) for n, (text, _) in enumerate(pairs[:8])]

@@ -171,6 +171,11 @@ def shown(app: App[None]) -> str:
     return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
+def shown_words(app: App[None]) -> str:
+    """What stands on the terminal as one line, wherever its lines are wrapped."""
+    return " ".join(shown(app).split())
+
+
 async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait for it, and no longer than that."""
     end = time.monotonic() + seconds

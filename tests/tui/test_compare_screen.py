@@ -12,9 +12,17 @@ from textual.widgets import Select
 from crescent_lite.rounds import Standing
 from crescent_lite.workspace import Workspace
 from crescent_tui.app import CrescentApp
-from crescent_tui.content.compare import Side, choices, found, side_measure, side_text, told, verdict
+from crescent_tui.content.compare import (
+    Side,
+    after_line,
+    answer_line,
+    comparison_line,
+    model_choices,
+    side_stats,
+    side_text,
+)
 from crescent_tui.screens.compare import CompareScreen, QuestionEditor
-from crescent_tui.sources.child_process import TellingChild
+from crescent_tui.sources.child_process import StreamingCommand
 
 LIVE_SECONDS = 60.0
 
@@ -23,7 +31,7 @@ def editor(app: CrescentApp) -> QuestionEditor:
     return app.screen.query_one(QuestionEditor)
 
 
-def child(app: CrescentApp) -> TellingChild:
+def child(app: CrescentApp) -> StreamingCommand:
     assert isinstance(app.screen, CompareScreen)
     assert app.screen._child
     return app.screen._child
@@ -42,7 +50,7 @@ async def test_two_models_answer_one_question_live(tmp_path: Path) -> None:
         await until(pilot, lambda: app.screen._child is None)  # type: ignore[attr-defined]
         text = shown(app)
     assert "Error" not in text
-    assert any(words in text for words in ("Neither says", "Only ", "Same answer", "Different answers"))
+    assert any(words in text for words in ("No answer found on", "Only ", "Same answer", "Different answers"))
     assert "─ base " in text
     assert "─ round 1 " in text
 
@@ -94,7 +102,7 @@ async def test_the_question_that_is_looked_at_is_taken_with_a_key(tmp_path: Path
         await pilot.press("6")
         await until(pilot, lambda: "run 1" in shown(app))
         await pilot.press("u")
-        await until(pilot, lambda: "No question is looked at" in shown(app))
+        await until(pilot, lambda: "No question selected" in shown(app))
         app.question_id = number
         await pilot.press("u")
         await until(pilot, lambda: f"Question #{number}" in shown(app))
@@ -134,9 +142,9 @@ async def test_without_a_run_it_says_so(tmp_path: Path) -> None:
     app = CrescentApp(Workspace(tmp_path / "nothing-here"))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("6")
-        await until(pilot, lambda: "No run yet: s starts one" in shown(app))
+        await until(pilot, lambda: "No run yet; press s to start one" in shown(app))
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: "There is no model to ask yet" in shown(app))
+        await until(pilot, lambda: "No model to ask yet" in shown(app))
     assert not (tmp_path / "nothing-here").exists()
 
 
@@ -146,10 +154,10 @@ async def test_a_run_at_work_is_warned_of(tmp_path: Path) -> None:
     with app.workspace.lock():
         async with app.run_test(size=(80, 24)) as pilot:
             await pilot.press("6")
-            await until(pilot, lambda: "round 1, kept" in shown(app) and app.sight.engine_is_busy)
+            await until(pilot, lambda: "round 1, kept" in shown(app) and app.snapshot.engine_is_busy)
             editor(app).text = "2 + 3?"
             await pilot.press("ctrl+r")
-            await until(pilot, lambda: "memory and processor are shared" in shown(app))
+            await until(pilot, lambda: "it shares memory and processor" in shown(app))
 
 
 @pytest.mark.asyncio
@@ -165,9 +173,9 @@ async def test_it_fits_the_terminal(tmp_path: Path, size: tuple[int, int]) -> No
             end = {"done": True, "answer_key": f"n:{answer}", "tokens": 12, "seconds": 1.25, "finish_reason": "stop"}
             text = "[red]We add. " * 40 + f"So it is {answer}.\x1b[2J"
             line = json.dumps({"model": screen._sides[name].model, "text": text, **end})
-            screen._sides[name] = told(screen._sides[name], line)
+            screen._sides[name] = after_line(screen._sides[name], line)
         screen._show_sides()
-        screen._say(verdict(*screen._sides.values()))
+        screen._say(comparison_line(*screen._sides.values()))
         await until(pilot, lambda: "answer: 6" in shown(app) and "6.␛[2J" in shown(app))
         text = shown(app)
     assert [len(line) for line in text.splitlines()] == [size[0]] * size[1]
@@ -194,37 +202,37 @@ async def test_answers_stay_when_a_further_round_can_be_chosen(tmp_path: Path) -
 def test_pieces_make_a_text_and_other_lines_change_nothing() -> None:
     side = Side("base", "loading")
     for line in ('{"model": "base", "text": "It "}', '{"model": "round 1", "text": "no"}', "no JSON", "[1]", "{}"):
-        side = told(side, line)
-    side = told(
+        side = after_line(side, line)
+    side = after_line(
         side, '{"model": "base", "text": "is 5.", "done": true, "answer_key": "n:5", "tokens": 3, "seconds": 1}'
     )
     assert side == Side("base", "done", "It is 5.", "n:5", 3, 1.0, "")
-    assert told(side, '{"model": "base", "text": "more"}') == side
+    assert after_line(side, '{"model": "base", "text": "more"}') == side
 
 
 def test_answers_are_compared_by_their_value() -> None:
     five, none = Side("base", "done", "5", "n:5"), Side("round 1", "done", "well")
-    assert str(verdict(five, replace(none, answer_key="n:5"))) == "= Same answer: 5."
-    assert str(verdict(five, replace(none, answer_key="n:6"))) == "≠ Different answers: 5 and 6."
-    assert str(verdict(none, five)) == "Only base answers: 5."
-    assert str(verdict(none, none)) == "Neither says an answer that can be found."
-    assert str(verdict(five, replace(none, state="ended"))) == ""
-    assert str(found(none)) == "no answer found"
+    assert str(comparison_line(five, replace(none, answer_key="n:5"))) == "= Same answer: 5."
+    assert str(comparison_line(five, replace(none, answer_key="n:6"))) == "≠ Different answers: 5 and 6."
+    assert str(comparison_line(none, five)) == "Only base gives an answer: 5."
+    assert str(comparison_line(none, none)) == "No answer found on either side."
+    assert str(comparison_line(five, replace(none, state="ended"))) == ""
+    assert str(answer_line(none)) == "no answer found"
 
 
 def test_a_cut_off_answer_is_said_to_be_one() -> None:
     side = Side("base", "done", "and", None, 1200, 3.04, "length")
-    assert side_measure(side) == "1,200 tokens, 3.0 s, cut off at its longest"
-    assert str(side_text(Side("base", "done"))) == "It said nothing."
+    assert side_stats(side) == "1,200 tokens, 3.0 s, cut off: token limit"
+    assert str(side_text(Side("base", "done"))) == "The answer is empty."
 
 
 def test_the_kept_round_is_named_among_the_models() -> None:
-    assert choices(Standing(1, {}, {1: 5, 2: 6}, 1)) == (("base", 0), ("round 1, kept", 1), ("round 2", 2))
-    assert choices(None) == ()
+    assert model_choices(Standing(1, {}, {1: 5, 2: 6}, 1)) == (("base", 0), ("round 1, kept", 1), ("round 2", 2))
+    assert model_choices(None) == ()
 
 
 def test_a_child_says_why_it_cannot(tmp_path: Path) -> None:
     lines: list[str] = []
-    ended = TellingChild(Workspace(tmp_path), "2 + 3?", "answer", "-", "--json").follow(lines.append)
+    ended = StreamingCommand(Workspace(tmp_path), "2 + 3?", "answer", "-", "--json").follow(lines.append)
     assert (ended.exit_code, lines) == (5, [])
     assert "is not a workspace" in ended.last_line

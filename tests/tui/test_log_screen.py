@@ -34,14 +34,14 @@ async def test_without_a_run_there_is_no_log(tmp_path: Path) -> None:
     app = CrescentApp(SampleWorkspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("8")
-        await until(pilot, lambda: "There is no run yet." in shown(app))
+        await until(pilot, lambda: "No run yet; press s to start one." in shown(app))
 
 
 async def test_a_run_without_a_log_file_says_so(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("8")
-        await until(pilot, lambda: "This run has no log file, or an empty one." in shown(app))
+        await until(pilot, lambda: "This run has no log yet." in shown(app))
 
 
 async def test_the_level_key_goes_from_no_items_over_alarms_to_everything(sample: SampleWorkspace) -> None:
@@ -52,7 +52,7 @@ async def test_the_level_key_goes_from_no_items_over_alarms_to_everything(sample
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("8")
         await until(pilot, lambda: "Events: without items, 2" in shown(app))
-        assert "vote: begun at 0 of 900" in shown(app)
+        assert "vote: started at 0 of 900" in shown(app)
         await pilot.press("l")
         await until(pilot, lambda: "Events: alarms, 1" in shown(app))
         assert "! ALARM one answer: it says 7" in shown(app)
@@ -92,9 +92,9 @@ async def test_typed_words_filter_the_lines(sample: SampleWorkspace) -> None:
         await until(pilot, lambda: "Events: without items, 2" in shown(app))
         await pilot.press("slash", *"pau")
         await until(pilot, lambda: "without items, 1" in shown(app))
-        assert "round 1 begun" not in shown(app)
+        assert "round 1 started" not in shown(app)
         await pilot.press(*"xyz")
-        await until(pilot, lambda: "No line is like that" in shown(app))
+        await until(pilot, lambda: "No line matches" in shown(app))
         await pilot.press("escape")
         await until(pilot, lambda: "without items, 2" in shown(app))
 
@@ -104,7 +104,7 @@ async def test_the_engines_output_has_a_key(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("8", "o")
-        await until(pilot, lambda: "Nothing was printed yet." in shown(app))
+        await until(pilot, lambda: "The engine has printed nothing yet." in shown(app))
         (sample.workspace.logs / "engine-output.txt").write_text("run 1 starts\ncrescent: no disk\x1b]0;x\x07\n")
         await until(pilot, lambda: "! crescent: no disk␛]0;x␇" in shown(app))
         await pilot.press("o")
@@ -131,5 +131,5 @@ async def test_of_a_huge_log_only_the_end_is_held(sample: SampleWorkspace) -> No
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("8")
-        await until(pilot, lambda: "round 6 begun" in shown(app))
+        await until(pilot, lambda: "round 6 started" in shown(app))
         assert len(app.screen.query_one("#log-events", RowList).keys) < 5_000

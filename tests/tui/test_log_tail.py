@@ -5,62 +5,62 @@ from pathlib import Path
 
 import pytest
 
-from crescent_tui.sources.log_tail import LINE_BYTES, LogTail, logged_event
+from crescent_tui.sources.log_tail import LINE_BYTES, LogTail, parse_event
 
 
 def test_only_what_was_appended_is_new(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text("one\ntwo\n")
     tail = LogTail(path)
-    assert tail.look().lines == ("one", "two")
-    assert tail.look().lines == ()
+    assert tail.read_new().lines == ("one", "two")
+    assert tail.read_new().lines == ()
     with path.open("a") as file:
         file.write("three\n")
-    assert tail.look().lines == ("three",)
+    assert tail.read_new().lines == ("three",)
 
 
 def test_a_half_line_waits_for_its_end(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"one\ntw" + "ö".encode()[:1])
     tail = LogTail(path)
-    assert tail.look().lines == ("one",)
+    assert tail.read_new().lines == ("one",)
     with path.open("ab") as file:
         file.write("ö".encode()[1:] + b"\r\nthree\n")
-    assert tail.look().lines == ("twö", "three")
+    assert tail.read_new().lines == ("twö", "three")
 
 
 def test_a_large_file_is_read_from_near_its_end(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text("".join(f"line {n}\n" for n in range(10_000)))
-    look = LogTail(path, backlog_bytes=100).look()
-    assert look.passed_over
-    assert look.lines[-1] == "line 9999"
-    assert len(look.lines) == 9
-    assert all(line.startswith("line 99") for line in look.lines)
+    chunk = LogTail(path, backlog_bytes=100).read_new()
+    assert chunk.skipped
+    assert chunk.lines[-1] == "line 9999"
+    assert len(chunk.lines) == 9
+    assert all(line.startswith("line 99") for line in chunk.lines)
 
 
 def test_what_was_written_faster_than_it_is_read_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text("first\n")
-    tail = LogTail(path, look_bytes=100)
-    assert tail.look().lines == ("first",)
+    tail = LogTail(path, read_bytes=100)
+    assert tail.read_new().lines == ("first",)
     with path.open("a") as file:
         file.writelines(f"line {n}\n" for n in range(1000))
-    look = tail.look()
-    assert look.passed_over and not look.anew
-    assert look.lines[0].startswith("line 9") and look.lines[-1] == "line 999"
+    chunk = tail.read_new()
+    assert chunk.skipped and not chunk.is_new_file
+    assert chunk.lines[0].startswith("line 9") and chunk.lines[-1] == "line 999"
 
 
 def test_an_absent_file_has_nothing_to_say(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "log"
     tail = LogTail(path)
-    assert tail.look().lines == ()
+    assert tail.read_new().lines == ()
     path.parent.mkdir()
     path.write_text("one\n")
-    assert tail.look().lines == ("one",)
+    assert tail.read_new().lines == ("one",)
     path.unlink()
-    assert tail.look().anew
-    assert not tail.look().anew
+    assert tail.read_new().is_new_file
+    assert not tail.read_new().is_new_file
 
 
 @pytest.mark.parametrize("how", ["cut", "replaced"])
@@ -68,36 +68,36 @@ def test_a_file_that_is_cut_or_replaced_is_read_anew(tmp_path: Path, how: str) -
     path = tmp_path / "log"
     path.write_text("one\ntwo\nhalf")
     tail = LogTail(path)
-    tail.look()
+    tail.read_new()
     if how == "cut":
         path.write_text("new\n")
     else:
         other = tmp_path / "other"
         other.write_text("new\n" * 10)
         other.replace(path)
-    look = tail.look()
-    assert look.anew
-    assert set(look.lines) == {"new"}
+    chunk = tail.read_new()
+    assert chunk.is_new_file
+    assert set(chunk.lines) == {"new"}
 
 
 def test_a_line_without_an_end_takes_no_more_than_its_share_of_memory(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text("x" * 200_000)
     tail = LogTail(path)
-    assert tail.look().lines == ()
+    assert tail.read_new().lines == ()
     with path.open("a") as file:
         file.write("x" * 200_000 + "\nnext\n")
-    first, second = tail.look().lines
+    first, second = tail.read_new().lines
     assert (len(first), second) == (LINE_BYTES, "next")
 
 
 def test_a_folder_in_the_place_of_the_file_is_nothing(tmp_path: Path) -> None:
-    assert LogTail(tmp_path).look().lines == ()
+    assert LogTail(tmp_path).read_new().lines == ()
 
 
 def test_an_event_has_its_time_and_its_detail() -> None:
     line = json.dumps({"at": "2026-11-26T09:29:39.500+00:00", "event": "RunPaused", "x": 1})
-    event = logged_event(line)
+    event = parse_event(line)
     assert event
     assert (event.kind, event.at % 60, event.detail) == ("RunPaused", 39.5, {"x": 1})
 
@@ -119,4 +119,4 @@ def test_an_event_has_its_time_and_its_detail() -> None:
     ],
 )
 def test_a_line_that_is_no_event_is_none(line: str) -> None:
-    assert logged_event(line) is None
+    assert parse_event(line) is None

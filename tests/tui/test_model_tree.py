@@ -11,7 +11,7 @@ from crescent_lite.records import ModelFile
 from crescent_lite.store.model_lines import ModelLine, ModelRun
 from crescent_tui.content.model import cells, model_in_full, size_in_words
 from crescent_tui.sources.model_facts import ModelFacts, fetch_facts, fetch_tree
-from crescent_tui.sources.model_tree import Node, model_tree
+from crescent_tui.sources.model_tree import ModelNode, model_tree
 
 BAD_NOTES: list[dict[str, object]] = [
     {"rounds": [1]}, {"run": "x"}, {"run": float("inf")}, {"rounds": {"1": "half"}}, {"what": "x" * 200_000},
@@ -31,7 +31,7 @@ def run(run_id: int, of: int, teacher: int | None = None, control_of: int | None
     return ModelRun(run_id, of, teacher, "unvoted" if control_of else None, control_of, "finished")
 
 
-def drawn(nodes: tuple[Node, ...]) -> list[str]:
+def drawn(nodes: tuple[ModelNode, ...]) -> list[str]:
     return [node.branch + node.name for node in nodes]
 
 
@@ -88,12 +88,12 @@ def test_what_was_handed_over_stands_under_its_round_and_a_mixture_under_its_run
 
 
 def test_a_mixture_says_what_it_is_made_of_and_what_rounding_left(tmp_path: Path) -> None:
-    node = Node(2, "", "merged gguf, q4_k_m", None, run(1, 1), handed(1, {1: 0.5, 2: 0.25}))
+    node = ModelNode(2, "", "merged gguf, q4_k_m", None, run(1, 1), handed(1, {1: 0.5, 2: 0.25}))
     facts = ModelFacts(node, None, 2000, (), None)
     said = model_in_full(facts, 70).plain
-    assert "handed over · run 1, finished" in said
-    assert "made of 50% of round 1, 25% of round 2" in said
-    assert "keeps   93% of what the training changed" in said
+    assert "export · run 1, finished" in said
+    assert "rounds  50% of round 1, 25% of round 2" in said
+    assert "keeps   93% of the change that training made" in said
     assert cells(facts)[1].text == "2.0 kB"
 
 
@@ -110,7 +110,8 @@ def test_notes_that_are_not_well_formed_are_no_notes(tmp_path: Path) -> None:
     (found,) = handed_over(tmp_path)
     assert found.rounds == {1: 1.0}
     assert (
-        "\x1b" not in model_in_full(ModelFacts(Node(1, "", "x", None, run(1, 1), found), None, 1, (), None), 60).plain
+        "\x1b"
+        not in model_in_full(ModelFacts(ModelNode(1, "", "x", None, run(1, 1), found), None, 1, (), None), 60).plain
     )
     assert handed_over(tmp_path / "nowhere") == ()
 
@@ -167,7 +168,7 @@ def test_facts_say_which_adapter_is_kept_and_which_file_is_gone(tmp_path: Path) 
         ("SmolLM2-135M-Instruct", False, None), ("run 1", False, 1), ("round 1", True, 1),
     ]  # fmt: skip
     line = [cell.text for cell in cells(facts[2])]
-    assert line[1:3] == ["file is gone", "kept"]
+    assert line[1:3] == ["file missing", "kept"]
     assert line[3].startswith("35.8% (28 to 45) sums, bare")
     said = model_in_full(facts[2], 70).plain
     assert "adapter · run 1, round 1, running  kept" in said
@@ -191,10 +192,10 @@ def test_a_path_that_no_system_takes_is_a_file_that_is_gone(tmp_path: Path) -> N
     sample.store.database.write("UPDATE models SET path = char(0) || 'x'")
     facts = list(fetch_facts(sample.store, fetch_tree(sample.store, sample.workspace.exports)).values())
     assert facts[0].size is None
-    assert "file is gone" in model_in_full(dataclasses.replace(facts[0], size=None), 60).plain
+    assert "file missing" in model_in_full(dataclasses.replace(facts[0], size=None), 60).plain
 
 
 def test_sizes_are_said_as_people_say_them() -> None:
     assert [size_in_words(size) for size in (None, 0, 999, 34_900, 94_100_000, 1_900_000_000)] == [
-        "file is gone", "0 B", "999 B", "34.9 kB", "94.1 MB", "1.9 GB",
+        "file missing", "0 B", "999 B", "34.9 kB", "94.1 MB", "1.9 GB",
     ]  # fmt: skip

@@ -22,7 +22,7 @@ async def test_the_tree_has_sizes_kept_marks_and_scores(tmp_path: Path, size: tu
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=size) as pilot:
         await pilot.press("5")
-        for fact in ("Models: 2", "SmolLM2-135M-Instruct", "└─⠀run 1", "round 1", "file is gone", "kept", "q Quit"):
+        for fact in ("Models: 2", "SmolLM2-135M-Instruct", "└─⠀run 1", "round 1", "file missing", "kept", "q Quit"):
             await until(pilot, lambda fact=fact: fact in shown(app), 30)  # type: ignore[misc]
         await until(pilot, lambda: "24.2% (17" in shown(app))
         assert [len(line) for line in shown(app).splitlines()] == [size[0]] * size[1]
@@ -76,7 +76,7 @@ async def test_a_model_that_was_handed_over_stands_under_its_round(tmp_path: Pat
         await pilot.press("4", "5")
         await until(pilot, lambda: "merged gguf, q4_k_m" in shown(app))
         await pilot.press("G")
-        await until(pilot, lambda: "keeps   93% of what" in shown(app))
+        await until(pilot, lambda: "keeps   93% of the" in shown(app))
         await pilot.press("y")
         assert app.clipboard == str(folder)
 
@@ -88,10 +88,10 @@ async def test_the_path_is_copied(tmp_path: Path) -> None:
         await pilot.press("5")
         await until(pilot, lambda: "sha256  1111" in shown(app))
         await pilot.press("y")
-        await until(pilot, lambda: "The path is copied" in shown(app))
+        await until(pilot, lambda: "Path copied" in shown(app))
         assert app.clipboard == "base.gguf"
         await pilot.press("j", "y")
-        await until(pilot, lambda: "no file of its own" in shown(app))
+        await until(pilot, lambda: "A run has no file" in shown(app))
 
 
 async def test_a_base_is_neither_exported_nor_kept(tmp_path: Path) -> None:

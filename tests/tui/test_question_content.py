@@ -12,8 +12,8 @@ from crescent_lite.store.browsing import QuestionFilter
 from crescent_lite.store.watching import WatchedQuestion
 from crescent_tui.content.differences import MAX_WORDS, compared
 from crescent_tui.content.question import question_about, question_and_votes, question_pair, question_rest
-from crescent_tui.content.question_filters import filter_line, filter_words, recalled, remembered
-from crescent_tui.content.votes import ballot_lines, ballots, votes_in_a_line
+from crescent_tui.content.question_filters import filter_line, filter_words, from_saved, to_saved
+from crescent_tui.content.votes import answer_counts, histogram, votes_line
 
 
 @pytest.fixture
@@ -72,17 +72,17 @@ def test_answers_are_counted_and_abstentions_by_their_reason(sample: SampleWorks
     question = voted(sample, "n:5", "n:6", "n:5", None, "n:5", None)
     sample.store.database.write("UPDATE votes SET finish_reason = 'length' WHERE sample_index = 5")
     question = look_at(sample, question.question_id)
-    assert [(b.name, b.votes, b.leading) for b in ballots(question.votes, question.answer_key)] == [
+    assert [(b.name, b.votes, b.leading) for b in answer_counts(question.votes, question.answer_key)] == [
         ("5", 3, True), ("6", 1, False), ("no answer found", 1, False), ("cut off", 1, False),
     ]  # fmt: skip
-    lines = ballot_lines(question).plain.splitlines()
+    lines = histogram(question).plain.splitlines()
     assert lines[0].split() == ["5", "█" * 16, "3", "50%", "◂", "label"]
     assert lines[3].split() == ["cut", "off", "░" * 5, "1", "17%"]
 
 
 def test_many_answers_are_cut_short(sample: SampleWorkspace) -> None:
     question = voted(sample, *(f"n:{n}" for n in range(20)))
-    lines = ballot_lines(question, limit=5).plain.splitlines()
+    lines = histogram(question, limit=5).plain.splitlines()
     assert len(lines) == 5
     assert lines[-1] == "  and 16 more with 16 votes"
 
@@ -98,7 +98,7 @@ def test_many_answers_are_cut_short(sample: SampleWorkspace) -> None:
 def test_a_decision_is_said_with_share_and_margin(
     sample: SampleWorkspace, answers: tuple[str | None, ...], words: str
 ) -> None:
-    assert votes_in_a_line(voted(sample, *answers)).plain == words
+    assert votes_line(voted(sample, *answers)).plain == words
 
 
 def test_notes_that_wait_for_the_engine_are_said_to(sample: SampleWorkspace) -> None:
@@ -118,8 +118,8 @@ def test_a_filter_is_said_in_words() -> None:
 
 def test_a_filter_is_remembered_without_its_run() -> None:
     wanted = QuestionFilter(0, "rejected", "tie", 2, (0.2, 0.6), True, False, search="x")
-    assert recalled(remembered(wanted)) == wanted
-    assert remembered(QuestionFilter(3)) == {}
+    assert from_saved(to_saved(wanted)) == wanted
+    assert to_saved(QuestionFilter(3)) == {}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_filter_is_remembered_without_its_run() -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_understood_of_a_remembered_filter_is_left_out(value: object) -> None:
-    assert recalled(value) == QuestionFilter(0)
+    assert from_saved(value) == QuestionFilter(0)
 
 
 @pytest.mark.parametrize(

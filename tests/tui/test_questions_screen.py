@@ -117,7 +117,7 @@ async def test_results_follow_each_key_of_a_search(tmp_path: Path) -> None:
         await type_words(pilot, "us 16")
         await until(pilot, lambda: "all, 1 " in shown(app) and "What is 12 plus 16?" in shown(app))
         await type_words(pilot, "q")
-        await until(pilot, lambda: "No question matches; c clears the filter." in shown(app))
+        await until(pilot, lambda: "No question matches; press c to clear the filter." in shown(app))
         await pilot.press("backspace", "enter")
         assert isinstance(app.focused, RowList)
         await until(pilot, lambda: "all, 1 " in shown(app))
@@ -134,12 +134,12 @@ async def test_a_filter_is_chosen_in_a_form_and_cleared_with_a_key(tmp_path: Pat
         await pilot.press("2")
         await until(pilot, lambda: "all, 40" in shown(app))
         await pilot.press("f")
-        await until(pilot, lambda: "Which questions" in shown(app))
+        await until(pilot, lambda: "Filter questions" in shown(app))
         form = app.screen
         form.query_one("#by-reason", Select).value = "low_share"
         form.query_one("#high", Input).focus()
         await pilot.press("2", "0", "0", "enter")
-        await until(pilot, lambda: "A share goes from 0 to 100 %" in shown(app))
+        await until(pilot, lambda: "Shares must be from 0 to 100 %" in shown(app))
         await pilot.press("backspace", "backspace", "backspace", "4", "5", "enter")
         await until(pilot, lambda: "only: reason low share · share 0% to 45%" in shown(app))
         await until(pilot, lambda: "all, 3 " in shown(app))
@@ -232,7 +232,7 @@ async def test_a_question_is_copied_as_printable_text(tmp_path: Path) -> None:
         await pilot.press("2")
         await until(pilot, lambda: "#1 ·" in shown(app))
         await pilot.press("y")
-        await until(pilot, lambda: "Question 1 is in the clipboard." in shown(app))
+        await until(pilot, lambda: "Question 1 copied." in shown(app))
         assert app.clipboard == "What is␛[31m 2 + 3?"
 
 
@@ -262,7 +262,7 @@ async def test_a_question_that_comes_to_match_is_listed_although_it_is_an_older_
     sample.begin_round()
     first, second = sample.ask("What is 2 + 3?"), sample.ask("What is 4 + 3?")
     app = CrescentApp(sample.workspace)
-    app.memory["questions"] = {"reason": "tie"}
+    app.saved_state["questions"] = {"reason": "tie"}
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2")
         await until(pilot, lambda: "No question matches" in shown(app))
@@ -277,9 +277,9 @@ async def test_without_a_run_there_is_no_question(tmp_path: Path) -> None:
     app = CrescentApp(Workspace(tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2")
-        await until(pilot, lambda: "No run yet: s starts one." in shown(app))
+        await until(pilot, lambda: "No run yet; press s to start one." in shown(app))
         await pilot.press("d", "y", "enter", "v", "c", "escape")
-        assert "No run yet: s starts one." in shown(app)
+        assert "No run yet; press s to start one." in shown(app)
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from crescent_tui.sources.refresher import Upkeep
+from crescent_tui.sources.refresher import Refresher
 
 Answer = Callable[[Any], object]
 
@@ -17,7 +17,7 @@ class Asked:
         self.answers: list[Answer] = []
         self.failures: list[Callable[[str], object]] = []
         self.shown: list[tuple[str, str]] = []
-        self.upkeep: Upkeep[str, str] = Upkeep(self.read, "key", lambda _, subject: subject, self.show)
+        self.refresher: Refresher[str, str] = Refresher(self.read, "key", lambda _, subject: subject, self.show)
 
     def read(self, key: str, work: object, then: Answer, failed: Callable[[str], object] | None = None) -> None:
         self.answers.append(then)
@@ -31,20 +31,20 @@ class Asked:
 def test_nothing_is_asked_again_while_it_is_read_and_once_when_it_is_out_of_date_by_then() -> None:
     asked = Asked()
     for version in (1, 2, 3):
-        asked.upkeep.want("round 1", version)
+        asked.refresher.request("round 1", version)
     assert len(asked.answers) == 1
     asked.answers[0]("as of 1")
     assert asked.shown == [("round 1", "as of 1")]
     assert len(asked.answers) == 2
     asked.answers[1]("as of 3")
-    asked.upkeep.want("round 1", 3)
+    asked.refresher.request("round 1", 3)
     assert len(asked.answers) == 2
 
 
 def test_another_subject_is_asked_at_once_and_a_late_answer_is_not_shown() -> None:
     asked = Asked()
-    asked.upkeep.want("round 1", 1)
-    asked.upkeep.want("round 2", 1)
+    asked.refresher.request("round 1", 1)
+    asked.refresher.request("round 2", 1)
     assert len(asked.answers) == 2
     asked.answers[0]("late")
     asked.answers[1]("found")
@@ -53,9 +53,9 @@ def test_another_subject_is_asked_at_once_and_a_late_answer_is_not_shown() -> No
 
 def test_what_failed_is_asked_again_when_it_is_wanted_again() -> None:
     asked = Asked()
-    asked.upkeep.want("round 1", 1)
+    asked.refresher.request("round 1", 1)
     asked.failures[0]("disk full")
-    asked.upkeep.want("round 1", 1)
+    asked.refresher.request("round 1", 1)
     assert len(asked.answers) == 2
 
 

@@ -67,13 +67,13 @@ def test_what_is_not_finished_says_how_far_it_is() -> None:
     for width in (50, 80):
         said = score_plots(scores, Comparisons(), chosen=1, kept=None, width=width).plain  # type: ignore[arg-type]
         assert "61 of 120" in said
-        assert "not measured yet" in said
-        assert "compared when its last item is answered" in said.replace("\n", " ")
+        assert "not evaluated yet" in said
+        assert "compared after its last item is answered" in said.replace("\n", " ")
 
 
 def test_several_samples_of_an_item_are_no_score_of_one_answer() -> None:
     said = score_plots([counted(0, 300, 600, 600, samples=5)], Comparisons(), chosen=0, kept=None, width=80)  # type: ignore[list-item]
-    assert said.plain == "Nothing has been measured yet."
+    assert said.plain == "Nothing has been evaluated yet."
 
 
 def test_a_difference_is_said_in_words() -> None:
@@ -131,7 +131,7 @@ def test_an_empty_round_says_so_everywhere(width: int) -> None:
             round_content.lengths,
         )
     )  # fmt: skip
-    for words in ("has not begun", "Nothing has been asked", "No question has", "No training", "No round has been"):
+    for words in ("has not started", "Nothing has been asked", "No question has", "No training", "No round has been"):
         assert words in said.replace("\n", " ")
 
 
@@ -150,11 +150,11 @@ def test_the_loss_says_its_first_and_last_value_and_what_was_held_out() -> None:
     curve = ((1, 2.5, None), (2, 2.0, 1.9), (3, 1.5, 2.1))
     training = LatestTraining((2.5, 2.0, 1.5), (1.9, 2.1), HOSTILE, 40, 4, "finished", 9, 2.2)
     said = round_content.loss(dataclasses.replace(EMPTY, training=training, curve=curve), 80).plain
-    assert "loss     2.50 → 1.50 nats a token" in said
-    assert "held out 1.90 → 2.10 nats a token, best 1.90 at step 2" in said
+    assert "loss     2.50 → 1.50 nats per token" in said
+    assert "held out 1.90 → 2.10 nats per token, best 1.90 at step 2" in said
     told = " ".join(said.split())
-    assert "step 3 of 9; 40 examples, 4 of them held out, whose loss was 2.20 before the training; ended" in told
-    assert "ended early: [red]␛[2J�" in told
+    assert "step 3 of 9; 40 examples, 4 of them held out with a loss of 2.20 before training; stopped" in told
+    assert "stopped early: [red]␛[2J�" in told
 
 
 def test_a_training_in_its_course_leaves_room_for_the_steps_to_come(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from sample_workspace import SampleWorkspace, filled_workspace, shown, until
 from crescent_lite.round_facts import Alarm
 from crescent_lite.workspace import Workspace
 from crescent_tui.app import CrescentApp
-from crescent_tui.screens.rounds import Panels
+from crescent_tui.screens.rounds import RoundPanels
 from crescent_tui.widgets.row_list import RowList
 
 pytestmark = pytest.mark.asyncio
@@ -32,7 +32,7 @@ async def test_without_a_run_it_is_said_how_to_start_one(tmp_path: Path) -> None
     app = CrescentApp(Workspace(tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("4")
-        await until(pilot, lambda: "No run yet: s starts one" in shown(app))
+        await until(pilot, lambda: "No run yet; press s to start one" in shown(app))
         await pilot.press("y", "j", "enter")
 
 
@@ -43,7 +43,7 @@ async def test_a_run_without_a_round_shows_the_base(tmp_path: Path) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("4")
-        await until(pilot, lambda: "Nothing has been measured yet" in shown(app))
+        await until(pilot, lambda: "Nothing has been evaluated yet" in shown(app))
         await until(pilot, lambda: "No round has an adapter yet" in shown(app))
         assert len(app.screen.query_one(RowList).keys) == 1
 
@@ -53,7 +53,7 @@ async def test_the_arrows_choose_a_round_and_its_panels_follow(tmp_path: Path) -
     async with app.run_test(size=(200, 60)) as pilot:
         await pilot.press("4")
         await until(pilot, lambda: "Round 1: yield" in shown(app))
-        await until(pilot, lambda: "nats a token" in shown(app))
+        await until(pilot, lambda: "nats per token" in shown(app))
         await pilot.press("k")
         await until(pilot, lambda: "The base, before any training" in shown(app))
         assert "▸ base" in shown(app)
@@ -97,7 +97,7 @@ async def test_differences_appear_when_the_last_item_is_answered(tmp_path: Path)
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("4")
-        await until(pilot, lambda: "compared when its last item is answered" in shown(app))
+        await until(pilot, lambda: "compared after its last item is answered" in shown(app))
         for row in sample.store.database.rows("SELECT evaluation_id FROM evaluations"):
             sample.store.evaluations.finish_evaluation(row[0])
         await until(pilot, lambda: "Round 1 against the base: +11.7 points" in shown(app))
@@ -110,8 +110,8 @@ async def test_enter_goes_to_the_panels_and_escape_back(tmp_path: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("4")
         await until(pilot, lambda: "▸ round 1" in shown(app))
-        await until(pilot, lambda: app.screen.query_one(Panels).max_scroll_y > 40)
-        panels = app.screen.query_one(Panels)
+        await until(pilot, lambda: app.screen.query_one(RoundPanels).max_scroll_y > 40)
+        panels = app.screen.query_one(RoundPanels)
         await pilot.press("J")
         await until(pilot, lambda: panels.scroll_y > 10)
         await pilot.press("K")
@@ -130,10 +130,10 @@ async def test_the_numbers_are_copied_as_text(tmp_path: Path) -> None:
         await until(pilot, lambda: "Which round is kept" in shown(app) and "kept" in shown(app))
         await until(pilot, lambda: app.screen.query_one(RowList).key == 1)
         await pilot.press("y")
-        await until(pilot, lambda: "are copied" in shown(app))
+        await until(pilot, lambda: "of this round copied" in shown(app))
         text = app.clipboard
     assert text.startswith("Run 1, round 1")
-    for fact in ("35.8%", "27.8 to 44.7", "nats a token", "mean share", "labelled"):
+    for fact in ("35.8%", "27.8 to 44.7", "nats per token", "mean share", "labelled"):
         assert fact in text
 
 

@@ -11,10 +11,11 @@ from textual import on
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from crescent_tui.widgets.row_list import Cell, Column, RowList
+from crescent_tui.content.row_cells import RowCell, RowColumn
+from crescent_tui.widgets.row_list import RowList
 
 pytestmark = pytest.mark.asyncio
-COLUMNS = (Column("id", 6, right=True), Column("word", 8), Column("text", 0))
+COLUMNS = (RowColumn("id", 6, right=True), RowColumn("word", 8), RowColumn("text", 0))
 HEIGHT = 12
 ROWS = HEIGHT - 3
 """In view: without the border and the header."""
@@ -48,11 +49,11 @@ class ListApp(App[None]):
         newest = self.rows.keys[0]
         self.rows.set_keys(array("q", [*range(newest + count, newest, -1), *self.rows.keys]), **how)
 
-    @on(RowList.Lacking)
-    def hand_over(self, event: RowList.Lacking) -> None:
+    @on(RowList.CellsNeeded)
+    def hand_over(self, event: RowList.CellsNeeded) -> None:
         self.asked.append(event.keys)
         event.row_list.set_cells(
-            {key: (Cell(str(key)), Cell("w"), Cell(self.text or f"row {key}")) for key in event.keys}
+            {key: (RowCell(str(key)), RowCell("w"), RowCell(self.text or f"row {key}")) for key in event.keys}
         )
 
     @on(RowList.Highlighted)

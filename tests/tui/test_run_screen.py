@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sample_workspace import SampleWorkspace, filled_workspace, shown, until
+from sample_workspace import SampleWorkspace, filled_workspace, shown, shown_words, until
 from textual.widgets import Button, Static
 
 from crescent_lite.config import Config
@@ -17,10 +17,10 @@ from crescent_lite.store.watching import ScoreCount
 from crescent_lite.workspace import Workspace
 from crescent_tui.app import LIGHT, CrescentApp
 from crescent_tui.content import run as run_content
-from crescent_tui.content.doctor import machine_check
-from crescent_tui.sources.child_process import crescent
-from crescent_tui.sources.machine_load import GpuLoad, Load, gpu_load
-from crescent_tui.sources.throughput import Pulse
+from crescent_tui.content.doctor import doctor_report
+from crescent_tui.sources.child_process import command_line
+from crescent_tui.sources.machine_load import GpuLoad, MachineLoad, gpu_load
+from crescent_tui.sources.throughput import Throughput
 
 pytestmark = pytest.mark.asyncio
 
@@ -39,7 +39,7 @@ async def test_a_run_that_begins_appears_without_a_key_press(tmp_path: Path) -> 
         await until(pilot, lambda: "no run yet" in shown(app))
         sample = SampleWorkspace(tmp_path)
         sample.begin_run()
-        await until(pilot, lambda: "Base, then 2 round(s)" in shown(app))
+        await until(pilot, lambda: "Base, then 2 rounds" in shown(app))
 
 
 async def test_a_new_vote_appears_without_a_key_press(tmp_path: Path) -> None:
@@ -92,15 +92,15 @@ async def test_the_pace_of_an_engine_at_work_is_shown(tmp_path: Path) -> None:
     )
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: "no engine at work on this run" in shown(app))
+        await until(pilot, lambda: "no engine is working on this run" in shown(app))
         with sample.workspace.lock():
-            await until(pilot, lambda: "60 votes a minute" in shown(app))
-            assert "60 a minute, 5 min left" in shown(app)
+            await until(pilot, lambda: "60 votes per minute" in shown(app))
+            assert "60 per minute, 5 min left" in shown(app)
             assert "50 tokens per second" in shown(app)
             assert "████████" in shown(app)
             log(sample, {"event": "RunPaused"})
             await until(pilot, lambda: "tokens per second, paused" in shown(app))
-        await until(pilot, lambda: "no engine at work on this run" in shown(app))
+        await until(pilot, lambda: "no engine is working on this run" in shown(app))
 
 
 @pytest.mark.slow
@@ -125,13 +125,16 @@ async def test_of_two_runs_that_say_they_run_the_engine_is_at_the_one_it_writes_
 async def test_several_samples_of_each_item_are_told_from_the_greedy_answer(tmp_path: Path) -> None:
     counts = [ScoreCount(0, "gsm8k", "word-problems/solve", 100 * n, 100 * n, 50 * n, n) for n in (1, 8)]
     said = run_content.scores((count, wilson(count.right, count.items)) for count in counts).plain
-    assert said.splitlines()[::2] == ["gsm8k, solve", "gsm8k, solve, 8 samples of each"]
+    assert said.splitlines()[::2] == ["gsm8k, solve", "gsm8k, solve, 8 samples per item"]
 
 
 async def test_an_engine_that_is_silent_for_long_is_told(tmp_path: Path) -> None:
-    text = run_content.now(Pulse("vote", per_minute=3.0), quiet_seconds=95).plain
+    text = run_content.now(Throughput("vote", items_per_minute=3.0), quiet_seconds=95).plain
     assert "no item for 1:35" in text
-    assert "no item" not in run_content.now(Pulse("vote", per_minute=3.0, paused=True), quiet_seconds=95).plain
+    assert (
+        "no item"
+        not in run_content.now(Throughput("vote", items_per_minute=3.0, paused=True), quiet_seconds=95).plain
+    )
 
 
 async def test_the_machine_has_meters(tmp_path: Path) -> None:
@@ -143,10 +146,12 @@ async def test_the_machine_has_meters(tmp_path: Path) -> None:
 
 
 async def test_a_machine_without_a_gpu_has_no_meters_for_it() -> None:
-    lines = run_content.meters(Load(0.5, 2**30, 2**32), 36).plain.splitlines()
+    lines = run_content.meters(MachineLoad(0.5, 2**30, 2**32), 36).plain.splitlines()
     assert lines[1].endswith("1.0 of 4.0 GiB")
     assert [line.split() for line in lines[2:]] == [["GPU", "n/a"], ["VRAM", "n/a"]]
-    lines = run_content.meters(Load(0.5, 2**30, 2**32, gpu_load("45 %, 1024 MiB, 4096 MiB\n")), 36).plain.splitlines()
+    lines = run_content.meters(
+        MachineLoad(0.5, 2**30, 2**32, gpu_load("45 %, 1024 MiB, 4096 MiB\n")), 36
+    ).plain.splitlines()
     assert lines[2].endswith("45%") and lines[3].endswith("1.0 of 4.0 GiB")
 
 
@@ -194,7 +199,7 @@ async def test_a_measurement_shows_only_what_it_measures(tmp_path: Path) -> None
     sample.store.runs.set_plan(sample.run_id, Config().as_dict(), 1)
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: "Measurement" in shown(app))
+        await until(pilot, lambda: "Evaluation" in shown(app))
         assert "asked" not in str(app.screen.query_one("#pipeline", Static).content)
 
 
@@ -212,12 +217,12 @@ async def test_only_the_buttons_that_make_sense_can_be_pressed(tmp_path: Path) -
         }
 
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: enabled() == {"s Go on", "S Settings and start", "n Next round"})
+        await until(pilot, lambda: enabled() == {"s Resume", "S Settings and start", "n Next round"})
         with sample.workspace.lock():
             await until(pilot, lambda: enabled() == {"p Pause", "x Stop", "n Next round"})
             await pilot.pause()
             await pilot.click("#do-pause")
-            await until(pilot, lambda: enabled() == {"p Go on", "x Stop", "n Next round"})
+            await until(pilot, lambda: enabled() == {"p Resume", "x Stop", "n Next round"})
             # a button that is still shown as pressed is not pressed again
             await until(pilot, lambda: not app.screen.query_one("#do-pause").has_class("-active"))
             await pilot.pause()
@@ -253,7 +258,7 @@ async def test_enter_on_the_button_starts_and_it_is_said(tmp_path: Path) -> None
         await until(pilot, lambda: "no run yet" in shown(app))
         assert app.focused and app.focused.id == "first-start"
         app.starting = True  # as a child does that has not taken the workspace yet
-        await until(pilot, lambda: "The engine is starting: it loads the model first." in shown(app))
+        await until(pilot, lambda: "The engine is starting and loads the model." in shown(app))
         assert app.screen.query_one("#first-start", Button).disabled
 
 
@@ -264,14 +269,14 @@ async def test_a_gap_of_the_machine_is_told_with_what_to_do() -> None:
         {"name": "workspace", "state": "missing", "value": "no such file", "advice": "crescent init"},
         {"name": "flux", "state": "odd"},
     ]
-    check = machine_check(json.dumps(found), 60)
+    check = doctor_report(json.dumps(found), 60)
     assert check is not None
     first, gap, odd = check.plain.splitlines()
     assert first.split() == ["✓", "packages", "torch", "2.6"]
     assert gap.endswith("peft: not installed; pip install [peft]␛[2J")
     assert odd.startswith("? other")
     for nothing in ("", "{}", "[]", "[1]", "[" * 100_000):
-        assert machine_check(nothing, 60) is None
+        assert doctor_report(nothing, 60) is None
 
 
 async def test_light_and_dark_change_with_a_key(tmp_path: Path) -> None:
@@ -285,10 +290,10 @@ async def test_help_opens_scrolls_and_closes(tmp_path: Path) -> None:
     app = CrescentApp(Workspace(tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("question_mark")
-        await until(pilot, lambda: "start a run, or go on with the unfinished one" in shown(app))
+        await until(pilot, lambda: "start a run, or resume the unfinished one" in shown(app))
         assert "1–9" in shown(app)
         await pilot.press("G")
-        await until(pilot, lambda: "a vote whose answer was not found" in shown(app))
+        await until(pilot, lambda: "a vote in which no answer was found" in shown(app))
         await pilot.press("g", "j", "j", "k")
         await until(pilot, lambda: "1–9" in shown(app) and "Everywhere" not in shown(app))
         await pilot.press("escape")
@@ -303,7 +308,7 @@ async def test_a_run_without_its_engine_was_killed(tmp_path: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "killed" in shown(app))
         with sample.workspace.lock():
-            await until(pilot, lambda: "measuring the base · running" in shown(app))
+            await until(pilot, lambda: "evaluating the base · running" in shown(app))
 
 
 async def test_stop_asks_whatever_engine_is_at_work(tmp_path: Path) -> None:
@@ -324,7 +329,7 @@ async def test_stop_without_an_engine_asks_nobody(tmp_path: Path) -> None:
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await until(pilot, lambda: "no run yet" in shown(app))
         await pilot.press("x")
-        await until(pilot, lambda: "No run is at work here" in shown(app))
+        await until(pilot, lambda: "No run is active in this workspace" in shown(app))
     assert not sample.workspace.is_asked("stop")
 
 
@@ -347,10 +352,10 @@ async def test_a_database_that_is_none_is_reported_and_not_fatal(tmp_path: Path)
     workspace.database_path.write_text("this is no database, but it is long enough to be looked at" * 20)
     app = CrescentApp(workspace)
     async with app.run_test(size=(120, 24)) as pilot:
-        await until(pilot, lambda: "file is not a database" in shown(app))
+        await until(pilot, lambda: "file is not a database" in shown_words(app))
         assert "unreadable" in shown(app)
 
 
 async def test_the_engine_is_the_command_a_user_would_type(tmp_path: Path) -> None:
     arguments = ["-m", "crescent_lite.cli", "run", "-w", str(tmp_path)]
-    assert crescent(Workspace(tmp_path), "run") == [sys.executable, *arguments]
+    assert command_line(Workspace(tmp_path), "run") == [sys.executable, *arguments]

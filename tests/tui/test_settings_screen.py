@@ -23,7 +23,7 @@ async def test_without_a_run_the_file_is_shown(sample: SampleWorkspace) -> None:
         await until(pilot, lambda: "Settings of crescent.toml: " in shown(app))
         await until(pilot, lambda: "run.patience" in shown(app))
         await pilot.press("f")
-        await until(pilot, lambda: "There is no run yet; f shows crescent.toml." in shown(app))
+        await until(pilot, lambda: "No run yet; press f to show crescent.toml." in shown(app))
 
 
 @pytest.mark.slow
@@ -54,7 +54,7 @@ async def test_only_the_differences_can_be_listed(sample: SampleWorkspace) -> No
         await until(pilot, lambda: "The run and crescent.toml have the same settings." in shown(app))
         sample.workspace.config_path.write_text("[bait]\nquestions = 7\n")
         sample.begin_round()
-        await until(pilot, lambda: "where they differ: 1" in shown(app))
+        await until(pilot, lambda: "differences only: 1" in shown(app))
         await until(pilot, lambda: "in crescent.toml now: 7" in shown(app))
 
 
@@ -63,7 +63,7 @@ async def test_words_that_no_setting_has_show_how_to_go_back(sample: SampleWorks
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("9", "slash", *"zzzz")
-        await until(pilot, lambda: "No setting has these words; escape shows all." in shown(app))
+        await until(pilot, lambda: "No setting matches; press escape to show all." in shown(app))
         await pilot.press("escape")
         await until(pilot, lambda: "run.rounds" in shown(app))
 

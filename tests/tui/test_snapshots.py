@@ -33,7 +33,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works
 @pytest.mark.parametrize(("size", "theme"), SIZES, ids=lambda each: str(each).replace(" ", ""))
 async def test_every_screen_is_as_it_was(workspace: Workspace, size: tuple[int, int], theme: str) -> None:
     app = CrescentApp(workspace)
-    app.memory["theme"] = theme
+    app.saved_state["theme"] = theme
     async with app.run_test(size=size) as pilot:
         async for screen in tour(pilot):
             compare(picture(app, VARIES), name(screen, size, theme))
@@ -45,7 +45,7 @@ async def test_the_first_screen_of_all_is_as_it_was(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     app = CrescentApp(Workspace(Path("nothing-yet")))
-    app.memory["theme"] = theme
+    app.saved_state["theme"] = theme
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: "no run yet" in shown(app))
         await still(pilot)

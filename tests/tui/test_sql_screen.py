@@ -132,7 +132,7 @@ async def test_more_rows_than_are_shown_are_said_and_all_are_saved(sample: Sampl
         write(app, numbers)
         await pilot.press("f5")
         await until(pilot, lambda: "the first 1,000 rows" in shown(app))
-        assert "there are more: ctrl+s saves them all" in shown(app)
+        assert "there are more: ctrl+s saves all" in shown(app)
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "1,500 rows saved" in shown(app))
     (path,) = sample.workspace.exports.iterdir()
@@ -194,7 +194,7 @@ async def test_without_a_database_it_says_so_and_makes_none(tmp_path: Path) -> N
     app = CrescentApp(Workspace(tmp_path / "nothing-here"))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("7")
-        await until(pilot, lambda: "No database yet: s starts a run" in shown(app))
+        await until(pilot, lambda: "No database yet; press s to start a run" in shown(app))
         await pilot.press("e", "f5")
         await until(pilot, lambda: "No query yet" in shown(app))
         write(app, "SELECT 1")

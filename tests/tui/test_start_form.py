@@ -62,7 +62,7 @@ async def test_what_is_refused_is_told_as_it_is_typed_and_does_not_start(tmp_pat
         await opened(pilot)
         await pilot.press("j", "enter", "x")
         await until(pilot, lambda: "run.rounds: must be a whole number, not '1x'" in shown(app))
-        assert re.search(r"✗  run.rounds +1x +refused", shown(app))
+        assert re.search(r"✗  run.rounds +1x +invalid", shown(app))
         await pilot.press("ctrl+s")
         assert app.arguments is None
         await pilot.press("backspace")
@@ -91,9 +91,9 @@ async def test_an_unfinished_run_goes_on_unless_another_one_is_wanted(tmp_path: 
     app = StartedWith(sample.workspace)
     async with app.run_test(size=(100, 30)) as pilot:
         await opened(pilot)
-        await until(pilot, lambda: "Run 1 is unfinished: start goes on with it" in shown(app))
+        await until(pilot, lambda: "Run 1 is unfinished: and start resumes it" in shown(app))
         await pilot.press("slash", *"bait.questions", "enter", "enter", "1", "enter")
-        await until(pilot, lambda: "It keeps bait.questions as it was." in shown(app))
+        await until(pilot, lambda: "It keeps its bait.questions." in shown(app))
         await pilot.press("w")
         await until(pilot, lambda: "Run 1 stays unfinished." in shown(app))
         await pilot.press("s")
@@ -123,7 +123,7 @@ async def test_while_a_run_is_at_work_there_is_no_form(tmp_path: Path) -> None:
         async with app.run_test(size=(80, 24), notifications=True) as pilot:
             await until(pilot, lambda: "running" in shown(app))
             await pilot.press("S")
-            await until(pilot, lambda: "A run is at work already" in shown(app))
+            await until(pilot, lambda: "A run is already active" in shown(app))
 
 
 async def test_the_form_can_be_driven_with_the_mouse(tmp_path: Path) -> None:

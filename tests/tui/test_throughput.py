@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crescent_tui.sources.log_tail import LoggedEvent
-from crescent_tui.sources.throughput import POINTS, Pulse, PulseMeter
+from crescent_tui.sources.throughput import POINTS, Throughput, ThroughputMeter
 
 
 def event(kind: str, at: float, **detail: Any) -> LoggedEvent:
@@ -28,115 +28,122 @@ def stepped(at: float, step: int, steps: int = 100, pace: Any = 500.0, loss: Any
     return event("TrainingStepped", at, step=detail)
 
 
-def pulse_of(*events: LoggedEvent) -> Pulse:
-    found = fed(*events).pulse()
+def throughput_of(*events: LoggedEvent) -> Throughput:
+    found = fed(*events).throughput()
     assert found
     return found
 
 
-def fed(*events: LoggedEvent) -> PulseMeter:
-    meter = PulseMeter()
+def fed(*events: LoggedEvent) -> ThroughputMeter:
+    meter = ThroughputMeter()
     for each in events:
         meter.feed(each)
     return meter
 
 
 def test_a_steady_stage_has_its_pace_and_the_time_left() -> None:
-    pulse = pulse_of(started(0), *(progressed(n, n, tokens=50 * n) for n in range(1, 41)))
-    assert (pulse.stage, pulse.done, pulse.total) == ("vote", 40, 100)
-    assert pulse.per_minute == pytest.approx(60)
-    assert pulse.tokens_per_second == pytest.approx(50)
-    assert pulse.left_seconds == pytest.approx(60)
-    assert pulse.history == (50.0,) * 20
+    throughput = throughput_of(started(0), *(progressed(n, n, tokens=50 * n) for n in range(1, 41)))
+    assert (throughput.stage, throughput.done, throughput.total) == ("vote", 40, 100)
+    assert throughput.items_per_minute == pytest.approx(60)
+    assert throughput.tokens_per_second == pytest.approx(50)
+    assert throughput.remaining_seconds == pytest.approx(60)
+    assert throughput.history == (50.0,) * 20
 
 
 def test_before_the_first_item_there_is_no_pace() -> None:
-    pulse = pulse_of(started(0, done=30))
-    assert (pulse.done, pulse.per_minute, pulse.tokens_per_second, pulse.left_seconds) == (30, None, None, None)
-    assert pulse.history == ()
+    throughput = throughput_of(started(0, done=30))
+    assert (
+        throughput.done,
+        throughput.items_per_minute,
+        throughput.tokens_per_second,
+        throughput.remaining_seconds,
+    ) == (30, None, None, None)
+    assert throughput.history == ()
 
 
 def test_between_stages_there_is_no_pulse() -> None:
-    assert PulseMeter().pulse() is None
-    assert fed(started(0), progressed(1, 1), event("StageFinished", 2)).pulse() is None
+    assert ThroughputMeter().throughput() is None
+    assert fed(started(0), progressed(1, 1), event("StageFinished", 2)).throughput() is None
 
 
 def test_a_resumed_stage_counts_only_what_this_process_did() -> None:
-    pulse = pulse_of(started(0, done=80), *(progressed(n, 80 + n, tokens=10 * n) for n in range(1, 11)))
-    assert pulse.per_minute == pytest.approx(60)
-    assert pulse.left_seconds == pytest.approx(10)
+    throughput = throughput_of(started(0, done=80), *(progressed(n, 80 + n, tokens=10 * n) for n in range(1, 11)))
+    assert throughput.items_per_minute == pytest.approx(60)
+    assert throughput.remaining_seconds == pytest.approx(10)
 
 
 def test_a_pause_does_not_count() -> None:
     before = [progressed(n, n, tokens=50 * n) for n in range(1, 11)]
     meter = fed(started(0), *before, event("RunPaused", 10))
-    assert (paused := meter.pulse()) and paused.paused
+    assert (paused := meter.throughput()) and paused.paused
     for each in [
         event("RunResumed", 1010, seconds=1000),
         *(progressed(1000 + n, n, tokens=50 * n) for n in range(11, 21)),
     ]:
         meter.feed(each)
-    pulse = meter.pulse()
-    assert pulse and not pulse.paused
-    assert pulse.per_minute == pytest.approx(60)
-    assert pulse.tokens_per_second == pytest.approx(50)
-    assert pulse.left_seconds == pytest.approx(80)
-    assert set(pulse.history) == {50.0}
+    throughput = meter.throughput()
+    assert throughput and not throughput.paused
+    assert throughput.items_per_minute == pytest.approx(60)
+    assert throughput.tokens_per_second == pytest.approx(50)
+    assert throughput.remaining_seconds == pytest.approx(80)
+    assert set(throughput.history) == {50.0}
 
 
 def test_the_rate_is_that_of_the_last_minute_and_the_time_left_that_of_the_whole_stage() -> None:
     slow = [progressed(10 * n, n, total=1000) for n in range(1, 11)]
     fast = [progressed(100 + n, 10 + n, total=1000) for n in range(1, 101)]
-    pulse = pulse_of(started(0, total=1000), *slow, *fast)
-    assert pulse.per_minute == pytest.approx(60)
-    assert pulse.left_seconds == pytest.approx(890 / (110 / 200))
+    throughput = throughput_of(started(0, total=1000), *slow, *fast)
+    assert throughput.items_per_minute == pytest.approx(60)
+    assert throughput.remaining_seconds == pytest.approx(890 / (110 / 200))
 
 
 def test_tokens_of_a_slow_item_are_spread_over_its_time() -> None:
-    pulse = pulse_of(started(0), progressed(30, 1, tokens=3000), progressed(60, 2, tokens=6000))
-    assert pulse.tokens_per_second == pytest.approx(100)
-    assert pulse.history == (100.0,) * 30
+    throughput = throughput_of(started(0), progressed(30, 1, tokens=3000), progressed(60, 2, tokens=6000))
+    assert throughput.tokens_per_second == pytest.approx(100)
+    assert throughput.history == (100.0,) * 30
 
 
 def test_the_history_has_its_length_and_no_more() -> None:
-    pulse = pulse_of(started(0, total=5000), *(progressed(n, n, 5000, tokens=n) for n in range(1, 1001)))
-    assert len(pulse.history) == POINTS
+    throughput = throughput_of(started(0, total=5000), *(progressed(n, n, 5000, tokens=n) for n in range(1, 1001)))
+    assert len(throughput.history) == POINTS
 
 
 def test_a_log_that_begins_in_the_middle_of_a_stage_is_understood() -> None:
-    pulse = pulse_of(*(progressed(n, 500 + n, total=1000, tokens=9000 + 50 * n) for n in range(11)))
-    assert pulse.per_minute == pytest.approx(60)
-    assert pulse.tokens_per_second == pytest.approx(50)
+    throughput = throughput_of(*(progressed(n, 500 + n, total=1000, tokens=9000 + 50 * n) for n in range(11)))
+    assert throughput.items_per_minute == pytest.approx(60)
+    assert throughput.tokens_per_second == pytest.approx(50)
 
 
 def test_another_process_begins_from_nothing() -> None:
     meter = fed(started(0), progressed(1, 1, tokens=5), event("RunPaused", 2), event("RunStarted", 500, resumed=True))
-    assert meter.pulse() is None
+    assert meter.throughput() is None
     for each in (started(510, done=1), progressed(511, 2, tokens=7)):
         meter.feed(each)
-    pulse = meter.pulse()
-    assert pulse and not pulse.paused
-    assert pulse.per_minute == pytest.approx(60)
+    throughput = meter.throughput()
+    assert throughput and not throughput.paused
+    assert throughput.items_per_minute == pytest.approx(60)
 
 
 def test_a_training_says_its_own_pace_and_its_loading_is_no_step() -> None:
-    pulse = pulse_of(started(0, 0, 0, "train"), *(stepped(60 + 2 * n, n, loss=3 - n / 100) for n in range(1, 11)))
-    assert (pulse.stage, pulse.done, pulse.total) == ("train", 10, 100)
-    assert pulse.per_minute == pytest.approx(30)
-    assert pulse.left_seconds == pytest.approx(180)
-    assert pulse.tokens_per_second == 500
-    assert pulse.loss == pytest.approx(2.9)
-    assert set(pulse.history) == {500.0}
+    throughput = throughput_of(
+        started(0, 0, 0, "train"), *(stepped(60 + 2 * n, n, loss=3 - n / 100) for n in range(1, 11))
+    )
+    assert (throughput.stage, throughput.done, throughput.total) == ("train", 10, 100)
+    assert throughput.items_per_minute == pytest.approx(30)
+    assert throughput.remaining_seconds == pytest.approx(180)
+    assert throughput.tokens_per_second == 500
+    assert throughput.loss == pytest.approx(2.9)
+    assert set(throughput.history) == {500.0}
 
 
 def test_a_loss_that_is_no_number_is_none() -> None:
-    assert pulse_of(stepped(0, 1, loss=math.nan)).loss is None
+    assert throughput_of(stepped(0, 1, loss=math.nan)).loss is None
 
 
 def test_a_clock_that_is_set_back_does_no_harm() -> None:
-    pulse = pulse_of(started(100), progressed(50, 1, tokens=10), progressed(51, 2, tokens=20))
-    assert pulse.done == 2
-    assert all(point >= 0 for point in pulse.history)
+    throughput = throughput_of(started(100), progressed(50, 1, tokens=10), progressed(51, 2, tokens=20))
+    assert throughput.done == 2
+    assert all(point >= 0 for point in throughput.history)
 
 
 HOSTILE = st.one_of(
@@ -158,8 +165,14 @@ EVENTS = st.builds(
 @settings(max_examples=40)
 @given(st.lists(EVENTS, max_size=8))
 def test_whatever_stands_in_a_log_a_pulse_is_made_of_plain_numbers(events: list[LoggedEvent]) -> None:
-    pulse = fed(*events).pulse()
-    if pulse:
-        numbers = (pulse.per_minute, pulse.tokens_per_second, pulse.left_seconds, pulse.loss, *pulse.history)
+    throughput = fed(*events).throughput()
+    if throughput:
+        numbers = (
+            throughput.items_per_minute,
+            throughput.tokens_per_second,
+            throughput.remaining_seconds,
+            throughput.loss,
+            *throughput.history,
+        )
         assert all(number is None or (math.isfinite(number) and number >= 0) for number in numbers)
-        assert pulse == fed(*events).pulse()
+        assert throughput == fed(*events).throughput()

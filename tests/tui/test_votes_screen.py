@@ -92,7 +92,7 @@ async def test_neighbours_are_the_questions_with_votes(sample: SampleWorkspace) 
         await pilot.press("right_square_bracket")
         await until(pilot, lambda: f"Question {first} of run 1" in shown(app))
         await pilot.press("right_square_bracket")
-        await until(pilot, lambda: "There are no votes further on." in shown(app))
+        await until(pilot, lambda: "No more questions with votes." in shown(app))
         await pilot.press("left_square_bracket")
         await until(pilot, lambda: f"Question {last} of run 1" in shown(app))
 
@@ -101,7 +101,7 @@ async def test_disputed_questions_are_gone_through_in_a_ring(tmp_path: Path) -> 
     sample = filled_workspace(tmp_path)
     disputed = sample.store.browsing.fetch_ids(QuestionFilter(sample.run_id, disputed=True))
     app = CrescentApp(sample.workspace)
-    app.memory["question"] = None
+    app.saved_state["question"] = None
     app.question_id = disputed[-1]
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("3")
@@ -141,7 +141,7 @@ async def test_a_solution_is_copied_as_printable_text(sample: SampleWorkspace) -
         await pilot.press("3")
         await until(pilot, lambda: "It is ␛[31m5." in shown(app))
         await pilot.press("y")
-        await until(pilot, lambda: "Vote 1 is in the clipboard." in shown(app))
+        await until(pilot, lambda: "Vote 1 copied." in shown(app))
         assert app.clipboard == "It is ␛[31m5."
 
 
@@ -176,7 +176,7 @@ async def test_notes_are_only_taken_away_after_a_second_enter(sample: SampleWork
         await pilot.press("3")
         await until(pilot, lambda: "Reasoning 0." in shown(app))
         await pilot.press("f", "enter")
-        await until(pilot, lambda: "Enter again takes every note on this question away" in shown(app))
+        await until(pilot, lambda: "Press enter again to remove every note on this question" in shown(app))
         await pilot.press("escape")
         await until(pilot, lambda: "Reasoning 0." in shown(app))
 
@@ -185,9 +185,9 @@ async def test_without_a_run_there_are_no_votes(tmp_path: Path) -> None:
     app = CrescentApp(Workspace(tmp_path))
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.press("3")
-        await until(pilot, lambda: "No run yet: s starts one." in shown(app))
+        await until(pilot, lambda: "No run yet; press s to start one." in shown(app))
         await pilot.press("j", "y", "d", "right_square_bracket", "enter", "f")
-        await until(pilot, lambda: "There is no question to be flagged." in shown(app))
+        await until(pilot, lambda: "No question selected." in shown(app))
 
 
 @pytest.mark.slow
@@ -196,7 +196,7 @@ async def test_before_the_first_vote_it_says_so_and_shows_the_vote_when_it_comes
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("3")
-        await until(pilot, lambda: "No votes yet: a question is voted on after it was kept." in shown(app))
+        await until(pilot, lambda: "No votes yet. A question is voted on after it has been kept." in shown(app))
         sample.vote(question_id, "It is 5.", "n:5", 0)
         await until(pilot, lambda: "It is 5." in shown(app))
 
@@ -207,7 +207,7 @@ async def test_a_rejected_question_says_why_nobody_votes_on_it(sample: SampleWor
     app.question_id = question_id
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("3")
-        await until(pilot, lambda: "Rejected, so nobody votes on it: too short." in shown(app))
+        await until(pilot, lambda: "Rejected, so not voted on: too short." in shown(app))
 
 
 @pytest.mark.slow

@@ -1,1 +1,1 @@
-"""The terminal app: watches the database and drives the engine. It keeps nothing; losing it costs nothing."""
+"""The terminal app: watches the database and drives the engine. It keeps no results, so losing it costs nothing."""

@@ -1,1 +1,1 @@
-"""Values as styled text, and pictures made of characters. Pure: no widget, no thread, no file."""
+"""Values as styled text, and plots drawn with characters. Pure: no widgets, threads or files."""

@@ -1,9 +1,9 @@
-"""Colours that more than one screen says things in, as variables of the theme.
+"""Text styles shared by the screens, in variables of the theme.
 
 Example: Content.styled("no question yet", MUTED)
 """
 
 MUTED = "$foreground 60%"
-"""What explains and is not the thing itself."""
+"""For explanations and other secondary text."""
 HEADING = "bold $text-primary"
-"""What a part of a text is about."""
+"""For the heading of a part of a text."""

@@ -1,7 +1,7 @@
-"""Two models' answers side by side: what a line of `crescent answer --json` changes, and how it is shown. Pure.
+"""Two models' answers side by side: how output of `crescent answer` changes them, and how they look. Pure.
 
-A model's text is anybody's: it passes `printable` and is never markup. Example:
-    side = told(Side("base"), '{"model": "base", "text": "It is 5.", "done": false}'); side.text   # "It is 5."
+A model's text is untrusted: it passes through `printable` and is never parsed as markup. Example:
+    side = after_line(Side("base"), '{"model": "base", "text": "It is 5.", "done": false}'); side.text   # "It is 5."
 """
 
 from __future__ import annotations
@@ -16,35 +16,37 @@ from textual.content import Content
 from crescent_lite.printable import printable, printable_line
 from crescent_lite.rounds import Standing
 from crescent_tui.content.colours import MUTED
-from crescent_tui.content.words import plain_key
+from crescent_tui.content.words import readable_answer
 
-CUT_OFF = {"length": "cut off at its longest", "context": "cut off: the context is full"}
+CUT_OFF = {"length": "cut off: token limit", "context": "cut off: context full"}
 
-NOBODY = "No model here: choose one above. A round makes one when it has enough labels."
+NO_MODEL = "No model selected; choose one above. A round trains one if it has enough labels."
 
 
 @dataclass(frozen=True)
 class Side:
-    """One model and what it has said so far."""
+    """One model and its answer so far."""
 
     model: str
-    """'base' or 'round 1', as the command names it; '' is nobody."""
+    """'base' or 'round 1', as the command names it; '' if no model is selected."""
     state: Literal["idle", "loading", "answering", "done", "ended"] = "idle"
-    """'ended' was ended before it was done."""
+    """'ended' means that the answer was cancelled, or failed, before it was complete."""
     text: str = ""
     answer_key: str | None = None
+    """The canonical answer; None if none was found."""
     tokens: int = 0
     seconds: float = 0.0
     finish_reason: str = ""
+    """Why the model stopped, as a `FinishReason`; '' until then."""
 
 
 def model_name(number: int) -> str:
-    """A round as the command names it; 0 is the base."""
+    """The model of a round as the command names it; 0 is the base."""
     return f"round {number}" if number else "base"
 
 
-def choices(standing: Standing | None) -> tuple[tuple[str, int], ...]:
-    """The models of a run in words, with their rounds."""
+def model_choices(standing: Standing | None) -> tuple[tuple[str, int], ...]:
+    """The models of a run: (name, round) of each."""
     if standing is None:
         return ()
     rounds = [(f"round {number}, kept" if number == standing.kept else f"round {number}", number)
@@ -52,8 +54,8 @@ def choices(standing: Standing | None) -> tuple[tuple[str, int], ...]:
     return (("base", 0), *rounds)
 
 
-def told(side: Side, line: str) -> Side:
-    """The side after a line of the command; a line that is about another model, or no such line, changes nothing."""
+def after_line(side: Side, line: str) -> Side:
+    """The side after a line of output. A line about another model, or an invalid one, changes nothing."""
     try:
         piece = json.loads(line)
     except (ValueError, RecursionError):
@@ -78,21 +80,21 @@ def _finished(side: Side, piece: Mapping[str, Any]) -> Side:
 
 
 def side_text(side: Side) -> Content:
-    """What stands in its pane."""
+    """The text in the pane of a side."""
     if side.text:
         return Content(printable(side.text))
     words = {
-        "idle": "Nothing asked yet." if side.model else NOBODY,
+        "idle": "Nothing asked yet." if side.model else NO_MODEL,
         "loading": "loading the model …",
         "answering": "reading the question …",
-        "done": "It said nothing.",
+        "done": "The answer is empty.",
         "ended": "No answer.",
     }
     return Content.styled(words[side.state], MUTED)
 
 
-def side_measure(side: Side) -> str:
-    """Tokens, seconds and why it ended, in plain words of our own."""
+def side_stats(side: Side) -> str:
+    """Tokens, seconds, and whether the answer was cut off. Trusted text."""
     if side.state == "answering":
         return "answering …"
     if side.state != "done":
@@ -101,30 +103,32 @@ def side_measure(side: Side) -> str:
     return ", ".join(filter(None, words))
 
 
-def found(side: Side) -> Content:
-    """The answer that was found in a text."""
+def answer_line(side: Side) -> Content:
+    """The answer found in the text of a side."""
     if side.state != "done":
         return Content("")
     if side.answer_key is None:
         return Content.styled("no answer found", "$text-warning")
-    return Content.assemble("answer: ", (plain_key(side.answer_key), "bold"))
+    return Content.assemble("answer: ", (readable_answer(side.answer_key), "bold"))
 
 
-def verdict(left: Side, right: Side) -> Content:
-    """Whether both answers are the same, when both are there."""
+def comparison_line(left: Side, right: Side) -> Content:
+    """Whether both answers are the same; empty until both sides are done."""
     if left.state != "done" or right.state != "done":
         return Content("")
     if left.answer_key is None and right.answer_key is None:
-        return Content.styled("Neither says an answer that can be found.", "$text-warning")
+        return Content.styled("No answer found on either side.", "$text-warning")
     for said, silent in ((left, right), (right, left)):
         if silent.answer_key is None:
-            return Content.styled(f"Only {said.model} answers: {plain_key(said.answer_key)}.", "$text-warning")
+            return Content.styled(
+                f"Only {said.model} gives an answer: {readable_answer(said.answer_key)}.", "$text-warning"
+            )
     if left.answer_key == right.answer_key:
-        return Content.styled(f"= Same answer: {plain_key(left.answer_key)}.", "$text-success")
-    words = f"≠ Different answers: {plain_key(left.answer_key)} and {plain_key(right.answer_key)}."
+        return Content.styled(f"= Same answer: {readable_answer(left.answer_key)}.", "$text-success")
+    words = f"≠ Different answers: {readable_answer(left.answer_key)} and {readable_answer(right.answer_key)}."
     return Content.styled(words, "$text-warning")
 
 
-def fault(reason: str) -> Content:
-    """Why there is no answer."""
+def error_line(reason: str) -> Content:
+    """The reason why there is no answer."""
     return Content.styled(f"Error: {printable_line(reason, 500)}", "$text-error")

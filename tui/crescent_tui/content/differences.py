@@ -1,6 +1,6 @@
-"""Two texts, and the words in which they differ, marked in both. Pure.
+"""Two texts with the words that differ marked in both. Pure.
 
-Marked by being bold and underlined as well as by colour. Example:
+Marked words are bold and underlined, not only coloured. Example:
     compared("What is 2 + 3?", "What is 2 + 5?")   # "3" and "5" are marked
 """
 
@@ -17,13 +17,13 @@ from crescent_lite.printable import printable
 
 MARK = "bold underline $text-accent"
 TEXT_CHARACTERS = 4000
-"""Of each text: more than a question has that is not a loop (guess)."""
+"""At most shown of each text; a longer question is probably a loop (guess)."""
 MAX_WORDS = 600
-"""In each text: the comparison takes time by the square of it."""
+"""In each text that is compared; the time grows with the square of it."""
 
 
 def compared(text: str, other: str) -> tuple[Content, Content]:
-    """Both texts, made printable; unmarked where one of them is too long to be compared."""
+    """Both texts, made printable. Nothing is marked if one of them has more than MAX_WORDS words."""
     left, right = (printable(each.strip(), TEXT_CHARACTERS) for each in (text, other))
     left_words, right_words = _words(left), _words(right)
     if max(len(left_words), len(right_words)) > MAX_WORDS:
@@ -41,11 +41,11 @@ def compared(text: str, other: str) -> tuple[Content, Content]:
 
 
 def _words(text: str) -> list[tuple[int, int]]:
-    """Where each word, number or sign begins and ends."""
+    """The start and end of each word, number or sign."""
     return [match.span() for match in re.finditer(r"[^\W_]+|[^\w\s]|_", text)]
 
 
 def _marks(words: Sequence[tuple[int, int]], same: Sequence[tuple[int, int]]) -> list[Span]:
-    """What lies between the parts that are the same; those come in their order, an empty one last."""
+    """Marks on the words between the parts that are the same, which are in order and end with an empty one."""
     gaps = [(before[1], after[0]) for before, after in pairwise([(0, 0), *same])]
     return [Span(words[first][0], words[last - 1][1], MARK) for first, last in gaps if last > first]

@@ -1,7 +1,7 @@
-"""What `crescent doctor` found, in short: a line for each group, and one for each gap with what to do about it.
+"""The findings of `crescent doctor` in short: a line per group, and one per problem with what to do about it.
 
 Pure. Example:
-    machine_check('[{"name": "GPU", "state": "missing", ...}]', 76) -> "– GPU  no NVIDIA GPU; none is needed; ..."
+    doctor_report('[{"name": "GPU", "state": "missing", ...}]', 76) -> "– GPU  no NVIDIA GPU; ..."
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ NAME_WIDTH = 11
 SIGNS = {"ok": ("✓", "$text-success"), "missing": ("–", MUTED), "warning": ("!", "$text-warning")}
 
 
-def machine_check(output: str, width: int) -> Content | None:
-    """The findings; None where that is no list of them. What is well is cut at `width`, a gap is told in full."""
+def doctor_report(output: str, width: int) -> Content | None:
+    """The findings in `output`, which is JSON; None if it is not a list of findings.
+
+    Good findings are cut off at `width` cells; problems are shown in full.
+    """
     findings = _findings(output)
     if not findings:
         return None
@@ -49,7 +52,7 @@ def _findings(output: str) -> list[dict[str, Any]]:
 
 
 def _will_be_made(finding: dict[str, Any]) -> bool:
-    """A start makes the workspace that is not there yet."""
+    """A missing workspace is not a problem here, because starting a run creates it."""
     return finding.get("name") == "workspace" and finding.get("state") == "missing"
 
 

@@ -1,4 +1,4 @@
-"""Intervals drawn with characters, one a line, on an axis they share. Pure.
+"""Intervals drawn with characters, one per line, on a common axis. Pure.
 
 Example: interval_line(Axis(0, 100, 21, step=50), 20, 35, 50).plain -> "    ├──●──┤          "
 """
@@ -16,29 +16,30 @@ from crescent_tui.content.colours import MUTED
 POINT = "bold $text-accent"
 FEWEST_CELLS = 9
 LABEL_ROOM = 8
-"""Cells for each number on an axis."""
+"""Cells per number on an axis, so that the numbers do not touch."""
 GRAINS = 6
-"""An axis ends at a multiple of about this part of its length."""
+"""The ends of an axis are multiples of about this fraction of its length."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """From `low` to `high` on so many cells."""
+    """A scale from `low` to `high`."""
 
     low: float
     high: float
     width: int
+    """Cells."""
     step: float
-    """Between two numbers that are written."""
+    """Between two numbers written on the axis."""
 
     def place(self, value: float) -> int:
-        """The cell of a value; what is beyond the ends lies on them."""
+        """The cell of a value; a value beyond an end is placed on it."""
         part = (value - self.low) / (self.high - self.low)
         return round(max(0.0, min(part, 1.0)) * (self.width - 1))
 
 
 def axis_for(values: Iterable[float], width: int, *, least: float, limits: tuple[float, float]) -> Axis:
-    """A round axis around the values that is at least `least` long and stays within `limits`."""
+    """An axis with round ends around the values, at least `least` long and within `limits`."""
     found = [value for value in values if math.isfinite(value)] or [limits[0]]
     low, high = min(found), max(found)
     width = max(width, FEWEST_CELLS)
@@ -52,7 +53,7 @@ def axis_for(values: Iterable[float], width: int, *, least: float, limits: tuple
 
 
 def interval_line(axis: Axis, low: float, middle: float, high: float, reference: float | None = None) -> Content:
-    """`├──●──┤` in its place; a reference value, where the interval leaves it free, is dotted."""
+    """The interval as `├──●──┤`, and a reference value as a dotted line unless the interval covers it."""
     cells = [" "] * axis.width
     if reference is not None:
         cells[axis.place(reference)] = "┊"
@@ -66,7 +67,7 @@ def interval_line(axis: Axis, low: float, middle: float, high: float, reference:
 
 
 def scale_line(axis: Axis, unit: str = "") -> Content:
-    """The numbers of the axis, each under its place."""
+    """The numbers of the axis, each under its cell."""
     step, first = axis.step, math.ceil(axis.low / axis.step - 1e-9)
     last = math.floor(axis.high / step + 1e-9)
     line = [" "] * axis.width
@@ -82,6 +83,6 @@ def scale_line(axis: Axis, unit: str = "") -> Content:
 
 
 def _round_step(wanted: float) -> float:
-    """1, 2 or 5 times a power of ten, and not below what is wanted."""
+    """The smallest 1, 2 or 5 times a power of ten that is not below `wanted`."""
     power = 10.0 ** math.floor(math.log10(wanted))
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= wanted * (1 - 1e-9))

@@ -1,4 +1,4 @@
-"""A curve drawn with Braille dots, with the numbers of its axes, and marks for a second, sparser curve. Pure.
+"""A curve drawn with Braille dots, with numbers on its axes, and marks for a second, sparser curve. Pure.
 
 Example: line_chart([(1, 2.4), (2, 1.9)], [(2, 2.0)], width=40, height=6, last=120)
 """
@@ -15,12 +15,13 @@ from crescent_tui.content.colours import MUTED
 CURVE, MARK = "$text-success", "bold $text-warning"
 CURVE_SIGN, MARK_SIGN = "⠤", "×"
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
-"""Bits of a Braille character: four rows of two."""
+"""The bits of a Braille character: four rows of two dots."""
 Points = Sequence[tuple[int, float]]
+"""(step, value) of each point."""
 
 
 def line_chart(curve: Points, marks: Points, *, width: int, height: int, last: int) -> Content:
-    """The curve from step 1 to step `last`, which may be still to come. Empty without a finite value."""
+    """The curve from step 1 to step `last`, which may be in the future. Empty without a finite value."""
     curve, marks = _finite(curve), _finite(marks)
     values = [value for _, value in (*curve, *marks)]
     if not values:
@@ -56,7 +57,7 @@ def _number(value: float) -> str:
 
 
 def _joined(places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bool]:
-    """Every dot on the way: between two places the rows are filled, so that the curve has no holes."""
+    """The dots of the curve, with the rows between two points filled so that it has no gaps."""
     found: dict[tuple[int, int], bool] = {}
     columns: dict[int, tuple[int, int]] = {}
     for across, down in places:

@@ -1,6 +1,6 @@
-"""One question in styled text: why it was kept or not, what it is too close to, its rewrites, its votes in short.
+"""One question in styled text: why it was kept or rejected, what it is too close to, its rewrites and its votes.
 
-Pure. Every text of the model passes `printable`; the result is Content, never markup.
+Pure. The texts of a model pass through `printable`; the result is Content, never parsed as markup.
 Example: question_title(question) -> "#12 · round 1 · rejected: near duplicate"
 """
 
@@ -16,33 +16,33 @@ from crescent_lite.store.browsing import Link
 from crescent_lite.store.watching import WatchedQuestion
 from crescent_tui.content.colours import HEADING, MUTED
 from crescent_tui.content.differences import TEXT_CHARACTERS, compared
-from crescent_tui.content.votes import ballot_lines, decision_words, no_votes_words, votes_in_a_line
-from crescent_tui.content.words import local_day, spaced
+from crescent_tui.content.votes import decision_line, histogram, no_votes_text, votes_line
+from crescent_tui.content.words import local_date_time, spaced
 
 LINK_CHARACTERS = 400
-WHY = {
-    "new": "a question, and unlike every other one",
-    "empty": "nothing is left of the text once it is cleaned",
-    "no_question": "no question is in it",
-    "refused": "it refuses to ask",
-    "too_few_numbers": "too few numbers are in it",
+REASONS = {
+    "new": "a question that is unlike all others",
+    "empty": "nothing is left of the text after cleaning",
+    "no_question": "the text has no question",
+    "refused": "the model refused to ask",
+    "too_few_numbers": "the text has too few numbers",
     "too_short": "too short to be a question",
     "too_long": "too long to be a question",
-    "cut_off": "it ends in the middle",
-    "wrong_language": "not in the language that is wanted",
-    "contains_solution": "its own solution follows it",
+    "cut_off": "the text ends in the middle of a sentence",
+    "wrong_language": "not in the required language",
+    "contains_solution": "the question is followed by its solution",
     "text_after_question": "more text follows the question",
-    "several_questions": "more than one question is in it",
-    "about_questions": "it is about questions, not one",
-    "near_duplicate": "it says nearly the same as a kept question",
-    "same_template": "enough kept questions differ from it only in their numbers",
-    "contaminated": "it is too close to a benchmark's item, and learning from it would flatter the score",
+    "several_questions": "the text has more than one question",
+    "about_questions": "the text is about questions instead of being one",
+    "near_duplicate": "nearly the same as a kept question",
+    "same_template": "enough kept questions differ from this one only in their numbers",
+    "contaminated": "too close to an item of a benchmark: learning from it would inflate the score",
 }
-"""What a reason means."""
+"""The meaning of each reason."""
 
 
 def question_title(question: WatchedQuestion) -> Content:
-    """Its number, its round, whose it is, and its verdict with the reason."""
+    """The number, round, source and verdict of a question, with the reason."""
     verdict = question.verdict or "not judged yet"
     reason = f": {spaced(question.reason)}" if question.reason else ""
     return Content.assemble(
@@ -56,7 +56,7 @@ def question_title(question: WatchedQuestion) -> Content:
 
 
 def question_outcome(question: WatchedQuestion) -> Content:
-    """What its votes made of it: the reason that the list shows. Empty before they are counted."""
+    """The decision of the votes, with the reason that the list shows. Empty until the votes are counted."""
     if question.decision is None:
         return Content("")
     labelled = question.decision == "labelled"
@@ -68,17 +68,17 @@ def question_outcome(question: WatchedQuestion) -> Content:
 
 
 def question_about(question: WatchedQuestion) -> Content:
-    """Why it has its verdict; and its text, where no match stands beside it."""
+    """The title and what the reason means; and the text, unless it is shown beside a match."""
     parts = [question_title(question) + question_outcome(question)]
-    if why := WHY.get(question.reason or ""):
+    if why := REASONS.get(question.reason or ""):
         parts.append(Content.styled(why, MUTED))
     if question.match_text is None:
-        parts += [Content(""), said(question.text)]
+        parts += [Content(""), model_text(question.text)]
     return Content("\n").join(parts)
 
 
 def question_pair(question: WatchedQuestion) -> tuple[Content, Content] | None:
-    """The question and what it is too close to, the differences marked; None where there is no match."""
+    """The question and its match, with the differences marked; None without a match."""
     if question.match_text is None:
         return None
     mine, match = compared(question.text, question.match_text)
@@ -88,60 +88,60 @@ def question_pair(question: WatchedQuestion) -> tuple[Content, Content] | None:
     )
 
 
-def question_rest(question: WatchedQuestion, chain: Sequence[Link], waiting: Sequence[Note] = ()) -> Content:
-    """Its rewrites, its votes in short, its notes, and what the model wrote. `waiting`: notes not stored yet."""
+def question_rest(question: WatchedQuestion, chain: Sequence[Link], pending: Sequence[Note] = ()) -> Content:
+    """Rewrites, votes, notes, and the raw text if it differs. `pending`: notes that the engine has not stored yet."""
     parts: list[Content] = []
     if len(chain) > 1:
         parts += [heading("Rewrites"), *_steps(chain, question.question_id)]
     if question.votes:
-        parts += [heading("Votes"), votes_in_a_line(question), ballot_lines(question)]
+        parts += [heading("Votes"), votes_line(question), histogram(question)]
     elif question.verdict == "kept":
         parts += [heading("Votes"), Content.styled("No votes yet.", MUTED)]
-    if question.notes or waiting:
-        parts += [heading("Notes"), note_lines(question.notes, waiting)]
+    if question.notes or pending:
+        parts += [heading("Notes"), note_lines(question.notes, pending)]
     if question.raw_text.strip() != question.text.strip():
-        whose = "As your file has it" if question.external_id else "As the model wrote it"
-        parts += [heading(whose), said(question.raw_text)]
+        whose = "As in your file" if question.external_id else "As the model wrote it"
+        parts += [heading(whose), model_text(question.raw_text)]
     return Content("\n").join(parts)
 
 
-def question_and_votes(question: WatchedQuestion, waiting: Sequence[Note], width: int) -> Content:
-    """The question, and what its votes add up to and why; or why it has none."""
-    parts = [question_title(question), said(question.text), Content("")]
+def question_and_votes(question: WatchedQuestion, pending: Sequence[Note], width: int) -> Content:
+    """The question with the decision of its votes and the reason; or why it has no votes."""
+    parts = [question_title(question), model_text(question.text), Content("")]
     if question.votes:
-        parts += [votes_in_a_line(question), decision_words(question), ballot_lines(question, width)]
+        parts += [votes_line(question), decision_line(question), histogram(question, width)]
     else:
-        parts.append(Content.styled(no_votes_words(question), MUTED))
-    if question.notes or waiting:
-        parts += [Content(""), note_lines(question.notes, waiting)]
+        parts.append(Content.styled(no_votes_text(question), MUTED))
+    if question.notes or pending:
+        parts += [Content(""), note_lines(question.notes, pending)]
     return Content("\n").join(parts)
 
 
-def note_lines(notes: Sequence[Note], waiting: Sequence[Note]) -> Content:
-    """What people remarked, the oldest first; those that wait for the engine last."""
+def note_lines(notes: Sequence[Note], pending: Sequence[Note]) -> Content:
+    """Notes, oldest first; then those that the engine has not stored yet."""
     lines = [_note(note, "") for note in notes]
-    lines += [_note(note, " · not stored yet") for note in waiting]
+    lines += [_note(note, " · not stored yet") for note in pending]
     return Content("\n").join(lines)
 
 
 def _note(note: Note, state: str) -> Content:
-    text = printable(note.text, TEXT_CHARACTERS) or "its notes are to be taken away"
-    return Content.assemble(("⚑ ", "$text-accent"), text, (f"  {local_day(note.created_at)}{state}", MUTED))
+    text = printable(note.text, TEXT_CHARACTERS) or "all notes will be removed"
+    return Content.assemble(("⚑ ", "$text-accent"), text, (f"  {local_date_time(note.created_at)}{state}", MUTED))
 
 
-def said(text: str) -> Content:
-    """What a model wrote."""
+def model_text(text: str) -> Content:
+    """A text written by a model."""
     shown = printable(text.strip(), TEXT_CHARACTERS)
-    return Content(shown) if shown else Content.styled("(nothing)", MUTED)
+    return Content(shown) if shown else Content.styled("(empty)", MUTED)
 
 
 def heading(text: str) -> Content:
-    """After an empty line."""
+    """A heading after an empty line."""
     return Content.styled(f"\n{text}", HEADING)
 
 
 def _steps(chain: Sequence[Link], here: int) -> list[Content]:
-    """One after the other, the question at hand marked."""
+    """The chain of rewrites, with the current question marked."""
     return [_step(number, link, here=link.question_id == here) for number, link in enumerate(chain)]
 
 
@@ -152,7 +152,7 @@ def _step(number: int, link: Link, *, here: bool) -> Content:
         ("▸ " if here else "  ", "bold $text-accent"),
         (f"{what} #{link.question_id}", "bold" if here else ""),
         (f" · {link.verdict or 'not judged yet'}{reason}\n", MUTED),
-        f"    {printable_line(link.text, LINK_CHARACTERS) or '(nothing)'}",
+        f"    {printable_line(link.text, LINK_CHARACTERS) or '(empty)'}",
     )
 
 

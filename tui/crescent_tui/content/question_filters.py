@@ -1,4 +1,4 @@
-"""Which questions are wanted: in words, and as plain values that are remembered. Pure; knows no widget.
+"""A filter of questions in words, and as plain values for the saved state. Pure; knows no widget.
 
 Example: filter_words(QuestionFilter(3, verdict="kept", shares=(0.2, 0.6))) -> "kept · share 20% to 60%"
 """
@@ -18,16 +18,16 @@ from crescent_tui.content.words import spaced
 
 SEARCH_CHARACTERS = 200
 MAX_ROUND = 1_000_000
-"""More rounds than any run has, and a number that SQLite takes."""
+"""A larger round number in the saved state is ignored."""
 
 
 def is_filtered(wanted: QuestionFilter) -> bool:
-    """Whether anything but the run is asked for."""
+    """Whether the filter restricts anything but the run."""
     return wanted != QuestionFilter(wanted.run_id)
 
 
 def filter_words(wanted: QuestionFilter) -> str:
-    """What is asked for, in few words; empty where everything is."""
+    """The filter in a few words; empty if it lets everything pass."""
     words: list[str] = [wanted.verdict or ""]
     words.append(f"reason {spaced(wanted.reason)}" if wanted.reason else "")
     words.append(f"round {wanted.round}" if wanted.round is not None else "")
@@ -39,20 +39,20 @@ def filter_words(wanted: QuestionFilter) -> str:
 
 
 def filter_line(wanted: QuestionFilter) -> Content:
-    """The line above the list: what is asked for, and the keys for it."""
+    """The line above the list: the filter, and the keys for it."""
     words = filter_words(wanted)
     if not words:
         return Content.styled("all questions   / search   f filter   v verdict   d next disputed   y copy", MUTED)
     return Content.assemble(("only: ", MUTED), (words, "bold $text-accent"), ("   c clears", MUTED))
 
 
-def remembered(wanted: QuestionFilter) -> dict[str, Any]:
-    """Plain values, without the run."""
+def to_saved(wanted: QuestionFilter) -> dict[str, Any]:
+    """The filter as plain values, without the run."""
     return {name: value for name, value in asdict(wanted).items() if name != "run_id" and value}
 
 
-def recalled(values: object) -> QuestionFilter:
-    """The filter again, for no run yet; whatever is not understood is left out."""
+def from_saved(values: object) -> QuestionFilter:
+    """The filter from plain values, for run 0. Invalid values are ignored."""
     found = values if isinstance(values, dict) else {}
     verdict, reason, number, search = (found.get(name) for name in ("verdict", "reason", "round", "search"))
     return replace(

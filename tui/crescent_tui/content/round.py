@@ -1,7 +1,7 @@
-"""One round in styled text: what is kept and why, its alarms, yield, shares, lengths and its training. Pure.
+"""One round in styled text: which round is kept and why; alarms, yield, shares, lengths and loss. Pure.
 
-Everything that was stored passes `printable_line`; the result is Content, never markup.
-Example: loss(facts, width=60) has the curve, and below it the first and the last value.
+Stored texts pass through `printable_line`; the result is Content, never parsed as markup.
+Example: loss(detail, width=60) is the curve with its first and last value below.
 """
 
 from __future__ import annotations
@@ -25,41 +25,41 @@ from crescent_tui.content.run import bar
 from crescent_tui.sources.round_detail import RoundDetail
 
 STEP_NAMES = {"texts": "asked", "new": "kept", "voted on": "voted"}
-"""As these steps are called on the other screens."""
+"""Names of steps that the other screens call differently."""
 ALARM_STYLES = {"fired": "bold $text-error", "quiet": "$text-success", "unknown": MUTED}
 ALARM_SIGNS = {"fired": "!", "quiet": "✓", "unknown": "·"}
 SHARE_BINS = 8
-LENGTHS = (("votes", "votes"), ("evaluated", "replies to the benchmarks"))
+LENGTHS = (("votes", "votes"), ("evaluated", "replies to benchmarks"))
 MOST_LENGTHS = 12
-"""Rounds with a line of their own, the latest ones."""
+"""At most shown, the latest rounds."""
 LOSS_HEIGHT = 6
 
 
-def standing(facts: RoundDetail, width: int) -> Content:
-    """Which round is the run's and why, and how this one ended."""
-    kept = kept_in_words(facts.standing) or "No round has an adapter yet."
-    lines = [Content.styled(_wrapped(kept, width), "bold" if facts.number == facts.standing.kept else "")]
-    said = _outcome(facts)
-    if (score := facts.standing.scores.get(facts.number)) is not None:
+def standing(detail: RoundDetail, width: int) -> Content:
+    """Which round the run keeps and why, and the outcome of this round."""
+    kept = kept_in_words(detail.standing) or "No round has an adapter yet."
+    lines = [Content.styled(_wrapped(kept, width), "bold" if detail.number == detail.standing.kept else "")]
+    said = _outcome(detail)
+    if (score := detail.standing.scores.get(detail.number)) is not None:
         said += f" Mean flexible score {score:.1%}."
     lines.append(Content(_wrapped(said, width)))
-    if facts.this and facts.this.asking_stopped:
-        lines.append(Content(_wrapped(f"Asking was stopped: {printable_line(facts.this.asking_stopped)}", width)))
+    if detail.this and detail.this.asking_stopped:
+        lines.append(Content(_wrapped(f"Asking stopped early: {printable_line(detail.this.asking_stopped)}", width)))
     return Content("\n").join(lines)
 
 
-def _outcome(facts: RoundDetail) -> str:
-    if facts.number == 0:
+def _outcome(detail: RoundDetail) -> str:
+    if detail.number == 0:
         return "The base, before any training."
-    if facts.this is None:
-        return f"Round {facts.number} has not begun."
-    return f"Round {facts.number}: {printable_line(facts.this.outcome or 'unfinished', 500)}."
+    if detail.this is None:
+        return f"Round {detail.number} has not started."
+    return f"Round {detail.number}: {printable_line(detail.this.outcome or 'unfinished', 500)}."
 
 
 def alarms(found: tuple[Alarm, ...], width: int) -> Content:
-    """Those that fired first, with what each looks for; then the quiet ones, then those that could not be judged."""
+    """The alarms that fired, with what each looks for; then the quiet ones, then those without enough data."""
     if not found:
-        return Content.styled("No alarm has looked at this round yet.", MUTED)
+        return Content.styled("No alarm has checked this round yet.", MUTED)
     order = ("fired", "quiet", "unknown")
     return Content("\n").join(
         [_alarm(alarm, width) for alarm in sorted(found, key=lambda each: order.index(standing_of(each)))]
@@ -83,17 +83,17 @@ def _alarm(alarm: Alarm, width: int) -> Content:
     )
 
 
-def flow(facts: RoundDetail, width: int) -> Content:
-    """From a text to an example: how many are left after each step, of all, and why the rest is not."""
-    if facts.teacher_id:
-        learnt = f"It asked and voted on nothing itself: it learns from the labels of run {facts.teacher_id}."
-        examples = facts.training.examples if facts.training else 0
+def flow(detail: RoundDetail, width: int) -> Content:
+    """From raw texts to examples: how many are left after each step, and why the others were lost."""
+    if detail.teacher_id:
+        learnt = f"This run asks and votes on nothing: it learns from the labels of run {detail.teacher_id}."
+        examples = detail.training.examples if detail.training else 0
         return Content(f"{_wrapped(learnt, width)}\n{examples:,} examples.")
-    if not facts.steps or not facts.steps[0].count:
+    if not detail.steps or not detail.steps[0].count:
         return Content.styled("Nothing has been asked yet.", MUTED)
-    whole = facts.steps[0].count
-    names = STEP_NAMES | ({"texts": "yours"} if facts.own_questions else {})
-    return Content("\n").join([_step(step, names.get(step.name, step.name), whole, width) for step in facts.steps])
+    whole = detail.steps[0].count
+    names = STEP_NAMES | ({"texts": "yours"} if detail.own_questions else {})
+    return Content("\n").join([_step(step, names.get(step.name, step.name), whole, width) for step in detail.steps])
 
 
 def _step(step: FlowStep, name: str, whole: int, width: int) -> Content:
@@ -108,20 +108,20 @@ def _step(step: FlowStep, name: str, whole: int, width: int) -> Content:
     return line.truncate(width, ellipsis=True)
 
 
-def shares(facts: RoundDetail, width: int) -> Content:
-    """How many questions have which share of their votes on the leading answer; those with a label apart."""
+def shares(detail: RoundDetail, width: int) -> Content:
+    """A histogram of the share of the leading answer over questions, those with a label in another colour."""
     bins = {True: Counter[int](), False: Counter[int]()}
-    for (share, is_label), count in facts.shares.items():
+    for (share, is_label), count in detail.shares.items():
         bins[is_label][min(int(share * SHARE_BINS), SHARE_BINS - 1)] += count
     most = max((bins[True][index] + bins[False][index] for index in range(SHARE_BINS)), default=0)
     if not most:
         return Content.styled("No question has all its votes yet.", MUTED)
     room = max(8, width - 24)
     lines = [_share_line(index, bins[True][index], bins[False][index], most, room) for index in range(SHARE_BINS)]
-    questions = sum(facts.shares.values())
-    mean = sum(share * count for (share, _), count in facts.shares.items()) / questions
+    questions = sum(detail.shares.values())
+    mean = sum(share * count for (share, _), count in detail.shares.items()) / questions
     said = f"█ labelled, ░ no label; {questions:,} questions, mean share {mean:.0%}"
-    said += f"; a label needs {facts.least_share:.0%}" if facts.least_share is not None else ""
+    said += f"; a label requires {detail.least_share:.0%}" if detail.least_share is not None else ""
     return Content("\n").join([*lines, Content.styled(_wrapped(said, width), MUTED)])
 
 
@@ -137,20 +137,20 @@ def _share_line(index: int, labelled: int, rest: int, most: int, room: int) -> C
     )
 
 
-def lengths(facts: RoundDetail, width: int) -> Content:
-    """Tokens of votes and of replies to the benchmarks, round after round: 10th, 50th and 90th percentile."""
-    blocks = [_lengths_of(facts, name, title, width) for name, title in LENGTHS]
+def lengths(detail: RoundDetail, width: int) -> Content:
+    """Tokens per vote and per reply to a benchmark, for each round: 10th, 50th and 90th percentile."""
+    blocks = [_lengths_of(detail, name, title, width) for name, title in LENGTHS]
     found = [block for block in blocks if block]
     if not found:
-        return Content.styled("No round has been measured yet.", MUTED)
-    words = "● median, ├ ┤ 10th to 90th percentile. Votes of a round are by the model of the round before."
+        return Content.styled("No round has been evaluated yet.", MUTED)
+    words = "● median, ├ ┤ 10th to 90th percentile. The votes of a round come from the model of the previous round."
     return Content("\n").join([*found, Content.styled(_wrapped(words, width), MUTED)])
 
 
-def _lengths_of(facts: RoundDetail, name: str, title: str, width: int) -> Content | None:
+def _lengths_of(detail: RoundDetail, name: str, title: str, width: int) -> Content | None:
     rows = [
         (number, *(measures[f"{name}_tokens_p{percent}"] for percent in (10, 50, 90)))
-        for number, measures in sorted(facts.lengths.items())
+        for number, measures in sorted(detail.lengths.items())
         if all(f"{name}_tokens_p{percent}" in measures for percent in (10, 50, 90))
     ][-MOST_LENGTHS:]
     if not rows:
@@ -158,21 +158,21 @@ def _lengths_of(facts: RoundDetail, name: str, title: str, width: int) -> Conten
     axis = axis_for([end for row in rows for end in (row[1], row[3])], width - 32, least=10, limits=(0, math.inf))
     lines = [Content.styled(f"{title}, tokens", "bold")]
     for number, low, median, high in rows:
-        who = ("▸ " if number == facts.number else "  ") + (f"round {number}" if number else "base")
+        who = ("▸ " if number == detail.number else "  ") + (f"round {number}" if number else "base")
         ends = f"{low:,.0f} to {high:,.0f}"
         plot = interval_line(axis, low, median, high, rows[0][2])
         lines.append(Content.assemble(f"{who:<11}", f"{median:6,.0f} ", plot, (f"{ends:>14}", MUTED)))
     return Content("\n").join([*lines, Content(" " * 18) + scale_line(axis)])
 
 
-def loss(facts: RoundDetail, width: int) -> Content:
-    """The curve of the round's training as far as it is, and its first and last values."""
-    training = facts.training
-    points = [(step, value) for step, value, _ in facts.curve if math.isfinite(value)]
-    held_out = [(step, value) for step, _, value in facts.curve if value is not None and math.isfinite(value)]
+def loss(detail: RoundDetail, width: int) -> Content:
+    """The loss curve of the training so far, with its first and last value."""
+    training = detail.training
+    points = [(step, value) for step, value, _ in detail.curve if math.isfinite(value)]
+    held_out = [(step, value) for step, _, value in detail.curve if value is not None and math.isfinite(value)]
     if training is None or not points:
         state = training.state if training else None
-        said = "The training has made no step yet." if state == "running" else "No training yet."
+        said = "Training has not made a step yet." if state == "running" else "No training yet."
         return Content.styled(said, MUTED)
     planned = max(training.planned_steps, points[-1][0])
     last = points[-1][0] if training.state == "finished" else planned
@@ -187,11 +187,11 @@ def loss(facts: RoundDetail, width: int) -> Content:
     apart = f", {training.held_out_examples:,} of them held out" if training.held_out_examples else ""
     said = f"step {points[-1][0]:,} of {planned:,}; {training.examples:,} examples{apart}"
     if training.held_out_before is not None:
-        said += f", whose loss was {training.held_out_before:.2f} before the training"
+        said += f" with a loss of {training.held_out_before:.2f} before training"
     if training.state in ("failed", "interrupted"):
         said += f"; {training.state}"
     if training.stopped:
-        said += f"; ended early: {printable_line(training.stopped, 200)}"
+        said += f"; stopped early: {printable_line(training.stopped, 200)}"
     lines.append(Content.styled(_wrapped(said, width), MUTED))
     return Content("\n").join(lines)
 
@@ -199,7 +199,7 @@ def loss(facts: RoundDetail, width: int) -> Content:
 def _values(sign: str, style: str, name: str, points: list[tuple[int, float]], width: int, more: str = "") -> Content:
     first, last = points[0][1], points[-1][1]
     return Content.assemble(
-        (f"{sign} ", style), f"{name:<9}{first:.2f} → ", (f"{last:.2f}", "bold"), (f" nats a token{more}", MUTED)
+        (f"{sign} ", style), f"{name:<9}{first:.2f} → ", (f"{last:.2f}", "bold"), (f" nats per token{more}", MUTED)
     ).truncate(width, ellipsis=True)
 
 

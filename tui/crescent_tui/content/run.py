@@ -1,7 +1,7 @@
-"""The run in styled text: its pipeline, its pace, its scores, its events. Pure functions of what was seen.
+"""A run in styled text: its pipeline, speed, scores and events, and the load of the machine. Pure.
 
-Everything that was stored passes `printable`; the result is Content, never markup.
-Example: pipeline(run, width=76) has one line for each step.
+Stored texts pass through `printable_line`; the result is Content, never parsed as markup.
+Example: pipeline(run, width=76) has one line per step.
 """
 
 from __future__ import annotations
@@ -16,43 +16,46 @@ from crescent_lite.printable import printable_line
 from crescent_lite.records import Score, short_name
 from crescent_lite.store.watching import STAGE_OF, EventLine, RunLine, RunSnapshot, ScoreCount, StepProgress
 from crescent_tui.content.colours import MUTED
-from crescent_tui.content.words import clock, event_sentence, local_time, spaced, steps_of, time_left
-from crescent_tui.sources.machine_load import Load
-from crescent_tui.sources.throughput import Pulse
+from crescent_tui.content.words import clock, event_sentence, local_time, plural, spaced, steps_of, time_left
+from crescent_tui.sources.machine_load import MachineLoad
+from crescent_tui.sources.throughput import Throughput
 
 NAME_WIDTH, COUNT_WIDTH, TIME_WIDTH = 9, 16, 8
 ITEMS = {"ask": "questions", "vote": "votes", "train": "steps", "evaluate": "items", "second_opinion": "replies"}
+"""What the items of each stage are called."""
 BLOCKS = " ▁▂▃▄▅▆▇█"
 GIB = 2**30
 QUIET_SECONDS = 30.0
-"""Without an item for so long it is worth a word (guess)."""
+"""Without an item, before the screen says so (guess)."""
 
 
 def title(run: RunSnapshot, line: RunLine | None) -> str:
-    """What is going on, over the pipeline. `line`: the run in the list of runs."""
+    """The title of the pipeline. `line` is the run in the list of runs, if it is listed."""
     if line and line.control:
         return f"Control: {printable_line(line.control, 30)}"
     if run.kind == "evaluation":
-        return "Measurement"
+        return "Evaluation"
     if run.teacher_id is not None:
         return f"Learns from run {run.teacher_id}"
-    return f"Round {run.round} of {run.rounds}" if run.round else f"Base, then {run.rounds} round(s)"
+    return f"Round {run.round} of {run.rounds}" if run.round else f"Base, then {plural(run.rounds, 'round')}"
 
 
 def bar(fraction: float, width: int) -> Content:
-    """A filled part and an empty one, that differ without colour too."""
+    """A progress bar whose filled and empty parts differ in more than colour."""
     filled = round(max(0.0, min(fraction, 1.0)) * width)
     return Content.assemble(("━" * filled, "$success"), ("╌" * (width - filled), MUTED))
 
 
-def pipeline(run: RunSnapshot, width: int, pulse: Pulse | None = None) -> Content:
-    """One line a step: how far, how many, how long, and its pace, or why the rest is not."""
+def pipeline(run: RunSnapshot, width: int, throughput: Throughput | None = None) -> Content:
+    """One line per step: its progress, count, time and speed, or why items were lost."""
     bar_width = max(8, min(40, (width - NAME_WIDTH - COUNT_WIDTH - TIME_WIDTH) // 3))
-    return Content("\n").join([_step_line(run, step, bar_width, width, pulse) for step in steps_of(run)])
+    return Content("\n").join([_step_line(run, step, bar_width, width, throughput) for step in steps_of(run)])
 
 
-def _step_line(run: RunSnapshot, step: StepProgress, bar_width: int, width: int, pulse: Pulse | None) -> Content:
-    at_work = pulse if pulse and STAGE_OF.get(step.step) == pulse.stage else None
+def _step_line(
+    run: RunSnapshot, step: StepProgress, bar_width: int, width: int, throughput: Throughput | None
+) -> Content:
+    at_work = throughput if throughput and STAGE_OF.get(step.step) == throughput.stage else None
     begun = step.total > 0
     complete = begun and step.done >= step.total
     line = Content.assemble(
@@ -60,17 +63,17 @@ def _step_line(run: RunSnapshot, step: StepProgress, bar_width: int, width: int,
         bar(step.done / step.total if begun else 0, bar_width),
         (f"{_count(step):>{COUNT_WIDTH}}", "" if begun else MUTED),
         (f"{clock(step.seconds) if step.seconds is not None else '':>{TIME_WIDTH}}", MUTED),
-        (f"  {step_pace(at_work)}", "$text-accent") if at_work else (f"  {_note(run, step)}", MUTED),
+        (f"  {step_speed(at_work)}", "$text-accent") if at_work else (f"  {_note(run, step)}", MUTED),
     )
     return line.truncate(width, ellipsis=True)
 
 
 def _count(step: StepProgress) -> str:
-    # Where something is sorted out, what counts is how many came through of those looked at.
-    sorted_out = step.step in ("kept", "labelled")
-    if not (step.done if sorted_out else step.total):
+    # A step that filters shows how many passed, of those it has checked.
+    filters = step.step in ("kept", "labelled")
+    if not (step.done if filters else step.total):
         return "–"
-    return f"{step.passed:,} of {step.done if sorted_out else step.total:,}"
+    return f"{step.passed:,} of {step.done if filters else step.total:,}"
 
 
 def _note(run: RunSnapshot, step: StepProgress) -> str:
@@ -85,51 +88,58 @@ def _note(run: RunSnapshot, step: StepProgress) -> str:
     return " · ".join(f"{spaced(reason)} {count:,}" for reason, count in step.reasons)
 
 
-def step_pace(pulse: Pulse) -> str:
-    """How fast, and how much longer: '38 a minute, 1 h 05 min left'."""
-    if pulse.paused:
+def step_speed(throughput: Throughput) -> str:
+    """The speed and the time left: '38 per minute, 1 h 05 min left'."""
+    if throughput.paused:
         return "paused"
-    if pulse.per_minute is None or pulse.left_seconds is None:
-        return "at work"
-    return f"{pace(pulse.per_minute)} a minute, {time_left(pulse.left_seconds)} left"
+    if throughput.items_per_minute is None or throughput.remaining_seconds is None:
+        return "running"
+    return f"{speed(throughput.items_per_minute)} per minute, {time_left(throughput.remaining_seconds)} left"
 
 
-def pace(number: float) -> str:
-    """With a digit behind the point where it is small."""
+def speed(number: float) -> str:
+    """A number with one decimal if it is below 10, else none."""
     return f"{number:,.0f}" if number >= 10 else f"{number:.1f}"
 
 
-def now(pulse: Pulse | None, *, at_work: bool = True, quiet_seconds: float = 0.0) -> Content:
-    """The pace in a line, and tokens per second in the next; above the curve of the latter."""
-    if pulse is None:
-        return Content.styled("no stage at work just now" if at_work else "no engine at work on this run", MUTED)
-    tokens = pulse.tokens_per_second
-    items = f"{pace(pulse.per_minute)} {ITEMS[pulse.stage]} a minute" if pulse.per_minute is not None else "…"
-    loss = f", loss {pulse.loss:.3f}" if pulse.loss is not None else ""
-    quiet = quiet_seconds >= QUIET_SECONDS and not pulse.paused
-    return Content.assemble(
+def now(throughput: Throughput | None, *, is_active: bool = True, quiet_seconds: float = 0.0) -> Content:
+    """Items per minute, and on the next line tokens per second. Second opinions need no model, so have no tokens."""
+    if throughput is None:
+        return Content.styled("no stage is running" if is_active else "no engine is working on this run", MUTED)
+    tokens, is_paused = throughput.tokens_per_second, throughput.paused
+    items = "…"
+    if throughput.items_per_minute is not None:
+        items = f"{speed(throughput.items_per_minute)} {ITEMS[throughput.stage]} per minute"
+    loss = f", loss {throughput.loss:.3f}" if throughput.loss is not None else ""
+    quiet = quiet_seconds >= QUIET_SECONDS and not is_paused
+    first = Content.assemble(
         (f"{items}{loss}", "bold"),
         (f", no item for {clock(quiet_seconds)}" if quiet else "", "$text-warning"),
-        "\n",
-        (f"{pace(tokens)}" if tokens is not None else "–", "bold"),
-        (" tokens per second" + (", paused" if pulse.paused else ""), MUTED),
     )
+    if throughput.stage == "second_opinion":
+        words = f"second opinions, {throughput.done:,} of {throughput.total:,}"
+        return Content("\n").join([first, Content.styled(words + (", paused" if is_paused else ""), MUTED)])
+    second = Content.assemble(
+        (speed(tokens) if tokens is not None else "–", "bold"),
+        (" tokens per second" + (", paused" if is_paused else ""), MUTED),
+    )
+    return Content("\n").join([first, second])
 
 
 def curve(values: Sequence[float], width: int, rows: int) -> Content:
-    """Bars that begin at 0, the newest at the right; as many of the newest as there is room for."""
+    """The newest values as bars from 0, newest on the right, as many as fit in `width` cells."""
     shown = values[-width:] if width > 0 else ()
     most = max(shown, default=0.0)
     if most <= 0 or rows < 1:
         return Content("")
-    # Something is never drawn as nothing.
+    # A value above 0 is at least one eighth high.
     eighths = [max(1 if value > 0 else 0, round(value / most * rows * 8)) for value in shown]
     lines = ["".join(BLOCKS[max(0, min(8, each - 8 * row))] for each in eighths) for row in reversed(range(rows))]
     return Content.styled("\n".join(lines), "$text-success")
 
 
-def meters(load: Load | None, width: int) -> Content:
-    """A line each: processor, memory, GPU and its memory; 'n/a' where there is none."""
+def meters(load: MachineLoad | None, width: int) -> Content:
+    """One line each for processor, memory, GPU and GPU memory; 'n/a' if there is none."""
     gpu = load.gpu if load else None
     lines = [
         _meter("CPU", load.cpu if load else None, width),
@@ -154,11 +164,11 @@ def _bytes(used: int, total: int) -> str:
 
 
 def scores(counted: Iterable[tuple[ScoreCount, Score]]) -> Content:
-    """Each benchmark and prompt, then a line for the base and each round, with the 95% interval."""
+    """For each benchmark and prompt, a line for the base and each round, with the 95% interval."""
     lines: list[Content] = []
     by_measurement = groupby(counted, key=lambda each: (each[0].benchmark, each[0].prompt, each[0].samples))
     for (benchmark, prompt, samples), group in by_measurement:
-        how = f", {samples} samples of each" if samples > 1 else ""
+        how = f", {samples} samples per item" if samples > 1 else ""
         lines.append(Content.styled(printable_line(f"{benchmark}, {short_name(prompt)}{how}", 200), "bold"))
         lines += [_score_line(count, score) for count, score in group]
     return Content("\n").join(lines)
@@ -167,7 +177,7 @@ def scores(counted: Iterable[tuple[ScoreCount, Score]]) -> Content:
 def _score_line(count: ScoreCount, score: Score) -> Content:
     who = f"round {count.round}" if count.round else "base"
     if not count.items:
-        return Content.styled(f"  {who:<9}not measured yet", MUTED)
+        return Content.styled(f"  {who:<9}not evaluated yet", MUTED)
     return Content.assemble(
         f"  {who:<9}{score.fraction:6.1%}",
         (f"  {score.low * 100:.1f} to {score.high * 100:.1f}", MUTED),
@@ -176,7 +186,7 @@ def _score_line(count: ScoreCount, score: Score) -> Content:
 
 
 def events(lines: Iterable[EventLine]) -> Content:
-    """The newest first."""
+    """Events in words, newest first."""
     return Content("\n").join(
         [Content.assemble((f"{local_time(e.created_at)}  ", MUTED), event_sentence(e)) for e in lines]
     )

@@ -1,38 +1,38 @@
-"""What one can do with the run just now: the buttons of the Run screen. Pure; the keys do the same.
+"""The buttons of the Run screen, and which of them can be pressed. Pure; the keys do the same as the buttons.
 
-Example: run_buttons(sight, starting=False)[0] -> RunButton("start", "s", "Go on", enabled=True)
+Example: run_buttons(snapshot, starting=False)[0] -> RunButton("start", "s", "Resume", enabled=True)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crescent_tui.sources.follower import Sight
+from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
 
 
 @dataclass(frozen=True)
 class RunButton:
-    """One button."""
+    """A button."""
 
     action: str
-    """Of the app."""
+    """The action of the app that it runs."""
     key: str
     label: str
     enabled: bool
 
 
-def run_buttons(sight: Sight, *, starting: bool) -> tuple[RunButton, ...]:
-    """All of them, in the order in which they stand."""
-    busy, known = sight.engine_is_busy, sight.looked and not sight.trouble
+def run_buttons(snapshot: WorkspaceSnapshot, *, starting: bool) -> tuple[RunButton, ...]:
+    """All buttons, from left to right."""
+    busy, known = snapshot.engine_is_busy, snapshot.is_loaded and not snapshot.error
     idle = known and not busy and not starting
-    latest = next((run for run in sight.runs if run.kind == "improvement"), None)
+    latest = next((run for run in snapshot.runs if run.kind == "improvement"), None)
     unfinished = latest is not None and latest.state != "finished"
-    stopping = sight.stop_is_requested
-    another = not sight.round_is_requested if busy else idle and latest is not None and latest.teacher_id is None
+    stopping = snapshot.stop_is_requested
+    another = not snapshot.round_is_requested if busy else idle and latest is not None and latest.teacher_id is None
     return (
-        RunButton("start", "s", "Go on" if unfinished and not busy else "Start", idle),
+        RunButton("start", "s", "Resume" if unfinished and not busy else "Start", idle),
         RunButton("start_form", "S", "Settings and start", idle),
-        RunButton("pause", "p", "Go on" if sight.pause_is_requested else "Pause", busy and not stopping),
+        RunButton("pause", "p", "Resume" if snapshot.pause_is_requested else "Pause", busy and not stopping),
         RunButton("stop", "x", "Stop", busy and not stopping),
         RunButton("next_round", "n", "Next round", another and not stopping),
     )

@@ -1,7 +1,7 @@
-"""The scores of a run's rounds as intervals on one axis, with what the comparisons say in words. Pure.
+"""The scores of a run's rounds as intervals on one axis, with their comparisons in words. Pure.
 
-Everything that was stored passes `printable_line`; the result is Content, never markup.
-Example: score_plots(sight.scores, comparisons, chosen=2, kept=2, width=60)
+Stored texts pass through `printable_line`; the result is Content, never parsed as markup.
+Example: score_plots(snapshot.scores, comparisons, chosen=2, kept=2, width=60)
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from crescent_tui.content.interval_plot import Axis, axis_for, interval_line, sc
 from crescent_tui.sources.round_detail import Comparisons
 
 MOST_ROUNDS = 10
-"""Lines of one plot; of more rounds some are left out."""
+"""At most shown in one plot."""
 NAME, SCORE, INTERVAL, COUNT = 11, 7, 13, 11
-"""Columns, in cells: the round with its mark, the score, the interval, right answers of all."""
+"""Widths of the columns in cells: the round with its mark, the score, the interval, right answers of all."""
 WITH_COUNTS = 66
-"""The width from which right answers and items are told too."""
+"""The width in cells from which the numbers of right answers and items are shown too."""
 Counted = tuple[ScoreCount, Score]
 
 
 def score_plots(
     scores: Iterable[Counted], comparisons: Comparisons, *, chosen: int, kept: int | None, width: int
 ) -> Content:
-    """Each benchmark and prompt: a line for the base and each round, then the differences in words."""
+    """For each benchmark and prompt, a line for the base and each round, then the differences in words."""
     greedy = [each for each in scores if each[0].samples == 1]
     if not greedy:
-        return Content.styled("Nothing has been measured yet.", MUTED)
+        return Content.styled("Nothing has been evaluated yet.", MUTED)
     room = width - NAME - SCORE - INTERVAL - (COUNT if width >= WITH_COUNTS else 0)
     ends = [100 * end for count, score in greedy if count.items for end in (score.low, score.high)]
     axis = axis_for(ends, room, least=20, limits=(0, 100))
     blocks = []
     for (benchmark, prompt), group in groupby(greedy, key=lambda each: (each[0].benchmark, each[0].prompt)):
         blocks.append(_block(benchmark, prompt, list(group), comparisons, chosen, kept, axis, width))
-    note = "● right answers in per cent, ├ ┤ its 95% interval (Wilson), ┊ the base; "
+    note = "● right answers in per cent, ├ ┤ 95% interval (Wilson), ┊ base; "
     note += "p and the interval of a difference are corrected for the number of rounds"
     return Content("\n").join([*blocks, Content.styled(_wrapped(note, width), MUTED)])
 
@@ -77,7 +77,7 @@ def _block(
         if number and (verdict := comparisons.verdicts.get((benchmark, prompt, number))):
             lines.append(_difference(f"Round {number} against the base", verdict, width))
         elif number and number in by_round:
-            lines.append(Content.styled(f"Round {number} is compared when its last item is answered.", MUTED))
+            lines.append(Content.styled(f"Round {number} is compared after its last item is answered.", MUTED))
     lines += [_difference(f"{o.model}, against the base", o.verdict, width) for o in others if o.verdict]
     return Content("\n").join([*lines, Content("")])
 
@@ -94,7 +94,7 @@ def _line(
     who = f"{'▸' if is_chosen else ' '} " + (f"round {count.round}" if count.round else "base")
     name = Content.styled(f"{who:<{NAME - 1}} ", "bold" if is_chosen else "")
     if not count.items:
-        return name + Content.styled("not measured yet", MUTED)
+        return name + Content.styled("not evaluated yet", MUTED)
     ends = f"{100 * score.low:.1f} to {100 * score.high:.1f}"
     counts = f"{count.right:,}/{count.items:,}"
     if count.items < count.total:
@@ -110,9 +110,9 @@ def _line(
 
 
 def gains(found: Sequence[Gain], width: int) -> Content:
-    """Where the gain comes from: one comparison after the other, each about one part of the method."""
+    """Where the gain comes from: one comparison for each part of the method."""
     if not found:
-        words = "There are no controls of this run yet; `crescent controls` measures the base without each part."
+        words = "This run has no controls yet; `crescent controls` runs the method without one part each."
         return Content.styled(_wrapped(words, width), MUTED)
     lines: list[Content] = []
     for benchmark, of_benchmark in groupby(found, key=lambda gain: gain.benchmark):
@@ -127,7 +127,7 @@ def gains(found: Sequence[Gain], width: int) -> Content:
 
 @lru_cache(maxsize=1000)
 def difference_in_words(verdict: ComparisonResult) -> str:
-    """'+11.7 points (-1.2 to +23.4): no difference shown (n=120, p=0.208; could have seen 15.3 points)'."""
+    """Like '+11.7 points (-1.2 to +23.4): no difference shown (n=120, p=0.208; could have seen 15.3 points)'."""
     points = f"{100 * verdict.comparison.difference:+.1f} points"
     return f"{points} ({100 * verdict.low:+.1f} to {100 * verdict.high:+.1f}): {in_words(verdict)}"
 

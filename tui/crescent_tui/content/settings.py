@@ -1,6 +1,6 @@
-"""Settings as rows of a list, and one of them in full. Pure; whatever stands in a config is untrusted.
+"""Settings as rows of a list, and one setting in full. Pure. The texts in a config are untrusted.
 
-Example: cells(line) -> (Cell("≠", "bad"), Cell("vote.max_tokens"), Cell("24"), Cell("preset quick"))
+Example: cells(line) -> (RowCell("≠", "bad"), RowCell("vote.max_tokens"), RowCell("24"), RowCell("preset quick"))
 """
 
 from __future__ import annotations
@@ -14,41 +14,41 @@ from crescent_lite.config.fields import kinds, shown_value
 from crescent_lite.config.text import ConfigRow
 from crescent_lite.printable import printable, printable_line
 from crescent_tui.content.colours import MUTED
-from crescent_tui.widgets.row_list import Cell, Column
+from crescent_tui.content.row_cells import RowCell, RowColumn
 
-COLUMNS = (Column("", 1), Column("setting", 32), Column("value", 18), Column("from", 0))
+COLUMNS = (RowColumn("", 1), RowColumn("setting", 32), RowColumn("value", 18), RowColumn("from", 0))
 
 
 @dataclass(frozen=True)
 class SettingLine:
-    """One setting in a list."""
+    """One setting and its value."""
 
     name: str
     value: str
     origin: str
-    """'default', 'preset quick', a file, '--set'."""
+    """Where the value comes from: 'default', 'preset quick', a file, or '--set'."""
     help: str
     mark: str = ""
-    """One character in front: it differs, or was changed."""
+    """One character in front of the name: '≠' differs, '*' was changed, '✗' was rejected."""
     other: str | None = None
-    """What it is elsewhere, where it is compared and not the same."""
+    """The different value on the other side of a comparison; None if it is the same."""
 
 
 def lines(rows: Iterable[ConfigRow]) -> list[SettingLine]:
-    """The rows of a config."""
+    """The settings of a config."""
     return [SettingLine(name, shown_value(value), origin, text) for name, value, origin, text in rows]
 
 
 def compared(these: Sequence[SettingLine], others: Sequence[SettingLine]) -> list[SettingLine]:
-    """`these`, with a mark on what is not the same in `others`; then what is only there."""
+    """`these` with marks on settings that differ from `others`; then the settings that only `others` has."""
     there = {line.name: line.value for line in others}
     here = {line.name for line in these}
     found = [
-        line if there.get(line.name) == line.value else _differing(line, there.get(line.name, "not there"))
+        line if there.get(line.name) == line.value else _differing(line, there.get(line.name, "not set"))
         for line in these
     ]
     absent = (line for line in others if line.name not in here)
-    return found + [SettingLine(line.name, "not there", "", line.help, mark="≠", other=line.value) for line in absent]
+    return found + [SettingLine(line.name, "not set", "", line.help, mark="≠", other=line.value) for line in absent]
 
 
 def _differing(line: SettingLine, other: str) -> SettingLine:
@@ -56,7 +56,7 @@ def _differing(line: SettingLine, other: str) -> SettingLine:
 
 
 def matching(these: Iterable[SettingLine], typed: str) -> list[SettingLine]:
-    """Those in whose name, value, origin or help every typed word is found."""
+    """The settings whose name, value, origin or help contains every typed word."""
     words = typed.casefold().split()
     return [
         line
@@ -65,19 +65,19 @@ def matching(these: Iterable[SettingLine], typed: str) -> list[SettingLine]:
     ]
 
 
-def cells(line: SettingLine) -> tuple[Cell, ...]:
-    """As the list shows it. A file is told by its name."""
+def cells(line: SettingLine) -> tuple[RowCell, ...]:
+    """A setting as a row of the list; a file is shown by its name alone."""
     origin = line.origin.replace("\\", "/").rpartition("/")[2]
     return (
-        Cell(line.mark, "bad"),
-        Cell(line.name, "bad" if line.mark else ""),
-        Cell(line.value or "(empty)", "bad" if line.mark else "" if line.value else "muted"),
-        Cell(origin, "muted"),
+        RowCell(line.mark, "bad"),
+        RowCell(line.name, "bad" if line.mark else ""),
+        RowCell(line.value or "(empty)", "bad" if line.mark else "" if line.value else "muted"),
+        RowCell(origin, "muted"),
     )
 
 
 def explained(line: SettingLine) -> Content:
-    """What it may be, and its help."""
+    """The permitted values of a setting, and its help."""
     kind = kinds().get(line.name)
     what = f"{', '.join(kind.choices)}: {kind.words}" if kind and kind.choices else kind.words if kind else ""
     return Content.assemble(
@@ -88,7 +88,7 @@ def explained(line: SettingLine) -> Content:
 
 
 def in_full(line: SettingLine, *, elsewhere: str = "") -> Content:
-    """The same with its value and where that came from. `elsewhere`: what it is compared with."""
+    """The explanation with the value and its origin. `elsewhere` names the other side of the comparison."""
     value = printable(line.value, 4000) or "(empty)"
     origin = f"  from {printable_line(line.origin, 400)}" if line.origin else ""
     parts = [explained(line), Content.assemble((value, "bold"), (origin, MUTED))]

@@ -1,6 +1,6 @@
-"""What is seen, in words: the state of a run, an event, a time. Pure; knows no widget.
+"""Values in words: the state of a run, an event, a duration, an answer. Pure; knows no widget.
 
-Example: state_word(sight, starting=False) -> "running"; activity(run) -> "voting"
+Example: state_word(snapshot, starting=False) -> "running"; activity(run) -> "voting"
 """
 
 from __future__ import annotations
@@ -10,17 +10,20 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from crescent_lite.events import Stage
 from crescent_lite.printable import printable_line
 from crescent_lite.store.watching import EventLine, ProgressStep, RunSnapshot, StepProgress
-from crescent_tui.sources.follower import Sight
+from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
 
+STAGE_NAMES = {"second_opinion": "second opinions"}
+"""Names of stages that differ from the stored ones."""
 ACTIVITIES: dict[ProgressStep, str] = {
     "asked": "asking",
-    "kept": "sorting out",
+    "kept": "checking questions",
     "voted": "voting",
     "labelled": "counting votes",
     "trained": "training",
-    "scored": "measuring",
+    "scored": "evaluating",
 }
 STATE_STYLES = {
     "running": "$text-success",
@@ -35,61 +38,63 @@ STATE_STYLES = {
 }
 
 
-def state_word(sight: Sight, *, starting: bool) -> str:
-    """The state in one word (or two)."""
-    if not sight.looked:
-        return "looking"
-    if sight.trouble:
+def state_word(snapshot: WorkspaceSnapshot, *, starting: bool) -> str:
+    """The state of the run shown, in one or two words."""
+    if not snapshot.is_loaded:
+        return "reading"
+    if snapshot.error:
         return "unreadable"
-    if sight.run_is_at_work:
-        return _working(sight)
-    if sight.engine_is_busy and (sight.run is None or sight.run.run_id == sight.runs[0].run_id):
-        return "stopping" if sight.stop_is_requested else "starting"
+    if snapshot.run_is_active:
+        return _working(snapshot)
+    if snapshot.engine_is_busy and (snapshot.run is None or snapshot.run.run_id == snapshot.runs[0].run_id):
+        return "stopping" if snapshot.stop_is_requested else "starting"
     if starting:
         return "starting"
-    if sight.run is None:
+    if snapshot.run is None:
         return "no run yet"
-    # A run that is 'running' without an engine was killed: nothing is lost, and the same command goes on with it.
-    return "killed" if sight.run.state == "running" else sight.run.state
+    # A run in state 'running' without an engine was killed. Nothing is lost, and `crescent run` resumes it.
+    return "killed" if snapshot.run.state == "running" else snapshot.run.state
 
 
-def _working(sight: Sight) -> str:
-    if sight.stop_is_requested:
+def _working(snapshot: WorkspaceSnapshot) -> str:
+    if snapshot.stop_is_requested:
         return "stopping"
-    if sight.pause_is_requested:
-        # A paused engine stores nothing, so its pause stays the last event.
-        held = sight.run is not None and sight.run.events and sight.run.events[0].kind == "RunPaused"
-        return "paused" if held else "pausing"
+    if snapshot.pause_is_requested:
+        # A paused engine stores nothing, so RunPaused stays the last event.
+        is_paused = snapshot.run is not None and snapshot.run.events and snapshot.run.events[0].kind == "RunPaused"
+        return "paused" if is_paused else "pausing"
     return "running"
 
 
-def state_reason(sight: Sight, state: str) -> str:
-    """A sentence on the state, where there is something to say. Made printable."""
-    run = sight.run
-    if sight.trouble:
-        return printable_line(sight.trouble)
+def state_reason(snapshot: WorkspaceSnapshot, state: str) -> str:
+    """A sentence about the state, or ''. Made printable."""
+    run = snapshot.run
+    if snapshot.error:
+        return printable_line(snapshot.error)
     if state == "killed":
-        return "the engine is gone; nothing stored is lost, s goes on"
+        return "The engine has died. Nothing stored is lost; press s to resume."
     if state == "paused":
-        return "it holds still, its model loaded; p lets it go on"
+        return "The model stays loaded; press p to resume."
     if run and run.reason and state in ("stopped", "failed"):
         return printable_line(run.reason)
     return ""
 
 
-def activity(run: RunSnapshot) -> str:
-    """What the round is at: the first step with something left to do."""
+def activity(run: RunSnapshot, stage: Stage | None = None) -> str:
+    """What the engine is doing: `stage` if it has no step of its own, else the first step with work left."""
+    if stage == "second_opinion":
+        return STAGE_NAMES[stage]
     if run.round == 0:
-        return "measuring the base"
+        return "evaluating the base"
     if run.outcome:
         return printable_line(run.outcome)
-    # Votes are counted as they come, so the count is never what is waited for.
+    # Votes are counted as they arrive, so nothing waits for counting.
     open_steps = [s.step for s in steps_of(run) if s.step != "labelled" and (s.total == 0 or s.done < s.total)]
     return ACTIVITIES[open_steps[0]] if open_steps else ACTIVITIES["scored"]
 
 
 def steps_of(run: RunSnapshot) -> tuple[StepProgress, ...]:
-    """Those that such a run has: a distillation asks and votes nothing, a measurement only measures."""
+    """The steps of a run. A distillation neither asks nor votes, and an evaluation only scores."""
     if run.kind == "evaluation" and run.round == 0:
         return tuple(step for step in run.steps if step.step == "scored")
     if run.teacher_id is not None:
@@ -98,7 +103,7 @@ def steps_of(run: RunSnapshot) -> tuple[StepProgress, ...]:
 
 
 def time_left(seconds: float) -> str:
-    """Roughly, as one says it: '2 h 05 min', '12 min', '40 s'."""
+    """A rough duration, like '2 h 05 min', '12 min' or '40 s'."""
     if seconds >= 100 * 3600:
         return "more than 4 days"
     minutes = round(seconds / 60)
@@ -108,30 +113,33 @@ def time_left(seconds: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """1:05 or 2:01:05."""
+    """A duration, like '1:05' or '2:01:05'."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def local_time(created_at: str) -> str:
-    """A stored time as the user's wall clock shows it."""
+    """A stored time in the user's time zone, without the date."""
     try:
         return datetime.fromisoformat(created_at).astimezone().strftime("%H:%M:%S")
     except ValueError:
         return printable_line(created_at, 8)
 
 
-def local_day(created_at: str) -> str:
-    """A stored time with its day."""
+def local_date_time(created_at: str) -> str:
+    """A stored time in the user's time zone, with the date."""
     try:
         return datetime.fromisoformat(created_at).astimezone().strftime("%Y-%m-%d %H:%M")
     except ValueError:
         return printable_line(created_at, 16)
 
 
-def plain_key(answer_key: str | None) -> str:
-    """An answer key as people write it: a number without its type, a list with commas. Made printable."""
+def readable_answer(answer_key: str | None) -> str:
+    """An answer key as people write it: a number without its type, a list with commas. Made printable.
+
+    Example: readable_answer("n:5") -> "5"
+    """
     if answer_key is None:
         return "abstained"
     kind, _, value = answer_key.partition(":")
@@ -142,12 +150,22 @@ def plain_key(answer_key: str | None) -> str:
 
 
 def spaced(reason: str) -> str:
-    """'near_duplicate' as people write it."""
+    """A stored name as people write it: 'near duplicate' for 'near_duplicate'."""
     return printable_line(reason).replace("_", " ")
 
 
+def plural(number: int, noun: str) -> str:
+    """A count with its noun: '1 vote', '2 votes'."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def stage_name(stage: str) -> str:
+    """A stage as people write it."""
+    return STAGE_NAMES.get(stage, spaced(stage))
+
+
 def _tokens(detail: dict[str, Any]) -> str:
-    return f", {detail['tokens']:,} tokens drawn" if detail["tokens"] else ""
+    return f", {detail['tokens']:,} tokens" if detail["tokens"] else ""
 
 
 def _step_sentence(step: dict[str, Any]) -> str:
@@ -156,24 +174,26 @@ def _step_sentence(step: dict[str, Any]) -> str:
 
 SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "RunStarted": lambda d: f"run {d['run_id']} {'resumed' if d['resumed'] else 'started'} with {d['model']}",
-    "MachineNoted": lambda d: f"on {d['processor']}, {d['cores']} cores, {d['memory_gib']} GiB",
-    "RoundStarted": lambda d: f"round {d['number']} begun" if d["number"] else "the base is to be measured",
-    "StageStarted": lambda d: f"{d['stage']}: begun at {d['done']:,} of {d['total']:,}",
-    "StageProgressed": lambda d: f"{d['stage']}: {d['done']:,} of {d['total']:,}, {spaced(d['note'])}".rstrip(", "),
+    "MachineNoted": lambda d: f"machine: {d['processor']}, {d['cores']} cores, {d['memory_gib']} GiB",
+    "RoundStarted": lambda d: f"round {d['number']} started" if d["number"] else "evaluating the base",
+    "StageStarted": lambda d: f"{stage_name(d['stage'])}: started at {d['done']:,} of {d['total']:,}",
+    "StageProgressed": lambda d: (
+        f"{stage_name(d['stage'])}: {d['done']:,} of {d['total']:,}, {spaced(d['note'])}".rstrip(", ")
+    ),
     "TrainingStepped": lambda d: _step_sentence(d["step"]),
-    "StageFinished": lambda d: f"{d['stage']}: {d['done']:,} done in {clock(d['seconds'])}{_tokens(d)}",
+    "StageFinished": lambda d: f"{stage_name(d['stage'])}: {d['done']:,} done in {clock(d['seconds'])}{_tokens(d)}",
     "RunPaused": lambda _: "paused",
-    "RunResumed": lambda d: f"goes on after {clock(d['seconds'])}",
-    "RoundAdded": lambda d: f"another round is wanted: {d['rounds']} in all",
+    "RunResumed": lambda d: f"resumed after {clock(d['seconds'])}",
+    "RoundAdded": lambda d: f"round added: {plural(d['rounds'], 'round')} in all",
     "AlarmFired": lambda d: f"ALARM {d['name'].replace('_', ' ')}: {d['words']}",
-    "AskingStopped": lambda d: f"asking was stopped: {d['reason']}",
-    "RoundFinished": lambda d: f"round {d['number']} ended: {d['outcome']}",
+    "AskingStopped": lambda d: f"asking stopped early: {d['reason']}",
+    "RoundFinished": lambda d: f"round {d['number']} finished: {d['outcome']}",
     "RunFinished": lambda d: f"run {d['run_id']} finished" + (f": {d['reason']}" if d.get("reason") else ""),
 }
 
 
 def event_sentence(event: EventLine) -> str:
-    """An event in words; one of a kind that is not known here, as it was stored."""
+    """An event in words; an event of an unknown kind, or with invalid fields, is shown as stored."""
     try:
         return printable_line(SENTENCES[event.kind](event.detail))
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):

@@ -1,1 +1,1 @@
-"""The screens, one file each: what is on it, and which keys it adds. None of them knows SQL."""
+"""The screens, one per file: the widgets of each and the keys it adds. None of them contains SQL."""

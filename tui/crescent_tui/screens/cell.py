@@ -1,4 +1,4 @@
-"""One cell of a table in full, over any other screen."""
+"""A cell of a table in full, shown over any other screen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from crescent_lite.printable import printable, printable_line
 
 
 class CellScreen(ModalScreen[None]):
-    """The text of a cell, as much of it as can be shown."""
+    """Shows the text of a cell."""
 
     DEFAULT_CSS = """
     CellScreen { align: center middle; background: $background 60%; }
@@ -41,6 +41,6 @@ class CellScreen(ModalScreen[None]):
             yield Static(Content(printable(self._text)))
 
     def action_scroll(self, direction: str) -> None:
-        """A line up or down."""
+        """Scroll a line up or down."""
         box = self.query_one("#cell")
         box.scroll_down() if direction == "down" else box.scroll_up()

@@ -1,6 +1,6 @@
-"""The Compare screen: one question, answered live by two models of the run, the one after the other.
+"""The Compare screen: two models of the run answer one question live, one after the other.
 
-The models run in a child process, which ends with the answer, on escape, with the next question, or with the app.
+The models run in a child process, which ends after the answers, on escape, on the next question, or with the app.
 """
 
 from __future__ import annotations
@@ -24,48 +24,48 @@ from crescent_lite.store.watching import WatchedQuestion
 from crescent_tui.content import compare as compare_content
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.compare import Side
-from crescent_tui.screens.tab_screen import WatchingScreen
-from crescent_tui.sources.child_process import Ended, TellingChild
-from crescent_tui.sources.follower import Sight
-from crescent_tui.widgets.cached_static import SteadyText
+from crescent_tui.screens.tab_screen import TabScreen
+from crescent_tui.sources.child_process import CommandResult, StreamingCommand
+from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
+from crescent_tui.widgets.cached_static import CachedStatic
 
 SHOW_SECONDS = 0.1
-"""Between two looks at a growing text."""
-HINT = "enter or ctrl+r asks both; u takes the question that is looked at"
-BUSY = "A run is at work: memory and processor are shared, so this is slow and slows it down."
+"""Between two updates of a growing text."""
+HINT = "enter or ctrl+r: ask both; u: use the selected question"
+BUSY = "A run is active: it shares memory and processor with this, so both are slower."
 
 
 class QuestionEditor(TextArea):
-    """A question; enter asks it."""
+    """An editor for the question; enter asks it."""
 
     class Asked(Message):
-        """Enter was pressed."""
+        """The user has pressed enter."""
 
     async def _on_key(self, event: Key) -> None:
-        # Textual calls the editor's own handler too, unless it is told not to.
+        # prevent_default keeps Textual from calling the editor's own handler too.
         if event.key == "enter":
             event.stop()
             event.prevent_default()
             self.post_message(self.Asked())
 
 
-class LineCame(Message):
-    """The child said something."""
+class LineReceived(Message):
+    """The child process has printed a line."""
 
-    def __init__(self, child: TellingChild, line: str) -> None:
+    def __init__(self, child: StreamingCommand, line: str) -> None:
         super().__init__()
         self.child, self.line = child, line
 
 
-class ChildEnded(Message):
-    """The child is gone."""
+class CommandEnded(Message):
+    """The child process has ended."""
 
-    def __init__(self, child: TellingChild, ended: Ended) -> None:
+    def __init__(self, child: StreamingCommand, result: CommandResult) -> None:
         super().__init__()
-        self.child, self.ended = child, ended
+        self.child, self.result = child, result
 
 
-class CompareScreen(WatchingScreen):
+class CompareScreen(TabScreen):
     """Two models, one question."""
 
     TAB = "Compare"
@@ -87,37 +87,37 @@ class CompareScreen(WatchingScreen):
         Binding("ctrl+r,f5,ctrl+enter,ctrl+j", "ask", "Ask", key_display="^r"),
         Binding("u", "use_question", "Use question"),
         Binding("e,i", "edit", "Edit", key_display="e"),
-        Binding("escape", "leave", "Cancel/out"),
+        Binding("escape", "leave", "Cancel/leave"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self._child: TellingChild | None = None
+        self._child: StreamingCommand | None = None
         self._sides = {"left": Side(""), "right": Side("")}
         self._choices: tuple[tuple[str, int], ...] = ()
         self._read_at: tuple[int, int] | None = None
-        """The run, and the version of the sight, that the choices were read at."""
+        """The run and the version of the database that the choices were read from."""
         self._is_stale = False
-        """The panes show less than has come."""
+        """Whether text has arrived that the panes do not show yet."""
 
     def body(self) -> ComposeResult:
         question = QuestionEditor(id="asked", classes="panel")
-        question.placeholder = "A question: write it here, or u takes the one that was looked at"
+        question.placeholder = "Write a question here, or press u to use the selected one"
         question.border_title, question.highlight_cursor_line = "Question", False
         yield question
         with Horizontal(id="models"):
             for side in self._sides:
                 yield Label(side)
                 yield Select[int]([], prompt="no model yet", id=f"{side}-model", compact=True)
-        yield SteadyText(id="said")
+        yield CachedStatic(id="said")
         with Container(id="panes"):
             for side in self._sides:
                 with VerticalScroll(id=side, classes="panel"):
-                    yield SteadyText(id=f"{side}-text")
-                    yield SteadyText(id=f"{side}-found", classes="found")
+                    yield CachedStatic(id=f"{side}-text")
+                    yield CachedStatic(id=f"{side}-found", classes="found")
 
     def on_mount(self) -> None:
-        self.set_interval(SHOW_SECONDS, self._show_what_came)
+        self.set_interval(SHOW_SECONDS, self._show_new_text)
         self._say(Content.styled(HINT, MUTED))
         self._show_sides()
 
@@ -125,48 +125,52 @@ class CompareScreen(WatchingScreen):
         if self._child:
             self._child.end()
 
-    def show(self, sight: Sight) -> None:
-        if sight.run is None:
-            if sight.looked and not sight.trouble:
-                self._choices_came(None)
-                self._say(Content.styled("No run yet: s starts one; then its models can be asked here.", MUTED))
+    def show(self, snapshot: WorkspaceSnapshot) -> None:
+        if snapshot.run is None:
+            if snapshot.is_loaded and not snapshot.error:
+                self._set_choices(None)
+                self._say(
+                    Content.styled("No run yet; press s to start one. Its models can then be asked here.", MUTED)
+                )
             return
-        run_id = sight.run.run_id
-        if self._read_at != (run_id, sight.version):
-            self._read_at = (run_id, sight.version)
-            self.app.read("models to compare", lambda store: store.fetch_standing(run_id), self._choices_came)
+        run_id = snapshot.run.run_id
+        if self._read_at != (run_id, snapshot.version):
+            self._read_at = (run_id, snapshot.version)
+            self.app.read("models to compare", lambda store: store.fetch_standing(run_id), self._set_choices)
 
     def action_ask(self) -> None:
-        """Have both models answer; a question that is being answered is given up."""
-        run, question = self.app.sight.run, self.query_one(QuestionEditor).text
+        """Ask both models; a question that is being answered is cancelled."""
+        run, question = self.app.snapshot.run, self.query_one(QuestionEditor).text
         numbers = [value for value in self._chosen().values() if value is not None]
         if run is None or not numbers:
-            self._say(Content.styled("There is no model to ask yet: s starts a run.", "$text-warning"))
+            self._say(Content.styled("No model to ask yet; press s to start a run.", "$text-warning"))
         elif not question.strip():
-            self._say(Content.styled("No question yet: e writes one, u takes the one looked at.", "$text-warning"))
+            self._say(
+                Content.styled(
+                    "No question yet; press e to write one, or u to use the selected one.", "$text-warning"
+                )
+            )
         elif len(set(numbers)) < len(numbers):
-            self._say(Content.styled("Both sides are the same model: choose two.", "$text-warning"))
+            self._say(Content.styled("Both sides are the same model; choose two different ones.", "$text-warning"))
         else:
             self._start(run.run_id, numbers, question)
 
     def action_use_question(self) -> None:
-        """The question that is looked at on the other screens."""
+        """Use the question selected on the other screens."""
         number = self.app.question_id
         if number is None:
-            self._say(
-                Content.styled("No question is looked at: choose one on the Questions screen.", "$text-warning")
-            )
+            self._say(Content.styled("No question selected; choose one on the Questions screen.", "$text-warning"))
         else:
             self.app.read("question to compare", lambda store: store.watching.fetch_question(number), self._use)
 
     def action_edit(self) -> None:
-        """Into the question."""
+        """Edit the question."""
         self.set_focus(self.query_one(QuestionEditor))
 
     def action_leave(self) -> None:
-        """End the answers at work; else leave the question, so that the other keys are heard."""
+        """Cancel the answers, or leave the editor so that the other keys work."""
         if self._child:
-            self._give_up()
+            self._cancel()
             self._say(Content.styled("cancelled", "$text-warning"))
         else:
             self.set_focus(self.query_one("#left"))
@@ -177,20 +181,20 @@ class CompareScreen(WatchingScreen):
 
     @on(Select.Changed)
     def _choose(self) -> None:
-        """Other models begin with empty panes; the same ones keep what they said."""
+        """Clear the panes if other models are chosen; the same models keep their answers."""
         sides = self._idle_sides()
         if self._child is None and any(sides[name].model != side.model for name, side in self._sides.items()):
             self._sides = sides
             self._show_sides()
 
     def _start(self, run_id: int, numbers: list[int], question: str) -> None:
-        self._give_up()
+        self._cancel()
         rounds = [str(number or "base") for number in numbers]
         options = ("--json", "--run", str(run_id), "--rounds", *rounds)
         try:
-            self._child = child = TellingChild(self.app.workspace, question, "answer", "-", *options)
+            self._child = child = StreamingCommand(self.app.workspace, question, "answer", "-", *options)
         except CrescentError as error:
-            self._say(compare_content.fault(str(error)))
+            self._say(compare_content.error_line(str(error)))
             return
         self._sides = {
             name: replace(side, state="loading" if side.model else "idle")
@@ -199,36 +203,36 @@ class CompareScreen(WatchingScreen):
         self.run_worker(lambda: self._follow(child), thread=True, group="answers")
         self._say(
             Content.styled(BUSY, "$text-warning")
-            if self.app.sight.engine_is_busy
-            else Content.styled("being answered; escape cancels", MUTED)
+            if self.app.snapshot.engine_is_busy
+            else Content.styled("answering; escape cancels", MUTED)
         )
         self._show_sides()
 
-    def _follow(self, child: TellingChild) -> None:
-        """In a thread: pass on what the child says."""
-        ended = child.follow(lambda line: self.post_message(LineCame(child, line)))
-        self.post_message(ChildEnded(child, ended))
+    def _follow(self, child: StreamingCommand) -> None:
+        """In a separate thread: pass on the lines of the child process."""
+        result = child.follow(lambda line: self.post_message(LineReceived(child, line)))
+        self.post_message(CommandEnded(child, result))
 
-    def on_line_came(self, message: LineCame) -> None:
-        """Add it to the side that it is about."""
+    def on_line_received(self, message: LineReceived) -> None:
+        """Add the line to the side that it belongs to."""
         if message.child is self._child:
-            self._sides = {name: compare_content.told(side, message.line) for name, side in self._sides.items()}
+            self._sides = {name: compare_content.after_line(side, message.line) for name, side in self._sides.items()}
             self._is_stale = True
 
-    def on_child_ended(self, message: ChildEnded) -> None:
-        """Say whether the answers are the same, or why there are none."""
+    def on_command_ended(self, message: CommandEnded) -> None:
+        """Show whether the answers are the same, or why there are none."""
         if message.child is not self._child:
             return
         self._child = None
         self._end_sides()
-        if message.ended.exit_code:
-            reason = message.ended.last_line or f"the models ended with exit code {message.ended.exit_code}"
-            self._say(compare_content.fault(reason))
+        if message.result.exit_code:
+            reason = message.result.last_line or f"the models ended with exit code {message.result.exit_code}"
+            self._say(compare_content.error_line(reason))
         else:
-            self._say(compare_content.verdict(*self._sides.values()))
+            self._say(compare_content.comparison_line(*self._sides.values()))
 
-    def _give_up(self) -> None:
-        """End the child, if there is one, without waiting for it here."""
+    def _cancel(self) -> None:
+        """End the child process, if there is one, without blocking the app."""
         child, self._child = self._child, None
         if child:
             self.run_worker(child.end, thread=True, group="answers")
@@ -242,7 +246,7 @@ class CompareScreen(WatchingScreen):
         self._show_sides()
 
     def _chosen(self) -> dict[str, int | None]:
-        """The round of each side; None where nothing can be chosen."""
+        """The round chosen on each side; None if there is no model to choose."""
         values = {name: self.query_one(f"#{name}-model", Select).value for name in self._sides}
         return {name: value if isinstance(value, int) else None for name, value in values.items()}
 
@@ -253,9 +257,9 @@ class CompareScreen(WatchingScreen):
             for name, number in chosen.items()
         }
 
-    def _choices_came(self, standing: Standing | None) -> None:
-        """Other models to choose from; what is chosen stays, where it is still there."""
-        choices = compare_content.choices(standing)
+    def _set_choices(self, standing: Standing | None) -> None:
+        """Set the models to choose from; chosen models stay chosen if they still exist."""
+        choices = compare_content.model_choices(standing)
         if choices == self._choices:
             return
         chosen, self._choices = self._chosen(), choices
@@ -280,7 +284,7 @@ class CompareScreen(WatchingScreen):
         if editor.has_focus:
             editor.border_title = "Question"
 
-    def _show_what_came(self) -> None:
+    def _show_new_text(self) -> None:
         if self._is_stale:
             self._show_sides()
 
@@ -289,12 +293,12 @@ class CompareScreen(WatchingScreen):
         for name, side in self._sides.items():
             pane = self.query_one(f"#{name}", VerticalScroll)
             follows = pane.scroll_offset.y >= pane.max_scroll_y
-            pane.border_title = side.model or "nobody"
-            pane.border_subtitle = compare_content.side_measure(side)
-            self.query_one(f"#{name}-text", SteadyText).update(compare_content.side_text(side))
-            self.query_one(f"#{name}-found", SteadyText).update(compare_content.found(side))
+            pane.border_title = side.model or "no model"
+            pane.border_subtitle = compare_content.side_stats(side)
+            self.query_one(f"#{name}-text", CachedStatic).update(compare_content.side_text(side))
+            self.query_one(f"#{name}-found", CachedStatic).update(compare_content.answer_line(side))
             if follows and side.state in ("answering", "done"):
                 pane.scroll_end(animate=False)
 
     def _say(self, words: Content) -> None:
-        self.query_one("#said", SteadyText).update(words)
+        self.query_one("#said", CachedStatic).update(words)

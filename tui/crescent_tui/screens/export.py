@@ -1,4 +1,4 @@
-"""What a round's adapter can be handed over as, to choose from.
+"""The choice of a form in which to export a round.
 
 Example: app.push_screen(ExportScreen(run_id=3, round_number=2), then)   # then(("gguf", "q8_0")), or None
 """
@@ -18,11 +18,11 @@ from textual.widgets.option_list import Option
 from crescent_tui.content.colours import MUTED
 
 Export = tuple[str, str | None]
-"""What, and of a GGUF the type of its weights: the words of `crescent export`."""
+"""What to export, and the type of the weights of a GGUF: arguments of `crescent export`."""
 CHOICES: tuple[tuple[Export, str, str], ...] = (
-    (("adapter", None), "adapter", "the small file alone, as GGUF and for PEFT"),
-    (("gguf", "f16"), "one GGUF, f16", "merged; all of the adapter is left"),
-    (("gguf", "same"), "one GGUF, same", "merged; each weight of the type it has in the base"),
+    (("adapter", None), "adapter", "only the adapter, as GGUF and for PEFT"),
+    (("gguf", "f16"), "one GGUF, f16", "merged; keeps all of the adapter"),
+    (("gguf", "same"), "one GGUF, same", "merged; each weight keeps its type of the base"),
     (("gguf", "q8_0"), "one GGUF, q8_0", "merged; half as large as f16"),
     (("gguf", "q6_k"), "one GGUF, q6_k", "merged"),
     (("gguf", "q5_k_m"), "one GGUF, q5_k_m", "merged"),
@@ -30,13 +30,13 @@ CHOICES: tuple[tuple[Export, str, str], ...] = (
     (("gguf", "q4_0"), "one GGUF, q4_0", "merged; the fewest bits"),
     (("gguf", "bf16"), "one GGUF, bf16", "merged"),
     (("gguf", "f32"), "one GGUF, f32", "merged; twice as large as f16"),
-    (("folder", None), "folder", "merged, as transformers loads it"),
-    (("examples", None), "examples", "of the whole run, as JSON lines"),
+    (("folder", None), "folder", "merged, for transformers"),
+    (("examples", None), "examples", "examples of the whole run, as JSON lines"),
 )
 
 
 class ExportScreen(ModalScreen[Export | None]):
-    """Over the Models screen."""
+    """Shown over the Models screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,e,q", "dismiss", "Close"),
@@ -64,10 +64,10 @@ class ExportScreen(ModalScreen[Export | None]):
 
     @on(OptionList.OptionSelected)
     def choose(self, event: OptionList.OptionSelected) -> None:
-        """That one."""
+        """Return the selected form."""
         self.dismiss(CHOICES[int(event.option_id or 0)][0])
 
     def action_move(self, direction: str) -> None:
-        """Vim's keys for the arrows."""
+        """Move with vim's keys."""
         choices = self.query_one(OptionList)
         choices.action_cursor_down() if direction == "down" else choices.action_cursor_up()

@@ -1,39 +1,37 @@
-"""The keys, as the screens themselves have them, and what the words on the screens mean.
+"""The help: the keys of every screen, and the meaning of the words on the screens.
 
-A key's line is what its action's docstring says, so it cannot be out of date.
+The description of a key is the docstring of its action, so it cannot be out of date.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from crescent_tui.screens.runs import RunsScreen
 from crescent_tui.screens.start import StartScreen
 from crescent_tui.widgets.row_list import RowList
-
-if TYPE_CHECKING:
-    from crescent_tui.app import CrescentApp
+from crescent_tui.workspace_app import TabLabel, WorkspaceApp
 
 WORDS = (
-    ("asked", "raw questions the model wrote"),
-    ("kept", "a question, and new"),
-    ("share", "fraction of all votes for the leading answer"),
-    ("labelled", "its majority is large enough to learn from"),
-    ("abstained", "a vote whose answer was not found"),
-    ("killed", "a run whose engine is gone; start it again"),
+    ("asked", "raw questions that the model wrote"),
+    ("kept", "a valid question that is unlike all others"),
+    ("share", "the fraction of all votes for the leading answer"),
+    ("labelled", "a question whose majority is large enough to learn from"),
+    ("abstained", "a vote in which no answer was found"),
+    ("killed", "a run whose engine has died; s resumes it"),
     ("base", "the model before any training"),
-    ("canary", "a small labelled set, used for alarms only"),
+    ("canary", "a small labelled set, used only for alarms"),
 )
-PARTS = ("tab shift+tab", "to the next part of the screen, and back")
+PARTS = ("tab shift+tab", "next part of the screen, and previous")
 KEY_NAMES = {
     "question_mark": "?", "slash": "/", "pagedown": "page down", "pageup": "page up", "down": "↓", "up": "↑",
     "left": "←", "right": "→", "escape": "escape", "comma": ",", "full_stop": ".", "plus": "+", "minus": "-",
@@ -41,13 +39,13 @@ KEY_NAMES = {
 NAME_WIDTH = 18
 WIDTH = 84
 FRAME_WIDTH = 8
-"""Border, padding and scrollbar."""
+"""The cells taken by the border, padding and scrollbar."""
 
 
 class HelpScreen(ModalScreen[None]):
-    """Over any other screen."""
+    """Shown over any other screen."""
 
-    app: CrescentApp
+    app: WorkspaceApp
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q", "dismiss", "Close"),
         Binding("j", "scroll(1)", "Down", show=False),
@@ -63,6 +61,11 @@ class HelpScreen(ModalScreen[None]):
     }
     """
 
+    def __init__(self, tabs: Sequence[tuple[TabLabel, type[Screen[None]]]]) -> None:
+        """`tabs` are the tabs with the classes of their screens."""
+        super().__init__()
+        self._tabs = tabs
+
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help") as box:
             box.border_title = "Help"
@@ -70,25 +73,23 @@ class HelpScreen(ModalScreen[None]):
             yield Static(Content("\n\n").join(self._sections()))
 
     def action_scroll(self, lines: int) -> None:
-        """A line on."""
+        """Scroll by a line."""
         self.query_one("#help").scroll_relative(y=lines, animate=False)
 
     def action_edge(self, last: int) -> None:
-        """To the end or the beginning."""
+        """Scroll to the end or the start."""
         box = self.query_one("#help", VerticalScroll)
         box.scroll_end(animate=False) if last else box.scroll_home(animate=False)
 
     def _sections(self) -> Iterator[Content]:
-        from crescent_tui.tabs import TABS  # the tabs hold the screens, which hold the app, which opens this one
-
         width = min(WIDTH, self.app.size.width) - FRAME_WIDTH
-        tabs = (f"1–{TABS[-1].key}", ", ".join(tab.name for tab in TABS))
+        labels = [tab for tab, _ in self._tabs]
+        tabs = (f"{labels[0].key}–{labels[-1].key}", ", ".join(tab.name for tab in labels))
         own = [binding for binding in self.app.BINDINGS if "switch_mode" not in _of(binding).action]
         yield _section("Everywhere", [tabs, *_keys(own, type(self.app)), PARTS], width)
         yield _section("Lists", _keys(RowList.BINDINGS, RowList), width)
-        for tab in TABS:
-            # Its own ones only: Textual's are no news.
-            screen = tab.screen()
+        for tab, screen in self._tabs:
+            # Only the keys that the screen adds, not those it inherits from Textual.
             if keys := _keys(vars(screen).get("BINDINGS", ()), screen):
                 yield _section(f"{tab.key} {tab.name}", keys, width)
         yield _section("The start form", _keys(StartScreen.BINDINGS, StartScreen), width)
@@ -101,9 +102,9 @@ def _of(binding: BindingType) -> Binding:
 
 
 def _keys(bindings: Iterable[BindingType], owner: type[Any]) -> list[tuple[str, str]]:
-    """Each key, and what it does; those without a description are another name of a key."""
+    """Each key and its description. A binding without a description is an alias of another key."""
     found = [_of(binding) for binding in bindings]
-    return [(_key_names(each), _does(each, owner)) for each in found if each.description]
+    return [(_key_names(each), _description(each, owner)) for each in found if each.description]
 
 
 def _key_names(binding: Binding) -> str:
@@ -111,8 +112,8 @@ def _key_names(binding: Binding) -> str:
     return binding.key_display or " ".join(names)
 
 
-def _does(binding: Binding, owner: type[Any]) -> str:
-    """What the action's docstring says in its first line; of an action of others, the binding's description."""
+def _description(binding: Binding, owner: type[Any]) -> str:
+    """The first line of the action's docstring, or the description of the binding for an action of Textual's."""
     name = binding.action.partition("(")[0]
     action = getattr(owner, f"action_{name}", None)
     ours = action is not None and action.__module__.startswith("crescent_tui") and "(" not in binding.action

@@ -1,4 +1,4 @@
-"""Asks whether another round of a run is to be kept. Says that nothing is deleted.
+"""Asks whether a run should keep another round. Says that nothing is deleted.
 
 Example: app.push_screen(KeepRoundScreen(run_id=3, round_number=2), then)   # then(True) keeps it
 """
@@ -20,7 +20,7 @@ YES, NO = "yes", "no"
 
 
 class KeepRoundScreen(ModalScreen[bool | None]):
-    """Over the Models screen."""
+    """Shown over the Models screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes"),
@@ -38,7 +38,7 @@ class KeepRoundScreen(ModalScreen[bool | None]):
         super().__init__()
         self._run_id = run_id
         self._round = round_number
-        """None: the best one."""
+        """None for the best round."""
 
     def compose(self) -> ComposeResult:
         which = f"round {self._round}" if self._round else "its best round"
@@ -46,22 +46,22 @@ class KeepRoundScreen(ModalScreen[bool | None]):
             box.border_title = f"Keep {which} of run {self._run_id}?"
             box.border_subtitle = "y yes, n no"
             words = (
-                "Nothing is deleted: every round stays with its adapter, its questions and its scores, and another "
-                "one can be kept at any time. The kept round is what an export of the run takes."
+                "Nothing is deleted: every round stays with its adapter, questions and scores, and another round "
+                "can be kept at any time. An export of the run uses the kept round."
             )
             yield Static(Content(words))
-            yield OptionList(Option(f"Yes, keep {which}", id=YES), Option("No, leave it as it is", id=NO))
+            yield OptionList(Option(f"Yes, keep {which}", id=YES), Option("No, change nothing", id=NO))
 
     @on(OptionList.OptionSelected)
     def choose(self, event: OptionList.OptionSelected) -> None:
-        """With enter or the mouse."""
+        """Answer with enter or the mouse."""
         self.dismiss(event.option_id == YES)
 
     def action_answer(self, yes: bool) -> None:
-        """With a letter."""
+        """Answer with a letter."""
         self.dismiss(yes)
 
     def action_move(self, direction: str) -> None:
-        """Vim's keys for the arrows."""
+        """Move with vim's keys."""
         choices = self.query_one(OptionList)
         choices.action_cursor_down() if direction == "down" else choices.action_cursor_up()

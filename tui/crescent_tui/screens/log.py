@@ -1,6 +1,6 @@
-"""The Log screen: what the engine noted of the chosen run, item by item, and what it printed. The newest is last.
+"""The Log screen: the events of the chosen run, or the output of the engine, newest last.
 
-Holds the last HELD lines only, whatever the size of the file. Reads files, nothing of the database.
+Keeps only the last HELD lines, whatever the size of the file. Reads log files, not the database.
 """
 
 from __future__ import annotations
@@ -21,28 +21,29 @@ from textual.widgets import Input
 from crescent_tui.content import log as log_content
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.log import LEVELS, LogLine
-from crescent_tui.screens.tab_screen import WatchingScreen
+from crescent_tui.screens.tab_screen import TabScreen
 from crescent_tui.sources.child_process import OUTPUT_NAME
-from crescent_tui.sources.follower import Sight
 from crescent_tui.sources.log_tail import LogTail
-from crescent_tui.widgets.cached_static import SteadyText
-from crescent_tui.widgets.filter_input import TypedFilter
+from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
+from crescent_tui.widgets.cached_static import CachedStatic
+from crescent_tui.widgets.filter_input import FilterInput
 from crescent_tui.widgets.row_list import RowList
 
 HELD = 5_000
-LOOK_SECONDS = 1.0
+READ_SECONDS = 1.0
+"""Between two reads of the file."""
 
 
 class LinesRead(Message):
-    """A look at the file."""
+    """The file has been read."""
 
-    def __init__(self, path: Path, lines: list[LogLine], *, anew: bool) -> None:
+    def __init__(self, path: Path, lines: list[LogLine], *, is_new_file: bool) -> None:
         super().__init__()
-        self.path, self.lines, self.anew = path, lines, anew
+        self.path, self.lines, self.is_new_file = path, lines, is_new_file
 
 
-class LogScreen(WatchingScreen):
-    """The end of a log, which it follows until one scrolls up."""
+class LogScreen(TabScreen):
+    """Shows the end of a log, and follows it until the user scrolls up."""
 
     TAB = "Log"
     AUTO_FOCUS = "#log-events"
@@ -61,12 +62,12 @@ class LogScreen(WatchingScreen):
     def __init__(self) -> None:
         super().__init__()
         self._tail: LogTail | None = None
-        self._looking = False
-        self._of_engine = False
-        """Shown is what the engine printed."""
+        self._is_reading = False
+        self._shows_output = False
+        """Whether the output of the engine is shown, not the events."""
         self._held: deque[LogLine] = deque(maxlen=HELD)
-        self._read = 0
-        """Lines so far: the number of the newest one."""
+        self._lines_read = 0
+        """The number of lines read so far, and so the number of the newest line."""
         self._level = LEVELS[0]
 
     def body(self) -> ComposeResult:
@@ -75,95 +76,97 @@ class LogScreen(WatchingScreen):
             yield RowList(log_content.OUTPUT_COLUMNS, id="log-output", classes="panel")
             with VerticalScroll(id="log-line", classes="panel", can_focus=False) as pane:
                 pane.border_title = "Line"
-                yield SteadyText(id="log-line-in-full")
-        yield TypedFilter(id="log-filter")
+                yield CachedStatic(id="log-line-in-full")
+        yield FilterInput(id="log-filter")
 
     def on_mount(self) -> None:
         self.query_one("#log-output").display = False
-        self.set_interval(LOOK_SECONDS, self._look)
+        self.set_interval(READ_SECONDS, self._read_file)
 
-    def show(self, sight: Sight) -> None:
-        path = self._path(sight)
+    def show(self, snapshot: WorkspaceSnapshot) -> None:
+        path = self._path(snapshot)
         if path is None or self._tail is None or path != self._tail.path:
             self._tail = LogTail(path) if path else None
-            self._begin_anew()
+            self._clear()
             self._list()
-            self._look()
+            self._read_file()
 
     def action_next_level(self) -> None:
-        """Without single items, then alarms and errors only, then everything."""
+        """Show events without single items, then only alarms and errors, then everything."""
         self._level = LEVELS[(LEVELS.index(self._level) + 1) % len(LEVELS)]
         self._list()
 
     def action_filter(self) -> None:
-        """Words to look for."""
-        self.query_one(TypedFilter).open()
+        """Filter the lines by words."""
+        self.query_one(FilterInput).open()
 
     def action_other_log(self) -> None:
-        """What the engine printed since it was first started from here, or the events of the run."""
-        self._of_engine = not self._of_engine
-        self.query_one("#log-output").display = self._of_engine
-        self.query_one("#log-events").display = not self._of_engine
+        """Show the output of engines started from here, or the events of the run."""
+        self._shows_output = not self._shows_output
+        self.query_one("#log-output").display = self._shows_output
+        self.query_one("#log-events").display = not self._shows_output
         self.set_focus(self._rows())
-        self.show(self.app.sight)
+        self.show(self.app.snapshot)
 
     @on(Input.Changed)
     def _filter_changed(self) -> None:
         self._list()
 
-    @on(TypedFilter.Left)
+    @on(FilterInput.Done)
     def _back_to_list(self) -> None:
         self.set_focus(self._rows())
 
-    def _path(self, sight: Sight) -> Path | None:
-        if self._of_engine:
+    def _path(self, snapshot: WorkspaceSnapshot) -> Path | None:
+        if self._shows_output:
             return self.app.workspace.logs / OUTPUT_NAME
-        return self.app.workspace.log_of(sight.run.run_id) if sight.run else None
+        return self.app.workspace.log_of(snapshot.run.run_id) if snapshot.run else None
 
     def _rows(self) -> RowList:
-        return self.query_one("#log-output" if self._of_engine else "#log-events", RowList)
+        return self.query_one("#log-output" if self._shows_output else "#log-events", RowList)
 
-    def _look(self) -> None:
-        """In the background, one look at a time, and only while the screen is in front."""
-        if self.is_current and self._tail and not self._looking:
-            self._looking = True
-            tail, read = self._tail, log_content.output_line if self._of_engine else log_content.event_line
+    def _read_file(self) -> None:
+        """Read the file in the background, once at a time and only while the screen is in front."""
+        if self.is_current and self._tail and not self._is_reading:
+            self._is_reading = True
+            tail, read = self._tail, log_content.output_line if self._shows_output else log_content.event_line
 
-            def look() -> None:
-                found = tail.look()
-                self.post_message(LinesRead(tail.path, [read(line) for line in found.lines[-HELD:]], anew=found.anew))
+            def read_chunk() -> None:
+                chunk = tail.read_new()
+                self.post_message(
+                    LinesRead(tail.path, [read(line) for line in chunk.lines[-HELD:]], is_new_file=chunk.is_new_file)
+                )
 
-            self.run_worker(look, thread=True, group="log")
+            self.run_worker(read_chunk, thread=True, group="log")
 
     def on_lines_read(self, message: LinesRead) -> None:
-        """Show them at the end, and stay there if that is where one is."""
-        self._looking = False
+        """Append the lines, and keep following the end if the cursor is there."""
+        self._is_reading = False
         if self._tail is None or message.path != self._tail.path:
-            self._look()
+            self._read_file()
             return
-        if message.anew:
-            self._begin_anew()
-        if message.lines or message.anew or not self._read:
+        if message.is_new_file:
+            self._clear()
+        if message.lines or message.is_new_file or not self._lines_read:
             self._held.extend(message.lines)
-            self._read += len(message.lines)
+            self._lines_read += len(message.lines)
             self._list()
 
-    def _begin_anew(self) -> None:
+    def _clear(self) -> None:
         self._held.clear()
-        self._read = 0
+        self._lines_read = 0
         self._rows().set_keys(array("q"))
 
     def _line(self, number: int) -> LogLine | None:
-        index = number - (self._read - len(self._held))
+        index = number - (self._lines_read - len(self._held))
         return self._held[index] if 0 <= index < len(self._held) else None
 
     def _list(self) -> None:
         rows = self._rows()
         follows = not rows.keys or (rows.cursor == len(rows.keys) - 1 and rows.scroll_y >= rows.max_scroll_y)
-        level = "all" if self._of_engine else self._level
-        numbered = enumerate(self._held, start=self._read - len(self._held))
-        numbers = log_content.matching(numbered, level, self.query_one(TypedFilter).value)
-        what = "What the engine printed" if self._of_engine else f"Events: {level}"
+        level = "all" if self._shows_output else self._level
+        numbered = enumerate(self._held, start=self._lines_read - len(self._held))
+        numbers = log_content.matching(numbered, level, self.query_one(FilterInput).value)
+        what = "Output of the engine" if self._shows_output else f"Events: {level}"
         rows.border_title = Content(f"{what}, {len(numbers):,}")
         rows.border_subtitle = Content("" if follows else "G follows the newest")
         rows.set_keys(array("q", numbers))
@@ -171,10 +174,12 @@ class LogScreen(WatchingScreen):
             rows.move_to(len(numbers) - 1)
         self._show_one(rows.key)
 
-    @on(RowList.Lacking)
-    def _hand_over(self, event: RowList.Lacking) -> None:
+    @on(RowList.CellsNeeded)
+    def _hand_over(self, event: RowList.CellsNeeded) -> None:
         lines = {number: line for number in event.keys if (line := self._line(number))}
-        event.row_list.set_cells({n: log_content.cells(line, of_engine=self._of_engine) for n, line in lines.items()})
+        event.row_list.set_cells(
+            {n: log_content.cells(line, is_output=self._shows_output) for n, line in lines.items()}
+        )
 
     @on(RowList.Highlighted)
     def _look_at(self, event: RowList.Highlighted) -> None:
@@ -183,11 +188,11 @@ class LogScreen(WatchingScreen):
     def _show_one(self, number: int | None) -> None:
         line = self._line(number) if number is not None else None
         words = log_content.in_full(line) if line else Content.styled(self._empty(), MUTED)
-        self.query_one("#log-line-in-full", SteadyText).update(words)
+        self.query_one("#log-line-in-full", CachedStatic).update(words)
 
     def _empty(self) -> str:
         if self._tail is None:
-            return "There is no run yet."
+            return "No run yet; press s to start one."
         if not self._held:
-            return "Nothing was printed yet." if self._of_engine else "This run has no log file, or an empty one."
-        return "No line is like that; l shows others, / looks for other words."
+            return "The engine has printed nothing yet." if self._shows_output else "This run has no log yet."
+        return "No line matches; press l for another level, / for other words."

@@ -1,7 +1,6 @@
-"""The Models screen: every base and adapter with where it comes from, what it scored, and what can be done with it.
+"""The Models screen: every base and adapter with its origin and scores; adapters can be exported or kept.
 
-An export or a choice of a round is a `crescent` command in the background: the screen says that it is at work, and
-how it ended.
+Exporting or keeping a round runs a `crescent` command in the background; the screen shows its progress and its end.
 """
 
 from __future__ import annotations
@@ -19,27 +18,28 @@ from textual.content import Content
 
 from crescent_lite.printable import printable_line
 from crescent_tui.content.model import cells, model_in_full
+from crescent_tui.content.row_cells import RowColumn
 from crescent_tui.content.words import clock
 from crescent_tui.screens.export import Export, ExportScreen
 from crescent_tui.screens.keep_round import KeepRoundScreen
-from crescent_tui.screens.tab_screen import WatchingScreen
-from crescent_tui.sources.child_process import Ended
-from crescent_tui.sources.follower import Sight
+from crescent_tui.screens.tab_screen import TabScreen
+from crescent_tui.sources.child_process import CommandResult
 from crescent_tui.sources.model_facts import Key, ModelFacts, fetch_facts, fetch_tree
-from crescent_tui.sources.model_tree import Node
-from crescent_tui.sources.refresher import Upkeep
-from crescent_tui.widgets.cached_static import SteadyText
-from crescent_tui.widgets.fitted_text import Drawn
-from crescent_tui.widgets.row_list import Column, RowList
+from crescent_tui.sources.model_tree import ModelNode
+from crescent_tui.sources.refresher import Refresher
+from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
+from crescent_tui.widgets.cached_static import CachedStatic
+from crescent_tui.widgets.fitted_text import FittedText
+from crescent_tui.widgets.row_list import RowList
 
-COLUMNS = (Column("model", 36), Column("size", 12, right=True), Column("kept", 4), Column("scores", 0))
+COLUMNS = (RowColumn("model", 36), RowColumn("size", 12, right=True), RowColumn("kept", 4), RowColumn("scores", 0))
 TICK_SECONDS = 0.5
 SPINNER = "◐◓◑◒"
-MOST_OUTCOMES = 2
-"""Lines on what has ended."""
+MAX_OUTCOMES = 2
+"""Ended commands shown."""
 
 
-class ModelsScreen(WatchingScreen):
+class ModelsScreen(TabScreen):
     """The models of the workspace."""
 
     TAB = "Models"
@@ -57,7 +57,7 @@ class ModelsScreen(WatchingScreen):
     #models { height: 1fr; padding: 0; }
     #model { height: 1fr; }
     #model-in-full { height: auto; }
-    #at-work { height: auto; padding: 0 2; }
+    #commands { height: auto; padding: 0 2; }
     ModelsScreen.-wide #models-and-one { layout: horizontal; }
     ModelsScreen.-wide #models { width: 3fr; height: 100%; }
     ModelsScreen.-wide #model { width: 2fr; height: 100%; }
@@ -65,53 +65,55 @@ class ModelsScreen(WatchingScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows: dict[int, Node] = {}
-        """By the number of the row."""
+        self._rows: dict[int, ModelNode] = {}
+        """The nodes by the number of their row."""
         self._numbers: dict[Key, int] = {}
         self._facts: dict[int, ModelFacts] = {}
-        """Of rows that were in view."""
-        self._at_work: dict[tuple[str, ...], tuple[str, float]] = {}
-        """The arguments of a command -> what it does, and when it began."""
+        """What is known of rows that have been in view, by the number of the row."""
+        self._commands: dict[tuple[str, ...], tuple[str, float]] = {}
+        """The arguments of each running command -> its description, and its start time."""
         self._outcomes: list[Content] = []
 
     def body(self) -> ComposeResult:
-        words = "No model yet: a run notes its base when it begins, and an adapter after each round. s starts one."
-        yield SteadyText(words, id="no-models")
+        words = (
+            "No model yet. A run adds its base when it starts, and an adapter after each round; press s to start one."
+        )
+        yield CachedStatic(words, id="no-models")
         with Container(id="models-and-one"):
             yield RowList(COLUMNS, id="models", classes="panel")
             with VerticalScroll(id="model", classes="panel"):
-                yield Drawn(id="model-in-full")
-        yield SteadyText(id="at-work")
+                yield FittedText(id="model-in-full")
+        yield CachedStatic(id="commands")
 
     def on_mount(self) -> None:
         self.query_one("#models").border_title = "Models"
         self.query_one("#model").border_title = "Model"
-        self.query_one("#model").border_subtitle = "e export, b keep, B keep the best, y copy the path"
-        self.query_one("#at-work").display = False
-        self._tree = Upkeep(self.app.read, "models", fetch_tree, self._show_tree)
-        self._ticking = self.set_interval(TICK_SECONDS, self._show_work, pause=True)
+        self.query_one("#model").border_subtitle = "e export, b keep, B keep best, y copy path"
+        self.query_one("#commands").display = False
+        self._tree = Refresher(self.app.read, "models", fetch_tree, self._show_tree)
+        self._ticks = self.set_interval(TICK_SECONDS, self._show_commands, pause=True)
 
     def on_screen_resume(self) -> None:
-        """A file may have gone or come although nothing was written to the database."""
-        self._tree.want_again()
+        """Read again, because files may have changed without a write to the database."""
+        self._tree.refresh_now()
 
-    def show(self, sight: Sight) -> None:
-        self.query_one("#no-models").display = sight.looked and not self._rows
+    def show(self, snapshot: WorkspaceSnapshot) -> None:
+        self.query_one("#no-models").display = snapshot.is_loaded and not self._rows
         self.query_one("#models-and-one").display = bool(self._rows)
-        if sight.version:
-            self._tree.want(self.app.workspace.exports, sight.version)
+        if snapshot.version:
+            self._tree.request(self.app.workspace.exports, snapshot.version)
 
     def action_export(self) -> None:
-        """Hand over the adapter under the cursor, or of a run the kept one."""
+        """Export the adapter under the cursor, or the kept one of a run."""
         if target := self._target():
             run_id, number = target
             self.app.push_screen(ExportScreen(run_id, number), lambda chosen: self._export(run_id, number, chosen))
 
     def action_keep(self) -> None:
-        """Keep this round of its run."""
+        """Make this round the one that its run keeps."""
         facts = self._chosen()
         if facts is None or not facts.is_adapter or facts.node.run is None or facts.round is None:
-            self.notify("Choose the adapter of a round; B keeps the best one of its run.")
+            self.notify("Choose the adapter of a round, or press B to keep the best round of a run.")
             return
         run_id, which = facts.node.run.run_id, facts.round
         self.app.push_screen(
@@ -119,7 +121,7 @@ class ModelsScreen(WatchingScreen):
         )
 
     def action_keep_best(self) -> None:
-        """Keep the best round of the run again."""
+        """Let the run keep its best round again."""
         facts = self._chosen()
         if facts is None or facts.node.run is None:
             self.notify("Choose a run, or the adapter of one of its rounds.")
@@ -128,26 +130,26 @@ class ModelsScreen(WatchingScreen):
         self.app.push_screen(KeepRoundScreen(run_id, None), lambda yes: self._keep(run_id, "best") if yes else None)
 
     def action_copy(self) -> None:
-        """The path of the file."""
+        """Copy the path of the file."""
         facts = self._chosen()
         if facts and facts.path:
             self.app.copy_to_clipboard(str(facts.path))
-            self.notify("The path is copied.")
+            self.notify("Path copied.")
         else:
-            self.notify("A run has no file of its own; choose one of its adapters.")
+            self.notify("A run has no file; choose one of its adapters.")
 
     def _chosen(self) -> ModelFacts | None:
         number = self.query_one("#models", RowList).key
         return self._facts.get(number) if number is not None else None
 
     def _target(self) -> tuple[int, int] | None:
-        """The run and the round that is meant; says so where there is none."""
+        """The selected run and round; notifies the user if there is none."""
         facts = self._chosen()
         if facts is None:
             return None
         if facts.node.run and facts.round is not None:
             return facts.node.run.run_id, facts.round
-        self.notify("Choose a run, or the adapter of a round: nothing was trained here.")
+        self.notify("Choose a run, or the adapter of a round; a base cannot be exported.")
         return None
 
     def _export(self, run_id: int, number: int, chosen: Export | None) -> None:
@@ -168,55 +170,55 @@ class ModelsScreen(WatchingScreen):
 
     def _command(self, words: str, command: str, *arguments: str) -> None:
         line = (command, *arguments)
-        if line in self._at_work:
-            self.notify("That is at work already.")
+        if line in self._commands:
+            self.notify("This command is already running.")
             return
-        self._at_work[line] = (words, time.monotonic())
-        self._ticking.resume()
-        self._show_work()
-        self.app.command(lambda ended: self._ended(line, ended), command, *arguments)
+        self._commands[line] = (words, time.monotonic())
+        self._ticks.resume()
+        self._show_commands()
+        self.app.command(lambda result: self._ended(line, result), command, *arguments)
 
-    def _ended(self, line: tuple[str, ...], ended: Ended) -> None:
-        words, began = self._at_work.pop(line)
-        said = printable_line(ended.last_line, 1000)
-        if ended.exit_code:
-            said = said or f"it ended with exit code {ended.exit_code}"
+    def _ended(self, line: tuple[str, ...], result: CommandResult) -> None:
+        words, began = self._commands.pop(line)
+        said = printable_line(result.last_line, 1000)
+        if result.exit_code:
+            said = said or f"exit code {result.exit_code}"
             self._outcomes.insert(0, Content.assemble(("✗ ", "bold $text-error"), f"{words}: {said}"))
             if not self.is_current:
-                self.app.complain(said)
+                self.app.show_error(said)
         else:
             took = clock(time.monotonic() - began)
             self._outcomes.insert(0, Content.assemble(("✓ ", "bold $text-success"), f"{words} ({took}): {said}"))
             if not self.is_current:
                 self.app.notify(said, markup=False, timeout=15)
-            self._tree.want_again()
-        if not self._at_work:
-            self._ticking.pause()
-        self._show_work()
+            self._tree.refresh_now()
+        if not self._commands:
+            self._ticks.pause()
+        self._show_commands()
 
-    def _show_work(self) -> None:
+    def _show_commands(self) -> None:
         now = time.monotonic()
         sign = SPINNER[int(now / TICK_SECONDS) % len(SPINNER)]
         lines = [
             Content.assemble((f"{sign} ", "$text-accent"), f"{words} … {clock(now - began)}")
-            for words, began in self._at_work.values()
+            for words, began in self._commands.values()
         ]
-        pane = self.query_one("#at-work", SteadyText)
-        pane.update(Content("\n").join([*lines, *self._outcomes[:MOST_OUTCOMES]]))
+        pane = self.query_one("#commands", CachedStatic)
+        pane.update(Content("\n").join([*lines, *self._outcomes[:MAX_OUTCOMES]]))
         pane.display = bool(lines or self._outcomes)
 
-    def _show_tree(self, _exports: Path, nodes: tuple[Node, ...]) -> None:
+    def _show_tree(self, _exports: Path, nodes: tuple[ModelNode, ...]) -> None:
         numbers = [self._numbers.setdefault(node.key, len(self._numbers)) for node in nodes]
         self._rows = dict(zip(numbers, nodes, strict=True))
         rows = self.query_one("#models", RowList)
         rows.set_keys(array("q", numbers))
-        rows.forget_cells()
+        rows.reload_cells()
         models = len({node.model.model_id for node in nodes if node.model})
         rows.border_title = f"Models: {models:,}"
-        self.show(self.app.sight)
+        self.show(self.app.snapshot)
 
-    @on(RowList.Lacking)
-    def _fetch_lines(self, event: RowList.Lacking) -> None:
+    @on(RowList.CellsNeeded)
+    def _fetch_lines(self, event: RowList.CellsNeeded) -> None:
         nodes = [self._rows[number] for number in event.keys if number in self._rows]
         self.app.read("model lines", lambda store: fetch_facts(store, nodes), self._show_lines)
 
@@ -232,10 +234,10 @@ class ModelsScreen(WatchingScreen):
 
     def _show_model(self) -> None:
         if facts := self._chosen():
-            self.query_one("#model-in-full", Drawn).draw(lambda width: model_in_full(facts, width))
+            self.query_one("#model-in-full", FittedText).draw(lambda width: model_in_full(facts, width))
 
 
 def free_name(folder: Path) -> Path:
-    """This one, or where it is there already the first of `name-2`, `name-3`, ... that is not."""
+    """This folder, or if it exists the first of `name-2`, `name-3`, ... that does not."""
     names = (folder, *(folder.with_name(f"{folder.name}-{number}") for number in range(2, 1000)))
     return next((name for name in names if not name.exists()), folder)

@@ -1,6 +1,6 @@
-"""One line over the Votes screen: a remark on a question.
+"""A dialog over the Votes screen for a note on a question.
 
-Dismissed with the text, '' to take all remarks away, or None to leave them. Stores nothing. Example:
+Returns the text, '' to remove all notes, or None to change nothing. It stores nothing itself. Example:
     app.push_screen(NoteScreen(412, notes=1), self._take_note)
 """
 
@@ -19,7 +19,9 @@ from textual.widgets import Input, Static
 from crescent_tui.content.colours import MUTED
 
 NOTE_CHARACTERS = 1000
-WHAT = "It is kept beside the question, for people.\nA note is never used as a label: nothing is learnt from it.\n"
+EXPLANATION = (
+    "A note is kept with the question, for people.\nIt is never used as a label, and nothing is learned from it.\n"
+)
 
 
 class NoteScreen(ModalScreen[str | None]):
@@ -43,13 +45,13 @@ class NoteScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="form", can_focus=False) as form:
             form.border_title = f"Note on question {self._question_id}"
-            yield Static(Content.styled(WHAT, MUTED))
-            yield Input(placeholder="what should be remembered", max_length=NOTE_CHARACTERS, compact=True)
-            yield Static("enter: keep it · escape: leave it", id="hint")
+            yield Static(Content.styled(EXPLANATION, MUTED))
+            yield Input(placeholder="your note", max_length=NOTE_CHARACTERS, compact=True)
+            yield Static("enter: save · escape: cancel", id="hint")
 
     @on(Input.Submitted)
     def keep(self, event: Input.Submitted) -> None:
-        """An empty note would take the others away, so that is asked twice."""
+        """Return the note. An empty note would remove all others, so it requires a second enter."""
         text = event.value.strip()
         if text or self._asked_to_remove:
             self.dismiss(text)
@@ -57,11 +59,11 @@ class NoteScreen(ModalScreen[str | None]):
             self.dismiss(None)
         else:
             self._asked_to_remove = True
-            words = "Enter again takes every note on this question away."
+            words = "Press enter again to remove every note on this question."
             self.query_one("#hint", Static).update(Content.styled(words, "$text-warning"))
 
     @on(Input.Changed)
     def write(self, event: Input.Changed) -> None:
-        """Something is written, so nothing is to be taken away."""
+        """Cancel the removal as soon as something is typed."""
         if event.value.strip():
             self._asked_to_remove = False

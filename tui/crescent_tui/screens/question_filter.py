@@ -1,7 +1,7 @@
-"""A form over the Questions screen: which questions are wanted.
+"""A form over the Questions screen for the filter of its list.
 
-Dismissed with the filter, or with None to leave it. Reads nothing. Example:
-    app.push_screen(FilterScreen(wanted, reasons=["new", "tie"], rounds=2), self._take_filter)
+Returns the filter, or None to change nothing. It reads nothing. Example:
+    app.push_screen(QuestionFilterScreen(wanted, reasons=["new", "tie"], rounds=2), self._take_filter)
 """
 
 from __future__ import annotations
@@ -22,44 +22,44 @@ from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 from crescent_lite.store.browsing import QuestionFilter
 from crescent_tui.content.words import spaced
 
-HINT = "tab: next field · enter: show these · escape: no change"
+HINT = "tab: next field · enter: apply · escape: cancel"
 
 
 class Tick(Checkbox):
-    """A box that is empty where it is not chosen: colour alone would not say so."""
+    """A checkbox that is empty if it is off, because colour alone would not show it."""
 
     def __init__(self, label: str, value: bool, *, id: str) -> None:
         super().__init__(label, value, id=id, compact=True)
         self.BUTTON_INNER = "x" if value else " "
 
     def watch_value(self) -> None:
-        """Draw it, and say so."""
+        """Draw the mark."""
         self.BUTTON_INNER = "x" if self.value else " "
         super().watch_value()
 
 
-class FilterScreen(ModalScreen[QuestionFilter | None]):
-    """The verdict and the search are not asked for: they have keys of their own."""
+class QuestionFilterScreen(ModalScreen[QuestionFilter | None]):
+    """Asks for everything but the verdict and the search, which have their own keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Close"),
-        Binding("ctrl+s", "apply", "Show these", show=False),
+        Binding("ctrl+s", "apply", "Apply", show=False),
     ]
     DEFAULT_CSS = """
-    FilterScreen { align: center middle; background: $background 60%; }
-    FilterScreen #form {
+    QuestionFilterScreen { align: center middle; background: $background 60%; }
+    QuestionFilterScreen #form {
         width: 66; max-width: 100%; height: auto; max-height: 100%; padding: 1 2;
         border: round $accent; background: $surface;
     }
-    FilterScreen .field { height: 1; margin-bottom: 1; }
-    FilterScreen .field Label { width: 14; color: $foreground 60%; }
-    FilterScreen Select { width: 1fr; }
-    FilterScreen Input { width: 8; }
-    FilterScreen .field .unit { width: auto; padding: 0 2 0 1; }
-    FilterScreen Checkbox { width: 1fr; }
-    FilterScreen Button { margin-right: 2; }
-    FilterScreen #wrong { color: $text-error; height: auto; }
-    FilterScreen #hint { color: $foreground 60%; }
+    QuestionFilterScreen .field { height: 1; margin-bottom: 1; }
+    QuestionFilterScreen .field Label { width: 14; color: $foreground 60%; }
+    QuestionFilterScreen Select { width: 1fr; }
+    QuestionFilterScreen Input { width: 8; }
+    QuestionFilterScreen .field .unit { width: auto; padding: 0 2 0 1; }
+    QuestionFilterScreen Checkbox { width: 1fr; }
+    QuestionFilterScreen Button { margin-right: 2; }
+    QuestionFilterScreen #wrong { color: $text-error; height: auto; }
+    QuestionFilterScreen #hint { color: $foreground 60%; }
     """
 
     def __init__(self, wanted: QuestionFilter, reasons: Sequence[str], rounds: int) -> None:
@@ -73,7 +73,7 @@ class FilterScreen(ModalScreen[QuestionFilter | None]):
     def compose(self) -> ComposeResult:
         low, high = self._wanted.shares or (None, None)
         with VerticalScroll(id="form", can_focus=False) as form:
-            form.border_title = "Which questions"
+            form.border_title = "Filter questions"
             with Horizontal(classes="field"):
                 yield Label("reason")
                 reason = self._wanted.reason or Select.NULL
@@ -89,11 +89,11 @@ class FilterScreen(ModalScreen[QuestionFilter | None]):
                 yield Input(_percent(high), id="high", compact=True, placeholder="100", max_length=6)
                 yield Label("%", classes="unit")
             with Horizontal(classes="field"):
-                yield Label("only those")
+                yield Label("only")
                 yield Tick("disputed", self._wanted.disputed, id="disputed")
                 yield Tick("with notes", self._wanted.noted, id="noted")
             with Horizontal(classes="field"):
-                yield Button("Show these", id="apply", compact=True, variant="primary")
+                yield Button("Apply", id="apply", compact=True, variant="primary")
                 yield Button("All questions", id="all", compact=True)
             yield Static(id="wrong")
             yield Static(HINT, id="hint")
@@ -101,11 +101,11 @@ class FilterScreen(ModalScreen[QuestionFilter | None]):
     @on(Input.Submitted)
     @on(Button.Pressed, "#apply")
     def action_apply(self) -> None:
-        """Show these, if the shares make sense."""
+        """Apply the filter, if the shares are valid."""
         low, high = (_fraction(self.query_one(name, Input).value) for name in ("#low", "#high"))
         low, high = 0.0 if low is None else low, 1.0 if high is None else high
         if not 0 <= low <= high <= 1:
-            self.query_one("#wrong", Static).update("A share goes from 0 to 100 %, and from less to more.")
+            self.query_one("#wrong", Static).update("Shares must be from 0 to 100 %, the lower one first.")
             return
         reason, number = self.query_one("#by-reason", Select).value, self.query_one("#by-round", Select).value
         self.dismiss(
@@ -130,7 +130,7 @@ def _percent(share: float | None) -> str:
 
 
 def _fraction(typed: str) -> float | None:
-    """As a fraction; None where nothing was typed, not-a-number where it is none."""
+    """A percentage as a fraction; None if nothing was typed, NaN if it is not a number."""
     typed = typed.strip().removesuffix("%").replace(",", ".")
     try:
         return float(typed) / 100 if typed else None

@@ -1,6 +1,6 @@
-"""The Questions screen: every question of the run that matches the filter, newest first, and the chosen one in full.
+"""The Questions screen: the questions of the run that match the filter, newest first, and the selected one in full.
 
-The list reads its rows itself; this reads the chosen question, and remembers the filter.
+The list reads its rows itself; the screen reads the selected question and remembers the filter.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from crescent_lite.records import Verdict
 from crescent_lite.store import Store
 from crescent_lite.store.browsing import QuestionFilter
 from crescent_lite.workspace.notes import pending_notes
-from crescent_tui.content.question_filters import filter_line, is_filtered, recalled, remembered
-from crescent_tui.screens.question_filter import FilterScreen
-from crescent_tui.screens.tab_screen import WatchingScreen
-from crescent_tui.sources.follower import Sight
-from crescent_tui.widgets.cached_static import SteadyText
-from crescent_tui.widgets.filter_input import TypedFilter
+from crescent_tui.content.question_filters import filter_line, from_saved, is_filtered, to_saved
+from crescent_tui.screens.question_filter import QuestionFilterScreen
+from crescent_tui.screens.tab_screen import TabScreen
+from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
+from crescent_tui.widgets.cached_static import CachedStatic
+from crescent_tui.widgets.filter_input import FilterInput
 from crescent_tui.widgets.question_list import QuestionList
-from crescent_tui.widgets.question_pane import Looked, QuestionPane
+from crescent_tui.widgets.question_pane import QuestionDetail, QuestionPane
 from crescent_tui.widgets.row_list import RowList
 
 VERDICTS: tuple[Verdict | None, ...] = (None, "kept", "rejected")
 REMEMBERED = "questions"
 
 
-class QuestionsScreen(WatchingScreen):
-    """Questions of the chosen run."""
+class QuestionsScreen(TabScreen):
+    """The questions of the chosen run."""
 
     TAB = "Questions"
     AUTO_FOCUS = "QuestionList"
@@ -62,84 +62,84 @@ class QuestionsScreen(WatchingScreen):
         super().__init__()
         self._wanted = QuestionFilter(0)
         self._version = -1
-        """Of the sight that the list was read at."""
+        """The version of the database that the list was read from."""
 
     def body(self) -> ComposeResult:
         with Container(id="split"):
             with Vertical(id="listed"):
-                yield SteadyText(id="filter-line")
-                yield TypedFilter(id="search")
+                yield CachedStatic(id="filter-line")
+                yield FilterInput(id="search")
                 yield QuestionList(id="questions", classes="panel")
             yield QuestionPane(id="question", classes="panel")
 
     def on_mount(self) -> None:
-        self._wanted = recalled(self.app.memory.get(REMEMBERED))
-        search = self.query_one(TypedFilter)
+        self._wanted = from_saved(self.app.saved_state.get(REMEMBERED))
+        search = self.query_one(FilterInput)
         with search.prevent(Input.Changed):
             search.value = self._wanted.search
         search.display = bool(self._wanted.search)
         self.query_one(QuestionList).border_title = "Questions"
         self.query_one(QuestionPane).border_title = "Question"
 
-    def show(self, sight: Sight) -> None:
-        if not sight.looked:
+    def show(self, snapshot: WorkspaceSnapshot) -> None:
+        if not snapshot.is_loaded:
             return
         rows = self.query_one(QuestionList)
-        run_id = sight.run.run_id if sight.run else 0
+        run_id = snapshot.run.run_id if snapshot.run else 0
         if run_id != self._wanted.run_id:
             self._list(replace(self._wanted, run_id=run_id), seek=self.app.question_id)
-        elif sight.version != self._version:
-            rows.look_again()
+        elif snapshot.version != self._version:
+            rows.refresh_rows()
             self._read_question(rows.key)
-        self._version = sight.version
+        self._version = snapshot.version
 
     def on_screen_resume(self) -> None:
-        """Another screen may have gone to another question. (The inherited handler is called beside this one.)"""
+        """Select the question that another screen has moved to. (Textual calls the inherited handler too.)"""
         if self.is_mounted and self.app.question_id is not None:
             self.query_one(QuestionList).move_to_key(self.app.question_id)
 
     def action_next_verdict(self) -> None:
-        """All, then kept, then rejected."""
+        """List all questions, then only kept ones, then only rejected ones."""
         following = VERDICTS.index(self._wanted.verdict) + 1
         self._list(replace(self._wanted, verdict=VERDICTS[following % len(VERDICTS)]))
 
     def action_filter(self) -> None:
-        """Choose which questions are listed, by verdict, reason, round and share."""
+        """Filter the list by reason, round, share and notes."""
         run_id = self._wanted.run_id
         self.app.read("reasons", lambda store: store.browsing.fetch_reasons(run_id), self._open_filter)
 
     def _open_filter(self, reasons: list[str]) -> None:
         if self.is_current:
-            rounds = self.app.sight.run.round if self.app.sight.run else 0
-            self.app.push_screen(FilterScreen(self._wanted, reasons, rounds), self._take_filter)
+            rounds = self.app.snapshot.run.round if self.app.snapshot.run else 0
+            self.app.push_screen(QuestionFilterScreen(self._wanted, reasons, rounds), self._take_filter)
 
     def _take_filter(self, wanted: QuestionFilter | None) -> None:
         if wanted is not None:
             self._list(replace(wanted, run_id=self._wanted.run_id))
 
     def action_clear(self) -> None:
-        """Every question."""
-        search = self.query_one(TypedFilter)
+        """Clear the filter."""
+        search = self.query_one(FilterInput)
         with search.prevent(Input.Changed):
             search.value = ""
         search.display = False
         self._list(QuestionFilter(self._wanted.run_id))
 
     def action_search(self) -> None:
-        """Type words; the list follows."""
-        self.query_one(TypedFilter).open()
+        """Search for words as you type."""
+        self.query_one(FilterInput).open()
 
     @on(Input.Changed)
     def _search(self, event: Input.Changed) -> None:
-        # Whoever types looks at the top of what is found; whoever has found something stays with it.
+        # While typing, the cursor is on the first match; after clearing, it stays on the selected question.
         self._list(replace(self._wanted, search=event.value), seek=None if event.value else self.app.question_id)
 
-    @on(TypedFilter.Left)
-    def _leave_search(self) -> None:
+    @on(FilterInput.Done)
+    def _focus_list(self) -> None:
         self.set_focus(self.query_one(QuestionList))
 
     def action_next_disputed(self) -> None:
-        """The next disputed question down the list; from its end the first one."""
+        """Go to the next disputed question in the list, after the last one to the first."""
         wanted, here = replace(self._wanted, disputed=True), self.query_one(QuestionList).key
 
         def fetch(store: Store) -> int | None:
@@ -154,27 +154,31 @@ class QuestionsScreen(WatchingScreen):
             self.query_one(QuestionList).move_to_key(question_id)
 
     def action_copy(self) -> None:
-        """The question's text."""
+        """Copy the text of the question."""
         if question := self.query_one(QuestionPane).question:
             self.app.copy_to_clipboard(printable(question.text))
-            self.notify(f"Question {question.question_id} is in the clipboard.")
+            self.notify(f"Question {question.question_id} copied.")
 
     def _list(self, wanted: QuestionFilter, seek: int | None = None) -> None:
-        """Another list; by default with the chosen question under the cursor, if it is there."""
+        """List other questions. By default the selected question stays under the cursor, if it is among them."""
         self._wanted = wanted
-        self.app.memory[REMEMBERED] = remembered(wanted)
+        self.app.saved_state[REMEMBERED] = to_saved(wanted)
         if seek is None and not wanted.search:
             seek = self.query_one(QuestionList).key
-        self.query_one(QuestionList).wish(wanted, seek)
-        self._entitle()
+        self.query_one(QuestionList).set_filter(wanted, seek)
+        self._show_title()
 
-    @on(QuestionList.Listed)
-    def _entitle(self) -> None:
+    @on(QuestionList.Changed)
+    def _show_title(self) -> None:
         rows = self.query_one(QuestionList)
         rows.border_title = f"Questions: {self._wanted.verdict or 'all'}, {len(rows.keys):,}"
-        self.query_one("#filter-line", SteadyText).update(filter_line(self._wanted))
+        self.query_one("#filter-line", CachedStatic).update(filter_line(self._wanted))
         if not rows.keys:
-            empty = "No question matches; c clears the filter." if is_filtered(self._wanted) else "No question yet."
+            empty = (
+                "No question matches; press c to clear the filter."
+                if is_filtered(self._wanted)
+                else "No question yet."
+            )
             self.query_one(QuestionPane).clear(empty)
 
     @on(RowList.Highlighted)
@@ -191,17 +195,21 @@ class QuestionsScreen(WatchingScreen):
             return
         workspace = self.app.workspace
 
-        def look(store: Store) -> Looked | None:
+        def fetch(store: Store) -> QuestionDetail | None:
             question = store.watching.fetch_question(question_id)
-            waiting = tuple(note for note in pending_notes(workspace) if note.question_id == question_id)
-            return Looked(question, tuple(store.browsing.fetch_chain(question_id)), waiting) if question else None
+            pending = tuple(note for note in pending_notes(workspace) if note.question_id == question_id)
+            return (
+                QuestionDetail(question, tuple(store.browsing.fetch_chain(question_id)), pending)
+                if question
+                else None
+            )
 
-        self.app.read("question", look, self._show_question)
+        self.app.read("question", fetch, self._show_question)
 
-    def _show_question(self, looked: Looked | None) -> None:
-        if looked:
-            self.query_one(QuestionPane).show(looked)
+    def _show_question(self, detail: QuestionDetail | None) -> None:
+        if detail:
+            self.query_one(QuestionPane).show(detail)
 
     def on_descendant_focus(self) -> None:
-        """Whoever reads a question keeps it while others come."""
+        """Stay on a question while the user reads it, although new ones arrive."""
         self.query_one(QuestionList).follow = not self.query_one(QuestionPane).has_focus

@@ -1,7 +1,6 @@
-"""The Run screen: the round as it flows, its pace, the machine, the loss, the scores, the last events; and, without
-any run, how to start.
+"""The Run screen: steps of the round, speed, machine load, loss, scores, events; before any run, how to start.
 
-Shows what the app's follower saw; only the machine's load it looks at itself, while it is in front.
+Shows the app's snapshot. It measures only the load of the machine itself, while it is in front.
 """
 
 from __future__ import annotations
@@ -21,35 +20,36 @@ from crescent_lite.printable import printable_line
 from crescent_lite.store.watching import RunSnapshot
 from crescent_tui.content import run as run_content
 from crescent_tui.content.colours import MUTED
-from crescent_tui.content.doctor import machine_check
+from crescent_tui.content.doctor import doctor_report
 from crescent_tui.content.run_buttons import run_buttons
-from crescent_tui.screens.tab_screen import WatchingScreen
-from crescent_tui.sources.child_process import Ended
-from crescent_tui.sources.follower import Sight
-from crescent_tui.sources.machine_load import Load, MachineWatch
-from crescent_tui.widgets.cached_static import SteadyText
+from crescent_tui.screens.tab_screen import TabScreen
+from crescent_tui.sources.child_process import CommandResult
+from crescent_tui.sources.machine_load import LoadMonitor, MachineLoad
+from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
+from crescent_tui.widgets.cached_static import CachedStatic
 
 START = (
     ("A language model improves its own maths", "bold $text-primary"),
-    "\n\nIt asks itself questions, answers each one several times, and learns from the answers its own majority "
-    "agrees on. Then the same benchmarks show whether that helped.\n\n",
+    "\n\nIt asks itself questions, answers each one several times, and learns from the answers that the majority "
+    "of its votes agrees on. The same benchmarks before and after show whether that helped.\n\n",
     ("asked  →  kept  →  voted  →  labelled  →  trained  →  scored\n\n", MUTED),
 )
 SCROLLBAR = 2
+"""Cells."""
 CHECK_SECONDS = 0.7
-"""Without a run for so long, the machine is looked at: most workspaces show a run before."""
+"""Without a run, before the machine is checked: most workspaces have a run, and show it sooner."""
 
 
-class LoadSeen(Message):
-    """How busy the machine is."""
+class LoadMeasured(Message):
+    """The load of the machine has been measured."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: MachineLoad) -> None:
         super().__init__()
         self.load = load
 
 
-class RunScreen(WatchingScreen):
-    """How the chosen run stands."""
+class RunScreen(TabScreen):
+    """The progress of the chosen run."""
 
     TAB = "Run"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("o", "app.start_form", "Settings and start", show=False)]
@@ -78,37 +78,37 @@ class RunScreen(WatchingScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._watch = MachineWatch(lambda load: self.post_message(LoadSeen(load)))
+        self._monitor = LoadMonitor(lambda load: self.post_message(LoadMeasured(load)))
         self._checked = False
-        """The machine has been looked at, or is just now."""
+        """Whether the check of the machine has been started."""
 
     def body(self) -> ComposeResult:
         with ContentSwitcher():
             with VerticalScroll(id="start", can_focus=False):
-                yield SteadyText(id="welcome")
+                yield CachedStatic(id="welcome")
                 with Horizontal(id="start-buttons"):
                     yield Button("Start", id="first-start", action="app.start", compact=True, variant="success")
                     yield Button("Settings and start", id="first-form", action="app.start_form", compact=True)
-                yield SteadyText(id="machine-check")
+                yield CachedStatic(id="machine-check")
             with Vertical(id="run"):
                 with Horizontal(id="controls"):
-                    for control in run_buttons(Sight(), starting=False):
-                        action, name = f"app.{control.action}", f"do-{control.action}"
-                        yield Button(control.label, id=name, action=action, compact=True)
-                yield SteadyText(id="pipeline", classes="panel")
+                    for each in run_buttons(WorkspaceSnapshot(), starting=False):
+                        action, name = f"app.{each.action}", f"do-{each.action}"
+                        yield Button(each.label, id=name, action=action, compact=True)
+                yield CachedStatic(id="pipeline", classes="panel")
                 with Horizontal(id="live"):
                     with Vertical(id="now", classes="panel"):
-                        yield SteadyText(id="now-words")
-                        yield SteadyText(id="tokens-curve")
-                    yield SteadyText(id="machine", classes="panel")
+                        yield CachedStatic(id="now-words")
+                        yield CachedStatic(id="tokens-curve")
+                    yield CachedStatic(id="machine", classes="panel")
                 with Vertical(id="below"):
                     with Vertical(id="loss", classes="panel"):
-                        yield SteadyText(id="loss-words")
+                        yield CachedStatic(id="loss-words")
                         yield Sparkline([], id="loss-curve")
                     with VerticalScroll(id="scores", classes="panel"):
-                        yield SteadyText(id="score-lines")
+                        yield CachedStatic(id="score-lines")
                     with VerticalScroll(id="events", classes="panel"):
-                        yield SteadyText(id="event-lines")
+                        yield CachedStatic(id="event-lines")
 
     def on_mount(self) -> None:
         for name, title in (
@@ -116,85 +116,85 @@ class RunScreen(WatchingScreen):
             ("scores", "Scores, 95% interval"), ("events", "Last events"),
         ):  # fmt: skip
             self.query_one(f"#{name}").border_title = title
-        self.run_worker(self._watch.watch, name="machine", thread=True)
+        self.run_worker(self._monitor.watch, name="machine", thread=True)
 
     def on_unmount(self) -> None:
-        self._watch.end()
+        self._monitor.end()
 
     def on_screen_suspend(self) -> None:
-        self._watch.want(False)
+        self._monitor.set_active(False)
 
-    def on_load_seen(self, message: LoadSeen) -> None:
-        """The machine's meters, and how long ago the last item was."""
-        panel = self.query_one("#machine", SteadyText)
+    def on_load_measured(self, message: LoadMeasured) -> None:
+        """Show the load, and how long ago the last item was."""
+        panel = self.query_one("#machine", CachedStatic)
         panel.update(run_content.meters(message.load, panel.content_size.width or 36))
-        self._show_now(self.app.sight)
+        self._show_now(self.app.snapshot)
 
-    def show(self, sight: Sight) -> None:
-        self.query_one(ContentSwitcher).current = page = _page(sight)
-        self._watch.want(page == "run")
-        if sight.run:
-            self._show_run(sight, sight.run)
+    def show(self, snapshot: WorkspaceSnapshot) -> None:
+        self.query_one(ContentSwitcher).current = page = _page(snapshot)
+        self._monitor.set_active(page == "run")
+        if snapshot.run:
+            self._show_run(snapshot, snapshot.run)
         elif page == "start":
-            self._show_start(waiting=self.app.starting or sight.engine_is_busy)
+            self._show_start(is_starting=self.app.starting or snapshot.engine_is_busy)
 
-    def _show_start(self, *, waiting: bool) -> None:
+    def _show_start(self, *, is_starting: bool) -> None:
         folder = printable_line(str(self.app.workspace.folder), 200)
-        next_thing = (
-            ("The engine is starting: it loads the model first.", "bold $text-accent")
-            if waiting
+        instruction = (
+            ("The engine is starting and loads the model.", "bold $text-accent")
+            if is_starting
             else Content.assemble(
-                "Press ", (" s ", "reverse"), " to start a run, ", (" S ", "reverse"), " to choose settings first."
+                "Press ", (" s ", "reverse"), " to start a run, or ", (" S ", "reverse"), " to choose settings first."
             )
         )
-        where = (f"\nEverything is kept in {folder}; the run goes on when this is closed.", MUTED)
-        self.query_one("#welcome", SteadyText).update(Content.assemble(*START, next_thing, where))
+        where = (f"\nResults are kept in {folder}. The run continues when this app is closed.", MUTED)
+        self.query_one("#welcome", CachedStatic).update(Content.assemble(*START, instruction, where))
         for button in self.query("#start-buttons Button").results(Button):
-            button.disabled = waiting
-        if not waiting and self.focused is None:
+            button.disabled = is_starting
+        if not is_starting and self.focused is None:
             self.set_focus(self.query_one("#first-start"))
         if not self._checked:
             self._checked = True
             self.set_timer(CHECK_SECONDS, self._check_machine)
 
     def _check_machine(self) -> None:
-        if self.app.sight.run is None:
-            self.query_one("#machine-check", SteadyText).update(Content.styled("Looking at this machine …", MUTED))
-            self.app.command(self._show_check, "doctor", "--json", only_looks=True)
+        if self.app.snapshot.run is None:
+            self.query_one("#machine-check", CachedStatic).update(Content.styled("Checking this machine …", MUTED))
+            self.app.command(self._show_check, "doctor", "--json", read_only=True)
 
-    def _show_check(self, ended: Ended) -> None:
-        pane = self.query_one("#machine-check", SteadyText)
-        found = machine_check(ended.output, (pane.content_size.width or 76) - SCROLLBAR)
-        pane.update(found or Content.styled(printable_line(f"doctor: {ended.last_line}", 300), "$text-warning"))
+    def _show_check(self, result: CommandResult) -> None:
+        pane = self.query_one("#machine-check", CachedStatic)
+        found = doctor_report(result.output, (pane.content_size.width or 76) - SCROLLBAR)
+        pane.update(found or Content.styled(printable_line(f"doctor: {result.last_line}", 300), "$text-warning"))
 
-    def _show_run(self, sight: Sight, run: RunSnapshot) -> None:
-        for control in run_buttons(sight, starting=self.app.starting):
-            button = self.query_one(f"#do-{control.action}", Button)
-            button.label, button.disabled = f"{control.key} {control.label}", not control.enabled
-        panel = self.query_one("#pipeline", SteadyText)
-        line = next((each for each in sight.runs if each.run_id == run.run_id), None)
+    def _show_run(self, snapshot: WorkspaceSnapshot, run: RunSnapshot) -> None:
+        for each in run_buttons(snapshot, starting=self.app.starting):
+            button = self.query_one(f"#do-{each.action}", Button)
+            button.label, button.disabled = f"{each.key} {each.label}", not each.enabled
+        panel = self.query_one("#pipeline", CachedStatic)
+        line = next((each for each in snapshot.runs if each.run_id == run.run_id), None)
         panel.border_title = Content(run_content.title(run, line))
         panel.border_subtitle = Content(printable_line(run.base, 60))
-        # Before the first layout there is no width; the resize that follows shows it again.
+        # The width is 0 before the first layout, after which the pipeline is shown again.
         width = max(40, panel.content_size.width or self.size.width - 4)
-        panel.update(run_content.pipeline(run, width, sight.pulse))
-        self._show_now(sight)
+        panel.update(run_content.pipeline(run, width, snapshot.throughput))
+        self._show_now(snapshot)
         self._show_losses(run)
-        scores = run_content.scores(sight.scores)
-        self.query_one("#score-lines", SteadyText).update(scores or Content.styled("not measured yet", MUTED))
-        self.query_one("#event-lines", SteadyText).update(run_content.events(run.events))
+        scores = run_content.scores(snapshot.scores)
+        self.query_one("#score-lines", CachedStatic).update(scores or Content.styled("not evaluated yet", MUTED))
+        self.query_one("#event-lines", CachedStatic).update(run_content.events(run.events))
 
-    def _show_now(self, sight: Sight) -> None:
-        pulse = sight.pulse
-        quiet = time.time() - pulse.last_at if pulse else 0.0
-        words = run_content.now(pulse, at_work=sight.run_is_at_work, quiet_seconds=quiet)
-        self.query_one("#now-words", SteadyText).update(words)
-        curve = self.query_one("#tokens-curve", SteadyText)
-        curve.update(run_content.curve(pulse.history if pulse else (), curve.size.width, curve.size.height))
+    def _show_now(self, snapshot: WorkspaceSnapshot) -> None:
+        throughput = snapshot.throughput
+        quiet = time.time() - throughput.last_item_at if throughput else 0.0
+        words = run_content.now(throughput, is_active=snapshot.run_is_active, quiet_seconds=quiet)
+        self.query_one("#now-words", CachedStatic).update(words)
+        curve = self.query_one("#tokens-curve", CachedStatic)
+        curve.update(run_content.curve(throughput.history if throughput else (), curve.size.width, curve.size.height))
 
     def _show_losses(self, run: RunSnapshot) -> None:
         losses = [loss for loss in run.losses if math.isfinite(loss)]
-        curve, words = self.query_one("#loss-curve", Sparkline), self.query_one("#loss-words", SteadyText)
+        curve, words = self.query_one("#loss-curve", Sparkline), self.query_one("#loss-words", CachedStatic)
         curve.display = len(losses) > 1
         curve.data = losses
         trained = next(step for step in run.steps if step.step == "trained")
@@ -209,8 +209,8 @@ class RunScreen(WatchingScreen):
             words.update(Content.styled("no training yet", MUTED))
 
 
-def _page(sight: Sight) -> str | None:
-    """Nothing is said of runs before anything is known of them."""
-    if sight.run:
+def _page(snapshot: WorkspaceSnapshot) -> str | None:
+    """The page to show; None until the first snapshot, and if the database cannot be read."""
+    if snapshot.run:
         return "run"
-    return "start" if sight.looked and not sight.trouble else None
+    return "start" if snapshot.is_loaded and not snapshot.error else None

@@ -1,6 +1,6 @@
-"""The Settings screen: every setting of the chosen run, or of the workspace's crescent.toml as it is now.
+"""The Settings screen: the settings of the chosen run, or of the workspace's crescent.toml as it is now.
 
-Shows and compares; the start form is where settings are changed, and crescent.toml itself.
+Shows and compares settings; they are changed in the start form or in crescent.toml.
 """
 
 from __future__ import annotations
@@ -22,25 +22,26 @@ from crescent_lite.printable import printable_line
 from crescent_lite.store import Store
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.settings import COLUMNS, SettingLine, cells, compared, in_full, lines, matching
-from crescent_tui.screens.tab_screen import WatchingScreen
-from crescent_tui.sources.follower import Sight
-from crescent_tui.widgets.cached_static import SteadyText
-from crescent_tui.widgets.filter_input import TypedFilter
+from crescent_tui.screens.tab_screen import TabScreen
+from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
+from crescent_tui.widgets.cached_static import CachedStatic
+from crescent_tui.widgets.filter_input import FilterInput
 from crescent_tui.widgets.row_list import RowList
 
 RUN, FILE = "run", "crescent.toml"
 
 
 class FileRead(Message):
-    """The workspace's settings as they are now."""
+    """crescent.toml has been read."""
 
     def __init__(self, found: list[SettingLine] | str) -> None:
+        """`found` are the settings, or why there are none."""
         super().__init__()
         self.found = found
 
 
-class SettingsScreen(WatchingScreen):
-    """The run's settings or the file's."""
+class SettingsScreen(TabScreen):
+    """The settings of the run or of crescent.toml."""
 
     TAB = "Settings"
     AUTO_FOCUS = "RowList"
@@ -63,24 +64,24 @@ class SettingsScreen(WatchingScreen):
         super().__init__()
         self._run_id = 0
         self._found: dict[str, list[SettingLine] | str] = {}
-        """Of the run and of the file: its settings, or why there are none."""
+        """The settings of the run and of the file, or why there are none."""
         self._source: str | None = None
-        """None is the run where there is one."""
+        """RUN or FILE; None for the run if there is one, else the file."""
         self._only_differences = False
         self._shown: list[SettingLine] = []
         self._file_seen: tuple[float, int] | None = None
 
     def body(self) -> ComposeResult:
-        yield SteadyText(id="settings-wrong")
+        yield CachedStatic(id="settings-wrong")
         with Container(id="settings-split"):
             yield RowList(COLUMNS, id="settings", classes="panel")
             with VerticalScroll(id="setting", classes="panel") as pane:
                 pane.border_title = "Setting"
-                yield SteadyText(id="setting-in-full")
-        yield TypedFilter(id="settings-filter")
+                yield CachedStatic(id="setting-in-full")
+        yield FilterInput(id="settings-filter")
 
-    def show(self, sight: Sight) -> None:
-        run_id = sight.run.run_id if sight.run else 0
+    def show(self, snapshot: WorkspaceSnapshot) -> None:
+        run_id = snapshot.run.run_id if snapshot.run else 0
         if run_id != self._run_id:
             self._run_id = run_id
             self._found.pop(RUN, None)
@@ -92,24 +93,24 @@ class SettingsScreen(WatchingScreen):
         self._list()
 
     def action_other_source(self) -> None:
-        """The settings of the run, or those of crescent.toml as they are now."""
+        """Show the settings of the run, or those of crescent.toml."""
         self._source = FILE if self._here() == RUN else RUN
         self._list()
 
     def action_differences(self) -> None:
-        """Only what is not the same in the run and in crescent.toml, or all."""
+        """Show only settings that differ between the run and crescent.toml, or all."""
         self._only_differences = not self._only_differences
         self._list()
 
     def action_filter(self) -> None:
-        """Words to look for in names, values and help."""
-        self.query_one(TypedFilter).open()
+        """Filter by words in names, values and help."""
+        self.query_one(FilterInput).open()
 
     @on(Input.Changed)
     def _filter_changed(self) -> None:
         self._list()
 
-    @on(TypedFilter.Left)
+    @on(FilterInput.Done)
     def _back_to_list(self) -> None:
         self.set_focus(self.query_one(RowList))
 
@@ -122,7 +123,7 @@ class SettingsScreen(WatchingScreen):
             self._list()
 
     def _read_file(self) -> None:
-        """In the background, and only when it is another one than before."""
+        """Read the file in the background, if it has changed."""
         path = self.app.workspace.config_path
         try:
             found = path.stat()
@@ -141,7 +142,7 @@ class SettingsScreen(WatchingScreen):
             self.post_message(FileRead(str(error)))
 
     def on_file_read(self, message: FileRead) -> None:
-        """The file, or what is wrong with it."""
+        """Show the file, or its error."""
         self._found[FILE] = message.found
         self._list()
 
@@ -149,7 +150,7 @@ class SettingsScreen(WatchingScreen):
         here = self._here()
         these, others = self._found.get(here), self._found.get(FILE if here == RUN else RUN)
         wrong = [why for why in (these, others) if isinstance(why, str)]
-        note = self.query_one("#settings-wrong", SteadyText)
+        note = self.query_one("#settings-wrong", CachedStatic)
         note.display = bool(wrong)
         note.update(Content("\n").join([Content(printable_line(why, 500)) for why in wrong]))
         found = these if isinstance(these, list) else []
@@ -159,15 +160,15 @@ class SettingsScreen(WatchingScreen):
             found = [line for line in found if line.mark]
         rows = self.query_one(RowList)
         name = f"run {self._run_id}" if here == RUN else FILE
-        only = ", where they differ" if self._only_differences else ""
-        shown = matching(found, self.query_one(TypedFilter).value)
+        only = ", differences only" if self._only_differences else ""
+        shown = matching(found, self.query_one(FilterInput).value)
         rows.border_title = Content(f"Settings of {name}{only}: {len(shown)}")
         if shown != self._shown:
             self._fill(rows, shown)
         self._show_one(rows.key)
 
     def _fill(self, rows: RowList, shown: list[SettingLine]) -> None:
-        """Other lines; the cursor stays on its setting."""
+        """List other settings; the cursor stays on its setting."""
         before = self._shown[rows.key].name if rows.key is not None else ""
         self._shown = shown
         rows.set_keys(array("q", range(len(shown))), stay=False)
@@ -179,7 +180,7 @@ class SettingsScreen(WatchingScreen):
         self._show_one(event.key)
 
     def _show_one(self, key: int | None) -> None:
-        pane = self.query_one("#setting-in-full", SteadyText)
+        pane = self.query_one("#setting-in-full", CachedStatic)
         if key is None or key >= len(self._shown):
             pane.update(Content.styled(self._empty(), MUTED))
             return
@@ -187,17 +188,17 @@ class SettingsScreen(WatchingScreen):
         pane.update(in_full(self._shown[key], elsewhere=elsewhere))
 
     def _empty(self) -> str:
-        if self.query_one(TypedFilter).value:
-            return "No setting has these words; escape shows all."
+        if self.query_one(FilterInput).value:
+            return "No setting matches; press escape to show all."
         if self._only_differences:
             return "The run and crescent.toml have the same settings."
         if self._here() == RUN and not self._run_id:
-            return "There is no run yet; f shows crescent.toml."
+            return "No run yet; press f to show crescent.toml."
         return "No settings to show."
 
 
 def _settings_of(store: Store, run_id: int) -> list[SettingLine] | str:
-    """Those of a run, or why there are none."""
+    """The settings of a run, or why there are none."""
     try:
         return lines(stored_rows(store.runs.fetch_run(run_id).config))
     except ConfigError as error:

@@ -1,6 +1,6 @@
-"""The SQL screen: a query over the database, which it can only read, and its rows; views and tables to begin from.
+"""The SQL screen: read-only queries on the database, their rows, and the views and tables to start from.
 
-A query is answered by a reader of its own, so that a long one holds up no other screen.
+Queries have their own reader, so that a long one does not delay the other screens.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from crescent_lite.store.querying import Cell, CsvSummary, QueryResult, Relation
 from crescent_tui.content import sql as sql_content
 from crescent_tui.content.colours import MUTED
 from crescent_tui.screens.cell import CellScreen
-from crescent_tui.screens.tab_screen import WatchingScreen
-from crescent_tui.sources.follower import Sight
+from crescent_tui.screens.tab_screen import TabScreen
 from crescent_tui.sources.query_history import QueryHistory
 from crescent_tui.sources.reader import Reader
-from crescent_tui.widgets.cached_static import SteadyText
+from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
+from crescent_tui.widgets.cached_static import CachedStatic
 
 TICK_SECONDS = 0.5
 CURSOR_KEYS = (("j", "cursor_down"), ("k", "cursor_up"))
@@ -35,20 +35,20 @@ SIDE_KEYS = (("h", "cursor_left"), ("l", "cursor_right"))
 
 
 class Catalogue(Tree[str]):
-    """Views and tables; the value of a line is what choosing it writes."""
+    """The views and tables with their columns. The data of a node is the text that choosing it writes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding(key, does, show=False) for key, does in CURSOR_KEYS]
 
 
 class Rows(DataTable[object]):
-    """The rows of an answer."""
+    """The rows of a result."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(key, does, show=False) for key, does in (*CURSOR_KEYS, *SIDE_KEYS)
     ]
 
 
-class SqlScreen(WatchingScreen):
+class SqlScreen(TabScreen):
     """A query and its rows."""
 
     TAB = "SQL"
@@ -63,23 +63,24 @@ class SqlScreen(WatchingScreen):
     SqlScreen #rows { height: 1fr; overflow-x: auto; scrollbar-size-horizontal: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        # A terminal that cannot send ctrl+enter often sends ctrl+j in its place.
+        # A terminal that cannot send ctrl+enter often sends ctrl+j instead.
         Binding("f5,ctrl+r,ctrl+enter,ctrl+j", "ask", "Run", key_display="F5/^r"),
         Binding("ctrl+s", "save", "Save CSV"),
         Binding("ctrl+up", "earlier", "Earlier", key_display="^↑"),
         Binding("ctrl+down", "later", "Later", show=False),
         Binding("e,i", "edit", "Edit", key_display="e"),
-        Binding("escape", "leave", "Cancel/out"),
+        Binding("escape", "leave", "Cancel/leave"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self._reader: Reader | None = None
-        self._ticket = 0
-        """Of the latest query; the answer to an earlier one is not shown."""
+        self._number = 0
+        """The number of the latest query; results of earlier ones are discarded."""
         self._began: float | None = None
-        """Since when a query is being answered."""
+        """When the running query started; None if none is running."""
         self._doing = ""
+        """What is running, in a word."""
         self._asked = ""
         """The query whose rows are shown."""
         self._cells: tuple[tuple[Cell, ...], ...] = ()
@@ -91,65 +92,67 @@ class SqlScreen(WatchingScreen):
         catalogue.show_root, catalogue.auto_expand, catalogue.guide_depth = False, False, 2
         catalogue.border_title = "Views, tables"
         query = TextArea(id="query", classes="panel", placeholder="SELECT label, share FROM v_labels LIMIT 20")
-        query.border_title, query.highlight_cursor_line = "Query, which only reads", False
+        query.border_title, query.highlight_cursor_line = "Query (read-only)", False
         with Horizontal(id="sql"):
             yield catalogue
             with Vertical():
                 yield query
-                yield SteadyText(id="answer")
+                yield CachedStatic(id="answer")
                 yield Rows(id="rows", classes="panel", cursor_type="cell")
 
     def on_mount(self) -> None:
-        self._history = QueryHistory(self.app.memory)
+        self._history = QueryHistory(self.app.saved_state)
         self._reader = Reader(self.app.workspace, self.app.deliver)
         self.run_worker(self._reader.read, name="queries", thread=True)
         self.set_interval(TICK_SECONDS, self._show_seconds)
         self.query_one(Rows).border_title = "Rows"
-        self._say(Content.styled("F5 or ctrl+r runs it; enter on a view begins one; escape leaves", MUTED))
+        self._say(
+            Content.styled("F5 or ctrl+r: run; enter on a view: start a query; escape: leave the editor", MUTED)
+        )
 
     def on_unmount(self) -> None:
         if self._reader:
             self._reader.end()
 
-    def show(self, sight: Sight) -> None:
-        if not self._has_catalogue and sight.version:
+    def show(self, snapshot: WorkspaceSnapshot) -> None:
+        if not self._has_catalogue and snapshot.version:
             self.app.read("catalogue", lambda store: store.querying.fetch_catalogue(), self._show_catalogue)
-        elif sight.looked and not sight.version and not sight.trouble:
-            self._say(Content.styled("No database yet: s starts a run, which makes one.", MUTED))
+        elif snapshot.is_loaded and not snapshot.version and not snapshot.error:
+            self._say(Content.styled("No database yet; press s to start a run, which creates it.", MUTED))
 
     def action_ask(self) -> None:
         """Run the query."""
         sql = self.query_one(TextArea).text
         if not sql.strip():
-            self._say(Content.styled("No query yet: write one, or choose a view.", MUTED))
+            self._say(Content.styled("No query yet; write one, or choose a view.", MUTED))
             return
         self._history.add(sql)
-        ticket = self._begin("running")
+        number = self._begin("running")
         assert self._reader
         self._reader.ask(
             "query",
             lambda store: store.querying.run(sql),
-            lambda result: self._show_rows(ticket, sql, result),
-            lambda reason: self._show_fault(ticket, reason),
+            lambda result: self._show_rows(number, sql, result),
+            lambda reason: self._show_failure(number, reason),
         )
 
     def action_save(self) -> None:
-        """All rows of the query that is shown, whole, as CSV."""
+        """Save all rows of the query as CSV."""
         if not self._asked:
-            self._say(Content.styled("Nothing to save yet: run a query first.", MUTED))
+            self._say(Content.styled("Nothing to save yet; run a query first.", MUTED))
             return
         sql, path = self._asked, self.app.workspace.exports / sql_content.csv_name(datetime.now())
-        ticket = self._begin("saving")
+        number = self._begin("saving")
         assert self._reader
         self._reader.ask(
             "query",
             lambda store: store.querying.save_csv(sql, path),
-            lambda written: self._show_saved(ticket, path, written),
-            lambda reason: self._show_fault(ticket, reason),
+            lambda written: self._show_saved(number, path, written),
+            lambda reason: self._show_failure(number, reason),
         )
 
     def action_leave(self) -> None:
-        """End a query at work; else leave the editor, so that the other keys are heard."""
+        """Cancel a running query, or leave the editor so that the other keys work."""
         if self._began is not None:
             assert self._reader
             self._reader.drop("query")
@@ -161,20 +164,20 @@ class SqlScreen(WatchingScreen):
             self.set_focus(rows if rows.row_count else self.query_one(Catalogue))
 
     def action_edit(self) -> None:
-        """Into the editor."""
+        """Edit the query."""
         self.set_focus(self.query_one(TextArea))
 
     def action_earlier(self) -> None:
-        """The query before this one."""
+        """Show the previous query."""
         self._write(self._history.earlier(self.query_one(TextArea).text))
 
     def action_later(self) -> None:
-        """The query after this one."""
+        """Show the next query."""
         self._write(self._history.later())
 
     @on(Tree.NodeSelected)
     def _choose(self, event: Tree.NodeSelected[str]) -> None:
-        """A view begins a query; a column goes where the cursor is."""
+        """Start a query on a view, or insert a column at the cursor."""
         if event.node.data is None:
             return
         if event.node.allow_expand:
@@ -190,7 +193,7 @@ class SqlScreen(WatchingScreen):
             self.app.push_screen(CellScreen(self._columns[column], "NULL" if cell is None else str(cell)))
 
     def _write(self, text: str | None) -> None:
-        """Another text in the editor; ctrl+z brings the one before back."""
+        """Replace the text in the editor; ctrl+z restores the previous one."""
         if text is not None:
             editor = self.query_one(TextArea)
             editor.replace(text, editor.document.start, editor.document.end)
@@ -206,8 +209,8 @@ class SqlScreen(WatchingScreen):
                 node.add_leaf(sql_content.column_label(name, kind), quoted(name))
         tree.cursor_line = 0
 
-    def _show_rows(self, ticket: int, sql: str, result: QueryResult) -> None:
-        if ticket != self._ticket:
+    def _show_rows(self, number: int, sql: str, result: QueryResult) -> None:
+        if number != self._number:
             return
         self._end()
         self._asked, self._cells, self._columns = sql, result.rows, result.columns
@@ -220,31 +223,31 @@ class SqlScreen(WatchingScreen):
         table.add_rows(rows)
         self._say(sql_content.outcome(result))
 
-    def _show_fault(self, ticket: int, reason: str) -> None:
-        if ticket == self._ticket:
+    def _show_failure(self, number: int, reason: str) -> None:
+        if number == self._number:
             self._end()
-            self._say(sql_content.fault(reason))
+            self._say(sql_content.error_line(reason))
 
-    def _show_saved(self, ticket: int, path: Path, written: CsvSummary) -> None:
-        if ticket == self._ticket:
+    def _show_saved(self, number: int, path: Path, written: CsvSummary) -> None:
+        if number == self._number:
             self._end()
             self._say(
                 Content(f"{written.rows:,} rows saved, {written.seconds:.2f} s: {printable_line(str(path), 500)}")
             )
 
     def _begin(self, doing: str) -> int:
-        self._ticket += 1
+        self._number += 1
         self._began, self._doing = time.monotonic(), doing
         self._show_seconds()
-        return self._ticket
+        return self._number
 
     def _end(self) -> None:
-        self._ticket += 1
+        self._number += 1
         self._began = None
 
     def _show_seconds(self) -> None:
         if self._began is not None:
-            self._say(sql_content.at_work(self._doing, time.monotonic() - self._began))
+            self._say(sql_content.running_line(self._doing, time.monotonic() - self._began))
 
     def _say(self, words: Content) -> None:
-        self.query_one("#answer", SteadyText).update(words)
+        self.query_one("#answer", CachedStatic).update(words)

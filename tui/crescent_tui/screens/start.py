@@ -1,13 +1,13 @@
-"""The form that starts a run: preset, rounds and every setting, each with its help, checked as it is typed.
+"""The form that starts a run: preset, rounds and every setting, each with its help, validated as it is typed.
 
-Passes on only what was changed; the settings' own rules say what is refused. Example: s in the form starts
+Passes on only the changed settings; `crescent_lite.config` validates them. Example: s in the form runs
     crescent run --preset quick --rounds 2 --set vote.votes_per_question=5
 """
 
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -24,29 +24,27 @@ from crescent_lite.printable import printable_line
 from crescent_lite.store import Run
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.settings import COLUMNS, SettingLine, cells, explained, lines, matching
-from crescent_tui.widgets.cached_static import SteadyText
-from crescent_tui.widgets.filter_input import TypedFilter
+from crescent_tui.widgets.cached_static import CachedStatic
+from crescent_tui.widgets.filter_input import FilterInput
 from crescent_tui.widgets.row_list import RowList
-
-if TYPE_CHECKING:
-    from crescent_tui.app import CrescentApp
+from crescent_tui.workspace_app import WorkspaceApp
 
 FIRST = (PRESET, ROUNDS)
-"""On top of the list: what most people come for."""
+"""At the top of the list, because most people change only these."""
 
 
 class StartScreen(ModalScreen[None]):
-    """Over any other screen, while no run is at work."""
+    """Shown over any other screen while no run is active."""
 
-    app: CrescentApp
+    app: WorkspaceApp
     AUTO_FOCUS = "#form-settings"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s,ctrl+s", "start", "Start"),
         Binding("enter", "change", "Change the setting", priority=True),
-        Binding("space", "next_choice", "Next of its choices", show=False),
-        Binding("u,delete,backspace", "take_back", "Take the change back"),
+        Binding("space", "next_choice", "Next choice", show=False),
+        Binding("u,delete,backspace", "undo", "Undo the change"),
         Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("w", "other_run", "Another run although one is unfinished", show=False),
+        Binding("w", "other_run", "New run although one is unfinished", show=False),
         Binding("escape,q", "leave", "Close"),
     ]
     CSS = """
@@ -60,10 +58,10 @@ class StartScreen(ModalScreen[None]):
     StartScreen #form-settings { height: 1fr; margin: 1 0; background: $surface; }
     StartScreen #form-help { height: auto; max-height: 8; }
     StartScreen #form-edit { height: 1; margin-top: 1; }
-    StartScreen #form-edit SteadyText { width: auto; color: $foreground 60%; }
+    StartScreen #form-edit CachedStatic { width: auto; color: $foreground 60%; }
     StartScreen #form-value { width: 1fr; height: 1; padding: 0 1; background: $panel; }
     StartScreen #form-value:focus { background: $block-cursor-blurred-background; }
-    StartScreen #form-wrong { height: auto; max-height: 3; color: $text-error; }
+    StartScreen #form-error { height: auto; max-height: 3; color: $text-error; }
     StartScreen #form-buttons { height: 1; margin-top: 1; }
     StartScreen Button { margin-right: 2; padding: 0 1; min-width: 8; }
     """
@@ -71,60 +69,60 @@ class StartScreen(ModalScreen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._draft = self._accepted = Draft(None)
-        """As it is typed, and as it was before what is refused."""
+        """The settings as typed, and the last valid ones."""
         self._unfinished: Run | None = None
         self._lines: list[SettingLine] = []
-        """Of the last draft that was not refused."""
+        """The settings of the last valid draft."""
         self._shown: list[SettingLine] = []
-        self._wrong = ""
+        self._error = ""
         self._another = False
-        """Start another run although one is unfinished."""
+        """Whether to start a new run although one is unfinished."""
 
     def compose(self) -> ComposeResult:
         with Vertical(id="form") as form:
             form.border_title = "Start a run"
-            form.border_subtitle = "enter changes, / finds, s starts, escape closes"
-            yield SteadyText(id="form-plan")
+            form.border_subtitle = "enter changes, / filters, s starts, escape closes"
+            yield CachedStatic(id="form-plan")
             yield RowList(COLUMNS, id="form-settings")
-            yield TypedFilter(id="form-filter")
-            yield SteadyText(id="form-help")
+            yield FilterInput(id="form-filter")
+            yield CachedStatic(id="form-help")
             with Horizontal(id="form-edit"):
-                yield SteadyText("Value ")
+                yield CachedStatic("Value ")
                 yield Input(id="form-value", select_on_focus=False, compact=True)
-            yield SteadyText(id="form-wrong")
+            yield CachedStatic(id="form-error")
             with Horizontal(id="form-buttons"):
                 yield Button("s Start", id="form-start", variant="success", compact=True)
-                yield Button("w Another run", id="form-new", compact=True)
+                yield Button("w New run", id="form-new", compact=True)
                 yield Button("Close", id="form-close", compact=True)
 
     def on_mount(self) -> None:
         path = self.app.workspace.config_path
         self._draft = self._accepted = Draft(path if path.is_file() else None)
-        if self.app.sight.run:
+        if self.app.snapshot.run:
             self.app.read("unfinished", lambda store: store.runs.fetch_unfinished(), self._take_unfinished)
         self._list()
         self._show_value()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Enter in the list leads to where one types; there, and on a button, it is theirs.
+        """Enable enter only in the list, where it opens the input; elsewhere it belongs to the focused widget.
 
-        It has priority, so that what is typed after it in one burst arrives there too.
+        It has priority, so that the input also receives what is typed right after it over a slow connection.
         """
         return action != "change" or isinstance(self.focused, RowList)
 
-    # ── what one does ───────────────────────────────────────────────────────────────────────────────────────
+    # ── actions ───────────────────────────────────────────────────────────────────────────────────────
 
     def action_start(self) -> None:
-        """Start with these settings, or go on with the unfinished run."""
-        if self._wrong:
-            self.app.complain(self._wrong)
+        """Start with these settings, or resume the unfinished run."""
+        if self._error:
+            self.app.show_error(self._error)
             return
         new = ["--new"] if self._unfinished and self._another else []
         self.dismiss()
         self.app.start([*new, *self._draft.arguments()])
 
     def action_change(self) -> None:
-        """Type another value; of a setting with choices take the next one."""
+        """Edit the value, or take the next of its choices."""
         line = self._line()
         if line and not self._next_choice(line):
             field = self.query_one("#form-value", Input)
@@ -132,28 +130,28 @@ class StartScreen(ModalScreen[None]):
             self.set_focus(field)
 
     def action_next_choice(self) -> None:
-        """The next of a setting's choices."""
+        """Take the next of the setting's choices."""
         line = self._line()
         if line:
             self._next_choice(line)
 
-    def action_take_back(self) -> None:
-        """What the setting is without the change."""
+    def action_undo(self) -> None:
+        """Undo the change of the setting."""
         if line := self._line():
             self._set(self._draft.without(line.name))
             self._show_value()
 
     def action_filter(self) -> None:
-        """Words to look for in names, values and help."""
-        self.query_one(TypedFilter).open()
+        """Filter by words in names, values and help."""
+        self.query_one(FilterInput).open()
 
     def action_other_run(self) -> None:
-        """Leave the unfinished run as it is, and start another one; or go on with it."""
+        """Start a new run although one is unfinished, or resume that one."""
         self._another = self._unfinished is not None and not self._another
-        self._say_plan()
+        self._show_plan()
 
     def action_leave(self) -> None:
-        """From the value to the list, from there to the screen below."""
+        """Leave the value, or close the form."""
         if self.query_one("#form-value").has_focus:
             self._leave_value()
         else:
@@ -182,7 +180,7 @@ class StartScreen(ModalScreen[None]):
         self._list()
         self._show_value()
 
-    @on(TypedFilter.Left)
+    @on(FilterInput.Done)
     def _back_to_list(self) -> None:
         self.set_focus(self.query_one(RowList))
 
@@ -194,19 +192,19 @@ class StartScreen(ModalScreen[None]):
 
     @on(Input.Submitted, "#form-value")
     def _leave_value(self) -> None:
-        """A value that is refused is not kept."""
+        """Leave the value. An invalid value is discarded."""
         line = self._line()
-        if self._wrong and line:
+        if self._error and line:
             self._set(self._draft.without(line.name))
         self.set_focus(self.query_one(RowList))
-        self._show_value(anew=True)
+        self._show_value(overwrite=True)
 
-    # ── what it shows ───────────────────────────────────────────────────────────────────────────────────────
+    # ── display ───────────────────────────────────────────────────────────────────────────────────────
 
     def _take_unfinished(self, run: Run | None) -> None:
         self._unfinished = run
         self.query_one("#form-new").display = run is not None
-        self._say_plan()
+        self._show_plan()
 
     def _line(self) -> SettingLine | None:
         key = self.query_one(RowList).key
@@ -226,65 +224,65 @@ class StartScreen(ModalScreen[None]):
         self._list()
 
     def _list(self) -> None:
-        """The settings as they would be. What is refused is told, and leaves the list as it was."""
+        """List the settings as they would be. An invalid value is reported, and leaves the list unchanged."""
         try:
             found = lines(self._draft.rows())
-            self._wrong, self._accepted = "", self._draft
+            self._error, self._accepted = "", self._draft
         except ConfigError as error:
-            found, self._wrong = self._lines, str(error)
+            found, self._error = self._lines, str(error)
         self._lines = sorted(found, key=lambda line: line.name not in FIRST)
         marked = [self._marked(line) for line in self._lines]
         rows, before = self.query_one(RowList), self._line()
-        self._shown = matching(marked, self.query_one(TypedFilter).value)
+        self._shown = matching(marked, self.query_one(FilterInput).value)
         names = [line.name for line in self._shown]
         if len(rows.keys) != len(names) or (before and before.name not in names):
             rows.set_keys(array("q", range(len(names))), stay=False)
         rows.set_cells({key: cells(line) for key, line in enumerate(self._shown)})
         if before and before.name in names:
             rows.move_to(names.index(before.name))
-        self.query_one("#form-wrong", SteadyText).update(Content(printable_line(self._wrong, 300)))
-        self.query_one("#form-start", Button).disabled = bool(self._wrong)
-        self._say_plan()
+        self.query_one("#form-error", CachedStatic).update(Content(printable_line(self._error, 300)))
+        self.query_one("#form-start", Button).disabled = bool(self._error)
+        self._show_plan()
 
     def _marked(self, line: SettingLine) -> SettingLine:
         typed = self._draft.typed.get(line.name)
         if typed is None:
             return SettingLine(line.name, line.value, line.origin, line.help)
-        if line.name in self._refused():
-            return SettingLine(line.name, typed, "refused", line.help, mark="✗")
+        if line.name in self._invalid_names():
+            return SettingLine(line.name, typed, "invalid", line.help, mark="✗")
         return SettingLine(line.name, line.value, "typed here", line.help, mark="*")
 
-    def _refused(self) -> set[str]:
-        """What was typed since the settings were last good; nothing where they are."""
+    def _invalid_names(self) -> set[str]:
+        """The names of settings typed since the settings were last valid."""
         accepted = self._accepted.typed
         return {name for name, typed in self._draft.typed.items() if accepted.get(name) != typed}
 
-    def _show_value(self, *, anew: bool = False) -> None:
-        """The setting under the cursor, with its value to be typed over. `anew`: also where one types just now."""
+    def _show_value(self, *, overwrite: bool = False) -> None:
+        """Show the setting under the cursor and its value. `overwrite`: also while it is being edited."""
         line, field = self._line(), self.query_one("#form-value", Input)
-        pane = self.query_one("#form-help", SteadyText)
+        pane = self.query_one("#form-help", CachedStatic)
         self.query_one("#form-edit").display = line is not None
         if line is None:
-            why = "No setting has these words; escape shows all." if self._lines else "No settings, for this reason:"
+            why = "No setting matches; press escape to show all." if self._lines else "No settings, for this reason:"
             pane.update(Content.styled(why, MUTED))
             return
         pane.update(explained(line))
-        if anew or not field.has_focus:
+        if overwrite or not field.has_focus:
             with field.prevent(Input.Changed):
                 field.value = printable_line(line.value, 4000)
 
-    def _say_plan(self) -> None:
+    def _show_plan(self) -> None:
         typed = self._accepted.typed
         changed = f"{len(typed)} changed" if typed else "nothing changed"
         run = self._unfinished
         if run:
-            words = f"w Go on with run {run.run_id}" if self._another else "w Another run"
+            words = f"w Resume run {run.run_id}" if self._another else "w New run"
             self.query_one("#form-new", Button).label = words
         if run and not self._another:
             ignored = [name for name in typed if name != ROUNDS and name.partition(".")[0] not in CHANGEABLE_SECTIONS]
-            kept = f" It keeps {', '.join(ignored)} as it was." if ignored else ""
-            words = f"Run {run.run_id} is unfinished: start goes on with it; {changed}.{kept}"
+            kept = f" It keeps its {', '.join(ignored)}." if ignored else ""
+            words = f"Run {run.run_id} is unfinished, and start resumes it; {changed}.{kept}"
         else:
             left = f" Run {run.run_id} stays unfinished." if run else ""
             words = f"Start begins a run with these settings; {changed}.{left}"
-        self.query_one("#form-plan", SteadyText).update(Content.styled(printable_line(words, 400), "$text-accent"))
+        self.query_one("#form-plan", CachedStatic).update(Content.styled(printable_line(words, 400), "$text-accent"))

@@ -1,15 +1,15 @@
-"""What the screens have in common: the title bar, the footer, and being shown what was seen while they are in front.
+"""The base class of the tabs' screens: title bar, key hints, and updates while the screen is in front.
 
 Example:
-    class LogScreen(WatchingScreen):
+    class LogScreen(TabScreen):
         TAB = "Log"
         def body(self) -> ComposeResult: ...
-        def show(self, sight: Sight) -> None: ...
+        def show(self, snapshot: WorkspaceSnapshot) -> None: ...
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -18,77 +18,76 @@ from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
 from crescent_tui.content.words import STATE_STYLES, state_reason, state_word
-from crescent_tui.sources.follower import Sight
-from crescent_tui.widgets.cached_static import SteadyText
+from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
+from crescent_tui.widgets.cached_static import CachedStatic
 from crescent_tui.widgets.key_hints import KeyHints
 from crescent_tui.widgets.title_bar import TitleBar
+from crescent_tui.workspace_app import WorkspaceApp
 
-if TYPE_CHECKING:
-    from crescent_tui.app import CrescentApp
-
-LEADS_TO_TYPING = ("search", "filter")
-MADE_SECONDS = 1.0
-"""By then a screen has all its widgets."""
+OPENS_INPUT = ("search", "filter")
+"""Actions that open a line to type in."""
+BUILD_SECONDS = 1.0
+"""By then a screen has built all its widgets."""
 
 
-class WatchingScreen(Screen[None]):
-    """A screen of one tab."""
+class TabScreen(Screen[None]):
+    """The screen of a tab."""
 
-    app: CrescentApp
+    app: WorkspaceApp
     TAB: ClassVar[str] = ""
-    """Its name on the title bar."""
+    """The name of the tab, as in `tabs.TABS`."""
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  as Textual has it
     VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-tall")]  # noqa: RUF012  as Textual has it
 
     _styled_for = ""
-    """A theme's name."""
+    """The theme for which the styles were last computed."""
 
     def compose(self) -> ComposeResult:
         yield TitleBar(self.TAB)
-        yield SteadyText(id="reason")
+        yield CachedStatic(id="reason")
         yield from self.body()
         yield KeyHints()
 
     def body(self) -> ComposeResult:
-        """Its widgets."""
+        """The widgets between the title bar and the keys."""
         yield from ()
 
-    def show(self, sight: Sight) -> None:
-        """Something new was seen, or the screen comes to the front. Called only while it is there."""
+    def show(self, snapshot: WorkspaceSnapshot) -> None:
+        """Show a snapshot. Called only while the screen is in front, also after a resize."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A key that leads to where one types is a letter there.
+        """Disable the key that opens an input while the user types in one: there it is a letter.
 
-        Such a key has priority, so that what is typed after it, in one burst over a slow line, arrives there too.
+        Such a key has priority, so that the input also receives what is typed right after it over a slow connection.
         """
-        return not (action in LEADS_TO_TYPING and isinstance(self.focused, Input | TextArea))
+        return not (action in OPENS_INPUT and isinstance(self.focused, Input | TextArea))
 
     def on_mount(self) -> None:
-        self.set_timer(MADE_SECONDS, self.app.made)
-        self.watch(self.app, "sight", self.look_again, init=False)
-        self.watch(self.app, "starting", self.look_again, init=False)
+        self.set_timer(BUILD_SECONDS, self.app.screen_built)
+        self.watch(self.app, "snapshot", self.show_latest, init=False)
+        self.watch(self.app, "starting", self.show_latest, init=False)
 
     @on(events.ScreenResume)
     def _keep_styles(self, event: events.ScreenResume) -> None:
-        """Only the theme changes them while a screen is behind; to work them out anew takes up to 40 ms."""
+        """Recompute the styles only if the theme has changed, because that takes up to 40 ms."""
         event.refresh_styles &= self._styled_for != self.app.theme
         self._styled_for = self.app.theme
 
     def on_screen_resume(self) -> None:
-        self.look_again()
+        self.show_latest()
 
     def on_resize(self) -> None:
-        self.look_again()
+        self.show_latest()
 
-    def look_again(self) -> None:
-        """Show the latest sight, if this screen is in front."""
+    def show_latest(self) -> None:
+        """Show the latest snapshot if this screen is in front."""
         if not (self.is_current and self.is_mounted):
             return
-        sight, starting = self.app.sight, self.app.starting
-        self.query_one(TitleBar).show(sight, starting=starting)
-        state = state_word(sight, starting=starting)
-        why = self.query_one("#reason", SteadyText)
-        why.update(Content.styled(state_reason(sight, state), STATE_STYLES.get(state, "")))
-        why.display = bool(state_reason(sight, state))
-        self.show(sight)
+        snapshot, starting = self.app.snapshot, self.app.starting
+        self.query_one(TitleBar).show(snapshot, starting=starting)
+        state = state_word(snapshot, starting=starting)
+        why = self.query_one("#reason", CachedStatic)
+        why.update(Content.styled(state_reason(snapshot, state), STATE_STYLES.get(state, "")))
+        why.display = bool(state_reason(snapshot, state))
+        self.show(snapshot)

@@ -22,28 +22,29 @@ from crescent_lite.store.browsing import QuestionFilter
 from crescent_lite.workspace.notes import pending_notes
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.question import question_and_votes
-from crescent_tui.content.votes import ENDED, answer_of, no_votes_words, vote_title
+from crescent_tui.content.row_cells import RowCell, RowColumn
+from crescent_tui.content.votes import ENDED, answer_of, no_votes_text, vote_title
 from crescent_tui.screens.note import NoteScreen
-from crescent_tui.screens.tab_screen import WatchingScreen
-from crescent_tui.sources.child_process import Ended
-from crescent_tui.sources.follower import Sight
-from crescent_tui.widgets.cached_static import SteadyText
-from crescent_tui.widgets.fitted_text import Drawn
-from crescent_tui.widgets.question_pane import Looked
+from crescent_tui.screens.tab_screen import TabScreen
+from crescent_tui.sources.child_process import CommandResult
+from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
+from crescent_tui.widgets.cached_static import CachedStatic
+from crescent_tui.widgets.fitted_text import FittedText
+from crescent_tui.widgets.question_pane import QuestionDetail
 from crescent_tui.widgets.reading_pane import ReadingPane
-from crescent_tui.widgets.row_list import Cell, Column, RowList
+from crescent_tui.widgets.row_list import RowList
 
 COLUMNS = (
-    Column("", 1),
-    Column("vote", 4, right=True),
-    Column("answer", 14),
-    Column("tokens", 6, right=True),
-    Column("ended", 0),
+    RowColumn("", 1),
+    RowColumn("vote", 4, right=True),
+    RowColumn("answer", 14),
+    RowColumn("tokens", 6, right=True),
+    RowColumn("ended", 0),
 )
 
 
-class VotesScreen(WatchingScreen):
-    """The chosen question's votes."""
+class VotesScreen(TabScreen):
+    """The votes of the selected question."""
 
     TAB = "Votes"
     AUTO_FOCUS = "RowList"
@@ -71,40 +72,40 @@ class VotesScreen(WatchingScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._looked: Looked | None = None
-        """What is shown."""
+        self._detail: QuestionDetail | None = None
+        """What is shown; None if there is no question."""
         self._version = -1
 
     def body(self) -> ComposeResult:
         with Container(id="sides"):
             with Vertical(id="left"):
                 with ReadingPane(id="about-votes", classes="panel"):
-                    yield Drawn(id="about-text")
+                    yield FittedText(id="about-text")
                 yield RowList(COLUMNS, id="votes", classes="panel")
             with ReadingPane(id="solution", classes="panel"):
-                yield SteadyText(id="solution-title")
-                yield SteadyText(id="solution-text")
+                yield CachedStatic(id="solution-title")
+                yield CachedStatic(id="solution-text")
 
     def on_mount(self) -> None:
         self.query_one("#about-votes").border_title = "Question"
         self.query_one("#votes").border_title = "Votes"
         self.query_one("#solution").border_title = "Solution"
-        self.watch(self.app, "question_id", self.look_again, init=False)
+        self.watch(self.app, "question_id", self.show_latest, init=False)
 
-    def show(self, sight: Sight) -> None:
-        if not sight.looked:
+    def show(self, snapshot: WorkspaceSnapshot) -> None:
+        if not snapshot.is_loaded:
             return
-        question_id, shown = self.app.question_id, self._looked
-        if sight.run is None:
-            self._show_nothing("No run yet: s starts one.")
+        question_id, shown = self.app.question_id, self._detail
+        if snapshot.run is None:
+            self._show_nothing("No run yet; press s to start one.")
         elif question_id is None:
-            self._find_newest(sight.run.run_id)
-        elif sight.version != self._version or shown is None or shown.question.question_id != question_id:
+            self._find_newest(snapshot.run.run_id)
+        elif snapshot.version != self._version or shown is None or shown.question.question_id != question_id:
             self._read(question_id)
-        self._version = sight.version
+        self._version = snapshot.version
 
     def _find_newest(self, run_id: int) -> None:
-        """The newest question with votes."""
+        """Select the newest question with votes."""
         wanted = QuestionFilter(run_id, voted=True)
         self.app.read("voted question", lambda store: store.browsing.fetch_next(wanted), self._take_newest)
 
@@ -112,35 +113,35 @@ class VotesScreen(WatchingScreen):
         if self.app.question_id is not None:
             return
         if question_id is None:
-            self._show_nothing("No votes yet: a question is voted on after it was kept.")
+            self._show_nothing("No votes yet. A question is voted on after it has been kept.")
         else:
             self.app.question_id = question_id
 
     def _read(self, question_id: int) -> None:
         workspace = self.app.workspace
 
-        def look(store: Store) -> Looked | None:
+        def fetch(store: Store) -> QuestionDetail | None:
             question = store.watching.fetch_question(question_id)
-            waiting = tuple(note for note in pending_notes(workspace) if note.question_id == question_id)
-            return Looked(question, (), waiting) if question else None
+            pending = tuple(note for note in pending_notes(workspace) if note.question_id == question_id)
+            return QuestionDetail(question, (), pending) if question else None
 
-        self.app.read("votes", look, lambda looked: self._show(question_id, looked))
+        self.app.read("votes", fetch, lambda detail: self._show(question_id, detail))
 
-    def _show(self, question_id: int, looked: Looked | None) -> None:
+    def _show(self, question_id: int, detail: QuestionDetail | None) -> None:
         if question_id != self.app.question_id:
             return
-        if looked is None:
-            self.app.question_id = None  # remembered from a database that is another one by now
+        if detail is None:
+            self.app.question_id = None  # from the saved state of another database
             return
-        question, rows = looked.question, self.query_one("#votes", RowList)
-        is_another = self._looked is None or self._looked.question.question_id != question_id
-        self._looked = looked
-        about = self.query_one("#about-text", Drawn)
-        about.draw(lambda width: question_and_votes(question, looked.waiting, width))
+        question, rows = detail.question, self.query_one("#votes", RowList)
+        is_another = self._detail is None or self._detail.question.question_id != question_id
+        self._detail = detail
+        about = self.query_one("#about-text", FittedText)
+        about.draw(lambda width: question_and_votes(question, detail.pending_notes, width))
         self.query_one("#about-votes").border_title = f"Question {question_id} of run {question.run_id}"
         rows.border_title = f"Votes: {len(question.votes):,}"
         rows.border_subtitle = "★ kept as the example" if question.chosen_vote is not None else ""
-        rows.placeholder = no_votes_words(question)
+        rows.placeholder = no_votes_text(question)
         rows.set_cells(
             {
                 vote.vote_id: _cells(vote, tokens, kept=vote.vote_id == question.chosen_vote)
@@ -156,10 +157,10 @@ class VotesScreen(WatchingScreen):
         self._show_solution(rewind=is_another)
 
     def _show_nothing(self, words: str) -> None:
-        """There is no question; `words` say why, and are ours."""
-        self._looked = None
+        """Show no question, and `words`, which say why and are trusted."""
+        self._detail = None
         rows = self.query_one("#votes", RowList)
-        self.query_one("#about-text", Drawn).draw(lambda _: Content.styled(words, MUTED))
+        self.query_one("#about-text", FittedText).draw(lambda _: Content.styled(words, MUTED))
         rows.placeholder = ""
         rows.set_keys(array("q"))
         self._show_solution()
@@ -173,40 +174,40 @@ class VotesScreen(WatchingScreen):
         self.set_focus(self.query_one("#solution"))
 
     def _chosen(self) -> tuple[Vote, int] | None:
-        """The vote under the cursor, and its tokens."""
+        """The vote under the cursor and its number of tokens."""
         key = self.query_one("#votes", RowList).key
-        question = self._looked.question if self._looked else None
+        question = self._detail.question if self._detail else None
         votes = zip(question.votes, question.vote_tokens, strict=False) if question else ()
         return next((each for each in votes if each[0].vote_id == key), None)
 
     def _show_solution(self, *, rewind: bool = False) -> None:
-        title, text = self.query_one("#solution-title", SteadyText), self.query_one("#solution-text", SteadyText)
+        title, text = self.query_one("#solution-title", CachedStatic), self.query_one("#solution-text", CachedStatic)
         chosen = self._chosen()
-        if chosen is None or self._looked is None:
+        if chosen is None or self._detail is None:
             title.update("")
             text.update("")
             return
         vote, tokens = chosen
-        title.update(vote_title(vote, tokens, kept=vote.vote_id == self._looked.question.chosen_vote))
+        title.update(vote_title(vote, tokens, kept=vote.vote_id == self._detail.question.chosen_vote))
         said = printable(vote.text.strip())
-        text.update(Content(said) if said else Content.styled("(nothing)", MUTED))
+        text.update(Content(said) if said else Content.styled("(empty)", MUTED))
         if rewind:
             self.query_one("#solution", ReadingPane).scroll_home(animate=False)
 
     def action_step(self, step: int) -> None:
-        """The next question with votes, or the previous one."""
+        """Go to the next question with votes, or to the previous one."""
         here = self.app.question_id
         where = {"before": here} if step > 0 else {"after": here}
-        self._go(QuestionFilter(self._run_id, voted=True), where, "There are no votes further on.")
+        self._go(QuestionFilter(self._run_id, voted=True), where, "No more questions with votes.")
 
     def action_next_disputed(self) -> None:
-        """The next disputed question, and after the last one the first."""
+        """Go to the next disputed question, after the last one to the first."""
         wanted = QuestionFilter(self._run_id, disputed=True)
         self._go(wanted, {"before": self.app.question_id}, "No question of this run is disputed.", around=True)
 
     @property
     def _run_id(self) -> int:
-        return self.app.sight.run.run_id if self.app.sight.run else 0
+        return self.app.snapshot.run.run_id if self.app.snapshot.run else 0
 
     def _go(self, wanted: QuestionFilter, where: dict[str, int | None], none: str, *, around: bool = False) -> None:
         def fetch(store: Store) -> int | None:
@@ -222,41 +223,41 @@ class VotesScreen(WatchingScreen):
         self.app.read("next voted question", fetch, go)
 
     def action_copy(self) -> None:
-        """The solution's text."""
+        """Copy the text of the solution."""
         if chosen := self._chosen():
             self.app.copy_to_clipboard(printable(chosen[0].text))
-            self.notify(f"Vote {chosen[0].sample_index + 1} is in the clipboard.")
+            self.notify(f"Vote {chosen[0].sample_index + 1} copied.")
 
     def action_flag(self) -> None:
-        """Remark on the question."""
-        if self._looked is None:
-            self.notify("There is no question to be flagged.")
+        """Add a note to the question."""
+        if self._detail is None:
+            self.notify("No question selected.")
             return
-        question_id = self._looked.question.question_id
-        notes = len(self._looked.question.notes) + len(self._looked.waiting)
+        question_id = self._detail.question.question_id
+        notes = len(self._detail.question.notes) + len(self._detail.pending_notes)
 
-        def keep(text: str | None) -> None:
+        def save(text: str | None) -> None:
             if text is not None:
-                # After -- a text that begins with a dash is a text too.
-                self.app.command(self._noted, "note", "--", str(question_id), text)
+                # After --, a text that begins with a dash is not parsed as an option.
+                self.app.command(self._note_saved, "note", "--", str(question_id), text)
 
-        self.app.push_screen(NoteScreen(question_id, notes), keep)
+        self.app.push_screen(NoteScreen(question_id, notes), save)
 
-    def _noted(self, ended: Ended) -> None:
-        if ended.exit_code:
-            self.app.complain(ended.last_line or "The note was not kept.")
+    def _note_saved(self, result: CommandResult) -> None:
+        if result.exit_code:
+            self.app.show_error(result.last_line or "The note could not be saved.")
         else:
-            self.notify(ended.last_line, markup=False)
+            self.notify(result.last_line, markup=False)
         if self.app.question_id is not None:
             self._read(self.app.question_id)
 
 
-def _cells(vote: Vote, tokens: int, *, kept: bool) -> tuple[Cell, ...]:
+def _cells(vote: Vote, tokens: int, *, kept: bool) -> tuple[RowCell, ...]:
     ended = ENDED.get(vote.finish_reason, vote.finish_reason)
     return (
-        Cell("★" if kept else "", "good"),
-        Cell(str(vote.sample_index + 1), "muted"),
-        Cell(answer_of(vote), "" if vote.answer_key is not None else "muted"),
-        Cell(f"{tokens:,}"),
-        Cell(ended, "" if vote.finish_reason == "stop" else "bad"),
+        RowCell("★" if kept else "", "good"),
+        RowCell(str(vote.sample_index + 1), "muted"),
+        RowCell(answer_of(vote), "" if vote.answer_key is not None else "muted"),
+        RowCell(f"{tokens:,}"),
+        RowCell(ended, "" if vote.finish_reason == "stop" else "bad"),
     )

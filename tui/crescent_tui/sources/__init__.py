@@ -1,1 +1,1 @@
-"""What the screens are fed by: threads that read the database, the engine as a child, and the files of the app."""
+"""Where the data on the screens comes from: threads that read the database, child processes, and files."""

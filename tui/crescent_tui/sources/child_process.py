@@ -1,9 +1,8 @@
-"""The `crescent` command as a child process of the app: an engine that outlives it, a short command and its end,
-or a command whose lines are told as they come.
+"""`crescent` commands as child processes: an engine that outlives the app, a short command, or one that streams.
 
-An engine is asked through the workspace like any other one; its output goes to a file in the workspace's logs. Knows
-no widget and no table. Example:
-    child = start_engine(Workspace(Path("data")), ["--rounds", "2"]); child.ended()   # None while it runs
+The app controls an engine through requests in the workspace, whether or not it started it; the output of an engine
+started here goes to a file in the workspace's logs. Knows no widget and no table. Example:
+    child = start_engine(Workspace(Path("data")), ["--rounds", "2"]); child.exit_code()   # None while it runs
 """
 
 from __future__ import annotations
@@ -21,27 +20,28 @@ from crescent_lite.workspace import Workspace
 
 OUTPUT_NAME = "engine-output.txt"
 TAIL_BYTES = 2000
+"""Read from the end of an output to find its last line."""
 LINE_BYTES = 1_000_000
-"""A longer line is told in parts."""
+"""A longer line is passed on in pieces of this size."""
 END_SECONDS = 2.0
-"""Between asking a child to end and ending it."""
+"""Between TERM and KILL."""
 
 
 @dataclass(frozen=True)
 class EngineChild:
-    """A `crescent run` that was started from here."""
+    """A `crescent run` that this app started."""
 
     process: subprocess.Popen[bytes]
     output_path: Path
     output_begins: int
-    """Where its own output begins in the file, in bytes."""
+    """Offset in the file, in bytes, at which the output of this process begins."""
 
-    def ended(self) -> int | None:
-        """Its exit code; None while it runs."""
+    def exit_code(self) -> int | None:
+        """The exit code; None while the process runs."""
         return self.process.poll()
 
     def last_line(self) -> str:
-        """The last thing it said, which is the reason when it failed. Untrusted."""
+        """The last line of output, which is the reason if the run failed. Untrusted."""
         try:
             with self.output_path.open("rb") as file:
                 file.seek(max(self.output_begins, self.output_path.stat().st_size - TAIL_BYTES))
@@ -52,8 +52,8 @@ class EngineChild:
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a short command ended. Its texts are untrusted."""
+class CommandResult:
+    """The exit code and output of a command that has ended. The texts are untrusted."""
 
     exit_code: int
     output: str
@@ -61,40 +61,40 @@ class Ended:
 
     @property
     def last_line(self) -> str:
-        """What it said last: the reason where it failed."""
+        """The last line of output, or of the errors if the command failed."""
         lines = (self.errors if self.exit_code else self.output or self.errors).strip().splitlines()
         return lines[-1].removeprefix("crescent: ") if lines else ""
 
 
-def crescent(workspace: Workspace, command: str, *arguments: str) -> list[str]:
-    """The very command a user would type, with this interpreter."""
+def command_line(workspace: Workspace, command: str, *arguments: str) -> list[str]:
+    """The command as a user would type it, run with this interpreter."""
     return [sys.executable, "-m", "crescent_lite.cli", command, "-w", str(workspace.folder), *arguments]
 
 
-def run_to_its_end(
+def run_command(
     workspace: Workspace,
     command: str,
     *arguments: str,
-    begun: Callable[[subprocess.Popen[bytes]], object] | None = None,
-) -> Ended:
-    """Run a short command and wait for it. `begun` is handed the process, by which it can be ended early."""
+    on_start: Callable[[subprocess.Popen[bytes]], object] | None = None,
+) -> CommandResult:
+    """Run a short command and wait until it ends. `on_start` receives the process, to terminate it early."""
     try:
         with subprocess.Popen(
-            crescent(workspace, command, *arguments),
+            command_line(workspace, command, *arguments),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         ) as process:
-            if begun:
-                begun(process)
+            if on_start:
+                on_start(process)
             output, errors = process.communicate()
     except OSError as error:
-        return Ended(1, "", f"crescent {command} cannot be started: {error.strerror}")
-    return Ended(process.returncode, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace"))
+        return CommandResult(1, "", f"cannot start crescent {command}: {error.strerror}")
+    return CommandResult(process.returncode, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace"))
 
 
 def start_engine(workspace: Workspace, arguments: Sequence[str] = ()) -> EngineChild:
-    """Start a run or go on with the unfinished one; a new workspace gets the quick preset. Raises CrescentError."""
+    """Start a run or resume the unfinished one; a new workspace gets the quick preset. Raises CrescentError."""
     if not workspace.config_path.is_file():
         from crescent_lite.config.text import starter_toml
 
@@ -103,9 +103,9 @@ def start_engine(workspace: Workspace, arguments: Sequence[str] = ()) -> EngineC
     try:
         workspace.logs.mkdir(parents=True, exist_ok=True)
         with output_path.open("ab") as output:
-            # A session of its own: the terminal's Ctrl-C and hang-up do not reach it.
+            # In its own session, so that Ctrl-C and the hang-up of the terminal do not reach it.
             process = subprocess.Popen(
-                crescent(workspace, "run", *arguments),
+                command_line(workspace, "run", *arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -114,20 +114,20 @@ def start_engine(workspace: Workspace, arguments: Sequence[str] = ()) -> EngineC
             )
             return EngineChild(process, output_path, output.tell())
     except OSError as error:
-        raise StorageError(f"{output_path}: the run cannot be started: {error.strerror}") from None
+        raise StorageError(f"{output_path}: cannot start the run: {error.strerror}") from None
 
 
-class TellingChild:
-    """A command that is given a text, and whose lines are told while it runs. It can be ended at any time."""
+class StreamingCommand:
+    """A command that reads a text from stdin, and whose output is passed on line by line until it ends."""
 
     def __init__(self, workspace: Workspace, text: str, command: str, *arguments: str) -> None:
-        """Start it. Raises CrescentError."""
+        """Start the command. Raises CrescentError."""
         self._text = text
-        # A file and not a second pipe: nobody has to read it while the lines come.
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed when it has ended
+        # A file rather than a second pipe, which would have to be read in parallel.
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by `follow`
         try:
             self._process = subprocess.Popen(
-                crescent(workspace, command, *arguments),
+                command_line(workspace, command, *arguments),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
@@ -135,23 +135,23 @@ class TellingChild:
             )
         except OSError as error:
             self._errors.close()
-            raise StorageError(f"crescent {command} cannot be started: {error.strerror}") from None
+            raise StorageError(f"cannot start crescent {command}: {error.strerror}") from None
 
-    def follow(self, tell: Callable[[str], object]) -> Ended:
-        """In a thread of its own: give it the text, tell each line, wait for its end."""
+    def follow(self, on_line: Callable[[str], object]) -> CommandResult:
+        """In a separate thread: send the text, pass each line to `on_line`, and wait for the end."""
         assert self._process.stdin and self._process.stdout
         with suppress(OSError), self._process.stdin as given:
             given.write(self._text.encode("utf-8", "replace"))
         with self._process.stdout as lines:
             while line := lines.readline(LINE_BYTES):
-                tell(line.decode("utf-8", "replace"))
+                on_line(line.decode("utf-8", "replace"))
         exit_code = self._process.wait()
         with self._errors as file:
             file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))
-            return Ended(exit_code, "", file.read().decode("utf-8", "replace"))
+            return CommandResult(exit_code, "", file.read().decode("utf-8", "replace"))
 
     def end(self) -> None:
-        """From any thread: TERM, wait, KILL. Returns when it is gone."""
+        """From any thread: TERM, wait, KILL. Returns when the process has ended."""
         self._process.terminate()
         try:
             self._process.wait(END_SECONDS)

@@ -1,129 +1,101 @@
-"""Follows a workspace from a thread of its own: opens the database read-only, looks every second, says what it saw.
+"""Follows a workspace in a separate thread: checks it every second and reports a snapshot when something has changed.
 
-Owns a reading connection, and the end of the log of the run at work; knows no widget. Nothing is read while nothing
-has been written, and nothing is said while nothing has changed, so a burst of writes is one message. Example:
-    Follower(workspace, lambda sight: app.post_message(WorkspaceSeen(sight))).follow()
+Owns a read-only connection and the end of the active run's log; knows no widget. It reads only after a write, so
+that a burst of writes is one message. Example:
+    Follower(workspace, lambda snapshot: app.post_message(SnapshotChanged(snapshot))).follow()
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from crescent_lite.errors import CrescentError
 from crescent_lite.intervals import wilson
-from crescent_lite.records import Score
 from crescent_lite.store import Store
-from crescent_lite.store.watching import RunLine, RunSnapshot, ScoreCount
 from crescent_lite.workspace import Workspace
-from crescent_tui.sources.log_tail import LogTail, logged_event
-from crescent_tui.sources.throughput import Pulse, PulseMeter
+from crescent_tui.sources.log_tail import LogTail, parse_event
+from crescent_tui.sources.throughput import ThroughputMeter
+from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
 
 POLL_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class Sight:
-    """How the workspace stands, as seen at one moment. All texts are as stored: untrusted."""
-
-    looked: bool = False
-    """False before the first look is over."""
-    engine_is_busy: bool = False
-    stop_is_requested: bool = False
-    pause_is_requested: bool = False
-    round_is_requested: bool = False
-    runs: tuple[RunLine, ...] = ()
-    """All runs, the newest first."""
-    engine_run_id: int | None = None
-    """The run the engine works on, while it is busy."""
-    run: RunSnapshot | None = None
-    """The chosen run, else the latest. None: there is no run yet."""
-    scores: tuple[tuple[ScoreCount, Score], ...] = ()
-    pulse: Pulse | None = None
-    """How fast the engine is at the stage it is at; None while it is not at work on the run that is shown."""
-    version: int = 0
-    """Changes whenever the database has been written: then what a screen has read may be out of date."""
-    trouble: str | None = None
-    """Why the database cannot be read just now."""
-
-    @property
-    def run_is_at_work(self) -> bool:
-        """Whether the engine works on the run that is shown."""
-        return self.engine_is_busy and self.run is not None and self.run.run_id == self.engine_run_id
+"""Between two checks."""
 
 
 class Follower:
-    """Looks at one workspace until it is told to end."""
+    """Follows one workspace until `end`."""
 
-    def __init__(self, workspace: Workspace, tell: Callable[[Sight], object], run_id: int | None = None) -> None:
+    def __init__(
+        self, workspace: Workspace, on_change: Callable[[WorkspaceSnapshot], object], run_id: int | None = None
+    ) -> None:
         self._workspace = workspace
-        self._tell = tell
+        self._on_change = on_change
         self._run_id = run_id
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._store: Store | None = None
         self._read_at: tuple[int, int | None] | None = None
-        self._sight = Sight()
+        self._snapshot = WorkspaceSnapshot()
         self._tail: LogTail | None = None
-        self._meter = PulseMeter()
+        self._meter = ThroughputMeter()
 
     def choose_run(self, run_id: int | None) -> None:
-        """From any thread: look at this run; None is the latest, whichever that is."""
+        """From any thread: follow this run; None follows the latest one."""
         self._run_id = run_id
         self._wake.set()
 
     def look_now(self) -> None:
-        """From any thread: do not wait for the next second."""
+        """From any thread: check now instead of within a second."""
         self._wake.set()
 
     def end(self) -> None:
-        """From any thread: `follow` returns soon."""
+        """From any thread: make `follow` return soon."""
         self._ended.set()
         self._wake.set()
 
     def follow(self) -> None:
-        """Look, tell what changed, wait; until `end`."""
+        """In a separate thread: check, report a change, wait; until `end`."""
         try:
             while not self._ended.is_set():
-                sight = self._look()
-                if sight != self._sight:
-                    self._sight = sight
-                    self._tell(sight)
+                snapshot = self._check()
+                if snapshot != self._snapshot:
+                    self._snapshot = snapshot
+                    self._on_change(snapshot)
                 self._wake.wait(POLL_SECONDS)
                 self._wake.clear()
         finally:
             self._close()
 
-    def _look(self) -> Sight:
+    def _check(self) -> WorkspaceSnapshot:
         workspace = self._workspace
         busy = workspace.folder.is_dir() and workspace.is_busy()
         seen = replace(
-            self._sight,
-            looked=True,
+            self._snapshot,
+            is_loaded=True,
             engine_is_busy=busy,
             stop_is_requested=busy and workspace.is_asked("stop"),
             pause_is_requested=busy and workspace.is_asked("pause"),
             round_is_requested=busy and workspace.is_asked("round"),
-            trouble=None,
+            error=None,
         )
         try:
             if not workspace.database_path.is_file():
                 self._close()
                 if seen.run:
-                    gone = f"{workspace.database_path}: is not there any more; it was shown here a moment ago"
-                    return replace(seen, pulse=None, trouble=gone)
-                return Sight(looked=True, engine_is_busy=busy)
+                    removed = f"the database has been removed: {workspace.database_path}"
+                    return replace(seen, throughput=None, error=removed)
+                return WorkspaceSnapshot(is_loaded=True, engine_is_busy=busy)
             self._store = self._store or Store.open_read_only(workspace.database_path)
             seen = self._read(seen, self._store)
-            return self._with_pulse(replace(seen, engine_run_id=self._engine_run_id(seen)))
+            return self._with_throughput(replace(seen, engine_run_id=self._engine_run_id(seen)))
         except CrescentError as error:
             self._close()
-            return replace(seen, pulse=None, trouble=str(error))
+            return replace(seen, throughput=None, error=str(error))
 
-    def _read(self, seen: Sight, store: Store) -> Sight:
-        """Only what can have changed since the last read."""
+    def _read(self, seen: WorkspaceSnapshot, store: Store) -> WorkspaceSnapshot:
+        """Read the run, if the database has been written or another run was chosen since the last read."""
         now = (store.watching.version(), self._run_id)
         if now == self._read_at:
             return seen
@@ -131,28 +103,31 @@ class Follower:
         scores = tuple((count, wilson(count.right, count.items)) for count in (run.scores if run else ()))
         self._read_at = now
         return replace(
-            seen, runs=store.watching.fetch_runs(), run=run, scores=scores, version=self._sight.version + 1
+            seen, runs=store.watching.fetch_runs(), run=run, scores=scores, version=self._snapshot.version + 1
         )
 
-    def _engine_run_id(self, seen: Sight) -> int | None:
-        """A run that was killed says 'running' too: of several, the one whose log was written last."""
-        running = [line.run_id for line in seen.runs if line.state == "running"] if seen.engine_is_busy else []
-        return max(running, key=lambda run_id: written_at(self._workspace.log_of(run_id)), default=None)
+    def _engine_run_id(self, seen: WorkspaceSnapshot) -> int | None:
+        """The run that the engine works on.
 
-    def _with_pulse(self, seen: Sight) -> Sight:
-        if seen.run is None or not seen.run_is_at_work:
+        A run whose engine was killed also has the state 'running': of several, the one with the newest log is active.
+        """
+        running = [line.run_id for line in seen.runs if line.state == "running"] if seen.engine_is_busy else []
+        return max(running, key=lambda run_id: modified_at(self._workspace.log_of(run_id)), default=None)
+
+    def _with_throughput(self, seen: WorkspaceSnapshot) -> WorkspaceSnapshot:
+        if seen.run is None or not seen.run_is_active:
             self._tail = None
-            return replace(seen, pulse=None)
+            return replace(seen, throughput=None)
         path = self._workspace.log_of(seen.run.run_id)
         if self._tail is None or self._tail.path != path:
-            self._tail, self._meter = LogTail(path), PulseMeter()
-        look = self._tail.look()
-        if look.anew or look.passed_over:
-            self._meter = PulseMeter()
-        for line in look.lines:
-            if event := logged_event(line):
+            self._tail, self._meter = LogTail(path), ThroughputMeter()
+        chunk = self._tail.read_new()
+        if chunk.is_new_file or chunk.skipped:
+            self._meter = ThroughputMeter()
+        for line in chunk.lines:
+            if event := parse_event(line):
                 self._meter.feed(event)
-        return replace(seen, pulse=self._meter.pulse())
+        return replace(seen, throughput=self._meter.throughput())
 
     def _close(self) -> None:
         if self._store:
@@ -160,8 +135,8 @@ class Follower:
         self._store = self._read_at = None
 
 
-def written_at(path: Path) -> float:
-    """When a file was last written, in seconds since 1970; 0 where there is none."""
+def modified_at(path: Path) -> float:
+    """When a file was last written, in seconds since 1970; 0 if it does not exist."""
     try:
         return path.stat().st_mtime
     except OSError:

@@ -1,9 +1,9 @@
-"""What was appended to a log file since the last look, however large the file is and whatever stands in it.
+"""Reads the lines appended to a log file since the last read, whatever the size and content of the file.
 
-Owns an offset, no open file; knows neither widget nor database. The first look begins near the end. A file that was
-replaced or cut is read anew; one that is not there has nothing to say. Example:
-    tail = LogTail(Path("data/logs/run-3.jsonl")); tail.look().lines; ...; tail.look().lines   # only what is new
-    logged_event(line)                                                         # LoggedEvent("RunPaused", ...)
+Keeps an offset but no open file; knows neither widget nor database. The first read starts near the end of the file. A
+file that was replaced or truncated is read from its start again; a missing file has no lines. Example:
+    tail = LogTail(Path("data/logs/run-3.jsonl")); tail.read_new().lines   # the next call returns only newer lines
+    parse_event(line)                                                      # LoggedEvent("RunPaused", ...)
 """
 
 from __future__ import annotations
@@ -17,78 +17,80 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 BACKLOG_BYTES = 256_000
-"""Of a file seen for the first time, from its end: some 1,700 events."""
-LOOK_BYTES = 1_000_000
-"""Read in one look at most. What is older is passed over: a watcher wants the newest."""
+"""Read from the end of a file at the first read: about 1,700 events."""
+READ_BYTES = 1_000_000
+"""At most per read. Older bytes are skipped, because the newest lines matter most."""
 LINE_BYTES = 64_000
-"""A longer line is cut there."""
+"""A longer line is cut off."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """One look at a file."""
+class LogChunk:
+    """The result of one read."""
 
     lines: tuple[str, ...] = ()
-    """Whole lines, without their ends. Untrusted."""
-    anew: bool = False
-    """The file is another one than before: what was read of it no longer holds."""
-    passed_over: bool = False
-    """Bytes before the first of these lines were not read."""
+    """Complete lines without their line ends. Untrusted."""
+    is_new_file: bool = False
+    """Whether the file was replaced, truncated or removed, so that earlier lines no longer count."""
+    skipped: bool = False
+    """Whether bytes before these lines were skipped."""
 
 
 @dataclass(frozen=True)
 class LoggedEvent:
-    """One event of a run's log file. Its texts are untrusted."""
+    """An event in a run's log file. The texts are untrusted."""
 
     kind: str
+    """The name of its class in `crescent_lite.events`."""
     at: float
     """Seconds since 1970."""
     created_at: str
-    """The same as it stands there: UTC, ISO 8601."""
+    """The same time as stored: UTC, ISO 8601."""
     detail: dict[str, Any]
+    """The other fields of the event."""
 
 
 class LogTail:
     """Follows one file."""
 
-    def __init__(self, path: Path, *, backlog_bytes: int = BACKLOG_BYTES, look_bytes: int = LOOK_BYTES) -> None:
+    def __init__(self, path: Path, *, backlog_bytes: int = BACKLOG_BYTES, read_bytes: int = READ_BYTES) -> None:
         self.path = path
         self._backlog_bytes = backlog_bytes
-        self._look_bytes = look_bytes
+        self._read_bytes = read_bytes
         self._file_is: tuple[int, int] | None = None
-        """Device and inode: which file the offset is of."""
+        """Device and inode of the file that the offset belongs to."""
         self._offset = 0
         self._half = b""
-        """The beginning of a line whose end is not written yet."""
+        """The start of a line whose end has not been written yet."""
         self._inside = False
-        """Somewhere in a line that is passed over to its end."""
+        """Whether the offset is inside a line that is skipped up to its end."""
 
-    def look(self) -> Look:
-        """What is new. Raises nothing: what cannot be read is not there."""
+    def read_new(self) -> LogChunk:
+        """The new lines. Raises nothing: a file that cannot be read has no lines."""
         try:
             with self.path.open("rb") as file:
                 return self._read(file)
         except OSError:
             was_there = self._file_is is not None
             self._forget()
-            return Look(anew=was_there)
+            return LogChunk(is_new_file=was_there)
 
-    def _read(self, file: BinaryIO) -> Look:
+    def _read(self, file: BinaryIO) -> LogChunk:
         found = os.fstat(file.fileno())
-        file_is, anew, passed_over = (found.st_dev, found.st_ino), False, False
+        file_is, is_new_file, skipped = (found.st_dev, found.st_ino), False, False
         if file_is != self._file_is or found.st_size < self._offset:
-            anew = self._file_is is not None
+            is_new_file = self._file_is is not None
             self._forget()
             self._file_is = file_is
-            passed_over = self._pass_over(found.st_size - self._backlog_bytes)
-        passed_over |= self._pass_over(found.st_size - self._look_bytes)
+            skipped = self._skip_to(found.st_size - self._backlog_bytes)
+        skipped |= self._skip_to(found.st_size - self._read_bytes)
         file.seek(self._offset)
-        read = file.read(self._look_bytes)
+        read = file.read(self._read_bytes)
         self._offset += len(read)
-        return Look(tuple(self._lines(read)), anew, passed_over)
+        return LogChunk(tuple(self._lines(read)), is_new_file, skipped)
 
-    def _pass_over(self, to: int) -> bool:
-        """Go on at a later offset, most likely in the middle of a line."""
+    def _skip_to(self, to: int) -> bool:
+        """Skip to a later offset, probably in the middle of a line. Returns whether it is later."""
         if to <= self._offset:
             return False
         self._offset, self._half, self._inside = to, b"", True
@@ -109,8 +111,8 @@ class LogTail:
         self._file_is, self._offset, self._half, self._inside = None, 0, b"", False
 
 
-def logged_event(line: str) -> LoggedEvent | None:
-    """The event that a line tells of; None where it tells of none."""
+def parse_event(line: str) -> LoggedEvent | None:
+    """The event in a line of a log; None if the line is not a valid event."""
     try:
         detail = json.loads(line)
         if not isinstance(detail, dict):

@@ -1,7 +1,7 @@
-"""How busy the machine is: processor, memory, and the NVIDIA GPU where there is one. Looks in a thread of its own.
+"""Measures, in a separate thread, how busy the machine is: processor, memory, and NVIDIA GPUs if it has any.
 
-Knows no widget. A machine without a GPU is asked for one once. Example:
-    MachineWatch(lambda load: screen.post_message(LoadSeen(load))).watch()   # Load(cpu=0.62, memory_used=..., ...)
+Knows no widget. A machine without a GPU is asked for one only once. Example:
+    LoadMonitor(lambda load: screen.post_message(LoadMeasured(load))).watch()   # MachineLoad(cpu=0.62, ...)
 """
 
 from __future__ import annotations
@@ -16,71 +16,75 @@ import psutil
 from crescent_lite.workspace.machine import ask_nvidia_smi
 
 SECONDS = 2.0
+"""Between two measurements."""
 FIRST_SECONDS = 0.5
+"""Before the first measurement."""
 GPU_LOAD_FIELDS = "utilization.gpu,memory.used,memory.total"
 MIB = 2**20
 
 
 @dataclass(frozen=True)
 class GpuLoad:
-    """One GPU, or several together."""
+    """The load of all GPUs together."""
 
     busy: float | None
-    """0-1, the mean of several; None where the driver does not say."""
+    """Utilisation, 0-1, averaged over the GPUs; None if the driver does not report it."""
     used: int
-    """Bytes of its memory."""
+    """Memory in use, in bytes."""
     total: int
+    """Memory, in bytes."""
 
 
 @dataclass(frozen=True)
-class Load:
-    """One moment."""
+class MachineLoad:
+    """The load of the machine at one moment."""
 
     cpu: float
-    """All processors together, 0-1."""
+    """Utilisation of all processors together, 0-1."""
     memory_used: int
-    """Bytes that are not to be had."""
+    """Bytes that are not available to a new process."""
     memory_total: int
+    """Bytes."""
     gpu: GpuLoad | None = None
-    """None: there is none, or it does not answer."""
+    """None without an NVIDIA GPU, or if nvidia-smi does not answer."""
 
 
-class MachineWatch:
-    """Looks every two seconds, while somebody wants to know, until it is told to end."""
+class LoadMonitor:
+    """Measures every two seconds while it is active, until `end`."""
 
-    def __init__(self, tell: Callable[[Load], object]) -> None:
-        self._tell = tell
-        self._wanted = threading.Event()
+    def __init__(self, on_load: Callable[[MachineLoad], object]) -> None:
+        self._on_load = on_load
+        self._active = threading.Event()
         self._end = threading.Event()
         self._has_gpu = True
-        """Until it turns out otherwise."""
+        """Assumed until nvidia-smi fails."""
 
-    def want(self, wanted: bool) -> None:
-        """From any thread: whether anybody looks at it."""
-        if wanted:
-            self._wanted.set()
+    def set_active(self, active: bool) -> None:
+        """From any thread: measure only while the load is shown."""
+        if active:
+            self._active.set()
         else:
-            self._wanted.clear()
+            self._active.clear()
 
     def end(self) -> None:
-        """From any thread: `watch` returns soon."""
+        """From any thread: make `watch` return soon."""
         self._end.set()
-        self._wanted.set()
+        self._active.set()
 
     def watch(self) -> None:
-        """Look, tell, wait; until `end`."""
-        psutil.cpu_percent()  # the first answer is a meaningless zero: it is the load since the last question
+        """In a separate thread: measure, report and wait, until `end`."""
+        psutil.cpu_percent()  # the load since the last call; the first call returns a meaningless 0
         seconds = FIRST_SECONDS
         while not self._end.wait(seconds):
-            self._wanted.wait()
+            self._active.wait()
             if not self._end.is_set():
-                self._tell(self._look())
+                self._on_load(self._measure())
             seconds = SECONDS
 
-    def _look(self) -> Load:
+    def _measure(self) -> MachineLoad:
         memory = psutil.virtual_memory()
         gpu = self._ask_gpu() if self._has_gpu else None
-        return Load(psutil.cpu_percent() / 100, memory.total - memory.available, memory.total, gpu)
+        return MachineLoad(psutil.cpu_percent() / 100, memory.total - memory.available, memory.total, gpu)
 
     def _ask_gpu(self) -> GpuLoad | None:
         try:
@@ -93,7 +97,10 @@ class MachineWatch:
 
 
 def gpu_load(listing: str) -> GpuLoad | None:
-    """What nvidia-smi listed, a line a GPU. Example: gpu_load("45 %, 1024 MiB, 23034 MiB").busy -> 0.45"""
+    """The load in the output of nvidia-smi, one GPU per line; None if it lists no memory.
+
+    Example: gpu_load("45 %, 1024 MiB, 23034 MiB").busy -> 0.45
+    """
     cards = [line.split(",") for line in listing.splitlines() if line.count(",") == 2]
     numbers = [[_number(part) for part in card] for card in cards]
     used = [(int(card[1]), int(card[2])) for card in numbers if card[1] is not None and card[2] is not None]
@@ -105,6 +112,6 @@ def gpu_load(listing: str) -> GpuLoad | None:
 
 
 def _number(text: str) -> float | None:
-    """The number of '45 %' or '1024 MiB'; None of '[N/A]'."""
+    """The number in '45 %' or '1024 MiB'; None for '[N/A]'."""
     first = text.split()[:1]
     return float(first[0]) if first and first[0].isdecimal() else None

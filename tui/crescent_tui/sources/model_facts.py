@@ -1,7 +1,7 @@
-"""What the Models screen is told of the lines in view: files, sizes, scores, which round is kept.
+"""What the Models screen shows of each line of the tree: file, size, scores, and whether its round is kept.
 
-Read in the background. Asks the store, and the disk how large a file is; knows no widget. Texts are as stored:
-untrusted. Example:
+Reads the store, and the sizes of files, in the background; knows no widget. Texts are as stored, and so untrusted.
+Example:
     fetch_facts(store, nodes)[("model", 3)].size -> 18_300_000
 """
 
@@ -17,37 +17,38 @@ from crescent_lite.records import Score
 from crescent_lite.rounds import Standing
 from crescent_lite.store import Store
 from crescent_lite.store.model_lines import ModelDetail, ModelScore
-from crescent_tui.sources.model_tree import Node, model_tree
+from crescent_tui.sources.model_tree import ModelNode, model_tree
 
 Key = tuple[str, int | str]
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """One line of the tree."""
+    """What is known of one line of the tree."""
 
-    node: Node
+    node: ModelNode
     detail: ModelDetail | None
-    """None of a run without a model of its own, and of what was handed over."""
+    """The stored model; None for a run without its own model, and for an export."""
     size: int | None
-    """Bytes; None where the file is gone, and of a run."""
+    """Bytes; None if the file is missing, and for a run."""
     scores: tuple[tuple[ModelScore, Score], ...]
+    """Each score with its 95% interval."""
     standing: Standing | None
-    """Of the rounds of its run."""
+    """The standing of the rounds of its run; None for a base."""
 
     @property
     def path(self) -> Path | None:
-        """Its file, or the folder that was handed over."""
+        """The file of the model, or the folder of the export; None for a run."""
         return self.node.handed.folder if self.node.handed else self.detail.path if self.detail else None
 
     @property
     def is_adapter(self) -> bool:
-        """Whether it is one, and no base or run."""
+        """Whether the line is an adapter, not a base or a run."""
         return self.node.model is not None and self.node.model.kind == "adapter"
 
     @property
     def is_kept(self) -> bool:
-        """Whether it is the adapter that counts as its run's."""
+        """Whether the line is the adapter that its run keeps."""
         model, standing = self.node.model, self.standing
         return bool(
             model
@@ -58,7 +59,7 @@ class ModelFacts:
 
     @property
     def round(self) -> int | None:
-        """The round that can be handed over: its own, or of a run the kept one."""
+        """The round that can be exported: an adapter's own round, or the round that a run keeps; None without one."""
         if self.node.model and self.is_adapter:
             return self.node.model.round if self.node.run else None
         if self.node.handed:
@@ -66,13 +67,13 @@ class ModelFacts:
         return self.standing.kept if self.standing else None
 
 
-def fetch_tree(store: Store, exports: Path) -> tuple[Node, ...]:
-    """All models as a tree, with what lies in the folder of exports."""
+def fetch_tree(store: Store, exports: Path) -> tuple[ModelNode, ...]:
+    """All models as a tree, with the exports found in the folder `exports`."""
     return model_tree(store.model_lines.fetch_models(), store.model_lines.fetch_runs(), handed_over(exports))
 
 
-def fetch_facts(store: Store, nodes: Sequence[Node]) -> dict[Key, ModelFacts]:
-    """What is known of these lines."""
+def fetch_facts(store: Store, nodes: Sequence[ModelNode]) -> dict[Key, ModelFacts]:
+    """What is known of these lines, by the key of the line."""
     ids = sorted({node.model.model_id for node in nodes if node.model})
     details, scores = store.model_lines.fetch_details(ids), store.model_lines.fetch_scores(ids)
     standings = {run_id: store.fetch_standing(run_id) for run_id in {node.run.run_id for node in nodes if node.run}}
@@ -91,8 +92,8 @@ def fetch_facts(store: Store, nodes: Sequence[Node]) -> dict[Key, ModelFacts]:
 
 
 def file_size(path: Path) -> int | None:
-    """Bytes of a file; None where there is none."""
+    """The size of a file in bytes; None if it does not exist."""
     try:
         return path.stat().st_size if path.is_file() else None
-    except (OSError, ValueError):  # ValueError: a path that no system takes
+    except (OSError, ValueError):  # ValueError: a path that is invalid on every system
         return None

@@ -1,7 +1,6 @@
-"""The models of a workspace as a tree: a base, the runs that began with it, the adapters of their rounds, and what of
-them was handed over: merged models, and copies of adapters.
+"""The models of a workspace as a tree: bases, the runs that started from them, adapters and exports.
 
-A run that learnt from another one's labels stands under that one, and so does a control. Pure; knows no file and no
+A run that learned from another run's labels stands under that run, and so does a control. Pure: knows no file and no
 widget. Example: [node.depth for node in model_tree(models, runs)] -> [0, 1, 2, 2]
 """
 
@@ -17,23 +16,24 @@ BRANCH, LAST, DOWN, BLANK = "├─ ", "└─ ", "│  ", "   "
 
 
 @dataclass(frozen=True)
-class Node:
-    """One line of the tree: a model, a run from which models descend, or a folder that was handed over."""
+class ModelNode:
+    """One line of the tree: a model, a run that made models, or an export."""
 
     depth: int
     branch: str
-    """What is drawn before it."""
+    """The lines of the tree drawn before the name, such as '│  └─ '."""
     name: str
-    """As stored: untrusted."""
+    """As stored, and so untrusted."""
     model: ModelLine | None
-    """None for a run, and for what was handed over."""
+    """None for a run without its own model, and for an export."""
     run: ModelRun | None
-    """That made it; of a base none."""
+    """The run that made the model or export, or the run itself; None for a base."""
     handed: HandedOver | None = None
+    """The export; None for a model or a run."""
 
     @property
     def key(self) -> tuple[str, int | str]:
-        """The same for the same thing."""
+        """Identifies the model, run or export when the tree is read again."""
         if self.handed:
             return ("handed", self.handed.folder.name)
         if self.model and (self.model.kind == "adapter" or self.run is None):
@@ -42,8 +42,8 @@ class Node:
 
 
 @dataclass(frozen=True)
-class _Twig:
-    """A node without its place."""
+class _Entry:
+    """A node before its place in the tree is known."""
 
     name: str
     model: ModelLine | None
@@ -52,7 +52,7 @@ class _Twig:
 
 
 class _Tree:
-    """Who descends from whom."""
+    """Which model, run and export descends from which."""
 
     def __init__(self, models: Iterable[ModelLine], runs: Iterable[ModelRun], handed: Iterable[HandedOver]) -> None:
         self.models = {model.model_id: model for model in sorted(models, key=lambda each: each.model_id)}
@@ -70,7 +70,7 @@ class _Tree:
                 self.given[model.parent_id].append(model)
         self.after: dict[int, list[ModelRun]] = {run_id: [] for run_id in self.runs}
         self.first: dict[int, list[ModelRun]] = {model_id: [] for model_id in self.models}
-        # The later ones first: whatever descends from a run is later than it.
+        # The latest first, because a run that descends from another one is later than it.
         for run in reversed(self.runs.values()):
             if not self.made[run.run_id] and not self.after[run.run_id]:
                 continue
@@ -81,7 +81,7 @@ class _Tree:
                 self.first[run.base_id].insert(0, run)
 
     def roots(self) -> list[ModelLine]:
-        """Every model that stands under no other one. A student that was only taught stands under its teacher."""
+        """Models with no parent. A student without a run of its own stands under its teacher's run only."""
         taught = {run.base_id for runs in self.after.values() for run in runs if not run.control_of}
         return [
             model
@@ -91,53 +91,55 @@ class _Tree:
             and (model.model_id not in taught or self.first[model.model_id] or self.given[model.model_id])
         ]
 
-    def below(self, twig: _Twig) -> list[_Twig]:
-        """What descends from it at once."""
-        if twig.run is None and twig.model:
-            base = twig.model.model_id
+    def below(self, entry: _Entry) -> list[_Entry]:
+        """The direct children of an entry."""
+        if entry.run is None and entry.model:
+            base = entry.model.model_id
             found = [self._of_run(run) for run in self.first[base]]
-            return found + [_Twig(model.name, model, None) for model in self.given[base]]
-        if twig.run is None or twig.handed:
+            return found + [_Entry(model.name, model, None) for model in self.given[base]]
+        if entry.run is None or entry.handed:
             return []
-        made, handed = self.made[twig.run.run_id], self.handed[twig.run.run_id]
-        if twig.model and twig.model.kind == "adapter":
-            return [_of_folder(each, twig.run) for each in handed if list(each.rounds) == [twig.model.round]]
-        rounds = [_Twig(f"round {model.round}", model, twig.run) for model in made]
+        made, handed = self.made[entry.run.run_id], self.handed[entry.run.run_id]
+        if entry.model and entry.model.kind == "adapter":
+            return [_of_folder(each, entry.run) for each in handed if list(each.rounds) == [entry.model.round]]
+        rounds = [_Entry(f"round {model.round}", model, entry.run) for model in made]
         alone = {model.round for model in made}
-        mixed = [_of_folder(each, twig.run) for each in handed if len(each.rounds) != 1 or not alone & {*each.rounds}]
-        return rounds + mixed + [self._of_run(run) for run in self.after[twig.run.run_id]]
+        mixed = [
+            _of_folder(each, entry.run) for each in handed if len(each.rounds) != 1 or not alone & {*each.rounds}
+        ]
+        return rounds + mixed + [self._of_run(run) for run in self.after[entry.run.run_id]]
 
-    def _of_run(self, run: ModelRun) -> _Twig:
+    def _of_run(self, run: ModelRun) -> _Entry:
         name = f"run {run.run_id}"
         if run.control:
-            return _Twig(f"{name}, control: {run.control}", None, run)
+            return _Entry(f"{name}, control: {run.control}", None, run)
         student = self.models.get(run.base_id)
         if run.teacher_id and student:
-            return _Twig(f"{name}, student: {student.name}", student, run)
-        return _Twig(name, None, run)
+            return _Entry(f"{name}, student: {student.name}", student, run)
+        return _Entry(name, None, run)
 
 
-def _of_folder(handed: HandedOver, run: ModelRun) -> _Twig:
-    """'merged gguf, q4_k_m'."""
+def _of_folder(handed: HandedOver, run: ModelRun) -> _Entry:
+    """An export, named like 'merged gguf, q4_k_m'."""
     words = "adapter" if handed.what == "adapter" else f"merged {handed.what}"
-    return _Twig(", ".join(filter(None, (words, handed.tensor_type))), None, run, handed)
+    return _Entry(", ".join(filter(None, (words, handed.tensor_type))), None, run, handed)
 
 
 def model_tree(
     models: Iterable[ModelLine], runs: Iterable[ModelRun], handed: Iterable[HandedOver] = ()
-) -> tuple[Node, ...]:
-    """All models, each under the one it comes from, the oldest first. Runs that made no model are left out."""
+) -> tuple[ModelNode, ...]:
+    """All models, each under the one it comes from, oldest first. Runs that made no model are omitted."""
     tree = _Tree(models, runs, handed)
-    found: list[Node] = []
+    found: list[ModelNode] = []
 
-    def grow(twig: _Twig, depth: int, before: str, branch: str) -> None:
-        found.append(Node(depth, before + branch, twig.name, twig.model, twig.run, twig.handed))
-        below = tree.below(twig)
+    def grow(entry: _Entry, depth: int, before: str, branch: str) -> None:
+        found.append(ModelNode(depth, before + branch, entry.name, entry.model, entry.run, entry.handed))
+        below = tree.below(entry)
         if branch:
             before += BLANK if branch == LAST else DOWN
         for index, each in enumerate(below):
             grow(each, depth + 1, before, LAST if index == len(below) - 1 else BRANCH)
 
     for model in tree.roots():
-        grow(_Twig(model.name, model, None), 0, "", "")
+        grow(_Entry(model.name, model, None), 0, "", "")
     return tuple(found)

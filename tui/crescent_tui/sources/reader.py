@@ -1,8 +1,8 @@
-"""Reads the database for the screens, from one thread with one read-only connection; the answer comes to the app.
+"""Reads the database for the screens, in one thread with one read-only connection, and delivers answers to the app.
 
-A question with the same key as an earlier one takes its place, also while that one is being answered: somebody who
-types, or holds an arrow key down, waits for the last answer only. Knows no widget and no table. Example:
-    reader.ask("match", lambda store: Browsing(store.database).fetch_lines(ids), self._show_lines)
+A request replaces an earlier one with the same key, even while that is being answered, so that a user who types or
+holds an arrow key down waits for the last answer only. Knows no widget and no table. Example:
+    reader.ask("lines", lambda store: store.browsing.fetch_lines(ids), self._show_lines)
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from crescent_lite.workspace import Workspace
 
 T = TypeVar("T")
 Deliver = Callable[[Callable[[], object]], object]
-"""Has something called in the app's own thread."""
+"""Calls its argument in the app's own thread."""
 
 
 def ignore(_reason: str) -> None:
-    """For questions whose failure the follower reports as well."""
+    """The default for `failed`: the follower fails for the same reason and reports it."""
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _Request:
     key: str
     work: Callable[[Store], Any]
     then: Callable[[Any], object]
@@ -35,12 +35,12 @@ class _Wish:
 
 
 class Reader:
-    """Answers one question after the other, until it is told to end."""
+    """Answers one request after the other, until `end`."""
 
     def __init__(self, workspace: Workspace, deliver: Deliver) -> None:
         self._workspace = workspace
         self._deliver = deliver
-        self._wishes: OrderedDict[str, _Wish] = OrderedDict()
+        self._requests: OrderedDict[str, _Request] = OrderedDict()
         self._changed = threading.Condition()
         self._busy_with: str | None = None
         self._ended = False
@@ -53,23 +53,23 @@ class Reader:
         then: Callable[[T], object],
         failed: Callable[[str], object] = ignore,
     ) -> None:
-        """From any thread: have `work` done, and `then` called with its result, or `failed` with the reason."""
+        """From any thread: do `work`, then call `then` with the result, or `failed` with the reason."""
         with self._changed:
-            self._wishes.pop(key, None)
-            self._wishes[key] = _Wish(key, work, then, failed)
+            self._requests.pop(key, None)
+            self._requests[key] = _Request(key, work, then, failed)
             if self._busy_with == key and self._store:
                 self._store.database.interrupt()
             self._changed.notify()
 
     def drop(self, key: str) -> None:
-        """From any thread: nobody wants this any more."""
+        """From any thread: cancel the request with this key."""
         with self._changed:
-            self._wishes.pop(key, None)
+            self._requests.pop(key, None)
             if self._busy_with == key and self._store:
                 self._store.database.interrupt()
 
     def end(self) -> None:
-        """From any thread: `read` returns soon."""
+        """From any thread: make `read` return soon."""
         with self._changed:
             self._ended = True
             if self._busy_with and self._store:
@@ -77,38 +77,38 @@ class Reader:
             self._changed.notify()
 
     def read(self) -> None:
-        """Answer, wait for the next question; until `end`."""
+        """In a separate thread: answer requests, and wait for the next one, until `end`."""
         try:
-            while wish := self._next():
-                self._answer(wish)
+            while request := self._next():
+                self._answer(request)
         finally:
             self._close()
 
-    def _next(self) -> _Wish | None:
+    def _next(self) -> _Request | None:
         with self._changed:
             self._busy_with = None
-            self._changed.wait_for(lambda: self._wishes or self._ended)
+            self._changed.wait_for(lambda: self._requests or self._ended)
             if self._ended:
                 return None
-            _, wish = self._wishes.popitem(last=False)
-            self._busy_with = wish.key
-            return wish
+            _, request = self._requests.popitem(last=False)
+            self._busy_with = request.key
+            return request
 
-    def _answer(self, wish: _Wish) -> None:
+    def _answer(self, request: _Request) -> None:
         try:
             self._store = self._store or Store.open_read_only(self._workspace.database_path)
-            answer = wish.work(self._store)
+            answer = request.work(self._store)
         except CrescentError as error:
             self._close()
             reason = str(error)
-            self._deliver(lambda: wish.failed(reason))
+            self._deliver(lambda: request.failed(reason))
         except QueryInterrupted:
-            pass  # nobody wants to know any more
+            pass  # cancelled or replaced
         else:
             with self._changed:
-                overtaken = wish.key in self._wishes
-            if not overtaken:
-                self._deliver(lambda: wish.then(answer))
+                replaced = request.key in self._requests
+            if not replaced:
+                self._deliver(lambda: request.then(answer))
 
     def _close(self) -> None:
         if self._store:

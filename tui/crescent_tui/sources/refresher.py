@@ -1,8 +1,9 @@
-"""Keeps something read up to date: reads again when it may have changed, and never while a read is under way.
+"""Keeps something shown from the database up to date: reads it again after a change, and never twice at once.
 
-A database that is written every second would otherwise interrupt a read of two seconds for ever. Another subject
-takes the place of the one that is read. Knows no widget and no table. Example:
-    upkeep = Upkeep(app.read, "round", fetch_round, show_round); upkeep.want((run_id, 2), version=sight.version)
+A database that is written every second would otherwise interrupt a read of two seconds over and over. A request for
+another subject replaces the read in progress. Knows no widget and no table. Example:
+    refresher = Refresher(app.read, "round", fetch_round, show_round)
+    refresher.request((run_id, 2), version=snapshot.version)
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ T = TypeVar("T")
 
 
 class Read(Protocol):
-    """The app's `read`."""
+    """`WorkspaceApp.read`."""
 
     def __call__(
         self,
@@ -28,47 +29,47 @@ class Read(Protocol):
     ) -> None: ...
 
 
-class Upkeep(Generic[S, T]):
-    """One thing on the screen that is read from the database."""
+class Refresher(Generic[S, T]):
+    """Reads one kind of thing, such as a round, for one place on a screen."""
 
     def __init__(self, read: Read, key: str, fetch: Callable[[Store, S], T], show: Callable[[S, T], object]) -> None:
         self._read, self._key, self._fetch, self._show = read, key, fetch, show
-        self._wanted: tuple[S, int] | None = None
+        self._requested: tuple[S, int] | None = None
         self._reading: tuple[S, int] | None = None
         self._shown: tuple[S, int] | None = None
 
-    def want(self, subject: S, version: int) -> None:
-        """Have this shown, as it is in this version of the database."""
-        self._wanted = (subject, version)
-        self._go_on()
+    def request(self, subject: S, version: int) -> None:
+        """Show the subject as it is in this version of the database."""
+        self._requested = (subject, version)
+        self._read_if_needed()
 
-    def want_again(self) -> None:
-        """Read it once more, though the database has not changed."""
+    def refresh_now(self) -> None:
+        """Read again although the database has not changed."""
         self._shown = None
-        self._go_on()
+        self._read_if_needed()
 
-    def _go_on(self) -> None:
-        wanted = self._wanted
-        if wanted is None or wanted == self._shown:
+    def _read_if_needed(self) -> None:
+        requested = self._requested
+        if requested is None or requested == self._shown:
             return
-        if self._reading and self._reading[0] == wanted[0]:
+        if self._reading and self._reading[0] == requested[0]:
             return
-        self._reading = wanted
+        self._reading = requested
         self._read(
             self._key,
-            lambda store: self._fetch(store, wanted[0]),
-            lambda found: self._came(wanted, found),
-            lambda _reason: self._failed(wanted),
+            lambda store: self._fetch(store, requested[0]),
+            lambda found: self._take(requested, found),
+            lambda _reason: self._failed(requested),
         )
 
-    def _came(self, wanted: tuple[S, int], found: T) -> None:
-        if wanted != self._reading:
+    def _take(self, requested: tuple[S, int], found: T) -> None:
+        if requested != self._reading:
             return
-        self._reading, self._shown = None, wanted
-        self._show(wanted[0], found)
-        self._go_on()
+        self._reading, self._shown = None, requested
+        self._show(requested[0], found)
+        self._read_if_needed()
 
-    def _failed(self, wanted: tuple[S, int]) -> None:
-        """The follower meets the same trouble and says it; the next version is read again."""
-        if wanted == self._reading:
+    def _failed(self, requested: tuple[S, int]) -> None:
+        """Wait for the next version: the follower fails for the same reason and reports it."""
+        if requested == self._reading:
             self._reading = None

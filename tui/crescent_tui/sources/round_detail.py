@@ -1,6 +1,6 @@
-"""What the Rounds screen is told of a run: one round in values, and all rounds compared. Read in the background.
+"""What the Rounds screen shows of a run: one round in detail, and all rounds compared. Read in the background.
 
-Asks the store and what the report is made with; decides nothing and knows no widget. Texts are as stored: untrusted.
+Reads the store and computes with the functions of the report; knows no widget. Texts are as stored: untrusted.
 Example: fetch_round(store, (run_id, 2)).alarms[0].name -> "false_consensus"
 """
 
@@ -25,48 +25,52 @@ Place = tuple[str, str, int]
 
 @dataclass(frozen=True)
 class RoundDetail:
-    """One round of a run."""
+    """One round of a run, in values."""
 
     number: int
     """0 is the base."""
     this: Round | None
-    """None is the base, or a round that has not begun."""
+    """The stored round; None for the base, and for a round that has not started."""
     standing: Standing
-    """Of all rounds."""
+    """The standing of all rounds of the run."""
     teacher_id: int | None
-    """The run whose labels are learnt from."""
+    """The run whose labels this run learns from; None for a run with its own labels."""
     own_questions: bool = False
-    """Whether the user's own are voted on."""
+    """Whether the run votes on the user's own questions."""
     alarms: tuple[Alarm, ...] = ()
+    """The alarms checked for this round, fired or not."""
     fired: Mapping[int, int] = field(default_factory=dict)
-    """By round: alarms that fired."""
+    """The number of alarms that fired, by round."""
     lengths: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
-    """By round: its measures."""
+    """Percentiles of token counts, by round and name."""
     steps: tuple[FlowStep, ...] = ()
-    """From a text to an example."""
+    """The steps from a raw text to an example, with what was lost at each."""
     shares: Mapping[tuple[float, bool], int] = field(default_factory=dict)
-    """Questions by the share of their leading answer and whether that became the label."""
+    """The number of questions by (share of the leading answer, whether it became the label)."""
     least_share: float | None = None
-    """The share that a label needs, where the policy is one of shares."""
+    """The share that a label needs, 0-1; None if the policy has no such limit."""
     training: LatestTraining | None = None
+    """None before the first training of the round."""
     curve: tuple[tuple[int, float, float | None], ...] = ()
-    """(step, loss, held-out loss where it was looked at)."""
+    """(step, loss, held-out loss), in nats per token; None where the held-out loss was not computed."""
 
 
 @dataclass(frozen=True)
 class Comparisons:
-    """Every round beside the base, item by item; and what the gain is made of."""
+    """Every round compared with the base, item by item, and where the gain comes from."""
 
     made_from: tuple[object, ...] = ()
-    """The evaluations it was made from: the same ones give the same."""
+    """The evaluations that were compared; the comparison is repeated only when they change."""
     verdicts: Mapping[Place, ComparisonResult] = field(default_factory=dict)
+    """The result for each (benchmark, prompt, round)."""
     others: tuple[Scored, ...] = ()
-    """Rounds of other runs, where this one learnt from another."""
+    """Rounds of other runs, if this run learned from another one's labels."""
     gains: tuple[Gain, ...] = ()
+    """One comparison for each part of the method that a control leaves out."""
 
 
 def fetch_round(store: Store, subject: tuple[int, int]) -> RoundDetail:
-    """A round (run id, number) as it is."""
+    """The round (run id, number); number 0 is the base."""
     run_id, number = subject
     run, standing = store.runs.fetch_run(run_id), store.fetch_standing(run_id)
     this = next((each for each in store.runs.fetch_rounds(run_id) if each.number == number), None)
@@ -95,7 +99,7 @@ def fetch_round(store: Store, subject: tuple[int, int]) -> RoundDetail:
 
 
 def fetch_comparisons(store: Store, run_id: int, known: Comparisons) -> Comparisons:
-    """All comparisons of a run; `known` as it is, where no evaluation has ended since."""
+    """All comparisons of a run; `known` itself if no evaluation has finished since."""
     run = store.runs.fetch_run(run_id)
     runs = [run_id, *(each.run_id for each in store.runs.fetch_controls(run_id).values())]
     runs += store.runs.fetch_siblings(run_id) if run.teacher_id else []

@@ -1,7 +1,7 @@
-"""What the app remembers from one start to the next: the tab, the run, the filters. One small file in the workspace.
+"""What the app remembers between sessions, such as the tab, the run and the filters: a small file in the workspace.
 
-What cannot be read is forgotten, what cannot be written is not kept: nothing of a run depends on it. Example:
-    memory = Memory(Path("data/.tui.json")); memory["tab"] = "questions"; memory.save()
+A file that cannot be read or written is ignored, because no run depends on it. Example:
+    saved = SavedState(Path("data/.tui.json")); saved["tab"] = "questions"; saved.save()
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-NAME = ".tui.json"
+FILE_NAME = ".tui.json"
 MAX_BYTES = 100_000
+"""A larger file is ignored."""
 
 
-class Memory(UserDict[str, Any]):
-    """Names and plain values."""
+class SavedState(UserDict[str, Any]):
+    """Plain JSON values by name."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -28,17 +29,17 @@ class Memory(UserDict[str, Any]):
                 self.data = found if isinstance(found, dict) else {}
 
     def text(self, name: str, fallback: str = "") -> str:
-        """A text, whatever the file says."""
+        """The value if it is a text, else `fallback`."""
         value = self.get(name)
         return value if isinstance(value, str) else fallback
 
     def number(self, name: str) -> int | None:
-        """A whole number that SQLite takes, or None."""
+        """The value if it is a whole number within the range of SQLite, else None."""
         value = self.get(name)
         return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
 
     def save(self) -> None:
-        """Write it, if the workspace is there and can be written."""
+        """Write the file, if the workspace exists and is writable."""
         if not self._path.parent.is_dir():
             return
         with suppress(OSError, TypeError, ValueError):

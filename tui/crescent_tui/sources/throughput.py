@@ -1,9 +1,9 @@
-"""How fast the engine is at what it does just now: from its events and their times. Pure.
+"""How fast the engine works on the current stage, computed from its events and their times. Pure.
 
-Counts only what this engine process did, and no time in which it held still. Times are seconds. Example:
-    meter = PulseMeter()
+Counts only the work of the current engine process, and no pauses. Times are in seconds. Example:
+    meter = ThroughputMeter()
     for event in events: meter.feed(event)
-    meter.pulse()     # Pulse(stage="vote", done=120, total=800, per_minute=38.2, tokens_per_second=812, ...)
+    meter.throughput()     # Throughput(stage="vote", done=120, total=800, items_per_minute=38.2, ...)
 """
 
 from __future__ import annotations
@@ -17,60 +17,61 @@ from crescent_lite.events import Stage
 from crescent_tui.sources.log_tail import LoggedEvent
 
 POINTS = 60
+"""In the history."""
 POINT_SECONDS = 2.0
-"""What one point of the history stands for."""
+"""The time that one point of the history covers."""
 NOW_SECONDS = 10.0
-"""Over which "now" is a mean (guess: long enough for batches, short enough to see a change)."""
+"""The window for tokens per second (guess: long enough for batches, short enough to show a change)."""
 RECENT_SECONDS = 60.0
-"""Over which the items a minute are counted."""
+"""The window for items per minute."""
 MOST = 10**12
-"""No count of a real log is larger."""
+"""A larger count in a log is ignored as invalid."""
 
 
 @dataclass(frozen=True)
-class Pulse:
-    """The stage at work."""
+class Throughput:
+    """The speed of the current stage."""
 
     stage: Stage
     done: int = 0
-    """Stored in all, also by earlier processes."""
+    """Items stored so far, including those of earlier processes."""
     total: int = 0
-    """0 is not known yet."""
-    per_minute: float | None = None
-    """Items a minute, over the last one; None before there is a pace."""
+    """Items of the stage; 0 if not known yet."""
+    items_per_minute: float | None = None
+    """Over the last minute; None before the second item."""
     tokens_per_second: float | None = None
-    """In the last seconds; None where no tokens are counted yet."""
+    """Over the last ten seconds; None before any tokens are counted."""
     history: tuple[float, ...] = ()
-    """Tokens a second, POINT_SECONDS each, the newest last."""
-    left_seconds: float | None = None
-    """Until the stage is complete, at the mean pace of this process; None before there is one."""
-    last_at: float = 0.0
-    """When the last item came, seconds since 1970."""
+    """Tokens per second, one value per POINT_SECONDS, newest last."""
+    remaining_seconds: float | None = None
+    """Until the stage is complete, at the mean speed of this process; None before the second item."""
+    last_item_at: float = 0.0
+    """The time of the last item, in seconds since 1970."""
     paused: bool = False
     loss: float | None = None
-    """Of the last training step, nats."""
+    """The loss of the last training step, in nats per token; None outside training."""
 
 
-class PulseMeter:
-    """Fed with the events of one run, in their order. What makes no sense among them is passed over."""
+class ThroughputMeter:
+    """Measures from the events of one run, fed in order. Invalid events are ignored."""
 
     def __init__(self) -> None:
         self._at_work: _StageMeter | None = None
-        self._held = 0.0
-        """Seconds of pauses so far."""
+        self._paused_seconds = 0.0
+        """Seconds paused so far."""
         self._paused_at: float | None = None
 
     def feed(self, event: LoggedEvent) -> None:
-        """One more event."""
+        """Take the next event into account."""
         match event.kind:
-            case "RunStarted":  # another process: nothing of the one before counts, nor its pause
+            case "RunStarted":  # a new process: discard the previous one's stage and pause
                 self._at_work, self._paused_at = None, None
             case "StageFinished" | "RunFinished":
                 self._at_work = None
             case "RunPaused":
                 self._paused_at = event.at
             case "RunResumed" if self._paused_at is not None:
-                self._held += max(0.0, event.at - self._paused_at)
+                self._paused_seconds += max(0.0, event.at - self._paused_at)
                 self._paused_at = None
             case "StageStarted":
                 self._start(event)
@@ -79,69 +80,69 @@ class PulseMeter:
             case "TrainingStepped" if isinstance(event.detail.get("step"), dict):
                 self._step(event, event.detail["step"])
 
-    def pulse(self) -> Pulse | None:
-        """Where the stage is, and how fast; None between stages."""
-        return self._at_work.pulse(paused=self._paused_at is not None) if self._at_work else None
+    def throughput(self) -> Throughput | None:
+        """The speed of the current stage; None between stages."""
+        return self._at_work.throughput(paused=self._paused_at is not None) if self._at_work else None
 
     def _start(self, event: LoggedEvent) -> None:
         self._at_work = None
         stage, done, total = _fields(event.detail, "stage", "done", "total")
         if stage in get_args(Stage) and _is_count(done) and _is_count(total):
             self._at_work = _StageMeter(stage, done, total, event.at)
-            if stage != "train":  # it loads a model first, which says nothing of its steps
-                self._at_work.mark(_Mark(event.at - self._held, done, 0))
+            if stage != "train":  # training loads a model first, which is not part of its speed
+                self._at_work.mark(_Mark(event.at - self._paused_seconds, done, 0))
 
     def _progress(self, event: LoggedEvent) -> None:
         stage, done, total, tokens = _fields(event.detail, "stage", "done", "total", "tokens")
         if stage in get_args(Stage) and _is_count(done) and _is_count(total) and _is_count(tokens):
-            self._meter(stage, done, total, event.at).mark(_Mark(event.at - self._held, done, tokens))
+            self._meter(stage, done, total, event.at).mark(_Mark(event.at - self._paused_seconds, done, tokens))
 
     def _step(self, event: LoggedEvent, step: dict[str, Any]) -> None:
-        """A training says itself how fast it is, so its tokens are those of its pace."""
+        """Training reports tokens per second itself, so tokens are computed from that."""
         done, total, pace, loss = _fields(step, "step", "steps", "tokens_per_second", "loss")
         if not (_is_count(done) and _is_count(total) and _is_amount(pace)):
             return
-        meter, seconds = self._meter("train", done, total, event.at), event.at - self._held
+        meter, seconds = self._meter("train", done, total, event.at), event.at - self._paused_seconds
         before = meter.marks[-1] if meter.marks else None
         tokens = before.tokens + max(0.0, seconds - before.seconds) * pace if before else 0.0
         meter.mark(_Mark(seconds, done, tokens))
         meter.pace, meter.loss = float(pace), float(loss) if _is_amount(loss) else None
 
     def _meter(self, stage: Stage, done: int, total: int, at: float) -> _StageMeter:
-        """The one of the stage at work; another one where the log begins in the middle of a stage."""
+        """The meter of the current stage; a new one if the log begins in the middle of the stage."""
         meter = self._at_work
         if meter is None or meter.stage != stage or done < meter.done:
             meter = self._at_work = _StageMeter(stage, done, total, at)
-        meter.done, meter.total, meter.last_at = done, total, at
+        meter.done, meter.total, meter.last_item_at = done, total, at
         return meter
 
 
 @dataclass(frozen=True)
 class _Mark:
-    """A stage at one moment."""
+    """The progress of a stage at one moment."""
 
     seconds: float
-    """Pauses taken out."""
+    """Time without pauses."""
     done: int
     tokens: float
 
 
 class _StageMeter:
-    """One stage in one process."""
+    """The meter of one stage in one process."""
 
     def __init__(self, stage: Stage, done: int, total: int, at: float) -> None:
-        self.stage, self.done, self.total, self.last_at = stage, done, total, at
+        self.stage, self.done, self.total, self.last_item_at = stage, done, total, at
         self.pace: float | None = None
-        """Tokens a second, of a stage that says so itself."""
+        """Tokens per second, if the stage reports them itself."""
         self.loss: float | None = None
         self.marks: deque[_Mark] = deque()
-        """Of the last RECENT_SECONDS, and the one before."""
+        """The marks of the last RECENT_SECONDS and the one before."""
         self._first: _Mark | None = None
         self._points: dict[int, float] = {}
-        """Tokens by point of time."""
+        """Tokens by point of the history."""
 
     def mark(self, mark: _Mark) -> None:
-        """The stage has come so far."""
+        """Record the progress of the stage."""
         if self.marks:
             self._spread(self.marks[-1], mark)
         self._first = self._first or mark
@@ -149,26 +150,26 @@ class _StageMeter:
         while len(self.marks) > 2 and self.marks[1].seconds <= mark.seconds - RECENT_SECONDS:
             self.marks.popleft()
 
-    def pulse(self, *, paused: bool) -> Pulse:
-        """What is known of it."""
+    def throughput(self, *, paused: bool) -> Throughput:
+        """The speed so far."""
         last = self.marks[-1] if self.marks else None
         pace = _pace(self._first, last) if self._first and last else None
         recent = _pace(self.marks[0], last) if last else None
-        return Pulse(
+        return Throughput(
             stage=self.stage,
             done=self.done,
             total=self.total,
-            per_minute=recent * 60 if recent else None,
+            items_per_minute=recent * 60 if recent else None,
             tokens_per_second=self.pace if self.pace is not None else self._now(),
             history=self._history(),
-            left_seconds=max(0, self.total - self.done) / pace if pace else None,
-            last_at=self.last_at,
+            remaining_seconds=max(0, self.total - self.done) / pace if pace else None,
+            last_item_at=self.last_item_at,
             paused=paused,
             loss=self.loss,
         )
 
     def _now(self) -> float | None:
-        """Over the last seconds, or since the item before where that is longer ago."""
+        """Tokens per second over NOW_SECONDS, or since the previous item if that is longer ago."""
         if len(self.marks) < 2 or not self.marks[-1].tokens:
             return None
         last = self.marks[-1]
@@ -178,7 +179,7 @@ class _StageMeter:
         return max(0.0, last.tokens - since.tokens) / seconds if seconds > 0 else None
 
     def _spread(self, before: _Mark, mark: _Mark) -> None:
-        """What was drawn between two items, over the points of that time."""
+        """Spread the tokens between two items evenly over the points of that time."""
         seconds, tokens = mark.seconds - before.seconds, max(0.0, mark.tokens - before.tokens)
         first, last = _point(before.seconds), _point(mark.seconds)
         for point in range(max(first, last - POINTS), last + 1):
@@ -190,7 +191,7 @@ class _StageMeter:
             del self._points[old]
 
     def _history(self) -> tuple[float, ...]:
-        """Whole points only: the one at hand would always look like a fall."""
+        """Complete points only: the current one would always look like a drop."""
         if not self._points:
             return ()
         at_hand = _point(self.marks[-1].seconds)
@@ -199,7 +200,7 @@ class _StageMeter:
 
 
 def _fields(detail: dict[str, Any], *names: str) -> tuple[Any, ...]:
-    """Whatever stands there; None where nothing does."""
+    """The values of these fields; None for a missing one."""
     return tuple(detail.get(name) for name in names)
 
 
@@ -208,7 +209,7 @@ def _point(seconds: float) -> int:
 
 
 def _pace(first: _Mark, last: _Mark) -> float | None:
-    """Items a second."""
+    """Items per second; None if no item or no time has passed."""
     seconds, items = last.seconds - first.seconds, last.done - first.done
     return items / seconds if seconds > 0 and items > 0 else None
 

@@ -1,1 +1,1 @@
-"""Pieces that more than one screen is made of."""
+"""Widgets used by more than one screen."""

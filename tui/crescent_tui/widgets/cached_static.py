@@ -1,8 +1,8 @@
-"""A text that is drawn, and the screen laid out around it, only when it has become another one.
+"""A text that is drawn, and laid out, only when its content has changed.
 
-Screens are shown anew whenever something was written, many times a minute, and most of what they say stays the same.
+Screens are updated after every write to the database, many times a minute, and most of their texts stay the same.
 Example:
-    yield SteadyText(id="about"); ... self.query_one("#about", SteadyText).update(Content("question 7"))
+    yield CachedStatic(id="about"); ... self.query_one("#about", CachedStatic).update(Content("question 7"))
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from textual.visual import VisualType
 from textual.widgets import Static
 
 
-class SteadyText(Static):
-    """A Static for Content and for words of ours; a `str` is markup there, so a model's text comes as Content."""
+class CachedStatic(Static):
+    """A Static that skips updates without a change. A `str` is parsed as markup: pass untrusted text as Content."""
 
-    _said: VisualType = ""
+    _shown: VisualType = ""
 
     def update(self, content: VisualType = "", *, layout: bool = True) -> None:
-        """Show this, if it is something else. `layout`: its height may be another one."""
-        if not _is_same(content, self._said):
-            self._said = content
+        """Show the content if it has changed. `layout` is whether the height may change with it."""
+        if not _is_same(content, self._shown):
+            self._shown = content
             super().update(content, layout=layout)
 
 

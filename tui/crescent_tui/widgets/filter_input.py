@@ -1,6 +1,6 @@
-"""A line to type a filter into: there while it is typed, gone when it is empty and left.
+"""A line to type a filter in: visible while it is used, hidden when it is empty and left.
 
-Example: a screen yields TypedFilter() under its list, and binds "/" to `open`; each change is an Input.Changed.
+Example: a screen yields FilterInput(id="search") above its list and binds "/" to `open`; changes post Input.Changed.
 """
 
 from __future__ import annotations
@@ -12,39 +12,39 @@ from textual.message import Message
 from textual.widgets import Input
 
 MAX_CHARACTERS = 200
-PLACEHOLDER = "words to look for; enter to the list, escape for all"
+PLACEHOLDER = "words to find; enter: back to the list, escape: clear"
 
 
-class TypedFilter(Input):
-    """Escape empties it and leaves, enter leaves it as it stands."""
+class FilterInput(Input):
+    """Enter keeps the filter and leaves; escape clears it and leaves."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "clear_and_leave", "No filter"),
-        Binding("enter,down", "leave", "To the list"),
+        Binding("escape", "clear_and_leave", "Clear filter"),
+        Binding("enter,down", "leave", "Back to list"),
     ]
     DEFAULT_CSS = """
-    TypedFilter { border: none; height: 1; padding: 0 1; background: $panel; }
-    TypedFilter:focus { border: none; }
+    FilterInput { border: none; height: 1; padding: 0 1; background: $panel; }
+    FilterInput:focus { border: none; }
     """
 
-    class Left(Message):
-        """The list should have the focus again."""
+    class Done(Message):
+        """The user has left the line; the list should get the focus."""
 
     def __init__(self, id: str) -> None:
         super().__init__(placeholder=PLACEHOLDER, select_on_focus=False, id=id, max_length=MAX_CHARACTERS)
         self.display = False
 
     def open(self) -> None:
-        """Type here."""
+        """Show the line and give it the focus."""
         self.display = True
-        self.screen.set_focus(self)  # at once: the next key may be here already
+        self.screen.set_focus(self)  # immediately, because the next key may already be waiting
 
     def action_leave(self) -> None:
-        """To the list; the filter stays."""
+        """Keep the filter and go back to the list."""
         self.display = bool(self.value)
-        self.post_message(self.Left())
+        self.post_message(self.Done())
 
     def action_clear_and_leave(self) -> None:
-        """To the whole list."""
+        """Clear the filter and go back to the list."""
         self.value = ""
         self.action_leave()

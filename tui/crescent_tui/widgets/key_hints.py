@@ -1,7 +1,7 @@
-"""The line at the bottom of every screen: the keys that do something here, as many as there is room for.
+"""The line at the bottom of every screen: the keys that work there, as many as fit.
 
-One text, where Textual's Footer makes a widget of every key, and makes them all again whenever anything about them
-may have changed: six times for every change of the screen, which took most of its time. Example at 80 columns:
+A single text, because Textual's Footer builds a widget for every key, and rebuilds them all up to six times when the
+screen changes, which took most of the time of a change. Example at 80 columns:
     " / Search  f Filter  v Votes  s Start  p Pause  x Stop  ? Help "
 """
 
@@ -15,25 +15,26 @@ from textual.content import Content
 from textual.events import Click
 from textual.screen import Screen
 
-from crescent_tui.widgets.cached_static import SteadyText
+from crescent_tui.widgets.cached_static import CachedStatic
 
 HELP = "help"
-"""The action whose key always stands there: it tells all others."""
+"""The action whose key is always shown, because the help lists all others."""
 
 
 @dataclass(frozen=True)
 class Hint:
-    """One key."""
+    """A key and its description."""
 
     key: str
-    """As Textual names it."""
+    """Textual's name of the key."""
     action: str
+    """Textual's name of the action."""
     text: Content
-    """The key and what it does."""
+    """The key and its description as shown."""
 
 
-class KeyHints(SteadyText):
-    """Shows the keys of the screen it is on; a click on one is as good as the key."""
+class KeyHints(CachedStatic):
+    """Shows the keys of its screen; a click on one presses the key."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +47,7 @@ class KeyHints(SteadyText):
         self._show(self._hints_of(self.screen))
 
     def on_click(self, event: Click) -> None:
-        """Press the key that stands there."""
+        """Press the key at the position of the click."""
         end = 0
         for hint in self._hints:
             end += hint.text.cell_length
@@ -63,25 +64,25 @@ class KeyHints(SteadyText):
         self.update(Content().join(hint.text for hint in self._hints), layout=False)
 
     def _hints_of(self, screen: Screen[object]) -> Iterable[Hint]:
-        """Those that are to be shown, the first key of each action: of what has the focus, the screen, the app."""
+        """The first key of each visible action: of the focused widget, then the screen, then the app."""
         shown = (each for each in screen.active_bindings.values() if each.binding.show)
-        for _, binding, enabled, _ in one_of_each_action(shown):
+        for _, binding, enabled, _ in first_key_of_each_action(shown):
             key = self.app.get_key_display(binding)
             styles = ("bold $accent", "$foreground") if enabled else ("dim", "dim")
             text = Content.assemble((f" {key} ", styles[0]), (f"{binding.description} ", styles[1]))
             yield Hint(binding.key, binding.action, text)
 
 
-def one_of_each_action(bindings: Iterable[ActiveBinding]) -> Iterable[ActiveBinding]:
-    """Of several keys that do the same the first."""
-    told: dict[str, ActiveBinding] = {}
+def first_key_of_each_action(bindings: Iterable[ActiveBinding]) -> Iterable[ActiveBinding]:
+    """The first key of each action."""
+    first: dict[str, ActiveBinding] = {}
     for each in bindings:
-        told.setdefault(each.binding.action, each)
-    return told.values()
+        first.setdefault(each.binding.action, each)
+    return first.values()
 
 
 def fit(hints: list[Hint], width: int) -> list[Hint]:
-    """Those there is room for: from the first, and help in any case."""
+    """The hints that fit in `width` cells: dropped from the end, except help."""
     while sum(hint.text.cell_length for hint in hints) > width:
         last = next((n for n in reversed(range(len(hints))) if hints[n].action != HELP), None)
         if last is None:

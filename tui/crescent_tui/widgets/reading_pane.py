@@ -1,4 +1,4 @@
-"""A text to be scrolled, with vim's keys beside the arrows.
+"""A scrolled text, with vim's keys as well as the arrows.
 
 Example:
     with ReadingPane(id="solution", classes="panel"): yield Static(id="solution-text")
@@ -13,7 +13,7 @@ from textual.containers import VerticalScroll
 
 
 class ReadingPane(VerticalScroll, can_focus=True):
-    """Takes the focus, so that it can be scrolled by keyboard."""
+    """A pane that takes the focus, so that it can be scrolled with the keyboard."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "scroll_down", "Down", show=False),

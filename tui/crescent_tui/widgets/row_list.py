@@ -1,7 +1,7 @@
-"""A list of any length: only what is in view is held and drawn. A row is known by its key, and fetched when it shows.
+"""A list of any length that draws only the rows in view. A row has a key; its cells are requested when it is shown.
 
-Knows no database: it says which keys it lacks, and whoever owns it hands over their cells. Example:
-    rows.set_keys(array("q", [9, 8, 7])); ... on_row_list_lacking(event): self.fetch(event.keys, rows.set_cells)
+Knows no database: it posts the keys whose cells it needs, and its owner calls `set_cells`. Example:
+    rows.set_keys(array("q", [9, 8, 7])); ... on_row_list_cells_needed(event): self.fetch(event.keys, rows.set_cells)
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from array import array
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -23,35 +22,16 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from crescent_lite.printable import printable_line
+from crescent_tui.content.row_cells import RowCell, RowColumn
 
 CACHED = 2000
-"""Rows held, of those that were in view."""
+"""Rows whose cells are kept; the least recently shown are dropped first."""
 AHEAD = 30
-"""Rows beyond the view that are asked for too."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column. The last one of a list takes what room is left."""
-
-    name: str
-    width: int
-    """Cells, without the two between columns."""
-    right: bool = False
-    """Numbers stand to the right."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell: its text as stored, and the component class that colours it."""
-
-    text: str
-    style: str = ""
-    """'good', 'bad', 'muted' or nothing."""
+"""Rows above and below the view that are requested with it."""
 
 
 class RowList(ScrollView, can_focus=True):
-    """A table of which the cursor is always on a row."""
+    """A table with a cursor that is always on a row."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "row-list--header", "row-list--cursor", "row-list--good", "row-list--bad", "row-list--muted",
@@ -76,10 +56,10 @@ class RowList(ScrollView, can_focus=True):
     """
 
     cursor: reactive[int] = reactive(0, repaint=False)
-    """The position of the row under the cursor, from 0."""
+    """The position of the row under the cursor, counted from 0."""
 
     class Highlighted(Message):
-        """The cursor is on another row."""
+        """The cursor has moved to another row."""
 
         def __init__(self, row_list: RowList, key: int) -> None:
             super().__init__()
@@ -93,8 +73,8 @@ class RowList(ScrollView, can_focus=True):
     class Chosen(Highlighted):
         """Enter or a double click on a row."""
 
-    class Lacking(Message):
-        """Rows in view, and some around them, whose cells are not known yet."""
+    class CellsNeeded(Message):
+        """Cells are needed for the rows with these keys."""
 
         def __init__(self, row_list: RowList, keys: tuple[int, ...]) -> None:
             super().__init__()
@@ -106,14 +86,14 @@ class RowList(ScrollView, can_focus=True):
             return self.row_list
 
     placeholder: reactive[str] = reactive("")
-    """What stands in an empty list. Plain words of ours."""
+    """The text of an empty list. Trusted."""
 
-    def __init__(self, columns: Sequence[Column], *, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(self, columns: Sequence[RowColumn], *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._columns = tuple(columns)
         self._keys: array[int] = array("q")
-        self._cells: OrderedDict[int, tuple[Cell, ...]] = OrderedDict()
-        self._asked: frozenset[int] = frozenset()
+        self._cells: OrderedDict[int, tuple[RowCell, ...]] = OrderedDict()
+        self._requested: frozenset[int] = frozenset()
 
     @property
     def key(self) -> int | None:
@@ -122,13 +102,15 @@ class RowList(ScrollView, can_focus=True):
 
     @property
     def keys(self) -> array[int]:
-        """All keys, in their order."""
+        """All keys, in order."""
         return self._keys
 
     def set_keys(self, keys: array[int], *, stay: bool = True, follow: bool = True, at: int | None = None) -> None:
-        """Another list of keys. `stay`: the cursor stays on its row, or at its place where that row is gone; else it
-        goes to key `at` or to the top. `follow`: at the very top it stays at the top, as who looks at the newest
-        wants to go on so.
+        """List other keys.
+
+        With `stay`, the cursor stays on its row, or at its position if the row is no longer listed; without it, the
+        cursor moves to key `at`, or to the top. With `follow`, a cursor at the very top stays at the top, so that it
+        follows new rows.
         """
         before, cursor, top = self.key, self.cursor, self._top
         self._keys = keys
@@ -144,36 +126,36 @@ class RowList(ScrollView, can_focus=True):
             self._scroll_to_row(scroll)
         if self.key != before and self.key is not None:
             self.post_message(self.Highlighted(self, self.key))
-        self._look()
+        self._request_missing()
 
     def extend_keys(self, more: Sequence[int]) -> None:
-        """Further keys at the end."""
+        """Append keys."""
         self.set_keys(self._keys + array("q", more))
 
-    def set_cells(self, cells: Mapping[int, tuple[Cell, ...]]) -> None:
-        """What stands in rows. Those that were known are replaced."""
+    def set_cells(self, cells: Mapping[int, tuple[RowCell, ...]]) -> None:
+        """Set or replace the cells of these rows."""
         self._cells.update(cells)
         while len(self._cells) > CACHED:
             self._cells.popitem(last=False)
-        self._asked = frozenset()
+        self._requested = frozenset()
         self.refresh()
 
-    def forget_cells(self) -> None:
-        """What is in view may have changed: it stays until it is handed over again."""
+    def reload_cells(self) -> None:
+        """Request all cells again, because the rows may have changed. Rows in view stay until then."""
         keys = self._in_view(AHEAD)
         kept = set(keys)
         for key in [key for key in self._cells if key not in kept]:
             del self._cells[key]
         if keys:
-            self.post_message(self.Lacking(self, keys))
+            self.post_message(self.CellsNeeded(self, keys))
 
     def move_to(self, position: int) -> None:
-        """Put the cursor on a position, and in view."""
+        """Move the cursor to a position and scroll to it."""
         if self._keys:
             self.cursor = max(0, min(position, len(self._keys) - 1))
 
     def move_to_key(self, key: int) -> bool:
-        """Put the cursor on a row; False where it is not in the list."""
+        """Move the cursor to a row. Returns False if it is not in the list."""
         position = _position(self._keys, key, -1)
         if position < 0:
             return False
@@ -181,25 +163,25 @@ class RowList(ScrollView, can_focus=True):
         return True
 
     def watch_cursor(self, before: int, position: int) -> None:
-        """Bring it into view and say so."""
+        """Scroll to the cursor and post that it has moved."""
         self._bring_into_view()
         if self.key is not None:
             self.post_message(self.Highlighted(self, self.key))
-        self._look()
+        self._request_missing()
 
     def watch_scroll_y(self, before: float, after: float) -> None:
-        """Other rows are in view."""
+        """Request the rows that have come into view."""
         super().watch_scroll_y(before, after)
-        self._look()
+        self._request_missing()
 
     def on_resize(self) -> None:
-        """The last column takes what room is left, and the cursor is not left outside."""
+        """Fit the last column to the new width and keep the cursor in view."""
         self.virtual_size = Size(self.size.width, len(self._keys) + 1)
         self._bring_into_view()
-        self._look()
+        self._request_missing()
 
     def on_click(self, event: events.Click) -> None:
-        """Choose with the mouse; a double click opens."""
+        """Move the cursor to a clicked row; a double click opens it."""
         place = event.get_content_offset(self)
         position = self._top + place.y - 1 if place and place.y else -1
         if not 0 <= position < len(self._keys):
@@ -209,15 +191,15 @@ class RowList(ScrollView, can_focus=True):
             self.action_choose()
 
     def action_move(self, rows: int) -> None:
-        """One row on."""
+        """Move the cursor by a number of rows."""
         self.move_to(self.cursor + rows)
 
     def action_page(self, pages: int) -> None:
-        """A screenful on."""
+        """Move the cursor by a number of pages."""
         self.move_to(self.cursor + pages * max(1, self.size.height - 2))
 
     def action_edge(self, last: int) -> None:
-        """To the first or the last row."""
+        """Move the cursor to the first or the last row."""
         self.move_to(last * (len(self._keys) - 1))
 
     def action_choose(self) -> None:
@@ -226,13 +208,13 @@ class RowList(ScrollView, can_focus=True):
             self.post_message(self.Chosen(self, self.key))
 
     def render_line(self, y: int) -> Strip:
-        """The header, then the rows from the scroll position on."""
+        """Draw the header or a row."""
         width = self.size.width
         if y == 0:
             style = self.get_component_rich_style("row-list--header")
-            return Strip(self._segments(tuple(Cell(c.name) for c in self._columns), style), width).adjust_cell_length(
-                width, self.rich_style
-            )
+            return Strip(
+                self._segments(tuple(RowCell(c.name) for c in self._columns), style), width
+            ).adjust_cell_length(width, self.rich_style)
         position = self._top + y - 1
         if y == 1 and not self._keys:
             muted = self.get_component_rich_style("row-list--muted")
@@ -240,7 +222,7 @@ class RowList(ScrollView, can_focus=True):
         if position >= len(self._keys):
             return Strip.blank(width, self.rich_style)
         key = self._keys[position]
-        cells = self._cells.get(key, (Cell("…", "muted"),))
+        cells = self._cells.get(key, (RowCell("…", "muted"),))
         if key in self._cells:
             self._cells.move_to_end(key)
         style, under = self.rich_style, position == self.cursor
@@ -248,8 +230,8 @@ class RowList(ScrollView, can_focus=True):
             style += self.get_component_rich_style("row-list--cursor")
         return Strip(self._segments(cells, style, plain=under), width).adjust_cell_length(width, style)
 
-    def _segments(self, cells: tuple[Cell, ...], style: Style, *, plain: bool = False) -> list[Segment]:
-        """The cells of a row, each in its column. `plain`: without their own colours, so the cursor can be read."""
+    def _segments(self, cells: tuple[RowCell, ...], style: Style, *, plain: bool = False) -> list[Segment]:
+        """The cells of a row, fitted to the columns. `plain` ignores their colours, to keep the cursor readable."""
         found: list[Segment] = []
         left = self.size.width
         for index, (column, cell) in enumerate(zip(self._columns, cells, strict=False)):
@@ -274,7 +256,7 @@ class RowList(ScrollView, can_focus=True):
         return round(self.scroll_y)
 
     def _bring_into_view(self) -> None:
-        """Scroll no further than the cursor needs."""
+        """Scroll just far enough to show the cursor."""
         rows = max(1, self.size.height - 1)
         if self.cursor < self._top:
             self._scroll_to_row(self.cursor)
@@ -282,25 +264,25 @@ class RowList(ScrollView, can_focus=True):
             self._scroll_to_row(self.cursor - rows + 1)
 
     def _scroll_to_row(self, row: int) -> None:
-        # At once: the next key press reckons from where this one has scrolled to.
+        # Immediately, because the next key press starts from this position.
         self.scroll_to(y=row, animate=False, force=True, immediate=True)
 
     def _in_view(self, around: int) -> tuple[int, ...]:
         first = max(0, self._top - around)
         return tuple(self._keys[first : self._top + self.size.height + around])
 
-    def _look(self) -> None:
-        """Ask for what is in view and not known."""
-        lacking = [key for key in self._in_view(0) if key not in self._cells]
-        if lacking and not self._asked.issuperset(lacking):
+    def _request_missing(self) -> None:
+        """Request the cells that are in view and not known."""
+        missing_keys = [key for key in self._in_view(0) if key not in self._cells]
+        if missing_keys and not self._requested.issuperset(missing_keys):
             keys = tuple(key for key in self._in_view(AHEAD) if key not in self._cells)
-            self._asked = frozenset(keys)
-            self.post_message(self.Lacking(self, keys))
+            self._requested = frozenset(keys)
+            self.post_message(self.CellsNeeded(self, keys))
         self.refresh()
 
 
 def _position(keys: Sequence[int], key: int, missing: int) -> int:
-    """Where a key is, or `missing` where it is not there."""
+    """The position of a key, or `missing` if it is not in the list."""
     try:
         return keys.index(key)
     except ValueError:

@@ -1,6 +1,6 @@
-"""The line on top of every screen: where one is, which run it is, and its state in a word.
+"""The line at the top of every screen: the tabs, the run and its state.
 
-The tab in front has its name, the others as many as there is room for. Example at 80 columns:
+The current tab is shown with its name, the other tabs with theirs only if they fit. Example at 80 columns:
     " crescent  1 Run  2 3 4 5 6 7 8 9      run 3 · round 1 of 2 · voting · running "
 """
 
@@ -11,51 +11,54 @@ from textual.events import Click
 
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.words import STATE_STYLES, activity, state_word
-from crescent_tui.sources.follower import Sight
-from crescent_tui.widgets.cached_static import SteadyText
+from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
+from crescent_tui.widgets.cached_static import CachedStatic
+from crescent_tui.workspace_app import WorkspaceApp
 
 
-class TitleBar(SteadyText):
-    """Shows a Sight in one line."""
+class TitleBar(CachedStatic):
+    """Shows the tabs of the app and a snapshot in one line."""
 
-    def __init__(self, here: str) -> None:
+    app: WorkspaceApp
+
+    def __init__(self, tab_name: str) -> None:
+        """`tab_name` is the name of the tab that this screen belongs to."""
         super().__init__()
-        self._here = here
+        self._tab_name = tab_name
         self._ends: list[tuple[int, str]] = []
-        """Where each tab ends, in cells, and its mode."""
+        """The cell at which each tab ends, and its mode."""
 
-    def show(self, sight: Sight, *, starting: bool) -> None:
-        """Bring the line up to date."""
-        state = state_word(sight, starting=starting)
-        run = sight.run
+    def show(self, snapshot: WorkspaceSnapshot, *, starting: bool) -> None:
+        """Update the line."""
+        state = state_word(snapshot, starting=starting)
+        run = snapshot.run
         name = f"run {run.run_id} · " if run else ""
         shorter = about = name
-        if run and sight.run_is_at_work:
+        if run and snapshot.run_is_active:
             where = f"round {run.round} of {run.rounds} · " if run.round else ""
-            about, shorter = f"{name}{where}{activity(run)} · ", f"{name}{activity(run)} · "
+            doing = activity(run, snapshot.throughput.stage if snapshot.throughput else None)
+            about, shorter = f"{name}{where}{doing} · ", f"{name}{doing} · "
         emphasis = f"bold {STATE_STYLES.get(state, '')}".strip()
-        # The state is always there; what stands before it gives way.
-        for named, said in ((True, about), (False, about), (False, shorter), (False, name), (False, "")):
-            left, right = self._tabs(named=named), Content.assemble((said, MUTED), (f"{state} ", emphasis))
+        # The state is always shown; what precedes it is shortened until the line fits.
+        for named, words in ((True, about), (False, about), (False, shorter), (False, name), (False, "")):
+            left, right = self._tabs(named=named), Content.assemble((words, MUTED), (f"{state} ", emphasis))
             if left.cell_length + right.cell_length < self.size.width:
                 break
         gap = max(1, self.size.width - left.cell_length - right.cell_length)
         self.update(left.pad_right(gap) + right, layout=False)
 
     def on_click(self, event: Click) -> None:
-        """A click on a tab goes there."""
+        """Open the tab that was clicked."""
         mode = next((mode for end, mode in self._ends if event.x < end), None)
         if mode and event.x >= len(" crescent "):
             self.app.switch_mode(mode)
 
     def _tabs(self, *, named: bool) -> Content:
-        from crescent_tui.tabs import TABS
-
         line = Content.assemble((" crescent ", "bold $text-primary"))
         self._ends = []
-        for tab in TABS:
-            here = tab.name == self._here
-            text = f" {tab.key} {tab.name} " if named or here else f" {tab.key} "
-            line += Content.styled(text, "reverse" if here else MUTED)
+        for tab in self.app.TABS:
+            is_current = tab.name == self._tab_name
+            text = f" {tab.key} {tab.name} " if named or is_current else f" {tab.key} "
+            line += Content.styled(text, "reverse" if is_current else MUTED)
             self._ends.append((line.cell_length, tab.mode))
         return line
