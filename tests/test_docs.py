@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import shlex
 import tomllib
@@ -31,6 +30,7 @@ LINK = re.compile(r"\]\(([^()\s]+(?:\([^()]*\))?)\)")
 INLINE = re.compile(r"`([^`\n]+)`")
 SOURCE_FILE = re.compile(r"(?:[\w-]+/)*[\w.-]+\.(?:py|sh|xz)")
 RUNNERS = ("crescent ", ".venv/bin/crescent ")
+PARSER = build_parser()
 
 
 def named(path: Path) -> str:
@@ -157,7 +157,7 @@ CRESCENT_LINES = [
 @pytest.mark.parametrize("line", CRESCENT_LINES)
 def test_every_command_line_can_be_parsed(line: str) -> None:
     try:
-        build_parser().parse_args(words_of(line)[1:])
+        PARSER.parse_args(words_of(line)[1:])
     except SystemExit as ended:
         assert ended.code == 0, line
 
@@ -168,7 +168,7 @@ def test_no_command_and_no_option_in_a_sentence_is_invented(page: Path) -> None:
     for code in INLINE.findall(prose(page)):
         if not code.startswith("crescent ") or code.startswith(("crescent ...", "crescent COMMAND")):
             continue
-        parser: argparse.ArgumentParser = build_parser()
+        parser = PARSER
         for word in code.split()[1:]:
             deeper = subcommands(parser)
             if deeper and not word.startswith("-"):
