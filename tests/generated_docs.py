@@ -240,7 +240,7 @@ def keys() -> str:
     ours = [key for key in _keys(CrescentApp) if "switch_mode" not in key[2]]
     sections = [("Everywhere", [tabs, *(key[:2] for key in ours)]), ("Lists", [key[:2] for key in _keys(RowList)])]
     for tab in TABS:
-        found = [key[:2] for key in _keys(tab.screen())]
+        found = [key[:2] for key in _keys(tab.load())]
         sections.append((f"{tab.key} {tab.name}", found))
     for title, screen in (("The start form", StartScreen), ("The list of runs", RunsScreen)):
         sections.append((title, [key[:2] for key in _keys(screen)]))
@@ -286,16 +286,25 @@ def floors() -> str:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
         "contracts"
     ]
-    (layers,) = (each["layers"] for each in contracts if each["type"] == "layers")
+    core, tui = (
+        next(each["layers"] for each in contracts if each["type"] == "layers" and each["containers"] == [package])
+        for package in ("crescent_lite", "crescent_tui")
+    )
     others = [each["name"] for each in contracts if each["type"] != "layers"]
     lines = [
         "```",
-        *layers,
+        *core,
+        "```",
+        "",
+        "The layers of `crescent_tui`:",
+        "",
+        "```",
+        *tui,
         "```",
         "",
         "The other contracts that `make lint` holds:",
         "",
-        *(f"- {o}." for o in others),
+        *(f"- {other}." for other in others),
     ]
     return "\n".join(lines)
 
