@@ -1,7 +1,7 @@
-"""What this machine has, and what to do about each gap. Reads versions and sizes; loads no weights and never torch.
+"""What this machine has, and advice on what is missing. Reads versions and sizes; loads no weights and never torch.
 
-Knows nothing of runs. Every finding is one line. Example:
-    Finding("bitsandbytes", "missing", "not installed", "QLoRA needs it: pip install bitsandbytes")
+Knows nothing of runs. Each finding is one line. Example:
+    Finding("peft", "missing", "not installed", "fine-tuning needs it: pip install 'crescent-lite[train]'")
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import importlib.util
 import os
 import platform
 import re
-import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,32 +19,34 @@ import psutil
 
 from crescent_lite.config import CONFIG_NAME, Config, load_config
 from crescent_lite.errors import CrescentError
-from crescent_lite.workspace.machine import GIB, ask_nvidia_smi, cards_listed, installed_version, physical_cores
+from crescent_lite.nvidia import NvidiaGpu, NvidiaSmiError, list_gpus
+from crescent_lite.workspace.machine import GIB, installed_version, physical_cores
 
 LITTLE_MEMORY = 2 * GIB
-"""Guess: the embedded model is sampled and trained in less, a 3B model in 4 bits is not."""
+"""Free memory, bytes, below which there is a warning (guess). Enough for the embedded model, too little for 3B."""
 LITTLE_DISK = 2 * GIB
-"""Guess: room for a database, some adapters and the dequantised weights of one training."""
+"""Free disk space, bytes, below which there is a warning (guess): a database, adapters and a training's files."""
 INSTALL_TRAIN = "fine-tuning needs it: pip install 'crescent-lite[train]'"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked for."""
+    """One thing that was looked for, and what was found."""
 
     name: str
     state: Literal["ok", "missing", "warning"]
+    """'missing' is not an error by itself: the advice says whether the thing is needed."""
     value: str
     """What was found: a version, a size, a path."""
     advice: str = ""
-    """What to do about it, one line. Empty where there is nothing to do."""
+    """What to do, one line; empty where there is nothing to do."""
 
 
 Check = Callable[[], Iterable[Finding]]
 
 
 def examine(workspace: Path) -> list[Finding]:
-    """Look at the machine, the packages and the workspace. Raises nothing: what fails is a finding."""
+    """Examine the machine, the packages and the workspace. Raises nothing: a check that fails becomes a finding."""
     gpu = find_gpu()
     has_gpu = gpu.state == "ok"
     checks: dict[str, Check] = {
@@ -70,7 +71,7 @@ def _safely(name: str, check: Check) -> list[Finding]:
 
 
 def machine(workspace: Path) -> list[Finding]:
-    """Python, memory, and the disk that the workspace is on."""
+    """Python, memory, and free space on the disk of the workspace."""
     python = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {physical_cores()} cores"
     memory, there = psutil.virtual_memory(), _nearest_folder(workspace)
     return [
@@ -83,28 +84,20 @@ def machine(workspace: Path) -> list[Finding]:
 
 
 def amount(name: str, free: int, total: int, little: int, advice: str) -> Finding:
-    """A finding of bytes: a warning below `little`."""
+    """A finding about bytes, with a warning and the advice where less than `little` is free."""
     value = f"{free / GIB:.1f} GiB free of {total / GIB:.1f}"
     return Finding(name, "warning", value, advice) if free < little else Finding(name, "ok", value)
 
 
-def find_gpu() -> Finding:
-    """What NVIDIA's own tool lists."""
+def find_gpu(ask: Callable[[], tuple[NvidiaGpu, ...]] = list_gpus) -> Finding:
+    """The NVIDIA GPUs, or what is wrong with their driver."""
     try:
-        listed = ask_nvidia_smi()
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding("GPU", "warning", f"nvidia-smi does not answer: {type(error).__name__}", "repair its driver")
-    return gpu_finding(*listed) if listed else gpu_finding(None)
-
-
-def gpu_finding(listing: str | None, exit_code: int = 0) -> Finding:
-    """The finding for what nvidia-smi printed; None where there is no nvidia-smi."""
-    lines = [line.strip() for line in (listing or "").splitlines() if line.strip()]
-    if listing is not None and exit_code != 0:
-        return Finding("GPU", "warning", lines[0] if lines else "nvidia-smi failed", "repair the driver of the GPU")
-    if not lines:
-        return Finding("GPU", "missing", "no NVIDIA GPU", "none is needed; with one, bigger models become practical")
-    return Finding("GPU", "ok", "; ".join(cards_listed(listing or "")))
+        gpus = ask()
+    except NvidiaSmiError as error:
+        return Finding("GPU", "warning", str(error), "repair or reinstall the NVIDIA driver")
+    if not gpus:
+        return Finding("GPU", "missing", "no NVIDIA GPU", "not required; a GPU makes larger models practical")
+    return Finding("GPU", "ok", "; ".join(gpu.description for gpu in gpus))
 
 
 def _nearest_folder(path: Path) -> Path:
@@ -121,7 +114,7 @@ def _free_and_total(folder: Path) -> tuple[int, int]:
 
 
 def llama(*, has_gpu: bool) -> list[Finding]:
-    """How llama.cpp was built, and whether that fits the machine."""
+    """The build of llama.cpp, and whether it fits the machine."""
     from crescent_lite.sampling.build_info import read_build
 
     build = read_build()
@@ -132,53 +125,57 @@ def llama(*, has_gpu: bool) -> list[Finding]:
 
 
 def offload_finding(version: str, *, can_offload: bool, has_gpu: bool) -> Finding:
-    """Whether sampling runs where it could."""
+    """Whether sampling can use the GPU."""
     if can_offload:
         return Finding("llama.cpp on GPU", "ok", "built with GPU support")
     if not has_gpu:
-        return Finding("llama.cpp on GPU", "ok", "built for the CPU, as this machine is")
+        return Finding("llama.cpp on GPU", "ok", "built for the CPU; no usable NVIDIA GPU was found")
     rebuild = f"pip install --force-reinstall --no-cache-dir --no-deps llama-cpp-python=={version}"
     return Finding(
         "llama.cpp on GPU",
         "warning",
         "built for the CPU",
-        f"sampling leaves the GPU idle: CMAKE_ARGS=-DGGML_CUDA=on {rebuild}",
+        f"sampling does not use the GPU; with the CUDA toolkit: CMAKE_ARGS=-DGGML_CUDA=on {rebuild}",
     )
 
 
 def packages(*, has_gpu: bool) -> list[Finding]:
-    """The versions that matter, and torch's build."""
-    unsloth = "QLoRA on a GPU is faster with it: make unsloth" if has_gpu else "used on a GPU; PEFT trains here"
-    four_bit = "QLoRA needs it: pip install bitsandbytes" if has_gpu else "wanted for train.precision = 'nf4' only"
+    """The packages that training, the database and the comparison of questions depend on."""
+    if has_gpu:
+        unsloth = "optional: train.loader = 'auto' trains with it on a GPU, and with PEFT without it: make unsloth"
+        four_bit = "QLoRA (4 bits, what train.precision = 'auto' is on a GPU) needs it: pip install bitsandbytes"
+    else:
+        unsloth = "optional: PEFT trains without it; train.loader = 'unsloth' trains with it on a CPU: make unsloth"
+        four_bit = "optional: only train.precision = 'nf4' needs it: pip install bitsandbytes"
     return [
         torch_finding(installed_version("torch"), torch_accelerator(), has_gpu=has_gpu),
         package_finding("transformers", INSTALL_TRAIN),
         package_finding("peft", INSTALL_TRAIN),
         package_finding("unsloth", unsloth),
         package_finding("bitsandbytes", four_bit),
-        package_finding("sqlite-utils", "pip install sqlite-utils"),
-        package_finding("rapidfuzz", "pip install rapidfuzz"),
+        package_finding("sqlite-utils", "required: pip install sqlite-utils"),
+        package_finding("rapidfuzz", "required: pip install rapidfuzz"),
     ]
 
 
 def package_finding(package: str, advice: str) -> Finding:
-    """A package and its version."""
+    """The version of a package, or advice where it is not installed."""
     version = installed_version(package)
     return Finding(package, "ok", version) if version else Finding(package, "missing", "not installed", advice)
 
 
 def torch_finding(version: str | None, accelerator: str, *, has_gpu: bool) -> Finding:
-    """torch, and whether its build fits the machine."""
+    """The version of torch, and whether its build fits the machine. `accelerator`: as from `torch_accelerator`."""
     if version is None:
         return Finding("torch", "missing", "not installed", INSTALL_TRAIN)
     value = f"{version}, for {accelerator or 'the CPU'}"
     if has_gpu and not accelerator:
-        return Finding("torch", "warning", value, "training leaves the GPU idle: install a CUDA build of torch")
+        return Finding("torch", "warning", value, "training does not use the GPU; install a CUDA build of torch")
     return Finding("torch", "ok", value)
 
 
 def torch_accelerator() -> str:
-    """What torch was built for, as its own version.py says, which is read and not run. Nothing for the CPU."""
+    """What torch was built for, such as 'CUDA 12.8'; '' for the CPU. Its version.py is read, not run."""
     spec = importlib.util.find_spec("torch")
     if spec is None or spec.origin is None:
         return ""
@@ -186,7 +183,7 @@ def torch_accelerator() -> str:
 
 
 def accelerator_named(version_file: str) -> str:
-    """'CUDA 12.8', 'ROCm 6.3' or nothing. Example line: cuda: Optional[str] = '12.8'"""
+    """'CUDA 12.8', 'ROCm 6.3' or '', from the text of torch's version.py. Example: cuda: Optional[str] = '12.8'"""
     for name, words in (("cuda", "CUDA"), ("hip", "ROCm")):
         if found := re.search(rf"^{name}\b[^=\n]*= *['\"]([^'\"]+)['\"]", version_file, re.MULTILINE):
             return f"{words} {found[1]}"
@@ -194,20 +191,21 @@ def accelerator_named(version_file: str) -> str:
 
 
 def sqlite() -> list[Finding]:
-    """The SQLite that Python was linked with."""
+    """The SQLite library that Python uses."""
     from crescent_lite.store.sqlite_version import SQLITE_VERSION
 
     return [sqlite_finding(SQLITE_VERSION)]
 
 
 def sqlite_finding(version: str) -> Finding:
-    """A version, and whether its WAL mode has a known bug."""
+    """An SQLite version, with a warning where WAL mode has a known bug."""
     from crescent_lite.store.sqlite_version import has_wal_reset_bug
 
     if not has_wal_reset_bug(version):
         return Finding("SQLite", "ok", version)
     advice = (
-        "3.7.0 to 3.51.2 can lose data when two write at once; here one process writes, under a lock: nothing to do"
+        "this version can damage a database that two processes write at once; here only one process writes, "
+        "under a lock, so there is nothing to do"
     )
     return Finding("SQLite", "warning", version, advice)
 
@@ -216,19 +214,19 @@ def sqlite_finding(version: str) -> Finding:
 
 
 def settings(workspace: Path) -> list[Finding]:
-    """The workspace, its settings, and what follows from them: the model and the loader of the training."""
+    """The workspace, its settings, and what follows from them: the model, the sampling and the training."""
     path = workspace / CONFIG_NAME
     config = Config()
     if not path.is_file():
-        found = Finding("workspace", "missing", f"no {path}", f"make one: crescent init {workspace}")
+        found = Finding("workspace", "missing", f"no {path}", f"create it: crescent init {workspace}")
     elif not os.access(workspace, os.W_OK):
-        found = Finding("workspace", "warning", f"{workspace} cannot be written", "a run needs to write there")
+        found = Finding("workspace", "warning", f"{workspace} cannot be written", "make it writable for runs")
     else:
         try:
             config = load_config(path)
             found = Finding("workspace", "ok", f"{workspace}, preset {config.preset}")
         except CrescentError as error:
-            found = Finding("workspace", "warning", "its settings are refused", str(error))
+            found = Finding("workspace", "warning", "its settings are invalid", str(error))
     return [
         found,
         *_safely("embedded model", embedded_model),
@@ -239,7 +237,7 @@ def settings(workspace: Path) -> list[Finding]:
 
 
 def embedded_model() -> list[Finding]:
-    """The model that is there without a download."""
+    """The model that comes with a package, without a download."""
     from crescent_lite.models import embedded_path
 
     path = embedded_path()
@@ -247,7 +245,7 @@ def embedded_model() -> list[Finding]:
 
 
 def configured_model(config: Config, workspace: Path) -> list[Finding]:
-    """The model in the settings, unless it is the embedded one."""
+    """The model in the settings; no finding where it is the embedded one."""
     from crescent_lite.models import HUB_REFERENCE
     from crescent_lite.preparation import resolve_paths
 
@@ -261,17 +259,17 @@ def configured_model(config: Config, workspace: Path) -> list[Finding]:
         return [Finding("model", "missing", f"no file {path}", "set model.source to a GGUF file, or to 'embedded'")]
     if installed_version("huggingface_hub") is None:
         return [Finding("model", "missing", source, "hub models need: pip install 'crescent-lite[hub]'")]
-    return [Finding("model", "ok", f"{source}, taken from the hub or its cache when a run starts")]
+    return [Finding("model", "ok", f"{source}, read from the hub's cache or downloaded when a run starts")]
 
 
 def sampling_plan(config: Config, workspace: Path) -> list[Finding]:
-    """How many sequences a run would decode together, and the memory that takes."""
+    """How many sequences a run would decode at once, and how much memory that takes."""
     from crescent_lite.models import embedded_path
     from crescent_lite.preparation import resolve_paths
     from crescent_lite.sampling import plan_before_loading
 
     if config.sampling.servers:
-        return [Finding("sampling", "ok", f"on {', '.join(config.sampling.servers)}")]
+        return [Finding("sampling", "ok", f"on servers: {', '.join(config.sampling.servers)}")]
     source = config.model.source
     path = embedded_path() if source == "embedded" else Path(resolve_paths(config, workspace).model.source)
     if not path.is_file():
@@ -280,19 +278,19 @@ def sampling_plan(config: Config, workspace: Path) -> list[Finding]:
     parts = {"weights": plan.weights_bytes, "cache": plan.cache_bytes, "buffers": plan.buffer_bytes}
     memory = f"{plan.total_bytes / GIB:.1f} GiB ({', '.join(f'{n} {b / GIB:.2f}' for n, b in parts.items())})"
     if not plan.shared:
-        return [Finding("sampling", "ok", f"{plan.slots} x {plan.context_tokens:,} tokens, {memory}")]
+        return [Finding("sampling", "ok", f"{plan.slots} slots of {plan.context_tokens:,} tokens, {memory}")]
     return [
         Finding(
             "sampling",
             "warning",
-            f"{plan.slots} slots share {plan.cells:,} tokens, {memory}",
-            "memory is short for all slots at once: free some, or lower sampling.slots or max_tokens",
+            f"{plan.slots} slots share {plan.cells:,} tokens of context, {memory}",
+            "too little memory for all slots at full length: free some, or lower sampling.slots or max_tokens",
         )
     ]
 
 
 def loader(config: Config) -> list[Finding]:
-    """Which library would train."""
+    """The library that would train. Raises MissingPackageError where it is not installed."""
     from crescent_lite.training.packages import choose_loader, require_packages
 
     name, reason = choose_loader(config.train)

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import shutil
-import subprocess
 from collections.abc import Callable
 
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import MissingPackageError
+from crescent_lite.nvidia import NvidiaSmiError, list_gpus
 from crescent_lite.training.plan import LoaderName
 
 TRAINING_PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")
@@ -61,15 +60,11 @@ def is_installed(package: str) -> bool:
 
 
 def has_nvidia_gpu() -> bool:
-    """Whether the driver lists a GPU. Asks nvidia-smi, because importing torch takes seconds."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return False
+    """Whether the driver lists a GPU."""
     try:
-        listed = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+        return bool(list_gpus())
+    except NvidiaSmiError:
         return False
-    return listed.returncode == 0 and "GPU" in listed.stdout
 
 
 def _torch_version() -> str:
