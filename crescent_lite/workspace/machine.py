@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-import shutil
-import subprocess
 from pathlib import Path
 
 import psutil
@@ -58,16 +56,6 @@ def installed_version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def ask_nvidia_smi(fields: str) -> tuple[str, int] | None:
-    """For the TUI until it calls `list_gpus`."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return None
-    query = [program, f"--query-gpu={fields}", "--format=csv,noheader"]
-    listed = subprocess.run(query, capture_output=True, text=True, errors="replace", timeout=10, check=False)
-    return listed.stdout, listed.returncode
 
 
 def _gpus() -> tuple[str, ...]:

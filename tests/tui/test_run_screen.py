@@ -13,6 +13,7 @@ from textual.widgets import Button, Static
 
 from crescent_lite.config import Config
 from crescent_lite.intervals import wilson
+from crescent_lite.nvidia import parse_listing
 from crescent_lite.store.watching import ScoreCount
 from crescent_lite.workspace import Workspace
 from crescent_tui.app import LIGHT, CrescentApp
@@ -150,7 +151,7 @@ async def test_a_machine_without_a_gpu_has_no_meters_for_it() -> None:
     assert lines[1].endswith("1.0 of 4.0 GiB")
     assert [line.split() for line in lines[2:]] == [["GPU", "n/a"], ["VRAM", "n/a"]]
     lines = run_content.meters(
-        MachineLoad(0.5, 2**30, 2**32, gpu_load("45 %, 1024 MiB, 4096 MiB\n")), 36
+        MachineLoad(0.5, 2**30, 2**32, gpu_load(parse_listing("A, 4096, 5, 1024, 45"))), 36
     ).plain.splitlines()
     assert lines[2].endswith("45%") and lines[3].endswith("1.0 of 4.0 GiB")
 
@@ -158,16 +159,14 @@ async def test_a_machine_without_a_gpu_has_no_meters_for_it() -> None:
 @pytest.mark.parametrize(
     ("listing", "load"),
     [
-        ("45 %, 1024 MiB, 4096 MiB\n55 %, 0 MiB, 4096 MiB\n", GpuLoad(0.5, 2**30, 2**33)),
-        ("[N/A], 1024 MiB, 4096 MiB", GpuLoad(None, 2**30, 2**32)),
-        ("No devices were found", None),
-        ("[N/A], [N/A], [N/A]", None),
-        ("\x1b[31m, ², -1 MiB", None),
+        ("A, 4096, 5, 1024, 45\nB, 4096, 5, 0, 55\n", GpuLoad(0.5, 2**30, 2**33)),
+        ("A, 4096, 5, 1024, [N/A]", GpuLoad(None, 2**30, 2**32)),
+        ("A, [N/A], 5, [N/A], 45", None),
         ("", None),
     ],
 )
-async def test_what_nvidia_smi_lists_is_understood_or_nothing(listing: str, load: GpuLoad | None) -> None:
-    assert gpu_load(listing) == load
+async def test_the_loads_of_several_gpus_are_added_up(listing: str, load: GpuLoad | None) -> None:
+    assert gpu_load(parse_listing(listing)) == load
 
 
 async def test_a_curve_begins_at_zero_and_shows_the_newest() -> None:

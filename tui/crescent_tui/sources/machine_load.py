@@ -6,21 +6,18 @@ Knows no widget. A machine without a GPU is asked for one only once. Example:
 
 from __future__ import annotations
 
-import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import psutil
 
-from crescent_lite.workspace.machine import ask_nvidia_smi
+from crescent_lite.nvidia import NvidiaGpu, NvidiaSmiError, list_gpus
 
 SECONDS = 2.0
 """Between two measurements."""
 FIRST_SECONDS = 0.5
 """Before the first measurement."""
-GPU_LOAD_FIELDS = "utilization.gpu,memory.used,memory.total"
-MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -88,30 +85,19 @@ class LoadMonitor:
 
     def _ask_gpu(self) -> GpuLoad | None:
         try:
-            listed = ask_nvidia_smi(GPU_LOAD_FIELDS)
-        except (OSError, subprocess.TimeoutExpired):
-            listed = None
-        found = gpu_load(listed[0]) if listed and listed[1] == 0 else None
+            found = gpu_load(list_gpus())
+        except NvidiaSmiError:
+            found = None
         self._has_gpu = found is not None
         return found
 
 
-def gpu_load(listing: str) -> GpuLoad | None:
-    """The load in the output of nvidia-smi, one GPU per line; None if it lists no memory.
-
-    Example: gpu_load("45 %, 1024 MiB, 23034 MiB").busy -> 0.45
-    """
-    cards = [line.split(",") for line in listing.splitlines() if line.count(",") == 2]
-    numbers = [[_number(part) for part in card] for card in cards]
-    used = [(int(card[1]), int(card[2])) for card in numbers if card[1] is not None and card[2] is not None]
-    busy = [card[0] for card in numbers if card[0] is not None]
-    if not used:
+def gpu_load(gpus: Sequence[NvidiaGpu]) -> GpuLoad | None:
+    """The load of all GPUs together; None if none of them reports its memory."""
+    memory = [(gpu.used_bytes, gpu.memory_bytes) for gpu in gpus]
+    known = [(used, total) for used, total in memory if used is not None and total is not None]
+    busy = [gpu.busy for gpu in gpus if gpu.busy is not None]
+    if not known:
         return None
-    mean = sum(busy) / len(busy) / 100 if busy else None
-    return GpuLoad(mean, sum(u for u, _ in used) * MIB, sum(t for _, t in used) * MIB)
-
-
-def _number(text: str) -> float | None:
-    """The number in '45 %' or '1024 MiB'; None for '[N/A]'."""
-    first = text.split()[:1]
-    return float(first[0]) if first and first[0].isdecimal() else None
+    mean = sum(busy) / len(busy) if busy else None
+    return GpuLoad(mean, sum(used for used, _ in known), sum(total for _, total in known))
