@@ -116,8 +116,9 @@ class BenchmarkScore:
 def open_database(workspace: Folder) -> Database:
     """A workspace's database as a sqlite-utils `Database` that can only read. Close it, or use it in a `with`.
 
-    The views, whose names begin with `v_`, are explained in docs/database.md. Raises WorkspaceError where there is no
-    workspace or no run yet; what SQLite refuses later, a write for one, is an sqlite3.Error.
+    The views, whose names begin with `v_`, are explained in docs/database.md. Like every function that reads a
+    database, this brings one of an older version up to date first. Raises WorkspaceError where there is no workspace
+    or no run yet; what SQLite refuses later, such as a write, is an sqlite3.Error.
     Example: open_database("maths")["v_labels"].count
     """
     from crescent_lite.store.reading import read_only

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import shutil
 import sqlite3
@@ -211,6 +212,15 @@ def test_a_workspace_is_read_while_a_run_is_at_work(maths: Path, tmp_path: Path)
         store.database.write("DELETE FROM consensus")
 
         assert len(crescent_lite.labels(tmp_path / "busy")) == 56
+
+
+def test_a_database_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    folder = crescent_lite.init(tmp_path / "old")
+    packed = ROOT / "tests" / "databases" / "m005_rounds_to_choose_from.db.xz"
+    (folder / "crescent.db").write_bytes(lzma.decompress(packed.read_bytes()))
+
+    with crescent_lite.open_database(folder) as database:
+        assert database["v_labels"].count == len(crescent_lite.labels(folder)) > 0
 
 
 def test_a_frame_of_a_view_a_table_or_a_statement(maths: Path) -> None:
