@@ -198,6 +198,12 @@ def test_every_make_target_that_is_shown_exists() -> None:
     assert shown <= targets
 
 
+def test_the_lab_log_has_its_newest_entry_first() -> None:
+    dates = re.findall(r"^## (\d{4}-\d\d-\d\d) ", prose(LAB_LOG), re.MULTILINE)
+
+    assert dates and dates == sorted(dates, reverse=True)
+
+
 def test_every_optional_package_is_explained() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     running = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
