@@ -132,8 +132,8 @@ def run(seed: int, failure: str | None = None) -> dict[str, int]:
     seen: list[MeasuredRound] = []
     fired: dict[str, int] = {}
     for number in range(ROUNDS + 1):
-        seen.append(evaluation.measured_round(facts_of(job, number, pool)))
-        for alarm in evaluation.judge(seen[0], seen[1], seen[number], settings) if number else ():
+        seen.append(evaluation.measure_round(facts_of(job, number, pool)))
+        for alarm in evaluation.judge_round(seen[0], seen[1], seen[number], settings) if number else ():
             if alarm.fired:
                 fired.setdefault(alarm.name, number)
     return fired

@@ -80,10 +80,7 @@ class BenchmarkError(CrescentError):
 
 
 class StageError(CrescentError):
-    """A stage whose model writes nothing: a hundred empty texts in a row.
-
-    A round without a kept question or a label is not an error; it ends with an outcome that says so.
-    """
+    """A stage that cannot go on because the model writes nothing: a hundred empty texts in a row."""
 
     exit_code = ExitCode.STAGE
 

@@ -132,10 +132,10 @@ def add_requested_round(job: Job) -> Generator[Event, None, bool]:
 def check_alarms(job: Job, this: Round) -> Iterator[Event]:
     """Measure the round against the base and the first round that voted, and report each alarm that fires."""
     measures, fetch_facts = job.store.measures, partial(job.store.measures.fetch_facts, job.run_id)
-    base, now = (evaluation.measured_round(fetch_facts(number)) for number in (0, this.number))
+    base, now = (evaluation.measure_round(fetch_facts(number)) for number in (0, this.number))
     voted = (facts for facts in map(fetch_facts, range(1, this.number)) if facts.shares)
-    first = next(map(evaluation.measured_round, voted), now)
-    alarms = evaluation.judge(base, first, now, job.config.alarms)
+    first = next(map(evaluation.measure_round, voted), now)
+    alarms = evaluation.judge_round(base, first, now, job.config.alarms)
     measures.replace_measures_and_alarms(job.run_id, 0, base.measures, [])
     measures.replace_measures_and_alarms(job.run_id, this.number, now.measures, alarms)
     yield from (AlarmFired(this.number, alarm.name, alarm.words) for alarm in alarms if alarm.fired)

@@ -17,9 +17,9 @@ from simulated_model import Nature, Sizes, simulated
 
 from crescent_lite import loop
 from crescent_lite.config import AlarmsConfig
-from crescent_lite.evaluation import judge, measured_round
-from crescent_lite.evaluation.alarms import fallen
-from crescent_lite.evaluation.drift import LOOKED_AT, different, percentile, similarity
+from crescent_lite.evaluation import judge_round, measure_round
+from crescent_lite.evaluation.alarms import decline
+from crescent_lite.evaluation.drift import LOOKED_AT, distinct_share, percentile, similarity
 from crescent_lite.events import AlarmFired, Event, RunFinished
 from crescent_lite.round_facts import Alarm, BenchmarkCounts, ReplyCounts, RoundFacts
 from crescent_lite.stages.frame import Job
@@ -90,7 +90,7 @@ def test_an_alarm_ends_the_run_with_its_reason_and_the_best_round_is_kept(tmp_pa
     assert isinstance(finished, RunFinished)
     assert finished.reason is not None
     assert finished.reason.startswith("alarm in round 3: ")
-    assert "one answer (the commonest answer: " in finished.reason
+    assert "one answer (the most common answer: " in finished.reason
     assert job.store.fetch_standing(1).kept == 2
     assert set(job.store.measures.fetch_alarms(1)) == {1, 2, 3}
     job.store.close()
@@ -140,7 +140,7 @@ def measured(
 
 
 def judged(base: RoundFacts, first: RoundFacts, now: RoundFacts) -> dict[str, Alarm]:
-    alarms = judge(measured_round(base), measured_round(first), measured_round(now), AlarmsConfig())
+    alarms = judge_round(measure_round(base), measure_round(first), measure_round(now), AlarmsConfig())
     return {alarm.name: alarm for alarm in alarms}
 
 
@@ -206,7 +206,7 @@ def test_two_prompts_of_one_item_are_no_two_witnesses() -> None:
     base = RoundFacts(0, evaluations=(measured(80, role="canary"), measured(80, role="canary", prompt="set/bare")))
     now = RoundFacts(2, evaluations=(measured(75, role="canary"), measured(75, role="canary", prompt="set/bare")))
     assert base.right("canary")["canary/0"] == 2
-    assert fallen(base.right("canary"), now.right("canary")) == (0.05, 1 / 32)
+    assert decline(base.right("canary"), now.right("canary")) == (0.05, 1 / 32)
 
 
 def test_more_skill_with_the_same_format_is_no_unlearnt_format() -> None:
@@ -224,7 +224,7 @@ def test_a_large_but_lucky_fall_does_not_hide_a_sure_one() -> None:
     alarm = judged(base, base, now)["broken_replies"]
     assert (alarm.fired, alarm.words) == (
         True,
-        "whole replies with an answer: -30.0 points (p=0.000) on score, solve",
+        "complete replies with an answer: -30.0 points (p=0.000) on score, solve",
     )
 
 
@@ -291,11 +291,11 @@ def test_twice_the_same_question_is_its_own_neighbour() -> None:
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.data())
 def test_as_many_different_ones_are_expected_as_there_are_in_the_mean(things: list[int], draw: st.DataObject) -> None:
     size = draw.draw(st.integers(1, len(things)))
-    found = different(things, len(things), size)
+    found = distinct_share(things, len(things), size)
     assert 0 < found <= 1 + 1e-9
-    assert different(things[::-1], len(things), size) == pytest.approx(found)
-    assert different(things, len(things), len(things)) == pytest.approx(len(set(things)) / len(things))
-    assert different(things, len(things), 1) == pytest.approx(1)
+    assert distinct_share(things[::-1], len(things), size) == pytest.approx(found)
+    assert distinct_share(things, len(things), len(things)) == pytest.approx(len(set(things)) / len(things))
+    assert distinct_share(things, len(things), 1) == pytest.approx(1)
     assert size * found <= len(set(things)) + 1e-9
 
 
@@ -311,7 +311,7 @@ def test_percentiles_are_lengths_that_occur_and_rise(tokens: dict[int, int], low
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=60))
 def test_what_rose_has_not_fallen(pairs: list[tuple[bool, bool]]) -> None:
     before, after = ({f"{n}": int(pair[side]) for n, pair in enumerate(pairs)} for side in (0, 1))
-    fall, p_value = fallen(before, after)
+    fall, p_value = decline(before, after)
     assert -1 <= fall <= 1 and 0 <= p_value <= 1
-    assert fallen(after, before)[0] == -fall
+    assert decline(after, before)[0] == -fall
     assert fall > 0 or p_value >= 0.5

@@ -14,7 +14,7 @@ from generated_docs import BLOCKS, MARKED, PAGES, ROOT, Workplace, filled, subco
 
 from crescent_lite.cli.main import build_parser
 from crescent_lite.config import AlarmsConfig
-from crescent_lite.evaluation.alarms import judge
+from crescent_lite.evaluation.alarms import judge_round
 from crescent_lite.round_facts import MeasuredRound, RoundFacts
 
 LINKED_PAGES = [
@@ -215,4 +215,4 @@ def test_every_alarm_is_explained() -> None:
     nothing = MeasuredRound(RoundFacts(number=1), {})
     page = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
 
-    assert all(f"| `{alarm.name}` |" in page for alarm in judge(nothing, nothing, nothing, AlarmsConfig()))
+    assert all(f"| `{alarm.name}` |" in page for alarm in judge_round(nothing, nothing, nothing, AlarmsConfig()))

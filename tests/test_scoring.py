@@ -146,14 +146,14 @@ def test_the_options_are_lettered_whatever_the_data_set_calls_them() -> None:
     ("row", "complaint"),
     [
         ({"answer": "A"}, "no field 'choices'"),
-        ({"choices": "iron", "answer": "A"}, "no list of 2 to 20"),
-        ({"choices": ["iron"], "answer": "A"}, "no list of 2 to 20"),
-        ({"choices": ["iron", "iron"], "answer": "A"}, "there twice"),
-        ({"choices": ["iron", None], "answer": "A"}, "no text"),
+        ({"choices": "iron", "answer": "A"}, "not a list of 2 to 20"),
+        ({"choices": ["iron"], "answer": "A"}, "not a list of 2 to 20"),
+        ({"choices": ["iron", "iron"], "answer": "A"}, "repeated or not text"),
+        ({"choices": ["iron", None], "answer": "A"}, "repeated or not text"),
         ({"choices": ["iron", "glass"]}, "no field 'answer'"),
-        ({"choices": ["iron", "glass"], "answer": "E"}, "none of the options A, B"),
-        ({"choices": ["iron", "glass"], "answer": True}, "none of the options"),
-        ({"choices": ["iron", "glass"], "labels": ["A"], "answer": "A"}, "do not fit"),
+        ({"choices": ["iron", "glass"], "answer": "E"}, "not one of the options A, B"),
+        ({"choices": ["iron", "glass"], "answer": True}, "not one of the options"),
+        ({"choices": ["iron", "glass"], "labels": ["A"], "answer": "A"}, "do not match"),
     ],
 )
 def test_a_bad_choice_says_what_is_wrong(row: dict[str, object], complaint: str) -> None:

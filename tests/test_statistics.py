@@ -184,7 +184,7 @@ def test_what_can_be_seen_is_what_the_items_are_needed_for(items: int, discordan
 
 @pytest.mark.parametrize(("difference", "discordant"), [(0, 0.2), (0.3, 0.2), (0.1, 1.2)])
 def test_a_difference_that_cannot_be_is_a_bug(difference: float, discordant: float) -> None:
-    with pytest.raises(ValueError, match="cannot come of"):
+    with pytest.raises(ValueError, match="is impossible with"):
         items_needed(difference, discordant)
 
 

@@ -1,8 +1,12 @@
-"""Measurement: benchmarks, scores and how sure they are. Nothing heavy is imported before it is used."""
+"""Measurement: benchmarks, how replies are scored, how certain a difference is, and alarms.
 
-from crescent_lite.evaluation.alarms import judge
+Importing this package loads numpy and rapidfuzz; scipy, datasets, reasoning-gym and math-verify are imported when a
+function needs them. Example: score("So there are 19 apples.", "n:19").flexible -> True
+"""
+
+from crescent_lite.evaluation.alarms import judge_round
 from crescent_lite.evaluation.benchmarks import load_benchmark
-from crescent_lite.evaluation.drift import measured_round
+from crescent_lite.evaluation.drift import measure_round
 from crescent_lite.evaluation.evaluate import OwedItem, evaluate
 from crescent_lite.evaluation.measuring import measurements, prompts_of, shots_of
 from crescent_lite.evaluation.scoring import score
@@ -15,10 +19,10 @@ __all__ = [
     "corrected",
     "evaluate",
     "in_words",
-    "judge",
+    "judge_round",
     "load_benchmark",
     "mcnemar",
-    "measured_round",
+    "measure_round",
     "measurements",
     "prompts_of",
     "score",

@@ -1,8 +1,9 @@
-"""Multiple choice: a question with lettered options, and which letter a reply chose. Pure.
+"""Multiple choice: builds items with lettered options, and finds the option that a reply chose. Pure.
 
-The options are part of the question's text, lettered A, B, C ... whatever the data set calls them; the answer's key
-is its letter. A reply is read for a letter, or the options are ranked by how likely the model finds each after the
-question, which small models are better at (as lm-evaluation-harness does for ARC). Example:
+The question's text includes the options, lettered A, B, C ... whatever the data set calls them; the answer's key is
+its letter. Either a reply is read for a letter, or the options are ranked by the likelihood that the model gives them
+after the question, as lm-evaluation-harness does for ARC; small models are better at the latter. Knows no model and
+no data set. Example:
     choice_item("1", "Which is a metal?", {"options": ["iron", "glass"], "gold": 0}, "options", "gold").question
     -> "Which is a metal?\nA. iron\nB. glass"
     score_choice("The answer is (A).", item) -> strict False, flexible True
@@ -20,11 +21,12 @@ from typing import Any
 from crescent_lite.records import BenchmarkItem, Completion, ItemScore
 
 MAX_OPTIONS = 20
+"""Most options of a question (guess)."""
 RANKED_AFTER = "The answer is"
-"""How the reply begins of which each option is tried as the rest. Measured with a 0.5B model on 80 items of ARC-Easy:
-45% right, 34% without it; and on 50 by the letter 20%, which is chance."""
+"""Beginning of the model's turn, which each option is tried to complete. Measured with a 0.5B model on 80 items of
+ARC-Easy: 45% right with it, 34% without it. On 50 items answered by letter it had 20% right, which is chance."""
 ALONE = re.compile(r"\W*([A-Z])(?:\W*|\W+.*)", re.DOTALL)
-"""A reply that begins with its letter: 'B', '(B)', '**B.** Iron'."""
+"""A reply that begins with a letter: 'B', '(B)', '**B.** Iron'."""
 MARKED = re.compile(
     r"(?:answer|option|choice)(?:\s+(?:is|would be))?\W{0,6}([A-Z])\b|\\boxed\{(?:\\text\{)?\W*([A-Z])\b",
     re.IGNORECASE,
@@ -35,9 +37,9 @@ MARKED = re.compile(
 def choice_item(
     item_id: str, question: str, row: Mapping[str, Any], choices_field: str, answer_field: str
 ) -> BenchmarkItem:
-    """The row as an item. The gold answer is a label, a letter, an index from 0 or an option's text.
+    """Convert a row to an item. Its gold answer may be a label, a letter, an index from 0 or the text of an option.
 
-    Raises ValueError with what is wrong about the row.
+    Raises ValueError with a message that says what is wrong with the row.
     """
     options, labels = _options(row, choices_field)
     gold = _gold_index(row, answer_field, options, labels)
@@ -48,7 +50,7 @@ def choice_item(
 
 
 def score_choice(reply: str, item: BenchmarkItem) -> ItemScore:
-    """Strictly: the reply begins with the letter. Flexibly: it names a letter, or is one of the options' texts."""
+    """Score a reply. Strict: it begins with the right letter. Flexible: it names the letter, or is that option."""
     _, options = stem_and_options(item)
     chosen, strict = _chosen(reply.strip(), options)
     return _scored(chosen, item, strict=strict)
@@ -63,16 +65,17 @@ def _scored(letter: str | None, item: BenchmarkItem, *, strict: bool = True) -> 
 
 
 def stem_and_options(item: BenchmarkItem) -> tuple[str, dict[str, str]]:
-    """The question without its options, and each option by its letter."""
+    """Return the question without its options, and the options by letter."""
     lines = item.question.split("\n")
     first = max(number for number, line in enumerate(lines) if line.startswith("A. "))
     return "\n".join(lines[:first]), {line[0]: line[3:] for line in lines[first:]}
 
 
 def choose(ranked: Sequence[Completion], item: BenchmarkItem) -> tuple[Completion, ItemScore]:
-    """The option that the model finds likeliest, by the mean log-probability of its tokens, and its score.
+    """Return the option with the highest mean log-probability per token, and its score.
 
-    By the mean, so that a long option is not unlikely for being long. Where no option had room there is no answer.
+    The mean keeps long options from losing because of their length. If no option fitted into the context, the item
+    has no answer.
     """
     best = max(ranked, key=lambda completion: (_mean_logprob(completion), -completion.sample_index))
     letter = None if best.mean_logprob is None else ascii_uppercase[best.sample_index]
@@ -84,7 +87,7 @@ def _mean_logprob(completion: Completion) -> float:
 
 
 def _chosen(reply: str, options: Mapping[str, str]) -> tuple[str | None, bool]:
-    """The letter, and whether the reply begins with it. 'A dog barks.' begins with a word, not with a letter."""
+    """Return the chosen letter, and whether the reply begins with it. 'A dog barks.' does not begin with a letter."""
     begins = ALONE.fullmatch(reply)
     if begins and begins[1] in options and not re.match(r"\W*[A-Z] [a-z]", reply):
         return begins[1], True
@@ -98,27 +101,27 @@ def _chosen(reply: str, options: Mapping[str, str]) -> tuple[str | None, bool]:
 
 
 def _options(row: Mapping[str, Any], field: str) -> tuple[Sequence[str], Sequence[str]]:
-    """The options' texts and the data set's own labels for them; A, B, C ... where it has none."""
+    """Return the texts of the options and the data set's labels for them (A, B, C ... where it has no labels)."""
     if field not in row:
-        raise ValueError(f"no field {field!r}; there are {', '.join(map(str, row)) or 'none'}")
+        raise ValueError(f"no field {field!r}; its fields: {', '.join(map(str, row)) or 'none'}")
     value, labels = row[field], row.get("labels")
     if isinstance(value, Mapping):
         value, labels = row[field].get("text"), row[field].get("label")
     if not isinstance(value, Sequence) or isinstance(value, str) or not 2 <= len(value) <= MAX_OPTIONS:
-        raise ValueError(f"the field {field!r} is no list of 2 to {MAX_OPTIONS} options")
+        raise ValueError(f"the field {field!r} is not a list of 2 to {MAX_OPTIONS} options")
     options = [" ".join(str(option).split()) for option in value if isinstance(option, str | int | float)]
     if len(options) < len(value) or not all(options) or len(set(options)) < len(options):
-        raise ValueError(f"the field {field!r} has an option that is empty, no text, or there twice")
+        raise ValueError(f"the field {field!r} has an option that is empty, repeated or not text")
     if labels is None:
         return options, list(ascii_uppercase[: len(options)])
     if not isinstance(labels, Sequence) or len(labels) != len(options) or len(set(map(str, labels))) < len(labels):
-        raise ValueError(f"the labels of {field!r} do not fit its {len(options)} options")
+        raise ValueError(f"the labels of {field!r} do not match its {len(options)} options")
     return options, [str(label).strip() for label in labels]
 
 
 def _gold_index(row: Mapping[str, Any], field: str, options: Sequence[str], labels: Sequence[str]) -> int:
     if field not in row:
-        raise ValueError(f"no field {field!r}; there are {', '.join(map(str, row)) or 'none'}")
+        raise ValueError(f"no field {field!r}; its fields: {', '.join(map(str, row)) or 'none'}")
     gold = "" if isinstance(row[field], bool) else str(row[field]).strip()
     if gold in labels:
         return labels.index(gold)
@@ -126,4 +129,4 @@ def _gold_index(row: Mapping[str, Any], field: str, options: Sequence[str], labe
         return int(gold)
     if gold in options:
         return options.index(gold)
-    raise ValueError(f"the answer {gold[:60]!r} is none of the options {', '.join(labels)}")
+    raise ValueError(f"the answer {gold[:60]!r} is not one of the options {', '.join(labels)}")

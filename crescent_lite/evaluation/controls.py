@@ -1,11 +1,11 @@
-"""What a gain is made of: the same base without one part of the method, as settings of runs of their own.
+"""Settings of control experiments: runs of the same base without one part of the method, to explain a gain.
 
-    step-by-step   the base, asked to solve step by step: what the prompt alone brings
-    majority       the base's majority of k samples, for about the tokens that the run drew to improve itself
-    unvoted        round 1 again, learning from one sample of each question: what the votes bring
-    undiversified  round 1 again, keeping every question however often it was asked: what diversification brings
+    step-by-step   the base, prompted to solve step by step: the effect of the prompt alone
+    majority       the base's majority of k samples, for about as many tokens as the run drew to improve itself
+    unvoted        round 1 again, trained on one sample of each question: the effect of the votes
+    undiversified  round 1 again, with every question kept, repeated or not: the effect of diversification
 
-The two that train learn from as many examples as round 1 did, and the second writes as many texts. Pure. Example:
+The two that train use as many examples as round 1, and `undiversified` writes as many texts. Pure. Example:
     control_config("majority", config, Spent(150, 61, 5)).evaluate.benchmarks["gsm8k"].samples -> 5
 """
 
@@ -18,27 +18,29 @@ from crescent_lite.names import CONTROLS as CONTROLS  # the engine takes these f
 from crescent_lite.names import Control as Control
 
 TRAINED: tuple[Control, ...] = ("unvoted", "undiversified")
+"""Controls that train a model; the others only measure the base."""
 SOLVE = "solve"
+"""The prompt that votes are drawn with."""
 FEWEST_SAMPLES = 3
-"""The smallest number that can have a majority over a minority."""
+"""Fewest samples that can have a majority and a minority."""
 MOST_SAMPLES = 64
-"""More samples than that hardly change a majority (arXiv 2203.11171, figure 2)."""
+"""Most samples per item; more hardly change a majority (arXiv 2203.11171, figure 2)."""
 
 
 @dataclass(frozen=True)
 class Spent:
-    """What a run spent, so that its controls spend as much."""
+    """What a run spent; its controls spend as much."""
 
     texts: int
-    """Of round 1: raw questions and rewrites."""
+    """Raw questions and rewrites in round 1."""
     examples: int
-    """Of round 1: learnt from."""
+    """Examples that round 1 trained on."""
     samples: int
-    """Of the majority."""
+    """Samples per item of the control `majority`; see `equal_samples`."""
 
 
 def control_config(control: Control, config: Config, spent: Spent) -> Config:
-    """The settings of a control of a run with these settings."""
+    """Return the settings of a control of a run that has the settings `config`."""
     evaluate = config.evaluate
     if control == "step-by-step":
         return replace(config, evaluate=_asked_to_solve(evaluate, samples=0))
@@ -60,16 +62,16 @@ def control_config(control: Control, config: Config, spent: Spent) -> Config:
 
 
 def equal_samples(tokens_of_run: int, tokens_of_one: float) -> int:
-    """How many samples of every item cost about what the run drew to improve itself, beside its one answer each.
+    """Return how many samples per item cost about as many tokens as the run drew, its one reply per item included.
 
-    `tokens_of_one`: drawn for one sample of every item.
+    `tokens_of_run`: tokens that the run drew to improve itself. `tokens_of_one`: tokens of one sample of every item.
     """
     samples = 1 + round(tokens_of_run / tokens_of_one) if tokens_of_one else FEWEST_SAMPLES
     return max(FEWEST_SAMPLES, min(samples, MOST_SAMPLES))
 
 
 def _asked_to_solve(evaluate: EvaluateConfig, *, samples: int) -> EvaluateConfig:
-    """Only what has a value to be found, with the prompt that votes are drawn with."""
+    """Return evaluation settings with only the benchmarks that have a majority, prompted to solve step by step."""
     benchmarks = {
         name: replace(each, prompts=(SOLVE,), samples=samples)
         for name, each in evaluate.benchmarks.items()
@@ -79,5 +81,5 @@ def _asked_to_solve(evaluate: EvaluateConfig, *, samples: int) -> EvaluateConfig
 
 
 def has_a_value(benchmark: BenchmarkConfig) -> bool:
-    """Whether there is a majority of its answers to be measured."""
+    """Whether the control `majority` applies to a benchmark: its answers are values, and it is not a canary."""
     return benchmark.kind == "answers" and benchmark.role != "canary"

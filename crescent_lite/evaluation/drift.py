@@ -1,7 +1,8 @@
-"""A round in a few dozen numbers that may drift while a model teaches itself. Pure.
+"""Summarises a round in a few dozen measures that may drift while a model trains on its own answers. Pure.
 
-Lengths are tokens; shares and rates are 0-1; similarities 0-100. A measure that cannot be taken is left out.
-Example: measure(RoundFacts(1, shares=(0.5, 1.0)))["mean_share"] -> 0.75
+Lengths are in tokens, shares and rates 0-1, similarities 0-100. A measure that cannot be computed is left out. Knows
+neither the store nor what is alarming. Example:
+    measure(RoundFacts(1, shares=(0.5, 1.0)))["mean_share"] -> 0.75
 """
 
 from __future__ import annotations
@@ -20,17 +21,18 @@ from crescent_lite.questions.duplicates import template, wording
 from crescent_lite.round_facts import BenchmarkCounts, MeasuredRound, ReplyCounts, RoundFacts
 
 LOOKED_AT = 200
-"""Questions at most that are compared with each other: more have nearer neighbours, so no round may have more."""
+"""Most questions compared with each other; more would have nearer neighbours, so no round may use more."""
 PERCENTILES = (10, 50, 90)
+"""Percentiles of the length of replies that are measured."""
 
 
-def measured_round(facts: RoundFacts) -> MeasuredRound:
-    """A round with its measures."""
+def measure_round(facts: RoundFacts) -> MeasuredRound:
+    """Return the round's counts together with its measures."""
     return MeasuredRound(facts, measure(facts))
 
 
 def measure(facts: RoundFacts) -> dict[str, float]:
-    """Every measure of a round, by name."""
+    """Return every measure of a round that can be computed, by name."""
     found: dict[str, float] = {}
     texts = sum(facts.reasons.values())
     if texts:
@@ -39,7 +41,7 @@ def measure(facts: RoundFacts) -> dict[str, float]:
         found["contaminated"] = sum(facts.contaminated.values()) / texts
     if len(facts.questions) > 1:
         found["similarity"] = similarity(facts.questions, LOOKED_AT)
-        found["different_questions"] = different(map(wording, facts.questions), facts.raw_texts, facts.raw_texts)
+        found["different_questions"] = distinct_share(map(wording, facts.questions), facts.raw_texts, facts.raw_texts)
     if facts.shares:
         found["mean_share"] = fmean(facts.shares)
     if facts.labels:
@@ -62,44 +64,45 @@ def measure(facts: RoundFacts) -> dict[str, float]:
 
 
 def flexible(each: BenchmarkCounts) -> float:
-    """The mean flexible score of the samples, 0-1."""
+    """The mean flexible score over all replies, 0-1."""
     return sum(right for _, right in each.right.values()) / (each.samples * len(each.right))
 
 
 def strict(each: BenchmarkCounts) -> float:
-    """The mean strict score of the samples, 0-1."""
+    """The mean strict score over all replies, 0-1."""
     return sum(right for right, _ in each.right.values()) / (each.samples * len(each.right))
 
 
 def commonest_excess(each: BenchmarkCounts) -> float:
-    """How much more often than it is right the model gives one answer, of all its items, 0-1."""
+    """How much more often the model gives one answer than that answer is right, as a share of the items, 0-1."""
     return max((n - each.gold.get(key, 0) for key, n in each.answers.items()), default=0) / len(each.right)
 
 
 def similarity(questions: Iterable[str], size: int) -> float:
-    """The mean similarity of a question's template (numbers masked) to its nearest neighbour, 0-100.
+    """Return the mean similarity of a question's template (numbers masked) to its nearest neighbour, 0-100.
 
-    Of `size` questions, or all if there are fewer: of two rounds only equally many can be compared.
+    Computed over `size` questions chosen at random (fewer if there are fewer): compare rounds at the same size only.
     """
     templates = sorted(map(template, questions))
     looked_at = random.Random(0).sample(templates, min(size, LOOKED_AT, len(templates)))
     scores = process.cdist(looked_at, looked_at, scorer=fuzz.ratio, dtype=np.float32)
-    np.fill_diagonal(scores, -1)  # a question is no neighbour of itself
+    np.fill_diagonal(scores, -1)  # a question is not its own neighbour
     return float(scores.max(axis=1).mean())
 
 
-def different(things: Iterable[Hashable], of: int, size: int) -> float:
-    """How many different ones to expect among `size` of all `of`, drawn at random, as a share of `size`.
+def distinct_share(things: Iterable[Hashable], of: int, size: int) -> float:
+    """Return the expected number of distinct things among `size` draws from a population of `of`, divided by `size`.
 
-    More have more that are the same, so of two rounds only equally many can be compared. What is not among `things`
-    counts for nothing. Source: rarefaction, Hurlbert, Ecology 52 (1971) 577.
+    The share falls as `size` grows, so compare rounds at the same size only. Members of the population that are not
+    in `things` (unusable texts, for instance) count as no thing at all. Source: rarefaction, Hurlbert, Ecology 52
+    (1971) 577.
     """
     counts = Counter(Counter(things).values())
     return sum(n * (1 - _none_drawn(count, of, size)) for count, n in counts.items()) / size
 
 
 def _none_drawn(count: int, of: int, size: int) -> float:
-    """The chance that none of `count` is among `size` drawn of `of`."""
+    """The probability that `size` draws from a population of `of` include none of `count` given members."""
     if of - count < size:
         return 0.0
     ways = lgamma(of - count + 1) - lgamma(of - count - size + 1), lgamma(of + 1) - lgamma(of - size + 1)
@@ -107,7 +110,10 @@ def _none_drawn(count: int, of: int, size: int) -> float:
 
 
 def percentile(tokens: Mapping[int, int], percent: float) -> float:
-    """The length that `percent` of the replies do not exceed."""
+    """Return the shortest length, in tokens, that at least `percent` percent of the replies do not exceed.
+
+    `tokens`: length -> number of replies. Raises ValueError without replies.
+    """
     wanted = percent / 100 * sum(tokens.values())
     passed = 0
     for length in sorted(tokens):

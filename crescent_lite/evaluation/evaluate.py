@@ -1,7 +1,7 @@
-"""A model on benchmarks: every item asked, scored as its answer arrives, in whatever order it arrives.
+"""Puts benchmark items to a model and scores each reply as it arrives, in any order.
 
-All benchmarks and prompts flow through one queue, so that the sampler's slots are full until the very end. Owns the
-prompt around the question; knows no model, no file and no database. Example:
+All benchmarks and prompts share one queue, so the sampler's slots stay full until the end. Owns the requests; knows
+no model, no file and no database. Example:
     for asked, completion, item_score in evaluate(sampler, [OwedItem(measurement, item, (0,))], seed=1): ...
 """
 
@@ -20,15 +20,15 @@ from crescent_lite.sampling.protocol import Sampler
 
 @dataclass(frozen=True)
 class OwedItem:
-    """One item in one of the ways it is measured."""
+    """An item that still has to be measured in one way."""
 
     measurement: Measurement
     item: BenchmarkItem
     sample_indexes: tuple[int, ...]
-    """Those that are still to be drawn."""
+    """Samples that still have to be drawn."""
 
     def request(self, seed: int) -> Request:
-        """What the sampler is asked. Its key, and so its seeds, depend on what is measured and on nothing else."""
+        """Build the sampler's request. Its key, and so its seeds, depend only on the measurement and the item."""
         key, generation = f"{self.measurement.title}/{self.item.item_id}", self.measurement.generation
         if self.measurement.ranks:
             stem, options = stem_and_options(self.item)
@@ -48,7 +48,7 @@ class OwedItem:
 def evaluate(
     sampler: Sampler, queue: Iterable[OwedItem], *, seed: int
 ) -> Iterator[tuple[OwedItem, Completion, ItemScore]]:
-    """Each completion with its score, as it finishes. What may take longest goes first: the slots stay full."""
+    """Yield each finished completion with its score. Items with the longest possible replies are requested first."""
     asked: dict[str, OwedItem] = {}
     requests = []
     for each in sorted(queue, key=lambda each: -each.measurement.generation.max_tokens):
@@ -68,7 +68,7 @@ def evaluate(
 
 
 def score_item(completion: Completion, item: BenchmarkItem) -> ItemScore:
-    """One reply against the item's gold answer."""
+    """Score one reply against the item's gold answer."""
     if item.answer_key.startswith("choice:"):
         return score_choice(completion.text, item)
     return score(completion.text, item.answer_key, finished=completion.finish_reason == "stop")

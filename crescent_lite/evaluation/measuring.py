@@ -1,7 +1,8 @@
-"""Which ways a benchmark is put to a model: each of its prompts once, greedily, and perhaps several samples of one.
+"""Decides how a benchmark is put to a model: greedily with each of its prompts, and optionally with several samples.
 
-Owns the prompts that come with no prompt set: worked examples before the question, and the letter of a choice.
-Example: [m.title for m in measurements(benchmark, config, prompts)] -> ["gsm8k, bare", "gsm8k, 5-shot"]
+Owns the prompts that belong to no prompt set: 5-shot and the like, `letter` and `likelihood`. Knows no model and no
+database. Example, with the prompts "bare" and "5-shot":
+    [m.title for m in measurements(benchmark, config, prompts)] -> ["gsm8k, bare", "gsm8k, 5-shot"]
 """
 
 from __future__ import annotations
@@ -17,36 +18,40 @@ from crescent_lite.prompts.sets import PromptSet, prompt_text
 from crescent_lite.records import Benchmark, Generation, Measurement
 
 LETTER = "{question}\nAnswer with the letter of the right option only."
+"""The prompt `letter`, for multiple choice."""
 N_SHOT = re.compile(r"([1-9]\d?)-shot")
+"""Name of a prompt with worked examples: '5-shot'."""
 
 
 def prompts_of(settings: BenchmarkConfig, config: Config) -> tuple[str, ...]:
-    """The names of the prompts that a benchmark is measured with."""
+    """Return the names of the prompts with which a benchmark is measured: its own, else the default ones."""
     if settings.prompts:
         return settings.prompts
     return ("likelihood",) if settings.kind == "choices" else config.evaluate.prompts
 
 
 def shots_of(names: Iterable[str]) -> int:
-    """How many worked examples these prompts need at most."""
+    """Return the largest number of worked examples that one of these prompts shows; 0 if none shows any."""
     return max((int(found[1]) for name in names if (found := N_SHOT.fullmatch(name))), default=0)
 
 
 def measurements(benchmark: Benchmark, config: Config, prompts: PromptSet) -> list[Measurement]:
-    """Everything that is measured with a benchmark. Raises ConfigError for a prompt that does not exist."""
+    """Return every measurement of a benchmark. Raises ConfigError for prompts that are missing or do not suit it."""
     settings = config.evaluate.benchmarks[benchmark.name]
     limit = settings.max_tokens or config.evaluate.max_tokens
     evaluate, vote = config.evaluate, config.vote
     names = prompts_of(settings, config)
     if not names:
-        raise ConfigError(f"evaluate.benchmarks.{benchmark.name}: no prompt to measure with (evaluate.prompts)")
+        raise ConfigError(f"evaluate.benchmarks.{benchmark.name}: has no prompt; name one in evaluate.prompts")
     if len(set(names)) < len(names):
-        raise ConfigError(f"evaluate.benchmarks.{benchmark.name}: a prompt is named twice")
+        raise ConfigError(f"evaluate.benchmarks.{benchmark.name}: a prompt is named twice; remove one")
     if "likelihood" in names and (settings.kind != "choices" or settings.samples > 1):
-        raise ConfigError(f"evaluate.benchmarks.{benchmark.name}: the prompt 'likelihood' is for choices, once each")
+        raise ConfigError(
+            f"evaluate.benchmarks.{benchmark.name}: the prompt 'likelihood' needs kind = 'choices' and no samples"
+        )
     if "likelihood" in names and config.sampling.servers:
         raise ConfigError(
-            f"evaluate.benchmarks.{benchmark.name}: servers do not tell the likelihood of options; with "
+            f"evaluate.benchmarks.{benchmark.name}: servers cannot report the likelihood of options; with "
             "sampling.servers set its prompts to ['letter']"
         )
     greedy = Generation(limit, evaluate.temperature, evaluate.top_p, evaluate.top_k)
@@ -65,7 +70,7 @@ def _measurement(
             f"Question: {asked}\nAnswer: {solution}\n\n" for asked, solution in benchmark.shots[: int(shown[1])]
         )
         prompt = prompt_text(f"{benchmark.name}/{name}", text + "Question: {question}\nAnswer:")
-        # a model that has seen a list of questions likes to go on with it
+        # After a list of questions a model tends to write another one.
         generation = replace(generation, stop=("Question:",))
     elif name == "letter":
         prompt = prompt_text(name, LETTER)

@@ -1,8 +1,8 @@
-"""How many items a benchmark needs to show a difference, and how small a one a given number can show. Pure.
+"""Sample sizes: how many items a benchmark needs to show a difference, and how small a difference n items show. Pure.
 
-For the exact McNemar test on n items of which two models answer a share `discordant` differently, by the normal
+For the exact McNemar test with two models that disagree on a share `discordant` of n items, by the normal
 approximation: n = (z_alpha sqrt(discordant) + z_power sqrt(discordant - d^2))^2 / d^2.
-Example: items_needed(0.05, discordant=0.2) -> 626      # 5 points, models that differ on every fifth item
+Example: items_needed(0.05, discordant=0.2) -> 626      # 5 points, models that disagree on every fifth item
 Source: Connor, Biometrics 43 (1987) 207.
 """
 
@@ -12,26 +12,27 @@ import math
 from statistics import NormalDist
 
 SIGNIFICANT = 0.05
+"""Two-sided level of the test."""
 POWER = 0.8
-"""The chance to see a difference that is there, 0-1."""
+"""Probability, 0-1, that the test shows a difference that exists."""
 
 
 def items_needed(difference: float, discordant: float, *, power: float = POWER) -> int:
-    """Items with which a true `difference` (0-1) is seen with chance `power`.
+    """Return the number of items with which a true `difference` (0-1) is shown with probability `power`.
 
-    ValueError when `difference` is not in (0, discordant]: it cannot be more than the share of items that differ.
+    Raises ValueError unless 0 < difference <= discordant <= 1: no difference exceeds the share of discordant items.
     """
     if not 0 < difference <= discordant <= 1:
-        raise ValueError(f"a difference of {difference} cannot come of {discordant} discordant items")
+        raise ValueError(f"a difference of {difference} is impossible with a share of {discordant} discordant items")
     z_alpha, z_power = NormalDist().inv_cdf(1 - SIGNIFICANT / 2), NormalDist().inv_cdf(power)
     spread = z_alpha * math.sqrt(discordant) + z_power * math.sqrt(discordant - difference**2)
     return math.ceil((spread / difference) ** 2)
 
 
 def smallest_visible(items: int, discordant: float, *, power: float = POWER) -> float:
-    """The smallest true difference (0-1) that `items` items show with chance `power`; 1 where none is small enough.
+    """Return the smallest true difference (0-1) that `items` items show with probability `power`; 1 if there is none.
 
-    A difference larger than `discordant` is taken to come of as many discordant items as it needs.
+    For a difference above `discordant`, the share of discordant items is assumed to be as large as the difference.
     """
     low, high = 0.0, 1.0
     while high - low > 1e-6:

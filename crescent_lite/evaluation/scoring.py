@@ -1,8 +1,8 @@
-"""Is this solution right? Strictly: in a place that says "the answer". Flexibly: wherever it is found.
+"""Scores a solution strictly (its answer must stand in a marked place) and flexibly (wherever the answer is found).
 
-The gap between the two is format, not skill. Two answers are equal when their canonical keys are: 0.5 = 1/2,
-but 20% is neither 20 nor 0.2, because which of them was meant is not for the grader to guess.
-Knows nothing of models or benchmarks. Example:
+The gap between the two scores is format, not skill. Answers are equal when their canonical keys are: 0.5 equals 1/2,
+but 20% equals neither 20 nor 0.2, because the scorer cannot know which was meant. Knows nothing of models or
+benchmarks. Example:
     score("So there are 19 apples.", "n:19")      # strict False, flexible True
     score("#### 19", "n:19")                      # strict True, flexible True
 """
@@ -14,9 +14,9 @@ from crescent_lite.records import ItemScore
 
 
 def score(solution: str, gold_key: str, *, finished: bool = True) -> ItemScore:
-    """The score of one solution against the gold answer's key. An abstention is wrong.
+    """Score a solution against the gold answer's key. A solution without an answer is wrong.
 
-    `finished` is false for a solution that was cut off.
+    `finished`: False for a solution that was cut off.
     """
     answer = find_answer(solution, finished=finished)
     if answer is None:

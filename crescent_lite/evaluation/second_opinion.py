@@ -1,8 +1,8 @@
-"""A second opinion on replies, by math-verify in a child process that is killed when it takes too long.
+"""Second opinions on replies, by math-verify in a child process that is killed when it takes too long.
 
-Only for grading against a gold answer, beside our own score. math-verify's equality is none (50 ~ 50% ~ 0.5, but not
-50 ~ 0.5), so no vote and no choice of a round rests on it. Replies are untrusted: this process parses none of them.
-Knows no database. Example:
+They are only shown beside our own score against the gold answer. math-verify's equality is not transitive (50 equals
+50%, 50% equals 0.5, but 50 does not equal 0.5), so neither votes nor the choice of a round depend on it. Replies are
+untrusted: only the child parses them. Knows no database. Example:
     list(second_opinions([("So \\boxed{\\frac12}.", "0.5"), ("9^9^9^9", "1")])) -> [True, None]
 Source: https://github.com/huggingface/Math-Verify
 """
@@ -20,19 +20,19 @@ from pathlib import Path
 
 PROGRAM = Path(__file__).with_name("second_opinion_program.py")
 START_SECONDS = 60.0
-"""sympy is imported in 1 s, on a busy machine in 4."""
+"""Time for the child to start. It imports sympy, which takes 1 s, and 4 s on a busy machine."""
 PAIR_SECONDS = 5.0
-"""On the clock. Of 50 real replies each took 0.02 s on average, the longest 0.6 s, on a busy machine."""
+"""Wall-clock time for one pair. On a busy machine, 50 real replies took 0.02 s on average and 0.6 s at most."""
 MAX_KILLED = 20
-"""Pairs without an answer after which the rest gets none: a heap of such replies is not worth the wait (guess)."""
+"""Number of pairs that may run out of time; all later pairs get no opinion, to bound the wait (guess)."""
 
 
 def second_opinions(
     pairs: Iterable[tuple[str, str]], *, pair_seconds: float = PAIR_SECONDS, max_killed: int = MAX_KILLED
 ) -> Generator[bool | None, None, None]:
-    """For each (reply, gold answer), in order, whether math-verify holds it for right; None is no opinion.
+    """Yield for each (reply, gold answer), in order, whether math-verify finds the reply right; None is no opinion.
 
-    All are None where math-verify is not installed.
+    Every opinion is None if math-verify is not installed.
     """
     installed = importlib.util.find_spec("math_verify") is not None
     killed, child = 0, None
@@ -53,7 +53,7 @@ def second_opinions(
 
 
 class _Child:
-    """The running program."""
+    """The running second_opinion_program."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -63,7 +63,10 @@ class _Child:
         self._ready = False
 
     def ask(self, reply: str, gold: str, seconds: float) -> tuple[bool, bool | None]:
-        """Whether it answered at all, and what. It reads only between answers, so a long text cannot block both."""
+        """Return whether the child answered in time, and its opinion.
+
+        The child reads everything before it answers, so a long text cannot block both processes.
+        """
         assert self._process.stdin
         self._ready = self._ready or self._line(START_SECONDS) == b"ready\n"
         with contextlib.suppress(BrokenPipeError):
@@ -73,14 +76,14 @@ class _Child:
         return said.endswith(b"\n"), {b"1\n": True, b"0\n": False}.get(said)
 
     def _line(self, seconds: float) -> bytes:
-        """What it writes next; nothing when it is late, or dead. It writes whole lines."""
+        """Return the next line of the child; empty if it is late or dead. The child writes whole lines."""
         assert self._process.stdout
         with selectors.DefaultSelector() as waiting:
             waiting.register(self._process.stdout, selectors.EVENT_READ)
             return self._process.stdout.readline() if waiting.select(seconds) else b""
 
     def kill(self) -> None:
-        """End it; nothing of it is worth keeping."""
+        """Kill the child, which holds nothing worth keeping."""
         self._process.kill()
         with contextlib.suppress(BrokenPipeError):
             self._process.communicate()

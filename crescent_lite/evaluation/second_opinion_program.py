@@ -1,8 +1,8 @@
-"""Asks math-verify whether replies give the gold answer: a program of its own, run and killed by second_opinion.py.
+"""The program that asks math-verify whether replies give the gold answer; second_opinion.py runs it and kills it.
 
-math-verify hands parts of a reply to sympy, where five characters (9^9^9) are hours of work. Writes "ready"; then
-reads {"reply", "gold"} as JSON, one a line, and writes 1, 0 or null (no opinion) for each. Imports nothing of the
-project.
+math-verify passes parts of a reply to sympy, where five characters (9^9^9) can mean hours of work. The program writes
+"ready", then reads one JSON object per line and writes 1, 0 or null (no opinion) for each. It imports nothing of the
+project. Example: {"reply": "The answer is 5.", "gold": "5"} -> 1
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ import time
 from math_verify import parse, verify
 
 MAX_MEMORY_BYTES = 1 << 30
+"""Memory limit of this process (guess)."""
 MAX_SECONDS = 10
-"""Of the processor for one pair. The caller's clock is stricter; this is for a program whose caller has died."""
+"""Processor time for one pair. The caller's time limit is stricter; this one ends a program whose caller has died."""
 
 
 def main() -> None:
-    """Answer pair after pair until there are none."""
+    """Answer pairs until standard input ends."""
     logging.disable(logging.CRITICAL)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    sys.stdout = sys.stderr  # whatever a library prints is no answer
+    sys.stdout = sys.stderr  # so that text printed by a library is not taken for an answer
     _bound_memory()
     print("ready", file=answers, flush=True)
     for line in sys.stdin:
@@ -35,24 +36,24 @@ def main() -> None:
 
 
 def opinion(reply: str, gold: str) -> int | None:
-    """1 or 0; None where the gold answer cannot be read, or reading the reply fails in a way that says nothing."""
+    """Return 1 for right, 0 for wrong, None if the gold answer or the reply could not be parsed."""
     try:
-        # Its own alarms are off: they end in "wrong", and a reply that was not judged is no wrong one.
+        # math-verify's own time limits are off: they answer "wrong" for a reply that was never judged.
         wanted = parse(f"\\boxed{{{gold}}}", parsing_timeout=None, raise_on_error=True)
         found = parse(reply, parsing_timeout=None, raise_on_error=True)
         return int(verify(wanted, found, timeout_seconds=None, raise_on_error=True)) if wanted else None
     except MemoryError:
-        raise  # what is left of this process is not to be relied on
-    except Exception:  # noqa: BLE001  sympy raises anything at all
+        raise  # this process can no longer be relied on
+    except Exception:  # noqa: BLE001  sympy may raise any exception
         return None
 
 
 def _bound_memory() -> None:
-    with contextlib.suppress(ImportError):  # where there is no such module, the caller's clock must do
+    with contextlib.suppress(ImportError):  # not on Windows; there, only the caller's time limit applies
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it has no file to write
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # the program has no file to write
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

@@ -1,8 +1,8 @@
-"""Whether models differ: exact McNemar, paired bootstrap, Holm.
+"""Statistics that say whether models differ: exact McNemar test, paired bootstrap, Holm's correction.
 
-Only items answered by both models enter a comparison, and only those on which they differ decide it. Words follow
-numbers: "improved" is said when the corrected interval excludes 0, and otherwise what could have been seen.
-Knows nothing of models or storage. Example:
+A comparison uses only the items that both models answered, and only items on which they differ decide it. Words
+follow the numbers: a model "improved" if the corrected p-value is significant and the corrected interval excludes 0;
+otherwise the words say how small a difference could have been seen. Knows nothing of models or storage. Example:
     mcnemar({"a": False, "b": False}, {"a": True, "b": False})   # gained 1, lost 0, p 1.0
 Sources: McNemar, Psychometrika 12 (1947) 153; Holm, Scand. J. Statist. 6 (1979) 65;
 Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
@@ -19,44 +19,50 @@ from crescent_lite.evaluation.planning import smallest_visible
 from crescent_lite.records import PairedComparison
 
 SIGNIFICANT = 0.05
+"""A corrected p-value below this is significant."""
 RESAMPLES = 10_000
+"""Resamples of the bootstrap (guess)."""
 RESAMPLING_SEED = 20260101
 
 
 @dataclass(frozen=True)
 class ComparisonResult:
-    """One comparison among several, corrected for their number."""
+    """One of several comparisons, corrected for their number."""
 
     comparison: PairedComparison
     p_corrected: float
-    """Holm's adjusted p-value."""
+    """P-value adjusted by Holm's method."""
     low: float
-    """Lower end of the corrected interval of the difference, after - before, -1 to 1."""
+    """Lower end of the corrected interval of the difference (after minus before), -1 to 1."""
     high: float
+    """Upper end of the corrected interval of the difference, -1 to 1."""
 
 
 def mcnemar(before: Mapping[str, bool], after: Mapping[str, bool]) -> PairedComparison:
-    """Two models on the items both have answered: {item id: right?}. Two-sided and exact."""
+    """Compare two models on the items that both answered, by the two-sided exact McNemar test.
+
+    `before` and `after`: item id -> whether the model's answer is right.
+    """
     shared = before.keys() & after.keys()
     gained = sum(after[item] and not before[item] for item in shared)
     lost = sum(before[item] and not after[item] for item in shared)
     p_value = 1.0
     if gained + lost:
-        from scipy.stats import binomtest  # takes a second to import: only where it is used
+        from scipy.stats import binomtest  # imported here because it takes a second
 
         p_value = float(binomtest(gained, gained + lost, 0.5).pvalue)
     return PairedComparison(items=len(shared), gained=gained, lost=lost, p_value=p_value)
 
 
 def paired_interval(comparison: PairedComparison, level: float = 0.95) -> tuple[float, float]:
-    """Where the difference of two models lies, by a bootstrap of the items; the same comparison, the same interval.
+    """Return the bootstrap interval of the difference of two models; the same comparison gives the same interval.
 
-    An item is gained, lost or neither, so resampling items is drawing these three counts.
+    An item is gained, lost or neither, so resampling items means drawing these three counts from a multinomial.
     """
     items, gained, lost = comparison.items, comparison.gained, comparison.lost
     if not items:
         return -1.0, 1.0
-    # One of each more: without it, five items gained and none lost would exclude that any is ever lost.
+    # Half an item is added to each count: otherwise 5 gained and 0 lost would rule out that an item is ever lost.
     shares = np.array([gained + 0.5, lost + 0.5, items - gained - lost + 0.5]) / (items + 1.5)
     counts = np.random.default_rng(RESAMPLING_SEED).multinomial(items, shares, size=RESAMPLES)
     differences = (counts[:, 0] - counts[:, 1]) / items
@@ -65,10 +71,10 @@ def paired_interval(comparison: PairedComparison, level: float = 0.95) -> tuple[
 
 
 def corrected(comparisons: Sequence[PairedComparison]) -> list[ComparisonResult]:
-    """What may be said of several comparisons with one base, in their order: Holm's correction.
+    """Correct several comparisons with one base by Holm's method; the order stays.
 
-    The smallest of m p-values is held to SIGNIFICANT / m, the next to SIGNIFICANT / (m - 1), and so on until one
-    fails; each interval is of the level that its p-value is held to.
+    The smallest of m p-values is tested at SIGNIFICANT / m, the next at SIGNIFICANT / (m - 1), and so on until one
+    fails. Each interval has the level at which its p-value is tested.
     """
     order = sorted(range(len(comparisons)), key=lambda index: comparisons[index].p_value)
     verdicts: dict[int, ComparisonResult] = {}
@@ -82,7 +88,7 @@ def corrected(comparisons: Sequence[PairedComparison]) -> list[ComparisonResult]
 
 
 def in_words(verdict: ComparisonResult) -> str:
-    """'improved' or 'got worse', or that no difference was shown and how small a one could have been seen."""
+    """'improved (n=...)', 'got worse (...)', or 'no difference shown (...)' with the smallest visible difference."""
     comparison, p_value = verdict.comparison, verdict.p_corrected
     numbers = f"n={comparison.items}, " + (f"p={p_value:.3f}" if p_value >= 0.001 else "p<0.001")
     if p_value < SIGNIFICANT and not verdict.low <= 0 <= verdict.high:
