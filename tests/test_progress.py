@@ -1,4 +1,4 @@
-"""What a run says on stderr as it goes."""
+"""What a run prints on stderr while it is in progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from crescent_lite.events import RunResumed, StageFinished, StageProgressed, Sta
 
 
 class Clock:
-    """Seconds as they are told."""
+    """A clock that shows what the test sets."""
 
     now = 0.0
 
@@ -19,7 +19,7 @@ class Clock:
         return self.now
 
 
-def test_the_time_left_goes_by_the_items_that_came_and_not_by_the_wait_for_the_first() -> None:
+def test_the_time_left_is_estimated_without_the_wait_for_the_first_item() -> None:
     said, clock = io.StringIO(), Clock()
     progress = RunProgress(Console(file=said, width=100), clock=clock)
     progress.show(StageStarted(0, "evaluate", 100, 300))
@@ -33,7 +33,7 @@ def test_the_time_left_goes_by_the_items_that_came_and_not_by_the_wait_for_the_f
         "  evaluating (base): 101/300  5 tok/s",
         "  evaluating (base): 111/300  5 tok/s  6:18 left",
         "  evaluating (base): 121/300  4 tok/s  5:58 left",
-        "  goes on after 10:00",
+        "  resumed after 10:00",
         "  evaluating (base): 131/300  5 tok/s  5:38 left",
         "  evaluating (base): 131 in 1:00, 20 tok/s",
     ]

@@ -1,4 +1,4 @@
-"""What Datasette is told of a database: what each view's columns mean, and the saved queries. Pure.
+"""Metadata for Datasette: descriptions of the views and their columns, and the saved queries. Pure.
 
 Example: datasette_metadata("crescent")["databases"]["crescent"]["tables"]["v_labels"]["columns"]["share"]
 """
@@ -18,15 +18,16 @@ FACETS = {
     "v_scores": ["round", "benchmark", "role"],
     "v_disputed": ["round", "decision_reason"],
 }
-"""Columns with few values, by which a view is taken apart."""
+"""Columns with few different values, by which Datasette offers to filter a view."""
 SECONDS = ("seconds", "seconds_per_label", "trained_seconds")
+"""Columns of durations, for which Datasette shows the unit."""
 
 
 def datasette_metadata(database: str) -> dict[str, Any]:
-    """For the database of that name."""
+    """The metadata for a database with this name."""
     return {
         "title": "crescent-lite",
-        "description": "What a model asked, how it voted, what it was taught, and whether it got better.",
+        "description": "What a model asked, how it voted, what it was trained on, and whether it got better.",
         "databases": {
             database: {
                 "tables": {

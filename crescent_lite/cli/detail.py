@@ -1,4 +1,4 @@
-"""One thing of the database in full: a question with its votes, a round in figures, how a run stands.
+"""One row of the database in full: a question with its votes, the figures of a round, the state of a run.
 
 Reads the store into plain values and texts; prints nothing. Example: question_text(question_detail(store, 17))
 """
@@ -13,11 +13,11 @@ from crescent_lite.store import Store
 
 
 def run_status(store: Store, *, engine_is_running: bool) -> dict[str, Any]:
-    """How the latest run stands."""
+    """The state of the latest run, by name. Raises NotFoundError."""
     run = store.runs.fetch_run()
     state = run.state
     if state == "running" and not engine_is_running:
-        state = "killed; `crescent run` goes on with it"
+        state = "killed; `crescent run` resumes it"
     rounds = store.runs.fetch_rounds(run.run_id)
     status: dict[str, Any] = {
         "run": run.run_id,
@@ -39,7 +39,7 @@ def run_status(store: Store, *, engine_is_running: bool) -> dict[str, Any]:
 
 
 def round_detail(store: Store, run_id: int, number: int | None) -> dict[str, Any]:
-    """A round in figures; the latest where no number is given. Raises NotFoundError."""
+    """The figures of a round, by name; of the latest round without a number. Raises NotFoundError."""
     rounds = store.runs.fetch_rounds(run_id)
     if not rounds:
         raise NotFoundError(f"run {run_id} has no round yet")
@@ -61,10 +61,12 @@ def round_detail(store: Store, run_id: int, number: int | None) -> dict[str, Any
 
 
 def question_detail(store: Store, question_id: int | None) -> dict[str, Any]:
-    """A question, why it was kept or rejected, and its votes. Raises NotFoundError."""
-    found = store.questions.fetch_detail(question_id) if question_id else None
+    """A question, the reason why it was kept or rejected, and its votes, by name. Raises NotFoundError."""
+    if question_id is None:
+        raise NotFoundError("give the number of a question: `crescent show question NUMBER`")
+    found = store.questions.fetch_detail(question_id)
     if found is None:
-        raise NotFoundError(f"question {question_id}: not there; `crescent show question NUMBER`")
+        raise NotFoundError(f"question {question_id}: not in the database")
     votes = store.votes.fetch_votes(found["question_id"])
     return {
         **dict(found),
@@ -83,7 +85,7 @@ def question_detail(store: Store, question_id: int | None) -> dict[str, Any]:
 
 
 def question_text(question: dict[str, Any]) -> str:
-    """The detail of a question for a terminal."""
+    """The detail of a question as text for a terminal."""
     lines = [
         f"question {question['question_id']} (run {question['run_id']}, round {question['round']})",
         "",
@@ -121,7 +123,7 @@ def question_text(question: dict[str, Any]) -> str:
 
 
 def plain_text(values: dict[str, Any]) -> str:
-    """Names and values, one a line; what is not there is left out."""
+    """One line for each name and value; empty values are left out."""
     return "\n".join(
         f"{name.replace('_', ' ')}: {printable(str(value))}"
         for name, value in values.items()

@@ -1,7 +1,7 @@
-"""The loop's events on stderr: live bars on a terminal, one plain line now and then elsewhere.
+"""Progress of a run on stderr: live bars on a terminal, elsewhere one line of text every ten seconds.
 
 Knows events and the terminal, nothing of the method. Example:
-    with Progress(console) as progress:
+    with RunProgress(console(stderr=True)) as progress:
         for event in events: progress.show(event)
 """
 
@@ -33,7 +33,7 @@ from crescent_lite.events import (
 from crescent_lite.printable import printable
 
 PLAIN_SECONDS = 10.0
-"""Between two plain lines of one stage."""
+"""Time between two lines of one stage where there are no live bars, in seconds."""
 TITLES = {
     "ask": "asking questions",
     "vote": "voting",
@@ -41,10 +41,11 @@ TITLES = {
     "evaluate": "evaluating",
     "second_opinion": "second opinions",
 }
+"""What each stage is called on stderr."""
 
 
 class RunProgress:
-    """Shows a run as it goes."""
+    """Shows the events of a run while it is in progress."""
 
     def __init__(
         self, console: Console, *, verbose: bool = False, clock: Callable[[], float] = time.monotonic
@@ -52,7 +53,7 @@ class RunProgress:
         self._console = console
         self._clock = clock
         self._verbose = verbose
-        """One line for every item, too."""
+        """Whether each item gets a line of its own."""
         self._live = console.is_terminal
         self._bars = Progress(
             TextColumn("{task.fields[title]:<20}"),
@@ -67,7 +68,7 @@ class RunProgress:
         self._stage = ""
         self._began = self._spoke = 0.0
         self._first: tuple[float, int] | None = None
-        """Seconds from the stage's start to its first item here, pauses taken out, and how many there were then."""
+        """When the stage's first item was reported: seconds since its start, pauses excluded, and items done."""
 
     def __enter__(self) -> RunProgress:
         self._bars.start()
@@ -79,14 +80,14 @@ class RunProgress:
         self._bars.stop()
 
     def show(self, event: Event) -> None:
-        """One more event."""
+        """Show one event."""
         match event:
             case RunStarted():
                 verb = "resumes" if event.resumed else "starts"
                 self._say(f"run {event.run_id} {verb}: {event.rounds} round(s), model {event.model}")
                 if event.kept_settings:
                     names = ", ".join(event.kept_settings)
-                    self._say(f"it keeps the {names} it was started with; --new starts another run")
+                    self._say(f"changed settings that this run ignores: {names}; --new starts a run with them")
             case RoundStarted(number=0):
                 pass
             case RoundStarted():
@@ -104,21 +105,21 @@ class RunProgress:
             case StageFinished():
                 self._finish(event)
             case RunPaused():
-                self._say("  paused; `crescent resume` lets it go on")
+                self._say("  paused; `crescent resume` continues the run")
             case RunResumed():
                 self._began += event.seconds
-                self._say(f"  goes on after {_duration(event.seconds)}")
+                self._say(f"  resumed after {_duration(event.seconds)}")
             case RoundAdded():
-                self._say(f"  another round is wanted: {event.rounds} in all")
+                self._say(f"  one more round was requested: {event.rounds} in all")
             case AskingStopped():
-                self._say(f"  asking was stopped: {event.reason}")
+                self._say(f"  asking stopped early: {event.reason}")
             case AlarmFired():
                 self._say(f"  ALARM {event.name.replace('_', ' ')}: {event.words}")
             case RoundFinished():
                 self._say(f"round {event.number} done: {event.outcome}")
             case RunFinished():
                 if event.reason:
-                    self._say(f"no further rounds: {event.reason}")
+                    self._say(f"the run ended early: {event.reason}")
 
     def _start(self, event: StageStarted) -> None:
         self._stage = TITLES[event.stage] + (" (base)" if event.round == 0 else "")
@@ -131,7 +132,7 @@ class RunProgress:
     def _update(self, done: int, total: int, rate: str) -> None:
         now = self._clock()
         elapsed = now - self._began
-        # Not from the stage's start: a model is loaded first, and the replies of a whole batch are long in coming.
+        # Measured from the first item, since a model is loaded before it and a whole batch is decoded at once.
         waited, before = self._first = self._first or (elapsed, done)
         pace = (elapsed - waited) / (done - before) if done > before else None
         left = "" if pace is None else f"{_duration(pace * max(0, total - done))} left"

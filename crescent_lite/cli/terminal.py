@@ -1,6 +1,6 @@
-"""What the command line prints: results on stdout, as text or JSON, and talk on stderr, with texts made printable.
+"""Output of the command line: results on stdout as text or JSON, messages on stderr, all made safe for a terminal.
 
-Knows tables and the terminal, no command. Example: result(options, {"run": 1}, "run 1")
+Knows tables and the terminal, and no command. Example: result(options, {"run": 1}, "run 1")
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from crescent_lite.report import Report
 
 MANY_COLUMNS = 5
-TOO_NARROW = 1.5
-"""A table of more columns than that, and so many times as wide as the terminal, is not folded (guess)."""
-
+TOO_WIDE = 1.5
+"""A table with more than MANY_COLUMNS that is over TOO_WIDE times as wide as the terminal cannot be read with folded
+cells, so each row becomes a line instead (guesses)."""
 EMPTY = "-"
-"""In such a sentence, so that what follows keeps its place."""
+"""Stands for an empty cell in such a line."""
 
 
 def print_report(report: Report) -> None:
-    """The tables of a run."""
+    """Print the headline and the tables of a run's report."""
     from crescent_lite.printable import printable
 
     screen = console()
@@ -37,7 +37,7 @@ def print_report(report: Report) -> None:
 
 
 def print_table(title: str, columns: tuple[str, ...], rows: Any, note: str = "") -> None:
-    """A table as wide as the terminal; one that would be folded beyond reading as sentences."""
+    """Print a table, or one line for each row where the table is much wider than the terminal."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -52,8 +52,7 @@ def print_table(title: str, columns: tuple[str, ...], rows: Any, note: str = "")
         table.add_row(*(Text(printable(cell)) for cell in row))
     screen = console()
     wide = screen.measure(table, options=screen.options.update(max_width=10_000)).maximum
-    if screen.is_terminal and len(columns) > MANY_COLUMNS and wide > TOO_NARROW * screen.width:
-        # Folded so often, a table cannot be read: each row becomes a sentence.
+    if screen.is_terminal and len(columns) > MANY_COLUMNS and wide > TOO_WIDE * screen.width:
         lines = [" | ".join(columns), *(" | ".join(printable(cell) or EMPTY for cell in row) for row in rows)]
         screen.print(Text(title, style="bold"), *map(Text, lines), "", sep="\n")
     else:
@@ -63,44 +62,44 @@ def print_table(title: str, columns: tuple[str, ...], rows: Any, note: str = "")
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Rich's, on stdout or stderr."""
+    """A Rich console on stdout or stderr."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    # A pipe has no width of its own: a table is then as wide as it needs to be, up to 200 columns.
+    # A pipe has no width, so a table may be as wide as it needs to be, up to 200 columns.
     return Console(stderr=stderr, width=None if stream.isatty() else 200)
 
 
 def result(options: argparse.Namespace, value: Any, text: str) -> int:
-    """The result on stdout: as JSON where asked, else as text."""
+    """Print the result of a command: `value` with --json, else `text`. Returns ExitCode.OK."""
     print(json.dumps(value, indent=1, default=str) if options.json else text)
     return ExitCode.OK
 
 
 class PrintableOutput:
-    """Stdout as a file: made printable where it is a terminal, as it is elsewhere."""
+    """A file-like stdout. Text is made printable on a terminal, and written unchanged elsewhere."""
 
     def write(self, text: str) -> int:
-        """As a file's."""
+        """Write a text. Returns the number of characters written."""
         from crescent_lite.printable import printable
 
         return sys.stdout.write(printable(text, len(text)) if sys.stdout.isatty() else text)
 
 
 def stream_text(piece: str) -> None:
-    """A part of a growing text on stdout, at once, made printable."""
+    """Print a piece of a growing text at once, made printable."""
     from crescent_lite.printable import printable
 
     print(printable(piece), end="", flush=True)
 
 
 def stream_json(value: Any) -> None:
-    """One value on a line of stdout, at once."""
+    """Print one value as a line of JSON, at once."""
     print(json.dumps(value, default=str), flush=True)
 
 
 def say(line: str) -> None:
-    """A line of talk on stderr."""
+    """Print a message on stderr, made printable."""
     from crescent_lite.printable import printable
 
     print(printable(line), file=sys.stderr)
