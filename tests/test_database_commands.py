@@ -65,7 +65,7 @@ def test_the_saved_queries_are_listed(workspace: Workspace, capsys: pytest.Captu
         (["query", "SELECT 1", "run=1"], ExitCode.USAGE, "only a saved query takes values"),
         (["query", "find-questions", 'words="open'], ExitCode.USAGE, "unterminated string"),
         (["query", "find-questions"], ExitCode.USAGE, "give words=..."),
-        (["db", "merge", "nowhere.db"], ExitCode.WORKSPACE, "no database is there"),
+        (["db", "merge", "nowhere.db"], ExitCode.WORKSPACE, "this database does not exist"),
         (["db", "backup", "--output", "/dev/null/x.db"], ExitCode.STORAGE, "cannot be written"),
     ],
 )
@@ -100,8 +100,8 @@ def test_check_finds_missing_rows_and_triggers(workspace: Workspace, capsys: pyt
 
     assert crescent(workspace, "db", "check") == ExitCode.STORAGE
     said = capsys.readouterr()
-    assert "notes: 1 rows belong to questions that are not there" in said.out
-    assert "questions_fts: has" in said.out
+    assert "notes: 1 row refers to missing questions" in said.out
+    assert "questions_fts: contains" in said.out
     assert "is damaged" in said.err
 
 

@@ -150,7 +150,7 @@ def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="missing or may not be written"):
+    with pytest.raises(StorageError, match="missing or not writable"):
         Store.open(tmp_path / "nowhere" / "crescent.db")
 
 

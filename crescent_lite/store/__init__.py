@@ -1,4 +1,7 @@
-"""The only place that knows SQL. `Store` is the engine's; readers open the same rooms read-only.
+"""The only place that knows SQL: one database, opened by the engine to write and by everybody else read-only.
+
+A `Store` has one member for each family of tables. Methods named `fetch_` and `count_` read; `insert_`, `set_`,
+`start_`, `finish_`, `end_` and `add_` write.
 
 Example: store = Store.open(workspace / "crescent.db"); store.questions.fetch_undecided(round_id)
 """
@@ -26,7 +29,7 @@ __all__ = ["QueryInterrupted", "Round", "RoundCounts", "Run", "RunKind", "StageC
 
 
 class Store:
-    """The rooms of one database."""
+    """Reads and writes of one database, by family of tables."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -44,17 +47,17 @@ class Store:
 
     @classmethod
     def open(cls, path: Path) -> Store:
-        """For the engine, the one writer."""
+        """Open to write, for the engine, and migrate an older database. Raises StorageError or WorkspaceError."""
         return cls(Database.open_to_write(path))
 
     @classmethod
     def open_read_only(cls, path: Path) -> Store:
-        """For everybody else."""
+        """Open to read. Raises WorkspaceError where the file is missing or of another version."""
         return cls(Database.open_read_only(path))
 
     @staticmethod
     def is_older(path: Path) -> bool:
-        """Whether the database has to be opened for writing once, to bring it up to date, before it can be read."""
+        """Whether the database must be opened to write once, which migrates it, before it can be read."""
         return Database.is_older(path)
 
     def fetch_round_counts(self, round_id: int) -> RoundCounts:
@@ -62,7 +65,7 @@ class Store:
         return fetch_round_counts(self.database, round_id)
 
     def fetch_standing(self, run_id: int) -> Standing:
-        """How the rounds of a run stand. Raises NotFoundError for an unknown run."""
+        """Scores and adapters of a run's rounds, and which round is kept. Raises NotFoundError for an unknown run."""
         adapters = {this.number: this.adapter_id for this in self.runs.fetch_rounds(run_id) if this.adapter_id}
         scores = self.evaluations.fetch_round_scores(run_id)
         return Standing(run_id, scores, adapters, self.runs.fetch_run(run_id).chosen_round)

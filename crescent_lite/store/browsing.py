@@ -1,7 +1,7 @@
-"""The questions of a run to be leafed through, filtered and searched: keys first, then the rows that are in view.
+"""Paging, filtering and searching the questions of a run: ids first, then the rows that are in view.
 
-Keys are question ids, the newest first, read in pages that begin below the last one's end: never OFFSET, so the
-hundredth page costs what the first one does. Reads only; everything is as it was stored, so untrusted. Example:
+Ids come newest first. A page starts below the last id of the page before it, without OFFSET, so the hundredth page
+costs as much as the first. Reads only; texts are as they were stored, so untrusted. Example:
     browsing.fetch_ids(QuestionFilter(run_id=3, verdict="rejected", search="train sta"), before=None, limit=5000)
 """
 
@@ -17,44 +17,46 @@ from crescent_lite.store.database import Database
 from crescent_lite.store.views import CLOSE_MARGIN
 
 LINE_CHARACTERS = 400
-"""Of a question's text, in a list."""
+"""Characters of a question's text that a list shows."""
 IDS_AT_ONCE = 500
-"""Below the number of values that SQLite takes in one statement."""
+"""Ids in one statement; SQLite limits the number of values in one."""
 
 
 @dataclass(frozen=True)
 class QuestionFilter:
-    """Which questions."""
+    """Which questions to list. A field at its default does not filter."""
 
     run_id: int
     verdict: Verdict | None = None
     reason: str | None = None
-    """Of the votes where they are counted, else of the verdict."""
+    """Reason of the label decision where the votes are complete, else of the verdict."""
     round: int | None = None
+    """Number of the round, from 1."""
     shares: tuple[float, float] | None = None
-    """From and to, 0-1; of those whose votes are counted."""
+    """Range of the leading answer's share, 0-1, ends included; only questions whose votes are complete match."""
     disputed: bool = False
+    """Only questions whose two leading answers are within CLOSE_MARGIN of each other."""
     noted: bool = False
-    """Those that somebody has remarked on."""
+    """Only questions that have a note."""
     voted: bool = False
-    """Those with at least one vote, counted or not."""
+    """Only questions with at least one vote, whether or not their votes are complete."""
     search: str = ""
-    """Words; the last one may be the beginning of one."""
+    """Words that the text contains; the last one may be unfinished. Empty does not search."""
 
 
 @dataclass(frozen=True)
 class QuestionLine:
-    """One question in a list."""
+    """One question as a list shows it."""
 
     question_id: int
     round: int
     verdict: Verdict | None
     reason: str | None
-    """Of its votes where they are counted ('agreed', 'tie', ...), else of its verdict."""
+    """Of the label decision where the votes are complete ('agreed', 'tie', ...), else of the verdict."""
     share: float | None
-    """None until its votes are complete."""
+    """Share of the leading answer, 0-1; None until the votes are complete."""
     text: str
-    """Its first LINE_CHARACTERS."""
+    """The first LINE_CHARACTERS of the question."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Link:
 
 
 class Browsing:
-    """Bounded reads over all questions."""
+    """Bounded reads over all questions of a run."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -76,18 +78,18 @@ class Browsing:
     def fetch_ids(
         self, wanted: QuestionFilter, *, before: int | None = None, after: int | None = None, limit: int = 5000
     ) -> list[int]:
-        """Ids of matching questions, the newest first: those below `before`, and above `after`."""
+        """Up to `limit` ids of matching questions, newest first, that are below `before` and above `after`."""
         return self._ids(wanted, "DESC", before=before, after=after, limit=limit)
 
     def fetch_next(
         self, wanted: QuestionFilter, *, before: int | None = None, after: int | None = None
     ) -> int | None:
-        """The matching question nearest to `before` or `after`; without them the newest. None where there is none."""
+        """The matching id closest below `before` or above `after`, by default the newest; None without a match."""
         found = self._ids(wanted, "DESC" if after is None else "ASC", before=before, after=after, limit=1)
         return found[0] if found else None
 
     def fetch_lines(self, ids: Sequence[int]) -> dict[int, QuestionLine]:
-        """These questions as lines, by id."""
+        """The lines of these questions, by id."""
         found: dict[int, QuestionLine] = {}
         for start in range(0, len(ids), IDS_AT_ONCE):
             some = ids[start : start + IDS_AT_ONCE]
@@ -102,7 +104,7 @@ class Browsing:
         return found
 
     def fetch_reasons(self, run_id: int) -> list[str]:
-        """Every reason that a question of the run has, of its verdict or of its votes."""
+        """Every reason of a verdict or a label decision in the run, by name."""
         rows = self._database.rows(
             """SELECT DISTINCT reason FROM questions JOIN rounds USING (round_id)
                 WHERE run_id = :run AND reason IS NOT NULL
@@ -113,7 +115,7 @@ class Browsing:
         return [row[0] for row in rows]
 
     def fetch_chain(self, question_id: int) -> list[Link]:
-        """The question with everything it was rewritten from and into, in that order; alone where nothing was."""
+        """The question with all texts it was rewritten from and into, the oldest first."""
         rows = self._database.rows(
             """WITH RECURSIVE
                 up (id) AS (SELECT :id UNION SELECT rewritten_from FROM questions JOIN up ON question_id = id
@@ -137,7 +139,7 @@ class Browsing:
         rounds = self._round_ids(wanted)
         if not rounds:
             return []
-        # The + keeps SQLite from walking an index by round, which would then have to be sorted.
+        # The + keeps SQLite from using the index by round, whose rows it would then have to sort.
         conditions.append(f"+q.round_id IN ({', '.join(map(str, rounds))})")
         rows = self._database.rows(
             f"""SELECT q.question_id FROM {tables} WHERE {" AND ".join(conditions)}
@@ -155,7 +157,7 @@ class Browsing:
 
 
 def search_words(typed: str) -> str | None:
-    """What somebody typed as a full-text query: every word, the last one as a beginning. None where there is no word.
+    """A full-text query for what somebody typed: all words, the last one as a prefix. None where no word was typed.
 
     Example: search_words('train "sta') -> '"train" "sta" *'
     """
@@ -167,7 +169,7 @@ def search_words(typed: str) -> str | None:
 
 
 def _conditions(wanted: QuestionFilter) -> tuple[str, list[str], dict[str, Any]]:
-    """Tables to be joined, conditions, and the values of their names."""
+    """The FROM clause, the WHERE conditions, and the values of their placeholders."""
     tables, conditions = "questions q", []
     values: dict[str, Any] = {}
     counted = wanted.shares or wanted.disputed

@@ -1,7 +1,7 @@
-"""Whether a database is whole: SQLite's own checks, that nothing is missing that this version has, and that the words
-to be searched can be read and are of as many texts as there are.
+"""Checks that a database is intact: SQLite's own checks, missing tables or columns, rows that refer to missing rows,
+and full-text indexes that cannot be read or lack texts.
 
-Reads only. Example: faults_of(database) -> ["votes: 2 rows belong to questions that are not there"]
+Reads only. Example: faults_of(database) -> ["votes: 2 rows refer to missing questions"]
 """
 
 from __future__ import annotations
@@ -17,36 +17,38 @@ SEARCHED = {
     "questions_fts": "SELECT question_id, text FROM questions",
     "solutions_fts": "SELECT vote_id, votes.text FROM votes JOIN consensus USING (question_id)",
 }
-"""The full-text indexes, and the numbers and texts that each is to have."""
+"""The full-text indexes, each with the query for the row ids and texts that it should contain."""
 MOST_FAULTS = 20
+"""Faults of one kind that are reported."""
 
 
 def faults_of(database: Database) -> list[str]:
-    """What is wrong, one thing a line; nothing where the database is whole."""
+    """One line for each fault; empty where the database is intact."""
     faults = [row[0] for row in database.rows(f"PRAGMA integrity_check({MOST_FAULTS})") if row[0] != "ok"]
     if faults:
         return faults
     missing = missing_parts(database)
     orphans = Counter((row["table"], row["parent"]) for row in database.rows("PRAGMA foreign_key_check"))
-    faults = [f"{kind} {name}: is missing" for kind, name in missing[:MOST_FAULTS]]
+    faults = [f"{kind} {name} is missing" for kind, name in missing[:MOST_FAULTS]]
     faults += [
-        f"{table}: {rows} rows belong to {parent} that are not there" for (table, parent), rows in orphans.items()
+        f"{table}: {rows} {'row refers' if rows == 1 else 'rows refer'} to missing {parent}"
+        for (table, parent), rows in orphans.items()
     ]
     for index, texts in SEARCHED.items():
         if ("table", index) in missing:
             continue
         if not _can_be_searched(database, index):
-            faults.append(f"{index}: cannot be read; `crescent db vacuum` makes it anew")
+            faults.append(f"{index}: cannot be read; `crescent db vacuum` rebuilds it")
             continue
         indexed = database.value(f"SELECT count(*) FROM {index}_docsize")
         there = database.value(f"SELECT count(*) FROM ({texts})")
         if indexed != there:
-            faults.append(f"{index}: has {indexed} of {there} texts; `crescent db vacuum` makes it anew")
+            faults.append(f"{index}: contains {indexed} of {there} texts; `crescent db vacuum` rebuilds it")
     return faults
 
 
 def missing_parts(database: Database) -> list[tuple[str, str]]:
-    """Kind and name of each table, column, view, index and trigger that a new database has and this one has not."""
+    """Kind and name of each table, column, view, index and trigger of a new database that this one lacks."""
     with closing(Database.open_to_write(Path(":memory:"))) as new:
         wanted, there = _parts(new), _parts(database)
     return sorted(wanted - there)
@@ -62,7 +64,7 @@ def _parts(database: Database) -> set[tuple[str, str]]:
 
 
 def _can_be_searched(database: Database, index: str) -> bool:
-    """Whether every word of a full-text index can be read."""
+    """Whether a full-text index can be read from start to end."""
     connection = database.connection
     connection.execute("DROP TABLE IF EXISTS temp.words")
     connection.execute(f"CREATE VIRTUAL TABLE temp.words USING fts5vocab(main, '{index}', 'row')")

@@ -1,6 +1,6 @@
-"""One SQLite file: opened, migrated, written in small transactions, and its troubles put into words.
+"""One SQLite file: opening, migrating and writing it in small transactions, and errors that say what to do.
 
-Owns connections and pragmas; knows no table. Exactly one process writes (the engine); everybody else reads.
+Owns connections and pragmas; knows no table. Exactly one process writes, the engine; all others read.
 Example: database = Database.open_to_write(path); database.write("UPDATE runs SET state = ? ...", ["stopped"])
 """
 
@@ -27,12 +27,12 @@ BUSY_SECONDS = 30.0
 Values = Sequence[Any] | dict[str, Any]
 
 
-class QueryInterrupted(Exception):  # noqa: N818  it is no error: somebody asked for it
-    """Somebody does not want the answer any more."""
+class QueryInterrupted(Exception):  # noqa: N818  not an error: somebody asked for it
+    """A statement was ended by `interrupt()` before it was answered."""
 
 
 class Database:
-    """A connection with this project's settings on it."""
+    """A connection to the database with this project's settings."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         connection.row_factory = sqlite3.Row
@@ -41,7 +41,7 @@ class Database:
 
     @classmethod
     def open_to_write(cls, path: Path) -> Database:
-        """Open or make the file and migrate it. Raises StorageError, or WorkspaceError for a newer version."""
+        """Open or create the file and migrate it. Raises StorageError, or WorkspaceError for a newer one."""
         with storage_errors(path):
             database = cls(sqlite3.connect(path, timeout=BUSY_SECONDS), path)
             database._check_version()
@@ -55,37 +55,37 @@ class Database:
 
     @classmethod
     def open_read_only(cls, path: Path) -> Database:
-        """Open for reading. Raises WorkspaceError where there is none yet, or it is of another version."""
+        """Open to read. Raises WorkspaceError where the file does not exist or is of another version."""
         if not path.is_file():
-            raise WorkspaceError(f"{path}: no database yet; `crescent run` makes one")
+            raise WorkspaceError(f"{path}: no database yet; `crescent run` creates it")
         with storage_errors(path):
             database = cls(connected_to_read(path), path)
             database._check_version()
             if pending_for(database._connection):
-                raise WorkspaceError(f"{path}: is of an older version; `crescent status` brings it up to date")
+                raise WorkspaceError(f"{path}: of an older version; `crescent status` brings it up to date")
         return database
 
     @classmethod
     def is_older(cls, path: Path) -> bool:
-        """Whether there is a database here that has to be brought up to date before it can be read."""
+        """Whether the file exists and must be migrated before it can be read."""
         if not path.is_file():
             return False
         with storage_errors(path), closing(connected_to_read(path)) as found:
             return bool(pending_for(found))
 
     def write(self, sql: str, values: Values = ()) -> int:
-        """One statement in a transaction of its own, or in the enclosing one. Returns the new row's id."""
+        """Execute one statement, in its own transaction or the enclosing one. Returns the id of an inserted row."""
         with storage_errors(self.path), self._utils.atomic():
             return self._connection.execute(sql, values).lastrowid or 0
 
     def write_many(self, sql: str, rows: Sequence[Values]) -> None:
-        """One statement for many rows, all or none."""
+        """Execute one statement for each row, all or none."""
         with storage_errors(self.path), self._utils.atomic():
             self._connection.executemany(sql, rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Everything inside is committed together, or not at all."""
+        """Commit everything inside together, or nothing where an exception leaves the block."""
         with storage_errors(self.path), self._utils.atomic():
             yield
 
@@ -107,29 +107,29 @@ class Database:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """For the rooms of this package that need more of it than rows."""
+        """The SQLite connection, for modules of this package that need more than rows."""
         return self._connection
 
     def interrupt(self) -> None:
-        """From another thread: end the statement at work, which then raises QueryInterrupted."""
+        """End the running statement from another thread; it then raises QueryInterrupted."""
         self._connection.interrupt()
 
     def close(self) -> None:
-        """Close the connection. A writer checkpoints by this."""
+        """Close the connection. The last one to close also checkpoints the write-ahead log."""
         self._connection.close()
 
     def copy_to(self, path: Path) -> None:
-        """A copy of all that is committed, whoever writes meanwhile. It is there complete or not at all."""
+        """Write a copy of everything committed, also while another process writes; complete or not at all."""
         with (
             atomic_replacement(path) as unfinished,
             storage_errors(path),
             closing(sqlite3.connect(unfinished)) as copy,
         ):
             self._connection.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
+            copy.execute("PRAGMA journal_mode = DELETE")  # a single file, without a log beside it
 
     def _bring_up_to_date(self, pending: Sequence[str]) -> None:
-        """All that it lacks, or nothing; a copy of an older database is left beside it."""
+        """Apply all pending migrations, or none; leave a copy of the older database beside it."""
         from crescent_lite.store.schema import migrations
 
         if applied_to(self._connection):
@@ -139,36 +139,36 @@ class Database:
 
     @cached_property
     def _utils(self) -> sqlite_utils.Database:
-        """For who writes. Where pandas is installed, loading it takes longer than all else that a reader loads."""
+        """sqlite-utils, loaded only to write: it imports pandas where that is installed, which takes long."""
         import sqlite_utils
 
-        # Plugins of sqlite-utils are other people's code; none is run in the engine.
+        # Plugins of sqlite-utils are third-party code, which the engine does not run.
         return sqlite_utils.Database(self._connection, execute_plugins=False)
 
     def _check_version(self) -> None:
         unknown = [name for name in applied_to(self._connection) if name not in MIGRATIONS]
         if unknown:
             raise WorkspaceError(
-                f"{self.path}: was written by a newer crescent-lite (it has {unknown[0]!r}); upgrade this one"
+                f"{self.path}: was written by a newer crescent-lite (migration {unknown[0]!r}); upgrade this one"
             )
 
 
 def connected_to_read(path: Path) -> sqlite3.Connection:
-    """For reading. On a read-only disk too, where SQLite can lay no file beside a database to follow its writer."""
+    """A read-only connection, also on a read-only disk, where SQLite cannot create its files beside the database."""
     uri, log = f"{path.resolve().as_uri()}?mode=ro", path.with_name(f"{path.name}-wal")
     if not os.access(path.parent, os.W_OK) and not log.exists():
-        uri += "&immutable=1"  # nobody can write it
+        uri += "&immutable=1"  # nobody can write here, so nothing can change
     return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
 
 
 def now() -> str:
-    """The current time as it is stored: UTC, ISO 8601, milliseconds."""
+    """The current time as it is stored: UTC, ISO 8601, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """What SQLite says of the disk or the file, as a StorageError. A wrong statement stays a bug."""
+    """Turn SQLite's errors about the disk or the file into StorageError. Other errors are bugs and pass through."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -181,15 +181,15 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def _advice(message: str) -> str | None:
-    """What to do about SQLite's message; None when it is nobody's disk."""
+    """What to do about a message of SQLite; None where it is not about the disk or the file."""
     known = {
         "disk is full": "free some space, then run the same command again: nothing stored is lost",
-        "readonly database": "the file or its folder is read-only; change that, or use another workspace",
-        "unable to open": "the folder is missing or may not be written",
+        "readonly database": "the file or its folder is read-only; make both writable or use another workspace",
+        "unable to open": "its folder is missing or not writable; create it or change its permissions",
         "disk i/o error": "the disk or file system failed; check it, then run the same command again",
         "not a database": "the file is not a crescent-lite database; move it away",
-        "malformed": "the database is damaged; restore a copy or move it away",
-        "could not decode": "a text in it is no UTF-8; `crescent query` can still show it",
-        "database is locked": "another program holds it; close that program and try again",
+        "malformed": "the database is damaged; restore a backup or move it away",
+        "could not decode": "it contains a text that is not UTF-8; `crescent query` can still show it",
+        "database is locked": "another program has locked it; close that program and try again",
     }
     return next((advice for sign, advice in known.items() if sign in message), None)

@@ -1,7 +1,7 @@
-"""Benchmarks, evaluations and their items.
+"""Benchmarks, evaluations and the scored replies to their items.
 
-An evaluation is one model on one benchmark with one prompt and one set of settings; it is done once and used by every
-run that needs it. Example: evaluations.fetch_right(evaluation_id, "flexible") -> {"line-1": True, ...}
+An evaluation is one model on one benchmark with one prompt and one set of generation settings. It is done once and
+shared by all runs that need it. Example: evaluations.fetch_right(evaluation_id, "flexible") -> {"line-1": True, ...}
 """
 
 from __future__ import annotations
@@ -22,34 +22,36 @@ from crescent_lite.records import (
 from crescent_lite.store.database import Database, now
 
 SCORINGS = {"strict": "strict", "flexible": "flexible", "math-verify": "second_opinion"}
-"""The names of the scorings, with their columns."""
+"""The column of each scoring."""
 
 
 @dataclass(frozen=True)
 class EvaluationRow:
-    """One evaluation as a report wants it."""
+    """A finished evaluation of one round of a run."""
 
     evaluation_id: int
     round_number: int
-    """0 is the base."""
+    """Number of the round; 0 is the base."""
     benchmark: str
+    """Name of the benchmark."""
     prompt: str
+    """Name of the prompt, `set/file`."""
     role: Role = "score"
     kind: BenchmarkKind = "answers"
     samples: int = 1
-    """Of each item; one is greedy."""
+    """Replies to each item; a single one is drawn greedily."""
 
 
 @dataclass(frozen=True)
 class Unjudged:
-    """A stored reply to an item, for a second opinion."""
+    """A stored reply that math-verify has not judged yet."""
 
     evaluation_id: int
     item_id: str
     sample_index: int
     reply: str
     gold: str
-    """The answer as the benchmark writes it."""
+    """The right answer as the benchmark writes it."""
 
 
 class Evaluations:
@@ -59,7 +61,7 @@ class Evaluations:
         self._database = database
 
     def insert_benchmark(self, benchmark: Benchmark) -> int:
-        """The benchmark's id; its items are stored the first time it is seen."""
+        """Store the benchmark with its items unless it is there already. Returns its id."""
         key = [benchmark.name, benchmark.sha256]
         find = "SELECT benchmark_id FROM benchmarks WHERE name = ? AND sha256 = ?"
         if known := self._database.value(find, key):
@@ -89,7 +91,7 @@ class Evaluations:
     def insert_evaluation(
         self, run_id: int, round_number: int, model_id: int, benchmark_id: int, measurement: Measurement, seed: int
     ) -> int:
-        """The evaluation's id, made where there is none with exactly these settings, and tied to the run."""
+        """Store the evaluation unless one with the same settings exists, and tie it to the run. Returns its id."""
         generation, prompt = asdict(measurement.generation), measurement.prompt
         settings = {name: value for name, value in generation.items() if value not in ((), False)} | {"seed": seed}
         if measurement.samples > 1:
@@ -117,7 +119,7 @@ class Evaluations:
         return evaluation_id
 
     def fetch_owed_items(self, evaluation_id: int) -> list[tuple[BenchmarkItem, tuple[int, ...]]]:
-        """Items that lack samples, in order, with the indexes of those that they lack."""
+        """Items with missing samples, in the benchmark's order, each with the indexes of its missing samples."""
         drawn: dict[str, set[int]] = {}
         for row in self._database.rows(
             "SELECT item_id, sample_index FROM evaluated_items WHERE evaluation_id = ?", [evaluation_id]
@@ -136,7 +138,7 @@ class Evaluations:
         return owed
 
     def insert_item(self, evaluation_id: int, item_id: str, completion: Completion, score: ItemScore) -> None:
-        """One sample of one item."""
+        """Store one scored reply to an item."""
         self._database.write(
             """INSERT INTO evaluated_items (evaluation_id, item_id, sample_index, text, finish_reason, answer_raw,
                 answer_key, strict, flexible, tokens, seed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
@@ -156,14 +158,14 @@ class Evaluations:
         )
 
     def finish_evaluation(self, evaluation_id: int) -> None:
-        """No item is owed any more."""
+        """Mark the evaluation as finished: all samples of all items are stored."""
         self._database.write(
             "UPDATE evaluations SET finished_at = ? WHERE evaluation_id = ? AND finished_at IS NULL",
             [now(), evaluation_id],
         )
 
     def fetch_evaluations(self, run_id: int) -> list[EvaluationRow]:
-        """A run's finished evaluations: by benchmark, prompt, samples, then round."""
+        """A run's finished evaluations, ordered by benchmark, prompt, samples and round."""
         rows = self._database.rows(
             """SELECT evaluation_id, round_number, b.name, e.prompt, r.role, b.kind, e.samples FROM run_evaluations r
             JOIN evaluations e USING (evaluation_id) JOIN benchmarks b USING (benchmark_id)
@@ -173,10 +175,10 @@ class Evaluations:
         return [EvaluationRow(*row) for row in rows]
 
     def fetch_round_scores(self, run_id: int) -> dict[int, float]:
-        """By round the mean flexible score, 0-1, of the evaluations that choose a round; 0 is the base.
+        """The score that the best round is chosen by, for each round; round 0 is the base.
 
-        Those are of benchmarks with the role 'score', or where there are none of canaries. A round of which one is
-        unfinished has no score yet.
+        It is the mean flexible score, 0-1, over the benchmarks with the role 'score', or over the canaries where a
+        run has no such benchmark. A round with an unfinished evaluation among them is left out.
         """
         rows = self._database.rows(
             """SELECT round_number, avg(score) FROM (
@@ -191,7 +193,7 @@ class Evaluations:
         return {row[0]: row[1] for row in rows}
 
     def fetch_right(self, evaluation_id: int, scoring: str) -> dict[str, bool]:
-        """For each item whether its first sample was right, by one of SCORINGS. Without an opinion it is left out."""
+        """Whether the first reply to each item is right, by one of SCORINGS. Items not scored by it are left out."""
         rows = self._database.rows(
             """SELECT item_id, strict, flexible, second_opinion FROM evaluated_items
             WHERE evaluation_id = ? AND sample_index = 0""",
@@ -201,7 +203,7 @@ class Evaluations:
         return {row["item_id"]: bool(row[column]) for row in rows if row[column] is not None}
 
     def fetch_without_opinion(self, evaluation_id: int) -> list[Unjudged]:
-        """The replies that have no second opinion: of finished evaluations, and of values, not of choices."""
+        """Replies without a second opinion in a finished evaluation of a benchmark whose answers are values."""
         rows = self._database.rows(
             """SELECT i.evaluation_id, i.item_id, i.sample_index, i.text, b.answer FROM evaluated_items i
             JOIN evaluations e USING (evaluation_id) JOIN benchmarks USING (benchmark_id)
@@ -221,7 +223,8 @@ class Evaluations:
         )
 
     def fetch_disagreements(self, run_id: int) -> tuple[int, int]:
-        """Of a run's greedy replies those that math-verify and the flexible score judge differently, and all."""
+        """How many greedy replies of a run math-verify and the flexible scoring judge differently, and how many both
+        judged."""
         row = self._database.row(
             """SELECT coalesce(sum(i.flexible <> i.second_opinion), 0), count(*) FROM run_evaluations
             JOIN evaluations e USING (evaluation_id) JOIN evaluated_items i USING (evaluation_id)
@@ -231,7 +234,7 @@ class Evaluations:
         return (row[0], row[1]) if row else (0, 0)
 
     def fetch_samples(self, evaluation_id: int) -> dict[str, list[SampledReply]]:
-        """For each item its samples, in the order they are numbered."""
+        """The sampled replies to each item, in the order they were drawn."""
         found: dict[str, list[SampledReply]] = {}
         for row in self._database.rows(
             """SELECT item_id, answer_key, flexible FROM evaluated_items WHERE evaluation_id = ?
@@ -242,7 +245,10 @@ class Evaluations:
         return found
 
     def fetch_differing(self) -> float | None:
-        """The share of items, 0-1, on which either a round or the base is right, not both; None without any."""
+        """Fraction of items, 0-1, on which exactly one of a round and its base is right, over all runs.
+
+        None where no round was measured beside its base, or where they never differed.
+        """
         share = self._database.value(
             """SELECT avg(b.flexible <> a.flexible) FROM run_evaluations rb
             JOIN evaluations eb ON eb.evaluation_id = rb.evaluation_id AND rb.round_number = 0 AND eb.samples = 1
@@ -255,9 +261,9 @@ class Evaluations:
         return float(share) if share else None
 
     def fetch_mean_solution(self, run_id: int) -> float:
-        """Mean tokens of the base's greedy replies in a run, where a value was to be found; 0 without any.
+        """Mean length, in tokens, of a solution by the base: of its greedy replies under its wordiest prompt.
 
-        Of the prompt whose replies are longest: that is the one which asks for a solution.
+        Only benchmarks whose answers are values count; 0 where the run has none.
         """
         mean = self._database.value(
             """SELECT max(mean) FROM (SELECT avg(i.tokens) AS mean FROM run_evaluations r

@@ -1,4 +1,4 @@
-"""What the measures and alarms of a round are made from, counted; and the measures and alarms themselves.
+"""The facts of a round from which its measures and alarms are computed, and the stored measures and alarms.
 
 Example: measures.fetch_facts(run_id, 1).reasons -> {"new": 310, "near_duplicate": 52, "no_question": 38}
 """
@@ -14,13 +14,13 @@ from crescent_lite.store.database import Database
 
 
 class Measures:
-    """Reads of what a round left behind, and its measures and alarms."""
+    """Reads of a round's facts; reads and writes of the measures and alarms tables."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def fetch_facts(self, run_id: int, number: int) -> RoundFacts:
-        """All that is known of a round. Of round 0, and of one that asked nothing, only the evaluations."""
+        """Counts and texts of a round. Round 0, and a round that asked nothing, have only evaluations."""
         rows = self._database.rows
         key = [run_id, number]
         of_round = "FROM questions q JOIN rounds d USING (round_id) WHERE d.run_id = ? AND d.number = ?"
@@ -96,7 +96,7 @@ class Measures:
     def replace_measures_and_alarms(
         self, run_id: int, number: int, measures: Mapping[str, float], alarms: Iterable[Alarm]
     ) -> None:
-        """The measures and alarms of a round, in place of those it had."""
+        """Store the measures and alarms of a round, deleting those it had before."""
         with self._database.transaction():
             for table in ("measures", "alarms"):
                 self._database.write(f"DELETE FROM {table} WHERE run_id = ? AND round_number = ?", [run_id, number])
@@ -110,7 +110,7 @@ class Measures:
             )
 
     def fetch_measures(self, run_id: int) -> dict[int, dict[str, float]]:
-        """By round, then name."""
+        """The measures of each round of a run, by name. Round 0 is the base."""
         found: defaultdict[int, dict[str, float]] = defaultdict(dict)
         for row in self._database.rows(
             "SELECT round_number, name, value FROM measures WHERE run_id = ? ORDER BY round_number", [run_id]
@@ -119,7 +119,7 @@ class Measures:
         return dict(found)
 
     def fetch_alarms(self, run_id: int) -> dict[int, list[Alarm]]:
-        """By round; all of them, those that did not fire too."""
+        """The alarms of each round of a run, in the order they were judged, whether or not they fired."""
         found: defaultdict[int, list[Alarm]] = defaultdict(list)
         for row in self._database.rows(
             "SELECT round_number, name, fired, words FROM alarms WHERE run_id = ? ORDER BY round_number, rowid",

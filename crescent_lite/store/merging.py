@@ -1,8 +1,9 @@
-"""The runs of another database, taken into this one: all of them that are not there yet, or nothing.
+"""Merging another database into this one: all runs that are missing here, or, where anything fails, nothing.
 
-A run is the same one where its start and its base are: it is not taken twice, and where it has gone on in one of the
-two it is left as it is here. Prompts, models, benchmarks and measurements that both have become one row. Knows no
-files but the two databases. Example: merge(database, Path("other/crescent.db"), bring).taken -> {1: 4, 2: 5}
+Two runs are the same where their kind, start time and base are equal. Such a run is not copied again; where it went
+on in only one of the databases, the run here stays as it is. Prompts, models, benchmarks and evaluations that both
+have become one row. Knows no files besides the two databases. Example:
+    merge(database, Path("other/crescent.db"), bring).taken -> {1: 4, 2: 5}
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ MAPPED: Mapping[str, Mapping[str, str]] = {
     "alarms": {"run_id": "run"},
     "notes": {"note_id": "note", "question_id": "question"},
 }
-"""Of each table that belongs to runs, the columns that hold numbers of rows, and of what."""
+"""For each table whose rows belong to a run: the columns that hold ids, and the kind of row each id refers to."""
 OF_A_RUN = {
     "round": "SELECT round_id AS id, run_id FROM other.rounds",
     "question": "SELECT question_id AS id, run_id FROM other.questions JOIN other.rounds USING (round_id)",
@@ -52,49 +53,54 @@ OF_A_RUN = {
     "note": """SELECT note_id AS id, run_id FROM other.notes JOIN other.questions USING (question_id)
         JOIN other.rounds USING (round_id)""",
 }
-"""The rows that get numbers, and the run of each."""
+"""For each kind of row that gets a new id: a query for the ids and the run each belongs to."""
 
 
 @dataclass(frozen=True)
 class MergedAdapter:
-    """The adapter of a round that both databases have now."""
+    """The adapter of a round that both databases have after the merge."""
 
     model_id: int
-    """Here, as the run and the round."""
+    """Id of the adapter in this database."""
     run_id: int
+    """Id of its run in this database."""
     round: int
+    """Number of its round."""
     path: str
-    """Its file, as the other database has it noted: untrusted."""
+    """Path of its file as the other database says: untrusted."""
     is_new: bool
-    """Whether the model was not here before."""
+    """Whether the merge added the adapter to this database."""
 
 
 Bring = Callable[[Sequence[MergedAdapter]], None]
-"""Called before anything is committed: where it raises, nothing is taken."""
+"""Brings the adapters' files over. Called before anything is committed: where it raises, nothing is merged."""
 
 
 @dataclass(frozen=True)
 class Merged:
-    """What became of the other database's runs."""
+    """The outcome for each run of the other database."""
 
     taken: dict[int, int] = field(default_factory=dict)
-    """Runs that are here now: the number there, and the number here."""
+    """Runs that were copied: their id there, and their new id here."""
     same: dict[int, int] = field(default_factory=dict)
-    """Runs that were here already, with as much in them."""
+    """Runs that were here already with the same contents: their id there, and their id here."""
     unlike: dict[int, int] = field(default_factory=dict)
-    """Runs that were here already and have gone on in one of the two; left as they are here."""
+    """Runs that were here already but went on in one of the databases: their id there, and here, where they stay as
+    they are."""
     refused: dict[int, int] = field(default_factory=dict)
-    """Runs that learn from a run that has gone on in one of the two, so that their examples are not there; and it."""
+    """Runs that were not copied because the run they learn from is in `unlike` or `refused`, so that their examples
+    would be missing: their id there, and that run's id there."""
     models: set[int] = field(default_factory=set)
-    """Models that were not here before, by their number here."""
+    """Ids, in this database, of the models that the merge added."""
 
 
 def merge(database: Database, other: Path, bring: Bring) -> Merged:
-    """Take the runs of `other`, which is not changed. Raises WorkspaceError or StorageError, with nothing taken."""
+    """Copy the missing runs of `other`, which is not changed. Raises WorkspaceError or StorageError; then nothing is
+    merged."""
     if not other.is_file():
-        raise WorkspaceError(f"{other}: no database is there")
+        raise WorkspaceError(f"{other}: this database does not exist")
     if database.path.exists() and other.samefile(database.path):
-        raise WorkspaceError(f"{other}: is this database itself")
+        raise WorkspaceError(f"{other}: this is the database it would be merged into")
     with tempfile.TemporaryDirectory(prefix="crescent-") as place:
         copy = Path(place) / "other.db"
         _copied_and_brought_up_to_date(other, copy)
@@ -113,23 +119,23 @@ def merge(database: Database, other: Path, bring: Bring) -> Merged:
 def _copied_and_brought_up_to_date(other: Path, copy: Path) -> None:
     with storage_errors(other), closing(connected_to_read(other)) as found:
         if not applied_to(found):
-            raise WorkspaceError(f"{other}: is not a crescent-lite database")
+            raise WorkspaceError(f"{other}: not a crescent-lite database")
         with storage_errors(copy), closing(sqlite3.connect(copy)) as target:
             found.backup(target)
     with _said_of(other, copy), closing(Database.open_to_write(copy)) as migrated:
         if faults := faults_of(migrated):
-            raise WorkspaceError(f"{other}: {faults[0]}; nothing was taken from it")
+            raise WorkspaceError(f"{other}: {faults[0]}; nothing was merged")
 
 
 @contextmanager
 def _said_of(other: Path, copy: Path) -> Iterator[None]:
-    """What is wrong with the copy is wrong with the other database."""
+    """Name the other database in errors about its copy."""
     try:
         yield
     except CrescentError as error:
         raise WorkspaceError(str(error).replace(str(copy), str(other))) from None
     except sqlite3.DatabaseError as error:
-        raise WorkspaceError(f"{other}: cannot be brought up to date: {error}; nothing was taken from it") from None
+        raise WorkspaceError(f"{other}: cannot be brought up to date: {error}; nothing was merged") from None
 
 
 def _take(connection: sqlite3.Connection) -> Merged:
@@ -150,7 +156,7 @@ def _take(connection: sqlite3.Connection) -> Merged:
 
 
 def _take_models(connection: sqlite3.Connection, merged: Merged) -> None:
-    """One that is here is known by its checksum and its parent's; a parent's number is the smaller one."""
+    """Copy missing models. The same model has the same kind, checksum and parent; parents come first, by id."""
     for row in connection.execute("SELECT * FROM other.models ORDER BY model_id").fetchall():
         parent = _new(connection, "model", row["parent_id"])
         here = connection.execute(
@@ -164,7 +170,7 @@ def _take_models(connection: sqlite3.Connection, merged: Merged) -> None:
 
 
 def _adapters(connection: sqlite3.Connection, merged: Merged) -> list[MergedAdapter]:
-    """Those of all runs that both have now, each once."""
+    """The adapters of all runs that both databases have now, each once."""
     found: dict[int, MergedAdapter] = {}
     for there, here in (merged.taken | merged.same).items():
         rounds = connection.execute(
@@ -190,7 +196,7 @@ def _take_benchmarks(connection: sqlite3.Connection) -> None:
 
 
 def _take_evaluations(connection: sqlite3.Connection) -> None:
-    """One that both have gets the items that it lacks."""
+    """Copy missing evaluations, and the missing items of evaluations that both databases have."""
     for row in connection.execute("SELECT * FROM other.evaluations").fetchall():
         mine = {
             **dict(row),
@@ -214,7 +220,7 @@ def _take_evaluations(connection: sqlite3.Connection) -> None:
 
 
 def _take_runs(connection: sqlite3.Connection, merged: Merged) -> None:
-    """Those that are not here; a run's teacher, and the run it is a control of, have smaller numbers."""
+    """Copy missing runs. A run's teacher, and the run that it is a control of, have smaller ids and come first."""
     for row in connection.execute("SELECT * FROM other.runs ORDER BY run_id").fetchall():
         base = _new(connection, "model", row["base_id"])
         here = connection.execute(
@@ -245,7 +251,7 @@ def _take_runs(connection: sqlite3.Connection, merged: Merged) -> None:
 
 
 def _extent(connection: sqlite3.Connection, schema: str, run_id: int) -> tuple[int, ...]:
-    """How much a run has."""
+    """Counts by which two copies of a run are compared: rounds, adapters, questions, votes, evaluations, finished."""
     row = connection.execute(
         f"""SELECT count(DISTINCT round_id), count(DISTINCT adapter_id), count(DISTINCT question_id), count(vote_id),
             (SELECT count(*) FROM {schema}.run_evaluations e WHERE e.run_id = :run),
@@ -258,7 +264,7 @@ def _extent(connection: sqlite3.Connection, schema: str, run_id: int) -> tuple[i
 
 
 def _number(connection: sqlite3.Connection, kind: str, rows: str, merged: Merged) -> None:
-    """New numbers for the rows of runs that are taken; the numbers that they have here for those of the same runs."""
+    """Note the id here of each row there: a new id for a copied run's rows, the present one for the same run's."""
     table = f"{kind}s"
     last = connection.execute(f"SELECT coalesce(max({kind}_id), 0) FROM main.{table}").fetchone()[0]
     for old_run in merged.taken:
@@ -266,7 +272,7 @@ def _number(connection: sqlite3.Connection, kind: str, rows: str, merged: Merged
             f"INSERT INTO temp.numbers SELECT ?, id, id + ?, 1 FROM ({rows}) WHERE run_id = ?", [kind, last, old_run]
         )
     for old_run, here in merged.same.items():
-        # A distilled run may be new here although its teacher is not; both have the teacher's rows in one order.
+        # A new run may learn from a run that was here already; both databases have that run's rows in the same order.
         connection.execute(
             f"""INSERT INTO temp.numbers SELECT ?, o.id, m.id, 0 FROM
                 (SELECT id, row_number() OVER (ORDER BY id) AS place FROM ({rows}) WHERE run_id = ?) o
@@ -277,14 +283,14 @@ def _number(connection: sqlite3.Connection, kind: str, rows: str, merged: Merged
 
 
 def _copy(connection: sqlite3.Connection, table: str, mapped: Mapping[str, str]) -> None:
-    """The rows of a table that belong to runs that are taken."""
+    """Copy the rows of a table that belong to copied runs."""
     first, kind = next(iter(mapped.items()))
     taken = f"WHERE t.{first} IN (SELECT old FROM temp.numbers WHERE kind = '{kind}' AND taken)"
     connection.execute(f"INSERT INTO {_rows_for_here(connection, table, mapped)} {taken}")
 
 
 def _name_anew(connection: sqlite3.Connection, merged: Merged) -> None:
-    """Where a run's number stands in words, it is the number here."""
+    """Put the new run ids into events and into the names of adapters, which contain them as text."""
     for run_id in merged.taken.values():
         connection.execute(
             """UPDATE events SET detail = json_set(detail, '$.run_id', run_id)
@@ -303,12 +309,12 @@ def _name_anew(connection: sqlite3.Connection, merged: Merged) -> None:
 
 
 def _copy_missing(connection: sqlite3.Connection, table: str, mapped: Mapping[str, str]) -> None:
-    """The rows of a table that are not here yet."""
+    """Copy the rows of a table that are missing here."""
     connection.execute(f"INSERT OR IGNORE INTO {_rows_for_here(connection, table, mapped)}")
 
 
 def _rows_for_here(connection: sqlite3.Connection, table: str, mapped: Mapping[str, str]) -> str:
-    """What follows INSERT INTO: a table's rows there, under the numbers that they have here."""
+    """The part of a statement after INSERT INTO: all rows of the other database's table, with their ids here."""
     names = _columns(connection, table)
     values = ", ".join(_mapped(name, mapped) for name in names)
     return f"main.{table} ({', '.join(names)}) SELECT {values} FROM other.{table} t"

@@ -1,6 +1,6 @@
-"""The models of a workspace to be leafed through: which there are, who made them, and what is known of one.
+"""The models of a workspace for a list: which models there are, which run made each, and their scores.
 
-Reads only, all of them bounded. Texts and paths are as they were stored, so untrusted. Example:
+Bounded reads only. Texts and paths are as they were stored, so untrusted. Example:
     model_lines.fetch_models()[0]      # the newest: ModelLine(9, "adapter", "run-3-round-2", base_id=1, ...)
 """
 
@@ -17,35 +17,39 @@ MOST_MODELS = 5000
 MOST_RUNS = 2000
 NAME_CHARACTERS = 200
 IDS_AT_ONCE = 500
-"""Below the number of values that SQLite takes in one statement."""
+"""Ids in one statement; SQLite limits the number of values in one."""
 
 
 @dataclass(frozen=True)
 class ModelLine:
-    """One model in a list."""
+    """One model as a list shows it."""
 
     model_id: int
     kind: str
-    """'base', 'adapter' or 'merged'."""
+    """'base' or 'adapter'."""
     name: str
     parent_id: int | None
-    """The base that an adapter is for."""
+    """The base that an adapter was trained on; None for a base."""
     run_id: int | None
-    """The run that made it; None where no round did."""
+    """The first run with a round that trained it; None where no round did."""
     round: int | None
+    """Number of that round, from 1; None where no round trained it."""
 
 
 @dataclass(frozen=True)
 class ModelRun:
-    """A run, as far as models descend from it."""
+    """A run and the models it starts from."""
 
     run_id: int
     base_id: int
     teacher_id: int | None
-    """The run whose labels it learnt from."""
+    """The run whose labels it learns from; None where it learns from its own."""
     control: str | None
+    """Name of the control experiment; None for an ordinary run."""
     control_of: int | None
+    """The run that it is a control of; None for an ordinary run."""
     state: str
+    """'running', 'stopped', 'failed' or 'finished'."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,12 @@ class ModelDetail:
 
     model_id: int
     kind: str
+    """'base' or 'adapter'."""
     name: str
     source: str
+    """Where it came from: for a base 'embedded', a path or `repo:file` as the user wrote it."""
     path: Path
-    """Where it is looked for now."""
+    """The file that is loaded: inside this workspace where the adapter is there, else as stored."""
     sha256: str
     created_at: str
     """UTC, ISO 8601."""
@@ -65,26 +71,27 @@ class ModelDetail:
 
 @dataclass(frozen=True)
 class ModelScore:
-    """One evaluation of a model, with one greedy answer to each item."""
+    """One evaluation of a model with one greedy reply to each item."""
 
     benchmark: str
     prompt: str
     right: int
-    """By the flexible scoring."""
+    """Right replies by the flexible scoring."""
     items: int
-    """Evaluated so far."""
+    """Items evaluated so far."""
     total: int
+    """Items of the benchmark."""
 
 
 class ModelLines:
-    """Reads over all models."""
+    """Bounded reads over all models."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def fetch_models(self, limit: int = MOST_MODELS) -> tuple[ModelLine, ...]:
-        """The models, the newest first; of adapters and of others so many. What several rounds made is the first
-        one's."""
+        """Up to `limit` adapters and `limit` bases, newest first. An adapter that several rounds trained is listed
+        under the first of them."""
         newest = "SELECT * FROM (SELECT * FROM models WHERE kind {} 'adapter' ORDER BY model_id DESC LIMIT :limit)"
         rows = self._database.rows(
             f"""SELECT m.model_id, m.kind, substr(m.name, 1, {NAME_CHARACTERS}), m.parent_id, d.run_id, d.number
@@ -97,7 +104,7 @@ class ModelLines:
         return tuple(ModelLine(*row) for row in rows)
 
     def fetch_runs(self, limit: int = MOST_RUNS) -> tuple[ModelRun, ...]:
-        """The runs, the newest first."""
+        """Up to `limit` runs, newest first."""
         rows = self._database.rows(
             """SELECT run_id, base_id, teacher_id, control, control_of, state FROM runs
             ORDER BY run_id DESC LIMIT ?""",
@@ -106,7 +113,7 @@ class ModelLines:
         return tuple(ModelRun(*row) for row in rows)
 
     def fetch_details(self, model_ids: Sequence[int]) -> dict[int, ModelDetail]:
-        """These models in full, by id."""
+        """These models in full, by id; unknown ids are left out."""
         found: dict[int, ModelDetail] = {}
         for some in _pages(model_ids):
             for row in self._database.rows(
@@ -121,7 +128,7 @@ class ModelLines:
         return found
 
     def fetch_scores(self, model_ids: Sequence[int]) -> dict[int, tuple[ModelScore, ...]]:
-        """What was measured of these models, by id: of each benchmark and prompt the latest evaluation."""
+        """The scores of these models, by id: the latest greedy evaluation for each benchmark and prompt."""
         found: dict[int, dict[tuple[str, str], ModelScore]] = {}
         for some in _pages(model_ids):
             for row in self._database.rows(

@@ -1,4 +1,4 @@
-"""Remarks of people on questions. Rows only; see crescent_lite.workspace.notes for how they come here.
+"""People's notes on questions, as stored; crescent_lite.workspace.notes collects them.
 
 Example: notes.fetch(412) -> [Note(key="9f...", question_id=412, text="the majority is wrong", created_at="...")]
 """
@@ -12,15 +12,15 @@ from crescent_lite.store.database import Database
 
 
 class Notes:
-    """The notes of one database."""
+    """Reads and writes of the notes table."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def insert(self, notes: Iterable[Note]) -> None:
-        """Store notes, one after the other; one with an empty text deletes those before it.
+        """Store notes in order; a note with an empty text deletes the earlier notes on its question.
 
-        A known key changes nothing, and a note on a question that is not there is dropped.
+        A note whose key is stored already, or whose question does not exist, is ignored.
         """
         with self._database.transaction():
             for note in notes:
@@ -37,7 +37,7 @@ class Notes:
                     )
 
     def fetch(self, question_id: int) -> list[Note]:
-        """The notes on a question, the oldest first."""
+        """The notes on a question, oldest first."""
         rows = self._database.rows(
             "SELECT key, question_id, text, created_at FROM notes WHERE question_id = ? ORDER BY note_id",
             [question_id],

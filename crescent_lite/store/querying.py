@@ -1,7 +1,7 @@
-"""Anybody's SQL over the database, for reading only: one statement, within a time, cells cut to what can be shown.
+"""Read-only SQL that users write: one statement at a time, with a time limit, and cells short enough to show.
 
-Owns what such a statement may do; knows none of the tables. A connection that has answered one can do nothing but
-read from then on: SQLite asks the judge below before each part of a statement is compiled. Example:
+Owns what such a statement may do; knows no table. A connection that has answered one can only read from then on:
+SQLite asks `_judge` before it compiles each part of a statement. Example:
     querying = Querying(Database.open_read_only(path))
     querying.run("SELECT label, share FROM v_labels", limit=5).rows     # (("n:5", 0.75), ...)
 """
@@ -25,24 +25,26 @@ from crescent_lite.printable import has_surrogate, printable_line
 from crescent_lite.store.database import Database, QueryInterrupted, storage_errors
 
 ROWS = 1000
+"""Default row limit."""
 SECONDS = 60.0
+"""Default time limit."""
 CELL_CHARACTERS = 20_000
-"""As many as `printable` shows."""
+"""Characters of a cell that are kept, as many as `printable` shows."""
 RESULT_CHARACTERS = 20_000_000
-"""Of all cells together; what is past it counts as past the row limit (guess)."""
+"""Characters of all cells together; a result that exceeds it is truncated (guess)."""
 VALUE_BYTES = 16_000_000
-"""The largest value that a statement may make (guess)."""
+"""Largest value that a statement may produce (guess)."""
 INSTRUCTIONS = 10_000
-"""Of SQLite's machine between two looks at the clock: about a millisecond."""
+"""Instructions of SQLite's virtual machine between two checks of the time limit: about a millisecond."""
 READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE}
 READING_PRAGMAS = {
     "data_version", "foreign_key_list", "index_info", "index_list", "index_xinfo", "table_info", "table_list",
     "table_xinfo",
 }  # fmt: skip
-"""Those that tell and change nothing, whatever their argument. The full-text index asks for data_version itself."""
+"""Pragmas that change nothing, whatever their argument. A full-text index itself asks for data_version."""
 FORBIDDEN_FUNCTIONS = {"load_extension", "fts3_tokenizer"}
 USERS_FAULTS = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH}
-"""SQLite's words for a statement that cannot be answered; everything else is about the file or the disk."""
+"""SQLite's error codes for a statement at fault; all other codes are about the file or the disk."""
 
 Cell = int | float | str | None
 Parameters = Mapping[str, str | None]
@@ -50,30 +52,34 @@ NO_VALUES: Parameters = {}
 
 
 class Writable(Protocol):
-    """Something to write text to."""
+    """Anything that text can be written to."""
 
     def write(self, text: str, /) -> int: ...
 
 
 @dataclass(frozen=True)
 class QueryResult:
-    """What a statement answers. Names and texts are anybody's: untrusted."""
+    """The result of a statement. Column names and cells are untrusted."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     """Blobs as hexadecimal digits; long texts are cut and end with an ellipsis."""
     truncated: bool
-    """There are more rows."""
+    """Whether there are more rows than `rows`."""
     seconds: float
+    """How long the statement took."""
 
 
 @dataclass(frozen=True)
 class CsvSummary:
-    """A result that was written to a file."""
+    """What is known of a result that was written as CSV."""
 
     rows: int
+    """Rows written, without the header."""
     truncated: bool
+    """Whether there are more rows than were written."""
     seconds: float
+    """How long the statement took."""
 
 
 @dataclass(frozen=True)
@@ -84,16 +90,16 @@ class Relation:
     kind: str
     """'view', 'table', or 'virtual' for a full-text index."""
     columns: tuple[tuple[str, str], ...]
-    """Name and type; a view's computed columns have no type."""
+    """Name and type of each column; computed columns of a view have an empty type."""
 
     @property
     def query(self) -> str:
-        """Its first hundred rows."""
+        """SQL for the first hundred rows."""
         return f"SELECT * FROM {quoted(self.name)} LIMIT 100"
 
 
 class Querying:
-    """Answers statements on a connection that was opened to read."""
+    """Answers users' statements on a connection that was opened to read."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -107,7 +113,7 @@ class Querying:
         cell_characters: int | None = CELL_CHARACTERS,
         values: Parameters = NO_VALUES,
     ) -> QueryResult:
-        """The first `limit` rows. No `seconds` is no time limit. Raises UsageError, or QueryInterrupted."""
+        """The first `limit` rows. `seconds` None sets no time limit. Raises UsageError, or QueryInterrupted."""
         began, room, rows, truncated = time.perf_counter(), RESULT_CHARACTERS, list[tuple[Cell, ...]](), False
         with self._answered(sql, seconds, values) as cursor:
             columns = tuple(column[0] for column in cursor.description)
@@ -129,7 +135,7 @@ class Querying:
         seconds: float | None = None,
         values: Parameters = NO_VALUES,
     ) -> CsvSummary:
-        """All rows, or the first `limit`, whole, row by row. Raises as `run` does."""
+        """Write all rows, or the first `limit`, with uncut cells. Raises as `run` does."""
         began, rows, truncated = time.perf_counter(), 0, False
         with self._answered(sql, seconds, values) as cursor:
             table = csv.writer(file, lineterminator="\n")
@@ -148,12 +154,12 @@ class Querying:
             return tuple(column[0] for column in cursor.description), cursor.fetchall()
 
     def save_csv(self, sql: str, path: Path, *, seconds: float | None = None) -> CsvSummary:
-        """All rows, whole, into a file that is there complete or not at all. Raises as `run`, or StorageError."""
+        """Write all rows with uncut cells to a file, complete or not at all. Raises as `run`, or StorageError."""
         with atomic_replacement(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
             return self.write_csv(sql, file, seconds=seconds)
 
     def fetch_catalogue(self) -> tuple[Relation, ...]:
-        """The views, then the tables, by name, with their columns. SQLite's own are left out."""
+        """The views, then the tables, by name, with their columns. SQLite's internal tables are left out."""
         rows = self._database.rows(
             """SELECT t.name AS name, t.type AS kind, c.name AS field, c.type AS type
             FROM pragma_table_list t JOIN pragma_table_info(t.name) c
@@ -167,7 +173,7 @@ class Querying:
         return tuple(Relation(name, kind, tuple(fields)) for (name, kind), fields in columns.items())
 
     def fetch_definitions(self) -> dict[str, str]:
-        """The statements that made the tables, by name. SQLite's own are left out."""
+        """The CREATE statement of each table, by name. SQLite's internal tables are left out."""
         rows = self._database.rows(
             r"""SELECT s.name, s.sql FROM sqlite_master s JOIN pragma_table_list t ON t.name = s.name
             WHERE s.type = 'table' AND t.type IN ('table', 'virtual') AND s.name NOT LIKE '\_sqlite\_%' ESCAPE '\'
@@ -177,11 +183,11 @@ class Querying:
 
     @contextmanager
     def _answered(self, sql: str, seconds: float | None, values: Parameters) -> Iterator[sqlite3.Cursor]:
-        """The rows of one statement, while the clock runs."""
+        """A cursor over the rows of one statement, within the time limit."""
         connection, end = self._database.connection, time.monotonic() + seconds if seconds is not None else None
         _make_harmless(connection)
         _refuse_unspeakable(sql)
-        # Interrupted by another thread, or by the clock: SQLite says the same word for both.
+        # SQLite reports the time limit and an interrupt from another thread in the same way.
         connection.set_progress_handler(lambda: end is not None and time.monotonic() > end, INSTRUCTIONS)
         cursor = connection.cursor()
         cursor.row_factory = None
@@ -189,11 +195,11 @@ class Querying:
             with storage_errors(self._database.path), _faults():
                 cursor.execute(sql, values)
                 if cursor.description is None:
-                    raise UsageError("there is no statement in this")
+                    raise UsageError("the query is empty; write one SQL statement")
                 yield cursor
         except QueryInterrupted:
             if end is not None and time.monotonic() > end:
-                raise UsageError(f"the query took longer than {seconds:g} s and was ended") from None
+                raise UsageError(f"the query was stopped after {seconds:g} s; ask for less at once") from None
             raise
         finally:
             cursor.close()
@@ -201,13 +207,13 @@ class Querying:
 
 
 def quoted(name: str) -> str:
-    """A name as it stands in a statement."""
+    """A name as SQL writes it: in double quotes where it is not a plain identifier."""
     simple = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)
     return name if simple else '"' + name.replace('"', '""') + '"'
 
 
 def _make_harmless(connection: sqlite3.Connection) -> None:
-    """From now on this connection reads, and does nothing else."""
+    """Make this connection unable to do anything but read, for the rest of its life."""
     connection.set_authorizer(None)
     connection.execute("PRAGMA query_only = ON")
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
@@ -217,12 +223,12 @@ def _make_harmless(connection: sqlite3.Connection) -> None:
 
 
 def _judge(action: int, first: str | None, second: str | None, _database: str | None, _via: str | None) -> int:
-    """Whether a part of a statement may be compiled. What is not known to read is refused."""
+    """Whether SQLite may compile a part of a statement. Actions not known to be read-only are refused."""
     allowed = action in READING
     if action == sqlite3.SQLITE_PRAGMA:
         allowed = first in READING_PRAGMAS
     if action == sqlite3.SQLITE_UPDATE:
-        # Asked whenever json_each or a full-text index is opened; a statement that does it is refused elsewhere.
+        # SQLite asks this to open json_each or a full-text index; a user's UPDATE is refused as not read-only.
         allowed = first == "sqlite_master"
     if action == sqlite3.SQLITE_FUNCTION:
         allowed = second not in FORBIDDEN_FUNCTIONS
@@ -231,15 +237,15 @@ def _judge(action: int, first: str | None, second: str | None, _database: str | 
 
 def _refuse_unspeakable(sql: str) -> None:
     if "\0" in sql or has_surrogate(sql):
-        raise UsageError("the query holds a character that SQL cannot have")
+        raise UsageError("the query contains a NUL or half a character, which SQL cannot; remove it")
 
 
 @contextmanager
 def _faults() -> Iterator[None]:
-    """What SQLite, and Python before it, says of a statement, in one line."""
+    """Turn errors about the statement, from SQLite or from Python's sqlite3, into UsageError of one line."""
     try:
         yield
-    except sqlite3.Warning:  # Python 3.11's word for two statements
+    except sqlite3.Warning:  # Python 3.11 raises this for two statements
         raise UsageError("one statement at a time") from None
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", None)
@@ -251,18 +257,18 @@ def _faults() -> Iterator[None]:
 def _in_words(error: sqlite3.Error, code: int | None) -> str:
     said = printable_line(str(error), 500)
     if code == sqlite3.SQLITE_AUTH or "not authorized" in said or "prohibited" in said:
-        return f"a query can only read here: {said}"
+        return f"a query may only read: {said}"
     if code == sqlite3.SQLITE_TOOBIG:
         return f"a value would be larger than {VALUE_BYTES // 1_000_000} MB"
     if "one statement" in said:
         return "one statement at a time"
     if "binding" in said.casefold():
-        return "a query has no parameters here; write the values into it"
+        return "this query has parameters; write their values into it"
     return said
 
 
 def _cell(value: object, characters: int | None) -> Cell:
-    """A value as it is shown or written."""
+    """A value as it is shown or written; texts longer than `characters` are cut."""
     if isinstance(value, bytes):
         text = (value if characters is None else value[:characters]).hex().upper()
     elif isinstance(value, str):

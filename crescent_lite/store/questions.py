@@ -1,6 +1,6 @@
-"""Questions: asked, judged, rewritten.
+"""Questions as they are asked, judged and rewritten.
 
-A rewrite is a row of its own that points at the question it rewrites; every row ends with a verdict and a reason.
+A rewrite is its own row, which refers to the question it rewrites. Each row gets a verdict and a reason in the end.
 Example: questions.insert_asked(round_, attempt, completion); questions.fetch_undecided(round_id)
 """
 
@@ -25,7 +25,7 @@ class Questions:
         self._database = database
 
     def insert_asked(self, asked_in: Round, attempt: Attempt, completion: Completion) -> Question:
-        """What came of an attempt: a raw question, undecided."""
+        """Store the text that an attempt produced, without a verdict."""
         raw_text, before = attempt.request.assistant_prefix + completion.text, attempt.rewrites
         rewritten_from, rewrites = (before.question_id, before.rewrites + 1) if before else (None, 0)
         question_id = self._database.write(
@@ -52,7 +52,7 @@ class Questions:
         return Question(question_id, raw_text, raw_text, reason, None, rewritten_from, rewrites, attempt.steering)
 
     def insert_external(self, asked_in: Round, ask_index: int, name: str, text: str, prompt_sha256: str) -> Question:
-        """A question of the user's own, undecided. No model wrote it, so it has no tokens."""
+        """Store a question from the user's file, without a verdict. No model wrote it, so its tokens are 0."""
         question_id = self._database.write(
             """INSERT INTO questions (round_id, ask_index, text, raw_text, prompt_sha256, model_id, seed, tokens,
                 finish_reason, external_id, created_at) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 'stop', ?, ?)""",
@@ -61,7 +61,7 @@ class Questions:
         return Question(question_id, text, text, "stop", external_id=name)
 
     def count_external(self, run_id: int) -> int:
-        """Questions of the run that no model asked."""
+        """How many questions of the run came from the user's file."""
         return int(
             self._database.value(
                 """SELECT count(*) FROM questions JOIN rounds USING (round_id)
@@ -71,7 +71,7 @@ class Questions:
         )
 
     def set_verdict(self, question_id: int, verdict: QuestionVerdict) -> None:
-        """What diversification decided."""
+        """Store what diversification decided about a question."""
         self._database.write(
             """UPDATE questions SET verdict = ?, reason = ?, text = ?, duplicate_of = ?, similarity = ?,
                 benchmark_item = ?, semantic_match = ?, semantic_similarity = ? WHERE question_id = ?""",
@@ -88,7 +88,7 @@ class Questions:
         )
 
     def fetch_missing_indexes(self, round_id: int, wanted: int) -> tuple[int, ...]:
-        """Which raw questions of the round are still to be asked."""
+        """Indexes below `wanted` for which the round has no question yet."""
         rows = self._database.rows(
             "SELECT ask_index FROM questions WHERE round_id = ? AND ask_index IS NOT NULL", [round_id]
         )
@@ -96,13 +96,14 @@ class Questions:
         return tuple(index for index in range(wanted) if index not in asked)
 
     def fetch_undecided(self, round_id: int) -> list[Question]:
-        """Questions without a verdict, in the order they came."""
+        """Questions of the round without a verdict, in the order they came."""
         return self._fetch("round_id = ? AND verdict IS NULL", [round_id])
 
     def fetch_to_rewrite(
         self, round_id: int, max_rewrites: int, reasons: Sequence[str]
     ) -> list[tuple[Question, Question]]:
-        """Questions rejected for one of the reasons, with tries left and no rewrite yet; and what each repeats."""
+        """Questions rejected for one of `reasons`, with rewrites left and none made yet; each with the question that
+        it repeats."""
         rows = self._database.rows(
             f"""SELECT q.question_id, q.duplicate_of FROM questions q
             LEFT JOIN questions rewrite ON rewrite.rewritten_from = q.question_id
@@ -113,7 +114,7 @@ class Questions:
         return [(self.fetch(row[0]), self.fetch(row[1])) for row in rows]
 
     def fetch_kept_or_not(self, round_id: int, latest: int) -> list[bool]:
-        """Of each decided text of the round whether it was kept, oldest first; the latest ones only."""
+        """Whether each of the `latest` judged texts of the round was kept, oldest first."""
         rows = self._database.rows(
             """SELECT verdict = 'kept' FROM questions WHERE round_id = ? AND verdict IS NOT NULL
             ORDER BY question_id DESC LIMIT ?""",
@@ -122,11 +123,11 @@ class Questions:
         return [bool(row[0]) for row in reversed(rows)]
 
     def count_decided(self, round_id: int) -> int:
-        """Texts of the round that have a verdict."""
+        """How many texts of the round have a verdict."""
         return sum(count for (verdict, _), count in self.count_verdicts(round_id).items() if verdict)
 
     def fetch_kept(self, run_id: int) -> list[tuple[int, str]]:
-        """(id, text) of every kept question of the run, all rounds."""
+        """(id, text) of every kept question in all rounds of the run."""
         rows = self._database.rows(
             """SELECT question_id, text FROM questions JOIN rounds USING (round_id)
             WHERE run_id = ? AND verdict = 'kept' ORDER BY question_id""",
@@ -135,9 +136,9 @@ class Questions:
         return [(row[0], row[1]) for row in rows]
 
     def fetch_by_outcome(self, run_id: int, outcome: str) -> dict[str, list[int]]:
-        """Ids of the run's questions by reason, oldest first: of those 'labelled', 'disputed' or 'rejected'.
+        """Ids of the run's 'labelled', 'disputed' or 'rejected' questions, by reason, oldest first.
 
-        Disputed ones are kept questions whose votes gave no label; the commonest reason comes first.
+        A disputed question is a kept one whose votes gave no label. The commonest reason comes first.
         """
         wanted = {
             "labelled": "c.decision = 'labelled'",
@@ -156,11 +157,11 @@ class Questions:
         return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
 
     def fetch(self, question_id: int) -> Question:
-        """One question; it must exist."""
+        """One question, which must exist."""
         return self._fetch("question_id = ?", [question_id])[0]
 
     def count_verdicts(self, round_id: int) -> dict[tuple[str | None, str | None], int]:
-        """How many questions for each (verdict, reason)."""
+        """How many texts of the round have each (verdict, reason), most first; (None, None) is not judged yet."""
         rows = self._database.rows(
             """SELECT verdict, reason, count(*) FROM questions WHERE round_id = ?
             GROUP BY verdict, reason ORDER BY count(*) DESC""",
@@ -169,16 +170,16 @@ class Questions:
         return {(row[0], row[1]): row[2] for row in rows}
 
     def count_asked(self, round_id: int) -> int:
-        """Questions that the model was asked for in the round, or that came from the user's file: no rewrites."""
+        """How many questions of the round were asked for, or came from the user's file; rewrites do not count."""
         return int(self._database.value("SELECT count(ask_index) FROM questions WHERE round_id = ?", [round_id]))
 
     def require(self, question_id: int) -> None:
-        """Raises NotFoundError where there is no such question."""
+        """Raise NotFoundError unless the question exists."""
         if not self._database.value("SELECT 1 FROM questions WHERE question_id = ?", [question_id]):
             raise NotFoundError(f"question {question_id}: not in {self._database.path}")
 
     def fetch_detail(self, question_id: int) -> sqlite3.Row | None:
-        """Every column of a question, with its match's text and its consensus."""
+        """Every column of a question, the text of its match, and its consensus; None for an unknown question."""
         return self._database.row(
             """SELECT q.*, r.run_id, r.number AS round,
                 (SELECT match FROM v_rejections WHERE question_id = q.question_id) AS match_text,

@@ -1,4 +1,4 @@
-"""Runs, rounds, models, prompts, the cost of stages, and the log of events.
+"""Runs and their rounds, models, prompts, stage costs and events.
 
 Example: run_id = runs.insert_run("improvement", base_id, inputs); runs.fetch_unfinished() -> Run | None
 """
@@ -17,7 +17,7 @@ from crescent_lite.records import ModelFile, PromptText
 from crescent_lite.store.database import Database, now
 
 ADAPTER_DEPTH = 4
-"""Parts of an adapter's path inside its workspace: adapters, the run, the round, the file."""
+"""Parts of an adapter's path inside its workspace: `adapters`, the run, the round, the file."""
 RunKind = Literal["improvement", "evaluation"]
 
 
@@ -32,26 +32,26 @@ class Run:
     rounds: int
     base_id: int
     config: dict[str, Any]
-    """The resolved settings as plain values, with today's names (`config.migrations`)."""
+    """All settings of the run as plain values, with this version's names (`config.migrations`)."""
     inputs: dict[str, str]
-    """The sha256 of each thing it was made from, by name."""
+    """sha256 of each input of the run (prompts, benchmarks, ...), by name."""
     started_at: str
     finished_at: str | None
     teacher_id: int | None = None
-    """The run whose labels this one learns from: then it is a distillation. None learns from its own."""
+    """The run whose labels a distillation learns from; None where the run learns from its own."""
     chosen_round: int | None = None
-    """The round that somebody chose to keep; None keeps the best."""
+    """Number of the round that the user chose to keep; None keeps the best round."""
     control: str | None = None
-    """Which control of another run this is; None is none."""
+    """Name of the control experiment; None for an ordinary run."""
     control_of: int | None = None
-    """That other run."""
+    """The run that this is a control of; None for an ordinary run."""
     version: str = ""
-    """Of crescent-lite, when it was started."""
+    """Version of crescent-lite that started the run."""
     kind: RunKind = "improvement"
 
     @property
     def has_own_questions(self) -> bool:
-        """Whether the user's own questions are voted on in place of the model's."""
+        """Whether the questions come from the user's file and not from the model."""
         return bool(self.config["bait"].get("file"))
 
 
@@ -62,28 +62,34 @@ class Round:
     round_id: int
     run_id: int
     number: int
-    """From 1."""
+    """Number of the round in its run, from 1."""
     model_id: int
     """The model that asks and votes."""
     adapter_id: int | None
-    """What the round trained; None before that, and when it trained nothing."""
+    """The adapter that the round trained; None before that, and where it trained none."""
     outcome: str | None
+    """How the round ended, in words; None while it is unfinished."""
     finished_at: str | None
+    """UTC, ISO 8601; None while the round is unfinished."""
     asking_stopped: str | None
-    """Why the model was asked fewer questions than planned; None where it was not."""
+    """Why asking stopped before all planned questions were asked; None where it did not."""
 
 
 @dataclass(frozen=True)
 class StageCost:
-    """What one stage of a round took, over all sessions."""
+    """What one stage of a round took, in all processes that worked on it."""
 
     stage: str
     seconds: float
+    """Time at work; pauses by the user are left out."""
     sampling_seconds: float
-    """Inside llama.cpp's decode and sampling."""
+    """Time in llama.cpp's decoding and sampling."""
     tokens: int
+    """Tokens drawn."""
     prompt_tokens: int
+    """Tokens of the prompts."""
     finished: bool
+    """Whether the stage has ended once."""
     pauses: int = 0
     """How often a sample had to leave its slot because the cache was full."""
     lost_servers: int = 0
@@ -91,13 +97,16 @@ class StageCost:
 
 
 class Runs:
-    """Reads and writes of the run's own rows."""
+    """Reads and writes of the runs, rounds, models, prompts, stages and events tables."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def insert_model(self, model: ModelFile, parent_id: int | None = None) -> int:
-        """The model's id. One seen before keeps its row, and its path as long as that is there."""
+        """Store the model unless one with its kind, checksum and parent exists. Returns its id.
+
+        A known model gets the new path only where no file is at its stored path any more.
+        """
         known = self._database.row(
             "SELECT model_id, path FROM models WHERE kind = ? AND sha256 = ? AND ifnull(parent_id, 0) = ifnull(?, 0)",
             [model.kind, model.sha256, parent_id],
@@ -113,7 +122,7 @@ class Runs:
         return int(known["model_id"])
 
     def fetch_model(self, model_id: int) -> ModelFile:
-        """A model by id. An adapter of this workspace is found although the workspace was moved."""
+        """A model by id. An adapter in this workspace is found even after the workspace was moved."""
         row = self._database.row("SELECT * FROM models WHERE model_id = ?", [model_id])
         if row is None:
             raise NotFoundError(f"model {model_id}: not in {self._database.path}")
@@ -121,18 +130,18 @@ class Runs:
         return ModelFile(row["name"], path, row["sha256"], row["source"], row["kind"])
 
     def set_model_path(self, model_id: int, path: Path) -> None:
-        """The model lies somewhere else from now on."""
+        """Store where a model's file is now."""
         self._database.write("UPDATE models SET path = ? WHERE model_id = ?", [str(path), model_id])
 
     def insert_prompt(self, prompt: PromptText) -> None:
-        """Once for each text."""
+        """Store a prompt unless the same text is stored already."""
         self._database.write(
             "INSERT INTO prompts (sha256, name, text) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
             [prompt.sha256, prompt.name, prompt.text],
         )
 
     def fetch_prompts(self, run_id: int) -> list[tuple[str, str]]:
-        """(name, text) of every prompt that a run was made with."""
+        """(name, text) of every prompt that a run used, by name."""
         used = set(self.fetch_run(run_id).inputs.values())
         rows = self._database.rows("SELECT sha256, name, text FROM prompts ORDER BY name")
         return [(row["name"], row["text"]) for row in rows if row["sha256"] in used]
@@ -146,7 +155,7 @@ class Runs:
         control: str | None = None,
         control_of: int | None = None,
     ) -> int:
-        """A new run, running. `inputs` are the checksums of what it is made from."""
+        """Store a new run in the state 'running'. `inputs` are checksums by name. Returns its id."""
         return self._database.write(
             """INSERT INTO runs (kind, state, rounds, base_id, config, inputs, version, started_at, teacher_id,
                 control, control_of) VALUES (?, 'running', 0, ?, '{}', ?, ?, ?, ?, ?, ?)""",
@@ -154,28 +163,31 @@ class Runs:
         )
 
     def set_plan(self, run_id: int, config: dict[str, Any], rounds: int) -> None:
-        """The settings of a run from now on, and how many rounds it is to have."""
+        """Store the settings of a run and its planned number of rounds."""
         self._database.write(
             "UPDATE runs SET config = ?, rounds = ? WHERE run_id = ?", [json.dumps(config), rounds, run_id]
         )
 
     def set_rounds(self, run_id: int, rounds: int) -> None:
-        """How many rounds a run is to have from now on."""
+        """Store the planned number of rounds."""
         self._database.write("UPDATE runs SET rounds = ? WHERE run_id = ?", [rounds, run_id])
 
     def set_state(self, run_id: int, state: str, reason: str | None = None) -> None:
-        """Note how a run stands; a finished one gets its time."""
+        """Store the state of a run and the reason for it; 'finished' also stores the time."""
         self._database.write(
             "UPDATE runs SET state = ?, reason = ?, finished_at = ? WHERE run_id = ?",
             [state, reason, now() if state == "finished" else None, run_id],
         )
 
     def set_chosen_round(self, run_id: int, number: int | None) -> None:
-        """Keep this round of the run; None keeps the best."""
+        """Store which round of the run the user keeps; None keeps the best."""
         self._database.write("UPDATE runs SET chosen_round = ? WHERE run_id = ?", [number, run_id])
 
     def fetch_run(self, run_id: int | None = None, kind: RunKind | None = None) -> Run:
-        """A run by id, or the latest one of its kind. Raises NotFoundError, or ConfigError for newer settings."""
+        """A run by id, or the latest run, of one kind where `kind` is given.
+
+        Raises NotFoundError, or ConfigError where a newer version stored its settings.
+        """
         found = self._database.row(
             """SELECT * FROM runs WHERE (:run IS NULL OR run_id = :run) AND (:kind IS NULL OR kind = :kind)
             ORDER BY run_id DESC LIMIT 1""",
@@ -204,12 +216,12 @@ class Runs:
         )
 
     def fetch_controls(self, run_id: int) -> dict[str, Run]:
-        """The controls of a run by name; of each the latest."""
+        """The latest control of each name of a run."""
         rows = self._database.rows("SELECT run_id FROM runs WHERE control_of = ? ORDER BY run_id", [run_id])
         return {run.control: run for run in (self.fetch_run(row[0]) for row in rows) if run.control}
 
     def fetch_siblings(self, run_id: int) -> list[int]:
-        """The other improvement runs of the same base, the oldest first."""
+        """Ids of the other improvement runs of the same base, oldest first."""
         rows = self._database.rows(
             """SELECT run_id FROM runs WHERE kind = 'improvement' AND run_id != :run
                 AND base_id = (SELECT base_id FROM runs WHERE run_id = :run) ORDER BY run_id""",
@@ -218,7 +230,7 @@ class Runs:
         return [row[0] for row in rows]
 
     def fetch_unfinished(self) -> Run | None:
-        """The latest improvement run, if something is owed on it. One that has stored nothing yet is none."""
+        """The latest improvement run where it is unfinished and has stored at least one item; else None."""
         run_id = self._database.value("SELECT max(run_id) FROM runs WHERE kind = 'improvement'")
         run = self.fetch_run(run_id) if run_id else None
         return run if run and run.state != "finished" and self._has_items(run.run_id) else None
@@ -233,7 +245,7 @@ class Runs:
         return bool(found)
 
     def insert_round(self, run_id: int, number: int, model_id: int) -> Round:
-        """The round, made where it does not exist yet."""
+        """Store the round unless it exists already. Returns it."""
         self._database.write(
             """INSERT INTO rounds (run_id, number, model_id, started_at) VALUES (?, ?, ?, ?)
             ON CONFLICT DO NOTHING""",
@@ -242,14 +254,14 @@ class Runs:
         return self.fetch_round(run_id, number)
 
     def fetch_round(self, run_id: int, number: int) -> Round:
-        """One round. Raises NotFoundError."""
+        """A round of a run by its number. Raises NotFoundError."""
         found = next((r for r in self.fetch_rounds(run_id) if r.number == number), None)
         if found is None:
             raise NotFoundError(f"run {run_id} has no round {number} in {self._database.path}")
         return found
 
     def fetch_rounds(self, run_id: int) -> list[Round]:
-        """A run's rounds in order."""
+        """The rounds of a run, in order."""
         rows = self._database.rows(
             """SELECT round_id, run_id, number, model_id, adapter_id, outcome, finished_at, asking_stopped
             FROM rounds WHERE run_id = ? ORDER BY number""",
@@ -258,17 +270,17 @@ class Runs:
         return [Round(*row) for row in rows]
 
     def set_asking_stopped(self, round_id: int, reason: str) -> None:
-        """The round gets no more questions."""
+        """Store why the round asks no more questions."""
         self._database.write("UPDATE rounds SET asking_stopped = ? WHERE round_id = ?", [reason, round_id])
 
     def finish_round(self, round_id: int, outcome: str) -> None:
-        """Nothing is owed on the round any more."""
+        """Store the outcome of the round; nothing is owed on it any more."""
         self._database.write(
             "UPDATE rounds SET outcome = ?, finished_at = ? WHERE round_id = ?", [outcome, now(), round_id]
         )
 
     def add_stage_cost(self, run_id: int, round_number: int, cost: StageCost) -> None:
-        """Add what a stage took in this process to what it took in earlier ones. Round 0 is the base."""
+        """Add what a stage took in this process to what earlier processes stored. Round 0 is the base."""
         self._database.write(
             """INSERT INTO stages (run_id, round_number, stage, seconds, sampling_seconds, tokens, prompt_tokens,
                 finished_at, pauses, lost_servers) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -292,7 +304,7 @@ class Runs:
         )
 
     def fetch_stage_costs(self, run_id: int, round_number: int) -> list[StageCost]:
-        """What each stage of a round took. Round 0 is the base."""
+        """What each stage of a round took so far. Round 0 is the base."""
         rows = self._database.rows(
             "SELECT * FROM stages WHERE run_id = ? AND round_number = ?", [run_id, round_number]
         )
@@ -311,14 +323,14 @@ class Runs:
         ]
 
     def insert_event(self, run_id: int, kind: str, detail: dict[str, Any]) -> None:
-        """An event worth keeping: not every vote, but every stage."""
+        """Store an event. Ends of stages are stored, single votes are not."""
         self._database.write(
             "INSERT INTO events (run_id, kind, detail, created_at) VALUES (?, ?, ?, ?)",
             [run_id, kind, json.dumps(detail, default=str), now()],
         )
 
     def fetch_events(self, run_id: int, kind: str) -> list[dict[str, Any]]:
-        """The details of a run's events of one kind, in order."""
+        """The details of a run's events of one kind, oldest first."""
         rows = self._database.rows(
             "SELECT detail FROM events WHERE run_id = ? AND kind = ? ORDER BY event_id", [run_id, kind]
         )
@@ -326,7 +338,7 @@ class Runs:
 
 
 def here_or_there(kind: str, path: Path, folder: Path) -> Path:
-    """Where a model lies: an adapter in this folder, where the workspace was moved, else where it was noted."""
+    """Path of a model: an adapter's file inside `folder` where it is there, since workspaces move; else as stored."""
     here = folder.joinpath(*path.parts[-ADAPTER_DEPTH:])
     try:
         return here if kind == "adapter" and here.is_file() else path

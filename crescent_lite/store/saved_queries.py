@@ -1,10 +1,11 @@
-"""The queries that come with the toolkit: files of SQL that begin with what they are for and what they take.
+"""The queries that come with the toolkit: SQL files that start with a title, a description and their parameters.
 
     -- What is rejected and why: each rule with how many texts it rejected.
     -- :run  the run; the latest where none is given
     SELECT ...
 
-A value that is not given is NULL; one has to be given whose remark does not say what holds otherwise. Example:
+A parameter without a value is NULL in the query. A parameter is required unless its comment says what happens "where
+none is given". Example:
     named("cost-per-label").parameters -> {"run": "the run; ..."}
 """
 
@@ -19,32 +20,32 @@ from crescent_lite.errors import NotFoundError, UsageError
 
 NOT_NEEDED = "where none is given"
 NUMBERS = ("run", "round", "top")
-"""Parameters whose values are whole numbers; any other is a text."""
+"""Parameters whose values are whole numbers; all others are texts."""
 
 
 @dataclass(frozen=True)
 class SavedQuery:
-    """One of them."""
+    """A query that comes with the toolkit."""
 
     name: str
     title: str
-    """What it asks, in some words."""
+    """What the query asks, in a few words."""
     about: str
     """What its rows are."""
     parameters: Mapping[str, str]
-    """Its parameters, and what each means."""
+    """What each parameter means, by name."""
     sql: str
 
     def values(self, given: Sequence[str]) -> dict[str, str | None]:
-        """The values of its parameters, as 'NAME=VALUE' each. Raises UsageError."""
+        """The value of each parameter; `given` are texts 'NAME=VALUE'. Raises UsageError."""
         values: dict[str, str | None] = dict.fromkeys(self.parameters)
         for pair in given:
             name, sign, value = pair.partition("=")
             if name not in values or not sign:
                 takes = ", ".join(f"{each}=..." for each in values) or "no values"
-                raise UsageError(f"{self.name}: {pair!r} is no value of this query; it takes {takes}")
+                raise UsageError(f"{self.name}: unknown parameter in {pair!r}; this query takes {takes}")
             if name in NUMBERS and value and not (value.isascii() and value.isdigit()):
-                raise UsageError(f"{self.name}: {pair!r}: a whole number is needed, {self.parameters[name]}")
+                raise UsageError(f"{self.name}: {pair!r} must be a whole number: {self.parameters[name]}")
             values[name] = value
         missing = [name for name in values if values[name] is None and NOT_NEEDED not in self.parameters[name]]
         if missing:
@@ -53,25 +54,25 @@ class SavedQuery:
 
 
 def saved_queries() -> list[SavedQuery]:
-    """All, by name."""
+    """All saved queries, by name."""
     folder = files("crescent_lite.store") / "queries"
     found = [each for each in folder.iterdir() if each.name.endswith(".sql")]
     return [_parsed(each.name.removesuffix(".sql"), each.read_text("utf-8")) for each in sorted(found, key=str)]
 
 
 def is_a_name(text: str) -> bool:
-    """Whether this can be the name of a query; SQL has more than one word."""
+    """Whether a text can be the name of a saved query: a single word, which is never a statement."""
     return len(text.split()) == 1
 
 
 def named(name: str) -> SavedQuery:
-    """The query of that name. Raises NotFoundError, which names the nearest one."""
+    """The query of that name. Raises NotFoundError, which suggests the closest name."""
     known = {query.name: query for query in saved_queries()}
     if name.strip() in known:
         return known[name.strip()]
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else "`crescent query --list` shows them"
-    raise NotFoundError(f"no saved query is called {name!r}; {hint}")
+    hint = f"did you mean {near[0]}?" if near else "`crescent query --list` shows all"
+    raise NotFoundError(f"unknown saved query {name!r}; {hint}")
 
 
 def _parsed(name: str, text: str) -> SavedQuery:

@@ -1,7 +1,8 @@
-"""The tables, as migrations. STRICT everywhere; a migration is never edited once released, only followed by another.
+"""The tables, as migrations. All tables are STRICT. A released migration is never edited, only followed by another.
 
-Times are UTC, ISO 8601. Texts are what a model or a file said, untouched. Knows nothing of who reads.
-Example: `migrations.apply(database)` brings any older database up to date, one transaction a migration.
+Times are UTC, ISO 8601. Texts are stored exactly as a model or a file has them. The CHECK of models.kind allows
+'merged', which no version writes. Knows nothing of who reads the tables.
+Example: `migrations.apply(database)` brings any older database up to date.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ TABLES = (
         parent_id INTEGER REFERENCES models,
         created_at TEXT NOT NULL
     ) STRICT""",
-    # An adapter is another model on another base.
+    # The same adapter file on another base is another model.
     "CREATE UNIQUE INDEX models_by_sha256 ON models (kind, sha256, ifnull(parent_id, 0))",
     """CREATE TABLE runs (
         run_id INTEGER PRIMARY KEY,
@@ -235,7 +236,7 @@ VIEWS = (
 
 @migrations()
 def m001_first_schema(database: Database) -> None:
-    """Everything a run of the method leaves behind."""
+    """Tables and views for everything that a run stores."""
     for statement in (*TABLES, *VIEWS):
         database.execute(statement)
 
@@ -250,7 +251,7 @@ V_QUESTIONS = """CREATE VIEW v_questions AS
 
 @migrations()
 def m002_adaptive_votes(database: Database) -> None:
-    """How many votes a question was to get, and why it got no more; samples that waited; servers that were lost."""
+    """Planned votes and why voting on a question stopped; samples that were paused and servers that were lost."""
     for statement in (
         "ALTER TABLE consensus ADD COLUMN planned INTEGER NOT NULL DEFAULT 0",
         "UPDATE consensus SET planned = votes",
@@ -291,7 +292,7 @@ V_ACCEPTANCE = """CREATE VIEW v_acceptance AS
 
 @migrations()
 def m003_questions_and_labels_to_trust(database: Database) -> None:
-    """Steered baits, contaminated questions, rounds that stop asking; margins and entropies of the votes."""
+    """Steering of baits, contaminated questions, rounds that stop asking early; margin and entropy of the votes."""
     for statement in (
         "ALTER TABLE questions ADD COLUMN steering TEXT",
         "ALTER TABLE questions ADD COLUMN benchmark_item TEXT",
@@ -301,7 +302,7 @@ def m003_questions_and_labels_to_trust(database: Database) -> None:
         "ALTER TABLE votes ADD COLUMN mean_logprob REAL",
         "ALTER TABLE consensus ADD COLUMN margin REAL",
         "ALTER TABLE consensus ADD COLUMN entropy REAL",
-        # Texts are judged as they are asked: one stage now.
+        # Texts are judged as they are asked, so both are one stage from now on.
         """UPDATE stages SET seconds = stages.seconds + d.seconds, tokens = stages.tokens + d.tokens,
             sampling_seconds = stages.sampling_seconds + d.sampling_seconds, pauses = stages.pauses + d.pauses,
             prompt_tokens = stages.prompt_tokens + d.prompt_tokens
@@ -319,7 +320,7 @@ def m003_questions_and_labels_to_trust(database: Database) -> None:
 
 @migrations()
 def m004_trainings_that_go_on(database: Database) -> None:
-    """Why a training ended early; the loss of examples it did not learn from; runs that learn from another run."""
+    """Why a training ended early; the loss on held-out examples; runs that learn from another run's labels."""
     for statement in (
         "ALTER TABLE runs ADD COLUMN teacher_id INTEGER REFERENCES runs",
         "ALTER TABLE trainings ADD COLUMN stopped TEXT",
@@ -330,7 +331,7 @@ def m004_trainings_that_go_on(database: Database) -> None:
 
 @migrations()
 def m005_rounds_to_choose_from(database: Database) -> None:
-    """The round of a run that somebody chose to keep."""
+    """The round of a run that the user chose to keep."""
     database.execute("ALTER TABLE runs ADD COLUMN chosen_round INTEGER")
 
 
@@ -375,7 +376,7 @@ ALARMS = """CREATE TABLE alarms (
 
 @migrations()
 def m006_evidence(database: Database) -> None:
-    """Several samples of an item, a second opinion on each, what a benchmark is for; measures, alarms, controls."""
+    """Several replies to an item, second opinions on them, the roles of benchmarks; measures, alarms and controls."""
     for statement in (
         "DROP VIEW v_scores",
         "ALTER TABLE evaluated_items RENAME TO evaluated_items_5",
@@ -426,7 +427,7 @@ QUESTIONS_FTS = (
 
 @migrations()
 def m007_notes_and_search(database: Database) -> None:
-    """People's remarks on questions; the words of questions, to be searched as one types."""
+    """People's notes on questions; a full-text index of questions, for search while somebody types."""
     for statement in (NOTES, "CREATE INDEX notes_by_question ON notes (question_id)", *QUESTIONS_FTS):
         database.execute(statement)
 
@@ -435,7 +436,7 @@ SOLUTIONS_FTS = (
     """CREATE VIRTUAL TABLE solutions_fts USING fts5 (
         text, content = 'votes', content_rowid = 'vote_id', tokenize = 'unicode61 remove_diacritics 2'
     )""",
-    # A question's votes are indexed when they are counted: a vote is stored quickly, and counted once.
+    # A question's votes are indexed together once they are complete, so that storing one vote stays fast.
     """CREATE TRIGGER solutions_fts_insert AFTER INSERT ON consensus BEGIN
         INSERT INTO solutions_fts (rowid, text) SELECT vote_id, text FROM votes WHERE question_id = new.question_id;
     END""",
@@ -466,7 +467,7 @@ INDEXES_8 = (
 
 @migrations()
 def m008_views_for_analysis(database: Database) -> None:
-    """Questions of a user's own; the words of solutions; the views that people ask, and the indexes for them."""
+    """Questions from a user's file; a full-text index of solutions; views for analysis and indexes for them."""
     external = "ALTER TABLE questions ADD COLUMN external_id TEXT"
     for statement in (external, *SOLUTIONS_FTS, *INDEXES_8, *made_anew()):
         database.execute(statement)
@@ -477,21 +478,21 @@ MARGINS = """UPDATE consensus SET margin = share - 1.0 * coalesce(
             AND v.answer_key <> consensus.answer_key GROUP BY v.answer_key ORDER BY count(*) DESC LIMIT 1), 0)
         / (SELECT count(*) FROM votes v WHERE v.question_id = consensus.question_id)
     WHERE margin IS NULL AND answer_key IS NOT NULL"""
-"""The margins of questions that were decided before margins were stored."""
+"""Computes the margin of questions that were decided before margins were stored."""
 
 
 @migrations()
 def m009_what_is_referred_to_is_named(database: Database) -> None:
-    """Foreign keys name the column that they refer to, as Datasette wants it. Margins of old. The views anew."""
+    """Foreign keys name their column, which Datasette requires; margins of older questions; views made again."""
     name_referred_columns(database)
     for statement in (MARGINS, *made_anew()):
         database.execute(statement)
 
 
 def name_referred_columns(database: Database) -> None:
-    """`REFERENCES models` becomes `REFERENCES models (model_id)`: the same to SQLite, so no row is touched.
+    """Turn `REFERENCES models` into `REFERENCES models (model_id)`, which means the same, so no row changes.
 
-    SQLite has no statement for it; what follows is its own procedure for a change of wording (lang_altertable, 7).
+    SQLite has no statement for this. Source of the procedure: sqlite.org/lang_altertable.html, section 7.
     """
     tables = database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql LIKE '%REFERENCES%'")
     keys = dict(

@@ -1,4 +1,4 @@
-"""Trainings, the examples each was given, and its steps as they happen.
+"""Trainings, the examples given to each, and its steps as they happen.
 
 Example: training_id = trainings.start_training(round_id, examples)
 """
@@ -16,38 +16,41 @@ from crescent_lite.store.database import Database, now
 
 @dataclass(frozen=True)
 class LatestTraining:
-    """What a training has come to."""
+    """How far the latest training of a round is."""
 
     losses: tuple[float, ...]
-    """Of each step, nats a token."""
+    """Loss of each step so far, nats per token."""
     held_out: tuple[float, ...]
-    """Of the held-out examples, each time they were looked at, nats a token."""
+    """Loss on the held-out examples, each time it was computed, nats per token."""
     stopped: str | None
-    """Why it ended before its last step, or None."""
+    """Why the training ended before its last step; None where it did not."""
     examples: int
+    """Examples given to the training, held-out ones included."""
     held_out_examples: int
-    """Of them, those that it did not learn from."""
+    """Examples that the training does not learn from."""
     state: str | None
-    """'running', 'interrupted', 'failed' or 'finished'; None where there is no training."""
+    """'running', 'interrupted', 'failed' or 'finished'; None where the round has no training."""
     planned_steps: int
-    """Steps it is to have; 0 before the first one."""
+    """Planned optimiser steps; 0 before the first step."""
     held_out_before: float | None = None
-    """Loss of the held-out examples before the first step; None until the training has ended, or where none are."""
+    """Loss on the held-out examples before the first step; None until the training has ended, or without any."""
 
     @property
     def generalises(self) -> bool:
-        """False where the loss of the held-out examples was never lower than before the training."""
+        """False where the loss on the held-out examples never fell below its value before the training."""
         return self.held_out_before is None or min(self.held_out, default=-math.inf) < self.held_out_before
 
 
 @dataclass(frozen=True)
 class FinishedTraining:
-    """What is noted of a training when it has ended with an adapter."""
+    """A training that ended with an adapter."""
 
     loader: str
+    """'peft' or 'unsloth'."""
     seconds: float
+    """Time at work, in all processes together."""
     details: Mapping[str, str]
-    """Versions, device, settings that were chosen."""
+    """Versions, device and the settings that were chosen, by name."""
 
 
 class Trainings:
@@ -57,7 +60,7 @@ class Trainings:
         self._database = database
 
     def start_training(self, round_id: int, examples: Sequence[Example]) -> int:
-        """The id of the round's training on these examples: an unfinished one is continued, else one is inserted."""
+        """Continue the round's unfinished training on exactly these examples, or store a new one. Returns its id."""
         rows = [(each.label.question_id, each.label.vote_id, len(each.tokens.input_ids)) for each in examples]
         with self._database.transaction():
             unfinished = self._database.value(
@@ -80,7 +83,7 @@ class Trainings:
         return training_id
 
     def insert_step(self, training_id: int, step: TrainingStep) -> None:
-        """One optimiser step. A resumed training that makes it again takes back all that came after it."""
+        """Store an optimiser step, deleting this and later steps that were stored before a training was resumed."""
         self._database.write(
             "DELETE FROM training_steps WHERE training_id = ? AND step >= ?", [training_id, step.step]
         )
@@ -102,7 +105,7 @@ class Trainings:
         )
 
     def finish_training(self, training_id: int, round_id: int, adapter: TrainedAdapter, adapter_id: int) -> None:
-        """The training ended with an adapter, which is from now on the round's."""
+        """Store that the training ended with an adapter, which becomes the round's."""
         with self._database.transaction():
             self._database.write(
                 """UPDATE trainings SET state = 'finished', loader = ?, adapter_id = ?, seconds = ?, stopped = ?,
@@ -127,13 +130,13 @@ class Trainings:
         return [(row[0], row[1], row[2]) for row in rows]
 
     def end_training(self, training_id: int, state: str) -> None:
-        """The training ended without one: 'failed' or 'interrupted'."""
+        """Store that the training ended without an adapter: 'failed' or 'interrupted'."""
         self._database.write(
             "UPDATE trainings SET state = ?, finished_at = ? WHERE training_id = ?", [state, now(), training_id]
         )
 
     def fetch_latest(self, round_id: int) -> LatestTraining:
-        """The round's latest training; one without steps where there is none."""
+        """The round's latest training; without a training, a value with no steps and `state` None."""
         latest = self._database.rows(
             """SELECT training_id, state, stopped, details,
                 (SELECT count(*) FROM examples e WHERE e.training_id = t.training_id) AS examples
@@ -158,7 +161,7 @@ class Trainings:
         )
 
     def fetch_seconds(self, run_id: int, round_number: int) -> float:
-        """Seconds the optimiser of a round's finished training ran; 0 without one."""
+        """Seconds that the round's finished trainings were at work; 0 without one."""
         return float(
             self._database.value(
                 """SELECT total(seconds) FROM trainings JOIN rounds USING (round_id)
@@ -168,7 +171,7 @@ class Trainings:
         )
 
     def count_examples(self, round_id: int) -> int:
-        """Examples of the round's latest training."""
+        """How many examples the round's latest training was given."""
         return int(
             self._database.value(
                 """SELECT count(*) FROM examples WHERE training_id =
@@ -178,7 +181,7 @@ class Trainings:
         )
 
     def fetch_curve(self, round_id: int) -> list[tuple[int, float, float | None]]:
-        """(step, loss, held-out loss where it was looked at) of the round's latest training."""
+        """(step, loss, held-out loss or None where it was not computed) of the round's latest training."""
         rows = self._database.rows(
             """SELECT step, loss, held_out_loss FROM training_steps WHERE training_id =
                 (SELECT max(training_id) FROM trainings WHERE round_id = ?) ORDER BY step""",
@@ -187,7 +190,7 @@ class Trainings:
         return [(row[0], row[1], row[2]) for row in rows]
 
     def fetch_finished(self, round_id: int) -> FinishedTraining | None:
-        """The round's training that made its adapter; None where there is none."""
+        """The training that made the round's adapter; None without one."""
         row = self._database.row(
             """SELECT loader, seconds, details FROM trainings WHERE round_id = ? AND state = 'finished'
             ORDER BY training_id DESC LIMIT 1""",
@@ -196,7 +199,7 @@ class Trainings:
         return FinishedTraining(row[0] or "", row[1] or 0.0, json.loads(row[2] or "{}")) if row else None
 
     def count_examples_by_round(self, round_id: int) -> dict[int, int]:
-        """Examples of the round's latest training, by the id of the round that asked their question."""
+        """How many examples of the round's latest training came from each round, by the id of the asking round."""
         rows = self._database.rows(
             """SELECT q.round_id, count(*) FROM examples e JOIN questions q USING (question_id) WHERE e.training_id =
                 (SELECT max(training_id) FROM trainings WHERE round_id = ?) GROUP BY 1 ORDER BY 1""",

@@ -1,4 +1,4 @@
-"""A database made small and its indexes made anew. Needs to be alone with it.
+"""Shrinking a database and rebuilding its indexes. No other process may use the database meanwhile.
 
 Example: vacuum(database) -> (3239936, 2945024)
 """
@@ -11,16 +11,14 @@ from crescent_lite.store.database import Database, storage_errors
 
 
 def vacuum(database: Database) -> tuple[int, int]:
-    """Make it as small as it can be; bytes before and after. Words to be searched and statistics are made anew.
+    """Shrink the database, rebuild its full-text indexes and SQLite's statistics. Returns the bytes before and after.
 
-    Raises StorageError, also where a part of it is missing.
+    Raises StorageError, also where a table, column, view, index or trigger is missing.
     """
     connection = database.connection
     if missing := missing_parts(database):
         kind, name = missing[0]
-        raise StorageError(
-            f"{database.path}: {kind} {name}: is missing; restore a backup, or keep what can still be read"
-        )
+        raise StorageError(f"{database.path}: {kind} {name} is missing; restore a backup")
     with storage_errors(database.path):
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         before = database.path.stat().st_size

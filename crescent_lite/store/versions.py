@@ -1,6 +1,6 @@
-"""The names of the migrations that this version knows, in their order, and those that a database has had.
+"""The names of this version's migrations, in order, and of those that were applied to a database.
 
-On its own, so that readers need not load the library that applies them. Example:
+A module of its own, so that readers need not load the library that applies migrations. Example:
     applied_to(connection) -> ["m001_first_schema", ...]
 """
 
@@ -23,7 +23,7 @@ MIGRATION_SET = "crescent_lite"
 
 
 def applied_to(connection: sqlite3.Connection) -> list[str]:
-    """The migrations that a database has had; none where it is new."""
+    """The migrations that were applied to a database, in order; empty for a new one."""
     tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'").fetchone()
     if not tables:
         return []
@@ -34,6 +34,6 @@ def applied_to(connection: sqlite3.Connection) -> list[str]:
 
 
 def pending_for(connection: sqlite3.Connection) -> list[str]:
-    """Those that it has not had."""
+    """The migrations that were not applied to a database yet, in order."""
     applied = set(applied_to(connection))
     return [name for name in MIGRATIONS if name not in applied]

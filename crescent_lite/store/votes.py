@@ -1,4 +1,4 @@
-"""Votes and what they add up to.
+"""Votes, and the consensus and labels that they add up to.
 
 Example: votes.fetch_owed(round_id) -> [(question, [vote, vote]), ...]
 """
@@ -14,7 +14,7 @@ from crescent_lite.records import Answer, Completion, Consensus, Label, Question
 from crescent_lite.store.database import Database, now
 
 LABEL_COLUMNS = "d.run_id, d.number, q.question_id, q.text, v.vote_id, v.text"
-"""The first fields of a `Label`, from questions q, votes v and rounds d."""
+"""The columns of the first fields of a `Label`, from questions q, votes v and rounds d."""
 
 
 class Votes:
@@ -31,7 +31,7 @@ class Votes:
         model_id: int,
         prompt_sha256: str,
     ) -> Vote:
-        """One vote; without an answer it is an abstention."""
+        """Store a vote; a vote without an answer is an abstention."""
         raw, key, form = (answer.raw, answer.key, answer.form) if answer else (None, None, None)
         vote_id = self._database.write(
             """INSERT INTO votes (question_id, sample_index, text, finish_reason, answer_raw, answer_key,
@@ -64,7 +64,7 @@ class Votes:
         )
 
     def fetch_owed(self, round_id: int) -> list[tuple[Question, list[Vote]]]:
-        """Kept questions without a consensus, each with the votes it has."""
+        """Kept questions of the round without a consensus, each with the votes drawn so far."""
         rows = self._database.rows(
             """SELECT q.question_id, q.text, q.raw_text, q.finish_reason, q.verdict, q.rewritten_from, q.rewrites
             FROM questions q LEFT JOIN consensus c USING (question_id)
@@ -74,7 +74,7 @@ class Votes:
         return [(question, self.fetch_votes(question.question_id)) for question in (Question(*row) for row in rows)]
 
     def fetch_votes(self, question_id: int) -> list[Vote]:
-        """A question's votes in the order of their index."""
+        """The votes of a question, by sample index."""
         rows = self._database.rows(
             """SELECT vote_id, sample_index, text, answer_key, answer_form, finish_reason, mean_logprob FROM votes
             WHERE question_id = ? ORDER BY sample_index""",
@@ -83,14 +83,14 @@ class Votes:
         return [Vote(*row) for row in rows]
 
     def fetch_tokens(self, question_id: int) -> tuple[int, ...]:
-        """What was drawn for each of them, in the same order."""
+        """The tokens drawn for each vote of a question, by sample index."""
         rows = self._database.rows(
             "SELECT tokens FROM votes WHERE question_id = ? ORDER BY sample_index", [question_id]
         )
         return tuple(row[0] for row in rows)
 
     def insert_consensus(self, question_id: int, consensus: Consensus) -> None:
-        """What the votes of a question say."""
+        """Store what the votes of a question add up to."""
         self._database.write(
             """INSERT INTO consensus (question_id, decision, reason, answer_key, share, votes, abstentions,
                 distinct_answers, chosen_vote, planned, stopped, margin, entropy)
@@ -115,7 +115,7 @@ class Votes:
     def fetch_labels(
         self, *, round_id: int | None = None, run_id: int | None = None, before_round: int | None = None
     ) -> list[Label]:
-        """The labels of a round, or of a run: all of its rounds, or those before `before_round`. By question id."""
+        """The labels of a round, or of a run: of all its rounds, or those before `before_round`. By question id."""
         rows = self._database.rows(
             f"""SELECT {LABEL_COLUMNS}, c.answer_key, c.share FROM consensus c
             JOIN questions q USING (question_id) JOIN votes v ON v.vote_id = c.chosen_vote
@@ -127,9 +127,9 @@ class Votes:
         return [Label(*row) for row in rows]
 
     def fetch_single_samples(self, run_id: int, number: int) -> list[Label]:
-        """The first vote of each question of a round as its label, whatever the other votes say, if it ended.
+        """The first vote of each question of a round as its label, whatever the other votes say.
 
-        This is what a model would learn from without a majority.
+        First votes that were cut off are left out. These are the labels of a method without voting.
         """
         rows = self._database.rows(
             f"""SELECT {LABEL_COLUMNS}, v.answer_key, NULL FROM votes v
@@ -141,7 +141,7 @@ class Votes:
         return [Label(*row) for row in rows]
 
     def fetch_counted(self, run_id: int) -> list[sqlite3.Row]:
-        """(question_id, round, text) of each question of a run whose votes are counted."""
+        """(question_id, round, text) of each question of a run that has a consensus."""
         return self._database.rows(
             """SELECT question_id, d.number AS round, q.text FROM consensus JOIN questions q USING (question_id)
             JOIN rounds d USING (round_id) WHERE run_id = ? ORDER BY question_id""",
@@ -149,7 +149,7 @@ class Votes:
         )
 
     def fetch_votes_in_full(self, question_ids: Sequence[int]) -> list[dict[str, Any]]:
-        """Every vote of these questions, with its question and where it is from."""
+        """Every vote of these questions, with the question, run and round, by question id and sample index."""
         rows = self._database.rows(
             """SELECT v.run_id AS run, v.round, v.question, v.solution, v.answer_key, v.finish_reason, v.tokens,
                 v.sample_index, v.question_id, v.vote_id
@@ -160,14 +160,14 @@ class Votes:
         return [dict(row) for row in rows]
 
     def fetch_shares(self, round_id: int) -> list[float]:
-        """The leading answer's share of every counted question."""
+        """The share, 0-1, of the leading answer of each question of the round that has a consensus."""
         rows = self._database.rows(
             "SELECT share FROM consensus JOIN questions USING (question_id) WHERE round_id = ?", [round_id]
         )
         return [row[0] for row in rows]
 
     def count(self, round_id: int) -> int:
-        """Votes drawn in the round."""
+        """How many votes were drawn in the round."""
         return int(
             self._database.value(
                 """SELECT count(*) FROM votes JOIN questions USING (question_id)
@@ -177,7 +177,7 @@ class Votes:
         )
 
     def count_voted(self, round_id: int) -> int:
-        """Kept questions of the round with at least one vote, whether or not their votes are complete."""
+        """How many kept questions of the round have at least one vote, whether or not their votes are complete."""
         return int(
             self._database.value(
                 """SELECT count(*) FROM questions q WHERE round_id = ? AND verdict = 'kept'
@@ -187,7 +187,7 @@ class Votes:
         )
 
     def count_shares(self, round_id: int) -> dict[tuple[float, bool], int]:
-        """How many counted questions for each (share of the leading answer, whether that became the label)."""
+        """How many questions with a consensus have each (share of the leader, whether it became the label)."""
         rows = self._database.rows(
             """SELECT share, decision = 'labelled', count(*) FROM consensus JOIN questions USING (question_id)
             WHERE round_id = ? GROUP BY 1, 2 ORDER BY 1, 2""",

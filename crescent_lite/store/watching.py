@@ -1,9 +1,10 @@
-"""What somebody who watches a run wants to see, in one read: how far it is, its questions, one question in full.
+"""What a watcher of a run shows: how far the run is, its latest events, and one question in full.
 
-Reads only, so any connection will do. Knows SQL and the tables, nothing of screens; everything is as it was stored,
-so the texts are untrusted. Example:
-    watching = Watching(Store.open_read_only(path).database)
-    watching.fetch_snapshot().steps[0]      # StepProgress("asked", done=120, total=400, seconds=41.5)
+Reads only, so any connection will do. Knows SQL and the tables, nothing of screens. Texts are as they were stored, so
+untrusted. Example, of a round that has asked 120 of its 400 questions:
+    watching = Store.open_read_only(path).watching
+    watching.fetch_snapshot().steps[0]
+    # StepProgress(step="asked", done=120, total=400, passed=120, seconds=None, reasons=())
 """
 
 from __future__ import annotations
@@ -27,41 +28,43 @@ STEPS: tuple[ProgressStep, ...] = ("asked", "kept", "voted", "labelled", "traine
 STAGE_OF: dict[ProgressStep, str] = {
     "asked": "ask", "voted": "vote", "trained": "train", "scored": "evaluate",
 }  # fmt: skip
-"""The stage that does each step. Texts are judged as they are asked, and labels counted as the votes come."""
+"""The stage whose time is shown with each step. Judging happens while asking, deciding on labels while voting."""
 
 
 @dataclass(frozen=True)
 class StepProgress:
-    """How far one step of the round is."""
+    """How far one step of a round is."""
 
     step: ProgressStep
     done: int
-    """Items through this step, with whatever outcome: asked, judged, voted, decided, stepped, scored."""
+    """Items that have gone through the step, whatever the outcome, in order of STEPS: questions asked, texts judged,
+    votes drawn, questions decided, optimiser steps, replies scored."""
     total: int
-    """Items known to be owed so far. It grows while an earlier step goes on; 0 is not known yet."""
+    """Items known to be planned so far; grows while an earlier step is at work. 0 where it is not known yet."""
     passed: int
-    """Those of `done` that go on: kept questions, labels. Elsewhere the same as `done`."""
+    """Items of `done` that go on: kept questions, labels. For the other steps the same as `done`."""
     seconds: float | None
-    """What its stage took; None until the stage has ended once."""
+    """What the stage took so far; None until a process has finished or left the stage."""
     reasons: Reasons = ()
-    """Why the rest does not go on, the commonest first."""
+    """(reason, count) of the items that do not go on, the commonest first."""
 
 
 @dataclass(frozen=True)
 class ScoreCount:
-    """One evaluation, as far as it is."""
+    """The score of an evaluation so far."""
 
     round: int
-    """0 is the base."""
+    """Number of the round; 0 is the base."""
     benchmark: str
     prompt: str
     items: int
-    """Evaluated so far; of an evaluation with several samples of each item, the samples."""
+    """Replies scored so far: items, times the samples of each."""
     total: int
+    """Replies planned."""
     right: int
-    """By the flexible scoring."""
+    """Right replies by the flexible scoring."""
     samples: int = 1
-    """Of each item; one is greedy."""
+    """Replies to each item; a single one is drawn greedily."""
 
 
 @dataclass(frozen=True)
@@ -77,96 +80,113 @@ class EventLine:
 
 @dataclass(frozen=True)
 class RunSnapshot:
-    """How a run stands."""
+    """The state of a run at one moment."""
 
     run_id: int
     kind: str
     """'improvement' or 'evaluation'."""
     teacher_id: int | None
-    """The run whose labels it learns from: then nothing is asked or voted on."""
+    """The run whose labels a distillation learns from, which then asks nothing and votes on nothing; else None."""
     own_questions: bool
-    """Whether the user's own questions are voted on in place of the model's."""
+    """Whether the questions come from the user's file and not from the model."""
     state: str
-    """As stored; 'running' also for an engine that was killed."""
+    """'running', 'stopped', 'failed' or 'finished', as stored: an engine that was killed leaves 'running'."""
     reason: str | None
+    """Why the run stopped, failed or finished early; None where nothing is stored."""
     base: str
-    """The base model's name."""
+    """Name of the base model."""
     rounds: int
-    """Rounds it is to have."""
+    """Planned rounds."""
     round: int
-    """The latest one begun; 0 while the base is measured."""
+    """Number of the latest round; 0 before the first one, while the base is measured."""
     outcome: str | None
-    """How that round ended."""
+    """How the latest round ended, in words; None while it is unfinished."""
     steps: tuple[StepProgress, ...]
-    """One for each of STEPS, of that round. While the base is measured 'scored' is about the base."""
+    """Progress of the latest round, one for each of STEPS. Before the first round, 'scored' is about the base."""
     losses: tuple[float, ...]
-    """Of the latest training of that round, in the order of its steps."""
+    """Loss of each step of the latest round's latest training, nats per token."""
     training_state: str | None
+    """'running', 'interrupted', 'failed' or 'finished' for that training; None without one."""
     scores: tuple[ScoreCount, ...]
-    """Of all rounds: by benchmark, prompt, round."""
+    """Scores of all rounds, ordered by benchmark, prompt, samples and round."""
     events: tuple[EventLine, ...]
-    """The newest first."""
+    """The latest events, newest first."""
 
 
 @dataclass(frozen=True)
 class RunLine:
-    """One run in a list of runs."""
+    """One run as a list shows it."""
 
     run_id: int
     kind: str
+    """'improvement' or 'evaluation'."""
     state: str
+    """'running', 'stopped', 'failed' or 'finished'."""
     base: str
+    """Name of the base model."""
     started_at: str
     """UTC, ISO 8601."""
     control: str | None
+    """Name of the control experiment; None for an ordinary run."""
     teacher_id: int | None
+    """The run whose labels a distillation learns from; None where the run learns from its own."""
 
 
 @dataclass(frozen=True)
 class WatchedQuestion:
-    """One question with everything that became of it."""
+    """One question with its verdict, votes, consensus and notes."""
 
     question_id: int
     run_id: int
     round: int
     external_id: str | None
-    """What the user's file calls it; None where a model asked it."""
+    """Id of the question in the user's file; None where a model asked it."""
     text: str
+    """The cleaned question; the raw text where cleaning found none."""
     raw_text: str
+    """Exactly what the model wrote, the assistant prefix included."""
     verdict: Verdict | None
+    """None while it is not judged."""
     reason: str | None
-    """The verdict's."""
+    """Reason of the verdict; None while it is not judged."""
     duplicate_of: int | None
+    """The kept question that it is too close to; None where it is not."""
     benchmark_item: str | None
-    """`benchmark/item`, where it is too close to that."""
+    """The benchmark item that it is too close to, as `benchmark/item`; None where it is not."""
     match_text: str | None
-    """The kept question, or the benchmark's, that it is too close to."""
+    """Text of the kept question or benchmark item that it is too close to; None where it is not."""
     similarity: float | None
-    """0-100."""
+    """Similarity to that text, 0-100; None where nothing was compared."""
     rewritten_from: int | None
+    """The question that this is a rewrite of; None for a question as it was first asked."""
     rewritten_as: int | None
+    """The rewrite of this question; None without one."""
     decision: Decision | None
-    """None until its votes are complete."""
+    """None until its votes are complete, as are the six fields below."""
     decision_reason: str | None
+    """'agreed', 'tie', 'low_share', 'high_share', 'no_answer' or 'cut_off'."""
     answer_key: str | None
-    """The leading answer."""
+    """The leading answer; None also where every vote abstained."""
     share: float | None
+    """Share of the leading answer, 0-1."""
     margin: float | None
-    """Share of the leading answer less that of the next one, 0-1."""
+    """Share of the leading answer less the share of the second one, 0-1."""
     planned: int | None
-    """Votes that would have been drawn at most."""
+    """Votes planned at most."""
     stopped: Stopped | None
-    """Why no more were."""
+    """Why no more votes were drawn."""
     chosen_vote: int | None
+    """Id of the vote whose solution became the example; None without a label."""
     votes: tuple[Vote, ...]
+    """Its votes so far, by sample index."""
     vote_tokens: tuple[int, ...]
-    """Drawn for each of `votes`."""
+    """Tokens drawn for each of `votes`."""
     notes: tuple[Note, ...]
-    """What people remarked on it."""
+    """People's notes on it, oldest first."""
 
 
 class Watching:
-    """Bounded reads for watchers."""
+    """Bounded reads for those who watch a run."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -177,11 +197,11 @@ class Watching:
         self._trainings = Trainings(database)
 
     def version(self) -> int:
-        """A number that changes whenever another connection has written. Costs next to nothing."""
+        """A number that changes whenever another connection has written; nearly free to read."""
         return int(self._database.value("PRAGMA data_version"))
 
     def fetch_runs(self, limit: int = 1000) -> tuple[RunLine, ...]:
-        """The runs, the newest first."""
+        """Up to `limit` runs, newest first."""
         rows = self._database.rows(
             """SELECT run_id, r.kind, state, m.name, started_at, control, teacher_id
             FROM runs r JOIN models m ON m.model_id = r.base_id ORDER BY run_id DESC LIMIT ?""",
@@ -190,7 +210,7 @@ class Watching:
         return tuple(RunLine(*row) for row in rows)
 
     def fetch_snapshot(self, run_id: int | None = None, events: int = 50) -> RunSnapshot | None:
-        """A run as it stands, by default the latest one, with its last events. None where there is no such run."""
+        """The state of a run, by default the latest, with its last `events` events; None where no such run exists."""
         run_id = self._database.value("SELECT max(run_id) FROM runs WHERE ? IS NULL OR run_id = ?", [run_id, run_id])
         if run_id is None:
             return None
@@ -218,7 +238,7 @@ class Watching:
         )
 
     def fetch_question(self, question_id: int) -> WatchedQuestion | None:
-        """One question with its match and its votes. None where there is no such question."""
+        """One question in full; None where no such question exists."""
         row = self._questions.fetch_detail(question_id)
         if row is None:
             return None
@@ -255,9 +275,9 @@ class Watching:
     def _steps(
         self, run: Run, round_id: int, number: int, scores: tuple[ScoreCount, ...], planned: int | None
     ) -> tuple[StepProgress, ...]:
-        """Counted from the items themselves, so true at any moment, also after a kill.
+        """The progress of each of STEPS in a round. Counted from the items, so it holds also after a kill.
 
-        `planned`: raw questions the round is to have; None where there is no round, or asking was stopped.
+        `planned` is the number of questions to ask; None before the first round, or where asking stopped early.
         """
         counts = fetch_round_counts(self._database, round_id)
         asked, owed_votes = counts.asked, counts.kept * run.config["vote"]["votes_per_question"]

@@ -147,7 +147,7 @@ async def test_a_query_that_would_write_is_refused_in_words(sample: SampleWorksp
         await pilot.press("7", "e")
         write(app, "DELETE FROM questions")
         await pilot.press("f5")
-        await until(pilot, lambda: "Error: a query can only read here" in shown(app))
+        await until(pilot, lambda: "Error: a query may only read" in shown(app))
     assert sample.store.database.value("SELECT count(*) FROM questions") == 1
 
 
