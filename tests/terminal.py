@@ -1,7 +1,7 @@
 """A program in a terminal of its own (a pty), driven by keys and read as a screen.
 
-Every piece of output is kept with the time it came, so that the time from a key to the frame it brings can be told,
-and what went to the terminal can be looked through for what must not be there. Example:
+All output is kept with its time of arrival, to measure the time from a key to the next frame, and to search what was
+sent to the terminal for sequences that must not be there. Example:
     with Terminal([sys.executable, "-m", "crescent_lite.cli", "tui"], columns=80, lines=24) as terminal:
         terminal.wait_for(lambda: "no run yet" in terminal.text()); terminal.press("q")
 """
@@ -29,11 +29,11 @@ KEYS = {
     "pageup": "\x1b[5~", "pagedown": "\x1b[6~", "f5": "\x1b[15~",
     **{f"ctrl+{letter}": chr(ord(letter) - 96) for letter in "abcdefghijklmnopqrstuvwxyz"},
 }  # fmt: skip
-"""What a terminal sends for a key. Any other key is sent as it is written."""
+"""The bytes that a terminal sends for a key. Any other key is sent as its own text."""
 
 
 class Terminal:
-    """One program at one pty. Not for Windows."""
+    """A program in a pty. Not available on Windows."""
 
     def __init__(
         self,
@@ -46,10 +46,10 @@ class Terminal:
     ) -> None:
         self.screen = pyte.Screen(columns, lines)
         self.chunks: list[tuple[float, bytes]] = []
-        """When each piece of output came (time.monotonic), and the piece."""
+        """(time.monotonic, bytes) of each piece of output."""
         self._stream = pyte.ByteStream(self.screen)
         self._shown = 0
-        """Chunks that the screen has."""
+        """The number of chunks fed to the screen so far."""
         self._arrived = threading.Condition()
         self._main, self._side = pty.openpty()
         fcntl.ioctl(self._side, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
@@ -77,18 +77,18 @@ class Terminal:
 
     @property
     def output(self) -> bytes:
-        """Everything that went to the terminal."""
+        """All output so far."""
         return b"".join(chunk for _, chunk in self.chunks)
 
     def text(self) -> str:
-        """What stands on the screen."""
+        """The text on the screen."""
         self._show_new()
         return "\n".join(self.screen.display)
 
     def press(self, *keys: str) -> float:
-        """Send keys, a little apart so that an escape is not taken for the beginning of another key.
+        """Send keys with short gaps, so that an escape is not read as the start of another key.
 
-        Returns the time of the last one.
+        Returns the time at which the last key was sent.
         """
         for key in keys:
             if key == "escape":
@@ -99,7 +99,7 @@ class Terminal:
         return sent
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = 20.0) -> float:
-        """Wait until the screen is so; the time at which the output came that made it so."""
+        """Wait until the condition holds. Returns the arrival time of the output that made it true."""
         until = time.monotonic() + seconds
         if condition():
             return time.monotonic()
@@ -114,14 +114,14 @@ class Terminal:
                     return came
             if self.process.poll() is not None and self._shown == len(self.chunks) and not self._reader.is_alive():
                 break
-        raise AssertionError(f"not so after {seconds:g} s; on the screen:\n{self.text()}")
+        raise AssertionError(f"still false after {seconds:g} s; on the screen:\n{self.text()}")
 
     def wait_for_text(self, text: str, seconds: float = 20.0) -> float:
-        """Wait until a text stands on the screen."""
+        """Wait until a text is on the screen. Returns its arrival time."""
         return self.wait_for(lambda: text in "\n".join(self.screen.display), seconds)
 
     def settle(self, quiet_seconds: float = 0.3, seconds: float = 10.0) -> None:
-        """Wait until nothing has come for a while."""
+        """Wait until no output has arrived for `quiet_seconds`, but at most `seconds`."""
         began = time.monotonic()
         until = began + seconds
         while time.monotonic() < until:
@@ -132,11 +132,11 @@ class Terminal:
         self._show_new()
 
     def modes_are_restored(self) -> bool:
-        """Whether echo, line mode and signals are as they were before the program."""
+        """Whether echo, line mode and signals are as they were before the program started."""
         return termios.tcgetattr(self._side)[:4] == self._modes[:4]
 
     def close(self) -> None:
-        """End the program, if it has not ended, and the terminal."""
+        """End the program, if it still runs, and close the terminal."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -161,7 +161,7 @@ class Terminal:
                         return
                     continue
                 chunk = os.read(self._main, 65536)
-            except OSError:  # the last user of the other side is gone
+            except OSError:  # nobody has the other side open any more
                 return
             if not chunk:
                 return
@@ -171,5 +171,5 @@ class Terminal:
 
 
 def _inherited() -> dict[str, str]:
-    """This process's environment, without a size that is not the pty's."""
+    """The environment of this process, without the size of its own terminal."""
     return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}

@@ -1,10 +1,10 @@
-"""Pictures of every screen, made by the real app on a real run, for the README.
+"""Pictures of every screen, made by the real app on a real run, for the docs.
 
-    python tests/sample_run.py FOLDER         # some minutes: the engine's run, which is left as it is below
-    python tests/tui/pictures.py FOLDER       # a picture of each screen, as SVG, into tui/pictures/
+    python tests/sample_run.py FOLDER         # some minutes: a run by the engine
+    python tests/tui/pictures.py FOLDER       # writes an SVG of each screen to tui/pictures/
 
-The question of the Compare screen is answered live, and the Run screen is shown at work: on a copy of the workspace
-one more round is begun, and stopped when the picture is taken.
+The question of the Compare screen is answered live, and the Run screen is shown during a run: another round is
+started in a copy of the workspace, and stopped when the picture has been taken.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from crescent_tui.app import CrescentApp
 FOLDER = Path(__file__).parents[2] / "tui" / "pictures"
 SIZE = (112, 34)
 FONT_FACES = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
-"""They name servers; any monospaced font will do."""
+"""Removed because they name servers; any monospaced font will do."""
 LIVE_SECONDS = 600
 
 
 async def take(folder: Path) -> None:
-    """All of them."""
+    """Take all pictures."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     app = CrescentApp(Workspace(folder))
     async with app.run_test(size=SIZE) as pilot:
@@ -51,7 +51,7 @@ async def take(folder: Path) -> None:
 
 
 async def ask_both(pilot: Pilot[None]) -> None:
-    """The base and the kept round answer one question."""
+    """Let the base and the kept round answer one question."""
     app = pilot.app
     assert isinstance(app, CrescentApp)
     app.question_id = DISPUTED
@@ -61,13 +61,13 @@ async def ask_both(pilot: Pilot[None]) -> None:
 
 
 def keep(app: CrescentApp, screen: str) -> None:
-    """One picture."""
+    """Write one picture."""
     picture = FONT_FACES.sub("", app.export_screenshot(title=f"crescent: {screen}"))
     (FOLDER / f"{screen}.svg").write_text(picture, encoding="utf-8")
 
 
 def to_show(made: Path) -> Path:
-    """A copy of the workspace in the current folder, with its base in it: no path of a machine is in the pictures."""
+    """A copy of the workspace and its base in the current folder, to keep local paths out of the pictures."""
     folder = Path(shutil.copytree(made, "maths"))
     (folder / "models").mkdir(exist_ok=True)
     model = Path(shutil.copy(embedded_path(), folder / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"))

@@ -1,4 +1,4 @@
-"""A workspace filled through the store's own classes, as an engine would: a round at whatever point a test wants.
+"""A workspace filled through the store, as an engine would: a round at any point that a test needs.
 
 Example: sample = SampleWorkspace(tmp_path); sample.begin_run(); question_id = sample.ask("What is 2 + 3?")
 """
@@ -39,7 +39,7 @@ PROMPT = PromptText("sample/solve", "Solve: {question}", "0" * 64)
 
 
 class SampleWorkspace:
-    """What an engine has written so far."""
+    """A workspace with what an engine has written so far."""
 
     def __init__(self, folder: Path) -> None:
         self.workspace = Workspace(folder)
@@ -49,7 +49,7 @@ class SampleWorkspace:
         self.round: Round | None = None
 
     def begin_run(self, base: str = "SmolLM2-135M-Instruct", questions: int = 40, votes: int = 8) -> None:
-        """A run in its first round."""
+        """Start a run."""
         config = Config().as_dict()
         self.votes = votes
         config["bait"]["questions"], config["vote"]["votes_per_question"] = questions, votes
@@ -60,14 +60,14 @@ class SampleWorkspace:
         self.note(RunStarted(self.run_id, False, 2, base))
 
     def begin_round(self, number: int = 1) -> None:
-        """The base has been measured."""
+        """Start a round."""
         self.round = self.store.runs.insert_round(self.run_id, number, self.base_id)
         self.note(RoundStarted(number))
 
     def ask(
         self, text: str, verdict: QuestionVerdict | None = None, *, index: int | None = None, raw: str | None = None
     ) -> int:
-        """A question; without a verdict it is kept."""
+        """Insert a question; without a verdict it is kept."""
         assert self.round
         if index is None:
             index = self.store.database.value("SELECT count(*) FROM questions")
@@ -78,7 +78,7 @@ class SampleWorkspace:
         return question.question_id
 
     def vote(self, question_id: int, text: str, answer_key: str | None, index: int) -> int:
-        """One vote."""
+        """Insert a vote."""
         completion = Completion(str(question_id), index, index, text, "stop", 9, 40)
         answer = Answer(answer_key, answer_key, "whole") if answer_key is not None else None
         return self.store.votes.insert_vote(question_id, completion, answer, self.base_id, PROMPT.sha256).vote_id
@@ -89,7 +89,7 @@ class SampleWorkspace:
         self.store.votes.insert_consensus(question_id, verdict)
 
     def train(self, losses: list[float], planned: int, finished: bool = True) -> None:
-        """A training with these losses."""
+        """Insert a training with these losses."""
         assert self.round
         training_id = self.store.trainings.start_training(self.round.round_id, [])
         for step, loss in enumerate(losses, 1):
@@ -101,7 +101,7 @@ class SampleWorkspace:
             self.store.trainings.finish_training(training_id, self.round.round_id, adapter, adapter_id)
 
     def score(self, round_number: int, model_id: int, right: int, items: int, of: int, prompt: str = "bare") -> None:
-        """`items` of `of` benchmark items evaluated, `right` of them right."""
+        """Insert an evaluation: `items` of `of` items are evaluated, `right` of them right."""
         sums = tuple(BenchmarkItem(f"{n}", f"{n} + 1?", f"{n + 1}", f"n:{n + 1}") for n in range(of))
         benchmark = Benchmark("sums", "sums.jsonl", "3" * 64, sums)
         benchmark_id = self.store.evaluations.insert_benchmark(benchmark)
@@ -117,17 +117,17 @@ class SampleWorkspace:
             self.store.evaluations.insert_item(evaluation_id, f"{n}", completion, score)
 
     def cost(self, stage: str, seconds: float, round_number: int = 1) -> None:
-        """A stage that has ended."""
+        """Insert the cost of a finished stage."""
         self.store.runs.add_stage_cost(self.run_id, round_number, StageCost(stage, seconds, seconds, 100, 100, True))
         self.note(StageFinished(round_number, stage, seconds, 14_210, 40))  # type: ignore[arg-type]
 
     def note(self, event: object) -> None:
-        """An event."""
+        """Insert an event."""
         self.store.runs.insert_event(self.run_id, type(event).__name__, dataclasses.asdict(event))  # type: ignore[call-overload]
 
 
 def filled_workspace(folder: Path) -> SampleWorkspace:
-    """A round that has been asked, judged, voted on, trained and nearly measured. Written at once, for speed."""
+    """A round that is asked, checked, voted on, trained and almost evaluated; one transaction, for speed."""
     sample = SampleWorkspace(folder)
     with sample.store.database.transaction():
         _fill(sample)
@@ -167,18 +167,18 @@ def _fill(sample: SampleWorkspace) -> None:
 
 
 def shown(app: App[None]) -> str:
-    """What stands on the terminal, line by line."""
+    """The text on the screen, line by line."""
     return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
 def shown_words(app: App[None]) -> str:
-    """What stands on the terminal as one line, wherever its lines are wrapped."""
+    """The text on the screen as one line, independent of where its lines wrap."""
     return " ".join(shown(app).split())
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait for it, and no longer than that."""
+    """Wait until the condition holds; fail after `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, f"still not true after {seconds} s; on the screen:\n{shown(pilot.app)}"
+        assert time.monotonic() < end, f"still false after {seconds} s; on the screen:\n{shown(pilot.app)}"
         await pilot.pause(0.02)

@@ -1,8 +1,8 @@
-"""Screens as text that can be read and compared: what stands there, and in which colours.
+"""Snapshots of screens as text that can be read and compared, with their colours.
 
-A snapshot has the lines of the screen, then the same grid with a letter for each style, then what the letters mean.
-Small, and its changes can be read in a diff. Example: compare(picture(app, hide=["#machine"]), "run-80x24-dark")
-To make them anew: CRESCENT_SNAPSHOTS=write python -m pytest tests/tui/test_snapshots.py; then read the diff.
+A snapshot has the lines of the screen, the same grid with a letter per style, and the legend of the letters. It is
+small, and its changes are readable in a diff. Example: compare(picture(app, hide=["#machine"]), "run-80x24-dark")
+To write them again: CRESCENT_SNAPSHOTS=write python -m pytest tests/tui/test_snapshots.py; then read the diff.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SECONDS = re.compile(r"\d+\.\d+ s\b")
 
 
 def picture(app: App[Any], hide: Sequence[str] = ()) -> str:
-    """The screen now. `hide`: selectors of what is not the same each time."""
+    """The current screen. `hide` selects the widgets that differ each time."""
     hidden = [w.region for screen in app.screen_stack for selector in hide for w in screen.query(selector)]
     lines, styles = [], []
     legend: dict[str, str] = {}
@@ -39,17 +39,17 @@ def picture(app: App[Any], hide: Sequence[str] = ()) -> str:
 
 
 def compare(now: str, name: str) -> None:
-    """The picture has to be the one that is kept."""
+    """Compare a picture with the stored snapshot, or write it with CRESCENT_SNAPSHOTS=write."""
     path = FOLDER / f"{name}.txt"
     if os.environ.get("CRESCENT_SNAPSHOTS") == "write":
         FOLDER.mkdir(exist_ok=True)
         path.write_text(now, encoding="utf-8")
     kept = path.read_text(encoding="utf-8") if path.exists() else ""
-    assert now == kept, f"{name} has changed; to keep it so: CRESCENT_SNAPSHOTS=write\n{now}"
+    assert now == kept, f"{name} has changed; to accept it: CRESCENT_SNAPSHOTS=write\n{now}"
 
 
 def _cells(segment: Segment) -> list[tuple[str, str]]:
-    """Each cell's text and style. The second cell of a wide character has no text."""
+    """The text and style of each cell. The second cell of a wide character has no text."""
     style = segment.style
     words = str(style) if style else "none"
     found = []

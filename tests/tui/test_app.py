@@ -1,4 +1,4 @@
-"""The app around the screens: its palette, its beginning and its end, a database that goes away."""
+"""The app around the screens: its palette, signals, exit codes, and a database that is removed."""
 
 import os
 import signal

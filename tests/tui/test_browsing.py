@@ -1,4 +1,4 @@
-"""Leafing through questions: filters, search, pages, chains of rewrites."""
+"""Browsing questions: filters, search, pages, chains of rewrites."""
 
 from __future__ import annotations
 

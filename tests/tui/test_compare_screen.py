@@ -1,4 +1,4 @@
-"""The Compare screen: two models answer in a child process that never outlives its question."""
+"""The Compare screen: two models answer in a child process that never outlives the question."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Somebody's first session, by keyboard in a real terminal, with a real engine and the embedded model behind it."""
+"""A first session by keyboard in a real terminal, with a real engine and the embedded model."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ COMMAND = [sys.executable, "-m", "crescent_lite.cli", "tui", "-w"]
 
 
 def engines(folder: Path) -> str:
-    """The name of the process that has the workspace."""
+    """The name of the process that holds the lock of the workspace."""
     return Workspace(folder)._holder()
 
 
@@ -92,6 +92,6 @@ def test_a_first_session_from_an_empty_workspace_to_an_exported_adapter(tmp_path
 
 
 def duplicate(workspace: Workspace) -> int:
-    """The newest question that was rejected for its likeness to another one."""
+    """The newest question that was rejected as a duplicate."""
     with closing(Store.open_read_only(workspace.database_path)) as store:
         return int(store.database.value("SELECT max(question_id) FROM questions WHERE duplicate_of IS NOT NULL"))

@@ -1,4 +1,4 @@
-"""2,000 hostile texts in a real terminal: nothing but the app's own control sequences reaches it."""
+"""2,000 hostile texts in a real terminal: only the app's own control sequences reach it."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ TABS = "123456789"
 
 
 def hostile_text(drawn: random.Random) -> str:
-    """A few pieces one after the other; one in two hundred is a line of a megabyte."""
+    """A few pieces in a row; one text in two hundred is a line of a megabyte."""
     text = "".join(drawn.choice(PIECES) for _ in range(drawn.randint(1, 8)))
     return text * (1 + 1_000_000 // len(text)) if drawn.random() < 0.005 else text
 
 
 def hostile_workspace(folder: Path) -> Workspace:
-    """Questions, votes, model names, reasons and log lines that all want to be obeyed."""
+    """Questions, votes, model names, reasons and log lines with control sequences and markup."""
     drawn = random.Random(3)
     sample = SampleWorkspace(folder)
     with sample.store.database.transaction():
@@ -76,7 +76,7 @@ def hostile_workspace(folder: Path) -> Workspace:
 
 
 def shapes(output: bytes) -> set[bytes]:
-    """The control sequences in it, without their numbers; colours and cursor positions are all alike."""
+    """The control sequences in the output without their numbers, so that all colours and positions are equal."""
     return {
         b"OSC " + (found[1] or b"?") if found[0].startswith(b"\x1b]") else NUMBERS.sub(b"#", found[0])
         for found in SEQUENCE.finditer(output)
@@ -84,13 +84,13 @@ def shapes(output: bytes) -> set[bytes]:
 
 
 def stray_controls(output: bytes) -> set[str]:
-    """Control characters outside of any sequence."""
+    """Control characters outside any sequence."""
     text = SEQUENCE.sub(b"", output).decode("utf-8", "replace")
     return {c for c in text if (ord(c) < 0x20 and c not in "\r\n\t") or 0x7F <= ord(c) < 0xA0}
 
 
-def looked_through(workspace: Workspace, pages: int) -> bytes:
-    """What goes to the terminal while somebody looks at everything."""
+def output_of_a_walk(workspace: Workspace, pages: int) -> bytes:
+    """All output to the terminal during a walk through every screen."""
     command = [sys.executable, "-m", "crescent_lite.cli", "tui", "-w", str(workspace.folder)]
     with terminals.Terminal(command, columns=200, lines=60) as terminal:
         terminal.wait_for_text("Questions", 120)
@@ -112,8 +112,8 @@ def looked_through(workspace: Workspace, pages: int) -> bytes:
 
 
 def test_hostile_texts_send_nothing_to_the_terminal_that_harmless_ones_do_not(tmp_path: Path) -> None:
-    harmless = looked_through(filled_workspace(tmp_path / "harmless").workspace, pages=2)
-    hostile = looked_through(hostile_workspace(tmp_path / "hostile"), pages=50)
+    harmless = output_of_a_walk(filled_workspace(tmp_path / "harmless").workspace, pages=2)
+    hostile = output_of_a_walk(hostile_workspace(tmp_path / "hostile"), pages=50)
 
     assert stray_controls(hostile) == set()
     assert shapes(hostile) <= shapes(harmless)

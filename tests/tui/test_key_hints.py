@@ -1,4 +1,4 @@
-"""The keys at the bottom of a screen: those there is room for, help always, and a click is a key press."""
+"""The keys at the bottom of a screen: as many as fit, help always, and a click presses the key."""
 
 from pathlib import Path
 

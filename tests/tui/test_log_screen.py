@@ -1,4 +1,4 @@
-"""The Log screen: it follows the file until one scrolls up; levels, filter, the engine's output, hostile lines."""
+"""The Log screen: following the file until the user scrolls up; levels, filter, engine output, hostile lines."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The end of a log file that is written, cut, replaced or taken away while it is read."""
+"""The end of a log file that is written, truncated, replaced or removed while it is read."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The models as a tree, what is read of them, and a model in styled text."""
+"""The models as a tree, the facts read about them, and a model in styled text."""
 
 import dataclasses
 import json

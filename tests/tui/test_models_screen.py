@@ -13,7 +13,7 @@ from crescent_tui.widgets.row_list import RowList
 
 pytestmark = pytest.mark.asyncio
 COMMAND_SECONDS = 60.0
-"""A command is another Python, which has to start."""
+"""A command starts another Python process."""
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])

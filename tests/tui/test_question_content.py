@@ -1,4 +1,4 @@
-"""Questions and votes in words: differences, histograms, decisions, filters that are remembered."""
+"""Questions and votes in words: differences, histograms, decisions, saved filters."""
 
 from __future__ import annotations
 

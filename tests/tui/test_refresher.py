@@ -1,4 +1,4 @@
-"""Something read is kept up to date without being interrupted for ever."""
+"""A refresher keeps data up to date without interrupting its own reads."""
 
 import subprocess
 import sys
@@ -10,8 +10,8 @@ from crescent_tui.sources.refresher import Refresher
 Answer = Callable[[Any], object]
 
 
-class Asked:
-    """What was asked for; answers are given by the test."""
+class RecordedReads:
+    """Records the reads; the test gives the answers."""
 
     def __init__(self) -> None:
         self.answers: list[Answer] = []
@@ -29,34 +29,34 @@ class Asked:
 
 
 def test_nothing_is_asked_again_while_it_is_read_and_once_when_it_is_out_of_date_by_then() -> None:
-    asked = Asked()
+    reads = RecordedReads()
     for version in (1, 2, 3):
-        asked.refresher.request("round 1", version)
-    assert len(asked.answers) == 1
-    asked.answers[0]("as of 1")
-    assert asked.shown == [("round 1", "as of 1")]
-    assert len(asked.answers) == 2
-    asked.answers[1]("as of 3")
-    asked.refresher.request("round 1", 3)
-    assert len(asked.answers) == 2
+        reads.refresher.request("round 1", version)
+    assert len(reads.answers) == 1
+    reads.answers[0]("as of 1")
+    assert reads.shown == [("round 1", "as of 1")]
+    assert len(reads.answers) == 2
+    reads.answers[1]("as of 3")
+    reads.refresher.request("round 1", 3)
+    assert len(reads.answers) == 2
 
 
 def test_another_subject_is_asked_at_once_and_a_late_answer_is_not_shown() -> None:
-    asked = Asked()
-    asked.refresher.request("round 1", 1)
-    asked.refresher.request("round 2", 1)
-    assert len(asked.answers) == 2
-    asked.answers[0]("late")
-    asked.answers[1]("found")
-    assert asked.shown == [("round 2", "found")]
+    reads = RecordedReads()
+    reads.refresher.request("round 1", 1)
+    reads.refresher.request("round 2", 1)
+    assert len(reads.answers) == 2
+    reads.answers[0]("late")
+    reads.answers[1]("found")
+    assert reads.shown == [("round 2", "found")]
 
 
 def test_what_failed_is_asked_again_when_it_is_wanted_again() -> None:
-    asked = Asked()
-    asked.refresher.request("round 1", 1)
-    asked.failures[0]("disk full")
-    asked.refresher.request("round 1", 1)
-    assert len(asked.answers) == 2
+    reads = RecordedReads()
+    reads.refresher.request("round 1", 1)
+    reads.failures[0]("disk full")
+    reads.refresher.request("round 1", 1)
+    assert len(reads.answers) == 2
 
 
 def test_nothing_that_draws_or_trains_is_loaded_with_the_tui() -> None:

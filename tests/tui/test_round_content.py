@@ -1,4 +1,4 @@
-"""One round in styled text, and the scores of all."""
+"""One round in styled text, and the scores of all rounds."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A list of any length: its cursor, what it asks for, and how its rows are drawn."""
+"""A list of any length: its cursor, the cells that it requests, and how its rows are drawn."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ pytestmark = pytest.mark.asyncio
 COLUMNS = (RowColumn("id", 6, right=True), RowColumn("word", 8), RowColumn("text", 0))
 HEIGHT = 12
 ROWS = HEIGHT - 3
-"""In view: without the border and the header."""
+"""Rows in view, without the border and the header."""
 
 
 class ListApp(App[None]):
-    """One list, whose rows say their key."""
+    """An app with one list, whose rows show their key."""
 
     def __init__(self, keys: int, text: str = "") -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class ListApp(App[None]):
         self.rows.focus()
 
     def arrive(self, count: int, **how: bool) -> None:
-        """As many rows more, above the others."""
+        """Add this many rows above the others."""
         newest = self.rows.keys[0]
         self.rows.set_keys(array("q", [*range(newest + count, newest, -1), *self.rows.keys]), **how)
 

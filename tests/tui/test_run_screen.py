@@ -1,4 +1,4 @@
-"""The Run screen on a real database that is written while it is watched."""
+"""The Run screen on a real database that is written while the screen is open."""
 
 import json
 import os
@@ -68,7 +68,7 @@ async def test_the_whole_round_fits_the_terminal(tmp_path: Path, size: tuple[int
 
 
 def log(sample: SampleWorkspace, *events: dict[str, object]) -> None:
-    """Into the run's log file, a second apart, the last one now."""
+    """Append events to the run's log file, a second apart, the last one now."""
     sample.workspace.logs.mkdir(exist_ok=True)
     begin = datetime.now(UTC) - timedelta(seconds=len(events))
     with sample.workspace.log_of(sample.run_id).open("a") as file:

@@ -1,4 +1,4 @@
-"""The Settings screen: the run's, the file's, what differs, a filter, a broken file, hostile values."""
+"""The Settings screen: settings of the run and of the file, differences, a filter, a broken file, hostile values."""
 
 from pathlib import Path
 

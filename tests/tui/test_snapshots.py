@@ -1,4 +1,4 @@
-"""Every screen on the sample run, at three sizes, dark and light, as it was looked at and found good."""
+"""Every screen on the sample run, at three sizes, dark and light, compared with checked snapshots."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIZES = [((80, 24), DARK), ((120, 40), DARK), ((200, 60), DARK), ((120, 40), LIG
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    """The sample run, at a path and in a time zone that are always the same."""
+    """The sample run, at a fixed path and in a fixed time zone."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()

@@ -1,4 +1,4 @@
-"""The SQL screen: only reads, cancels, saves, and keeps hostile names and texts as text."""
+"""The SQL screen: queries that only read, cancelling, saving, and hostile names and texts."""
 
 import json
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The start form: what it passes on, what it refuses as it is typed, and what it says of an unfinished run."""
+"""The start form: the arguments it passes on, invalid values, and an unfinished run."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio
 
 
 class StartedWith(CrescentApp):
-    """Notes what an engine would be started with."""
+    """Records the arguments instead of starting an engine."""
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace)

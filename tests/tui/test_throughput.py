@@ -1,4 +1,4 @@
-"""Rates, history and time left from events; of this process, without the pauses."""
+"""Rates, history and time left, computed from the events of this process without pauses."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""The Votes screen: a question's votes one after the other, its neighbours, its notes, and empty states."""
+"""The Votes screen: the votes of a question, its neighbours and notes, and empty states."""
 
 from __future__ import annotations
 

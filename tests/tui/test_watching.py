@@ -1,4 +1,4 @@
-"""What a watcher reads: counts from the items themselves, at any moment of a run."""
+"""The data that a watcher reads: counts of the stored items, at any moment of a run."""
 
 from contextlib import closing
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A walk through every screen of the TUI on the sample run: for the snapshots, and for the pictures of the README.
+"""A tour of every screen of the TUI on the sample run, for the snapshots and the pictures in the docs.
 
 Example:
     async for screen in tour(pilot): compare(picture(pilot.app, VARIES), screen)
@@ -17,19 +17,19 @@ from crescent_tui.app import CrescentApp
 
 QUERY = "SELECT question, label, share FROM v_labels ORDER BY share DESC, question_id LIMIT 20"
 VARIES = ("#machine", "#machine-check")
-"""What is not the same each time."""
+"""Widgets whose content differs each time."""
 REJECTED, DISPUTED = 244, 230
-"""A rewrite that was no better than what it rewrites; a label that half of the votes are for."""
+"""A rewrite that was rejected too; a label with half of the votes."""
 READY = {
     "1": "Last events", "2": "Too close to", "3": "Solution", "4": "against the base", "5": "round 2", "6": "base",
     "7": "20 rows", "8": "run 1 finished", "9": "run.rounds",
 }  # fmt: skip
-"""The key of each screen, and what stands there when all of it has been read."""
+"""The key of each screen, and a text that is there when everything has been read."""
 MODALS = {"question_mark": "help", "r": "runs", "S": "start-form"}
 
 
 async def tour(pilot: Pilot[None]) -> AsyncIterator[str]:
-    """The name of each screen, when it is there and nothing changes any more."""
+    """The name of each screen, once it is shown and no longer changes."""
     app = pilot.app
     assert isinstance(app, CrescentApp)
     app.question_id = REJECTED
@@ -51,7 +51,7 @@ async def tour(pilot: Pilot[None]) -> AsyncIterator[str]:
 
 
 async def still(pilot: Pilot[None]) -> None:
-    """Wait until nothing changes any more."""
+    """Wait until the screen no longer changes."""
     before, same = "", 0
     for _ in range(100):
         await pilot.pause(0.15)

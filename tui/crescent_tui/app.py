@@ -107,7 +107,7 @@ class CrescentApp(WorkspaceApp):
             self._ask_engine("round")
             self.notify("Another round will follow the current one.")
         elif self.snapshot.run is None:
-            self.notify("There is no run yet; press s to start one.")
+            self.notify("No run yet; press s to start one.")
         else:
             self.start(["--next-round"])
 

@@ -22,7 +22,7 @@ from crescent_tui.sources.throughput import Throughput
 
 NAME_WIDTH, COUNT_WIDTH, TIME_WIDTH = 9, 16, 8
 ITEMS = {"ask": "questions", "vote": "votes", "train": "steps", "evaluate": "items", "second_opinion": "replies"}
-"""What the items of each stage are called."""
+"""The items of each stage."""
 BLOCKS = " ▁▂▃▄▅▆▇█"
 GIB = 2**30
 QUIET_SECONDS = 30.0
@@ -56,12 +56,12 @@ def _step_line(
     run: RunSnapshot, step: StepProgress, bar_width: int, width: int, throughput: Throughput | None
 ) -> Content:
     at_work = throughput if throughput and STAGE_OF.get(step.step) == throughput.stage else None
-    begun = step.total > 0
-    complete = begun and step.done >= step.total
+    started = step.total > 0
+    complete = started and step.done >= step.total
     line = Content.assemble(
-        (f"{step.step:<{NAME_WIDTH}}", "bold" if begun and not complete else "" if complete else MUTED),
-        bar(step.done / step.total if begun else 0, bar_width),
-        (f"{_count(step):>{COUNT_WIDTH}}", "" if begun else MUTED),
+        (f"{step.step:<{NAME_WIDTH}}", "bold" if started and not complete else "" if complete else MUTED),
+        bar(step.done / step.total if started else 0, bar_width),
+        (f"{_count(step):>{COUNT_WIDTH}}", "" if started else MUTED),
         (f"{clock(step.seconds) if step.seconds is not None else '':>{TIME_WIDTH}}", MUTED),
         (f"  {step_speed(at_work)}", "$text-accent") if at_work else (f"  {_note(run, step)}", MUTED),
     )

@@ -81,7 +81,7 @@ def state_reason(snapshot: WorkspaceSnapshot, state: str) -> str:
 
 
 def activity(run: RunSnapshot, stage: Stage | None = None) -> str:
-    """What the engine is doing: `stage` if it has no step of its own, else the first step with work left."""
+    """The current work of the engine: the first step with work left, or the second opinions, which are not a step."""
     if stage == "second_opinion":
         return STAGE_NAMES[stage]
     if run.round == 0:

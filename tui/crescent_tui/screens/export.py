@@ -18,7 +18,7 @@ from textual.widgets.option_list import Option
 from crescent_tui.content.colours import MUTED
 
 Export = tuple[str, str | None]
-"""What to export, and the type of the weights of a GGUF: arguments of `crescent export`."""
+"""The form of the export and, for a GGUF, the type of its weights: arguments of `crescent export`."""
 CHOICES: tuple[tuple[Export, str, str], ...] = (
     (("adapter", None), "adapter", "only the adapter, as GGUF and for PEFT"),
     (("gguf", "f16"), "one GGUF, f16", "merged; keeps all of the adapter"),

@@ -69,7 +69,7 @@ class ModelsScreen(TabScreen):
         """The nodes by the number of their row."""
         self._numbers: dict[Key, int] = {}
         self._facts: dict[int, ModelFacts] = {}
-        """What is known of rows that have been in view, by the number of the row."""
+        """The facts of rows that have been in view, by the number of the row."""
         self._commands: dict[tuple[str, ...], tuple[str, float]] = {}
         """The arguments of each running command -> its description, and its start time."""
         self._outcomes: list[Content] = []

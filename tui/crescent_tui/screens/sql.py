@@ -80,7 +80,7 @@ class SqlScreen(TabScreen):
         self._began: float | None = None
         """When the running query started; None if none is running."""
         self._doing = ""
-        """What is running, in a word."""
+        """'running' or 'saving'."""
         self._asked = ""
         """The query whose rows are shown."""
         self._cells: tuple[tuple[Cell, ...], ...] = ()

@@ -73,7 +73,7 @@ class VotesScreen(TabScreen):
     def __init__(self) -> None:
         super().__init__()
         self._detail: QuestionDetail | None = None
-        """What is shown; None if there is no question."""
+        """The question shown; None if there is none."""
         self._version = -1
 
     def body(self) -> ComposeResult:

@@ -1,4 +1,4 @@
-"""What the Models screen shows of each line of the tree: file, size, scores, and whether its round is kept.
+"""The facts that the Models screen shows of each line of the tree: file, size, scores, and whether its round is kept.
 
 Reads the store, and the sizes of files, in the background; knows no widget. Texts are as stored, and so untrusted.
 Example:
@@ -24,7 +24,7 @@ Key = tuple[str, int | str]
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What is known of one line of the tree."""
+    """The facts of one line of the tree."""
 
     node: ModelNode
     detail: ModelDetail | None
@@ -73,7 +73,7 @@ def fetch_tree(store: Store, exports: Path) -> tuple[ModelNode, ...]:
 
 
 def fetch_facts(store: Store, nodes: Sequence[ModelNode]) -> dict[Key, ModelFacts]:
-    """What is known of these lines, by the key of the line."""
+    """The facts of these lines, by the key of the line."""
     ids = sorted({node.model.model_id for node in nodes if node.model})
     details, scores = store.model_lines.fetch_details(ids), store.model_lines.fetch_scores(ids)
     standings = {run_id: store.fetch_standing(run_id) for run_id in {node.run.run_id for node in nodes if node.run}}

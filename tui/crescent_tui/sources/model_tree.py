@@ -52,7 +52,7 @@ class _Entry:
 
 
 class _Tree:
-    """Which model, run and export descends from which."""
+    """The descent of models, runs and exports."""
 
     def __init__(self, models: Iterable[ModelLine], runs: Iterable[ModelRun], handed: Iterable[HandedOver]) -> None:
         self.models = {model.model_id: model for model in sorted(models, key=lambda each: each.model_id)}

@@ -1,4 +1,4 @@
-"""What the Rounds screen shows of a run: one round in detail, and all rounds compared. Read in the background.
+"""The data of the Rounds screen: one round of a run in detail, and all rounds compared. Read in the background.
 
 Reads the store and computes with the functions of the report; knows no widget. Texts are as stored: untrusted.
 Example: fetch_round(store, (run_id, 2)).alarms[0].name -> "false_consensus"

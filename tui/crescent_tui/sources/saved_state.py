@@ -1,4 +1,4 @@
-"""What the app remembers between sessions, such as the tab, the run and the filters: a small file in the workspace.
+"""The state that the app keeps between sessions, such as the tab, run and filters: a small file in the workspace.
 
 A file that cannot be read or written is ignored, because no run depends on it. Example:
     saved = SavedState(Path("data/.tui.json")); saved["tab"] = "questions"; saved.save()

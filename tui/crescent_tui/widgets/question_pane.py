@@ -25,7 +25,7 @@ ROOMY = 96
 
 @dataclass(frozen=True)
 class QuestionDetail:
-    """What was read of one question."""
+    """The data of one question."""
 
     question: WatchedQuestion
     """The question with its votes and stored notes."""
