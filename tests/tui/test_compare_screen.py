@@ -193,7 +193,7 @@ async def test_answers_stay_when_a_further_round_can_be_chosen(tmp_path: Path) -
         screen = app.screen
         assert isinstance(screen, CompareScreen)
         screen._sides["left"] = replace(screen._sides["left"], state="done", text="It is 5.")
-        screen._choices_came(Standing(1, {}, {1: 5, 2: 6}, 2))
+        screen._set_choices(Standing(1, {}, {1: 5, 2: 6}, 2))
         await pilot.pause()
         assert [side.model for side in screen._sides.values()] == ["base", "round 1"]
         assert screen._sides["left"].text == "It is 5."

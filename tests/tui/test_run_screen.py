@@ -12,6 +12,7 @@ from sample_workspace import SampleWorkspace, filled_workspace, shown, shown_wor
 from textual.widgets import Button, Static
 
 from crescent_lite.config import Config
+from crescent_lite.events import StageFinished
 from crescent_lite.intervals import wilson
 from crescent_lite.nvidia import parse_listing
 from crescent_lite.store.watching import ScoreCount
@@ -138,6 +139,26 @@ async def test_an_engine_that_is_silent_for_long_is_told(tmp_path: Path) -> None
     )
 
 
+async def test_second_opinions_have_a_name_on_the_screens(tmp_path: Path) -> None:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    stage = {"stage": "second_opinion", "done": 0, "total": 20}
+    log(
+        sample,
+        {"event": "StageStarted", "round": 0, **stage},
+        *({"event": "StageProgressed", **stage, "done": n, "tokens": 0, "note": "right"} for n in range(1, 11)),
+    )
+    sample.note(StageFinished(0, "second_opinion", 9.0, 0, 20))
+    app = CrescentApp(sample.workspace)
+    with sample.workspace.lock():
+        async with app.run_test(size=(120, 24)) as pilot:
+            await until(pilot, lambda: "60 replies per minute" in shown(app))
+            assert "second opinions, 10 of 20" in shown(app)
+            assert "run 1 · second opinions · running" in shown(app)
+            assert "second opinions: 20 done in 0:09" in shown(app)
+            assert "tokens per second" not in shown(app)
+
+
 async def test_the_machine_has_meters(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
@@ -222,6 +243,7 @@ async def test_only_the_buttons_that_make_sense_can_be_pressed(tmp_path: Path) -
             await pilot.pause()
             await pilot.click("#do-pause")
             await until(pilot, lambda: enabled() == {"p Resume", "x Stop", "n Next round"})
+            await until(pilot, lambda: "p Resume" in shown(app))
             # a button that is still shown as pressed is not pressed again
             await until(pilot, lambda: not app.screen.query_one("#do-pause").has_class("-active"))
             await pilot.pause()
@@ -353,6 +375,16 @@ async def test_a_database_that_is_none_is_reported_and_not_fatal(tmp_path: Path)
     async with app.run_test(size=(120, 24)) as pilot:
         await until(pilot, lambda: "file is not a database" in shown_words(app))
         assert "unreadable" in shown(app)
+
+
+async def test_a_database_that_the_engine_is_creating_is_not_an_error(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.database_path.touch()
+    app = CrescentApp(workspace)
+    with workspace.lock():
+        async with app.run_test(size=(80, 24)) as pilot:
+            await until(pilot, lambda: "starting" in shown(app))
+            assert "older version" not in shown_words(app)
 
 
 async def test_the_engine_is_the_command_a_user_would_type(tmp_path: Path) -> None:

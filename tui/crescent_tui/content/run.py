@@ -181,7 +181,7 @@ def _score_line(count: ScoreCount, score: Score) -> Content:
     return Content.assemble(
         f"  {who:<9}{score.fraction:6.1%}",
         (f"  {score.low * 100:.1f} to {score.high * 100:.1f}", MUTED),
-        (f"  {count.items:,} of {count.total:,}" if count.items < count.total else "", MUTED),
+        (f"\n{'':11}{count.items:,} of {count.total:,} items so far" if count.items < count.total else "", MUTED),
     )
 
 

@@ -170,7 +170,10 @@ class RunScreen(TabScreen):
     def _show_run(self, snapshot: WorkspaceSnapshot, run: RunSnapshot) -> None:
         for each in run_buttons(snapshot, starting=self.app.starting):
             button = self.query_one(f"#do-{each.action}", Button)
-            button.label, button.disabled = f"{each.key} {each.label}", not each.enabled
+            label, button.disabled = f"{each.key} {each.label}", not each.enabled
+            if str(button.label) != label:
+                button.label = label
+                button.refresh(layout=True)  # Textual keeps the width of the old label
         panel = self.query_one("#pipeline", CachedStatic)
         line = next((each for each in snapshot.runs if each.run_id == run.run_id), None)
         panel.border_title = Content(run_content.title(run, line))

@@ -194,7 +194,7 @@ class SettingsScreen(TabScreen):
             return "The run and crescent.toml have the same settings."
         if self._here() == RUN and not self._run_id:
             return "No run yet; press f to show crescent.toml."
-        return "No settings to show."
+        return "No settings to show." if self._here() in self._found else "Reading settings …"
 
 
 def _settings_of(store: Store, run_id: int) -> list[SettingLine] | str:

@@ -92,6 +92,8 @@ class Follower:
             return self._with_throughput(replace(seen, engine_run_id=self._engine_run_id(seen)))
         except CrescentError as error:
             self._close()
+            if busy and seen.run is None and _is_unfinished(workspace.database_path):
+                return WorkspaceSnapshot(is_loaded=True, engine_is_busy=busy)
             return replace(seen, throughput=None, error=str(error))
 
     def _read(self, seen: WorkspaceSnapshot, store: Store) -> WorkspaceSnapshot:
@@ -133,6 +135,14 @@ class Follower:
         if self._store:
             self._store.close()
         self._store = self._read_at = None
+
+
+def _is_unfinished(database: Path) -> bool:
+    """Whether the engine has just created the database, or is migrating it."""
+    try:
+        return Store.is_older(database)
+    except CrescentError:
+        return False
 
 
 def modified_at(path: Path) -> float:
