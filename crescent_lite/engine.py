@@ -43,7 +43,7 @@ from crescent_lite.stages.frame import Job
 from crescent_lite.store import Run, Store
 from crescent_lite.store.database import now
 from crescent_lite.workspace import Workspace
-from crescent_lite.workspace.interruption import stop_requests
+from crescent_lite.workspace.interruption import interruptible
 from crescent_lite.workspace.machine import describe_machine
 from crescent_lite.workspace.notes import store_notes
 
@@ -167,7 +167,7 @@ def _drive(
     store.runs.set_state(job.run_id, "running")
     with _log(workspace, store, job.run_id) as log:
         try:
-            with stop_requests(lambda: workspace.take("stop")), closing(work):
+            with interruptible(lambda: workspace.take("stop")), closing(work):
                 started = RunStarted(job.run_id, resumed, job.rounds, job.base.name, kept)
                 log(started)
                 log(describe_machine())  # for the record; not yielded, so that no watcher waits for it

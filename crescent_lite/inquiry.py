@@ -1,7 +1,7 @@
-"""Models of a run answer one question, the one after the other, and the text is told as it grows.
+"""Lets models of a run answer a question, one model after the other, and reports each answer while it is written.
 
-Reads the run and loads its models; holds no lock, writes nothing, and needs no engine. Memory and speed are shared
-with an engine that is at work. Example:
+Reads the run and loads its models. Holds no lock, writes nothing and needs no engine, but shares memory and processor
+with one that is running. Example, which prints the base's answer piece by piece, then that of the kept round:
     answer(workspace, store, Inquiry("What is 2 + 3?"), tell=lambda piece: print(piece.model, piece.text))
 """
 
@@ -26,23 +26,24 @@ from crescent_lite.store import Run, Store
 from crescent_lite.workspace import Workspace
 
 HALF_A_CHARACTER = "\ufffd"
-"""What stands at the end of a growing text for bytes whose rest is still to come."""
+"""The replacement character: it ends a growing text whose last character is not complete yet."""
 
 
 @dataclass(frozen=True)
 class Inquiry:
-    """What is asked of whom."""
+    """A question and the models that are to answer it."""
 
     question: str
     run_id: int | None = None
-    """None is the latest improvement run."""
+    """The run whose models answer; None for the latest improvement run."""
     rounds: tuple[int, ...] | None = None
-    """0 is the base. None: the base, and the round that is kept, where there is one."""
+    """Rounds whose models answer; 0 is the base. None for the base and the kept round, if there is one."""
     prompt: str = "solve"
-    """'bare', or one of the run's prompt set."""
+    """Name of the prompt: 'bare', or a prompt of the run's set."""
     temperature: float = 0.0
+    """Softmax temperature; 0 is greedy."""
     max_tokens: int | None = None
-    """None is what the run is measured with."""
+    """Most tokens of an answer; None for the limit that the run is measured with."""
 
 
 @dataclass(frozen=True)
@@ -50,22 +51,24 @@ class End:
     """How an answer ended."""
 
     answer: Answer | None
+    """The final answer; None where none was found."""
     finish_reason: FinishReason
     tokens: int
+    """Tokens drawn."""
     seconds: float
-    """From the prompt on; loading is not counted."""
+    """Time for prompt and answer; loading the model is not included."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A bit of a growing answer. All pieces of a model together are its text. Untrusted."""
+    """A piece of a growing answer. The pieces of a model make up its whole text. Untrusted."""
 
     model: str
-    """'base' or 'round 1'."""
+    """'base', or a round such as 'round 1'."""
     text: str
-    """What has come since the piece before; may be empty."""
+    """Text written since the previous piece; may be empty."""
     end: End | None = None
-    """With the last piece of a model."""
+    """Set on the last piece of a model only."""
 
 
 def answer(
@@ -75,10 +78,13 @@ def answer(
     tell: Callable[[Piece], object],
     opener: Callable[[Path, Config], Sampler] = open_sampler,
 ) -> None:
-    """Have each model answer. Raises CrescentError before anything is loaded where that can be known."""
+    """Let each model answer, passing every piece of its text to `tell`.
+
+    Raises CrescentError; before a model is loaded where the fault can be known by then.
+    """
     question = inquiry.question.encode("utf-8", "replace").decode()
     if not question.strip():
-        raise UsageError("there is no question")
+        raise UsageError("the question is empty; give its text")
     run = store.runs.fetch_run(inquiry.run_id, "improvement")
     config = _config(workspace, run)
     base, adapters = _models(store, run, inquiry.rounds)
@@ -113,7 +119,8 @@ def _answer_once(sampler: Sampler, request: Request, model: str, tell: Callable[
     (completion,) = sampler.sample([request], watch)
     if completion.finish_reason == "context" and not completion.tokens:
         raise UsageError(
-            f"the question takes {completion.prompt_tokens:,} tokens with its prompt, more than the model's context"
+            f"the question and its prompt have {completion.prompt_tokens:,} tokens, more than the model's context; "
+            "shorten the question"
         )
     found = find_answer(completion.text, finished=completion.finish_reason == "stop")
     end = End(found, completion.finish_reason, completion.tokens, time.monotonic() - began)
@@ -121,14 +128,17 @@ def _answer_once(sampler: Sampler, request: Request, model: str, tell: Callable[
 
 
 def _config(workspace: Workspace, run: Run) -> Config:
-    """The run's settings, on this machine as it is set up now; one answer at a time needs one slot."""
+    """The run's settings with the workspace's present sampling settings; one answer at a time needs one slot."""
     config = unchangeable_config(run.config)
     here = load_config(workspace.config_path).sampling
     return dataclasses.replace(config, sampling=dataclasses.replace(here, slots=1))
 
 
 def _models(store: Store, run: Run, rounds: tuple[int, ...] | None) -> tuple[Path, dict[int, Path | None]]:
-    """The base, and the adapter for each round that is asked, in order. Raises NotFoundError or ModelError."""
+    """Return the base's path and, in order, each round's adapter (None for the base itself).
+
+    Raises NotFoundError or ModelError.
+    """
     standing = store.fetch_standing(run.run_id)
     if rounds is None:
         rounds = (0, *([standing.kept] if standing.kept else []))
@@ -139,17 +149,17 @@ def _models(store: Store, run: Run, rounds: tuple[int, ...] | None) -> tuple[Pat
     base = store.runs.fetch_model(run.base_id).path
     for path in (base, *paths.values()):
         if path and not path.is_file():
-            raise ModelError(f"{path}: is gone; run {run.run_id} was made with it")
+            raise ModelError(f"{path}: is missing; run {run.run_id} was made with it, so put it back")
     return base, paths
 
 
 def _prompt(workspace: Workspace, store: Store, run: Run, config: Config, name: str) -> str:
-    """As the run used it, where it did; else as it lies in the prompt set. Raises ConfigError."""
+    """Return the prompt as the run used it, else as the prompt set has it. Raises ConfigError."""
     if name == "bare":
         return BARE.text
     used = {short_name(full): text for full, text in store.runs.fetch_prompts(run.run_id)}
     if name in used:
         return used[name]
     if not name.replace("-", "").isalnum():
-        raise ConfigError(f"--prompt: {name!r} is no name of a prompt")
+        raise ConfigError(f"--prompt: {name!r} is not the name of a prompt; give 'bare' or one of the prompt set")
     return load_prompt_set(resolve_paths(config, workspace.folder).run.prompts).for_evaluation(name).text

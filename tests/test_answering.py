@@ -80,13 +80,13 @@ def test_the_prompt_is_the_one_that_the_run_used(ask: Answer) -> None:
 @pytest.mark.parametrize(
     ("settings", "error", "words"),
     [
-        ({"question": ""}, UsageError, "no question"),
-        ({"question": " \n"}, UsageError, "no question"),
+        ({"question": ""}, UsageError, "question is empty"),
+        ({"question": " \n"}, UsageError, "question is empty"),
         ({"question": "2 + 3?", "rounds": (7,)}, NotFoundError, "round 7 has no adapter; rounds with one: 1"),
         ({"question": "2 + 3?", "rounds": (2,)}, NotFoundError, "round 2 has no adapter"),
         ({"question": "2 + 3?", "run_id": 9}, NotFoundError, "run 9: not in"),
         ({"question": "2 + 3?", "prompt": "nowhere"}, ConfigError, "nowhere.txt: this prompt is missing"),
-        ({"question": "2 + 3?", "prompt": "../solve"}, ConfigError, "no name of a prompt"),
+        ({"question": "2 + 3?", "prompt": "../solve"}, ConfigError, "not the name of a prompt"),
     ],
 )
 def test_what_cannot_be_answered_is_said_before_a_model_is_loaded(
@@ -104,7 +104,7 @@ def test_a_model_that_is_gone_is_named(tmp_path: Path) -> None:
     with closing(Store.open(workspace.database_path)) as store:
         base_id = store.runs.insert_model(as_base(tmp_path / "gone.gguf"))
         store.runs.insert_run("improvement", base_id, {})
-        with pytest.raises(ModelError, match=r"gone\.gguf: is gone; run 1 was made with it"):
+        with pytest.raises(ModelError, match=r"gone\.gguf: is missing; run 1 was made with it"):
             answer(workspace, store, Inquiry("2 + 3?"), print, lambda *_: FakeSampler())
 
 

@@ -174,11 +174,11 @@ def vacuum_command(options: argparse.Namespace) -> int:
 
 def merge_command(options: argparse.Namespace) -> int:
     """Copy the runs of another database into this one, and their adapters, while no run is in progress."""
-    from crescent_lite.workspace.merging import join
+    from crescent_lite.workspace.merging import merge_workspace
 
     workspace, other = open_workspace(options.workspace), options.other
     with store_to_change(workspace) as store:
-        merged, missing = join(store, workspace, other)
+        merged, missing = merge_workspace(store, workspace, other)
     lines = [f"run {there} of {other} is run {here} here" for there, here in merged.taken.items()]
     lines += [f"run {there} of {other} was already here, as run {here}" for there, here in merged.same.items()]
     for there, here in merged.unlike.items():

@@ -83,7 +83,7 @@ def add_commands(subparsers: Subparsers) -> None:
 
 def export_command(options: argparse.Namespace) -> int:
     """Export examples or a model. Raises ConfigError for options that do not belong to the kind of export."""
-    from crescent_lite.workspace.interruption import stop_requests
+    from crescent_lite.workspace.interruption import interruptible
 
     workspace = open_workspace(options.workspace)
     if options.type and options.what != "gguf":
@@ -96,7 +96,7 @@ def export_command(options: argparse.Namespace) -> int:
         )
     if options.run and len(options.run) > 1:
         raise ConfigError("--run: a model belongs to one run; only examples can be exported from several runs")
-    with closing(open_store(workspace)) as store, stop_requests(lambda: False):
+    with closing(open_store(workspace)) as store, interruptible(lambda: False):
         run_id = store.runs.fetch_run(options.run[0] if options.run else None, "improvement").run_id
         return _export_model(options, workspace, store, run_id)
 

@@ -42,7 +42,7 @@ def serve_command(options: argparse.Namespace) -> int:
     from importlib.util import find_spec
 
     from crescent_lite.cli.datasette_metadata import datasette_metadata
-    from crescent_lite.workspace.interruption import stop_requests
+    from crescent_lite.workspace.interruption import interruptible
 
     if find_spec("datasette") is None:
         raise MissingPackageError("crescent serve needs Datasette: run `pip install 'crescent-lite[serve]'`")
@@ -58,7 +58,7 @@ def serve_command(options: argparse.Namespace) -> int:
         command += [word for name, value in DATASETTE_SETTINGS.items() for word in ("--setting", name, value)]
         server = subprocess.Popen(command, stdout=sys.stderr)
         try:
-            with stop_requests(lambda: False):
+            with interruptible(lambda: False):
                 ended = server.wait()
         except KeyboardInterrupt:
             ended = 0

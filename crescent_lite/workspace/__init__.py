@@ -1,4 +1,4 @@
-"""A workspace: the folder of one series of runs, its lock, its notes, and the machine it is on.
+"""The workspace: the folder of a series of runs, its lock and requests, its notes, and the machine it is on.
 
 Loads nothing before a name is used, so that `crescent --help` is quick. Example:
     with Workspace(Path("data")).lock(): ...

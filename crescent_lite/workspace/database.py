@@ -1,6 +1,6 @@
-"""The workspace that a command names, and its database opened to read or to change.
+"""Opens the workspace that a command names, and its database for reading or for writing.
 
-What they need is imported when they are called: --help is quick. Example:
+Everything needed is imported when a function is called, so that `crescent --help` is quick. Example:
     with closing(open_store(open_workspace(Path("data")))) as store: ...
 """
 
@@ -20,21 +20,24 @@ if TYPE_CHECKING:
 
 
 def open_workspace(folder: Path) -> Workspace:
-    """The workspace in this folder. Raises WorkspaceError where there is none."""
+    """Return the workspace in a folder. Raises WorkspaceError if it is not one."""
     from crescent_lite.workspace import Workspace
 
     return Workspace(folder).require()
 
 
 def open_store(workspace: Workspace) -> Store:
-    """The database for reading; one of an older version is brought up to date first, while no run is at work."""
+    """Open the database read-only. One of an older version is migrated first, which needs the workspace's lock.
+
+    Raises WorkspaceError or StorageError.
+    """
     from crescent_lite.store import Store
 
     path = workspace.database_path
     if Store.is_older(path):
         if not os.access(path.parent, os.W_OK):
             raise WorkspaceError(
-                f"{path}: is of an older version and cannot be brought up to date in a read-only folder; copy it"
+                f"{path}: is of an older version and cannot be migrated in a read-only folder; copy the workspace"
             )
         with workspace.lock():
             Store.open(path).close()
@@ -43,7 +46,7 @@ def open_store(workspace: Workspace) -> Store:
 
 @contextmanager
 def store_to_change(workspace: Workspace) -> Iterator[Store]:
-    """The database for writing, while no run is at work. Raises WorkspaceError where one is."""
+    """Open the database for writing and hold the workspace's lock. Raises WorkspaceError while a run is at work."""
     from crescent_lite.store import Store
 
     with workspace.lock(), closing(Store.open(workspace.database_path)) as store:

@@ -1,7 +1,7 @@
-"""A workspace: the folder of one series of runs. Its paths, its lock, and what its engine is asked to do.
+"""The workspace, the folder of a series of runs: its paths, its lock, and the requests to its engine.
 
-Knows files only. The lock is the operating system's, so a killed engine leaves none behind.
-Example: with Workspace(Path("data")).lock(): ...
+Knows files only. The lock is the operating system's, so a killed engine leaves no lock behind. Example:
+    with Workspace(Path("data")).lock(): ...
 """
 
 from __future__ import annotations
@@ -21,62 +21,67 @@ from crescent_lite.config import CONFIG_NAME
 from crescent_lite.errors import StorageError, WorkspaceError, file_errors
 
 EngineRequest = Literal["stop", "pause", "round"]
-"""To end after the item at hand; to hold still as long as this stands; to play one more round."""
+"""What an engine can be asked to do. stop: end the run, keeping every finished item. pause: wait until the request is
+withdrawn. round: play one more round."""
 STOP_SECONDS = 20.0
+"""Time that a stopped engine has to end (guess)."""
 LOCK_SECONDS = 1.0
-"""How long an engine waits for the lock: a watcher that asks `is_busy` holds it for a moment."""
+"""How long an engine waits for the lock, because a watcher that calls `is_busy` holds it for a moment (guess)."""
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where everything of a series of runs lies."""
+    """The paths of a workspace, its lock, and the requests to its engine."""
 
     folder: Path
 
     @property
     def config_path(self) -> Path:
-        """The user's settings."""
+        """The file with the user's settings."""
         return self.folder / CONFIG_NAME
 
     @property
     def database_path(self) -> Path:
-        """Every question and every vote."""
+        """The database, which holds everything that the runs produced except adapters."""
         return self.folder / "crescent.db"
 
     @property
     def adapters(self) -> Path:
-        """One folder for each trained round."""
+        """The folder of the trained adapters, `run-N/round-N` for each."""
         return self.folder / "adapters"
 
     @property
     def exports(self) -> Path:
-        """Reports and data sets."""
+        """The folder of reports, data sets and exported models."""
         return self.folder / "exports"
 
     @property
     def logs(self) -> Path:
-        """One JSON-lines file a run."""
+        """The folder of the logs, one JSON-lines file per run."""
         return self.folder / "logs"
 
     def log_of(self, run_id: int) -> Path:
-        """Every event of one run."""
+        """The log of one run, with every event."""
         return self.logs / f"run-{run_id}.jsonl"
 
     @property
     def notes(self) -> Path:
-        """People's remarks that are not in the database yet."""
+        """The file of notes that are not in the database yet."""
         return self.folder / "notes.jsonl"
 
     def require(self) -> Workspace:
-        """Itself, if `crescent init` has been here. Raises WorkspaceError."""
+        """Return this workspace. Raises WorkspaceError if the folder is not one."""
         if not self.config_path.is_file():
             raise WorkspaceError(f"{self.folder}: is not a workspace; run `crescent init {self.folder}` first")
         return self
 
     def create(self, config_text: str) -> Path:
-        """Make the folder and its settings file. Raises WorkspaceError where there is one, or StorageError."""
+        """Create the folder and its settings file, and return the file's path.
+
+        Raises WorkspaceError if the file exists, or StorageError.
+        """
         if self.config_path.exists():
-            raise WorkspaceError(f"{self.config_path}: is there already; it is left as it is")
+            raise WorkspaceError(f"{self.config_path}: exists already and was not changed; edit or delete it")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.config_path.write_text(config_text, encoding="utf-8")
@@ -86,14 +91,17 @@ class Workspace:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Be the one engine of this workspace. Raises WorkspaceError when another one is at work."""
+        """Hold the workspace's lock: inside, this process is its only engine. Old requests are withdrawn.
+
+        Raises WorkspaceError if another process holds the lock, or StorageError.
+        """
         lock = filelock.FileLock(self.folder / ".engine.lock", timeout=LOCK_SECONDS)
         try:
             lock.acquire()
         except filelock.Timeout:
             raise WorkspaceError(
                 f"{self.folder}: in use by another run{self._holder()}; "
-                "watch it with `crescent status`, end it with `crescent stop`"
+                "watch it with `crescent status` or stop it with `crescent stop`"
             ) from None
         except OSError as error:
             raise StorageError(f"{self.folder}: cannot be written: {error.strerror}") from None
@@ -108,7 +116,7 @@ class Workspace:
             lock.release()
 
     def is_busy(self) -> bool:
-        """Whether an engine is at work here."""
+        """Whether an engine holds the lock."""
         lock = filelock.FileLock(self.folder / ".engine.lock", timeout=0)
         try:
             with lock:
@@ -116,32 +124,38 @@ class Workspace:
         except filelock.Timeout:
             return True
         except OSError:
-            return False  # a read-only folder has no engine
+            return False  # no engine can run in a read-only folder
 
     def ask(self, request: EngineRequest) -> None:
-        """Ask the engine, whoever started it. Raises StorageError."""
+        """Leave a request for the engine, whoever started it. Raises StorageError."""
         with file_errors(self._request_file(request)):
             self._request_file(request).touch()
 
     def is_asked(self, request: EngineRequest) -> bool:
-        """Whether somebody asked and the request still stands."""
+        """Whether a request stands."""
         return self._request_file(request).exists()
 
     def take(self, request: EngineRequest) -> bool:
-        """Whether somebody asked; the request is then taken away."""
+        """Remove a request and return whether there was one."""
         asked = self.is_asked(request)
         self._request_file(request).unlink(missing_ok=True)
         return asked
 
     def stop_engine(self) -> bool:
-        """Ask the engine to stop and wait until it has. False when none is at work. Raises WorkspaceError."""
+        """Ask the engine to stop and wait until it has; return False if no engine is running.
+
+        Raises WorkspaceError if the engine has not stopped after STOP_SECONDS.
+        """
         if not self.is_busy():
             return False
         self.ask("stop")
         until = time.monotonic() + STOP_SECONDS
         while self.is_busy():
             if time.monotonic() > until:
-                raise WorkspaceError(f"{self.folder}: the run{self._holder()} has not stopped in {STOP_SECONDS:g} s")
+                raise WorkspaceError(
+                    f"{self.folder}: the run{self._holder()} has not stopped after {STOP_SECONDS:g} s; "
+                    "wait, or end its process"
+                )
             time.sleep(0.1)
         return True
 

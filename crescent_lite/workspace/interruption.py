@@ -1,8 +1,8 @@
-"""The ways to stop an engine made one: Ctrl-C, SIGTERM and a request in the workspace all raise KeyboardInterrupt.
+"""Stops and pauses processes. Ctrl-C, SIGTERM and a stop request in the workspace all raise KeyboardInterrupt.
 
-Knows signals and processes, nothing of a run. An interrupt that falls into a callback from C is swallowed there
-(llama.cpp's log while it loads a model, for one), so it is raised again until the engine has ended.
-Example: with stop_requests(lambda: workspace.take("stop")): ...
+Knows signals and processes, nothing of a run. An exception raised during a callback from C is swallowed there (for
+instance by llama.cpp's log while it loads a model), so it is raised again until the block has ended. Example:
+    with interruptible(lambda: workspace.take("stop")): ...
 """
 
 from __future__ import annotations
@@ -17,13 +17,18 @@ from types import FrameType
 import psutil
 
 POLL_SECONDS = 0.5
+"""Time between two looks for a request."""
 AGAIN_SECONDS = 4.0
-"""Longer than a training program takes to be stopped, shorter than the five seconds a Ctrl-C may take."""
+"""Time until an interrupt is raised again: longer than stopping a training program takes, shorter than the 5 seconds
+that a Ctrl-C may take."""
 
 
 @contextmanager
-def stop_requests(take_request: Callable[[], bool]) -> Iterator[None]:
-    """Inside, a signal or a taken request raises KeyboardInterrupt. Outside the main thread it changes nothing."""
+def interruptible(take_request: Callable[[], bool]) -> Iterator[None]:
+    """Inside, a signal or a request raises KeyboardInterrupt. Has no effect outside the main thread.
+
+    `take_request` returns whether there was a request, and removes it; it is called from another thread.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -36,7 +41,7 @@ def stop_requests(take_request: Callable[[], bool]) -> Iterator[None]:
     def watch() -> None:
         while not ended.wait(POLL_SECONDS):
             if (asked.is_set() and not ended.wait(AGAIN_SECONDS)) or take_request():
-                # SIGTERM and not SIGINT: a shell starts background jobs with SIGINT ignored.
+                # SIGTERM, because a shell starts background jobs with SIGINT ignored.
                 _thread.interrupt_main(signal.SIGTERM)
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -53,7 +58,7 @@ def stop_requests(take_request: Callable[[], bool]) -> Iterator[None]:
 
 @contextmanager
 def suspended(pid: int | None) -> Iterator[None]:
-    """Inside, the child process stands still. None is no process; one that has ended is none either."""
+    """Inside, the process is suspended. Has no effect if `pid` is None or the process has ended."""
     child = psutil.Process(pid) if pid is not None and psutil.pid_exists(pid) else None
     if child is None:
         yield

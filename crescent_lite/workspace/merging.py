@@ -1,6 +1,7 @@
-"""The runs of another workspace, taken into this one: the rows of its database, and the adapters that they trained.
+"""Merges the runs of another workspace into this one: the rows of its database and the adapters of its runs.
 
-Example: join(store, workspace, Path("other")) -> (Merged(taken={1: 4}), [])
+Knows files; `store.merging` merges the rows. Example, where run 1 of the other workspace becomes run 4 of this one:
+    merge_workspace(store, workspace, Path("other")) -> (Merged(taken={1: 4}), [])
 """
 
 from __future__ import annotations
@@ -17,39 +18,39 @@ from crescent_lite.store.runs import here_or_there
 from crescent_lite.workspace import Workspace
 
 ADAPTER_FOLDER = re.compile(r"/adapters/run-\d+/round-\d+$")
-"""Where a run keeps an adapter. Another database may name any file; from nowhere else anything is copied."""
+"""The folders that adapters may be copied from: the other database could name any file on this machine."""
 
 
-def join(store: Store, workspace: Workspace, other: Path) -> tuple[Merged, list[str]]:
-    """What became of the other's runs, and the adapters that are nowhere. `other`: a workspace or a database.
+def merge_workspace(store: Store, workspace: Workspace, other: Path) -> tuple[Merged, list[str]]:
+    """Merge another workspace, or its database file, into this one.
 
-    An adapter that was missing the last time is brought too. Raises WorkspaceError or StorageError; nothing is taken
-    then.
+    Returns what became of its runs, and the paths of adapters that were not found. An adapter that was missing in an
+    earlier merge is copied too. Raises WorkspaceError or StorageError and then merges nothing.
     """
     database = Workspace(other).database_path if other.is_dir() else other
     missing: list[str] = []
 
-    def bring(adapters: Sequence[MergedAdapter]) -> None:
+    def copy_adapters(adapters: Sequence[MergedAdapter]) -> None:
         for adapter in adapters:
-            there = here_or_there("adapter", Path(adapter.path), database.parent)
-            if not _bring(store, workspace, adapter, there):
-                missing.append(str(there))
+            source = here_or_there("adapter", Path(adapter.path), database.parent)
+            if not _copy_adapter(store, workspace, adapter, source):
+                missing.append(str(source))
 
-    return merge(store.database, database, bring), missing
+    return merge(store.database, database, copy_adapters), missing
 
 
-def _bring(store: Store, workspace: Workspace, adapter: MergedAdapter, there: Path) -> bool:
-    """Copy an adapter, with all that lies beside it, where it is not here yet. Whether it is here then."""
+def _copy_adapter(store: Store, workspace: Workspace, adapter: MergedAdapter, source: Path) -> bool:
+    """Copy an adapter and the files beside it unless it is here already; return whether it is here now."""
     if not adapter.is_new and store.runs.fetch_model(adapter.model_id).path.is_file():
         return True
     here = workspace.adapters / f"run-{adapter.run_id}" / f"round-{adapter.round}"
-    found = there.resolve()
+    found = source.resolve()
     is_there = bool(ADAPTER_FOLDER.search(str(found.parent))) and found.is_file()
     if is_there:
         with atomic_replacement(here) as unfinished:
             shutil.copytree(found.parent, unfinished, ignore=_links)
     if is_there or adapter.is_new:
-        store.runs.set_model_path(adapter.model_id, here / there.name)
+        store.runs.set_model_path(adapter.model_id, here / source.name)
     return is_there
 
 

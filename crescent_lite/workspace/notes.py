@@ -1,8 +1,9 @@
-"""Remarks of people on questions: kept beside them, never used as labels.
+"""People's notes on questions: written to a file at once, and moved into the database later. Never used as labels.
 
-Only one process writes the database, and that may be an engine at work; so a note goes into a file of the workspace
-first, and whoever has the workspace's lock stores it. Example:
-    add_note(workspace, 412, "the majority is wrong"); pending_notes(workspace)[0].text
+Only the process that holds the workspace's lock writes the database, and that may be a running engine. So a note goes
+into a file of the workspace first, and whoever holds the lock stores it. Example:
+    add_note(workspace, 412, "the majority is wrong")
+    pending_notes(workspace)[0].text    # "the majority is wrong"
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from crescent_lite.workspace import Workspace
 
 
 def add_note(workspace: Workspace, question_id: int, text: str) -> None:
-    """Put a note into the workspace's file. An empty `text` takes the question's notes away. Raises StorageError."""
+    """Append a note to the workspace's file; an empty `text` deletes the question's notes. Raises StorageError."""
     note = Note(secrets.token_hex(8), question_id, text.strip(), now())
     with file_errors(workspace.notes), workspace.notes.open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(note), ensure_ascii=False) + "\n")
 
 
 def pending_notes(workspace: Workspace) -> list[Note]:
-    """Those that are not in the database yet, the oldest first."""
+    """Read the notes that are not in the database yet, the oldest first."""
     try:
         lines = workspace.notes.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -35,13 +36,13 @@ def pending_notes(workspace: Workspace) -> list[Note]:
 
 
 def store_notes(workspace: Workspace, store: Store) -> None:
-    """Move the file's notes into the database. Only for who holds the workspace's lock."""
+    """Move the file's notes into the database. The caller must hold the workspace's lock. Raises StorageError."""
     taken = workspace.notes.with_suffix(".taken")
     if workspace.notes.exists() and not taken.exists():
         with file_errors(workspace.notes):
             workspace.notes.rename(taken)
     if taken.exists():
-        # Where this is cut short here, the same notes are stored again, which changes nothing: each has its key.
+        # If the process dies here, the notes are stored again later, which changes nothing: each note has a key.
         with file_errors(taken):
             lines = taken.read_text(encoding="utf-8").splitlines()
         store.notes.insert([note for line in lines if (note := _parsed(line))])
@@ -49,7 +50,7 @@ def store_notes(workspace: Workspace, store: Store) -> None:
 
 
 def _parsed(line: str) -> Note | None:
-    """A line that was cut short, or that somebody wrote by hand, is no note."""
+    """Parse a line; None for one that is not a note, because it was cut short or edited by hand."""
     try:
         note = Note(**json.loads(line))
     except (ValueError, TypeError):

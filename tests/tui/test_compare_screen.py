@@ -87,7 +87,7 @@ async def test_what_goes_wrong_in_the_child_is_said_in_its_own_line(tmp_path: Pa
         await until(pilot, lambda: "round 1, kept" in shown(app))
         editor(app).text = "2 + 3?"
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: "Error: base.gguf: is gone; run 1 was made with it" in shown(app), LIVE_SECONDS)
+        await until(pilot, lambda: "Error: base.gguf: is missing; run 1 was made with it" in shown(app), LIVE_SECONDS)
         assert "No answer." in shown(app)
 
 
