@@ -1,4 +1,4 @@
-"""Two thousand texts that no model should write: nothing raises, nothing runs, nothing is slow."""
+"""Two thousand hostile texts are read without an exception, without running anything, and quickly."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ WATCHED = (
 
 
 def hostile_texts() -> Iterator[str]:
-    """Every piece alone, repeated to a megabyte, and at random."""
+    """Each piece alone, each repeated to a megabyte, and then random mixtures without end."""
     chance = random.Random(11)
     yield from PIECES
     for piece in PIECES:
@@ -64,7 +64,7 @@ def hostile_texts() -> Iterator[str]:
 
 @contextmanager
 def nothing_runs() -> Iterator[list[str]]:
-    """Collects what an audit hook sees of the interpreter's doings."""
+    """Collects the audit events that would show code, files, processes or sockets being used."""
     seen: list[str] = []
     watching = True
 
@@ -72,7 +72,7 @@ def nothing_runs() -> Iterator[list[str]]:
         if watching and event.startswith(WATCHED):
             seen.append(event)
 
-    sys.addaudithook(hook)  # there is no way to take it away again
+    sys.addaudithook(hook)  # an audit hook cannot be removed
     try:
         yield seen
     finally:
@@ -84,7 +84,7 @@ INSIDE = (
     "we ", "problem ", "two ", "and a half ", "a ", "$", "(", "{", "-", "−3 ", "\u0301\u0323", "½", "sure! ",
     "here is one: ", ": ", "answer is ", "solve ", "\"", "| ",
 )  # fmt: skip
-"""What a model may repeat in the middle of a text: cleaning takes it off the ends only."""
+"""Scraps that a model may repeat in the middle of a text, where cleaning does not remove them."""
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_no_text_raises_runs_anything_or_takes_long(texts: list[str]) -> None:
         "printable": printable,
     }
     for read in readers.values():
-        read("What is 2 + 3? The answer is \\boxed{5}")  # whatever is imported late
+        read("What is 2 + 3? The answer is \\boxed{5}")  # so that lazy imports are done before the hook is watching
     slow = []
     with nothing_runs() as seen:
         for number, text in enumerate(texts):
@@ -126,7 +126,7 @@ def _seconds(read: object, text: str) -> float:
 
 
 @pytest.mark.slow
-def test_an_answer_never_carries_what_a_terminal_would_obey(texts: list[str]) -> None:
+def test_an_answer_key_is_short_printable_ascii(texts: list[str]) -> None:
     for text in texts:
         key = canonical_answer(text)
         assert key is None or (key.isascii() and key.isprintable() and len(key) < 400)

@@ -54,13 +54,13 @@ def add_controls(subparsers: Subparsers) -> None:
         "--samples",
         type=positive_integer,
         metavar="N",
-        help="samples per item of the majority control (default: as many as cost what the run itself drew)",
+        help="samples per item of the majority control (default: as many as the run's own tokens pay for)",
     )
     add_settings_options(parser)
 
 
 def controls_command(options: argparse.Namespace) -> int:
-    """Make the control runs of a run, and show its report."""
+    """Run the controls of a run, and show its report with them."""
     from crescent_lite.engine import RunOptions, run_controls
 
     workspace = open_workspace(options.workspace)

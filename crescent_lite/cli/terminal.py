@@ -1,6 +1,7 @@
-"""Output of the command line: results on stdout as text or JSON, messages on stderr, all made safe for a terminal.
+"""Output of the command line: results on stdout, as text or JSON, and messages on stderr.
 
-Knows tables and the terminal, and no command. Example: result(options, {"run": 1}, "run 1")
+Tables, messages and growing texts are made printable here; who passes a text to `result` makes it printable before.
+Knows no command. Example: result(options, {"run": 1}, "run 1")
 """
 
 from __future__ import annotations
