@@ -297,7 +297,7 @@ def open_sampler(
     """
     from crescent_lite import sampling
     from crescent_lite.config import load_config
-    from crescent_lite.config.text import toml_text
+    from crescent_lite.config.toml import toml_text
     from crescent_lite.models import find_model
 
     addresses = _texts(servers)

@@ -32,7 +32,8 @@ from crescent_lite.config import PRESETS, BenchmarkConfig, Config, load_config
 from crescent_lite.config.fields import kinds
 from crescent_lite.config.help import field_help
 from crescent_lite.config.settings import PRESET_DIR
-from crescent_lite.config.text import config_rows, toml_text
+from crescent_lite.config.text import config_rows
+from crescent_lite.config.toml import toml_text
 from crescent_lite.errors import CrescentError, ExitCode
 from crescent_lite.training.architectures import LINEAR_LAYERS
 

@@ -18,7 +18,8 @@ from crescent_lite.config import (
     load_config,
 )
 from crescent_lite.config.help import field_help
-from crescent_lite.config.text import STARTER_KEYS, config_rows, starter_toml, toml_text
+from crescent_lite.config.text import STARTER_KEYS, config_rows, starter_toml
+from crescent_lite.config.toml import toml_text
 from crescent_lite.errors import ConfigError
 
 

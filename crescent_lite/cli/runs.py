@@ -66,7 +66,7 @@ def add_run(subparsers: Subparsers) -> None:
 
 def run_command(options: argparse.Namespace) -> int:
     """Start a run or resume the unfinished one, and show its progress and its report."""
-    from crescent_lite.config.text import toml_text
+    from crescent_lite.config.toml import toml_text
     from crescent_lite.engine import RunOptions, run_engine
 
     workspace = open_workspace(options.workspace)
@@ -146,7 +146,7 @@ def add_distill(subparsers: Subparsers) -> None:
 
 def distill_command(options: argparse.Namespace) -> int:
     """Fine-tune a student on the labels of a run, and measure it before and after."""
-    from crescent_lite.config.text import toml_text
+    from crescent_lite.config.toml import toml_text
     from crescent_lite.engine import RunOptions, run_engine
 
     workspace = open_workspace(options.workspace)

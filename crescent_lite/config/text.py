@@ -13,8 +13,7 @@ from typing import Any
 
 from crescent_lite.config import BenchmarkConfig, Config, load_config
 from crescent_lite.config.help import field_help
-from crescent_lite.config.toml import toml_key
-from crescent_lite.config.toml import toml_text as toml_text
+from crescent_lite.config.toml import toml_key, toml_text
 
 ConfigRow = tuple[str, Any, str, str]
 """The name `section.key`, the value as plain JSON, where the value came from, and the help."""
