@@ -30,7 +30,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 def complaint(folder: Path, text: str) -> str:
-    """The one line that a crescent.toml of this text is refused with, without the file's name in front."""
+    """The error message for a crescent.toml with this text, without the file name that it begins with."""
     path = written(folder, text)
     with pytest.raises(ConfigError) as caught:
         load_config(path)
@@ -69,7 +69,7 @@ def test_every_setting_has_an_origin() -> None:
     assert set(config.origins) == {"preset"} | settings
 
 
-def test_the_preset_asked_for_wins_over_the_files_own(tmp_path: Path) -> None:
+def test_the_preset_of_the_command_line_overrides_the_files_own(tmp_path: Path) -> None:
     path = written(tmp_path, 'preset = "quick"\n')
     assert load_config(path).preset == "quick"
     assert load_config(path).origins["preset"] == str(path)
@@ -159,7 +159,7 @@ def test_a_bad_file_is_refused_in_one_line_that_names_the_key(tmp_path: Path, te
     assert complaint(tmp_path, text).startswith(message)
 
 
-def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_and_one_that_is_not_text_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file; `crescent init` writes one"):
         load_config(tmp_path / "crescent.toml")
     with pytest.raises(ConfigError, match="cannot be read"):
@@ -169,7 +169,7 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None
         load_config(tmp_path / "bytes.toml")
 
 
-def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "crescent.toml").write_bytes(b"\xef\xbb\xbf[run]\r\nseed = 5\r\n")
     assert load_config(tmp_path / "crescent.toml").run.seed == 5
 
@@ -205,7 +205,7 @@ def test_a_config_survives_being_stored(preset: str) -> None:
     assert config_from_dict(json.loads(json.dumps(config.as_dict(), allow_nan=False))) == config
 
 
-def test_a_stored_config_of_another_version_is_refused_in_one_line() -> None:
+def test_an_unknown_stored_setting_is_refused_in_one_line() -> None:
     with pytest.raises(ConfigError, match=r"^the settings stored with the run: vote\.quorum: unknown key"):
         config_from_dict({"vote": {"quorum": 3}})
 

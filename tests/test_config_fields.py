@@ -1,4 +1,4 @@
-"""Settings that are typed by hand: what becomes an override, what is no change, where a stored value came from."""
+"""Settings that a user types: which become overrides, which are not changes, where a stored value came from."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_only_what_was_changed_is_passed_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("typed", ["8", " 8 ", "8 # the same"])
-def test_a_value_typed_as_it_is_already_is_no_change(typed: str) -> None:
+def test_a_value_that_the_setting_has_anyway_is_not_a_change(typed: str) -> None:
     assert Draft(None).with_value("vote.votes_per_question", typed).typed == {}
 
 
@@ -58,7 +58,7 @@ def test_without_a_file_it_is_the_quick_preset() -> None:
         ("preset", "slow", "unknown preset 'slow'"),
     ],
 )
-def test_what_is_refused_is_told_in_the_settings_own_words(name: str, typed: str, why: str) -> None:
+def test_an_invalid_value_is_explained_with_the_name_of_its_setting(name: str, typed: str, why: str) -> None:
     with pytest.raises(ConfigError, match=name) as refused:
         Draft(None).with_value(name, typed).config()
     assert why in str(refused.value)
@@ -80,7 +80,7 @@ def test_a_typed_text_is_taken_as_that_text(typed: str) -> None:
     assert override_of("bait.assistant_prefix", typed).startswith("bait.assistant_prefix=")
 
 
-def test_a_file_that_is_broken_is_an_error_and_no_value(tmp_path: Path) -> None:
+def test_a_broken_file_is_an_error_and_has_no_values(tmp_path: Path) -> None:
     path = tmp_path / "crescent.toml"
     path.write_text("[vote\n")
     with pytest.raises(ConfigError, match="not valid TOML"):
@@ -88,7 +88,7 @@ def test_a_file_that_is_broken_is_an_error_and_no_value(tmp_path: Path) -> None:
     assert Draft(path).value("run.rounds") is None
 
 
-def test_where_a_stored_value_came_from_is_told_by_the_preset(tmp_path: Path) -> None:
+def test_the_origin_of_a_stored_value_is_inferred_from_the_preset(tmp_path: Path) -> None:
     path = tmp_path / "crescent.toml"
     path.write_text('preset = "quick"\n[vote]\nmax_tokens = 30\n')
     stored = load_config(path, overrides=["vote.top_k=3"]).as_dict()
@@ -99,6 +99,6 @@ def test_where_a_stored_value_came_from_is_told_by_the_preset(tmp_path: Path) ->
     assert origins["vote.policy"] == "default"
 
 
-def test_settings_of_another_version_are_an_error() -> None:
+def test_an_unknown_stored_setting_is_an_error() -> None:
     with pytest.raises(ConfigError, match="stored with the run"):
         stored_rows({"vote": {"ballots": 3}})

@@ -1,4 +1,4 @@
-"""Where a relative path of the settings leads."""
+"""Relative paths in settings start in the workspace, or else in the current folder."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_relative_path_starts_in_the_workspace_from_whatever_folder_the_comman
     assert found_from("small.gguf", workspace) == workspace / "small.gguf"
 
 
-def test_what_the_workspace_has_not_is_looked_for_in_the_current_folder(elsewhere: Path) -> None:
+def test_a_file_that_the_workspace_lacks_is_looked_for_in_the_current_folder(elsewhere: Path) -> None:
     (elsewhere / "small.gguf").write_bytes(b"others")
 
     assert found_from("small.gguf", elsewhere.parent / "maths") == elsewhere / "small.gguf"
