@@ -93,7 +93,7 @@ class CrescentApp(WorkspaceApp):
         """Pause the engine, or resume it."""
         if self.snapshot.pause_is_requested:
             self.workspace.take("pause")
-            self._follower.look_now()
+            self._follower.check_now()
         else:
             self._ask_engine("pause")
 
@@ -133,7 +133,7 @@ class CrescentApp(WorkspaceApp):
             self.workspace.ask(request)
         except CrescentError as error:
             self.show_error(str(error))
-        self._follower.look_now()
+        self._follower.check_now()
 
     def _load_screens(self) -> None:
         """Import all screens, so that opening one does not wait for its import."""

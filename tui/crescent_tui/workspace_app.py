@@ -152,7 +152,7 @@ class WorkspaceApp(App[None]):
             on_start = self._read_only_commands.append if read_only else None
             result = run_command(self.workspace, command, *arguments, on_start=on_start)
             self.deliver(lambda: then(result))
-            self._follower.look_now()
+            self._follower.check_now()
 
         self.run_worker(work, thread=True, group="commands", exclusive=False)
 
@@ -197,8 +197,8 @@ class WorkspaceApp(App[None]):
         if exit_code not in (ExitCode.OK, ExitCode.INTERRUPTED):
             self.show_error(self._child.last_line() or f"The run ended with exit code {exit_code}.")
         self._child, self.starting = None, False
-        self._follower.look_now()
+        self._follower.check_now()
 
     def _read_failed(self, _reason: str) -> None:
         """Let the follower read now: it fails for the same reason and shows it under the title bar."""
-        self._follower.look_now()
+        self._follower.check_now()

@@ -182,7 +182,7 @@ class LogScreen(TabScreen):
         )
 
     @on(RowList.Highlighted)
-    def _look_at(self, event: RowList.Highlighted) -> None:
+    def _select(self, event: RowList.Highlighted) -> None:
         self._show_one(event.key)
 
     def _show_one(self, number: int | None) -> None:

@@ -229,7 +229,7 @@ class ModelsScreen(TabScreen):
         self._show_model()
 
     @on(RowList.Highlighted)
-    def _look_at(self, _event: RowList.Highlighted) -> None:
+    def _select(self, _event: RowList.Highlighted) -> None:
         self._show_model()
 
     def _show_model(self) -> None:

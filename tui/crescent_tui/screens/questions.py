@@ -182,7 +182,7 @@ class QuestionsScreen(TabScreen):
             self.query_one(QuestionPane).clear(empty)
 
     @on(RowList.Highlighted)
-    def _look_at(self, event: RowList.Highlighted) -> None:
+    def _select(self, event: RowList.Highlighted) -> None:
         self.app.question_id = event.key
         self._read_question(event.key)
 

@@ -153,7 +153,7 @@ class RoundsScreen(TabScreen):
             self._compared.request(self._run_id, version)
 
     @on(RowList.Highlighted)
-    def _look_at(self, _event: RowList.Highlighted) -> None:
+    def _select(self, _event: RowList.Highlighted) -> None:
         self._fetch()
         self._draw_scores()
 

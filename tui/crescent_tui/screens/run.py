@@ -55,7 +55,7 @@ class RunScreen(TabScreen):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("o", "app.start_form", "Settings and start", show=False)]
     CSS = """
     RunScreen #controls { height: 1; padding: 0 1; }
-    RunScreen Button { margin-right: 2; min-width: 8; padding: 0 1; }
+    RunScreen Button { margin-right: 1; min-width: 8; padding: 0 1; }
     RunScreen #start { padding: 0 2; }
     RunScreen #start-buttons { height: 1; margin-top: 1; }
     RunScreen #machine-check { margin-top: 1; }

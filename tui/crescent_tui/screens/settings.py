@@ -176,7 +176,7 @@ class SettingsScreen(TabScreen):
         rows.move_to(next((key for key, line in enumerate(shown) if line.name == before), 0))
 
     @on(RowList.Highlighted)
-    def _look_at(self, event: RowList.Highlighted) -> None:
+    def _select(self, event: RowList.Highlighted) -> None:
         self._show_one(event.key)
 
     def _show_one(self, key: int | None) -> None:

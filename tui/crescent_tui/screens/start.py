@@ -68,7 +68,7 @@ class StartScreen(ModalScreen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._draft = self._accepted = Draft(None)
+        self._draft = self._last_valid = Draft(None)
         """The settings as typed, and the last valid ones."""
         self._unfinished: Run | None = None
         self._lines: list[SettingLine] = []
@@ -97,7 +97,7 @@ class StartScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         path = self.app.workspace.config_path
-        self._draft = self._accepted = Draft(path if path.is_file() else None)
+        self._draft = self._last_valid = Draft(path if path.is_file() else None)
         if self.app.snapshot.run:
             self.app.read("unfinished", lambda store: store.runs.fetch_unfinished(), self._take_unfinished)
         self._list()
@@ -172,7 +172,7 @@ class StartScreen(ModalScreen[None]):
         self.action_change()
 
     @on(RowList.Highlighted)
-    def _look_at(self) -> None:
+    def _select(self) -> None:
         self._show_value()
 
     @on(Input.Changed, "#form-filter")
@@ -227,7 +227,7 @@ class StartScreen(ModalScreen[None]):
         """List the settings as they would be. An invalid value is reported, and leaves the list unchanged."""
         try:
             found = lines(self._draft.rows())
-            self._error, self._accepted = "", self._draft
+            self._error, self._last_valid = "", self._draft
         except ConfigError as error:
             found, self._error = self._lines, str(error)
         self._lines = sorted(found, key=lambda line: line.name not in FIRST)
@@ -254,8 +254,8 @@ class StartScreen(ModalScreen[None]):
 
     def _invalid_names(self) -> set[str]:
         """The names of settings typed since the settings were last valid."""
-        accepted = self._accepted.typed
-        return {name for name, typed in self._draft.typed.items() if accepted.get(name) != typed}
+        last_valid = self._last_valid.typed
+        return {name for name, typed in self._draft.typed.items() if last_valid.get(name) != typed}
 
     def _show_value(self, *, overwrite: bool = False) -> None:
         """Show the setting under the cursor and its value. `overwrite`: also while it is being edited."""
@@ -272,12 +272,14 @@ class StartScreen(ModalScreen[None]):
                 field.value = printable_line(line.value, 4000)
 
     def _show_plan(self) -> None:
-        typed = self._accepted.typed
+        typed = self._last_valid.typed
         changed = f"{len(typed)} changed" if typed else "nothing changed"
         run = self._unfinished
         if run:
             words = f"w Resume run {run.run_id}" if self._another else "w New run"
-            self.query_one("#form-new", Button).label = words
+            button = self.query_one("#form-new", Button)
+            button.label = words
+            button.refresh(layout=True)  # Textual keeps the width of the old label
         if run and not self._another:
             ignored = [name for name in typed if name != ROUNDS and name.partition(".")[0] not in CHANGEABLE_SECTIONS]
             kept = f" It keeps its {', '.join(ignored)}." if ignored else ""

@@ -46,7 +46,7 @@ class Follower:
         self._run_id = run_id
         self._wake.set()
 
-    def look_now(self) -> None:
+    def check_now(self) -> None:
         """From any thread: check now instead of within a second."""
         self._wake.set()
 
@@ -92,7 +92,7 @@ class Follower:
             return self._with_throughput(replace(seen, engine_run_id=self._engine_run_id(seen)))
         except CrescentError as error:
             self._close()
-            if busy and seen.run is None and _is_unfinished(workspace.database_path):
+            if busy and seen.run is None and _is_being_created(workspace.database_path):
                 return WorkspaceSnapshot(is_loaded=True, engine_is_busy=busy)
             return replace(seen, throughput=None, error=str(error))
 
@@ -137,7 +137,7 @@ class Follower:
         self._store = self._read_at = None
 
 
-def _is_unfinished(database: Path) -> bool:
+def _is_being_created(database: Path) -> bool:
     """Whether the engine has just created the database, or is migrating it."""
     try:
         return Store.is_older(database)
