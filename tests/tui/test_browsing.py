@@ -37,7 +37,7 @@ def test_each_condition_leaves_its_own(sample: SampleWorkspace) -> None:
     assert sample.store.browsing.fetch_ids(QuestionFilter(7)) == []
 
 
-def test_words_are_found_as_one_types(sample: SampleWorkspace) -> None:
+def test_words_are_found_while_typing(sample: SampleWorkspace) -> None:
     assert found(sample, search="CAPITAL of cou") == []  # what was rejected keeps only its judged text
     assert found(sample, search="PLUS") == list(range(28, 14, -1))
     assert found(sample, search="what is 14 pl", verdict="rejected") == [28]

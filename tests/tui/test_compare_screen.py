@@ -79,7 +79,7 @@ async def test_escape_ends_the_child_and_asking_anew_ends_the_one_before(tmp_pat
 
 @pytest.mark.asyncio
 @pytest.mark.slow
-async def test_what_goes_wrong_in_the_child_is_said_in_its_own_line(tmp_path: Path) -> None:
+async def test_an_error_of_the_child_is_shown_in_its_own_line(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -92,7 +92,7 @@ async def test_what_goes_wrong_in_the_child_is_said_in_its_own_line(tmp_path: Pa
 
 
 @pytest.mark.asyncio
-async def test_the_question_that_is_looked_at_is_taken_with_a_key(tmp_path: Path) -> None:
+async def test_a_key_takes_the_selected_question(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
     sample.begin_round()
@@ -111,7 +111,7 @@ async def test_the_question_that_is_looked_at_is_taken_with_a_key(tmp_path: Path
 
 
 @pytest.mark.asyncio
-async def test_what_cannot_be_asked_is_said(tmp_path: Path) -> None:
+async def test_a_question_that_cannot_be_asked_has_a_reason(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("6")
@@ -149,7 +149,7 @@ async def test_without_a_run_it_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_run_at_work_is_warned_of(tmp_path: Path) -> None:
+async def test_an_active_run_brings_a_warning(tmp_path: Path) -> None:
     app = CrescentApp(workspace_with_adapter(tmp_path))
     with app.workspace.lock():
         async with app.run_test(size=(80, 24)) as pilot:
@@ -220,7 +220,7 @@ def test_answers_are_compared_by_their_value() -> None:
     assert str(answer_line(none)) == "no answer found"
 
 
-def test_a_cut_off_answer_is_said_to_be_one() -> None:
+def test_a_cut_off_answer_is_marked() -> None:
     side = Side("base", "done", "and", None, 1200, 3.04, "length")
     assert side_stats(side) == "1,200 tokens, 3.0 s, cut off: token limit"
     assert str(side_text(Side("base", "done"))) == "The answer is empty."
@@ -231,7 +231,7 @@ def test_the_kept_round_is_named_among_the_models() -> None:
     assert model_choices(None) == ()
 
 
-def test_a_child_says_why_it_cannot(tmp_path: Path) -> None:
+def test_a_child_that_fails_gives_the_reason(tmp_path: Path) -> None:
     lines: list[str] = []
     ended = StreamingCommand(Workspace(tmp_path), "2 + 3?", "answer", "-", "--json").follow(lines.append)
     assert (ended.exit_code, lines) == (5, [])

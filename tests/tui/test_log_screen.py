@@ -44,7 +44,7 @@ async def test_a_run_without_a_log_file_says_so(sample: SampleWorkspace) -> None
         await until(pilot, lambda: "This run has no log yet." in shown(app))
 
 
-async def test_the_level_key_goes_from_no_items_over_alarms_to_everything(sample: SampleWorkspace) -> None:
+async def test_the_level_key_steps_from_no_items_to_alarms_to_everything(sample: SampleWorkspace) -> None:
     log(sample, "StageStarted", round=1, stage="vote", done=0, total=900)
     log_item(sample, 1)
     log(sample, "AlarmFired", round=1, name="one_answer", words="it says 7")
@@ -62,7 +62,7 @@ async def test_the_level_key_goes_from_no_items_over_alarms_to_everything(sample
 
 
 @pytest.mark.slow
-async def test_the_newest_line_is_followed_until_one_scrolls_up(sample: SampleWorkspace) -> None:
+async def test_the_newest_line_is_followed_until_the_user_scrolls_up(sample: SampleWorkspace) -> None:
     for done in range(1, 101):
         log_item(sample, done)
     app = CrescentApp(sample.workspace)
@@ -123,7 +123,7 @@ async def test_hostile_lines_are_shown_as_text(sample: SampleWorkspace) -> None:
         assert "\x1b" not in shown(app)
 
 
-async def test_of_a_huge_log_only_the_end_is_held(sample: SampleWorkspace) -> None:
+async def test_only_the_end_of_a_huge_log_is_kept(sample: SampleWorkspace) -> None:
     line = json.dumps({"at": "2026-11-26T09:29:39.665+00:00", "event": "RoundStarted", "number": 5}) + "\n"
     with sample.workspace.log_of(sample.run_id).open("w") as file:
         file.write(line * 100_000)

@@ -39,7 +39,7 @@ def test_a_large_file_is_read_from_near_its_end(tmp_path: Path) -> None:
     assert all(line.startswith("line 99") for line in chunk.lines)
 
 
-def test_what_was_written_faster_than_it_is_read_is_passed_over(tmp_path: Path) -> None:
+def test_lines_written_faster_than_they_are_read_are_skipped(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text("first\n")
     tail = LogTail(path, read_bytes=100)
@@ -51,7 +51,7 @@ def test_what_was_written_faster_than_it_is_read_is_passed_over(tmp_path: Path) 
     assert chunk.lines[0].startswith("line 9") and chunk.lines[-1] == "line 999"
 
 
-def test_an_absent_file_has_nothing_to_say(tmp_path: Path) -> None:
+def test_a_missing_file_has_no_lines(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "log"
     tail = LogTail(path)
     assert tail.read_new().lines == ()
@@ -91,7 +91,7 @@ def test_a_line_without_an_end_takes_no_more_than_its_share_of_memory(tmp_path: 
     assert (len(first), second) == (LINE_BYTES, "next")
 
 
-def test_a_folder_in_the_place_of_the_file_is_nothing(tmp_path: Path) -> None:
+def test_a_folder_instead_of_the_file_has_no_lines(tmp_path: Path) -> None:
     assert LogTail(tmp_path).read_new().lines == ()
 
 
@@ -118,5 +118,5 @@ def test_an_event_has_its_time_and_its_detail() -> None:
         "\x1b]0;title\x07\udc80",
     ],
 )
-def test_a_line_that_is_no_event_is_none(line: str) -> None:
+def test_a_line_that_is_not_an_event_is_none(line: str) -> None:
     assert parse_event(line) is None

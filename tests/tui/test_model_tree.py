@@ -70,7 +70,7 @@ def handed(number: int, rounds: dict[int, float], what: str = "gguf", tensor_typ
     return HandedOver(Path(f"exports/{number}"), 1, rounds, what, tensor_type, 0.93, 2000)
 
 
-def test_what_was_handed_over_stands_under_its_round_and_a_mixture_under_its_run() -> None:
+def test_an_export_stands_under_its_round_and_a_mixture_under_its_run() -> None:
     folders = [
         handed(1, {2: 1.0}), handed(2, {1: 1.0}, "adapter", None), handed(3, {1: 0.5, 2: 0.5}),
         dataclasses.replace(handed(4, {1: 1.0}), run_id=9),
@@ -87,7 +87,7 @@ def test_what_was_handed_over_stands_under_its_round_and_a_mixture_under_its_run
     assert len({node.key for node in nodes}) == len(nodes)
 
 
-def test_a_mixture_says_what_it_is_made_of_and_what_rounding_left(tmp_path: Path) -> None:
+def test_a_mixture_names_its_rounds_and_what_rounding_kept(tmp_path: Path) -> None:
     node = ModelNode(2, "", "merged gguf, q4_k_m", None, run(1, 1), handed(1, {1: 0.5, 2: 0.25}))
     facts = ModelFacts(node, None, 2000, (), None)
     said = model_in_full(facts, 70).plain
@@ -97,7 +97,7 @@ def test_a_mixture_says_what_it_is_made_of_and_what_rounding_left(tmp_path: Path
     assert cells(facts)[1].text == "2.0 kB"
 
 
-def test_notes_that_are_not_well_formed_are_no_notes(tmp_path: Path) -> None:
+def test_invalid_provenance_is_ignored(tmp_path: Path) -> None:
     good = {"run": 1, "rounds": {"1": 1.0}, "what": "gguf", "type": HOSTILE[:100], "change_kept": None}
     notes = [
         json.dumps(good), "", "[]", "null", "{", "[" * 100_000,
@@ -120,7 +120,7 @@ def test_an_adapter_that_no_round_made_stands_under_its_base_and_a_run_without_m
     assert drawn(model_tree([base(1), adapter(2, 1, None)], [run(1, 1)])) == ["base", "└─ adapter 2"]
 
 
-def test_what_has_lost_its_base_or_its_run_is_shown_all_the_same() -> None:
+def test_a_model_without_its_base_or_run_is_still_shown() -> None:
     assert drawn(model_tree([adapter(2, 1, None)], [])) == ["adapter 2"]
     assert drawn(model_tree([base(1), adapter(2, 1, 9)], [])) == ["base", "└─ adapter 2"]
 
@@ -136,7 +136,7 @@ def test_models_are_read_with_their_round_and_the_bases_are_never_cut_off(tmp_pa
     assert sample.store.model_lines.fetch_runs()[0].run_id == sample.run_id
 
 
-def test_a_model_has_its_scores_and_one_with_samples_is_no_greedy_one(tmp_path: Path) -> None:
+def test_a_model_has_its_greedy_scores_only(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     scores = sample.store.model_lines.fetch_scores([sample.base_id])[sample.base_id]
     assert [(score.prompt, score.right, score.items, score.total) for score in scores] == [
@@ -160,7 +160,7 @@ def test_an_adapter_is_found_although_the_workspace_was_moved(tmp_path: Path) ->
     assert size_in_words(facts.size) == "2.0 kB"
 
 
-def test_facts_say_which_adapter_is_kept_and_which_file_is_gone(tmp_path: Path) -> None:
+def test_facts_tell_which_adapter_is_kept_and_which_file_is_missing(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     nodes = fetch_tree(sample.store, sample.workspace.exports)
     facts = list(fetch_facts(sample.store, nodes).values())
@@ -177,7 +177,7 @@ def test_facts_say_which_adapter_is_kept_and_which_file_is_gone(tmp_path: Path) 
     assert "20/61 of 120 so far" in said
 
 
-def test_a_model_of_a_stranger_is_only_text(tmp_path: Path) -> None:
+def test_a_hostile_model_name_is_only_text(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     sample.store.database.write("UPDATE models SET name = ?, source = ?, path = ?", [HOSTILE] * 3)
     sample.store.database.write("UPDATE benchmarks SET name = ?", [HOSTILE])
@@ -187,7 +187,7 @@ def test_a_model_of_a_stranger_is_only_text(tmp_path: Path) -> None:
         assert len(said) < 10_000
 
 
-def test_a_path_that_no_system_takes_is_a_file_that_is_gone(tmp_path: Path) -> None:
+def test_an_invalid_path_is_a_missing_file(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     sample.store.database.write("UPDATE models SET path = char(0) || 'x'")
     facts = list(fetch_facts(sample.store, fetch_tree(sample.store, sample.workspace.exports)).values())
@@ -195,7 +195,7 @@ def test_a_path_that_no_system_takes_is_a_file_that_is_gone(tmp_path: Path) -> N
     assert "file missing" in model_in_full(dataclasses.replace(facts[0], size=None), 60).plain
 
 
-def test_sizes_are_said_as_people_say_them() -> None:
+def test_sizes_have_units() -> None:
     assert [size_in_words(size) for size in (None, 0, 999, 34_900, 94_100_000, 1_900_000_000)] == [
         "file missing", "0 B", "999 B", "34.9 kB", "94.1 MB", "1.9 GB",
     ]  # fmt: skip

@@ -28,7 +28,7 @@ async def test_the_tree_has_sizes_kept_marks_and_scores(tmp_path: Path, size: tu
         assert [len(line) for line in shown(app).splitlines()] == [size[0]] * size[1]
 
 
-async def test_without_a_model_it_is_said_where_they_come_from(tmp_path: Path) -> None:
+async def test_without_a_model_the_screen_says_where_models_come_from(tmp_path: Path) -> None:
     app = CrescentApp(Workspace(tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("5")
@@ -64,7 +64,7 @@ async def test_a_model_that_is_trained_appears_without_a_key_press(tmp_path: Pat
 
 
 @pytest.mark.slow
-async def test_a_model_that_was_handed_over_stands_under_its_round(tmp_path: Path) -> None:
+async def test_an_export_is_listed_under_its_round(tmp_path: Path) -> None:
     workspace = filled_workspace(tmp_path).workspace
     app = CrescentApp(workspace)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -105,7 +105,7 @@ async def test_a_base_is_neither_exported_nor_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_an_export_runs_in_the_background_and_says_where_it_is(tmp_path: Path) -> None:
+async def test_an_export_runs_in_the_background_and_shows_its_path(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -124,7 +124,7 @@ async def test_an_export_runs_in_the_background_and_says_where_it_is(tmp_path: P
 
 
 @pytest.mark.slow
-async def test_an_export_that_fails_says_why(tmp_path: Path) -> None:
+async def test_an_export_that_fails_shows_the_reason(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("5")
@@ -135,7 +135,7 @@ async def test_an_export_that_fails_says_why(tmp_path: Path) -> None:
         await until(pilot, lambda: "✗ export of run 1, round 1: adapter:" in shown(app), COMMAND_SECONDS)
 
 
-async def test_an_export_can_be_thought_better_of(tmp_path: Path) -> None:
+async def test_an_export_can_be_cancelled(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("5")
@@ -148,7 +148,7 @@ async def test_an_export_can_be_thought_better_of(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_keeping_a_round_is_asked_first_and_says_that_nothing_is_deleted(tmp_path: Path) -> None:
+async def test_keeping_a_round_requires_a_yes_and_deletes_nothing(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -172,7 +172,7 @@ async def test_keeping_a_round_is_asked_first_and_says_that_nothing_is_deleted(t
         assert sample.store.runs.fetch_run().chosen_round is None
 
 
-async def test_what_a_stranger_wrote_is_only_text(tmp_path: Path) -> None:
+async def test_hostile_text_is_only_text(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     hostile = "[red]\x1b[2J\x9b31m\u202e" + "x" * 100_000
     sample.store.database.write("UPDATE models SET name = ?, source = ?, path = ?", [hostile] * 3)

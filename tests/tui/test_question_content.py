@@ -95,13 +95,13 @@ def test_many_answers_are_cut_short(sample: SampleWorkspace) -> None:
         ((None, None), "2 votes: no label, no answer (nothing has 0%, margin 0%)"),
     ],
 )
-def test_a_decision_is_said_with_share_and_margin(
+def test_a_decision_has_its_share_and_margin(
     sample: SampleWorkspace, answers: tuple[str | None, ...], words: str
 ) -> None:
     assert votes_line(voted(sample, *answers)).plain == words
 
 
-def test_notes_that_wait_for_the_engine_are_said_to(sample: SampleWorkspace) -> None:
+def test_pending_notes_are_marked(sample: SampleWorkspace) -> None:
     question = look_at(sample, sample.ask("What is 2 + 3?"))
     waiting = [Note("1", 1, "look [b]twice[/b]", "2026-01-01T00:00:00+00:00")]
     for content in (question_rest(question, [], waiting), question_and_votes(question, waiting, 54)):
@@ -109,14 +109,14 @@ def test_notes_that_wait_for_the_engine_are_said_to(sample: SampleWorkspace) -> 
         assert "not stored yet" in content.plain
 
 
-def test_a_filter_is_said_in_words() -> None:
+def test_a_filter_has_words() -> None:
     wanted = QuestionFilter(3, "kept", "low_share", 2, (0.2, 0.6), True, True, search="train sta")
     words = "kept · reason low share · round 2 · share 20% to 60% · disputed · noted · “train sta”"
     assert filter_words(wanted) == words
     assert filter_line(QuestionFilter(3)).plain.startswith("all questions")
 
 
-def test_a_filter_is_remembered_without_its_run() -> None:
+def test_a_filter_is_saved_without_its_run() -> None:
     wanted = QuestionFilter(0, "rejected", "tie", 2, (0.2, 0.6), True, False, search="x")
     assert from_saved(to_saved(wanted)) == wanted
     assert to_saved(QuestionFilter(3)) == {}
@@ -129,7 +129,7 @@ def test_a_filter_is_remembered_without_its_run() -> None:
         {"shares": ["a", 1]}, {"shares": [0, float("nan")]}, {"search": 7, "reason": "\ud800"},
     ],
 )  # fmt: skip
-def test_what_is_not_understood_of_a_remembered_filter_is_left_out(value: object) -> None:
+def test_invalid_values_of_a_saved_filter_are_ignored(value: object) -> None:
     assert from_saved(value) == QuestionFilter(0)
 
 
@@ -140,7 +140,7 @@ def test_what_is_not_understood_of_a_remembered_filter_is_left_out(value: object
         (("5", "6"), "kept: new · no label: tie"),
     ],
 )
-def test_the_detail_of_a_question_says_the_reason_that_the_list_shows(
+def test_a_question_in_full_shows_the_reason_that_the_list_shows(
     sample: SampleWorkspace, answers: tuple[str, ...], said: str
 ) -> None:
     assert said in question_about(voted(sample, *answers)).plain

@@ -84,7 +84,7 @@ async def test_votes_are_counted_by_their_answer(tmp_path: Path) -> None:
         assert "no answer found" in shown(app)
 
 
-async def test_the_cursor_stays_on_its_question_while_others_come(tmp_path: Path) -> None:
+async def test_the_cursor_stays_on_its_question_while_others_arrive(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -205,7 +205,7 @@ async def test_a_match_stands_beside_the_question_where_there_is_room(
 
 
 @pytest.mark.slow
-async def test_enter_opens_the_votes_and_coming_back_finds_the_question_looked_at(tmp_path: Path) -> None:
+async def test_enter_opens_the_votes_and_the_way_back_selects_the_last_question(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2")
@@ -237,7 +237,7 @@ async def test_a_question_is_copied_as_printable_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_whoever_reads_a_question_keeps_it_while_others_come(tmp_path: Path) -> None:
+async def test_a_question_being_read_stays_while_others_arrive(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
     sample.begin_round()
@@ -256,7 +256,7 @@ async def test_whoever_reads_a_question_keeps_it_while_others_come(tmp_path: Pat
 
 
 @pytest.mark.slow
-async def test_a_question_that_comes_to_match_is_listed_although_it_is_an_older_one(tmp_path: Path) -> None:
+async def test_an_older_question_is_listed_once_it_matches(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
     sample.begin_round()

@@ -28,7 +28,7 @@ class RecordedReads:
         self.shown.append((subject, found))
 
 
-def test_nothing_is_asked_again_while_it_is_read_and_once_when_it_is_out_of_date_by_then() -> None:
+def test_a_read_in_progress_is_not_repeated_until_it_ends_out_of_date() -> None:
     reads = RecordedReads()
     for version in (1, 2, 3):
         reads.refresher.request("round 1", version)
@@ -41,7 +41,7 @@ def test_nothing_is_asked_again_while_it_is_read_and_once_when_it_is_out_of_date
     assert len(reads.answers) == 2
 
 
-def test_another_subject_is_asked_at_once_and_a_late_answer_is_not_shown() -> None:
+def test_another_subject_is_read_at_once_and_a_late_answer_is_discarded() -> None:
     reads = RecordedReads()
     reads.refresher.request("round 1", 1)
     reads.refresher.request("round 2", 1)
@@ -51,7 +51,7 @@ def test_another_subject_is_asked_at_once_and_a_late_answer_is_not_shown() -> No
     assert reads.shown == [("round 2", "found")]
 
 
-def test_what_failed_is_asked_again_when_it_is_wanted_again() -> None:
+def test_a_failed_read_is_repeated_on_the_next_request() -> None:
     reads = RecordedReads()
     reads.refresher.request("round 1", 1)
     reads.failures[0]("disk full")

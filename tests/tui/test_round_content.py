@@ -62,7 +62,7 @@ def test_a_line_for_each_round_on_an_axis_in_per_cent() -> None:
     assert all(len(line) <= 80 for line in lines)
 
 
-def test_what_is_not_finished_says_how_far_it_is() -> None:
+def test_an_unfinished_evaluation_shows_its_progress() -> None:
     scores = [counted(0, 29, 120), counted(1, 20, 61), counted(2, 0, 0)]
     for width in (50, 80):
         said = score_plots(scores, Comparisons(), chosen=1, kept=None, width=width).plain  # type: ignore[arg-type]
@@ -71,12 +71,12 @@ def test_what_is_not_finished_says_how_far_it_is() -> None:
         assert "compared after its last item is answered" in said.replace("\n", " ")
 
 
-def test_several_samples_of_an_item_are_no_score_of_one_answer() -> None:
+def test_several_samples_of_an_item_are_not_a_greedy_score() -> None:
     said = score_plots([counted(0, 300, 600, 600, samples=5)], Comparisons(), chosen=0, kept=None, width=80)  # type: ignore[list-item]
     assert said.plain == "Nothing has been evaluated yet."
 
 
-def test_a_difference_is_said_in_words() -> None:
+def test_a_difference_has_words() -> None:
     before = {str(n): False for n in range(40)}
     (verdict,) = corrected([mcnemar(before, {str(n): n < 20 for n in range(40)})])
     scores = [counted(0, 0, 40, 40), counted(1, 20, 40, 40)]
@@ -92,7 +92,7 @@ def test_a_difference_is_said_in_words() -> None:
     assert "no difference shown (n=40, p=1.000; could have seen" in lines.replace("\n    ", " ")
 
 
-def test_without_controls_it_is_said_how_to_get_them() -> None:
+def test_without_controls_the_command_for_them_is_named() -> None:
     assert "crescent controls" in gains([], 80).plain
 
 

@@ -28,7 +28,7 @@ async def test_scores_stand_on_top_with_their_intervals(tmp_path: Path, size: tu
     assert "base      24.2%" in text
 
 
-async def test_without_a_run_it_is_said_how_to_start_one(tmp_path: Path) -> None:
+async def test_without_a_run_the_key_to_start_one_is_named(tmp_path: Path) -> None:
     app = CrescentApp(Workspace(tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("4")
@@ -63,7 +63,7 @@ async def test_the_arrows_choose_a_round_and_its_panels_follow(tmp_path: Path) -
 
 
 @pytest.mark.slow
-async def test_whoever_looks_at_the_latest_round_follows_it(tmp_path: Path) -> None:
+async def test_a_cursor_on_the_latest_round_follows_it(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -137,7 +137,7 @@ async def test_the_numbers_are_copied_as_text(tmp_path: Path) -> None:
         assert fact in text
 
 
-async def test_what_a_stranger_wrote_is_only_text(tmp_path: Path) -> None:
+async def test_hostile_text_is_only_text(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     sample.store.database.write("UPDATE benchmarks SET name = ?", [HOSTILE])
     assert sample.round

@@ -136,7 +136,7 @@ async def test_rows_that_arrive_above_move_neither_the_row_nor_the_view() -> Non
         assert (in_view(app), app.rows.key, app.rows.cursor) == (before, key, 25)
 
 
-async def test_who_is_on_the_newest_row_follows_it_and_who_reads_does_not() -> None:
+async def test_a_cursor_on_the_newest_row_follows_it_unless_told_not_to() -> None:
     app = ListApp(100)
     async with app.run_test(size=(60, HEIGHT)) as pilot:
         app.arrive(3)
@@ -147,7 +147,7 @@ async def test_who_is_on_the_newest_row_follows_it_and_who_reads_does_not() -> N
         assert (app.rows.key, app.rows.cursor, in_view(app)[0]) == (103, 3, 103)
 
 
-async def test_who_has_scrolled_away_from_the_newest_row_keeps_the_view() -> None:
+async def test_a_view_scrolled_away_from_the_newest_row_stays() -> None:
     app = ListApp(100)
     async with app.run_test(size=(60, HEIGHT)) as pilot:
         app.rows.scroll_to(y=30, animate=False, immediate=True)
@@ -158,7 +158,7 @@ async def test_who_has_scrolled_away_from_the_newest_row_keeps_the_view() -> Non
         assert (in_view(app), app.rows.key) == (before, 100)
 
 
-async def test_where_the_row_is_gone_the_cursor_keeps_its_place() -> None:
+async def test_when_its_row_is_removed_the_cursor_keeps_its_position() -> None:
     app = ListApp(100)
     async with app.run_test(size=(60, HEIGHT)) as pilot:
         app.rows.move_to_key(60)
@@ -171,7 +171,7 @@ async def test_where_the_row_is_gone_the_cursor_keeps_its_place() -> None:
         assert app.rows.key == 9
 
 
-async def test_an_empty_list_says_so_and_bears_every_key() -> None:
+async def test_an_empty_list_says_so_and_accepts_every_key() -> None:
     app = ListApp(0)
     async with app.run_test(size=(60, HEIGHT)) as pilot:
         app.rows.placeholder = "Nothing here."

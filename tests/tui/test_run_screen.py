@@ -106,7 +106,7 @@ async def test_the_pace_of_an_engine_at_work_is_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_of_two_runs_that_say_they_run_the_engine_is_at_the_one_it_writes_of(tmp_path: Path) -> None:
+async def test_of_two_runs_in_state_running_the_one_with_the_newer_log_is_active(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
     log(sample, {"event": "StageStarted", "round": 1, "stage": "vote", "done": 0, "total": 320})
@@ -124,13 +124,13 @@ async def test_of_two_runs_that_say_they_run_the_engine_is_at_the_one_it_writes_
             await until(pilot, lambda: "running" in shown(app).splitlines()[0])
 
 
-async def test_several_samples_of_each_item_are_told_from_the_greedy_answer(tmp_path: Path) -> None:
+async def test_several_samples_per_item_are_distinguished_from_greedy_answers(tmp_path: Path) -> None:
     counts = [ScoreCount(0, "gsm8k", "word-problems/solve", 100 * n, 100 * n, 50 * n, n) for n in (1, 8)]
     said = run_content.scores((count, wilson(count.right, count.items)) for count in counts).plain
     assert said.splitlines()[::2] == ["gsm8k, solve", "gsm8k, solve, 8 samples per item"]
 
 
-async def test_an_engine_that_is_silent_for_long_is_told(tmp_path: Path) -> None:
+async def test_a_long_silence_of_the_engine_is_shown(tmp_path: Path) -> None:
     text = run_content.now(Throughput("vote", items_per_minute=3.0), quiet_seconds=95).plain
     assert "no item for 1:35" in text
     assert (
@@ -273,7 +273,7 @@ async def test_without_a_run_the_machine_is_checked(tmp_path: Path) -> None:
         assert "SmolLM2-135M-Instruct" in shown(app)
 
 
-async def test_enter_on_the_button_starts_and_it_is_said(tmp_path: Path) -> None:
+async def test_a_starting_engine_disables_the_button_and_is_shown(tmp_path: Path) -> None:
     app = CrescentApp(Workspace(tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "no run yet" in shown(app))
@@ -283,7 +283,7 @@ async def test_enter_on_the_button_starts_and_it_is_said(tmp_path: Path) -> None
         assert app.screen.query_one("#first-start", Button).disabled
 
 
-async def test_a_gap_of_the_machine_is_told_with_what_to_do() -> None:
+async def test_a_problem_of_the_machine_is_shown_with_advice() -> None:
     found = [
         {"name": "torch", "state": "ok", "value": "2.6, for the CPU", "advice": ""},
         {"name": "peft", "state": "missing", "value": "not installed", "advice": "pip install [peft]\x1b[2J"},
@@ -332,7 +332,7 @@ async def test_a_run_without_its_engine_was_killed(tmp_path: Path) -> None:
             await until(pilot, lambda: "evaluating the base · running" in shown(app))
 
 
-async def test_stop_asks_whatever_engine_is_at_work(tmp_path: Path) -> None:
+async def test_stop_asks_the_active_engine_whoever_started_it(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
     app = CrescentApp(sample.workspace)
@@ -368,7 +368,7 @@ async def test_an_engine_that_fails_at_once_says_why(tmp_path: Path) -> None:
     assert "bait.question" in (workspace.logs / "engine-output.txt").read_text()
 
 
-async def test_a_database_that_is_none_is_reported_and_not_fatal(tmp_path: Path) -> None:
+async def test_a_file_that_is_not_a_database_is_reported_and_not_fatal(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     workspace.database_path.write_text("this is no database, but it is long enough to be looked at" * 20)
     app = CrescentApp(workspace)

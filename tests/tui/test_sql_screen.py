@@ -123,7 +123,7 @@ async def test_leaving_the_app_ends_a_query_at_work(sample: SampleWorkspace) -> 
 
 
 @pytest.mark.asyncio
-async def test_more_rows_than_are_shown_are_said_and_all_are_saved(sample: SampleWorkspace) -> None:
+async def test_further_rows_are_announced_and_all_are_saved(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1500) SELECT i FROM n"
     async with app.run_test(size=(120, 40)) as pilot:
@@ -141,7 +141,7 @@ async def test_more_rows_than_are_shown_are_said_and_all_are_saved(sample: Sampl
 
 
 @pytest.mark.asyncio
-async def test_a_query_that_would_write_is_refused_in_words(sample: SampleWorkspace) -> None:
+async def test_a_query_that_would_write_is_refused_with_a_reason(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("7", "e")
@@ -219,7 +219,7 @@ async def test_it_fits_the_terminal(tmp_path: Path, size: tuple[int, int]) -> No
         assert fact in text
 
 
-def test_a_history_is_never_larger_than_the_memory_takes() -> None:
+def test_a_history_never_exceeds_the_limit_of_the_saved_state() -> None:
     memory: dict[str, object] = {"queries": ["a", 3, None, "\x1b[2J"]}
     history = QueryHistory(memory)
     assert history.earlier("draft") == "␛[2J"

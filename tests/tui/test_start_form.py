@@ -56,7 +56,7 @@ async def test_only_what_was_changed_is_passed_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_what_is_refused_is_told_as_it_is_typed_and_does_not_start(tmp_path: Path) -> None:
+async def test_an_invalid_value_is_reported_as_it_is_typed_and_does_not_start(tmp_path: Path) -> None:
     app = StartedWith(Workspace(tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
@@ -101,7 +101,7 @@ async def test_an_unfinished_run_goes_on_unless_another_one_is_wanted(tmp_path: 
     assert app.arguments == ["--new", "--set", "bait.questions=4001"]
 
 
-async def test_a_broken_file_is_told_and_starts_nothing(tmp_path: Path) -> None:
+async def test_a_broken_file_is_reported_and_starts_nothing(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     workspace.create("[vote]\nvotes = '[red]\\u001b'\n")
     app = StartedWith(workspace)

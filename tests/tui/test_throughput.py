@@ -41,7 +41,7 @@ def fed(*events: LoggedEvent) -> ThroughputMeter:
     return meter
 
 
-def test_a_steady_stage_has_its_pace_and_the_time_left() -> None:
+def test_a_steady_stage_has_a_rate_and_a_time_left() -> None:
     throughput = throughput_of(started(0), *(progressed(n, n, tokens=50 * n) for n in range(1, 41)))
     assert (throughput.stage, throughput.done, throughput.total) == ("vote", 40, 100)
     assert throughput.items_per_minute == pytest.approx(60)
@@ -50,7 +50,7 @@ def test_a_steady_stage_has_its_pace_and_the_time_left() -> None:
     assert throughput.history == (50.0,) * 20
 
 
-def test_before_the_first_item_there_is_no_pace() -> None:
+def test_before_the_first_item_there_is_no_rate() -> None:
     throughput = throughput_of(started(0, done=30))
     assert (
         throughput.done,
@@ -61,12 +61,12 @@ def test_before_the_first_item_there_is_no_pace() -> None:
     assert throughput.history == ()
 
 
-def test_between_stages_there_is_no_pulse() -> None:
+def test_between_stages_there_is_no_throughput() -> None:
     assert ThroughputMeter().throughput() is None
     assert fed(started(0), progressed(1, 1), event("StageFinished", 2)).throughput() is None
 
 
-def test_a_resumed_stage_counts_only_what_this_process_did() -> None:
+def test_a_resumed_stage_counts_only_the_work_of_this_process() -> None:
     throughput = throughput_of(started(0, done=80), *(progressed(n, 80 + n, tokens=10 * n) for n in range(1, 11)))
     assert throughput.items_per_minute == pytest.approx(60)
     assert throughput.remaining_seconds == pytest.approx(10)
@@ -124,7 +124,7 @@ def test_another_process_begins_from_nothing() -> None:
     assert throughput.items_per_minute == pytest.approx(60)
 
 
-def test_a_training_says_its_own_pace_and_its_loading_is_no_step() -> None:
+def test_training_reports_its_own_speed_and_loading_is_not_a_step() -> None:
     throughput = throughput_of(
         started(0, 0, 0, "train"), *(stepped(60 + 2 * n, n, loss=3 - n / 100) for n in range(1, 11))
     )
@@ -136,11 +136,11 @@ def test_a_training_says_its_own_pace_and_its_loading_is_no_step() -> None:
     assert set(throughput.history) == {500.0}
 
 
-def test_a_loss_that_is_no_number_is_none() -> None:
+def test_a_loss_that_is_not_a_number_is_none() -> None:
     assert throughput_of(stepped(0, 1, loss=math.nan)).loss is None
 
 
-def test_a_clock_that_is_set_back_does_no_harm() -> None:
+def test_a_clock_set_back_does_no_harm() -> None:
     throughput = throughput_of(started(100), progressed(50, 1, tokens=10), progressed(51, 2, tokens=20))
     assert throughput.done == 2
     assert all(point >= 0 for point in throughput.history)
@@ -164,7 +164,7 @@ EVENTS = st.builds(
 
 @settings(max_examples=40)
 @given(st.lists(EVENTS, max_size=8))
-def test_whatever_stands_in_a_log_a_pulse_is_made_of_plain_numbers(events: list[LoggedEvent]) -> None:
+def test_any_log_gives_finite_numbers(events: list[LoggedEvent]) -> None:
     throughput = fed(*events).throughput()
     if throughput:
         numbers = (

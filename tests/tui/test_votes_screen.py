@@ -97,7 +97,7 @@ async def test_neighbours_are_the_questions_with_votes(sample: SampleWorkspace) 
         await until(pilot, lambda: f"Question {last} of run 1" in shown(app))
 
 
-async def test_disputed_questions_are_gone_through_in_a_ring(tmp_path: Path) -> None:
+async def test_disputed_questions_form_a_ring(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     disputed = sample.store.browsing.fetch_ids(QuestionFilter(sample.run_id, disputed=True))
     app = CrescentApp(sample.workspace)
@@ -110,7 +110,7 @@ async def test_disputed_questions_are_gone_through_in_a_ring(tmp_path: Path) -> 
         await until(pilot, lambda: f"Question {disputed[0]} of run 1" in shown(app))
 
 
-async def test_no_disputed_question_is_said(sample: SampleWorkspace) -> None:
+async def test_no_disputed_question_brings_a_notice(sample: SampleWorkspace) -> None:
     ask_and_vote(sample, "n:5")
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
@@ -121,7 +121,7 @@ async def test_no_disputed_question_is_said(sample: SampleWorkspace) -> None:
 
 
 @pytest.mark.slow
-async def test_a_vote_that_comes_is_added_and_the_chosen_one_stays(sample: SampleWorkspace) -> None:
+async def test_a_new_vote_is_added_and_the_selected_one_stays(sample: SampleWorkspace) -> None:
     question_id = sample.ask("What is 2 + 3?")
     for index in range(2):
         sample.vote(question_id, f"Reasoning {index}.", "n:5", index)
@@ -161,7 +161,7 @@ async def test_a_note_is_kept_by_the_command_and_shown(sample: SampleWorkspace) 
     store.close()
 
 
-async def test_a_note_that_waits_for_the_engine_is_said_to(sample: SampleWorkspace) -> None:
+async def test_a_pending_note_is_marked(sample: SampleWorkspace) -> None:
     add_note(sample.workspace, ask_and_vote(sample, "n:5"), "it is [wrong]")
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -169,7 +169,7 @@ async def test_a_note_that_waits_for_the_engine_is_said_to(sample: SampleWorkspa
         await until(pilot, lambda: "⚑ it is [wrong]" in shown(app) and "not stored yet" in shown(app))
 
 
-async def test_notes_are_only_taken_away_after_a_second_enter(sample: SampleWorkspace) -> None:
+async def test_notes_are_removed_only_after_a_second_enter(sample: SampleWorkspace) -> None:
     add_note(sample.workspace, ask_and_vote(sample, "n:5"), "odd")
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -201,7 +201,7 @@ async def test_before_the_first_vote_it_says_so_and_shows_the_vote_when_it_comes
         await until(pilot, lambda: "It is 5." in shown(app))
 
 
-async def test_a_rejected_question_says_why_nobody_votes_on_it(sample: SampleWorkspace) -> None:
+async def test_a_rejected_question_says_why_it_has_no_votes(sample: SampleWorkspace) -> None:
     question_id = sample.ask("What?", QuestionVerdict("rejected", "too_short", "What?"))
     app = CrescentApp(sample.workspace)
     app.question_id = question_id
@@ -211,7 +211,7 @@ async def test_a_rejected_question_says_why_nobody_votes_on_it(sample: SampleWor
 
 
 @pytest.mark.slow
-async def test_a_question_that_is_not_there_any_more_gives_way_to_the_newest_with_votes(
+async def test_a_removed_question_gives_way_to_the_newest_with_votes(
     sample: SampleWorkspace,
 ) -> None:
     ask_and_vote(sample, "n:5")
