@@ -17,9 +17,7 @@ from crescent_lite import loop
 from crescent_lite.config import Config, config_from_dict
 from crescent_lite.errors import CrescentError, Interrupted, NotFoundError, WorkspaceError, file_errors
 from crescent_lite.evaluation.controls import (
-    CONTROLS,
     TRAINED,
-    Control,
     Spent,
     control_config,
     equal_samples,
@@ -27,6 +25,7 @@ from crescent_lite.evaluation.controls import (
 )
 from crescent_lite.events import Event, RunFinished, RunStarted, StageProgressed, StageStarted, TrainingStepped
 from crescent_lite.models import find_adapter
+from crescent_lite.names import CONTROLS, Control
 from crescent_lite.preparation import (
     OpenSampler,
     Purpose,

@@ -14,8 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from crescent_lite.config import BenchmarkConfig, Config, EvaluateConfig
-from crescent_lite.names import CONTROLS as CONTROLS  # the engine takes these from here
-from crescent_lite.names import Control as Control
+from crescent_lite.names import Control
 
 TRAINED: tuple[Control, ...] = ("unvoted", "undiversified")
 """Controls that train a model; the others only measure the base."""
