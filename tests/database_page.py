@@ -2,8 +2,8 @@
 
     python tests/database_page.py     # reads data/reports/coder-0.5b/crescent.db.xz
 
-The page is made of the words that the views and the saved queries carry, and of what they answer; a test says when it
-is not what this makes.
+The page consists of the descriptions of the views and saved queries, and of their answers for a real run. A test
+fails when the page differs from what this script makes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CELL = 60
 TOOLS = """\
 ## Ask it with what you know
 
-Everything below reads `data/crescent.db` and may do so while a run is at work. Each of these is run by the tests.
+All commands below read `data/crescent.db`, also while a run is at work. The tests run each of them.
 
 The `sqlite3` shell:
 
@@ -56,7 +56,8 @@ with sqlite3.connect("file:data/crescent.db?mode=ro", uri=True) as connection:
 print(labels.groupby("round")["share"].describe())
 ```
 
-[DuckDB](https://duckdb.org), which reads the tables; the views are SQLite's, so they are asked through it:
+[DuckDB](https://duckdb.org) reads the tables itself; the views are written in SQLite's SQL, so `sqlite_query` asks
+SQLite for them:
 
 ```python
 import duckdb
@@ -66,35 +67,37 @@ print(duckdb.sql("SELECT finish_reason, count(*), avg(tokens) FROM run.votes GRO
 print(duckdb.sql("SELECT * FROM sqlite_query('run', 'SELECT * FROM v_rounds')"))
 ```
 
-A browser: `crescent serve` starts [Datasette](https://datasette.io) on this machine, with the words of this page and
-the saved queries as forms (`pip install 'crescent-lite[serve]'`).
+A browser: `crescent serve` starts [Datasette](https://datasette.io) on this machine, with the descriptions on this
+page and the saved queries as forms (`pip install 'crescent-lite[serve]'`).
 """
 READINGS = {
     "where-labels-come-from": """\
 A topic is worth keeping in the bait where many of its texts become labels.""",
     "share-against-correctness": """\
-Below the dashed line a majority is right less often than it is large. The lowest share that is right often enough is
-where `vote.min_share` belongs.""",
+Points below the dashed line: majorities that are right less often than their share suggests. Set `vote.min_share` to
+the lowest share that is right often enough. In a tie, the answer that was drawn first is taken as the majority.""",
     "what-is-rejected": """\
-The commonest rules tell what the bait should ask for more clearly.""",
+The commonest rules show what the bait should ask for more clearly.""",
     "cost-per-label": """\
-Votes and training are where the time goes. Asking costs little, so a stricter choice of questions does too.""",
+Voting and training take most of the time. Asking costs little, so being stricter about questions costs little too.\
+""",
     "answer-collapse": """\
-A curve that starts high and falls steeply is a model that answers many questions alike.""",
+A curve that starts high and falls steeply means that the model gives many questions the same answer.""",
     "template-growth": """\
-A curve that flattens is a model that has begun to repeat itself.""",
+A curve that flattens means that the model has begun to repeat itself.""",
     "length-drift": """\
-Solutions that grow from round to round, or are cut off more often, are an early sign of a training gone wrong.""",
+Solutions that grow longer from round to round, or are cut off more often, are an early sign of a failing training.\
+""",
     "what-moved-the-score": """\
-Behind a small difference are many items that changed both ways; which ones is told below.""",
+A small difference in score is made of many items that changed in both directions; the query lists them.""",
 }
-"""What one looks for in each picture."""
+"""What to look for in each picture."""
 
 
 def make_page(store: Store) -> str:
     """The whole page."""
     parts = [_HEAD, TOOLS, "## The views\n", _contents(), *(_view(store, name) for name in VIEWS)]
-    parts += ["## Saved queries, and what they say of a real run\n", _QUERIES]
+    parts += ["## Saved queries, with their answers for a real run\n", _QUERIES]
     parts += [_query(store, query.name) for query in saved_queries()]
     return "\n".join(parts)
 
@@ -104,17 +107,18 @@ _HEAD = f"""\
 
 <!-- made by tests/database_page.py -->
 
-`crescent.db` holds everything a model said and what became of it: one row for each text it wrote as a question, each
-vote, each label, each example and step of a training, each measured item. Views, whose names begin with `v_`, answer
-what people ask. `crescent db schema` prints them with the tables they are made of. What is shown here is asked of a
-run of a 0.5B model in two rounds ([{PACKED.relative_to(ROOT)}](../{PACKED.relative_to(ROOT)}), `xz -d`).
+`crescent.db` contains everything a model wrote and what was decided about it: one row for each question, each vote,
+each label, each example and step of a training, each reply to a benchmark item. Views, whose names begin with `v_`,
+answer common questions. `crescent db schema` prints the views and the tables behind them. The answers on this page
+are from a run of a 0.5B model with two rounds ([{PACKED.relative_to(ROOT)}](../{PACKED.relative_to(ROOT)}), `xz -d`).
 
-A vote is stored when its solution is finished, and its words can be searched (`solutions_fts`) when the votes of its
-question are counted; a question's words (`questions_fts`) at once.
+The words of a question can be searched (`questions_fts`) as soon as it is stored, the words of a vote
+(`solutions_fts`) once all votes on its question are complete.
 """
 _QUERIES = """\
-`crescent query NAME` runs one, with values as in `crescent query what-is-rejected run=1 round=2`;
-`crescent query --list` tells what each takes. They are plain SQL in `crescent_lite/store/queries`.
+`crescent query NAME` runs a saved query; parameters follow its name, as in
+`crescent query what-is-rejected run=1 round=2`. `crescent query --list` shows the parameters of each query. The
+queries are plain SQL files in `crescent_lite/store/queries`.
 """
 
 
@@ -170,7 +174,7 @@ def _rounds(found: QueryResult, round_at: int = 0) -> dict[int, list[tuple[Any, 
 
 
 def _stacked(axis: Any, names: Sequence[str], layers: Sequence[tuple[str, str, Sequence[float]]]) -> None:
-    """Bars from left to right, the first name on top."""
+    """Draw stacked horizontal bars, the first name on top."""
     left = [0.0] * len(names)
     for label, colour, widths in layers:
         axis.barh(names, widths, left=left, color=colour, label=label)
@@ -202,7 +206,7 @@ def _draw_shares(axis: Any, found: QueryResult) -> None:
             axis.annotate(f"n={row[4]}", (share, part), textcoords="offset points", xytext=(4, -10))
     axis.plot([0, 1], [0, 1], color=GREY, linestyle="--")
     axis.set_xlabel("share of the leading answer")
-    axis.set_ylabel("part of the items where it is right")
+    axis.set_ylabel("fraction of items where it is right")
     axis.legend()
 
 
@@ -220,7 +224,7 @@ def _draw_cost(axis: Any, found: QueryResult) -> None:
         of_stage = [next((row[3] or 0 for row in rows if row[1] == stage), 0) for rows in split.values()]
         layers.append((stage, colour, of_stage))
     _stacked(axis, [f"round {number}" for number in split], layers)
-    axis.set_xlabel("seconds for one label (other work was on the machine in round 2)")
+    axis.set_xlabel("seconds per label (other programs used the machine in round 2)")
 
 
 def _draw_answers(axis: Any, found: QueryResult) -> None:
@@ -228,7 +232,7 @@ def _draw_answers(axis: Any, found: QueryResult) -> None:
         axis.plot([row[1] for row in rows], [100 * row[4] for row in rows], marker="o", label=f"round {number}")
     axis.set_ylim(bottom=0)
     axis.set_xlabel("rank of the label in its round")
-    axis.set_ylabel("of the labels, %")
+    axis.set_ylabel("% of the labels")
     axis.legend()
 
 
@@ -247,7 +251,7 @@ def _draw_lengths(axis: Any, found: QueryResult) -> None:
     for column, label, colour in (
         (3, "characters of a question", GREY),
         (4, "tokens of a solution", BLUE),
-        (5, "tokens of a solution that is learnt", GREEN),
+        (5, "tokens of a solution that is trained on", GREEN),
     ):
         axis.plot(rounds, [row[column] for row in found.rows], marker="o", label=label, color=colour)
     axis.set_ylim(bottom=0)
@@ -278,7 +282,7 @@ PLOTS: dict[str, Callable[[Any, QueryResult], None]] = {
 
 
 def draw_plots(store: Store) -> None:
-    """Each saved query that has a picture, into the gallery."""
+    """Draw the picture of each saved query that has one into the gallery."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -296,14 +300,14 @@ def draw_plots(store: Store) -> None:
 
 
 def open_real_run(folder: Path) -> Store:
-    """The database of the real run, of this version, in a folder of its own."""
+    """Unpack the database of the real run into `folder`, migrate it to this version and open it."""
     path = folder / "crescent.db"
     path.write_bytes(lzma.decompress(PACKED.read_bytes()))
     return Store.open(path)
 
 
 def main() -> int:
-    """Write them."""
+    """Write the page and the pictures."""
     with tempfile.TemporaryDirectory() as place, closing(open_real_run(Path(place))) as store:
         draw_plots(store)
         PAGE.write_text(make_page(store), encoding="utf-8")

@@ -102,6 +102,31 @@ def test_the_intervals_hold_at_the_ends_and_for_many_items(store: Store) -> None
         assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
+def test_the_counts_of_a_round_are_those_of_the_view(store: Store) -> None:
+    rounds = store.runs.fetch_rounds(1)
+    assert rounds
+    for this in rounds:
+        counts = store.fetch_round_counts(this.round_id)
+        row = store.database.row("SELECT * FROM v_rounds WHERE run_id = 1 AND round = ?", [this.number])
+        assert row is not None
+        assert (counts.texts, counts.kept, counts.decided) == (row["texts"], row["kept"], row["voted"])
+        assert (counts.votes, counts.labels, counts.examples) == (row["votes"], row["labels"], row["examples"])
+        rejected = store.database.rows(
+            "SELECT reason, count(*) FROM v_rejections WHERE run_id = 1 AND round = ? GROUP BY 1", [this.number]
+        )
+        assert counts.rejected == dict(map(tuple, rejected))
+        assert counts.judged == counts.texts
+        assert counts.voted == counts.kept
+        assert counts.examples_by_round.keys() <= {each.round_id for each in rounds}
+        assert 0 < counts.own_examples <= counts.labels
+
+
+def test_a_round_that_does_not_exist_has_no_items(store: Store) -> None:
+    counts = store.fetch_round_counts(0)
+
+    assert (counts.asked, counts.texts, counts.decided, counts.examples, counts.own_examples) == (0, 0, 0, 0, 0)
+
+
 def test_the_rounds_have_the_scores_that_choose_one(store: Store) -> None:
     rows = store.database.rows("SELECT round, score FROM v_rounds WHERE run_id = 1")
 
@@ -164,7 +189,7 @@ def test_what_is_given_to_a_saved_query_counts(store: Store) -> None:
 
 @pytest.mark.parametrize("given", ["rum=1", "run", "=", "run:1"])
 def test_what_a_saved_query_does_not_take_is_named(given: str) -> None:
-    with pytest.raises(UsageError, match="it takes run="):
+    with pytest.raises(UsageError, match="takes run="):
         named("cost-per-label").values([given])
 
 

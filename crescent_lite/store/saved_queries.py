@@ -1,12 +1,11 @@
 """The queries that come with the toolkit: SQL files that start with a title, a description and their parameters.
 
     -- What is rejected and why: each rule with how many texts it rejected.
-    -- :run  the run; the latest where none is given
+    -- :run  id of the run; default: the latest
     SELECT ...
 
-A parameter without a value is NULL in the query. A parameter is required unless its comment says what happens "where
-none is given". Example:
-    named("cost-per-label").parameters -> {"run": "the run; ..."}
+A parameter without a value is NULL in the query. A parameter is required unless its comment names a default. Example:
+    named("cost-per-label").parameters -> {"run": "id of the run; default: the latest"}
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ from importlib.resources import files
 
 from crescent_lite.errors import NotFoundError, UsageError
 
-NOT_NEEDED = "where none is given"
+HAS_DEFAULT = "; default: "
+"""Stands in the comment of a parameter that is not required."""
 NUMBERS = ("run", "round", "top")
 """Parameters whose values are whole numbers; all others are texts."""
 
@@ -47,7 +47,7 @@ class SavedQuery:
             if name in NUMBERS and value and not (value.isascii() and value.isdigit()):
                 raise UsageError(f"{self.name}: {pair!r} must be a whole number: {self.parameters[name]}")
             values[name] = value
-        missing = [name for name in values if values[name] is None and NOT_NEEDED not in self.parameters[name]]
+        missing = [name for name in values if values[name] is None and HAS_DEFAULT not in self.parameters[name]]
         if missing:
             raise UsageError(f"{self.name}: give {missing[0]}=..., {self.parameters[missing[0]]}")
         return values

@@ -11,7 +11,7 @@ import re
 
 from sqlite_utils import Database, Migrations
 
-from crescent_lite.store.views import made_anew
+from crescent_lite.store.views import statements_to_recreate
 
 migrations = Migrations("crescent_lite")
 
@@ -469,7 +469,7 @@ INDEXES_8 = (
 def m008_views_for_analysis(database: Database) -> None:
     """Questions from a user's file; a full-text index of solutions; views for analysis and indexes for them."""
     external = "ALTER TABLE questions ADD COLUMN external_id TEXT"
-    for statement in (external, *SOLUTIONS_FTS, *INDEXES_8, *made_anew()):
+    for statement in (external, *SOLUTIONS_FTS, *INDEXES_8, *statements_to_recreate()):
         database.execute(statement)
 
 
@@ -485,7 +485,7 @@ MARGINS = """UPDATE consensus SET margin = share - 1.0 * coalesce(
 def m009_what_is_referred_to_is_named(database: Database) -> None:
     """Foreign keys name their column, which Datasette requires; margins of older questions; views made again."""
     name_referred_columns(database)
-    for statement in (MARGINS, *made_anew()):
+    for statement in (MARGINS, *statements_to_recreate()):
         database.execute(statement)
 
 

@@ -1,8 +1,8 @@
-"""The views that answer what people ask of a database, with the words that explain each column.
+"""The views that answer common questions about a database, each with a description of every column.
 
-The last migration that touches them drops all and makes all anew, as views hold nothing. They are read with whatever
-SQLite is at hand, so they use none of its optional functions: a square root is drawn by Newton's method.
-Example: VIEWS["v_labels"].about -> "The questions that got a label, ..."
+Views store nothing, so a migration that changes one drops them all and creates them again. Users read them with any
+build of SQLite, so they use no optional function: the square root of an interval is computed by Newton's method.
+Example: VIEWS["v_labels"].about -> "The questions that got a label, with the solution that is trained on."
 """
 
 from __future__ import annotations
@@ -11,55 +11,57 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 Z_SQUARED = 3.841458820694124
-"""Of a 95% interval: the square of the normal distribution's 0.975 quantile."""
+"""For 95% intervals: the square of the normal distribution's 0.975 quantile."""
 CLOSE_MARGIN = 0.25
-"""A question is disputed whose leading answer is ahead of the second one by no more than this part of the votes
+"""A question is disputed where its leading answer is ahead of the second one by at most this fraction of the votes
 (guess: 2 of 8)."""
 
-RUN = "the run's number"
-ROUND = "the round's number in its run, from 1"
-ROUND_OR_BASE = "the round's number in its run; 0 is the base, before any training"
-QUESTION_ID = "the question's number"
+RUN = "id of the run"
+ROUND = "number of the round in its run, from 1"
+ROUND_OR_BASE = "number of the round in its run; 0 is the base, before any training"
+QUESTION_ID = "id of the question"
 LEADER = "the leading answer as a typed key: 'n:19' a number, '%:20' a percentage, 'c:B' a choice"
-SHARE = "part of all votes that agree with it, 0-1; votes without an answer count against it"
+SHARE = "fraction of all votes that agree with the leading answer, 0-1; votes without an answer count against it"
+NOT_DECIDED = "NULL until the votes are complete"
 
 
 @dataclass(frozen=True)
 class View:
-    """One of them."""
+    """A view and its documentation."""
 
     about: str
-    """One sentence: what a row is."""
+    """What a row is, in one sentence."""
     example: str
-    """A query that somebody would ask of it."""
+    """A query that a user might ask."""
     columns: Mapping[str, str]
-    """Each column's meaning, with its unit."""
+    """The meaning of each column, with its unit, in the order of `select`."""
     select: str
+    """The SELECT statement of the view."""
 
 
 _ROUNDS = View(
-    "Each round of each run, and its base as round 0: what came out of each stage, and the score.",
+    "Each round of each run, and the base as round 0: what each stage produced, and the score.",
     "SELECT round, texts, kept, labels, mean_share, score FROM v_rounds WHERE run_id = 1",
     {
         "run_id": RUN,
         "round": ROUND_OR_BASE,
         "kind": "'improvement', or 'evaluation' for `crescent eval`",
-        "control": "the part of the method that the run does without, where it is a control",
+        "control": "name of the control experiment; NULL for an ordinary run",
         "model": "name of the base",
-        "outcome": "what the round ended with; NULL while it is not over",
-        "texts": "texts the model wrote as questions, rewrites counted; or the user's own questions",
-        "external": "of them the user's own, which no model wrote",
-        "kept": "of them those that are questions, and unlike the others",
+        "outcome": "how the round ended; NULL while it is unfinished",
+        "texts": "texts that the model wrote as questions, rewrites included, or questions from the user's file",
+        "external": "texts from the user's file, which no model wrote",
+        "kept": "texts that are usable questions and new",
         "acceptance": "kept / texts, 0-1",
-        "voted": "kept questions whose votes are counted",
+        "voted": "kept questions whose votes are complete",
         "votes": "votes of those questions",
-        "labels": "questions whose majority became a label",
-        "mean_share": "mean share of the leading answer, 0-1, of the questions whose votes are counted",
-        "examples": "examples that the round's training was given, those of earlier rounds included",
-        "loss": "of the last training step, nats per token",
+        "labels": "questions whose leading answer became a label",
+        "mean_share": "mean share of the leading answer, 0-1, over the questions whose votes are complete",
+        "examples": "examples given to the round's latest training, those of earlier rounds included",
+        "loss": "loss of the latest training step, nats per token",
         "score": "mean flexible score, 0-1, over the benchmarks that choose a round; NULL until all are measured",
-        "seconds": "of all stages of the round",
-        "tokens": "drawn in all stages of the round",
+        "seconds": "time at work in all stages of the round",
+        "tokens": "tokens drawn in all stages of the round",
     },
     """SELECT n.run_id, n.number AS round, r.kind, r.control, b.name AS model, n.outcome,
         n.texts, CASE WHEN n.texts THEN (SELECT count(*) FROM questions q
@@ -96,34 +98,34 @@ _ROUNDS = View(
 )
 
 _QUESTIONS = View(
-    "Each text that a model wrote as a question, what was decided about it, and what its votes add up to.",
+    "Each text that a model wrote as a question or the user's file holds: its verdict, and what its votes add up to.",
     "SELECT question_id, verdict, reason, answer_key, share, text FROM v_questions WHERE run_id = 1 LIMIT 5",
     {
         "question_id": QUESTION_ID,
         "run_id": RUN,
         "round": ROUND,
-        "text": "the cleaned question; what the model wrote where cleaning found none",
+        "text": "the cleaned question; what the model wrote where cleaning found no question",
         "verdict": "'kept' or 'rejected'; NULL while it is not judged",
         "reason": "'new', or the rule that rejected it",
-        "external_id": "what the user's file calls it; NULL where a model asked it",
-        "steering": "what the bait's placeholders were filled with, JSON",
-        "duplicate_of": "the kept question that it is too close to",
-        "similarity": "to that one or to the benchmark's item, 0-100, numbers masked",
-        "benchmark_item": "the benchmark's item that it is too close to",
-        "semantic_match": "the kept question nearest in meaning, where that is looked at",
-        "semantic_similarity": "cosine to that one",
-        "rewritten_from": "the question that this one is a rewrite of",
-        "decision": "'labelled' or 'rejected'; NULL before its votes are counted",
+        "external_id": "id of the question in the user's file; NULL where a model asked it",
+        "steering": "the values of the bait's placeholders, as JSON",
+        "duplicate_of": "id of the kept question that it is too close to",
+        "similarity": "similarity to that question or to benchmark_item, 0-100, with numbers masked",
+        "benchmark_item": "the benchmark item that it is too close to, 'benchmark/item'",
+        "semantic_match": "id of the kept question closest in meaning; NULL where meanings are not compared",
+        "semantic_similarity": "cosine similarity to semantic_match",
+        "rewritten_from": "id of the question that this one is a rewrite of",
+        "decision": f"'labelled' or 'rejected'; {NOT_DECIDED}, as are the columns after it",
         "decision_reason": "'agreed', 'tie', 'low_share', 'high_share', 'no_answer' or 'cut_off'",
         "answer_key": LEADER,
         "share": SHARE,
-        "margin": "share less that of the second answer, 0-1",
-        "entropy": "of the answers, bits; 0 where all agree",
-        "votes_planned": "votes that would have been drawn at most",
+        "margin": "share less the share of the second answer, 0-1",
+        "entropy": "entropy of the answers, bits; 0 where all agree",
+        "votes_planned": "votes planned at most",
         "votes": "votes drawn",
-        "votes_saved": "planned and not drawn",
-        "stopped": "why no more were drawn",
-        "distinct_answers": "different answers, votes without one not counted",
+        "votes_saved": "votes planned but not drawn",
+        "stopped": "why no more votes were drawn",
+        "distinct_answers": "number of different answers; votes without an answer do not count",
     },
     """SELECT q.question_id, d.run_id, d.number AS round, q.text, q.verdict, q.reason, q.external_id, q.steering,
         q.duplicate_of, q.similarity, q.benchmark_item, q.semantic_match, q.semantic_similarity,
@@ -137,24 +139,24 @@ _VOTES = View(
     "Each vote: one sampled solution of a kept question, and whether it agrees with the leading answer.",
     "SELECT sample_index, answer_key, agrees, chosen, tokens FROM v_votes WHERE question_id = 11",
     {
-        "vote_id": "the vote's number",
+        "vote_id": "id of the vote",
         "question_id": QUESTION_ID,
         "run_id": RUN,
         "round": ROUND,
-        "sample_index": "which of the question's samples it is, from 0",
-        "question": "the question's text",
-        "solution": "all that the model wrote",
-        "answer_written": "the answer as it stands in the solution; NULL where none was found",
-        "answer_key": "the same as a typed key; NULL is no answer",
-        "answer_form": "where it stood: 'whole', 'boxed', 'hash', 'phrase', 'bold' or 'last'",
-        "agrees": "1 where it has the leading answer, 0 where it has another one or none",
-        "chosen": "1 where it is the solution that is learnt",
-        "finish_reason": "'stop', or why it was cut off: 'length', 'context'",
-        "tokens": "drawn",
-        "mean_logprob": "mean log-probability of its tokens, where that was asked for",
+        "sample_index": "number of the vote among those of its question, from 0",
+        "question": "text of the question",
+        "solution": "text that the model wrote",
+        "answer_written": "the answer as it is written in the solution; NULL where none was found",
+        "answer_key": "the answer as a typed key; NULL where none was found",
+        "answer_form": "how the answer is marked: 'whole', 'boxed', 'hash', 'phrase', 'bold', or 'last' (not marked)",
+        "agrees": f"1 where its answer is the leading one, 0 where it is another or none; {NOT_DECIDED}",
+        "chosen": f"1 for the solution that is trained on, 0 for the others; {NOT_DECIDED}",
+        "finish_reason": "'stop', or why it was cut off: 'length' or 'context'",
+        "tokens": "tokens drawn",
+        "mean_logprob": "mean log-probability of its tokens; NULL where it was not asked for",
         "model": "name of the model that wrote it",
-        "seed": "of its sampling",
-        "created_at": "UTC, ISO 8601",
+        "seed": "seed of its sampling",
+        "created_at": "when it was stored, UTC, ISO 8601",
     },
     """SELECT v.vote_id, v.question_id, d.run_id, d.number AS round, v.sample_index, q.text AS question,
         v.text AS solution, v.answer_raw AS answer_written, v.answer_key, v.answer_form,
@@ -167,23 +169,23 @@ _VOTES = View(
 )
 
 _DISPUTED = View(
-    f"The questions whose leading answer is ahead of the second one by no more than {CLOSE_MARGIN:.0%} of the votes.",
+    f"The questions whose leading answer is ahead of the second one by at most {CLOSE_MARGIN:.0%} of the votes.",
     "SELECT question_id, answer_key, share, runner_up, question FROM v_disputed WHERE run_id = 1 LIMIT 5",
     {
         "question_id": QUESTION_ID,
         "run_id": RUN,
         "round": ROUND,
-        "question": "the question's text",
+        "question": "text of the question",
         "answer_key": LEADER,
         "share": SHARE,
-        "runner_up": "the second answer",
-        "runner_up_share": "part of all votes that agree with the second answer, 0-1",
+        "runner_up": "the second answer, as a typed key",
+        "runner_up_share": "fraction of all votes that agree with the second answer, 0-1",
         "margin": "share - runner_up_share",
-        "distinct_answers": "different answers, votes without one not counted",
+        "distinct_answers": "number of different answers; votes without an answer do not count",
         "votes": "votes drawn",
         "abstentions": "votes without an answer",
         "decision": "'labelled' or 'rejected'",
-        "decision_reason": "why",
+        "decision_reason": "'agreed', 'tie', 'low_share', 'high_share', 'no_answer' or 'cut_off'",
     },
     f"""SELECT c.question_id, d.run_id, d.number AS round, q.text AS question, c.answer_key, c.share,
         (SELECT v.answer_key FROM votes v WHERE v.question_id = c.question_id AND v.answer_key <> c.answer_key
@@ -195,7 +197,7 @@ _DISPUTED = View(
 )
 
 _REJECTIONS = View(
-    "Each text that was rejected: the rule, and what it is too close to.",
+    "Each rejected text: the rule that rejected it, and the text that it is too close to, if any.",
     "SELECT reason, count(*) AS texts FROM v_rejections WHERE run_id = 1 GROUP BY reason ORDER BY texts DESC",
     {
         "question_id": QUESTION_ID,
@@ -204,10 +206,10 @@ _REJECTIONS = View(
         "reason": "the rule that rejected it",
         "text": "the cleaned text",
         "raw_text": "what the model wrote",
-        "duplicate_of": "the kept question that it is too close to",
-        "match": "that one's text, or the benchmark's item's",
-        "similarity": "0-100, numbers masked",
-        "benchmark_item": "the benchmark's item that it is too close to, 'benchmark/item'",
+        "duplicate_of": "id of the kept question that it is too close to",
+        "match": "text of the kept question or the benchmark item that it is too close to",
+        "similarity": "similarity to match, 0-100, with numbers masked",
+        "benchmark_item": "the benchmark item that it is too close to, 'benchmark/item'",
     },
     """SELECT q.question_id, d.run_id, d.number AS round, q.reason, q.text, q.raw_text, q.duplicate_of,
         CASE WHEN q.benchmark_item IS NULL THEN m.text ELSE (
@@ -222,17 +224,17 @@ _REJECTIONS = View(
 )
 
 _LABELS = View(
-    "The questions that got a label, with the solution that is learnt.",
+    "The questions that got a label, with the solution that is trained on.",
     "SELECT question, label, share FROM v_labels WHERE run_id = 1 ORDER BY share DESC LIMIT 5",
     {
         "question_id": QUESTION_ID,
         "run_id": RUN,
         "round": ROUND,
-        "question": "the question's text",
-        "label": "the majority's answer as a typed key: 'n:19' a number, '%:20' a percentage, 'c:B' a choice",
-        "share": SHARE,
-        "solution": "the vote that is learnt, as the model wrote it",
-        "vote_id": "that vote's number",
+        "question": "text of the question",
+        "label": "the accepted answer as a typed key: 'n:19' a number, '%:20' a percentage, 'c:B' a choice",
+        "share": "fraction of all votes that agree with the label, 0-1; votes without an answer count against it",
+        "solution": "text of the vote that is trained on, as the model wrote it",
+        "vote_id": "id of that vote",
     },
     """SELECT q.question_id, d.run_id, d.number AS round, q.text AS question, c.answer_key AS label,
         c.share, v.text AS solution, v.vote_id
@@ -242,21 +244,21 @@ _LABELS = View(
 )
 
 _EXAMPLES = View(
-    "What each training was given: a question and the solution of its majority.",
+    "Each example that a training was given, held-out ones included: a question and the solution that is trained on.",
     "SELECT asked_in_round, count(*) AS examples, avg(tokens) AS tokens FROM v_examples"
     " WHERE run_id = 1 AND round = 2 GROUP BY asked_in_round",
     {
-        "training_id": "the training's number",
-        "run_id": "the run that trained",
-        "round": "the round that trained",
+        "training_id": "id of the training",
+        "run_id": "id of the run that trained",
+        "round": "number of the round that trained",
         "question_id": QUESTION_ID,
-        "asked_in_round": "the round that the question is from; an earlier one is a replay",
-        "question": "the question's text",
-        "label": "the majority's answer as a typed key",
+        "asked_in_round": "number of the round that asked the question; an earlier one than round is a replay",
+        "question": "text of the question",
+        "label": "the leading answer of the question's votes, as a typed key",
         "share": SHARE,
-        "solution": "what is learnt, as the model wrote it",
-        "vote_id": "that vote's number",
-        "tokens": "of prompt and solution together",
+        "solution": "text of the vote that is trained on, as the model wrote it",
+        "vote_id": "id of that vote",
+        "tokens": "tokens of prompt and solution together",
     },
     """SELECT e.training_id, d.run_id, d.number AS round, e.question_id, a.number AS asked_in_round,
         q.text AS question, c.answer_key AS label, c.share, v.text AS solution, e.vote_id, e.tokens
@@ -266,21 +268,21 @@ _EXAMPLES = View(
 )
 
 _MODELS = View(
-    "Each model: a base, or the adapter of a round, with what it came from.",
+    "Each model, a base or the adapter of a round, with the models it came from.",
     "SELECT name, kind, lineage, substr(sha256, 1, 8) AS sha256 FROM v_models",
     {
-        "model_id": "the model's number",
-        "name": "its name",
-        "kind": "'base', 'adapter' or 'merged'",
-        "lineage": "the names from the base to it",
-        "run_id": "the run whose round made it; the first one, where two made the same",
-        "round": "that round's number",
-        "parent_id": "the model that it was made from",
-        "source": "what was configured: 'embedded', a path, `repo:file`",
-        "path": "its file",
-        "sha256": "that file's checksum",
-        "trained_seconds": "how long its training was at work",
-        "created_at": "UTC, ISO 8601",
+        "model_id": "id of the model",
+        "name": "name of the model",
+        "kind": "'base' or 'adapter'",
+        "lineage": "names of the models from its base to itself",
+        "run_id": "id of the run that trained it, the first where several did; NULL for a base",
+        "round": "number of the round that trained it; NULL for a base",
+        "parent_id": "id of the model that an adapter was trained on; NULL for a base",
+        "source": "for a base as configured: 'embedded', a path or 'repo:file'; for an adapter what trained it",
+        "path": "path of its file",
+        "sha256": "checksum of its file",
+        "trained_seconds": "time that its training was at work; NULL for a base",
+        "created_at": "when it was stored, UTC, ISO 8601",
     },
     """SELECT m.model_id, m.name, m.kind, (
             WITH RECURSIVE line (parent_id, names) AS (
@@ -296,26 +298,26 @@ _MODELS = View(
 )
 
 _SCORES = View(
-    "Each finished measurement of a round, or of the base as round 0, on a benchmark, with its 95% interval.",
+    "Each finished evaluation of a round, or of the base as round 0, on a benchmark, with a 95% interval.",
     "SELECT round, benchmark, prompt, items, flexible, low, high FROM v_scores WHERE run_id = 1",
     {
         "run_id": RUN,
         "round": ROUND_OR_BASE,
-        "benchmark": "its name",
-        "role": "'score' chooses the best round, 'final', 'general' ability, 'canary' for alarms",
-        "prompt": "how the items are put",
-        "samples": "drawn of each item; 1 is greedy",
-        "items": "measured",
-        "right_flexible": "right samples, the answer wherever it stood",
-        "right_strict": "right samples, the answer in a marked place",
-        "flexible": "right_flexible / all samples, 0-1",
+        "benchmark": "name of the benchmark",
+        "role": "'score' (chooses the round), 'final' (for the end), 'general' (other abilities), 'canary' (alarms)",
+        "prompt": "name of the prompt that asks the items",
+        "samples": "replies to each item; a single one is drawn greedily",
+        "items": "items measured",
+        "right_flexible": "replies with the right answer, wherever it is written",
+        "right_strict": "replies with the right answer in a marked place",
+        "flexible": "right_flexible / all replies, 0-1",
         "low": "lower end of the 95% Wilson interval of flexible, 0-1; NULL with more than one sample",
-        "high": "upper end of it",
-        "strict": "right_strict / all samples, 0-1",
-        "second_opinion": "right by math-verify, of the samples it judged, 0-1",
-        "tokens": "mean of a reply",
-        "model_id": "the model that was measured",
-        "evaluation_id": "the measurement's number",
+        "high": "upper end of that interval, 0-1; NULL with more than one sample",
+        "strict": "right_strict / all replies, 0-1",
+        "second_opinion": "fraction that math-verify finds right of the replies that it judged, 0-1",
+        "tokens": "mean tokens of a reply",
+        "model_id": "id of the model that was measured",
+        "evaluation_id": "id of the evaluation",
     },
     f"""SELECT run_id, round, benchmark, role, prompt, samples, items, right_flexible, right_strict, flexible,
         CASE WHEN samples = 1 THEN CASE WHEN right_flexible = 0 THEN 0.0 ELSE
@@ -347,16 +349,16 @@ _SCORES = View(
 )
 
 _ANSWER_DISTRIBUTION = View(
-    "The answers to each question, and how many votes each got; votes without an answer are one of them.",
+    "Each answer to each question with its number of votes; the votes without an answer are one row.",
     "SELECT answer_key, votes, share, leads FROM v_answer_distribution WHERE question_id = 7 ORDER BY votes DESC",
     {
         "question_id": QUESTION_ID,
         "run_id": RUN,
         "round": ROUND,
-        "answer_key": "a typed key; NULL is no answer",
-        "votes": "that have it",
-        "share": "of all votes of the question, 0-1",
-        "leads": "1 for the leading answer, 0 for another one; NULL for no answer, and until the votes are counted",
+        "answer_key": "the answer as a typed key; NULL for votes without an answer",
+        "votes": "votes with this answer",
+        "share": "fraction of all votes of the question with this answer, 0-1",
+        "leads": f"1 for the leading answer, 0 for another one; NULL for no answer; {NOT_DECIDED}",
     },
     """SELECT v.question_id, d.run_id, d.number AS round, v.answer_key, count(*) AS votes,
         1.0 * count(*) / coalesce(
@@ -368,17 +370,17 @@ _ANSWER_DISTRIBUTION = View(
 )
 
 _COST = View(
-    "What each stage of each round took, in all and for each label of the round.",
+    "The time and tokens of each stage of each round, in total and per label of the round.",
     "SELECT round, stage, seconds, tokens, tokens_per_second, seconds_per_label FROM v_cost WHERE run_id = 1",
     {
         "run_id": RUN,
         "round": ROUND_OR_BASE,
         "stage": "'ask', 'vote', 'train', 'evaluate' or 'second_opinion'",
-        "seconds": "at work, pauses left out",
-        "tokens": "drawn",
-        "prompt_tokens": "of the prompts",
-        "tokens_per_second": "drawn, of the seconds in which the sampler was at work",
-        "labels": "of the round",
+        "seconds": "time at work, without pauses",
+        "tokens": "tokens drawn",
+        "prompt_tokens": "tokens of the prompts",
+        "tokens_per_second": "tokens drawn per second that the sampler was at work",
+        "labels": "labels of the round; NULL for the base",
         "seconds_per_label": "seconds / labels",
         "tokens_per_label": "tokens / labels",
     },
@@ -393,17 +395,17 @@ _COST = View(
 )
 
 _ACCEPTANCE = View(
-    "How many of each hundred texts of a round were kept: it falls when a model repeats itself.",
+    "Each hundred judged texts of a round, and how many were kept: fewer as a model begins to repeat itself.",
     "SELECT hundred_texts, texts, kept, acceptance FROM v_acceptance WHERE run_id = 1 AND round = 1",
     {
         "run_id": RUN,
         "round": ROUND,
-        "hundred_texts": "which hundred of the round, from 1",
-        "texts": "in it; the last one may have fewer",
-        "kept": "of them",
+        "hundred_texts": "number of the hundred in its round, from 1",
+        "texts": "texts in the hundred; the last one may have fewer",
+        "kept": "texts that were kept",
         "acceptance": "kept / texts, 0-1",
-        "near_duplicates": "rejected as one",
-        "same_template": "rejected as differing only in numbers from enough kept ones",
+        "near_duplicates": "texts rejected as near-duplicates",
+        "same_template": "texts rejected because they differ only in numbers from enough kept questions",
     },
     """SELECT run_id, round, hundred AS hundred_texts, count(*) AS texts, sum(kept) AS kept, avg(kept) AS acceptance,
         sum(reason = 'near_duplicate') AS near_duplicates, sum(reason = 'same_template') AS same_template
@@ -429,7 +431,7 @@ VIEWS: Mapping[str, View] = {
 }
 
 
-def made_anew() -> tuple[str, ...]:
-    """The statements that take away all views of any version, and make these."""
+def statements_to_recreate() -> tuple[str, ...]:
+    """The SQL statements that drop all views of any version and create these."""
     drops = tuple(f"DROP VIEW IF EXISTS {name}" for name in VIEWS)
     return drops + tuple(f"CREATE VIEW {name} AS {view.select}" for name, view in VIEWS.items())

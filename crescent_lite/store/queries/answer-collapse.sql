@@ -1,6 +1,6 @@
 -- Answer collapse: the commonest labels of each round; one answer to many different questions is a bad sign.
--- :run  the run; the latest where none is given
--- :top  answers of each round; 10 where none is given
+-- :run  id of the run; default: the latest
+-- :top  number of answers per round; default: 10
 WITH counted AS (
     SELECT round, label, count(*) AS questions, sum(count(*)) OVER (PARTITION BY round) AS labels,
         row_number() OVER (PARTITION BY round ORDER BY count(*) DESC, label) AS rank

@@ -1,5 +1,5 @@
--- Cost per label: seconds and tokens of each stage for one label, by round, and how many votes a label took.
--- :run  the run; the latest where none is given
+-- Cost per label: the seconds and tokens of each stage per label, for each round, and the votes per label.
+-- :run  id of the run; default: the latest
 SELECT c.round, c.stage, c.labels, round(c.seconds_per_label, 1) AS seconds_per_label,
     round(c.tokens_per_label) AS tokens_per_label, round(c.tokens_per_second, 1) AS tokens_per_second,
     CASE WHEN c.stage = 'vote' THEN round(1.0 * r.votes / nullif(c.labels, 0), 1) END AS votes_per_label

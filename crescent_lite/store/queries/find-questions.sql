@@ -1,5 +1,5 @@
--- Find questions: the texts in which these words are, the best matches first.
--- :words  words, or a "phrase" in quotes; OR, NOT and prefix* as in SQLite's FTS5
+-- Find questions: the texts that contain these words, best matches first.
+-- :words  words, or a "phrase" in double quotes; OR, NOT and prefix* work as in SQLite's FTS5
 SELECT q.question_id, q.run_id, q.round, q.verdict, q.reason, q.share, f.found
 FROM (
     SELECT rowid, rank, snippet(questions_fts, 0, '[', ']', '...', 16) AS found

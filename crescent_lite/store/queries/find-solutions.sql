@@ -1,5 +1,5 @@
--- Find solutions: the votes in whose solutions these words are, the best matches first.
--- :words  words, or a "phrase" in quotes; OR, NOT and prefix* as in SQLite's FTS5
+-- Find solutions: the votes whose solutions contain these words, best matches first.
+-- :words  words, or a "phrase" in double quotes; OR, NOT and prefix* work as in SQLite's FTS5
 SELECT v.vote_id, v.question_id, v.round, v.answer_key, v.agrees, f.found
 FROM (
     SELECT rowid, rank, snippet(solutions_fts, 0, '[', ']', '...', 16) AS found

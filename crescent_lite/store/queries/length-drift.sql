@@ -1,5 +1,5 @@
--- Length drift: the length of questions and of solutions by round, and how many solutions were cut off.
--- :run  the run; the latest where none is given
+-- Length drift: the length of questions and solutions in each round, and how many solutions were cut off.
+-- :run  id of the run; default: the latest
 WITH these AS (
     SELECT round, question_id, tokens, finish_reason, chosen, length(question) AS characters FROM v_votes
     WHERE run_id = coalesce(nullif(:run, ''), (SELECT max(run_id) FROM runs WHERE kind = 'improvement'))

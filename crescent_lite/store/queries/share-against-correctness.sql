@@ -1,5 +1,5 @@
--- Share against correctness: how often the majority of a benchmark's samples is right, by its share of them.
--- :run  the run; the latest with several samples of an item where none is given
+-- Share against correctness: how often the majority of the replies to a benchmark item is right, by its share.
+-- :run  id of the run; default: the latest with several replies to each item
 WITH answers AS (
     SELECT evaluation_id, item_id, answer_key, max(flexible) AS is_right, count(*) AS votes,
         min(sample_index) AS drawn_first

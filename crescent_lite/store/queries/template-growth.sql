@@ -1,5 +1,5 @@
--- Template growth: as a round asks on, how many of each twenty texts are kept, and how close they come to others.
--- :run  the run; the latest where none is given
+-- Template growth: how many of each twenty texts of a round are kept, and how many are too close to kept ones.
+-- :run  id of the run; default: the latest
 WITH numbered AS (
     SELECT round, verdict, reason, similarity,
         (row_number() OVER (PARTITION BY round ORDER BY question_id) - 1) / 20 + 1 AS twenty

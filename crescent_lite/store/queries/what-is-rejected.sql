@@ -1,6 +1,6 @@
--- What is rejected and why: each rule with how many texts it rejected, their part of all texts, and one of them.
--- :run    the run; the latest where none is given
--- :round  the round; all where none is given
+-- What is rejected and why: each rule with the number of texts it rejected, their fraction of all, and an example.
+-- :run    id of the run; default: the latest
+-- :round  number of the round; default: all
 WITH these AS (
     SELECT * FROM v_questions
     WHERE run_id = coalesce(nullif(:run, ''), (SELECT max(run_id) FROM runs WHERE kind = 'improvement'))

@@ -1,6 +1,6 @@
--- What moved the score: the benchmark's items that a round answers right and the base does not, or the reverse.
--- :run    the run; the latest where none is given
--- :round  the round; the last one that was measured where none is given
+-- What moved the score: the benchmark items that only the round or only the base answers right.
+-- :run    id of the run; default: the latest
+-- :round  number of the round; default: the last one that was measured
 WITH these AS (
     SELECT evaluation_id, round, benchmark, prompt, role FROM v_scores
     WHERE samples = 1

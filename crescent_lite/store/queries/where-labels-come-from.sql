@@ -1,6 +1,6 @@
--- Where labels come from: of each topic that was asked for, the texts, those kept, and those that got a label.
--- :run    the run; the latest where none is given
--- :round  the round; all where none is given
+-- Where labels come from: each topic that was asked for, with its texts, kept questions and labels.
+-- :run    id of the run; default: the latest
+-- :round  number of the round; default: all
 SELECT coalesce(json_extract(steering, '$.topic'), '(none)') AS topic,
     count(*) AS texts,
     sum(verdict = 'kept') AS kept,
