@@ -93,7 +93,7 @@ def test_a_text_that_is_not_utf_8_fails_with_one_line(workspace: Path, capsys: p
     assert main(["export", "examples", "-w", str(workspace)]) == ExitCode.STORAGE
 
     said = capsys.readouterr().err
-    assert "no UTF-8" in said
+    assert "not UTF-8" in said
     assert said.count("\n") == 1
 
 
@@ -195,7 +195,7 @@ def test_a_value_that_is_not_a_number_fails_with_one_line(
     sample: Path, capsys: pytest.CaptureFixture[str], values: list[str]
 ) -> None:
     assert main(["query", "answer-collapse", *values, "-w", str(sample)]) == ExitCode.USAGE
-    assert "a whole number is needed" in capsys.readouterr().err
+    assert "must be a whole number" in capsys.readouterr().err
 
 
 def test_a_query_without_rows_says_so(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
