@@ -32,7 +32,7 @@ class NvidiaGpu:
     used_bytes: int | None
     """Memory in use, by all processes together; None where the driver does not report it."""
     busy: float | None
-    """Fraction of the last moments in which the GPU was at work, 0-1; None where the driver does not report it."""
+    """Utilisation over the driver's last sample period, 0-1; None where the driver does not report it."""
 
     @property
     def description(self) -> str:

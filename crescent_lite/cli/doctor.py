@@ -142,8 +142,10 @@ def offload_finding(version: str, *, can_offload: bool, has_gpu: bool) -> Findin
 def packages(*, has_gpu: bool) -> list[Finding]:
     """The packages that training, the database and the comparison of questions depend on."""
     if has_gpu:
-        unsloth = "optional: train.loader = 'auto' trains with it on a GPU, and with PEFT without it: make unsloth"
-        four_bit = "QLoRA (4 bits, what train.precision = 'auto' is on a GPU) needs it: pip install bitsandbytes"
+        unsloth = (
+            "optional: with it, train.loader = 'auto' trains with Unsloth on a GPU, else with PEFT: make unsloth"
+        )
+        four_bit = "train.precision = 'auto' on a GPU (4 bits, QLoRA) needs it: pip install bitsandbytes"
     else:
         unsloth = "optional: PEFT trains without it; train.loader = 'unsloth' trains with it on a CPU: make unsloth"
         four_bit = "optional: only train.precision = 'nf4' needs it: pip install bitsandbytes"

@@ -1,7 +1,7 @@
-"""The `crescent` command: its list of commands, and what becomes of their errors.
+"""The `crescent` command: the list of its commands, and how their errors become messages and exit codes.
 
-Knows no option of any command: those stand beside the commands, in one file for each group. Nothing heavier than
-argparse is imported before a command is called, so that `crescent --help` is quick. Example:
+The options of a command stand beside it, in one file for each group. Nothing heavier than argparse is imported
+before a command is called, so that `crescent --help` is quick. Example:
     main(["run", "-w", "data", "--rounds", "2"]) -> 0
 """
 

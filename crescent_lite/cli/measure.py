@@ -85,7 +85,7 @@ def add_plan(subparsers: Subparsers) -> None:
         "--differ",
         type=float,
         metavar="PERCENT",
-        help="of 100 items, those that the two models answer differently (default: as in this workspace, else 20)",
+        help="percentage of items that the two models answer differently (default: as in this workspace, else 20)",
     )
 
 

@@ -1,4 +1,4 @@
-"""What the options of several commands have in common: how a command is added, shared options, and argument types.
+"""Options that several commands share, the types of arguments, and how a command is added.
 
 Knows argparse, and no command. Example:
     parser = add_command(subparsers, "report", report_command, "write the report of a run")

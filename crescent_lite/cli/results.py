@@ -89,7 +89,7 @@ def _show_run(options: argparse.Namespace, workspace: Workspace) -> int:
 
 
 SHOWN = {"question": _show_question, "round": _show_round, "run": _show_run}
-"""What `crescent show` can show, and the function that prints it."""
+"""Kinds of things that `crescent show` prints, each with its function."""
 
 
 def add_report(subparsers: Subparsers) -> None:
@@ -207,14 +207,14 @@ class _AnswerOnScreen:
 
 def add_note(subparsers: Subparsers) -> None:
     """`crescent note` and its options."""
-    about, example = "attach a note to a question; it is never used as a label", 'crescent note 17 "has no answer"'
+    about, example = "attach a note to a question; notes are never used as labels", 'crescent note 17 "has no answer"'
     parser = add_command(subparsers, "note", note_command, about, example=example)
     parser.add_argument("number", type=positive_integer, help="number of the question")
     parser.add_argument("text", help="text of the note; '' removes all notes of the question")
 
 
 def note_command(options: argparse.Namespace) -> int:
-    """Attach a note to a question. The engine stores it where one is at work, since only one process may write."""
+    """Attach a note to a question. During a run the engine stores the note, since only one process may write."""
     from crescent_lite.workspace.notes import add_note, store_notes
 
     workspace = open_workspace(options.workspace)

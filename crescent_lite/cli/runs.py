@@ -59,7 +59,7 @@ def add_run(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--next-round",
         action="store_true",
-        help="add one round to the latest run, whether it is finished, in progress or was stopped by an alarm",
+        help="add one round to the latest run, whether finished, in progress or stopped by an alarm",
     )
     add_settings_options(parser)
 

@@ -1,6 +1,6 @@
 """Output of the command line: results on stdout, as text or JSON, and messages on stderr.
 
-Tables, messages and growing texts are made printable here; who passes a text to `result` makes it printable before.
+Tables, messages and growing texts are made printable here; callers of `result` make their text printable.
 Knows no command. Example: result(options, {"run": 1}, "run 1")
 """
 
