@@ -145,4 +145,4 @@ def test_a_set_that_is_there_is_left_where_a_place_was_given(
     assert export(workspace, "--format", "parquet", "--output", str(mine)) == ExitCode.STORAGE
 
     assert [path.name for path in mine.iterdir()] == ["mine"]
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err

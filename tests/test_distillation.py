@@ -73,7 +73,7 @@ def test_the_card_says_from_whom_it_learnt(taught: Workspace, tmp_path: Path) ->
     assert main(["export", "adapter", "--run", "2", "-w", str(taught.folder), "--output", str(out)]) == ExitCode.OK
     card = (out / "README.md").read_text()
     assert "# student, taught by tiny" in card
-    assert "- labels: of run 1, by tiny, sha256 `" in card
+    assert "- labels: from run 1 of tiny, sha256 `" in card
     assert "bait:\n\n    " in card
 
 

@@ -1,4 +1,4 @@
-"""What a run made, handed over: each of its forms says what the run's own model says."""
+"""Exported models: every form gives the same replies as the model of the run."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ def test_the_merged_gguf_says_what_the_round_says(finished: Workspace, tmp_path:
     assert path.name == "tiny-crescent-r1-F16.gguf"  # of equal rounds the earlier one is kept
     assert np.abs(llama_logits(path) - own_logits(finished)).max() < 0.05
     card = (folder / "README.md").read_text()
-    assert "The scores below are those of the base with its adapter. Of what the training changed" in card
-    assert "100% is in these files" in card
+    assert "The scores below are those of the base with its adapter. These files contain" in card
+    assert "contain 100% of the change that training made" in card
     assert gguf.GGUFReader(path).get_field("tokenizer.chat_template").contents() == CHAT_TEMPLATE
     assert (folder / "Modelfile").read_text() == (
         f"FROM ./{path.name}\n"
@@ -124,7 +124,7 @@ def test_a_merged_gguf_of_another_type_and_of_two_rounds(finished: Workspace, tm
     assert path.name == "tiny-crescent-r1x0.5-r2x0.5-Q8_0.gguf"
     card = (folder / "README.md").read_text()
     assert "This mixture of rounds was not measured" in card
-    assert card.count("taken 0.5 times") == 2
+    assert card.count("with weight 0.5") == 2
     halfway = (own_logits(finished, 1) + own_logits(finished, 2)) / 2
     assert np.abs(llama_logits(path) - halfway).max() < 1
 
@@ -157,10 +157,10 @@ def test_the_card_says_where_a_model_comes_from_and_how_it_scored(finished: Work
     ("options", "code", "words"),
     [
         (["adapter", "--rounds", "7"], ExitCode.NOT_FOUND, "round 7 has no adapter; rounds with one: 1, 2"),
-        (["adapter", "--rounds", "1", "2"], ExitCode.CONFIG, "whole and alone"),
+        (["adapter", "--rounds", "1", "2"], ExitCode.CONFIG, "export adapter takes one round with weight 1"),
         (["gguf", "--run", "9"], ExitCode.NOT_FOUND, "run 9"),
-        (["gguf", "--output", "."], ExitCode.STORAGE, "is there already"),
-        (["examples", "--output", "crescent.db"], ExitCode.STORAGE, "is there already"),
+        (["gguf", "--output", "."], ExitCode.STORAGE, "exists already"),
+        (["examples", "--output", "crescent.db"], ExitCode.STORAGE, "exists already"),
         (["gguf", "--output", "x" * 300], ExitCode.STORAGE, "cannot be written: File name too long"),
         (["gguf", "--rounds", "1", "1=0.3"], ExitCode.CONFIG, "a round is named twice"),
         (["gguf", "--rounds", "1=1e9"], ExitCode.MODEL, "give the rounds smaller weights"),

@@ -1,9 +1,9 @@
-r"""Exact values with square roots and pi: `\frac{3\sqrt{8}}{2}` and `3\sqrt2` are one number.
+r"""Reads exact values with square roots and pi: `\frac{3\sqrt{8}}{2}` and `3\sqrt2` are the same number.
 
-A value is a sum of terms c * sqrt(r) * pi^k, with rational c and squarefree whole r, kept as {(r, k): c}: equal
-values of that form have equal dictionaries, so equal keys. Nothing is rounded and nothing is run: a parser of a few
-rules reads at most `MAX_TEXT` characters. A sum or product of plain numbers is unfinished work, and no answer.
-Example:
+A value is a sum of terms c * sqrt(r) * pi^k with rational c and squarefree integer r, stored as {(r, k): c}: equal
+values have equal dictionaries, and so equal keys. Nothing is rounded and no code is evaluated: a small parser reads
+at most `MAX_TEXT` characters. A sum or product of plain numbers is unfinished work, not an answer. Knows nothing of
+where an answer stands. Example:
     read_expression(r"\frac{\sqrt{12}}{4}\text{ cm}")    # 'e:1/2*sqrt(3)'
 """
 
@@ -14,14 +14,17 @@ from fractions import Fraction
 from math import gcd, isqrt
 
 MAX_TEXT = 100
-"""Characters of an expression. A longer one has no value."""
+"""Most characters of an expression; a longer one has no value."""
 MAX_DEPTH = 8
+"""Deepest nesting of an expression; a deeper one has no value."""
 MAX_RADICAND = 10**6
-"""Under a root, as one whole number."""
+"""Largest number under a root, with a fraction as numerator times denominator."""
 MAX_TERMS = 6
+"""Most terms of a value."""
 _LARGEST = 10**60
 
 Value = dict[tuple[int, int], Fraction]
+"""{(r, k): c} for the sum of c * sqrt(r) * pi^k."""
 
 _HINT = re.compile(r"\\sqrt|√|π|\\pi(?![A-Za-z])|(?<![A-Za-z])(?:pi(?![A-Za-z])|sqrt\s?\()")
 _SKIP = re.compile(r"\\left|\\right|\\,|\\;|\\!|\\ |\$|\\\(|\\\)|\\\[|\\\]|\s+")
@@ -36,11 +39,11 @@ _TOKEN = re.compile(
 
 
 class _NoValueError(Exception):
-    """The text is no value of this form."""
+    """The text is not a value of this form."""
 
 
 def read_expression(text: str) -> str | None:
-    """'n:...' or 'e:...' of a text that is one exact value with a root or pi in it; None of anything else."""
+    """Return the key, 'n:...' or 'e:...', of a text that is one exact value with a root or pi, else None."""
     if len(text) > 2 * MAX_TEXT or not _HINT.search(text):
         return None
     text = _NAME.sub("", _UNIT.sub(" ", text.strip().rstrip(".")))
@@ -68,7 +71,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
 
 
 class _Parser:
-    """Recursive descent. Every rule takes the tokens it owns and returns a value."""
+    """A recursive descent parser. Each rule consumes its tokens and returns a value."""
 
     def __init__(self, tokens: list[tuple[str, str]]) -> None:
         self._tokens = tokens
@@ -158,7 +161,7 @@ class _Parser:
             self._depth -= 1
 
     def _argument(self) -> Value:
-        r"""What `\frac` and `\sqrt` take: a group, or one digit: `\frac12`, `\sqrt3`."""
+        r"""Read the argument of `\frac` or `\sqrt`: a group, or one digit as in `\frac12` and `\sqrt3`."""
         kind, text = self._tokens[self._at] if self._at < len(self._tokens) else ("", "")
         if kind == "number" and text.isdigit() and len(text) > 1 and self._tokens[self._at - 1][0] != "sqrt":
             self._tokens[self._at : self._at + 1] = [("number", text[0]), ("number", text[1:])]
@@ -213,7 +216,7 @@ def _root(value: Fraction) -> Value:
 
 
 def _checked(value: Value) -> Value:
-    """Without empty terms; bounded."""
+    """Return the value without zero terms; raise _NoValueError if it is too large."""
     value = {key: part for key, part in value.items() if part}
     largest = max((max(abs(part.numerator), part.denominator, key[0]) for key, part in value.items()), default=0)
     if len(value) > MAX_TERMS or largest > _LARGEST:

@@ -1,9 +1,9 @@
-"""The final answer of a free-text solution, as a typed canonical key. Without one it is an abstention.
+"""Finds the final answer in a free-text solution; a solution without one is an abstention.
 
-Owns where the answer stands: the whole reply; the last `\\boxed{}`; '#### x'; 'the answer is x'; a bold last
-line; else the concluding sentence, its equation's right side or its last quantity. The first place that says
-anything decides: when it is unclear (a list, an unfinished sum, a root) there is no second guess elsewhere.
-What an answer is, is `answer_values`. Pure, linear in time, safe on hostile text. Example:
+Owns the places where an answer may stand: the whole reply, the last `\\boxed{}`, '#### x', 'the answer is x', a bold
+last line, else the concluding sentence (the right side of its equation, or its last quantity). The first place that
+says anything decides; if it is unclear (a range, an unfinished sum), no other place is tried. What the text there is
+worth is decided by `values`. Pure, linear in time, safe on hostile text. Example:
     canonical_answer("12 + 7 = 19 (see step 2), so there are **19 apples**.")    # 'n:19'
     canonical_answer("So there are 12 + 7 apples.")                              # None
 """
@@ -19,29 +19,29 @@ from crescent_lite.answers.words import NUMBER_WORDS, number_in_words
 from crescent_lite.records import Answer, AnswerForm
 
 MAX_SOLUTION = 8_000
-"""Characters read, from the end: about 2,000 tokens. A final answer stands at the end."""
+"""Characters read, from the end, where a final answer stands: about 2,000 tokens."""
 MAX_NESTING = 8
-"""Braces inside a `\\boxed{}`. A deeper one is an abstention."""
+"""Deepest nesting of braces inside a `\\boxed{}`; a deeper one is an abstention."""
 MAX_SENTENCE = 400
-"""Characters read after 'the answer is', to the end of the sentence at most."""
+"""Most characters read after 'the answer is'; reading also ends with the sentence."""
 MAX_PLACES = 20
-"""Places of one kind that are looked at, from the end."""
+"""Most places of one kind that are tried, from the end."""
 
 MAX_STARTS = 5
-"""Places of one sentence where a list may begin, from the end."""
+"""Most positions in a sentence where a list may begin that are tried, from the end."""
 
 
 def canonical_answer(solution: str) -> str | None:
-    """The key of the solution's final answer; None when it gives none, or an unclear one."""
+    """Return the key of a solution's final answer; None if it has no answer or an unclear one."""
     answer = find_answer(solution)
     return answer.key if answer else None
 
 
 def find_answer(solution: str, *, finished: bool = True) -> Answer | None:
-    """The solution's final answer, or None: an abstention.
+    """Return a solution's final answer; None is an abstention.
 
-    Of a solution that was cut off (`finished` is false) only a closed box counts: "The answer is 1" may have been
-    on its way to 15, and a last number is a step.
+    `finished`: False for a solution that was cut off. Then only a closed box counts: "The answer is 1" could have
+    become 15, and a last number is an intermediate step.
     """
     text = _without_thoughts(last_part(solution.strip(), MAX_SOLUTION))
     text = without_farewell(_CODE_BLOCK.sub(_keep_a_value, text))
@@ -94,7 +94,7 @@ _BOX = re.compile(r"\\f?boxed\s?\{")
 
 
 def _inside_braces(text: str, start: int) -> str | None:
-    """What stands from `start` to its closing brace; None when it is too deep, too long or unclosed."""
+    """Return the text from `start` to its closing brace; None if it is too deep, too long or not closed."""
     depth = 1
     for at in range(start, min(len(text), start + 4 * MAX_ANSWER)):
         if text[at] in "{}" and text[at - 1] != "\\":
@@ -132,7 +132,7 @@ def _phrase(text: str) -> Quantity | None:
     for match in reversed(list(_ANSWER_IS.finditer(text))[-MAX_PLACES:]):
         sentence = _sentence(text, match.end()).strip(" *")
         if key := read_value(sentence):
-            return Quantity(sentence, key)  # with LaTeX that `plain` would not keep
+            return Quantity(sentence, key)  # read with its LaTeX, which `plain` removes
         if several := _several_at_the_end(sentence):
             return several
     text = plain(_EMPTY_BOX.sub(" ", text))
@@ -144,7 +144,7 @@ def _phrase(text: str) -> Quantity | None:
 
 
 def _sentence(text: str, start: int) -> str:
-    """From there to the end of the sentence, or of the line."""
+    """Return the text from `start` to the end of the sentence or line."""
     sentence = re.split(r"\n|(?<=[.!?])\s", text[start : start + MAX_SENTENCE + 1], maxsplit=1)[0]
     return first_part(sentence, MAX_SENTENCE)
 
@@ -158,7 +158,7 @@ _BOLD = re.compile(r"(?<![\w)])\*\*([^*\n]{1,200})\*\*(?!\w)")
 def _bold(text: str) -> Quantity | None:
     before, _, last_line = text.rstrip().rpartition("\n")
     if _BULLET.match(last_line) and _BULLET.match(before.rstrip().rpartition("\n")[2]):
-        return None  # the last of several
+        return None  # the last of several list items, not a conclusion
     line = _BOLD_LINE.fullmatch(last_line)
     if line:
         return _stated(line[1], only=False)
@@ -167,7 +167,7 @@ def _bold(text: str) -> Quantity | None:
 
 
 def _first_line(text: str) -> Quantity | None:
-    """A reply that begins with its bare answer, or with yes or no, and goes on to explain."""
+    """Read a first line that is only the answer, or that begins with yes, no or an option; the rest explains it."""
     first = text.lstrip().partition("\n")[0]
     said = plain(first).strip()
     key = read_yes_no(said, alone=False) or (read_choice(said, alone=False) if _OPTION_FIRST.match(said) else None)
@@ -193,7 +193,7 @@ _ENDS = re.compile(r"\b(?:is|are|was|were|equals?)\b(?:\s*:)?|[:=≈]")
 
 
 def _several_at_the_end(text: str) -> Quantity | None:
-    """A list, a set, an interval or an exact root that the last sentence ends with, markup and all."""
+    """Read a list, set, interval or exact root at the end of the last sentence, before markup is removed."""
     last_line = last_part(text.rstrip().rpartition("\n")[2], MAX_SENTENCE)
     sentence = re.split(r"(?<=[.!?])\s+", last_line)[-1].strip(" *")
     starts = [0, *(found.end() for found in _ENDS.finditer(sentence))]
@@ -212,7 +212,7 @@ _KIND = re.compile(
 
 
 def _in_words(sentence: str) -> Quantity | None:
-    """The last number of a last sentence, where the whole reply has no digit: So nineteen are left."""
+    """Read the last number in words of the last sentence, for a reply without digits: "So nineteen are left."."""
     if key := read_yes_no(sentence.strip(), alone=False):
         return Quantity(sentence, key)
     found = [word for word in NUMBER_WORDS.finditer(sentence) if word[0].lower() != "one"]
@@ -229,15 +229,15 @@ PLACES: tuple[tuple[AnswerForm, Callable[[str], Quantity | None]], ...] = (
     ("last", _first_line),
     ("last", _last),
 )
-"""Where an answer may stand, best first."""
+"""Places where an answer may stand, in the order in which they are tried."""
 
 _HAS_QUANTITY = re.compile(rf"[0-9{OPAQUE}]")
 
 
 def _stated(text: str, *, only: bool) -> Quantity | None:
-    """What a marked place says: a value, a choice, the right side of an equation, a leading or last quantity.
+    """Read a marked place: a value, a choice, the right side of an equation, a leading or a last quantity.
 
-    `only`: the place holds the answer and nothing else, so two quantities in it are unclear.
+    `only`: the place should hold the answer and nothing else, so two quantities in it are unclear.
     """
     key = read_value(text)
     if key:
@@ -263,11 +263,11 @@ _TASK = re.compile(
     r"(?!.*(?:[=:]|\bis\b|\bgets?\b|\bgives?\b))",
     re.IGNORECASE | re.DOTALL,
 )
-"""A sentence that repeats what was asked."""
+"""A sentence that restates the task."""
 
 
 def _concluded(sentence: str) -> Quantity | None:
-    """What a plain sentence ends in; None when it has no quantity or is a question."""
+    """Read the conclusion of a plain sentence; None if it has no quantity or is a question."""
     sentence = sentence.strip()
     option = _OPTION.search(sentence)
     if option:

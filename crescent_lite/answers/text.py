@@ -1,8 +1,8 @@
-"""A model's text with its markup taken off: Markdown, LaTeX, typographic characters, remarks, step numbers.
+"""Removes markup from a model's text: Markdown, LaTeX, typographic characters, remarks, step numbers.
 
-Knows what maths looks like on a page; knows nothing of what a value is or where an answer stands. Everything
-here is linear in the length of the text, whatever the text is. Example:
-    plain(r"\\[ \\text{Total} = 2\\tfrac{1}{2} \\times 4 \\]")   # ' Total  = 2 1/2 × 4 '
+Knows how maths is written, but not what a value is or where an answer stands. Every function here takes linear time
+on any text. Example:
+    plain(r"\\[ \\text{Total} = 2\\tfrac{1}{2} \\times 4 \\]")   # ' Total = 2 1/2 × 4 '
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from crescent_lite.answers.words import SMALL_PART, number_in_words
 
 OPAQUE = "∎"
-"""Stands for maths that is seen but not read (roots, pi, fractions of expressions): the answer is unclear."""
+"""Placeholder for maths that is not read here (roots, pi, fractions of expressions); an answer with it is unclear."""
 
 _INVISIBLE = [0xAD, 0xFEFF, 0x2060, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 _VULGAR = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅖": "2/5", "⅗": "3/5",
@@ -56,7 +56,7 @@ _STEPS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
         (r"\\([A-Za-z]{1,30})", lambda found: f" {_COMMANDS.get(found[1], '')} "),
         (r"\^\s?\{?\s?°\s?\}?", "° "),
         (r"[{}&]", ""),
-        (r"(?<=\d)\s?\*\*\s?(?=\d)", "^"),  # 2**3, before bold is dropped
+        (r"(?<=\d)\s?\*\*\s?(?=\d)", "^"),  # 2**3, before bold is removed
         (r"\^\s?\((-?\d{1,9})\)", r"^\1"),  # 10^(-3)
         (r"(?<=[\d)])\s?\*\s?(?=[\d($])", " × "),
         (r"[*`]+|~~", ""),
@@ -77,8 +77,8 @@ _STEPS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
 
 
 def plain(text: str) -> str:
-    """The text without Markdown and LaTeX markup, currency signs and odd characters. Lines are kept."""
-    text = re.sub(r"\x1b\[[0-9;?]{0,20}[A-Za-z]", "", text)  # colours of a terminal
+    """Return the text without Markdown, LaTeX, currency signs and unusual characters. Line breaks stay."""
+    text = re.sub(r"\x1b\[[0-9;?]{0,20}[A-Za-z]", "", text)  # terminal colours
     text = re.sub(r"(?<=[0-9])[\u202f\u2009\u00a0'’](?=[0-9]{3}(?![0-9]))", "", text)  # 1’000 and 1 000
     text = re.sub(r"(?<=[0-9])(?:\{,\}|\\,|\\!|,\\!)(?=[0-9]{3}(?![0-9]))", "", text)  # 1{,}000 and 1\,000
     text = re.sub(r"(?<![0-9.,])[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+(?![0-9.,])", _swap_separators, text)  # 1.000,5
@@ -108,7 +108,7 @@ _REMARKS = tuple(
     re.compile(pattern, re.ASCII | re.IGNORECASE)
     for pattern in (
         r"\([^()]{0,300}\)",
-        r"\([^()]{0,300}\)",  # what was around the inner ones
+        r"\([^()]{0,300}\)",  # again, for parentheses around those
         r"\b(?:correct |accurate |round(?:ed|ing)?(?: off| up| down)? )?to (?:\d+|one|two|three|four) "
         r"(?:decimal places?|decimals?|significant (?:figures?|digits?)|places?|d\.?p\b|s\.?f\b)",
         r"\bto the nearest [\w.]{1,20}(?: (?:cent|dollar|percent|degree|whole|number|place)s?\b)?",
@@ -121,12 +121,12 @@ _ORDINAL = re.compile(r"(?<![\w.,])\d+(?:st|nd|rd|th)\b", re.ASCII)
 
 
 def last_part(text: str, limit: int) -> str:
-    """The last `limit` characters at most, without a word that the cut would halve."""
+    """Return at most the last `limit` characters, without a word that the cut would split."""
     return text if len(text) <= limit else re.sub(r"^\S*", "", text[-limit:])
 
 
 def first_part(text: str, limit: int) -> str:
-    """The first `limit` characters at most, without a word that the cut would halve."""
+    """Return at most the first `limit` characters, without a word that the cut would split."""
     return text if len(text) <= limit else text[:limit].rpartition(" ")[0]
 
 
@@ -135,13 +135,13 @@ FAREWELL = re.compile(
     r"|if you(?:'d)? (?:have|need|want|would|like)\b|do you (?:have|need|want)\b|would you\b|is there anything\b)",
     re.IGNORECASE,
 )
-"""A sentence that speaks to the reader: it may hold numbers, and says nothing of the answer."""
+"""A sentence addressed to the reader; it may contain numbers but not the answer."""
 MAX_FAREWELLS = 20
-"""Lines of them at the end of a text."""
+"""Most lines of farewell that are removed from the end of a text."""
 
 
 def without_farewell(text: str) -> str:
-    """Without last lines that speak to the reader."""
+    """Return the text without last lines that are addressed to the reader."""
     for _ in range(MAX_FAREWELLS):
         before, _, last_line = text.rstrip().rpartition("\n")
         if not before or not FAREWELL.match(last_line):
@@ -151,7 +151,7 @@ def without_farewell(text: str) -> str:
 
 
 def without_remarks(sentence: str) -> str:
-    """A plain sentence without parenthetical notes, rounding remarks, step numbers and unit exponents."""
+    """Return a plain sentence without parenthetical notes, rounding remarks, step numbers and exponents of units."""
     sentence = _FACTOR.sub(OPAQUE, sentence)
     for pattern in _REMARKS:
         sentence = pattern.sub(" ", sentence)
@@ -159,18 +159,18 @@ def without_remarks(sentence: str) -> str:
 
 
 MAX_LINES = 400
-"""Lines that are read as sentences, from the end."""
+"""Most lines that are read as sentences, from the end."""
 MAX_LINE = 4000
-"""Characters of a line that are read, from its end."""
+"""Most characters of a line that are read, from its end."""
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a plain text without remarks, ordinals and the numbers of numbered lines."""
+    """Return the sentences of a plain text, without remarks, ordinals and the numbers of numbered lines."""
     found: list[str] = []
     expected = {1}
     for line in text.split("\n")[-MAX_LINES:]:
         number = _NUMBERED_LINE.match(line)
-        # "19. We add 12 and 7" is an answer: only 1, 2, 3 ... at the start of lines are a numbering
+        # "19. We add 12 and 7" is an answer: only 1, 2, 3 ... at the starts of lines number them.
         if number and int(number[1]) in expected:
             expected.add(int(number[1]) + 1)
             line = line[number.end() :]

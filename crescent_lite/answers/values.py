@@ -1,19 +1,18 @@
-"""What an answer is: a plain text -> a typed canonical key, in exact rational arithmetic.
+"""Reads the value of an answer: a plain text -> a typed canonical key, in exact rational arithmetic.
 
 Equal values have equal keys. A key is `type:value`:
-    n:19  n:-1/2         numbers; units and currency are dropped, none is converted; "nineteen" is 19
-    e:1/2*sqrt(3)        roots and pi, exactly (`answer_algebra`)
-    %:20                 a percentage, never equal to a plain number: 20% and 0.2 are different answers, as a
-                         question asks for one or the other
-    t:15:45              a time of day or a duration with seconds; a bare 2:15 is a time
+    n:19  n:-1/2         a number; units and currency signs are dropped, not converted; "nineteen" is 19
+    e:1/2*sqrt(3)        an exact value with roots or pi (see `algebra`)
+    %:20                 a percentage, never equal to a plain number: a question asks for either 20% or 0.2
+    t:15:45              a time of day, or a duration with seconds; 2:15 alone is a time
     r:3:4                a ratio, in lowest terms
     m:2 hour 30 minute   a compound measure
-    l:n:3;n:4            a list in its order, also written as a tuple
+    l:n:3;n:4            a list or tuple, in its order
     s:n:2;n:3            a set: braces, or "x = 2 or x = 3"
-    i:[n:1;n:5)          an interval; (1, 5) with two round brackets is a list, as coordinates are written so
+    i:[n:1;n:5)          an interval; (1, 5) with two round brackets is a list, because coordinates are written so
     c:B  b:yes           a choice; yes or true
-Floats would make 0.1 + 0.2 an answer of its own, and evaluating would run what a model wrote, so neither happens
-here. Knows nothing of where in a solution the answer stands. Example:
+Floats are not used (0.1 + 0.2 would differ from 0.3), and nothing that a model wrote is evaluated as code. Knows
+nothing of where in a solution the answer stands. Example:
     read_value("about $1,250.50 per month")    # 'n:2501/2'
 A new kind of value is one more reader in `WHOLE_READERS` or one more alternative in `_QUANTITY`.
 """
@@ -32,24 +31,26 @@ from crescent_lite.answers.text import OPAQUE, plain, without_remarks
 from crescent_lite.answers.words import NO_UNIT, read_number_words
 
 MAX_ANSWER = 100
-"""Characters of a text that is read as one value. A longer one has no value."""
+"""Most characters of a text that is read as one value; a longer one has no value."""
 MAX_DIGITS = 40
-"""Digits of one number. A longer one is unclear."""
+"""Most digits of a number; a longer one is unclear."""
 MAX_POWER = 60
-"""Largest exponent of a power or of scientific notation."""
+"""Largest exponent of a power or in scientific notation; a larger one is unclear."""
 _LARGEST = 10**MAX_POWER
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number, percentage, time, ratio or measure as it stands in a text."""
+    """A number, percentage, time, ratio or measure in a text."""
 
     raw: str
-    """As written."""
+    """The quantity as written."""
     key: str | None
-    """None when it is unclear: part of an expression, a list, a range, a date, too long."""
+    """Canonical key; None if the quantity is unclear: part of an expression, list, range or date, or too long."""
     start: int = 0
+    """Index of its first character in the text."""
     end: int = 0
+    """Index after its last character."""
 
 
 _NUMBER = r"(?:\d(?:[\d,]*\d)?(?:\.\d+)?|\.\d+)"
@@ -101,7 +102,7 @@ _UNIT_AFTER = re.compile(r"\s?([A-Za-z]{1,12})", re.ASCII)
 
 
 def quantities(text: str) -> list[Quantity]:
-    """Every quantity of a plain text, in order. Part of an expression, a list or a range it is unclear."""
+    """Return the quantities of a plain text, in order; those in an expression, list or range are unclear."""
     found = [_quantity(text, match) for match in _QUANTITY.finditer(text)]
     found += [Quantity(OPAQUE, None, at, at + 1) for at, mark in enumerate(text) if mark == OPAQUE]
     found = _joined(text, sorted(found, key=lambda quantity: quantity.start))
@@ -116,7 +117,7 @@ def quantities(text: str) -> list[Quantity]:
 
 
 def read_value(text: str) -> str | None:
-    """The key of a text that is one value and nothing else but its unit. None for anything else."""
+    """Return the key of a text that is one value, with or without a unit; None for any other text."""
     if len(text) > 4 * MAX_ANSWER:
         return None
     return _read_one(text) or _read_several(text)
@@ -147,13 +148,19 @@ _YES_NO = re.compile(r"(yes|no|true|false)(?=\s?(?:[,.;:!]|$|because\b|since\b))
 
 
 def read_choice(text: str, *, alone: bool = True) -> str | None:
-    """'c:B' of a multiple choice letter: alone, or (with `alone` False) before what it stands for."""
+    """Return the key of a multiple-choice letter, 'c:B'; None for other texts.
+
+    `alone`: whether the letter must be the whole text; else the option's text may follow.
+    """
     found = _CHOICE.fullmatch(text) or (None if alone else _CHOICE_FIRST.match(text))
     return f"c:{found[found.lastindex or 0].upper()}" if found else None
 
 
 def read_yes_no(text: str, *, alone: bool = True) -> str | None:
-    """'b:yes' for yes and true, 'b:no' for no and false: alone, or at the beginning."""
+    """Return 'b:yes' for yes and true, 'b:no' for no and false, None for other texts.
+
+    `alone`: whether the word must be the whole text; else a text may only begin with it.
+    """
     found = _YES_NO.match(text)
     if not found or (alone and found.end() < len(text)):
         return None
@@ -188,7 +195,7 @@ def _read_words(text: str) -> str | None:
 WHOLE_READERS: tuple[Callable[[str], str | None], ...] = (read_choice, read_yes_no, _read_quantity, _read_words)
 
 MAX_ELEMENTS = 20
-"""Of a list. A longer one has no value."""
+"""Most elements of a list; a longer one has no value."""
 _MARKUP = re.compile(r"\\(?:left|right)\b|\\\(|\\\)|\\\[|\\\]|\$")
 _THOUSANDS = re.compile(r"(?<=\d)(?:,|\{,\}|\\,)(?=\d{3}(?!\d))", re.ASCII)
 _BRACKETS = re.compile(r"\s*(\\\{|[(\[{])(.*?)(\\\}|[)\]}])\s*\.?\s*", re.DOTALL)
@@ -201,7 +208,7 @@ _INFINITY = re.compile(r"([-+−]?)\s*(?:\\infty|∞)\s*")
 
 
 def _read_several(text: str) -> str | None:
-    """'l:', 's:' or 'i:' of a list, a set or an interval."""
+    """Return the key, 'l:...', 's:...' or 'i:...', of a list, set or interval; None for other texts."""
     text = _THOUSANDS.sub("", _MARKUP.sub("", text).strip().strip("*").rstrip(". "))
     if len(text) > MAX_ANSWER:
         return None
@@ -213,7 +220,7 @@ def _read_several(text: str) -> str | None:
     left, inside, right = bracketed.groups() if bracketed else ("", text, "")
     parts = _SEPARATOR.split(inside)
     if len(parts) == 2 and not bracketed and re.search(r"\d,\S", inside):
-        return None  # 3,5 may be 3.5
+        return None  # "3,5" may mean 3.5
     if not 2 <= len(parts) <= MAX_ELEMENTS and not (left.endswith("{") and parts != [""]):
         return None
     interval = len(parts) == 2 and (left + right in ("[)", "(]", "[]") or any(map(_INFINITY.fullmatch, parts)))
@@ -229,7 +236,7 @@ def _read_several(text: str) -> str | None:
     if left.endswith("{"):
         return _set_key(elements)
     if re.search(r"\bor\b", inside):
-        return None  # "5 or 6" is a doubt
+        return None  # "5 or 6" is not a clear answer
     return "l:" + ";".join(elements)
 
 
@@ -305,7 +312,7 @@ def _clock_key(match: re.Match[str]) -> str | None:
     if match["second"] and not half:
         return f"t:{hour:02}:{match['minute']}:{match['second']}"
     if hour > 23:
-        # 25:30 is no time of day; it can only be a ratio
+        # 25:30 is not a time of day, so it is a ratio.
         return _ratio_key(f"{hour}:{match['minute']}") if not match["second"] else None
     seconds = f":{match['second']}" if match["second"] else ""
     return f"t:{hour:02}:{match['minute'] or '00'}{seconds}"
@@ -320,7 +327,7 @@ def _ratio_key(text: str) -> str | None:
 
 
 def _joined(text: str, found: list[Quantity]) -> list[Quantity]:
-    """2 hours and 30 minutes, 5 feet 3 inches: one measure. No unit is converted into another."""
+    """Join "2 hours and 30 minutes" or "5 feet 3 inches" into one measure. No unit is converted."""
     joined: list[Quantity] = []
     last_unit: str | None = None
     for each in found:

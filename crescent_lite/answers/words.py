@@ -1,6 +1,6 @@
-"""Numbers in words: "one hundred and twelve apples" -> 112, "three quarters" -> 3/4. English only.
+"""Reads English numbers in words: "one hundred and twelve apples" -> 112, "three quarters" -> 3/4.
 
-Pure; knows nothing of keys. Example: read_number_words("twenty-five dollars")    # Fraction(25)
+Pure; knows nothing of keys. Example: read_number_words("twenty-five dollars") -> Fraction(25, 1)
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ _PARTS = {
 _NUMBER_WORD = "|".join([*ONES, *TENS, *_SCALES, "hundred", "dozen"])
 _PART = rf"(?:{'|'.join(_PARTS)})s?\b"
 SMALL_PART = rf"(?:an?|one|two|three)[\s-]{_PART}"
-"""What makes a mixed number of the number before it: a half, three quarters."""
+"""A fraction that makes a mixed number with the number before it: "a half", "three quarters"."""
 NUMBER_WORDS = re.compile(
     rf"(?:\bnegative\s)?"
     rf"(?:(?:\b(?:an?\s)?(?:{_NUMBER_WORD})\b(?:[\s-]+(?:and\s)?(?:{_NUMBER_WORD})\b)*)"
     rf"(?:\sand\s{SMALL_PART}|[\s-]{_PART})?|\b(?:an?\s)?half\b)",
     re.IGNORECASE,
 )
-"""A number in words, as long as it goes on."""
+"""A number in words, with all words that belong to it."""
 _MIXED = re.compile(rf"\sand\s({SMALL_PART})$")
 _UNIT = re.compile(r"(?:[\s/-]+[A-Za-z'.]{1,20}){0,6}")
 NO_UNIT = re.compile(
     r"\b(?:[xyzn]|is|are|was|were|plus|minus|times|and|or|to|than|divided|multiplied|equals?|because|so|point"
     r"|has|have|had|does|do|can|will)\b"
 )
-"""Words after a number that make it part of a sentence, and no answer by itself."""
+"""Words that are not a unit: after a number, they make it part of a sentence instead of an answer by itself."""
 
 
 def read_number_words(text: str) -> Fraction | None:
-    """The value of a text that is one number in words and nothing else but its unit."""
+    """Return the value of a text that is one number in words, with or without a unit; None for other texts."""
     text = re.sub(r"^\s*minus\s", "negative ", text, flags=re.IGNORECASE)
     found = NUMBER_WORDS.match(text.strip())
     if not found:
@@ -63,7 +63,7 @@ def read_number_words(text: str) -> Fraction | None:
 
 
 def number_in_words(text: str) -> Fraction | None:
-    """The value of what `NUMBER_WORDS` matches; None of words that are no number together: "five six"."""
+    """Return the value of a match of `NUMBER_WORDS`; None for words that are not one number, such as "five six"."""
     text = text.lower()
     if text.startswith("negative "):
         value = number_in_words(text.removeprefix("negative "))
@@ -79,7 +79,7 @@ def number_in_words(text: str) -> Fraction | None:
         words = words[:-1] or ["one"]
     total = group = 0
     room = 10**10
-    """What the next word of the group has to be below: twenty, then five, but not five, then six."""
+    """The next word of the group must be below this: "twenty five" is a number, "five six" is not."""
     for word in words:
         if word == "and":
             continue

@@ -133,11 +133,11 @@ def _export_model(options: argparse.Namespace, workspace: Workspace, store: Stor
     numbers = "-".join(map(str, chosen.rounds))
     out = options.output or workspace.exports / f"run-{run_id}-round-{numbers}-{options.what}"
     if options.what == "adapter":
-        rounded = handover.hand_over_adapter(store, chosen, out)
+        rounded = handover.export_adapter(store, chosen, out)
     elif options.what == "gguf":
-        rounded = handover.hand_over_gguf(store, chosen, out, options.type or "f16")
+        rounded = handover.export_gguf(store, chosen, out, options.type or "f16")
     else:
-        rounded = handover.hand_over_folder(store, chosen, out)
+        rounded = handover.export_folder(store, chosen, out)
     said = {"path": str(out), "rounds": chosen.rounds, "change_kept": rounded.kept, "rounding_noise": rounded.noise}
     words = "; ".join(filter(None, (f"{out}: see its README.md", handover.rounding_in_words(rounded))))
     return result(options, said, words)

@@ -1,1 +1,1 @@
-"""What leaves the workspace for other tools: training examples, adapters, merged models. Changes nothing in it."""
+"""Exports for other tools: training examples, adapters and merged models. Reads the workspace, never changes it."""

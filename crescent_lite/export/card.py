@@ -1,7 +1,7 @@
-"""The card of a model that a run made: where it comes from, what it was trained on, how it scored, what it cannot.
+"""Writes the card of an exported model: its lineage, use, limits, scores, prompts and settings.
 
-Reads the store and the base's own metadata. Everything in it is plain Markdown with a front matter that hubs read.
-Example: card_text(store, run_id, {1: 1.0}, facts, usage="llama-server -m model.gguf")
+Reads the store; writes no file. A card is plain Markdown with the front matter that model hubs read. Example:
+    card_text(store, 1, {1: 1.0}, facts, library="llama.cpp", usage="    llama-server -m model.gguf", measured="")
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ from crescent_lite.report import build_report, report_markdown
 from crescent_lite.store import Store
 
 LIMITS = """\
-- A label is what most of a model's own answers agreed on; nobody checked that it is right.
-- What it was trained on is maths of one kind (the prompts below). What else changed was measured only where the
+- A label is the answer that most of a model's own solutions agreed on; nobody checked that it is right.
+- It was trained on one kind of maths questions (see the prompts below). Other abilities were measured only where the
   scores say so.
-- Where no difference was shown, there may be none, and a score on few items is a rough one.
-- Whatever the base does wrong, this model may do too. The licence of the base holds for it.
+- Where no difference was shown, there may be none, and a score on few items is imprecise.
+- This model may make every mistake that the base makes. The licence of the base applies to it.
 """
 
 
 @dataclass(frozen=True)
 class BaseFacts:
-    """What the base says of itself; empty texts where it says nothing."""
+    """What the base's GGUF says about itself; a text is empty where the GGUF does not say it."""
 
     name: str
     license: str
-    """Its short name, for instance 'apache-2.0'."""
+    """Short name of the licence, for instance 'apache-2.0'."""
     license_link: str
     repo_url: str
+    """Address of the Hugging Face repo."""
 
 
 def card_text(
@@ -48,8 +49,10 @@ def card_text(
     usage: str,
     measured: str,
 ) -> str:
-    """The card as Markdown. `rounds`: how much of each is in it. `usage`: a text with commands. `measured`: what the
-    scores are the scores of.
+    """Return the card as Markdown.
+
+    `rounds`: round -> weight of its adapter in the model. `library`: name of the library that loads the model.
+    `usage`: Markdown with the commands. `measured`: a sentence that says which model the scores belong to.
     """
     run = store.runs.fetch_run(run_id)
     base = store.runs.fetch_model(run.base_id)
@@ -69,7 +72,7 @@ def card_text(
     }
     of_rounds = [
         f"- round {number}, adapter sha256 `{adapter.sha256}`"
-        + ("" if rounds[number] == 1 else f", taken {rounds[number]:g} times")
+        + ("" if rounds[number] == 1 else f", with weight {rounds[number]:g}")
         for number, adapter in adapters.items()
     ]
     asked = store.runs.fetch_run(run.teacher_id) if run.teacher_id else run
@@ -78,14 +81,14 @@ def card_text(
     if run.teacher_id:
         by = f"taught by {teacher.name}"
         said = f"{teacher.name} asked itself questions and answered each several times; this model was"
-        lineage.append(f"- labels: of run {run.teacher_id}, by {teacher.name}, sha256 `{teacher.sha256}`")
+        lineage.append(f"- labels: from run {run.teacher_id} of {teacher.name}, sha256 `{teacher.sha256}`")
     else:
         by, said = "taught by itself", "The base asked itself questions, answered each several times, and was"
     prompts = dict.fromkeys(store.runs.fetch_prompts(asked.run_id) + store.runs.fetch_prompts(run_id))
     parts = [
         "---\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in front.items() if value) + "---",
         f"# {base.name}, {by}",
-        f"{said} fine-tuned on what most of the answers agreed on: the method of Crescent (arXiv 2502.13441), "
+        f"{said} fine-tuned on what most of the answers agreed on. This is Crescent's method (arXiv 2502.13441), "
         f"run by crescent-lite {__version__}.",
         "## Lineage\n\n" + "\n".join(lineage),
         f"## Use\n\n{usage.rstrip()}",
@@ -99,9 +102,9 @@ def card_text(
 
 
 def _settings(config: dict[str, Any], adapters: Mapping[int, ModelFile]) -> dict[str, Any]:
-    """The run's settings, with those that each round was trained with, which may have been mended in between.
+    """Return the run's settings, and the training settings of each round, which may have been changed in between.
 
-    How this machine sampled is left out, and so are its paths.
+    Settings of sampling and paths of this machine are left out.
     """
     public: dict[str, Any] = without_paths({k: v for k, v in config.items() if k not in ("sampling", "overrides")})
     for number, adapter in adapters.items():
@@ -114,7 +117,7 @@ def _settings(config: dict[str, Any], adapters: Mapping[int, ModelFile]) -> dict
 
 
 def without_paths(value: Any) -> Any:
-    """Of each path in plain values only the name of its file or folder. `owner/repo` is no path."""
+    """Replace each path in plain values by the name of its file or folder. `owner/repo` is not a path and stays."""
     if isinstance(value, dict):
         return {key: without_paths(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -125,11 +128,11 @@ def without_paths(value: Any) -> Any:
 
 
 def _licence(facts: BaseFacts) -> str:
-    named = facts.license or "not named in its GGUF; look it up before you pass this on"
+    named = facts.license or "not named in its GGUF; look it up before you share this model"
     return f"{named} ({facts.license_link})" if facts.license_link else named
 
 
 def _prompt(name: str, text: str) -> str:
-    """Indented, so that nothing in it is Markdown."""
+    """A prompt as an indented block, in which nothing is read as Markdown."""
     indented = "\n".join(f"    {line}" for line in text.strip().splitlines())
     return f"{name}:\n\n{indented}"

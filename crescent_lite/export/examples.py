@@ -1,6 +1,6 @@
-"""The labels of runs as a data set for other tools. Reads the store, writes files; changes nothing.
+"""Exports the labels of runs as a data set for other tools. Reads the store and writes files.
 
-The same database gives the same bytes. Formats:
+The same database always gives the same bytes. Formats:
     prompt-completion   {"prompt": "What is 2 + 3?", "completion": "5", "label": "n:5", "share": 0.75, ...}, for TRL
     messages            {"messages": [{"role": "user", "content": ...}, {"role": "assistant", ...}], ...}, for TRL
     sharegpt            {"conversations": [{"from": "human", "value": ...}, {"from": "gpt", ...}], ...}
@@ -29,19 +29,21 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Choice:
-    """Which labels."""
+    """Which labels to export."""
 
     runs: tuple[int, ...]
     rounds: tuple[int, ...] = ()
-    """Of each run; empty is all."""
+    """Rounds of each run; empty for all."""
     min_share: float = 0.0
+    """Lowest share of a label, 0-1."""
     max_share: float = 1.0
+    """Highest share of a label, 0-1."""
     policy: Policy | None = None
-    """Decides anew from the stored votes, with each run's other settings; None takes the runs' own labels."""
+    """Policy that decides again from the stored votes, with the runs' other settings; None keeps the runs' labels."""
 
 
 def chosen_labels(store: Store, choice: Choice) -> list[Label]:
-    """The labels, by run and question.
+    """Return the chosen labels, ordered by run and question.
 
     Raises NotFoundError for a round that a run does not have.
     """
@@ -66,7 +68,7 @@ def _decided_anew(store: Store, run_id: int, policy: Policy) -> Iterator[Label]:
     settings = replace(config_from_dict(store.runs.fetch_run(run_id).config).vote, policy=policy)
     for question in store.votes.fetch_counted(run_id):
         votes = store.votes.fetch_votes(question["question_id"])
-        # All votes that there are, and none that are not: nothing is settled before its time.
+        # Exactly the stored votes count: the plan is as long as they are, and no stopping rule applies.
         consensus = decide(votes, replace(settings, votes_per_question=len(votes), stopping="never"))
         if kept := next((vote for vote in votes if vote.vote_id == consensus.chosen_vote), None):
             yield Label(
@@ -82,16 +84,16 @@ def _decided_anew(store: Store, run_id: int, policy: Policy) -> Iterator[Label]:
 
 
 def write_examples(store: Store, choice: Choice, form: ExportFormat, path: Path, *, may_replace: bool) -> int:
-    """The chosen labels in a format; their number. A file or folder is complete or as it was before.
+    """Write the chosen labels in a format and return their number. `path` is written completely or not at all.
 
-    Raises StorageError, also where there is one that may not be replaced, MissingPackageError for parquet, and
-    NotFoundError where there is no such label.
+    Raises StorageError (also if `path` exists and may not be replaced), MissingPackageError without the package for
+    parquet, and NotFoundError if no label is chosen.
     """
     labels = chosen_labels(store, choice)
     if not labels:
-        raise NotFoundError(f"{path}: not written: the chosen runs, rounds and shares have no label")
+        raise NotFoundError(f"{path}: not written: the chosen runs, rounds and shares have no label; choose others")
     if path.exists() and not (may_replace and _is_ours(path)):
-        raise StorageError(f"{path}: is there already; give another --output or remove it")
+        raise StorageError(f"{path}: exists already; give another --output or remove it")
     with atomic_replacement(path) as unfinished:
         if form == "parquet":
             _write_parquet(store, choice, labels, unfinished)
@@ -104,7 +106,7 @@ def write_examples(store: Store, choice: Choice, form: ExportFormat, path: Path,
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether nothing but what is written here would be replaced."""
+    """Whether replacing `path` would delete only files that an export writes."""
     return not path.is_dir() or {each.name for each in path.iterdir()} <= PARQUET_FILES
 
 
@@ -167,7 +169,7 @@ def _write_parquet(store: Store, choice: Choice, labels: Sequence[Label], folder
 
 
 def _card(store: Store, choice: Choice, labels: int, votes: int) -> str:
-    """A data card, whose head tells `datasets` which file is which."""
+    """Return the data set's card; its front matter tells `datasets` which file is which."""
     models = sorted({store.runs.fetch_model(store.runs.fetch_run(run_id).base_id).name for run_id in choice.runs})
     which = f"run {', '.join(map(str, choice.runs))}"
     which += f", round {', '.join(map(str, choice.rounds))}" if choice.rounds else ""
@@ -191,9 +193,9 @@ Made by crescent-lite from {which}, with {json.dumps(models)[1:-1]}. The model w
 label is the answer that most of its own sampled solutions have: nobody has checked it. Shares from
 {choice.min_share:g} to {choice.max_share:g}; decided by {decided}.
 
-- `labels` ({labels:,} rows): `question`, `solution` (the vote that is kept), `label` (a typed key, 'n:5' is the
-  number 5), `share` (part of all votes that agree, 0-1; votes without an answer count against it), and where it is in
-  the database.
-- `votes` ({votes:,} rows): every solution that was sampled for these questions; `answer_key` is null where none was
-  found, `finish_reason` tells whether it was cut off.
+- `labels` ({labels:,} rows): `question`, `solution` (of the vote that was chosen), `label` (a typed key; 'n:5' is the
+  number 5), `share` (fraction of all votes that agree, 0-1; votes without an answer count against it), and the ids of
+  the label in the database.
+- `votes` ({votes:,} rows): every solution sampled for these questions; `answer_key` is null where no answer was
+  found, and `finish_reason` says whether the solution was cut off.
 """

@@ -1,7 +1,8 @@
-"""A run's model for other programs: an adapter, one GGUF without an adapter, or a folder that transformers loads.
+"""Exports a run's model for other programs: as an adapter, one merged GGUF, or a folder that transformers loads.
 
-Each is a folder with a card, complete or not at all. The base has to be the file that the run was made with.
-Example: handed = hand_over_gguf(store, chosen, Path("out"), tensor_type="q4_k_m")
+Each export is a folder with a card, written completely or not at all. Base and adapters must still have the checksums
+that are stored with the run. Example:
+    export_gguf(store, choose(store, 1, {}), Path("out"), "q4_k_m").kept    # share of the change that rounding left
 """
 
 from __future__ import annotations
@@ -39,32 +40,34 @@ from crescent_lite.training.merging import (
 )
 
 MOST = 0.9
-"""Share of the change that is left, under which the user is told so (guess)."""
+"""The user is warned if rounding leaves less than this share of the change made by training (guess)."""
 NOISY = 0.5
-"""How far rounding moves the weights, in lengths of the change, from which the user is told so (guess)."""
+"""The user is warned if rounding moves the weights by more than this multiple of the change (guess)."""
 PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
+"""The files of a PEFT adapter."""
 
 
 @dataclass(frozen=True)
 class ChosenRounds:
-    """The base and the rounds that are handed over."""
+    """The base and the rounds to export."""
 
     run_id: int
     base: ModelFile
     rounds: dict[int, float]
-    """Round -> how much of its adapter is taken; 1 is all of it."""
+    """Round -> weight of its adapter; 1 is the adapter as trained."""
     adapters: dict[int, ModelFile]
+    """Round -> its adapter."""
 
     @property
     def is_as_trained(self) -> bool:
-        """Whether it is one round's adapter, whole: the model that the run measured."""
+        """Whether it is one round's adapter with weight 1: the model that the run measured."""
         return list(self.rounds.values()) == [1.0]
 
 
 def choose(store: Store, run_id: int, rounds: dict[int, float]) -> ChosenRounds:
-    """What is asked for, all of it there and unchanged. No rounds: the one that was chosen, else the best.
+    """Return the base and the adapters of these rounds (round -> weight); for no rounds, those of the kept round.
 
-    Raises NotFoundError or ModelError.
+    Raises NotFoundError for a round without an adapter, or ModelError for a file that is missing or has changed.
     """
     run = store.runs.fetch_run(run_id)
     standing = store.fetch_standing(run_id)
@@ -76,13 +79,15 @@ def choose(store: Store, run_id: int, rounds: dict[int, float]) -> ChosenRounds:
     return ChosenRounds(run_id, base, rounds, adapters)
 
 
-def hand_over_adapter(store: Store, chosen: ChosenRounds, out: Path) -> Rounding:
-    """The adapter as GGUF and as PEFT has it, with a card. Raises ConfigError, ModelError or StorageError.
+def export_adapter(store: Store, chosen: ChosenRounds, out: Path) -> Rounding:
+    """Export an adapter as GGUF and, where there is one, as PEFT adapter. Returns the effect of rounding: none.
 
-    Returns, as the others do, what rounding did to what the training changed: here nothing.
+    Raises ConfigError, ModelError or StorageError.
     """
     if not chosen.is_as_trained:
-        raise ConfigError("an adapter is handed over whole and alone; `crescent export gguf` merges several")
+        raise ConfigError(
+            "export adapter takes one round with weight 1; `crescent export gguf` merges several rounds or weights"
+        )
     ((number, adapter),) = chosen.adapters.items()
     base, peft_dir, name = read_base(chosen.base.path), peft_dir_of(adapter.path), f"round-{number}.gguf"
     usage = f"    llama-server -m {chosen.base.path.name} --lora {name}"
@@ -108,8 +113,11 @@ With transformers and PEFT, from the base's GGUF:
     return NOTHING_ROUNDED
 
 
-def hand_over_gguf(store: Store, chosen: ChosenRounds, out: Path, tensor_type: GgufType) -> Rounding:
-    """One merged GGUF with a Modelfile for Ollama and a card. Raises ModelError or StorageError."""
+def export_gguf(store: Store, chosen: ChosenRounds, out: Path, tensor_type: GgufType) -> Rounding:
+    """Export one merged GGUF with a Modelfile for Ollama. Returns the effect of rounding.
+
+    Raises ModelError or StorageError.
+    """
     with _finished_folder(out) as folder:
         path, rounded = _merge(chosen, folder, tensor_type)
         (folder / "Modelfile").write_text(modelfile(path), encoding="utf-8")
@@ -119,8 +127,11 @@ def hand_over_gguf(store: Store, chosen: ChosenRounds, out: Path, tensor_type: G
     return rounded
 
 
-def hand_over_folder(store: Store, chosen: ChosenRounds, out: Path) -> Rounding:
-    """Merged safetensors, settings and tokenizer, as transformers loads them, with a card. Raises as the others."""
+def export_folder(store: Store, chosen: ChosenRounds, out: Path) -> Rounding:
+    """Export merged safetensors, settings and tokenizer for transformers. Returns the effect of rounding.
+
+    Raises ModelError or StorageError.
+    """
     with _finished_folder(out) as folder:
         merged, rounded = _merge(chosen, folder, "bf16")
         save_transformers_folder(merged, folder)
@@ -136,9 +147,9 @@ def hand_over_folder(store: Store, chosen: ChosenRounds, out: Path) -> Rounding:
 
 
 def rounding_in_words(rounded: Rounding) -> str:
-    """What rounding did to the weights, or nothing where it did little."""
+    """Return a warning about the effect of rounding on the weights; empty where it is small."""
     if rounded.kept < MOST:
-        left = f"rounding left {max(rounded.kept, 0):.0%} of what the training changed in the weights"
+        left = f"rounding left {max(rounded.kept, 0):.0%} of the change that training made to the weights"
         return f"{left} (--type f16 leaves all of it)"
     if rounded.noise > NOISY:
         moved = f"rounding moved the weights {rounded.noise:.1f} times as far as the training did"
@@ -147,7 +158,7 @@ def rounding_in_words(rounded: Rounding) -> str:
 
 
 def modelfile(path: Path) -> str:
-    """An Ollama Modelfile that wraps a text in just what the model was trained with."""
+    """Return an Ollama Modelfile with the chat template that the model was trained with."""
     model = GgufModel(path, vocabulary_only=True)
     try:
         template = ChatTemplate(model)
@@ -157,8 +168,8 @@ def modelfile(path: Path) -> str:
         model.close()
     lines = [f"FROM ./{path.name}"]
     if any(mark in head + tail + stop for mark in '{}"') or printable(head + tail + stop) != head + tail + stop:
-        # A GGUF of a stranger must not write lines of its own into this file.
-        lines.append("# The chat template cannot be written here; Ollama takes the GGUF's where it knows it.")
+        # An untrusted GGUF must not write lines of its own into this file.
+        lines.append("# The chat template cannot be written here; Ollama uses that of the GGUF if it knows it.")
     else:
         lines.append(f'TEMPLATE """{head}{{{{ .Prompt }}}}{tail}{{{{ .Response }}}}{stop}"""')
         lines.append(f'PARAMETER stop "{stop}"')
@@ -166,7 +177,7 @@ def modelfile(path: Path) -> str:
 
 
 def _merge(chosen: ChosenRounds, folder: Path, tensor_type: str) -> tuple[Path, Rounding]:
-    """The merged model in `folder`, under a name by the GGUF convention; what rounding did to the change."""
+    """Write the merged model, named by the GGUF convention; return its path and the effect of rounding."""
     adapters = [WeightedAdapter(chosen.adapters[number].path, weight) for number, weight in chosen.rounds.items()]
     rounds = "-".join(f"r{number}" + ("" if part == 1 else f"x{part:g}") for number, part in chosen.rounds.items())
     name = merged_name(chosen.base.path, f"crescent-{rounds}", tensor_type)
@@ -192,10 +203,12 @@ def _write_card(
     measured = [
         "The scores below are those of the base with its adapter."
         if chosen.is_as_trained
-        else "This mixture of rounds was not measured; the scores below are those of the rounds by themselves."
+        else "This mixture of rounds was not measured; the scores below are those of the single rounds."
     ]
     if rounded != NOTHING_ROUNDED:
-        measured.append(f"Of what the training changed in the weights, {max(rounded.kept, 0):.0%} is in these files.")
+        measured.append(
+            f"These files contain {max(rounded.kept, 0):.0%} of the change that training made to the weights."
+        )
     if words := rounding_in_words(rounded):
         measured.append(f"{words[0].upper()}{words[1:]}.")
     text = card_text(
@@ -205,7 +218,10 @@ def _write_card(
 
 
 def _refuse_another_peft(folder: Path, base: BaseGguf, adapter: ModelFile, base_file: ModelFile) -> None:
-    """The PEFT half has no checksum of its own: it is the adapter's if it converts to the very same GGUF."""
+    """Raise ModelError unless the PEFT adapter belongs to the GGUF adapter.
+
+    No checksum of the PEFT files is stored; they belong to the GGUF if they convert to the same bytes.
+    """
     again = folder / "again.gguf"
     try:
         write_adapter_gguf(folder, base, again, base_file.sha256)
@@ -216,20 +232,20 @@ def _refuse_another_peft(folder: Path, base: BaseGguf, adapter: ModelFile, base_
         again.unlink(missing_ok=True)
     if not same:
         raise ModelError(
-            f"{peft_dir_of(adapter.path)}: is not what {adapter.path.name} was made from; move it away to hand over "
+            f"{peft_dir_of(adapter.path)}: is not what {adapter.path.name} was made from; move it away to export "
             "the GGUF alone"
         )
 
 
 def _name_base(settings: Path, name: str) -> None:
-    """Where PEFT would write a path of this machine."""
+    """Write the base's name into a PEFT adapter's settings, in place of a path of this machine."""
     values = json.loads(settings.read_text(encoding="utf-8"))
     values["base_model_name_or_path"] = name
     settings.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def _set_end_of_turn(folder: Path, gguf: Path) -> None:
-    """Replies end where the model was trained to end them, which need not be what the GGUF calls its EOS."""
+    """Set the end-of-turn token that the model was trained with, which may differ from the GGUF's EOS token."""
     model = GgufModel(gguf, vocabulary_only=True)
     template = ChatTemplate(model)
     ends, text = list(dict.fromkeys((template.end_of_turn_id, *model.end_tokens))), template.end_of_turn
@@ -245,24 +261,29 @@ def _set_end_of_turn(folder: Path, gguf: Path) -> None:
 
 def _unchanged(model: ModelFile) -> ModelFile:
     if not model.path.is_file():
-        raise ModelError(f"{model.path}: is not there any more; the run was made with it")
+        raise ModelError(f"{model.path}: is missing; the run was made with it, so put it back")
     if sha256_of(model.path) != model.sha256:
-        raise ModelError(f"{model.path}: is not the file that the run was made with (its checksum differs)")
+        raise ModelError(
+            f"{model.path}: is not the file that the run was made with (its checksum differs); put that one back"
+        )
     return model
 
 
 @contextmanager
 def _finished_folder(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that takes its name when all went well. StorageError where `out` is there already."""
+    """Yield a folder beside `out` that is renamed to `out` at the end, and deleted after an error.
+
+    Raises StorageError if `out` exists or cannot be written.
+    """
     unfinished: Path | None = None
     refuse_sqlite_name(out)
     try:
         if out.exists():
-            raise StorageError(f"{out}: is there already; give another --output or remove it")
+            raise StorageError(f"{out}: exists already; give another --output or remove it")
         out.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=".export-", dir=out.parent))
         yield unfinished
-        unfinished.chmod(0o755)  # mkdtemp's are for their owner alone
+        unfinished.chmod(0o755)  # mkdtemp lets only the owner read its folder
         unfinished.rename(out)
     except OSError as error:
         raise StorageError(f"{out}: cannot be written: {error.strerror or error}") from None

@@ -1,6 +1,7 @@
-"""A note in each folder that is handed over, for programs: which run and rounds are in it, and in what form.
+"""A file in each exported model's folder that tells programs which run and rounds are in it, and in what form.
 
-The note is read again from folders that anybody may have changed, so what is not well formed is no note. Example:
+The file is read again from folders that anybody may have changed, so a malformed one is ignored. Knows no store.
+Example, for one folder that was exported from round 2:
     [each.rounds for each in handed_over(Path("data/exports"))] -> [{2: 1.0}]
 """
 
@@ -16,37 +17,39 @@ from crescent_lite.names import ExportKind
 
 NAME = "crescent.json"
 MAX_BYTES = 100_000
+"""Largest file that is read (guess)."""
 MOST_FOLDERS = 500
+"""Most folders that are searched (guess)."""
 
 
 @dataclass(frozen=True)
 class HandedOver:
-    """One folder that was handed over."""
+    """An exported model."""
 
     folder: Path
     run_id: int
     rounds: dict[int, float]
-    """Round -> how much of its adapter is in it; 1 is all of it."""
+    """Round -> weight of its adapter in the model; 1 is the adapter as trained."""
     what: str
     """'adapter', 'gguf' or 'folder'."""
     tensor_type: str | None
-    """Of a merged model, as it was asked for."""
+    """Type of a merged model's weights, as requested; None for an adapter."""
     change_kept: float | None
-    """The share of what the training changed in the weights that is in the files; None where it was not told."""
+    """Share of the change made by training that is in the files; None where it is not known."""
     size: int
-    """Bytes of all its files."""
+    """Size of all files together, in bytes."""
 
 
 def write_provenance(
     folder: Path, run_id: int, rounds: dict[int, float], what: ExportKind, tensor_type: str | None, change_kept: float
 ) -> None:
-    """Leave the note. Raises OSError."""
+    """Write the file into an exported model's folder. Raises OSError."""
     said = {"run": run_id, "rounds": rounds, "what": what, "type": tensor_type, "change_kept": change_kept}
     (folder / NAME).write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
 
 
 def handed_over(exports: Path) -> tuple[HandedOver, ...]:
-    """The folders with a note in a folder of exports, by name; MOST_FOLDERS of them are looked at."""
+    """Return the exported models in a folder of exports, sorted by name; at most MOST_FOLDERS folders are read."""
     try:
         folders = sorted(path for path in exports.iterdir() if not path.name.startswith("."))[:MOST_FOLDERS]
     except OSError:
