@@ -1,8 +1,8 @@
-"""What stopping early saves, and what it changes: full votes replayed under each rule.
+"""How many votes does stopping early save, and how many labels does it change?
 
-Takes a run whose votes were all drawn (`vote.stopping = "never"`), or the same as JSONL with question, index, key,
-form, finish and tokens of each vote. The replay draws the stored votes in the order of their index, in the waves that
-a run would ask for.
+Replays the votes of a run in which all were drawn (`vote.stopping = "never"`) under each stopping rule. The votes
+come from a database, or from JSONL with question, index, key, form, finish and tokens of each vote. They are replayed
+in the order of their index, in the waves that a run would ask for.
     python benchmarks/adaptive.py --database data/crescent.db --planned 8 16 --json
 """
 
@@ -26,7 +26,7 @@ RULES: tuple[Rule, ...] = ("exact", "beta")
 
 
 def main() -> int:
-    """Replay and print."""
+    """Replay the votes and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--database", type=Path)
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def replay(drawn: dict[str, list[tuple[Vote, int]]], planned: int, rule: Rule, min_share: float) -> dict[str, Any]:
-    """Every question with enough votes under one rule, against all its votes."""
+    """Compare one stopping rule with using all votes, over every question that has enough votes."""
     policy = VoteConfig(votes_per_question=planned, min_share=min_share, stopping=rule)
     questions = votes = tokens = all_tokens = labels = early_labels = same = 0
     for ballots in drawn.values():

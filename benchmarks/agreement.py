@@ -1,8 +1,8 @@
-"""Does batching change what a model says? Greedy replies, batched, against `Llama` one by one, token by token.
+"""Does batching change what a model says? Compares greedy replies, batched, with those of `Llama` one by one.
 
-Every disagreement is explained by the gap between the two best logits at the token where the replies part: the last
-bits of a logit depend on the shape of the batch, so a near tie may go either way. And the memory that a run took,
-against the planner's estimate.
+For each pair of replies that differ, it gives the gap between the two best logits at the first different token: the
+last bits of a logit depend on the shape of the batch, so a near tie may go either way. With --memory it compares the
+memory used with the planner's estimate instead.
     python benchmarks/agreement.py --model MODEL.gguf --json
     python benchmarks/agreement.py --model MODEL.gguf --memory 8 32 64 --json
 """
@@ -35,12 +35,14 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--memory", type=int, nargs="+", help="slot counts: measure memory instead")
     parser.add_argument("--one-memory-run", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--json", action="store_true", help="for the other benchmarks' sake: it always is JSON")
+    parser.add_argument(
+        "--json", action="store_true", help="accepted as in the other scripts; the output is always JSON"
+    )
     options = parser.parse_args()
     if options.one_memory_run:
         result: object = memory(options.model, options.one_memory_run)
     elif options.memory:
-        # Each in a process of its own: a peak is a process's.
+        # Each in a process of its own, because peak memory is measured per process.
         command = [sys.executable, __file__, "--model", str(options.model), "--one-memory-run"]
         outputs = [subprocess.check_output([*command, str(slots)], text=True) for slots in options.memory]
         result = [json.loads(output.splitlines()[-1]) for output in outputs]
@@ -51,10 +53,10 @@ def main() -> int:
 
 
 def agreement(path: Path, prompts: int, tokens: int, threads: int) -> dict[str, object]:
-    """How many greedy replies are the same, and at which gap the others part.
+    """How many greedy replies are the same, and at which gap the others start to differ.
 
-    Beside it what `Llama` makes of the same prompts when it only reads them in pieces of 16 tokens instead of 512:
-    how far llama.cpp agrees with itself.
+    For comparison, how far llama.cpp agrees with itself: `Llama` reading the same prompts in pieces of 16 tokens
+    instead of 512.
     """
     greedy = Generation(tokens, temperature=0)
     asked = [Request(r.key, r.user, greedy) for r in vote_requests(prompts, 1)]
@@ -82,12 +84,12 @@ def agreement(path: Path, prompts: int, tokens: int, threads: int) -> dict[str, 
 
 
 def open_llama(path: Path, threads: int, batch: int) -> llama_cpp.Llama:
-    """llama-cpp-python's own interface."""
+    """llama-cpp-python's own interface to the model."""
     return llama_cpp.Llama(str(path), n_ctx=1024, n_batch=batch, n_threads=threads or None, verbose=False)
 
 
 def greedy_tokens(llama: llama_cpp.Llama, prompt: list[int], count: int) -> list[int]:
-    """The likeliest tokens, one after the other, up to the end of the turn."""
+    """The most likely tokens, one after the other, up to the end of the turn."""
     reply: list[int] = []
     llama.reset()
     for token in llama.generate(prompt, temp=0.0, top_k=1, repeat_penalty=1.0, reset=True):
@@ -98,7 +100,7 @@ def greedy_tokens(llama: llama_cpp.Llama, prompt: list[int], count: int) -> list
 
 
 def same_tokens(llama: llama_cpp.Llama, reply: list[int], text: str) -> int:
-    """After how many of its tokens a reply and a text part; all of them where they do not."""
+    """How many tokens of a reply agree with a text before they differ."""
     for count in range(1, len(reply) + 1):
         said = llama.detokenize(reply[:count]).decode("utf-8", "ignore")
         if not text.startswith(said):
@@ -107,7 +109,7 @@ def same_tokens(llama: llama_cpp.Llama, reply: list[int], text: str) -> int:
 
 
 def gap(llama: llama_cpp.Llama, tokens: list[int]) -> float:
-    """Logits between the best and the second-best next token."""
+    """Difference between the two highest logits for the next token."""
     llama.reset()
     llama.eval(tokens)
     logits = np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(llama.ctx, -1), (llama.n_vocab(),))
@@ -116,7 +118,7 @@ def gap(llama: llama_cpp.Llama, tokens: list[int]) -> float:
 
 
 def memory(path: Path, slots: int) -> dict[str, float]:
-    """Peak of this process beyond what it took before the model was loaded, against the plan."""
+    """Peak memory of this process, less what it used before the model was loaded, compared with the plan."""
     before = psutil.Process().memory_info().rss
     config = SamplingConfig(slots=slots)
     described = GgufModel(path, vocabulary_only=True)
@@ -137,7 +139,7 @@ def memory(path: Path, slots: int) -> dict[str, float]:
 
 
 def peak_resident() -> int:
-    """Bytes, as the kernel counted them."""
+    """Peak resident memory of this process in bytes, as counted by the kernel."""
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
 

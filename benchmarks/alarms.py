@@ -1,11 +1,12 @@
-"""How often do alarms fire in runs in which nothing is wrong, and how soon in runs in which something is?
+"""How often do alarms fire in healthy runs, and how soon do they fire in runs with a failure?
 
-Healthy runs of six rounds: skill walks up, stays, or falls a little, lengths vary by a quarter, sizes are about those
-of the presets, half of them are drills. Then, for each failure, runs in which it begins with the training of round 3.
-Simulated are the replies, by the model of tests/simulated_model.py. What is new is said by a rule simpler than
-`diversify`: the same wording, or three of the same template. Answers, votes, scores, measures and alarms go through
-the project's own code, in memory instead of through the database, and no alarm ends a run. And how often intervals
-hold the truth, and tests find a difference where there is none.
+Healthy runs have six rounds: skill rises, stays or falls a little, lengths vary by a quarter, sizes are about those
+of the presets, and half of the runs are drills. Then come, for each failure, runs in which it begins with the
+training of round 3. The replies are simulated by the model in tests/simulated_model.py. A question counts as new by a
+rule simpler than `diversify`: no question with the same wording, and fewer than the most allowed with the same
+template. Answers, votes, scores, measures and alarms use the project's own code, in memory instead of the database,
+and no alarm ends a run. The script also measures how often 95% intervals contain the true value, and how often
+McNemar's test reports a difference that is not there.
     PYTHONPATH=tests python benchmarks/alarms.py --runs 200 --failing 10
 """
 
@@ -32,6 +33,7 @@ from crescent_lite.answers import find_answer
 from crescent_lite.config import AlarmsConfig
 from crescent_lite.evaluation.choices import score_choice
 from crescent_lite.evaluation.statistics import paired_interval
+from crescent_lite.intervals import wilson
 from crescent_lite.prompts.sets import fill
 from crescent_lite.questions import bait
 from crescent_lite.questions.checks import clean, unusable
@@ -55,7 +57,7 @@ FAILURES = {
     "forgetting": {"general": -0.6},
     "leak": {"leak": 0.5},
 }
-"""What changes for good with the training of round 3."""
+"""For each failure, what changes permanently with the training of round 3."""
 
 Pool = set[tuple[str, tuple[str, ...]]]
 """The wordings of the questions kept so far."""
@@ -65,12 +67,14 @@ score_answer = lru_cache(maxsize=100_000)(evaluation.score)
 
 
 def main() -> int:
-    """Simulate, count, print."""
+    """Simulate the runs, count the alarms and print the counts."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=200, help="healthy ones")
-    parser.add_argument("--failing", type=int, default=10, help="of each failure")
+    parser.add_argument("--runs", type=int, default=200, help="number of healthy runs")
+    parser.add_argument("--failing", type=int, default=10, help="number of runs for each failure")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--only", choices=FAILURES, nargs="+", default=list(FAILURES), help="failures")
+    parser.add_argument(
+        "--only", choices=FAILURES, nargs="+", default=list(FAILURES), help="simulate these failures only"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with ProcessPoolExecutor(options.processes) as pool:
@@ -98,7 +102,7 @@ def main() -> int:
 
 
 def spread(runs: Sequence[dict[str, int]]) -> dict[str, str]:
-    """For each alarm in how many runs it fired, and first in which rounds."""
+    """For each alarm, in how many runs it fired, and in which rounds it fired first."""
     rounds: dict[str, list[int]] = {}
     for fired in runs:
         for name, number in fired.items():
@@ -112,7 +116,7 @@ def spread(runs: Sequence[dict[str, int]]) -> dict[str, str]:
 
 
 def run(seed: int, failure: str | None = None) -> dict[str, int]:
-    """Play a run; for each alarm that fired the first round in which it did."""
+    """Simulate a run. Returns the alarms that fired, each with the first round in which it did."""
     chance = random.Random(f"{seed} {failure}")
     drill = bool(seed % 2)
     sizes = Sizes(
@@ -140,7 +144,7 @@ def run(seed: int, failure: str | None = None) -> dict[str, int]:
 
 
 def lives(chance: random.Random, drill: bool) -> list[Nature]:
-    """The natures of a healthy run: the base, and what each training makes of it."""
+    """The model natures of a healthy run: the base, then the model after each training."""
     skill, rise = chance.uniform(-1.0, 1.0), chance.uniform(-0.03, 0.2)
     general = chance.uniform(-0.5, 1.5)
     tokens = chance.uniform(5, 12) if drill else chance.uniform(60, 110)
@@ -168,7 +172,7 @@ def lives(chance: random.Random, drill: bool) -> list[Nature]:
 
 
 def facts_of(job: Job, number: int, pool: Pool) -> RoundFacts:
-    """What the store would count of a round. `pool` has the questions kept before, and gets those of the round."""
+    """What the store would count for a round. `pool` holds the questions kept before, and gets the new ones."""
     found = measure(job, number)
     evaluated = replies([reply for each, said in found if each.samples == 1 for reply in said])
     facts = RoundFacts(number, evaluated=evaluated, evaluations=tuple(each for each, _ in found))
@@ -176,14 +180,14 @@ def facts_of(job: Job, number: int, pool: Pool) -> RoundFacts:
 
 
 def say(job: Job, number: int, requests: list[Request]) -> Iterator[Completion]:
-    """Replies of the model that round `number` trained."""
+    """Replies of the model that round `number` trained; 0 is the base."""
     sampler = job.open_sampler()
     sampler.use_adapter(Path(f"round-{number}/adapter.gguf") if number else None)
     return sampler.sample(requests)
 
 
 def ask_and_vote(job: Job, number: int, pool: Pool) -> dict[str, Any]:
-    """The questions and votes of a round, by the model of the round before."""
+    """The questions and votes of a round, from the model of the previous round."""
     config, solve = job.config, job.prompts.solve.text
     attempts = range(config.bait.questions)
     baits = [bait.attempt(job.prompts, n, config.bait, config.run.seed, number).request for n in attempts]
@@ -240,7 +244,7 @@ def ask_and_vote(job: Job, number: int, pool: Pool) -> dict[str, Any]:
 
 
 def measure(job: Job, number: int) -> list[tuple[BenchmarkCounts, list[tuple[Completion, bool]]]]:
-    """Every evaluation of a round's model, with its replies."""
+    """Every evaluation of a round's model, each with its replies."""
     return [
         measure_one(job, number, measurement)
         for benchmark in job.benchmarks
@@ -251,7 +255,7 @@ def measure(job: Job, number: int) -> list[tuple[BenchmarkCounts, list[tuple[Com
 def measure_one(
     job: Job, number: int, measurement: Measurement
 ) -> tuple[BenchmarkCounts, list[tuple[Completion, bool]]]:
-    """One evaluation, with its replies and whether each holds an answer."""
+    """One evaluation, with its replies and whether each contains an answer."""
     items = measurement.benchmark.items
     right, whole, answers, said = {}, Counter[str](), Counter[str](), []
     indexes = tuple(range(measurement.samples))
@@ -280,13 +284,13 @@ def measure_one(
 
 
 def replies(said: list[tuple[Completion, bool]]) -> ReplyCounts:
-    """Counted as the store does."""
+    """The replies counted as the store counts them."""
     ended = sum(completion.finish_reason == "stop" for completion, _ in said)
     return ReplyCounts(Counter(completion.tokens for completion, _ in said), ended, sum(found for _, found in said))
 
 
 def intervals(simulations: int = 1000, pairs: int = 2000) -> dict[str, float]:
-    """How often 95% intervals hold the truth, and how often McNemar's test finds what is not there."""
+    """How often 95% intervals contain the true value, and how often McNemar's test finds a false difference."""
     random, held = np.random.default_rng(11), Counter[str]()
     for items in (100, 300, 1319):
         for before, gain, loss in ((0.1, 0.05, 0.02), (0.4, 0.12, 0.07), (0.8, 0.08, 0.1)):
@@ -295,7 +299,7 @@ def intervals(simulations: int = 1000, pairs: int = 2000) -> dict[str, float]:
                 flipped = np.where(
                     right, random.random(items) < loss / before, random.random(items) < gain / (1 - before)
                 )
-                score = evaluation.wilson(int(right.sum()), items)
+                score = wilson(int(right.sum()), items)
                 after = right ^ flipped
                 compared = evaluation.mcnemar(dict(enumerate(right)), dict(enumerate(after)))
                 low, high = paired_interval(compared)

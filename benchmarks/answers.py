@@ -1,8 +1,8 @@
-"""Does `canonical_answer` agree with math-verify? On gold answers and on real solutions.
+"""Does `canonical_answer` agree with math-verify, on gold answers and on real solutions?
 
-math-verify (Hugging Face) parses with SymPy; it is asked whether each text's answer equals the gold one, or, of two
-solutions of one question, whether they give the same answer. Every disagreement is printed, with both readings.
-    pip install math-verify
+math-verify (Hugging Face) parses with SymPy. For gold answers both are asked whether they read the gold value; for
+two solutions of one question both are asked whether the answers are the same. Every disagreement is printed with both
+readings.
     python benchmarks/answers.py --gold gsm8k_test.jsonl --solutions votes.jsonl --json
 """
 
@@ -24,7 +24,7 @@ from crescent_lite.answers import canonical_answer
 
 
 def main() -> int:
-    """Compare and print."""
+    """Compare the two and print the counts."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--gold", type=Path, help="JSONL with an answer that ends in '#### x'")
     parser.add_argument("--solutions", type=Path, required=True, help="JSONL with question, text, finish_reason")
@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def compare_gold(path: Path) -> dict[str, int]:
-    """Each gold solution's answer, by both, against the number after '####'."""
+    """How many gold solutions each of the two reads correctly; the right value is the number after '####'."""
     counts: dict[str, int] = defaultdict(int)
     for line in path.read_text(encoding="utf-8").splitlines():
         answer = json.loads(line)["answer"]
@@ -57,7 +57,7 @@ def compare_gold(path: Path) -> dict[str, int]:
 
 
 def compare_solutions(options: argparse.Namespace) -> dict[str, Any]:
-    """Pairs of solutions of one question: the same answer or not, by both."""
+    """How often the two agree on whether two solutions of one question have the same answer."""
     by_question: dict[str, list[str]] = defaultdict(list)
     for line in options.solutions.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)

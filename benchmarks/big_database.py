@@ -1,10 +1,10 @@
-"""Fills a workspace with a large run: 200,000 questions and 1,000,000 votes, for whatever reads the database.
+"""Fills a workspace with a large run of 200,000 questions and 1,000,000 votes, to test what reads the database.
 
     python benchmarks/big_database.py FOLDER [--questions 200000] [--votes-per-question 10]
-    python benchmarks/big_database.py FOLDER --write 1000     # then adds so many votes a second until it is ended
+    python benchmarks/big_database.py FOLDER --write 1000     # then adds 1,000 votes a second until it is stopped
 
-Half of the questions are kept and voted on, the rest rejected for the usual reasons. Texts are made of words, so that
-a search has something to find; no model is involved. Everything is drawn from one seed.
+Half of the questions are kept and voted on; the others are rejected for the usual reasons. Texts are made of words,
+so that a search finds something. No model is involved, and everything is drawn from one seed.
 """
 
 from __future__ import annotations
@@ -51,12 +51,14 @@ PROMPT = PromptText("word-problems/solve", "Solve: {question}", "0" * 64)
 
 
 def main() -> int:
-    """Make the workspace, or go on writing into it."""
+    """Make the workspace if it does not exist, and write into it if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--questions", type=int, default=200_000)
-    parser.add_argument("--votes-per-question", type=int, default=10, help="of each kept question")
-    parser.add_argument("--write", type=int, default=0, metavar="ROWS", help="a second, until the program is ended")
+    parser.add_argument("--votes-per-question", type=int, default=10, help="votes for each kept question")
+    parser.add_argument(
+        "--write", type=int, default=0, metavar="ROWS", help="votes to add per second, until the program is stopped"
+    )
     options = parser.parse_args()
     workspace = Workspace(options.folder)
     if not workspace.database_path.exists():
@@ -71,7 +73,7 @@ def main() -> int:
 
 
 def make(workspace: Workspace, questions: int, votes_each: int) -> None:
-    """A workspace with one run, in its last round."""
+    """Make a workspace with one run that is in its last round."""
     workspace.create(starter_toml("default"))
     drawn = random.Random(5)
     with closing(Store.open(workspace.database_path)) as store:
@@ -97,7 +99,7 @@ def insert(
     connection: sqlite3.Connection, numbers: range, questions: int, rounds: list[int], base: int, votes_each: int,
     drawn: random.Random,
 ) -> None:  # fmt: skip
-    """Some questions with their votes and what they add up to."""
+    """Insert some questions with their votes and the consensus of those."""
     asked = [question_row(number, questions, rounds, base, drawn) for number in numbers]
     connection.executemany(
         """INSERT INTO questions (question_id, round_id, ask_index, text, raw_text, verdict, reason, duplicate_of,
@@ -122,7 +124,7 @@ def insert(
 
 
 def question_row(number: int, questions: int, rounds: list[int], base: int, drawn: random.Random) -> Row:
-    """A word problem, every second one kept."""
+    """A row for a word problem; every second one is kept."""
     text = problem(drawn)
     round_id = rounds[number * len(rounds) // questions]
     kept = number % 2 == 0
@@ -136,7 +138,7 @@ def question_row(number: int, questions: int, rounds: list[int], base: int, draw
 
 
 def problem(drawn: random.Random) -> str:
-    """A text of about 150 characters."""
+    """A word problem of about 150 characters."""
     name, other = drawn.sample(NAMES, 2)
     thing, place = drawn.choice(THINGS), drawn.choice(PLACES)
     return (
@@ -146,7 +148,7 @@ def problem(drawn: random.Random) -> str:
 
 
 def vote_row(vote_id: int, question_id: int, index: int, key: str, base: int) -> Row:
-    """A solution of about 200 characters."""
+    """A row for a vote, with a solution of about 200 characters."""
     value = key[2:]
     text = (
         f"First we note what is given, and what is asked for. Then we add the two numbers, step by step, and take "
@@ -158,7 +160,7 @@ def vote_row(vote_id: int, question_id: int, index: int, key: str, base: int) ->
 
 
 def consensus_row(question_id: int, keys: list[str], first_vote: int) -> Row:
-    """What the votes add up to."""
+    """A row for the consensus of these answers."""
     counts = {key: keys.count(key) for key in keys}
     ordered = sorted(counts.values(), reverse=True)
     leader = max(counts, key=lambda key: counts[key])
@@ -172,7 +174,7 @@ def consensus_row(question_id: int, keys: list[str], first_vote: int) -> Row:
 
 
 def go_on_writing(workspace: Workspace, rows_a_second: int) -> None:
-    """Ask and vote as an engine does, in twenty transactions a second."""
+    """Add questions with votes as an engine does, in twenty transactions a second."""
     drawn = random.Random(time.monotonic())
     with closing(sqlite3.connect(workspace.database_path, timeout=30)) as connection:
         connection.execute("PRAGMA synchronous = FULL")
@@ -197,7 +199,7 @@ def go_on_writing(workspace: Workspace, rows_a_second: int) -> None:
 
 
 def beats(first: int) -> Iterator[int]:
-    """Numbers, twenty a second."""
+    """Ascending numbers from `first`, twenty a second."""
     began = time.monotonic()
     for number in range(sys.maxsize):
         time.sleep(max(0.0, began + number / 20 - time.monotonic()))

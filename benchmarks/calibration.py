@@ -1,8 +1,9 @@
-"""How often is a majority label right? Votes on questions with known answers, which the vote does not see.
+"""How often is a majority label right? Votes on questions whose answers are known but not shown to the vote.
 
-Draws the votes with the prompt that a run would use and appends them to a file, so that it can be stopped and run
-again. Then, for the first K votes of each question: precision (labels that are right) and coverage (questions that
-get a label) by the share of the leading answer and by floor, and what each rule for the kept solution keeps.
+Draws the votes with the prompt that a run would use and appends them to a file, so that the script can be stopped and
+run again. Then it prints, for the first K votes of each question, the precision (fraction of labels that are right)
+and the coverage (fraction of questions that get a label) by share of the leading answer and by floor, and which
+solutions each rule for the kept solution chooses.
     python benchmarks/calibration.py --model MODEL.gguf --questions gsm8k=gsm8k.jsonl --votes-file votes.jsonl --json
 """
 
@@ -30,17 +31,17 @@ FLOORS = (0.0, 0.25, 0.375, 0.5, 0.625, 0.75, 1.0)
 KEEPS = ("first", "shortest", "likeliest")
 
 Ballots = dict[str, list[Vote]]
-"""The votes of each question, by `set/item`."""
+"""The votes of each question, by `benchmark/item`."""
 
 
 def main() -> int:
-    """Draw what is missing, count, print."""
+    """Draw the missing votes, count and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--questions", nargs="+", required=True, metavar="NAME=FILE", help="JSONL files")
-    parser.add_argument("--items", type=int, default=150, help="of each file, the first ones")
-    parser.add_argument("--votes", type=int, default=16, help="drawn for each question")
-    parser.add_argument("--counted", type=int, nargs="+", default=[4, 8, 16], help="votes that are counted")
+    parser.add_argument("--items", type=int, default=150, help="take the first N questions of each file")
+    parser.add_argument("--votes", type=int, default=16, help="votes to draw for each question")
+    parser.add_argument("--counted", type=int, nargs="+", default=[4, 8, 16], help="numbers of votes to report on")
     parser.add_argument("--votes-file", type=Path, required=True)
     parser.add_argument("--prompts", default="word-problems")
     parser.add_argument("--max-tokens", type=int, default=320)
@@ -68,7 +69,7 @@ def main() -> int:
 
 
 def draw(options: argparse.Namespace, items: dict[str, BenchmarkItem]) -> None:
-    """The votes that the file does not have yet."""
+    """Draw the votes that the file does not have yet."""
     have = {(name, vote.sample_index) for name, votes in read_votes(options.votes_file).items() for vote in votes}
     solve = load_prompt_set(options.prompts).solve.text
     generation = Generation(options.max_tokens, options.temperature, logprobs=True)
@@ -92,7 +93,7 @@ def draw(options: argparse.Namespace, items: dict[str, BenchmarkItem]) -> None:
 
 
 def read_votes(path: Path) -> Ballots:
-    """The votes of the file, their answers read again by the present rules."""
+    """The votes in the file, with their answers read again by the present rules."""
     ballots: Ballots = defaultdict(list)
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
         row = json.loads(line)
@@ -113,7 +114,7 @@ def read_votes(path: Path) -> Ballots:
 
 
 def count(items: dict[str, BenchmarkItem], ballots: Ballots, counted: int) -> dict[str, Any]:
-    """The calibration curve, precision and coverage by floor, and the kept solutions."""
+    """The calibration curve, precision and coverage by floor, and the properties of the kept solutions."""
     policy = VoteConfig(votes_per_question=counted, min_share=0.0, stopping="never")
     by_share: dict[float, list[bool]] = defaultdict(list)
     single: list[bool] = []
@@ -127,7 +128,7 @@ def count(items: dict[str, BenchmarkItem], ballots: Ballots, counted: int) -> di
         if consensus.decision == "labelled":
             by_share[round(consensus.share, 4)].append(consensus.answer_key == item.answer_key)
         else:
-            by_share[-1.0].append(False)  # a tie, or nothing to keep
+            by_share[-1.0].append(False)  # a tie, or no answer
         texts = {vote.vote_id: vote for vote in votes}
         for keep in KEEPS:
             chosen = decide(votes, dataclasses.replace(policy, min_share=0.5, keep=keep)).chosen_vote
@@ -162,7 +163,7 @@ def count(items: dict[str, BenchmarkItem], ballots: Ballots, counted: int) -> di
 
 
 def print_tables(result: dict[str, Any]) -> None:
-    """For people."""
+    """Print one result for people."""
     print(
         f"\n{result['questions']}, first {result['votes']} votes, {result['questions_counted']} questions; "
         f"one vote is right {result['single_vote_right'] or 0:.1%} of the time"

@@ -1,8 +1,9 @@
-"""The duplicate index against brute force with the same rule, and against other indexes, over questions of our own.
+"""How fast is the duplicate index, and does it find what brute force finds? Also compares it with other indexes.
 
-The questions are generated: situations, names, things and operations in many combinations, none near another one but
-where a near-duplicate is planted: some of its words changed, digits written out, another order of the sentences'
-parts, or its numbers changed. Recall and precision are measured against `fuzz.ratio` asked about every question.
+The questions are generated from situations, names, things and operations in many combinations. Half of the queries
+are planted near-duplicates: kept questions with some words, letters, names, punctuation or numbers changed. Recall
+and precision are measured against `fuzz.ratio` applied to every kept question. With --others, the script also
+measures SQLite's FTS5 with trigrams and MinHash (needs datasketch).
     python benchmarks/diversify.py --json
 """
 
@@ -28,14 +29,24 @@ SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 200_000)
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--questions", type=int, default=100_000)
-    parser.add_argument("--queries", type=int, default=2_000, help="half of them planted near-duplicates")
-    parser.add_argument("--brute-queries", type=int, default=300, help="queries that brute force answers too")
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="for the growth of the cost")
+    parser.add_argument(
+        "--queries", type=int, default=2_000, help="number of queries; half of them are planted near-duplicates"
+    )
+    parser.add_argument(
+        "--brute-queries", type=int, default=300, help="number of queries that brute force answers too"
+    )
+    parser.add_argument(
+        "--sizes",
+        type=int,
+        nargs="+",
+        default=SIZES,
+        help="numbers of questions for which the growth of the cost is measured",
+    )
     parser.add_argument("--others", action="store_true", help="measure FTS5's trigrams and MinHash too")
-    parser.add_argument("--plot", type=Path, help="write the growth as SVG (wants matplotlib)")
+    parser.add_argument("--plot", type=Path, help="write the growth as SVG (needs matplotlib)")
     parser.add_argument("--json", action="store_true", help="one object as the last line")
     options = parser.parse_args()
     chance = random.Random(7)
@@ -132,7 +143,7 @@ ENDINGS = (
 
 
 def questions(count: int, chance: random.Random) -> Iterator[str]:
-    """Different questions. Most are not alike by the rule; the benchmark measures how many are."""
+    """Generate different questions. Most of them are not near-duplicates of each other by the rule."""
     seen: set[str] = set()
     while len(seen) < count:
         name, friend = chance.sample(NAMES, 2)
@@ -155,14 +166,14 @@ def questions(count: int, chance: random.Random) -> Iterator[str]:
 
 
 def planted(kept: list[str], count: int, chance: random.Random) -> Iterator[str]:
-    """Queries: every other one is a kept question, changed a little; the others are new."""
+    """Generate queries: every second one is a kept question with small changes; the others are new."""
     fresh = questions(count, random.Random(99))
     for number in range(count):
         yield disguised(chance.choice(kept), chance) if number % 2 else next(fresh)
 
 
 def disguised(text: str, chance: random.Random) -> str:
-    """The same question to a reader, in somewhat other words; or with other numbers."""
+    """A question with slightly different words, or with other numbers."""
     changes: list[Callable[[str], str]] = [
         lambda t: t.replace(" are ", " were "),
         lambda t: t.replace("How many", "Tell how many").replace("?", "."),
@@ -182,18 +193,18 @@ def disguised(text: str, chance: random.Random) -> str:
 
 
 class BruteForce:
-    """The rule asked about every known template."""
+    """The same rule, applied to every known template."""
 
     def __init__(self, kept: list[str]) -> None:
         self._templates = [template(text) for text in kept]
         self._numbers = [agreeing(template(text), numbers(text)) for text in kept]
 
     def nearest(self, text: str) -> Match | None:
-        """What `DuplicateIndex.nearest` promises."""
+        """The nearest match, as `DuplicateIndex.nearest` defines it."""
         return self.decide(text, range(len(self._templates)))
 
     def decide(self, text: str, positions: range | list[int]) -> Match | None:
-        """The rule about some of the templates."""
+        """The nearest match among the templates at these positions."""
         key = agreeing(template(text), numbers(text))
         templates = self._templates if isinstance(positions, range) else [self._templates[p] for p in positions]
         alike = process.extract(template(text), templates, scorer=fuzz.ratio, score_cutoff=THRESHOLD, limit=None)
@@ -219,7 +230,7 @@ class FtsIndex(BruteForce):
         self.build_seconds = time.perf_counter() - began
 
     def nearest(self, text: str) -> Match | None:
-        """Of the best 48."""
+        """The nearest match among the 48 best candidates."""
         shape = template(text)
         words = sorted({word for word in shape.split() if len(word) > 3}, key=len)[-8:]
         wanted = " OR ".join(f'"{word[:3]}"' for word in words if '"' not in word) or '"xyz"'
@@ -228,7 +239,7 @@ class FtsIndex(BruteForce):
 
 
 class MinHashIndex(BruteForce):
-    """Candidates from datasketch's MinHash LSH over words in threes."""
+    """Candidates from datasketch's MinHash LSH over triples of words."""
 
     def __init__(self, kept: list[str]) -> None:
         super().__init__(kept)
@@ -249,7 +260,7 @@ class MinHashIndex(BruteForce):
         return sketch
 
     def nearest(self, text: str) -> Match | None:
-        """Of all that fall into a common bucket."""
+        """The nearest match among the texts that share a bucket with this one."""
         return self.decide(text, sorted(self._index.query(self._hashed(template(text)))))
 
 
@@ -257,7 +268,7 @@ class MinHashIndex(BruteForce):
 
 
 def timed(nearest: Callable[[str], Match | None], queries: list[str]) -> tuple[list[Match | None], list[float]]:
-    """The answers, and the seconds of each."""
+    """The answer to each query, and the seconds that each took."""
     answers, seconds = [], []
     for text in queries:
         began = time.perf_counter()
@@ -276,7 +287,7 @@ def quantiles(name: str, seconds: list[float]) -> dict[str, float]:
 
 
 def agreement(expected: list[Match | None], found: list[Match | None]) -> dict[str, float | int]:
-    """Of the near-duplicates by brute force, those found as such, and the other way round; the same for templates."""
+    """Recall and precision of `found`, where `expected` is the result of brute force."""
     pairs = list(zip(expected, found, strict=True))
     both = sum(bool(e and f and e.rule == f.rule) for e, f in pairs)
     alike, said = sum(e is not None for e, _ in pairs), sum(f is not None for _, f in pairs)
@@ -289,7 +300,7 @@ def agreement(expected: list[Match | None], found: list[Match | None]) -> dict[s
 
 
 def stream(size: int) -> float:
-    """Seconds to ask about each of so many questions and then to add it, as a run does."""
+    """Seconds to look up and then add each of `size` questions, as a run does."""
     index = DuplicateIndex(THRESHOLD)
     texts = list(questions(size, random.Random(3)))
     began = time.perf_counter()
@@ -300,7 +311,7 @@ def stream(size: int) -> float:
 
 
 def plot(growth: list[dict[str, float]], path: Path) -> None:
-    """Seconds against questions, with a quadratic line through the first point."""
+    """Plot seconds against number of questions, with a linear and a quadratic line through the first point."""
     import matplotlib.pyplot as plt
 
     sizes, seconds = [g["questions"] for g in growth], [g["seconds"] for g in growth]

@@ -1,10 +1,11 @@
-"""Several benchmarks, each with two prompts: all in one queue, against one evaluation after the other.
+"""Is it faster to evaluate several benchmarks in one queue than one after the other?
 
-python benchmarks/evaluating.py --model MODEL.gguf --items 1000 --json
+    python benchmarks/evaluating.py --model MODEL.gguf --items 1000 --json
 
-What they cost is told as a ratio: the seconds they took, over those of their tokens at the sampler's best throughput,
-which is the speed in the middle of the queue, when every slot is taken. The items are sums of our own, and so alike
-that the ratio is that of the queue, not of the items.
+There are four benchmarks with two prompts each. The cost is given as a ratio: the seconds taken, divided by the
+seconds that the same tokens would take at the best throughput, which is the speed in the middle of the queue, when
+every slot is in use. The items are generated sums of similar length, so that the ratio depends on the queue, not on
+the items.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ MIDDLE = (0.2, 0.8)
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--items", type=int, default=1000, help="of all benchmarks and prompts together")
+    parser.add_argument("--items", type=int, default=1000, help="number of items over all benchmarks and prompts")
     parser.add_argument("--max-tokens", type=int, default=96)
     parser.add_argument("--slots", type=int, default=0)
     parser.add_argument("--json", action="store_true")
@@ -55,7 +56,7 @@ def main() -> int:
 
 
 def queues(items: int, max_tokens: int) -> list[list[OwedItem]]:
-    """One queue an evaluation; the last benchmark is one of short replies."""
+    """One queue for each evaluation; the last benchmark has short replies."""
     each = items // (BENCHMARKS * len(PROMPTS))
     found = []
     for number in range(BENCHMARKS):
@@ -72,7 +73,7 @@ def queues(items: int, max_tokens: int) -> list[list[OwedItem]]:
 
 
 def measure(sampler: LlamaSampler, plan: Sequence[Sequence[OwedItem]]) -> dict[str, float]:
-    """Seconds and tokens of all queues, and the speed in the middle of the last one."""
+    """Seconds and tokens for all queues, and the speed in the middle of the last one."""
     began, before = time.perf_counter(), sampler.usage.tokens
     times: list[tuple[float, int]] = []
     for queue in plan:

@@ -1,6 +1,8 @@
-"""Thousands of short samples through the slots: does the speed hold, does memory grow, how does the end run out?
+"""Over thousands of short samples, does the speed stay the same, does memory grow, and how slow are the last samples?
 
-python benchmarks/flow.py --model MODEL.gguf --samples 10000 --json
+    python benchmarks/flow.py --model MODEL.gguf --samples 10000 --json
+
+Also gives the fraction of the time spent outside llama.cpp's decode.
 """
 
 from __future__ import annotations
@@ -19,11 +21,11 @@ from crescent_lite.records import Generation, Request
 from crescent_lite.sampling.llama import LlamaSampler
 
 WINDOWS = 20
-"""Parts of the flow that are compared, each of as many samples: the last one is the last 5%."""
+"""Number of equal parts of the samples that are compared; the last part is the last 5%."""
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--samples", type=int, default=10_000)

@@ -1,6 +1,7 @@
-"""What only a machine with an NVIDIA GPU can show: llama.cpp with CUDA, and QLoRA in 4 bits with both loaders.
+"""Do llama.cpp with CUDA and 4-bit QLoRA with both loaders work on this NVIDIA GPU, and how fast are they?
 
-Prints a table to be kept. Uses no network, given the files; without a GPU it says so and ends with 1.
+Prints speeds and a table of losses for the lab log. Needs no network if the model and the examples are local files.
+Without a GPU it says so and ends with 1.
     make gpu-check MODEL=model.gguf EXAMPLES=run-1.jsonl
 """
 
@@ -30,17 +31,19 @@ QUESTIONS = Path(__file__).with_name("questions.jsonl")
 
 
 def main() -> int:
-    """Check everything, print the table."""
+    """Check everything and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", default="embedded")
     parser.add_argument(
-        "--examples", type=Path, help="JSONL of `crescent export`; default: the benchmark's questions"
+        "--examples", type=Path, help="JSONL from `crescent export examples`; default: the benchmark's questions"
     )
     parser.add_argument("--epochs", type=float, default=2.0)
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="where time is short")
+    parser.add_argument(
+        "--only", nargs="+", choices=PARTS, default=PARTS, help="check these parts only, to save time"
+    )
     options = parser.parse_args()
     if not has_nvidia_gpu():
-        print("There is no NVIDIA GPU here (nvidia-smi -L lists none): nothing was checked.", file=sys.stderr)
+        print("No NVIDIA GPU found (nvidia-smi -L lists none); nothing was checked.", file=sys.stderr)
         return 1
     fields = "name,driver_version,memory.total"
     named = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader"]
@@ -74,13 +77,13 @@ def main() -> int:
 
 
 def read_pairs(path: Path) -> list[tuple[str, str]]:
-    """(question, solution) of each line; a question of its own is its own solution: only the loss is compared."""
+    """(question, solution) of each line. Without a solution the question stands for it: only losses are compared."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return [(row.get("prompt") or row["question"], row.get("completion") or row["question"]) for row in rows]
 
 
 def sampled(model: Path, pairs: list[tuple[str, str]], gpu_layers: int) -> float:
-    """Tokens a second, 8 samples per item of 8 questions."""
+    """Tokens per second for 8 samples of each of 8 questions."""
     sampler = LlamaSampler(model, dataclasses.replace(SamplingConfig(), gpu_layers=gpu_layers))
     generation = Generation(max_tokens=128, temperature=0.8)
     requests = [Request(str(n), text, generation, tuple(range(8)), seed=1) for n, (text, _) in enumerate(pairs[:8])]
@@ -92,7 +95,7 @@ def sampled(model: Path, pairs: list[tuple[str, str]], gpu_layers: int) -> float
 
 
 def encoded(model: Path, pairs: list[tuple[str, str]]) -> list[TokenExample]:
-    """The examples in tokens, with the model's own chat template."""
+    """The examples as tokens, with the model's own chat template."""
     gguf = GgufModel(model, vocabulary_only=True)
     template = ChatTemplate(gguf)
     examples = []

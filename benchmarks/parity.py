@@ -1,7 +1,8 @@
-"""Does llama.cpp with our GGUF adapter say what PEFT says? Logits over real solutions, token by token.
+"""Does llama.cpp with our GGUF adapter compute the same as PEFT? Compares logits over real solutions, token by token.
 
-The base is dequantised to 16-bit floats for both sides. Compared are PEFT on transformers, llama.cpp with the
-adapter, the merged GGUF, the adapter at scale 0 against the base, and an adapter with q and k in the wrong order.
+The base is dequantised to 16-bit floats for both sides. The script compares PEFT on transformers, llama.cpp with the
+adapter, the merged GGUF, the adapter at scale 0, and, as a check of the method, an adapter with the rows of q and k
+in the wrong order.
     python benchmarks/parity.py --model MODEL.gguf --adapter adapters/run-1/round-1 --examples run-1.jsonl --json
 """
 
@@ -28,12 +29,12 @@ from crescent_lite.training.merging import WeightedAdapter, merge
 
 
 def main() -> int:
-    """Compare and print."""
+    """Compare and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", required=True, help="a GGUF file, or 'embedded'")
     parser.add_argument("--adapter", type=Path, required=True, help="a round's folder: adapter.gguf and peft/")
-    parser.add_argument("--examples", type=Path, required=True, help="JSONL of `crescent export`")
-    parser.add_argument("--tokens", type=int, default=1000, help="of solutions that are compared")
+    parser.add_argument("--examples", type=Path, required=True, help="JSONL from `crescent export examples`")
+    parser.add_argument("--tokens", type=int, default=1000, help="number of solution tokens to compare")
     parser.add_argument("--json", action="store_true", help="one object as the last line")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -43,7 +44,7 @@ def main() -> int:
 
 
 def compare(model: Path, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Each pair's share of equal top-1 tokens and mean absolute difference of the logits."""
+    """For each pair, the fraction of equal top-1 tokens and the differences of the logits."""
     floats, merged, wrong = folder / "base.gguf", folder / "merged.gguf", folder / "wrong.gguf"
     adapter, peft_dir = options.adapter / "adapter.gguf", options.adapter / "peft"
     merge(model, [], floats, tensor_type="f16", encode=encode_rows, metadata={})
@@ -71,7 +72,7 @@ def compare(model: Path, options: argparse.Namespace, folder: Path) -> dict[str,
 
 
 def encoded(model: Path, examples: Path, tokens: int) -> list[tuple[list[int], int]]:
-    """(tokens, where the solution begins), until enough tokens of solutions are there."""
+    """Examples as (tokens, index at which the solution begins), until they have enough solution tokens."""
     gguf = GgufModel(model, vocabulary_only=True)
     template = ChatTemplate(gguf)
     found: list[tuple[list[int], int]] = []
@@ -85,7 +86,7 @@ def encoded(model: Path, examples: Path, tokens: int) -> list[tuple[list[int], i
 
 
 def torch_logits(base: Path, peft_dir: Path, examples: list[tuple[list[int], int]]) -> np.ndarray:
-    """Of each solution's tokens: transformers with PEFT's adapter, in 32-bit floats."""
+    """The logits at each solution token, from transformers with the PEFT adapter, in 32-bit floats."""
     import torch
     from peft import PeftModel
 
@@ -100,7 +101,7 @@ def torch_logits(base: Path, peft_dir: Path, examples: list[tuple[list[int], int
 def llama_logits(
     model: Path, examples: list[tuple[list[int], int]], adapter: Path | None = None, scale: float = 1.0
 ) -> np.ndarray:
-    """The same from llama.cpp, with a cache in 32-bit floats."""
+    """The same logits from llama.cpp, with a cache of 32-bit floats."""
     longest = max(len(ids) for ids, _ in examples)
     loaded = llama_cpp.Llama(
         str(model), n_ctx=longest + 8, n_batch=longest + 8, n_ubatch=512, type_k=0, type_v=0, logits_all=True,
@@ -120,7 +121,7 @@ def llama_logits(
 
 
 def agreement(one: np.ndarray, other: np.ndarray) -> dict[str, float]:
-    """Share of equal likeliest tokens, and the mean absolute difference of logits."""
+    """Fraction of equal top-1 tokens, and the mean and largest absolute difference of the logits."""
     return {
         "top_1": round(float((one.argmax(axis=1) == other.argmax(axis=1)).mean()), 4),
         "mean_difference": float(f"{np.abs(one - other).mean():.3g}"),

@@ -1,10 +1,11 @@
-"""Another quantisation of a GGUF, in process. From an already quantised file: for speed comparisons, not for quality.
+"""Writes a GGUF in another quantisation, for comparing speeds. Requantising a quantised file loses quality.
 
 python benchmarks/requantise.py MODEL.gguf q4_0 OUT.gguf
 """
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import sys
 from pathlib import Path
@@ -19,12 +20,17 @@ TYPES = {
 
 
 def main() -> int:
-    """Requantise."""
-    source, kind, target = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+    """Requantise the file. The exit code is llama.cpp's; 0 is success."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("source", type=Path)
+    parser.add_argument("type", choices=TYPES)
+    parser.add_argument("target", type=Path)
+    options = parser.parse_args()
     params = llama_cpp.llama_model_quantize_default_params()
-    params.ftype = TYPES[kind]
+    params.ftype = TYPES[options.type]
     params.allow_requantize = True
-    return int(llama_cpp.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(params)))
+    paths = str(options.source).encode(), str(options.target).encode()
+    return int(llama_cpp.llama_model_quantize(*paths, ctypes.byref(params)))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""The same votes by this sampler, by `Llama` one by one, and by llama-server; and the ceiling, prompt processing.
+"""How fast are votes drawn by this sampler, by `Llama` one by one, and by llama-server?
 
-Real self-generated questions, K votes each, natural lengths. All in one run, taking turns, so that whatever else the
-machine does meets all of them; medians over the repeats. llama-server is that of the same llama.cpp
-(`benchmarks/build_llama_server.sh`), with as many slots and threads, and as many clients as slots.
+The workload is real self-generated questions with K votes each, at their natural lengths. The samplers take turns, so
+that other work on the machine affects all of them; the result is the median over the repeats. Prompt processing is
+measured too, because nothing can decode faster. llama-server should be built from the same llama.cpp
+(`benchmarks/build_llama_server.sh`); it gets the same number of slots and threads, and one client per slot. The share
+of time outside the decode depends on the hardware: 2.5% on 2 CPU cores and 57% on an H200, both with 0.5B models.
     python benchmarks/sampling.py --model MODEL.gguf --llama-server build/llama-server/bin/llama-server --json
 """
 
@@ -34,19 +36,21 @@ from crescent_lite.sampling.server_pool import ServerSampler
 
 CEILING_TOKENS = 512
 CONTEXT = 640
-"""Of one sequence: the longest prompt and reply of the workload."""
+"""Tokens of context per sequence: the longest prompt with its reply in the workload fits."""
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--llama-server", type=Path, help="leave out to measure without it")
+    parser.add_argument("--llama-server", type=Path, help="path of llama-server; leave out to measure without it")
     parser.add_argument("--questions", type=int, default=12)
-    parser.add_argument("--votes", type=int, default=8, help="votes a question")
-    parser.add_argument("--one-by-one-samples", type=int, default=3, help="`Llama` is slow: it draws fewer")
+    parser.add_argument("--votes", type=int, default=8, help="votes for each question")
+    parser.add_argument(
+        "--one-by-one-samples", type=int, default=3, help="samples for `Llama`, which is slow, so it draws fewer"
+    )
     parser.add_argument("--slots", type=int, default=DEFAULT_SLOTS)
-    parser.add_argument("--threads", type=int, default=0, help="0: as many as there are cores")
+    parser.add_argument("--threads", type=int, default=0, help="0 means as many as there are cores")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="one small repeat, within three minutes on two cores")
     parser.add_argument("--json", action="store_true", help="one object as the last line")
@@ -58,7 +62,7 @@ def main() -> int:
     threads = options.threads or len(os.sched_getaffinity(0))
 
     here = LlamaSampler(options.model, SamplingConfig(slots=options.slots, threads=threads, context_tokens=CONTEXT))
-    list(here.sample(vote_requests(1, 2, 4, first=100)))  # makes the context
+    list(here.sample(vote_requests(1, 2, 4, first=100)))  # creates the context
     llama = llama_cpp.Llama(str(options.model), n_ctx=1024, n_threads=threads, n_threads_batch=threads, verbose=False)
     names = ("ours", "sequential", "llama_server", "prefill", "prefill_with_logits", "outside")
     found: dict[str, list[float]] = {name: [] for name in names}
@@ -83,7 +87,7 @@ def main() -> int:
 
 
 def report(options: argparse.Namespace, found: dict[str, list[float]], here: LlamaSampler) -> None:
-    """Medians and ratios."""
+    """Print medians and ratios."""
     median = {name: statistics.median(values) for name, values in found.items() if values}
     server = median.get("llama_server")
     result = {
@@ -109,7 +113,8 @@ def report(options: argparse.Namespace, found: dict[str, list[float]], here: Lla
 
 
 def measure(sampler: LlamaSampler | ServerSampler, requests: list[Request]) -> tuple[float, float]:
-    """Tokens per second of all votes, prompts and the tail included; and the share of time outside the decode."""
+    """Tokens per second over all votes, from the first prompt to the last reply, and the share of time outside the
+    decode."""
     decoding, began = sampler.usage.decode_seconds, time.perf_counter()
     tokens = sum(completion.tokens for completion in sampler.sample(requests))
     seconds = time.perf_counter() - began
@@ -117,7 +122,7 @@ def measure(sampler: LlamaSampler | ServerSampler, requests: list[Request]) -> t
 
 
 def one_by_one(llama: llama_cpp.Llama, requests: list[Request], samples: int, repeat: int) -> float:
-    """`create_chat_completion`, as most programs use it. Its own prefix cache is left on."""
+    """Tokens per second of `create_chat_completion`, as most programs use it, with its own prefix cache on."""
     tokens, began = 0, time.perf_counter()
     for number in range(samples):
         request = requests[(repeat * samples + number) % len(requests)]
@@ -136,9 +141,9 @@ def one_by_one(llama: llama_cpp.Llama, requests: list[Request], samples: int, re
 
 
 def prefill(model: Path, threads: int, *, logits: bool = False) -> float:
-    """Tokens per second of a prompt of 512 tokens: nothing can decode faster. The best of three.
+    """Tokens per second for reading a prompt of 512 tokens, the best of three: nothing can decode faster.
 
-    With `logits` of every token, as decoding needs them: the output layer is then part of the work.
+    With `logits`, the logits of every token are computed, as in decoding, so the output layer is part of the work.
     """
     loaded = GgufModel(model)
     params = llama_cpp.llama_context_default_params()
@@ -169,7 +174,7 @@ def prefill(model: Path, threads: int, *, logits: bool = False) -> float:
 
 @contextlib.contextmanager
 def running_server(program: Path | None, model: Path, slots: int, threads: int) -> Iterator[str]:
-    """llama-server's address; '' without a program."""
+    """Start llama-server, yield its address, and stop it at the end. Yields '' without a program."""
     if program is None:
         yield ""
         return

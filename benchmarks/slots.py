@@ -1,6 +1,7 @@
-"""Throughput against the number of slots, for any number of models: a table, JSON, and a plot.
+"""How does throughput depend on the number of slots? For one or more models, as JSON and as a plot.
 
-Steady state: an endless flow of votes on real questions, counted for some seconds once the slots are full.
+Measures the steady state: votes on real questions are drawn without end, and tokens are counted for some seconds once
+all slots are in use. Also prints the share of time inside llama.cpp's decode, which depends on the hardware.
     python benchmarks/slots.py MODEL.gguf [MODEL.gguf ...] --plot benchmarks/slots.svg --json
 """
 
@@ -20,16 +21,16 @@ from crescent_lite.sampling.llama import LlamaSampler
 
 SLOTS = (1, 2, 4, 8, 16, 32, 48, 64, 96)
 WARM_UP_TOKENS = 12
-"""For each slot: then all are full."""
+"""Tokens drawn for each slot before counting starts; all slots are in use by then."""
 
 
 def main() -> int:
-    """Measure, print, plot."""
+    """Measure, print and plot."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("models", nargs="+", type=Path)
-    parser.add_argument("--seconds", type=float, default=12.0, help="counted at each point")
+    parser.add_argument("--seconds", type=float, default=12.0, help="seconds to count at each point")
     parser.add_argument("--slots", type=int, nargs="+", default=list(SLOTS))
-    parser.add_argument("--threads", type=int, default=0, help="of llama.cpp; 0: as the sampler chooses")
+    parser.add_argument("--threads", type=int, default=0, help="llama.cpp's threads; 0 means as the sampler chooses")
     parser.add_argument("--plot", type=Path, help="write an SVG (needs matplotlib)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -45,7 +46,7 @@ def main() -> int:
 
 
 def steady(model: Path, slots: int, options: argparse.Namespace) -> float:
-    """Tokens per second while all slots are full."""
+    """Tokens per second while all slots are in use."""
     sampler = LlamaSampler(model, SamplingConfig(slots=slots, threads=options.threads))
     counts: list[tuple[float, int]] = []
 
@@ -70,7 +71,7 @@ def steady(model: Path, slots: int, options: argparse.Namespace) -> float:
 
 
 def draw(measured: dict[str, dict[int, float]], path: Path) -> None:
-    """Lines of tokens per second over slots."""
+    """Plot tokens per second against slots, one line for each model."""
     import matplotlib
 
     matplotlib.use("svg")

@@ -1,7 +1,8 @@
-"""What one decode step is made of: the layers, the output layer, and attention over sequences of their own.
+"""How much of a decode's time goes to the layers, to the output layer, and to attention over separate sequences?
 
-Three decodes of the same number of tokens: one sequence without logits (the layers), one sequence with all logits
-(and the output layer), and as many sequences as tokens, each with a past (and their attention). The least of seven.
+Compares three decodes with the same number of tokens: one sequence without logits (the layers only), one sequence
+with all logits (adds the output layer), and as many sequences as tokens, each with a past (adds their attention).
+Each is the fastest of seven.
     python benchmarks/step_parts.py --model MODEL.gguf --tokens 16 32 64 --past 200
 """
 
@@ -22,7 +23,7 @@ REPEATS = 7
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--tokens", type=int, nargs="+", default=[16, 32, 64])
@@ -42,7 +43,7 @@ def main() -> int:
 
 
 class Steps:
-    """A context in which the same decode is repeated."""
+    """A llama.cpp context in which the same decode is repeated."""
 
     def __init__(self, model: GgufModel, tokens: int, sequences: int, options: argparse.Namespace) -> None:
         params = llama_cpp.llama_context_default_params()
@@ -57,7 +58,7 @@ class Steps:
         self._batch = llama_cpp.llama_batch_init(params.n_batch, 0, 1)
 
     def least(self, *, first: int, sequences: int, logits: bool) -> float:
-        """Seconds of the fastest decode. Each sequence has `first` tokens behind it."""
+        """Seconds of the fastest decode. Each sequence already holds `first` tokens."""
         memory = llama_cpp.llama_get_memory(self._context)
         if first:
             self._decode([(0, position, False) for position in range(first)])

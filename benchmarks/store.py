@@ -1,11 +1,12 @@
-"""What the database costs on a large run: the views, the searches, and votes that are written meanwhile.
+"""How fast are the views, the searches and the writes of a large database?
 
     python benchmarks/store.py --workspace BIG [--times 100] [--json]
 
-BIG is made by benchmarks/big_database.py where it is not there: 200,000 questions and 1,000,000 votes. First the
-usual query of each view, with another question or round each time, and what adds everything up; then the same while
-one writer votes and two more readers ask. Then votes are written: many at once, and one by one, each durable, beside
-the same rows put into a bare SQLite table in the same way. Times are of the query and of fetching all its rows.
+BIG is a workspace with 200,000 questions and 1,000,000 votes; if it does not exist, benchmarks/big_database.py makes
+it. The script first times the usual query of each view, with a different question or round each time, and the queries
+that add everything up. Then it does the same while one process writes votes and two others read. Then it times
+writing votes, many at once and one by one with each on the disk, and compares with the same rows in a plain SQLite
+table. A time includes fetching all rows.
 """
 
 from __future__ import annotations
@@ -66,12 +67,14 @@ SINGLE = 2000
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--questions", type=int, default=200_000)
-    parser.add_argument("--times", type=int, default=100, help="of each query")
-    parser.add_argument("--write", type=int, default=1000, metavar="ROWS", help="a second, by the writer")
+    parser.add_argument("--times", type=int, default=100, help="how often each query is asked")
+    parser.add_argument(
+        "--write", type=int, default=1000, metavar="ROWS", help="votes that the writer adds per second"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     generator = [sys.executable, str(HERE / "big_database.py"), str(options.workspace)]
@@ -88,7 +91,7 @@ def main() -> int:
 
 @contextmanager
 def company(generator: list[str], options: argparse.Namespace) -> Iterator[None]:
-    """A writer, and two readers that ask without end. Raises where one of them has met an error."""
+    """Run one writer and two readers beside the caller. Raises RuntimeError when one of them ended with an error."""
     reader = f"""
 import sys; sys.path[:0] = [{str(HERE)!r}]
 from pathlib import Path; from store import reads
@@ -103,7 +106,7 @@ while True: reads(Path({str(options.workspace / "crescent.db")!r}), 20)
         yield
         ended = [other.args for other in others if other.poll() is not None]
         if ended:
-            raise RuntimeError(f"ended before its time: {ended[0]!r:.100}")
+            raise RuntimeError(f"a process ended early: {ended[0]!r:.100}")
     finally:
         for other in others:
             other.terminate()
@@ -111,7 +114,7 @@ while True: reads(Path({str(options.workspace / "crescent.db")!r}), 20)
 
 
 def reads(path: Path, times: int) -> dict[str, object]:
-    """Milliseconds of each query."""
+    """Milliseconds for each query."""
     drawn = random.Random(7)
     with closing(Store.open_read_only(path)) as store:
         last = store.database.value("SELECT max(question_id) FROM questions")
@@ -143,7 +146,7 @@ def reads(path: Path, times: int) -> dict[str, object]:
 
 
 def summary(once: Callable[[], float], times: int) -> dict[str, float]:
-    """Median and 95th percentile."""
+    """Median and 95th percentile of several calls."""
     values = sorted(once() for _ in range(times))
     return {
         "median": round(statistics.median(values), 1),
@@ -152,7 +155,7 @@ def summary(once: Callable[[], float], times: int) -> dict[str, float]:
 
 
 def sizes(path: Path) -> dict[str, float]:
-    """Bytes of a vote: of its row, its indexes, and the words of its solution."""
+    """Bytes that a vote takes: its row, its indexes, and its solution in the search index."""
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
         votes = connection.execute("SELECT count(*) FROM votes").fetchone()[0]
         text = connection.execute("SELECT avg(length(text)) FROM votes").fetchone()[0]
@@ -169,7 +172,7 @@ def sizes(path: Path) -> dict[str, float]:
 
 
 def writes() -> dict[str, float]:
-    """Votes a second: ours, and the same rows in a bare table."""
+    """Votes written per second, in our tables and in a plain table."""
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         path = Path(folder) / "crescent.db"
         with closing(Store.open(path)) as store:
@@ -187,7 +190,7 @@ def writes() -> dict[str, float]:
             at_once = MANY / timed(lambda: store.database.write_many(many, rows))
             completions = [
                 Completion("k", 0, n, str(rows[n][3]), "stop", 60, 40) for n in range(SINGLE)
-            ]  # of as many questions
+            ]  # one for each question
             answer = Answer("3", "n:3", "boxed")
 
             def one_by_one() -> None:
@@ -206,7 +209,7 @@ def writes() -> dict[str, float]:
 
 
 def bare(path: Path, rows: list[tuple[object, ...]]) -> tuple[float, float]:
-    """A table without an index, a check or a reference."""
+    """Votes written per second into a table without indexes, checks or references: (many at once, one by one)."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -226,7 +229,7 @@ def bare(path: Path, rows: list[tuple[object, ...]]) -> tuple[float, float]:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds."""
+    """Seconds that a call takes."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began

@@ -1,8 +1,8 @@
-"""Our trainer against a plain TRL SFTTrainer: the same examples, model, LoRA, learning rate and steps, in one run.
+"""How fast is our trainer compared with a plain TRL SFTTrainer, with the same model, LoRA, examples and steps?
 
-Each side is a process of its own, in turn, several times. Useful tokens are those of the examples, without padding.
-The final loss is measured after the training on all examples, by the same function. Wants `pip install trl==1.14.2`:
-on a CPU the loss of TRL 1.15 fails, as it is written for Triton.
+Each side runs in a process of its own; the sides take turns. Useful tokens are those of the examples, without
+padding. The final loss is measured on all examples after the training, by the same function. Needs `pip install
+trl==1.14.2`: the loss of TRL 1.15 fails on a CPU, because it is written for Triton.
     python benchmarks/training.py --model MODEL.gguf --examples run-1.jsonl --steps 12 --json
 """
 
@@ -24,14 +24,14 @@ from crescent_lite.config import TrainConfig
 from crescent_lite.records import TokenExample
 
 SIDES = ("ours", "ours-fp32", "trl", "trl-fp32")
-"""'ours' and 'trl' are the defaults; TRL's are bfloat16 and gradient checkpoints. '-fp32' has neither."""
+"""'ours' and 'trl' use the defaults of each; TRL's are bfloat16 and gradient checkpointing. '-fp32' uses neither."""
 
 
 def main() -> int:
-    """Measure each side in turn and print."""
+    """Measure each side in turn and print the medians."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--examples", type=Path, required=True, help="JSONL of `crescent export examples`")
+    parser.add_argument("--examples", type=Path, required=True, help="JSONL from `crescent export examples`")
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=2e-4)
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def encode(model: Path, examples: Path, folder: Path) -> None:
-    """The examples as tokens, with the model's own template, and its weights as a folder that both sides load."""
+    """Write the examples as tokens, with the model's own template, and its weights as a folder for both sides."""
     from crescent_lite.sampling.chat import ChatTemplate
     from crescent_lite.sampling.gguf_model import GgufModel
     from crescent_lite.training import save_transformers_folder
@@ -83,7 +83,7 @@ def encode(model: Path, examples: Path, folder: Path) -> None:
 
 
 def in_a_process(side: str, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """One side, measured where nothing else is in memory."""
+    """Measure one side in a process of its own, where nothing else is in memory."""
     command = [sys.executable, __file__, "--side", side, "--folder", str(folder)]
     for name in ("model", "examples", "steps", "batch", "learning_rate"):
         command += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
@@ -93,7 +93,7 @@ def in_a_process(side: str, options: argparse.Namespace, folder: Path) -> dict[s
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Train, then look at the loss of all examples."""
+    """Train, then measure the loss of all examples."""
     from crescent_lite.training.plan import read_examples
 
     examples = list(read_examples(options.folder / "examples.jsonl"))
@@ -109,7 +109,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def ours(options: argparse.Namespace, examples: list[TokenExample]) -> tuple[Any, float, int]:
-    """(model, seconds of the steps, useful tokens)"""
+    """Train with our trainer. Returns (model, seconds of the steps, useful tokens)."""
     from transformers import set_seed
 
     from crescent_lite.training.base_gguf import read_base
@@ -141,7 +141,7 @@ def ours(options: argparse.Namespace, examples: list[TokenExample]) -> tuple[Any
 
 
 def trl(options: argparse.Namespace, examples: list[TokenExample]) -> tuple[Any, float, int]:
-    """The script one would write: tokens and a mask of the answers in, everything else by default."""
+    """Train with the TRL script that one would write: tokens and a mask of the answers, and defaults elsewhere."""
     from datasets import Dataset
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
@@ -182,7 +182,7 @@ def trl(options: argparse.Namespace, examples: list[TokenExample]) -> tuple[Any,
             use_cpu=True,
             seed=1,
             include_num_input_tokens_seen="non_padding",
-            completion_only_loss=True,  # by default only where it sees texts, not tokens
+            completion_only_loss=True,  # the default applies to texts only, not to tokens
             **plain,
         ),
         train_dataset=Dataset.from_list(rows),
@@ -200,12 +200,12 @@ def trl(options: argparse.Namespace, examples: list[TokenExample]) -> tuple[Any,
 
 
 def final_loss(model: Any, examples: list[TokenExample]) -> float:
-    """The mean over all answer tokens, nats."""
+    """The mean loss over all answer tokens, in nats."""
     import torch
 
     from crescent_lite.training.losses import answer_loss, padded
 
-    model.eval().float()  # whatever it was trained in
+    model.eval().float()  # independent of the number type used in training
     answers = sum(len(e.input_ids) - e.prompt_length for e in examples)
     with torch.no_grad():
         return sum(float(answer_loss(model, padded([example]), answers)) for example in examples)

@@ -1,12 +1,13 @@
-"""How fast the terminal UI is on a large database, as its user sees it: from a key to the frame in a real terminal.
+"""How fast is the terminal UI on a large database, from a key press to the frame in a real terminal?
 
     PYTHONPATH=tests python benchmarks/tui_speed.py --workspace BIG [--write 1000] [--minutes 30] [--json]
 
-BIG is made by benchmarks/big_database.py where it is not there. With --write another process votes into it meanwhile,
-as an engine does. Measured: the first frame with the run in it, from the start of the process; each key until the
-frame that shows its effect has come, the emulator's own time left out, the first look at each screen by itself, as
-it is made then; the results of a search, from the last key; memory at the start, after all keys, and over some
-minutes of watching. Beside the first frame, that of a Textual app that shows one word: no app of it is faster.
+BIG is a workspace that benchmarks/big_database.py makes if it does not exist. With --write, another process adds
+votes during the measurement, as an engine does. The script measures the time from the start of the process to the
+first frame with the run; from each key to the frame that shows its effect (without the emulator's own time), with the
+first visit of each screen apart, because the screen is built then; from the last key of a search to its results; and
+memory at the start, after all keys, and during some minutes of watching. For comparison it measures the first frame
+of a Textual app that shows one word, because no Textual app can be faster.
 """
 
 from __future__ import annotations
@@ -41,13 +42,15 @@ SEARCHES = ("library", "paint", "Emeka gives", "77 marbles", "zzz")
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--questions", type=int, default=200_000)
-    parser.add_argument("--write", type=int, default=0, metavar="ROWS", help="rows a second, meanwhile")
-    parser.add_argument("--keys", type=int, default=200, help="of each kind")
-    parser.add_argument("--minutes", type=float, default=0.0, help="of watching, for the memory")
+    parser.add_argument(
+        "--write", type=int, default=0, metavar="ROWS", help="votes per second that another process adds"
+    )
+    parser.add_argument("--keys", type=int, default=200, help="number of key presses of each kind")
+    parser.add_argument("--minutes", type=float, default=0.0, help="minutes of watching, to see whether memory grows")
     parser.add_argument("--columns", type=int, default=120)
     parser.add_argument("--lines", type=int, default=40)
     parser.add_argument("--json", action="store_true")
@@ -66,13 +69,13 @@ def main() -> int:
 
 
 def started(command: list[str], options: argparse.Namespace, *texts: str) -> list[float]:
-    """Seconds from the start of a program until each text has come."""
+    """Seconds from the start of a program until each text is on the screen."""
     with Terminal(command, columns=options.columns, lines=options.lines) as terminal:
         return [terminal.wait_for_text(text, 60) - terminal.began for text in texts]
 
 
 def measure(options: argparse.Namespace) -> dict[str, object]:
-    """Some starts, then one session at the terminal."""
+    """Measure several starts, then one session at the terminal."""
     command = [sys.executable, "-m", "crescent_lite.cli", "tui", "-w", str(options.workspace)]
     starts = [
         (
@@ -114,7 +117,7 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
 
 
 def timed(terminal: Terminal, key: str, seen: Callable[[object], bool]) -> float:
-    """Seconds from a key until its effect has come to the terminal."""
+    """Seconds from a key press until its effect is on the screen."""
     terminal.settle(0.05)
     before = fingerprint(terminal)
     pressed = terminal.press(key)
@@ -122,12 +125,12 @@ def timed(terminal: Terminal, key: str, seen: Callable[[object], bool]) -> float
 
 
 def switched(terminal: Terminal, tab: str) -> float:
-    """Seconds from the key of a tab until its screen is there."""
+    """Seconds from the key of a tab until its screen is shown."""
     return timed(terminal, tab, lambda _: is_in_front(terminal, TABS[tab]))
 
 
 def searched(terminal: Terminal, text: str) -> float:
-    """Seconds from the last letter until the list is that of the whole text."""
+    """Seconds from the last letter until the list shows the results for the whole text."""
     terminal.press("/", *text)
     pressed = time.monotonic()
     came = terminal.wait_for(lambda: f"“{text}”" in terminal_text(terminal), 20)
@@ -138,19 +141,19 @@ def searched(terminal: Terminal, text: str) -> float:
 
 
 def terminal_text(terminal: Terminal) -> str:
-    """The screen as it is after the chunk at hand."""
+    """The screen's text as it is now."""
     return "\n".join(terminal.screen.display)
 
 
 def is_in_front(terminal: Terminal, name: str) -> bool:
-    """Whether a tab's name stands reversed on the title bar."""
+    """Whether a tab's name is in reverse video in the title bar."""
     line = terminal.screen.buffer[0]
     reversed_text = "".join(line[x].data for x in range(terminal.screen.columns) if line[x].reverse)
     return name in reversed_text
 
 
 def fingerprint(terminal: Terminal) -> object:
-    """What is on the screen, colours too, but for the title bar, where a clock may tick."""
+    """The screen's characters and colours, without the title bar, where a clock may tick."""
     buffer = terminal.screen.buffer
     return [
         [(cell.data, cell.bg) for x, cell in sorted(buffer[y].items())] for y in range(2, terminal.screen.lines - 1)
@@ -158,7 +161,7 @@ def fingerprint(terminal: Terminal) -> object:
 
 
 def summary(seconds: object) -> dict[str, float]:
-    """Median, 95th percentile and the longest, in milliseconds."""
+    """Median, 95th percentile and maximum, in milliseconds."""
     values = sorted(seconds)  # type: ignore[call-overload]
     return {
         "median": ms(statistics.median(values)),
@@ -169,12 +172,12 @@ def summary(seconds: object) -> dict[str, float]:
 
 
 def ms(seconds: float) -> float:
-    """Milliseconds."""
+    """Seconds as milliseconds."""
     return round(1000 * seconds, 1)
 
 
 def memory(process: psutil.Process) -> float:
-    """Resident, in MB (10^6 bytes)."""
+    """Resident memory in MB (10^6 bytes)."""
     return round(process.memory_info().rss / 1e6, 1)
 
 

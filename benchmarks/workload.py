@@ -1,7 +1,7 @@
-"""The work that the sampling benchmarks share: real questions, asked as votes.
+"""The workload that the sampling benchmarks share: votes on real questions.
 
-`questions.jsonl` holds 183 questions that Qwen2.5-Coder-0.5B-Instruct Q4_K_M asked itself: the kept ones of 330 raw
-texts, preset `default`, seed 7.
+`questions.jsonl` holds 183 questions that Qwen2.5-Coder-0.5B-Instruct Q4_K_M asked itself: those kept out of 330 raw
+texts, with the preset `default` and seed 7.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ QUESTIONS = tuple(
     for line in (Path(__file__).parent / "questions.jsonl").read_text(encoding="utf-8").splitlines()
 )
 MAX_TOKENS = 320
-"""As in the preset `default`: most solutions end by themselves before that."""
+"""Limit of a reply, as in the preset `default`; most solutions end before it."""
 
 
 def vote_requests(questions: int, votes: int, max_tokens: int = MAX_TOKENS, first: int = 0) -> list[Request]:
