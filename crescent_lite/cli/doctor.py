@@ -142,9 +142,7 @@ def offload_finding(version: str, *, can_offload: bool, has_gpu: bool) -> Findin
 def packages(*, has_gpu: bool) -> list[Finding]:
     """The packages that training, the database and the comparison of questions depend on."""
     if has_gpu:
-        unsloth = (
-            "optional: with it, train.loader = 'auto' trains with Unsloth on a GPU, else with PEFT: make unsloth"
-        )
+        unsloth = "optional: train.loader = 'auto' uses it on a GPU, and PEFT without it: make unsloth"
         four_bit = "train.precision = 'auto' on a GPU (4 bits, QLoRA) needs it: pip install bitsandbytes"
     else:
         unsloth = "optional: PEFT trains without it; train.loader = 'unsloth' trains with it on a CPU: make unsloth"
