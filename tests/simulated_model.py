@@ -1,10 +1,10 @@
-"""A model that is known through and through, so that an alarm can be checked: whole runs without any training.
+"""A simulated model whose behaviour is fully known, so that alarms can be checked on whole runs without training.
 
-`Nature` says how the model of one round behaves; `simulated` is a run of such models which `loop.run` plays from its
-first to its last stage, on a real database. Its rounds have their adapters from the start, so that the loop finds
-nothing to train; everything else is asked, voted, measured and judged as ever.
-Simulated: how hard an item is, chance, and what changes from one training to the next, which is other items right
-and wrong at the same skill. Example:
+`Nature` describes how the model of one round behaves. `simulated` prepares a run of such models, which `loop.run`
+executes from the first to the last stage on a real database. The rounds have their adapters from the start, so the
+loop has nothing to train; asking, voting, evaluation and alarms work as in any run. What is simulated: how hard an
+item is, chance, and the effect of a training, which makes other items right and wrong even at the same skill.
+Example:
     job = simulated(tmp_path, [Nature()] * 3 + [Nature(collapse=1.0)])      # falls onto one answer in round 3
     events = list(loop.run(job))
 """
@@ -41,9 +41,10 @@ from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
 
 HARDNESS = 1.5
-"""Standard deviation of how hard items are, in logits."""
+"""Standard deviation of the hardness of items, in logits."""
 UNREST = 0.6
-"""Standard deviation of what one training does to one item: of equal models about one item in six differs."""
+"""Standard deviation of the effect of one training on one item, in logits. Two models of the same skill differ
+in about one item in six."""
 NAMES = ("Tom", "Ann", "Maya", "Liam", "Omar", "Nina", "Ruth", "Ivan", "Zoe", "Hugo", "Lena", "Paul")
 THINGS = ("apples", "books", "stamps", "marbles", "tickets", "candles", "bricks", "roses", "pencils", "coins")
 OPENINGS = (
@@ -79,39 +80,39 @@ ELSEWHERE = (
     "A tower of {m} metres stands on a hill of {n} metres. Its top is how high above the plain?",
     "Jo walks {m} steps east and then {n} steps more in the same direction. How far is it back?",
 )
-"""Wordings of benchmarks, which no question repeats by chance."""
+"""Wordings of benchmark items; no question repeats them by chance."""
 
 
 @dataclass(frozen=True)
 class Nature:
-    """How the model of a round behaves."""
+    """How the model of one round behaves. Frequencies and shares are 0-1."""
 
     skill: float = 0.0
-    """In logits: at 0 it is right for about half of the items."""
+    """Skill in logits; at 0 about half of the answers are right."""
     bias: float = 0.0
-    """Share of the questions, always the same ones, for which it is sure of a wrong answer."""
+    """Share of the questions, always the same ones, to which the model always gives a wrong answer."""
     collapse: float = 0.0
-    """How often it says 1, whatever was asked."""
+    """How often the model answers 1, whatever the question."""
     variety: float = 1.0
-    """Share of the wordings that it still knows, of drills of the numbers."""
+    """Share of the wordings that the model still uses; for drills, of the numbers."""
     nonsense: float = 0.1
-    """How often it asks something that is no question."""
+    """How often a reply to the bait is not a question."""
     tokens: float = 80.0
-    """Length of half of its solutions."""
+    """Median length of a solution, in tokens."""
     cut_off: float = 0.02
     """How often a solution does not end."""
     marked: float = 0.85
-    """Share of the items for which it says which number is the answer."""
+    """Share of the items for which the answer stands in a marked place."""
     general: float = 0.5
-    """Its skill in the general suite."""
+    """Skill in the general suite, in logits."""
     leak: float = 0.0
-    """How often it writes an item of a benchmark instead of a question of its own."""
+    """How often the model asks a benchmark item instead of a question of its own."""
     temperature: float = 1.0
-    """What of its uncertainty is left: a sharp model says of each item always the same."""
+    """How much of the uncertainty is left; at 0 the model gives the same answer to an item every time."""
 
 
 class SimulatedModel:
-    """A Sampler whose adapter's folder, `round-3`, says which nature it has. Round 0 is the base."""
+    """A Sampler whose nature follows from the folder of its adapter, for instance `round-3`. Round 0 is the base."""
 
     def __init__(self, natures: Sequence[Nature], leaked: Sequence[str], seed: int, drill: bool) -> None:
         self.usage = SamplerUsage()
@@ -134,7 +135,7 @@ class SimulatedModel:
             request = waiting.popleft()
             for index in request.sample_indexes:
                 seed = request.sample_seed(index)
-                # the same request of another round is another model's
+                # the same request in another round goes to another model
                 chance = random.Random(seed * 100 + self._number)
                 text, tokens, finish = self._say(request, nature, chance)
                 self.usage.tokens += tokens
@@ -159,7 +160,7 @@ class SimulatedModel:
 
     def _solve(self, request: Request, nature: Nature, chance: random.Random) -> str:
         first, second = map(int, re.findall(r"\d+", request.user)[:2])
-        item = f"{first} {second} {request.user[:20]}"  # the same whatever is asked for after it
+        item = f"{first} {second} {request.user[:20]}"  # does not depend on the prompt after the question
         right, habit = first + second, self._habit(item)
         wrong = [right + step for step in habit.missteps]
         is_biased = habit.chance < nature.bias
@@ -176,7 +177,7 @@ class SimulatedModel:
     def _choose(self, request: Request, nature: Nature) -> str:
         (item,) = re.findall(r"number (\d+)", request.user)
         margin = nature.general - self._habit(item).hardness + self._unrest(f"general {item}")
-        other = "AAAABBCCDD"[int(10 * self._habit(item).chance)]  # when it does not know it likes to say A
+        other = "AAAABBCCDD"[int(10 * self._habit(item).chance)]  # a model that does not know mostly answers A
         return gold_letter(int(item)) if margin > 0 else other
 
     def _habit(self, item: str) -> Habit:
@@ -188,26 +189,26 @@ class SimulatedModel:
 
 @dataclass(frozen=True)
 class Habit:
-    """What every model of a run has to do with an item."""
+    """The properties of an item that are the same for every model of a run."""
 
     hardness: float
-    """In logits."""
+    """How hard the item is, in logits."""
     chance: float
-    """0-1: whether something befalls this item."""
+    """A number 0-1 that decides, for instance, whether a biased model is wrong about this item."""
     missteps: tuple[int, ...]
-    """The ways in which its answer is wrong."""
+    """The differences between the wrong answers and the right one."""
 
 
 @lru_cache(maxsize=100_000)
 def habit_of(item: str) -> Habit:
-    """The same for the same item."""
+    """The properties of an item, drawn with the item as seed."""
     chance = random.Random(item)
     return Habit(chance.gauss(0, HARDNESS), chance.random(), tuple(chance.sample((-10, -2, -1, 1, 2, 9, 10), 3)))
 
 
 @lru_cache(maxsize=100_000)
 def unrest(item: str) -> float:
-    """What a training does to an item, in logits."""
+    """The effect of a training on an item, in logits."""
     return random.Random(item).gauss(0, UNREST)
 
 
@@ -217,7 +218,7 @@ def gold_letter(item: int) -> str:
 
 
 def question(chance: random.Random, drill: bool = False, variety: float = 1.0) -> str:
-    """A sum, or a sum in words."""
+    """A sum for a drill, else a word problem with a sum."""
     if drill:
         most = max(2, round(60 * variety))
         return f"What is {chance.randint(1, most)} + {chance.randint(1, most)}?"
@@ -233,14 +234,20 @@ def question(chance: random.Random, drill: bool = False, variety: float = 1.0) -
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much there is of everything."""
+    """The sizes of a run."""
 
     texts: int = 60
+    """Questions asked in each round."""
     votes: int = 6
+    """Votes for each question."""
     score: int = 80
+    """Items of the benchmark that chooses the best round."""
     canary: int = 60
+    """Items of the canary."""
     general: int = 80
+    """Items of the general suite."""
     samples: int = 4
+    """Samples of each scored item."""
 
 
 def simulated(
@@ -253,7 +260,7 @@ def simulated(
     drill: bool = False,
     overrides: Sequence[str] = (),
 ) -> Job:
-    """A run of six rounds for `loop.run`, ready but for the first token."""
+    """A job for `loop.run` with `rounds` rounds, of which nothing has been drawn yet."""
     workspace = Workspace(folder)
     workspace.create("")
     store = Store.open(workspace.database_path)
@@ -291,7 +298,7 @@ def simulated(
 
 
 def _train_all(store: Store, run_id: int, base_id: int, folder: Path, rounds: int) -> None:
-    """An adapter for each round, as if it had been trained."""
+    """Store an adapter for each round, as if it had been trained."""
     asked_by = base_id
     for number in range(1, rounds + 1):
         this = store.runs.insert_round(run_id, number, asked_by)
@@ -303,7 +310,7 @@ def _train_all(store: Store, run_id: int, base_id: int, folder: Path, rounds: in
 
 
 def sums(name: str, role: Role, items: int, seed: int, drill: bool) -> Benchmark:
-    """Different sums, in words unless they are drills."""
+    """A benchmark of different sums: drills, or word problems."""
     chance, asked = random.Random(f"{name} {seed}"), dict[str, str]()
     while len(asked) < items:
         numbers = {"m": chance.randint(2, 90), "n": chance.randint(2, 40)}
@@ -314,7 +321,7 @@ def sums(name: str, role: Role, items: int, seed: int, drill: bool) -> Benchmark
 
 
 def general_suite(items: int) -> Benchmark:
-    """Multiple choice."""
+    """A benchmark of multiple-choice items."""
     options = {"choices": ["iron", "glass", "wood", "wool"]}
     found = tuple(
         choice_item(f"{n}", f"Which is number {n}?", {**options, "gold": gold_letter(n)}, "choices", "gold")

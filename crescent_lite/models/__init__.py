@@ -1,4 +1,4 @@
-"""Model files on this disk: how a model is found, its checksum, and what a GGUF's header says.
+"""Model files: finding them here or on the hub, their checksums, and reading a GGUF's header.
 
 Never loads a model. Example: find_model("embedded").name -> "SmolLM2-135M-Instruct.Q4_1"
 """

@@ -1,6 +1,6 @@
-"""What the Hugging Face hub's clients raise, as one kind of our errors each. The only place that classifies them.
+"""Turns the errors of the Hugging Face hub's clients into CrescentErrors. The only place that classifies them.
 
-Serves models, embedding models and data sets alike; imports no client. Example:
+Used for models, embedding models and data sets; imports no client. Example:
     with hub_errors("owner/name:model.gguf", missing=ModelError): path = hf_hub_download(...)
 """
 
@@ -18,10 +18,11 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPER
 
 @contextmanager
 def hub_errors(what: str, *, missing: type[CrescentError], offline: bool = False) -> Iterator[None]:
-    """Raise a client's error as a CrescentError that begins with `what`.
+    """Raise a client's error as a CrescentError whose message begins with `what`.
 
-    NetworkError: the hub cannot be reached. StorageError: the disk refuses the download. `missing`: anything else,
-    such as an unknown repo or a file that may not be read. `offline`: whether only the local cache was asked.
+    Raises NetworkError when the hub cannot be reached, StorageError when the download cannot be written, and the
+    class `missing` for anything else, such as an unknown repo or a file that may not be read. `offline` tells whether
+    only the local cache was used.
     """
     try:
         yield
