@@ -8,6 +8,7 @@ from sample_workspace import SampleWorkspace, filled_workspace
 
 from crescent_lite.store import Store
 from crescent_lite.store.watching import STEPS, RunSnapshot, Watching
+from crescent_tui.sources.follower import relative_paths
 
 
 @pytest.fixture
@@ -62,3 +63,8 @@ def test_a_write_of_somebody_else_changes_the_version(sample: SampleWorkspace) -
         assert watching.version() == before
         sample.begin_run()
         assert watching.version() != before
+
+
+def test_messages_are_shown_without_the_path_of_the_workspace(tmp_path: Path) -> None:
+    assert relative_paths(f"{tmp_path}/crescent.db: is locked", tmp_path) == "crescent.db: is locked"
+    assert relative_paths("elsewhere/crescent.db: is locked", tmp_path) == "elsewhere/crescent.db: is locked"

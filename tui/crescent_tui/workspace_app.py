@@ -21,7 +21,7 @@ from crescent_lite.printable import printable_line
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
 from crescent_tui.sources.child_process import CommandResult, EngineChild, run_command, start_engine
-from crescent_tui.sources.follower import Follower
+from crescent_tui.sources.follower import Follower, relative_paths
 from crescent_tui.sources.reader import Reader
 from crescent_tui.sources.saved_state import FILE_NAME, SavedState
 from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
@@ -185,9 +185,13 @@ class WorkspaceApp(App[None]):
             self.notify("A run is already active in this workspace.")
         return refused
 
+    def relative(self, text: str) -> str:
+        """A text with paths relative to the workspace."""
+        return relative_paths(text, self.workspace.folder)
+
     def show_error(self, line: str) -> None:
         """Notify the user of an error. The text is untrusted."""
-        self.notify(printable_line(line, 1000), severity="error", timeout=30, markup=False)
+        self.notify(printable_line(self.relative(line), 1000), severity="error", timeout=30, markup=False)
 
     def _check_child(self) -> None:
         """Report an engine that was started here and has failed."""

@@ -194,7 +194,7 @@ class CompareScreen(TabScreen):
         try:
             self._child = child = StreamingCommand(self.app.workspace, question, "answer", "-", *options)
         except CrescentError as error:
-            self._say(compare_content.error_line(str(error)))
+            self._say(compare_content.error_line(self.app.relative(str(error))))
             return
         self._sides = {
             name: replace(side, state="loading" if side.model else "idle")
@@ -227,7 +227,7 @@ class CompareScreen(TabScreen):
         self._end_sides()
         if message.result.exit_code:
             reason = message.result.last_line or f"the models ended with exit code {message.result.exit_code}"
-            self._say(compare_content.error_line(reason))
+            self._say(compare_content.error_line(self.app.relative(reason)))
         else:
             self._say(compare_content.comparison_line(*self._sides.values()))
 

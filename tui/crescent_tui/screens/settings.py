@@ -6,6 +6,7 @@ Shows and compares settings; they are changed in the start form or in crescent.t
 from __future__ import annotations
 
 from array import array
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import on
@@ -152,7 +153,7 @@ class SettingsScreen(TabScreen):
         wrong = [why for why in (these, others) if isinstance(why, str)]
         note = self.query_one("#settings-wrong", CachedStatic)
         note.display = bool(wrong)
-        note.update(Content("\n").join([Content(printable_line(why, 500)) for why in wrong]))
+        note.update(Content("\n").join([Content(printable_line(self.app.relative(why), 500)) for why in wrong]))
         found = these if isinstance(these, list) else []
         if isinstance(others, list) and isinstance(these, list):
             found = compared(these, others)
@@ -185,7 +186,8 @@ class SettingsScreen(TabScreen):
             pane.update(Content.styled(self._empty(), MUTED))
             return
         elsewhere = f"in {FILE} now" if self._here() == RUN else f"in run {self._run_id}"
-        pane.update(in_full(self._shown[key], elsewhere=elsewhere))
+        line = replace(self._shown[key], origin=self.app.relative(self._shown[key].origin))
+        pane.update(in_full(line, elsewhere=elsewhere))
 
     def _empty(self) -> str:
         if self.query_one(FilterInput).value:

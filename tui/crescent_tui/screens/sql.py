@@ -226,7 +226,7 @@ class SqlScreen(TabScreen):
     def _show_failure(self, number: int, reason: str) -> None:
         if number == self._number:
             self._end()
-            self._say(sql_content.error_line(reason))
+            self._say(sql_content.error_line(self.app.relative(reason)))
 
     def _show_saved(self, number: int, path: Path, written: CsvSummary) -> None:
         if number == self._number:

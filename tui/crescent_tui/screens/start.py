@@ -240,7 +240,9 @@ class StartScreen(ModalScreen[None]):
         rows.set_cells({key: cells(line) for key, line in enumerate(self._shown)})
         if before and before.name in names:
             rows.move_to(names.index(before.name))
-        self.query_one("#form-error", CachedStatic).update(Content(printable_line(self._error, 300)))
+        self.query_one("#form-error", CachedStatic).update(
+            Content(printable_line(self.app.relative(self._error), 300))
+        )
         self.query_one("#form-start", Button).disabled = bool(self._error)
         self._show_plan()
 

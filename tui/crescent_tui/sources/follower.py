@@ -7,6 +7,7 @@ that a burst of writes is one message. Example:
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -84,7 +85,7 @@ class Follower:
             if not workspace.database_path.is_file():
                 self._close()
                 if seen.run:
-                    removed = f"the database has been removed: {workspace.database_path}"
+                    removed = f"the database has been removed: {workspace.database_path.name}"
                     return replace(seen, throughput=None, error=removed)
                 return WorkspaceSnapshot(is_loaded=True, engine_is_busy=busy)
             self._store = self._store or Store.open_read_only(workspace.database_path)
@@ -94,7 +95,7 @@ class Follower:
             self._close()
             if busy and seen.run is None and _is_being_created(workspace.database_path):
                 return WorkspaceSnapshot(is_loaded=True, engine_is_busy=busy)
-            return replace(seen, throughput=None, error=str(error))
+            return replace(seen, throughput=None, error=relative_paths(str(error), workspace.folder))
 
     def _read(self, seen: WorkspaceSnapshot, store: Store) -> WorkspaceSnapshot:
         """Read the run, if the database has been written or another run was chosen since the last read."""
@@ -135,6 +136,14 @@ class Follower:
         if self._store:
             self._store.close()
         self._store = self._read_at = None
+
+
+def relative_paths(text: str, folder: Path) -> str:
+    """A message without the path of the workspace, so that a long path does not push the reason off the screen.
+
+    Example: relative_paths("data/crescent.db: is locked", Path("data")) -> "crescent.db: is locked"
+    """
+    return text.replace(f"{folder}{os.sep}", "")
 
 
 def _is_being_created(database: Path) -> bool:
