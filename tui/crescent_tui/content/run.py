@@ -55,7 +55,7 @@ def pipeline(run: RunSnapshot, width: int, throughput: Throughput | None = None)
 def _step_line(
     run: RunSnapshot, step: StepProgress, bar_width: int, width: int, throughput: Throughput | None
 ) -> Content:
-    at_work = throughput if throughput and STAGE_OF.get(step.step) == throughput.stage else None
+    current = throughput if throughput and STAGE_OF.get(step.step) == throughput.stage else None
     started = step.total > 0
     complete = started and step.done >= step.total
     line = Content.assemble(
@@ -63,7 +63,7 @@ def _step_line(
         bar(step.done / step.total if started else 0, bar_width),
         (f"{_count(step):>{COUNT_WIDTH}}", "" if started else MUTED),
         (f"{clock(step.seconds) if step.seconds is not None else '':>{TIME_WIDTH}}", MUTED),
-        (f"  {step_speed(at_work)}", "$text-accent") if at_work else (f"  {_note(run, step)}", MUTED),
+        (f"  {step_speed(current)}", "$text-accent") if current else (f"  {_note(run, step)}", MUTED),
     )
     return line.truncate(width, ellipsis=True)
 

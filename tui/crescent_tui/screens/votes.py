@@ -52,7 +52,7 @@ class VotesScreen(TabScreen):
         Binding("right_square_bracket", "step(1)", "Next", key_display="]"),
         Binding("left_square_bracket", "step(-1)", "Previous", key_display="[", show=False),
         Binding("d", "next_disputed", "Disputed", show=False),
-        Binding("f", "flag", "Flag"),
+        Binding("f", "add_note", "Note"),
         Binding("y", "copy", "Copy", show=False),
     ]
     DEFAULT_CSS = """
@@ -228,7 +228,7 @@ class VotesScreen(TabScreen):
             self.app.copy_to_clipboard(printable(chosen[0].text))
             self.notify(f"Vote {chosen[0].sample_index + 1} copied.")
 
-    def action_flag(self) -> None:
+    def action_add_note(self) -> None:
         """Add a note to the question."""
         if self._detail is None:
             self.notify("No question selected.")
