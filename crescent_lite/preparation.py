@@ -137,17 +137,18 @@ def _store_run(
     store: Store, config: Config, purpose: Purpose, unfinished: Run | None, inputs: Inputs, rounds: int
 ) -> int:
     """The run's id. Its settings are stored as the user wrote them, so that a workspace can be moved."""
-    base_id = store.runs.insert_model(inputs.base)
-    own = [inputs.own_questions.as_prompt] if inputs.own_questions else []
-    for prompt in (inputs.prompts.bait, inputs.prompts.rewrite, inputs.prompts.solve, *own):
-        store.runs.insert_prompt(prompt)
-    if unfinished:
-        run_id = unfinished.run_id
-    else:
-        run_id = store.runs.insert_run(
-            purpose.kind, base_id, inputs.checksums, purpose.teacher_id, purpose.control, purpose.control_of
-        )
-    store.runs.set_plan(run_id, config.as_dict(), rounds)
+    with store.database.transaction():  # a run without its settings could not be read by anybody
+        base_id = store.runs.insert_model(inputs.base)
+        own = [inputs.own_questions.as_prompt] if inputs.own_questions else []
+        for prompt in (inputs.prompts.bait, inputs.prompts.rewrite, inputs.prompts.solve, *own):
+            store.runs.insert_prompt(prompt)
+        if unfinished:
+            run_id = unfinished.run_id
+        else:
+            run_id = store.runs.insert_run(
+                purpose.kind, base_id, inputs.checksums, purpose.teacher_id, purpose.control, purpose.control_of
+            )
+        store.runs.set_plan(run_id, config.as_dict(), rounds)
     return run_id
 
 

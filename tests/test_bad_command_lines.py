@@ -255,3 +255,21 @@ def test_an_empty_cell_keeps_its_place(sample: Path) -> None:
     said = " ".join(on_a_terminal("query", sql, "-w", str(sample)).split())
 
     assert "x | - | - | d" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--rounds", "1001"], "from 1 to 1000"),
+        (["run", "--rounds", str(2**63)], "from 1 to 1000"),
+        (["show", "question", str(2**63)], "of 1 or more"),
+        (["show", "run", "1" * 5000], "of 1 or more"),
+    ],
+)
+def test_a_number_that_no_run_can_have_is_refused(
+    sample: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "-w", str(sample)])
+    assert ended.value.code == ExitCode.USAGE
+    assert words in capsys.readouterr().err

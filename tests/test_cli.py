@@ -173,8 +173,8 @@ def test_every_example_in_a_help_text_can_be_parsed() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "--rounds", "many"], "'many' is not a whole number of 1 or more"),
-        (["run", "--rounds", "0"], "'0' is not a whole number of 1 or more"),
+        (["run", "--rounds", "many"], "'many' is not a whole number from 1 to 1000"),
+        (["run", "--rounds", "0"], "'0' is not a whole number from 1 to 1000"),
         (["rollback", "last"], "'last' is not a whole number of 1 or more or 'best'"),
         (["answer", "2 + 3?", "--rounds", "kept"], "'kept' is not a whole number of 1 or more or 'base'"),
         (["answer", "2 + 3?", "--temperature", "nan"], "'nan' is not a number from 0 to 5"),

@@ -86,3 +86,10 @@ def test_planning_a_control_inserts_no_round(workspace: Workspace) -> None:
     controls.close()
     with closing(Store.open_read_only(workspace.database_path)) as store:
         assert store.runs.fetch_rounds(1) == []
+
+
+def test_a_run_that_cannot_be_planned_leaves_no_row(workspace: Workspace) -> None:
+    with pytest.raises(OverflowError):
+        list(run_engine(workspace, RunOptions(rounds=2**63), lambda _path, _config: FakeSampler()))
+    with closing(Store.open_read_only(workspace.database_path)) as store:
+        assert store.database.value("SELECT count(*) FROM runs") == 0

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from crescent_lite.config.names import PRESETS
+from crescent_lite.config.names import MOST_ROUNDS, PRESETS
 
 DEFAULT_WORKSPACE = "data"
+LARGEST_INTEGER = 2**63 - 1
+"""SQLite stores no larger one."""
 Command = Callable[[argparse.Namespace], int]
 """Performs a command with its parsed options, and returns the exit code."""
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -73,6 +75,11 @@ def positive_integer(text: str) -> int:
     return _integer(text, 1, None)
 
 
+def rounds_of_run(text: str) -> int:
+    """A number of rounds, as the setting run.rounds accepts it."""
+    return _integer(text, 1, MOST_ROUNDS)
+
+
 def port_number(text: str) -> int:
     """A TCP port, 1 to 65535."""
     return _integer(text, 1, 65535)
@@ -126,7 +133,7 @@ def _integer(text: str, low: int, high: int | None, *, or_else: str = "") -> int
         number = int(text)
     except ValueError:
         number = low - 1
-    if number < low or (high is not None and number > high):
+    if not low <= number <= (LARGEST_INTEGER if high is None else high):
         bounds = f"from {low} to {high}" if high is not None else f"of {low} or more"
         allowed = f" or {or_else}" if or_else else ""
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {bounds}{allowed}")

@@ -17,8 +17,8 @@ from crescent_lite.cli.options import (
     add_command,
     add_run_option,
     add_settings_options,
-    positive_integer,
     round_or_best,
+    rounds_of_run,
 )
 from crescent_lite.cli.results import show_report
 from crescent_lite.cli.terminal import console, result
@@ -47,7 +47,7 @@ def add_run(subparsers: Subparsers) -> None:
     about, example = "start a run, or resume the unfinished one", "crescent run -w maths --rounds 3"
     parser = add_command(subparsers, "run", run_command, about, example=example)
     parser.add_argument(
-        "--rounds", type=positive_integer, metavar="N", help="rounds of the run in total (default: run.rounds)"
+        "--rounds", type=rounds_of_run, metavar="N", help="rounds of the run in total (default: run.rounds)"
     )
     parser.add_argument(
         "--questions",

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 from crescent_lite.config.layers import Range, build, resolve_layers
 from crescent_lite.config.migrations import MIGRATIONS, VERSION_KEY
-from crescent_lite.config.names import PRESET_DIR, PRESETS
+from crescent_lite.config.names import MOST_ROUNDS, PRESET_DIR, PRESETS
 from crescent_lite.config.toml import override_layer, read_toml
 from crescent_lite.errors import ConfigError
 from crescent_lite.names import Policy
@@ -29,7 +29,7 @@ from crescent_lite.names import Policy
 class RunConfig:
     """The run as a whole."""
 
-    rounds: Annotated[int, Range(1, 1000)] = 1
+    rounds: Annotated[int, Range(1, MOST_ROUNDS)] = 1
     """Rounds to run, 1-1,000. The model of each round asks and votes in the next one."""
     patience: Annotated[int, Range(0, 1000)] = 2
     """End the run when this many rounds in a row brought no better score (guess). 0 runs all rounds."""
