@@ -308,7 +308,8 @@ def test_a_database_on_a_read_only_disk_can_be_read(workspace: Workspace, comman
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs Linux's unshare")
 @pytest.mark.parametrize(
-    ("command", "words"), [("vacuum", "cannot be written"), ("backup", "cannot be written"), ("older", "copy the workspace")]
+    ("command", "words"),
+    [("vacuum", "cannot be written"), ("backup", "cannot be written"), ("older", "copy the workspace")],
 )
 def test_writing_to_a_read_only_disk_fails_with_one_line(workspace: Workspace, command: str, words: str) -> None:
     if command == "older":
