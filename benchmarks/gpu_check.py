@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,8 +22,8 @@ from crescent_lite.records import Generation, Request, TokenExample, TrainedAdap
 from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.llama import LlamaSampler
+from crescent_lite.sampling.nvidia import list_gpus
 from crescent_lite.training import finetune
-from crescent_lite.training.packages import has_nvidia_gpu
 
 PARTS = ("sampling", "peft", "unsloth")
 QUESTIONS = Path(__file__).with_name("questions.jsonl")
@@ -42,12 +41,11 @@ def main() -> int:
         "--only", nargs="+", choices=PARTS, default=PARTS, help="check these parts only, to save time"
     )
     options = parser.parse_args()
-    if not has_nvidia_gpu():
-        print("No NVIDIA GPU found (nvidia-smi -L lists none); nothing was checked.", file=sys.stderr)
+    gpus = list_gpus()
+    if not gpus:
+        print("No NVIDIA GPU found (there is no nvidia-smi); nothing was checked.", file=sys.stderr)
         return 1
-    fields = "name,driver_version,memory.total"
-    named = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader"]
-    print(subprocess.run(named, capture_output=True, text=True, check=True).stdout.strip())
+    print(*(gpu.description for gpu in gpus), sep="\n")
     base = find_model(options.model)
     pairs = read_pairs(options.examples or QUESTIONS)
     for layers in (-1, 0) if "sampling" in options.only else ():

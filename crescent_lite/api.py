@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import pandas
 
+    from crescent_lite.config.names import Policy
     from crescent_lite.events import Event
-    from crescent_lite.names import Policy
     from crescent_lite.records import Completion, Consensus, Label, Vote
     from crescent_lite.report.scores import Scored
     from crescent_lite.sampling import Sampler

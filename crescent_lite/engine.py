@@ -15,6 +15,7 @@ from pathlib import Path
 
 from crescent_lite import loop
 from crescent_lite.config import Config, config_from_dict
+from crescent_lite.config.names import CONTROLS, Control
 from crescent_lite.errors import CrescentError, Interrupted, NotFoundError, WorkspaceError, file_errors
 from crescent_lite.evaluation.controls import (
     TRAINED,
@@ -25,7 +26,6 @@ from crescent_lite.evaluation.controls import (
 )
 from crescent_lite.events import Event, RunFinished, RunStarted, StageProgressed, StageStarted, TrainingStepped
 from crescent_lite.models import find_adapter
-from crescent_lite.names import CONTROLS, Control
 from crescent_lite.preparation import (
     OpenSampler,
     Purpose,

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crescent_lite.config import BenchmarkConfig, Config, load_config
+from crescent_lite.config.names import Control
 from crescent_lite.config.paths import settings_path
 from crescent_lite.config.stored import resumed_config
 from crescent_lite.errors import NotFoundError, TrainingError, WorkspaceError
 from crescent_lite.evaluation import load_benchmark, measurements, prompts_of, shots_of
 from crescent_lite.evaluation.controls import TRAINED
 from crescent_lite.models import find_model
-from crescent_lite.names import Control
 from crescent_lite.prompts.sets import PromptSet, load_prompt_set, packaged_sets
 from crescent_lite.questions.bait import check_steering
 from crescent_lite.questions.own import QuestionFile, load_question_file

@@ -10,11 +10,11 @@ from small_workspace import make_workspace
 
 from crescent_lite.cli import main
 from crescent_lite.config import load_config
+from crescent_lite.config.names import CONTROLS
 from crescent_lite.engine import RunOptions, run_controls, run_engine
 from crescent_lite.errors import ExitCode, NotFoundError
 from crescent_lite.evaluation.controls import Spent, control_config, equal_samples
 from crescent_lite.events import RunStarted
-from crescent_lite.names import CONTROLS
 from crescent_lite.report import build_report, report_markdown
 from crescent_lite.report.gains import compared
 from crescent_lite.store import Store

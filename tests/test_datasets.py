@@ -14,9 +14,9 @@ import pytest
 from sample_run import load_sample_run
 
 from crescent_lite.cli import main
+from crescent_lite.config.names import EXPORT_FORMATS
 from crescent_lite.errors import ExitCode
 from crescent_lite.export.examples import Choice, chosen_labels
-from crescent_lite.names import EXPORT_FORMATS
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
 

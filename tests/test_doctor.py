@@ -8,8 +8,8 @@ import pytest
 
 from crescent_lite.cli import doctor
 from crescent_lite.cli.doctor import Finding, examine
-from crescent_lite.nvidia import NvidiaGpu, NvidiaSmiError, parse_listing
 from crescent_lite.sampling.build_info import features_in_words, read_build
+from crescent_lite.sampling.nvidia import NvidiaGpu, NvidiaSmiError, parse_listing
 from crescent_lite.store.sqlite_version import has_wal_reset_bug
 
 

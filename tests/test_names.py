@@ -9,10 +9,7 @@ import pytest
 
 from crescent_lite.cli.main import build_parser
 from crescent_lite.config import PRESET_DIR, PRESETS, VoteConfig, load_config
-from crescent_lite.consensus import decide
-from crescent_lite.evaluation.controls import Spent, control_config
-from crescent_lite.export.examples import SHAPES
-from crescent_lite.names import (
+from crescent_lite.config.names import (
     CONTROLS,
     EXPORT_FORMATS,
     EXPORT_KINDS,
@@ -21,6 +18,9 @@ from crescent_lite.names import (
     Control,
     Policy,
 )
+from crescent_lite.consensus import decide
+from crescent_lite.evaluation.controls import Spent, control_config
+from crescent_lite.export.examples import SHAPES
 from crescent_lite.prompts.sets import BARE, PLACEHOLDERS
 from crescent_lite.records import Vote
 from crescent_lite.sampling.quantising import MIXTURES

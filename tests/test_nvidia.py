@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crescent_lite.nvidia import FIELDS, NvidiaGpu, NvidiaSmiError, list_gpus, parse_listing
+from crescent_lite.sampling.nvidia import FIELDS, NvidiaGpu, NvidiaSmiError, list_gpus, parse_listing
 from crescent_lite.training.packages import has_nvidia_gpu
 from crescent_lite.workspace.machine import describe_machine
 

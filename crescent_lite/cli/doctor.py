@@ -19,7 +19,7 @@ import psutil
 
 from crescent_lite.config import CONFIG_NAME, Config, load_config
 from crescent_lite.errors import CrescentError
-from crescent_lite.nvidia import NvidiaGpu, NvidiaSmiError, list_gpus
+from crescent_lite.sampling.nvidia import NvidiaGpu, NvidiaSmiError, list_gpus
 from crescent_lite.workspace.machine import GIB, installed_version, physical_cores
 
 LITTLE_MEMORY = 2 * GIB

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from crescent_lite.cli.options import Subparsers, add_command, fraction, positive_integer, weighted_round
 from crescent_lite.cli.terminal import result
+from crescent_lite.config.names import EXPORT_FORMATS, EXPORT_KINDS, GGUF_TYPES, POLICIES
 from crescent_lite.errors import ConfigError
-from crescent_lite.names import EXPORT_FORMATS, EXPORT_KINDS, GGUF_TYPES, POLICIES
 from crescent_lite.workspace.database import open_store, open_workspace
 
 if TYPE_CHECKING:
-    from crescent_lite.names import ExportFormat
+    from crescent_lite.config.names import ExportFormat
     from crescent_lite.store import Store
     from crescent_lite.workspace import Workspace
 

@@ -14,8 +14,8 @@ from typing import Any
 from crescent_lite.cli.options import Subparsers, add_command, add_run_option, add_settings_options, positive_integer
 from crescent_lite.cli.runs import follow
 from crescent_lite.cli.terminal import result
+from crescent_lite.config.names import CONTROLS
 from crescent_lite.errors import ConfigError
-from crescent_lite.names import CONTROLS
 from crescent_lite.workspace.database import open_store, open_workspace
 
 

@@ -1,9 +1,11 @@
-"""Names of the settings as a whole: the file in a workspace, the presets, the sections that may change.
+"""Names that a user types (presets, policies, controls, export formats), each list in one place.
 
-Apart from the settings so that importing a name does not load their classes. Example: folder / CONFIG_NAME
+The command line offers them, and the code behind it imports them. Imports nothing heavy, so that `crescent --help` is
+quick. Example: POLICIES -> ("majority", "band", "reference")
 """
 
 from pathlib import Path
+from typing import Literal, get_args
 
 CONFIG_NAME = "crescent.toml"
 """The file in a workspace that holds the user's own settings."""
@@ -13,3 +15,23 @@ MOST_ROUNDS = 1000
 """Upper limit of run.rounds and of `crescent run --rounds`."""
 CHANGEABLE_SECTIONS = ("model", "sampling", "train", "alarms")
 """Sections that a resumed run takes from today's settings: how the work is done, not what is asked and voted on."""
+
+Policy = Literal["majority", "band", "reference"]
+"""How votes become a label; described at the setting vote.policy."""
+POLICIES: tuple[Policy, ...] = get_args(Policy)
+
+Control = Literal["step-by-step", "majority", "unvoted", "undiversified"]
+"""A control experiment: a run without one part of the method; described in evaluation/controls.py."""
+CONTROLS: tuple[Control, ...] = get_args(Control)
+
+ExportKind = Literal["examples", "adapter", "gguf", "folder"]
+"""What is exported: training examples, the adapter, one merged GGUF, or a merged Hugging Face folder."""
+EXPORT_KINDS: tuple[ExportKind, ...] = get_args(ExportKind)
+
+ExportFormat = Literal["prompt-completion", "messages", "sharegpt", "parquet"]
+"""How exported examples are written; described in export/examples.py."""
+EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
+
+GgufType = Literal["same", "f32", "f16", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0"]
+"""Type of the weights in a merged GGUF. 'same' gives each tensor the type it has in the base."""
+GGUF_TYPES: tuple[GgufType, ...] = get_args(GgufType)

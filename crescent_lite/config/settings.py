@@ -19,10 +19,9 @@ from typing import Annotated, Any, Literal
 
 from crescent_lite.config.layers import Range, build, resolve_layers
 from crescent_lite.config.migrations import MIGRATIONS, VERSION_KEY
-from crescent_lite.config.names import MOST_ROUNDS, PRESET_DIR, PRESETS
+from crescent_lite.config.names import MOST_ROUNDS, PRESET_DIR, PRESETS, Policy
 from crescent_lite.config.toml import override_layer, read_toml
 from crescent_lite.errors import ConfigError
-from crescent_lite.names import Policy
 
 
 @dataclass(frozen=True)

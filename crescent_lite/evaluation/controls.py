@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from crescent_lite.config import BenchmarkConfig, Config, EvaluateConfig
-from crescent_lite.names import Control
+from crescent_lite.config.names import Control
 
 TRAINED: tuple[Control, ...] = ("unvoted", "undiversified")
 """Controls that train a model; the others only measure the base."""

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from crescent_lite.config import config_from_dict
+from crescent_lite.config.names import ExportFormat, Policy
 from crescent_lite.consensus import decide
 from crescent_lite.errors import MissingPackageError, NotFoundError, StorageError
 from crescent_lite.files import atomic_replacement
-from crescent_lite.names import ExportFormat, Policy
 from crescent_lite.records import Label
 from crescent_lite.store import Store
 

@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from crescent_lite.config.names import GgufType
 from crescent_lite.errors import ConfigError, ModelError, StorageError, TrainingError
 from crescent_lite.export.card import BaseFacts, card_text
 from crescent_lite.export.provenance import write_provenance
 from crescent_lite.files import refuse_sqlite_name
 from crescent_lite.models import sha256_of
-from crescent_lite.names import GgufType
 from crescent_lite.printable import printable, printable_line
 from crescent_lite.records import ModelFile, peft_dir_of
 from crescent_lite.sampling.chat import PLACEHOLDER, ChatTemplate

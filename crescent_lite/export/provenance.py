@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crescent_lite.names import ExportKind
+from crescent_lite.config.names import ExportKind
 
 NAME = "crescent.json"
 MAX_BYTES = 100_000

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import MissingPackageError
-from crescent_lite.nvidia import NvidiaSmiError, list_gpus
+from crescent_lite.sampling.nvidia import NvidiaSmiError, list_gpus
 from crescent_lite.training.plan import LoaderName
 
 TRAINING_PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")

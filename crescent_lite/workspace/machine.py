@@ -12,7 +12,18 @@ from pathlib import Path
 import psutil
 
 from crescent_lite.events import MachineNoted
-from crescent_lite.nvidia import NvidiaSmiError, list_gpus
+from crescent_lite.sampling.nvidia import NvidiaGpu, NvidiaSmiError, list_gpus, parse_listing
+
+__all__ = [
+    "NvidiaGpu",
+    "NvidiaSmiError",
+    "describe_machine",
+    "installed_version",
+    "list_gpus",
+    "parse_listing",
+    "physical_cores",
+    "processor_name",
+]
 
 GIB = 2**30
 PACKAGES = (

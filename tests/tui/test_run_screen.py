@@ -14,7 +14,7 @@ from textual.widgets import Button, Static
 from crescent_lite.config import Config
 from crescent_lite.events import StageFinished
 from crescent_lite.intervals import wilson
-from crescent_lite.nvidia import parse_listing
+from crescent_lite.sampling.nvidia import parse_listing
 from crescent_lite.store.watching import ScoreCount
 from crescent_lite.workspace import Workspace
 from crescent_tui.app import LIGHT, CrescentApp

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from crescent_lite.nvidia import NvidiaGpu, NvidiaSmiError, list_gpus
+from crescent_lite.workspace.machine import NvidiaGpu, NvidiaSmiError, list_gpus
 
 SECONDS = 2.0
 """Between two measurements."""
