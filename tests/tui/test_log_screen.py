@@ -41,7 +41,7 @@ async def test_a_run_without_a_log_file_says_so(sample: SampleWorkspace) -> None
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("8")
-        await until(pilot, lambda: "This run has no log yet." in shown(app))
+        await until(pilot, lambda: "The log of this run is missing or empty." in shown(app))
 
 
 async def test_the_level_key_steps_from_no_items_to_alarms_to_everything(sample: SampleWorkspace) -> None:

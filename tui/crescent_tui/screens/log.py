@@ -194,5 +194,5 @@ class LogScreen(TabScreen):
         if self._tail is None:
             return "No run yet; press s to start one."
         if not self._held:
-            return "The engine has printed nothing yet." if self._shows_output else "This run has no log yet."
+            return "The engine has printed nothing yet." if self._shows_output else "The log of this run is missing or empty."
         return "No line matches; press l for another level, / for other words."
