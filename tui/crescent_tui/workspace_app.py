@@ -28,7 +28,7 @@ from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
 
 T = TypeVar("T")
 CHILD_SECONDS = 0.5
-"""Between two checks whether the engine's process has ended."""
+"""Time between two checks whether the engine's process has ended."""
 
 
 @dataclass(frozen=True)

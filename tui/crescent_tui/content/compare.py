@@ -46,7 +46,7 @@ def model_name(number: int) -> str:
 
 
 def model_choices(standing: Standing | None) -> tuple[tuple[str, int], ...]:
-    """The models of a run: (name, round) of each."""
+    """(name, round) of each model of a run; the base is round 0."""
     if standing is None:
         return ()
     rounds = [(f"round {number}, kept" if number == standing.kept else f"round {number}", number)

@@ -17,9 +17,9 @@ from crescent_lite.printable import printable
 
 MARK = "bold underline $text-accent"
 TEXT_CHARACTERS = 4000
-"""At most shown of each text; a longer question is probably a loop (guess)."""
+"""Shown of each text at most; a longer question is probably a loop (guess)."""
 MAX_WORDS = 600
-"""In each text that is compared; the time grows with the square of it."""
+"""A longer text is not compared, because the time grows with the square of the number of words."""
 
 
 def compared(text: str, other: str) -> tuple[Content, Content]:

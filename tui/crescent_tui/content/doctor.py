@@ -52,7 +52,7 @@ def _findings(output: str) -> list[dict[str, Any]]:
 
 
 def _will_be_made(finding: dict[str, Any]) -> bool:
-    """A missing workspace is not a problem here, because starting a run creates it."""
+    """Whether the finding is a missing workspace, which starting a run creates."""
     return finding.get("name") == "workspace" and finding.get("state") == "missing"
 
 

@@ -28,7 +28,7 @@ class Axis:
     low: float
     high: float
     width: int
-    """Cells."""
+    """Length in cells."""
     step: float
     """Between two numbers written on the axis."""
 

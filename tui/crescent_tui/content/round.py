@@ -31,7 +31,7 @@ ALARM_SIGNS = {"fired": "!", "quiet": "✓", "unknown": "·"}
 SHARE_BINS = 8
 LENGTHS = (("votes", "votes"), ("evaluated", "replies to benchmarks"))
 MOST_LENGTHS = 12
-"""At most shown, the latest rounds."""
+"""Rounds shown at most, the latest ones."""
 LOSS_HEIGHT = 6
 
 

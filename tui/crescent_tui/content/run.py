@@ -26,7 +26,7 @@ ITEMS = {"ask": "questions", "vote": "votes", "train": "steps", "evaluate": "ite
 BLOCKS = " ▁▂▃▄▅▆▇█"
 GIB = 2**30
 QUIET_SECONDS = 30.0
-"""Without an item, before the screen says so (guess)."""
+"""Time without an item after which the screen says so (guess)."""
 
 
 def title(run: RunSnapshot, line: RunLine | None) -> str:
@@ -103,7 +103,7 @@ def speed(number: float) -> str:
 
 
 def now(throughput: Throughput | None, *, is_active: bool = True, quiet_seconds: float = 0.0) -> Content:
-    """Items per minute, and on the next line tokens per second. Second opinions need no model, so have no tokens."""
+    """Items per minute, and on the next line tokens per second. Second opinions have no tokens."""
     if throughput is None:
         return Content.styled("no stage is running" if is_active else "no engine is working on this run", MUTED)
     tokens, is_paused = throughput.tokens_per_second, throughput.paused

@@ -12,7 +12,7 @@ from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
 
 @dataclass(frozen=True)
 class RunButton:
-    """A button."""
+    """A button of the Run screen."""
 
     action: str
     """The action of the app that it runs."""

@@ -24,7 +24,7 @@ from crescent_tui.content.interval_plot import Axis, axis_for, interval_line, sc
 from crescent_tui.sources.round_detail import Comparisons
 
 MOST_ROUNDS = 10
-"""At most shown in one plot."""
+"""Rounds shown in one plot at most."""
 NAME, SCORE, INTERVAL, COUNT = 11, 7, 13, 11
 """Widths of the columns in cells: the round with its mark, the score, the interval, right answers of all."""
 WITH_COUNTS = 66

@@ -18,7 +18,7 @@ from crescent_lite.store.querying import Cell, QueryResult, Relation
 from crescent_tui.content.colours import MUTED
 
 CELL_WIDTH = 48
-"""At most shown of a cell in the table; enter shows all of it."""
+"""Characters of a cell shown in the table at most; enter shows all of them."""
 
 
 def shown_cell(cell: Cell) -> Text:

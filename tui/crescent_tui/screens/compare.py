@@ -30,7 +30,7 @@ from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
 from crescent_tui.widgets.cached_static import CachedStatic
 
 SHOW_SECONDS = 0.1
-"""Between two updates of a growing text."""
+"""Time between two updates of a growing text."""
 HINT = "enter or ctrl+r: ask both; u: use the selected question"
 BUSY = "A run is active: it shares memory and processor with this, so both are slower."
 
@@ -66,7 +66,7 @@ class CommandEnded(Message):
 
 
 class CompareScreen(TabScreen):
-    """Two models, one question."""
+    """One question, asked to two models."""
 
     TAB = "Compare"
     AUTO_FOCUS = "#left"

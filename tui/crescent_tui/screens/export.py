@@ -36,7 +36,7 @@ CHOICES: tuple[tuple[Export, str, str], ...] = (
 
 
 class ExportScreen(ModalScreen[Export | None]):
-    """Shown over the Models screen."""
+    """The choice of an export, shown over the Models screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,e,q", "dismiss", "Close"),

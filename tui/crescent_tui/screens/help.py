@@ -43,7 +43,7 @@ FRAME_WIDTH = 8
 
 
 class HelpScreen(ModalScreen[None]):
-    """Shown over any other screen."""
+    """The help, shown over any other screen."""
 
     app: WorkspaceApp
     BINDINGS: ClassVar[list[BindingType]] = [

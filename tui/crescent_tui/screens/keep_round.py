@@ -20,7 +20,7 @@ YES, NO = "yes", "no"
 
 
 class KeepRoundScreen(ModalScreen[bool | None]):
-    """Shown over the Models screen."""
+    """The question whether to keep a round, shown over the Models screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes"),
@@ -38,7 +38,7 @@ class KeepRoundScreen(ModalScreen[bool | None]):
         super().__init__()
         self._run_id = run_id
         self._round = round_number
-        """None for the best round."""
+        """The round to keep; None for the best one."""
 
     def compose(self) -> ComposeResult:
         which = f"round {self._round}" if self._round else "its best round"

@@ -31,7 +31,7 @@ from crescent_tui.widgets.row_list import RowList
 
 HELD = 5_000
 READ_SECONDS = 1.0
-"""Between two reads of the file."""
+"""Time between two reads of the file."""
 
 
 class LinesRead(Message):
@@ -194,5 +194,9 @@ class LogScreen(TabScreen):
         if self._tail is None:
             return "No run yet; press s to start one."
         if not self._held:
-            return "The engine has printed nothing yet." if self._shows_output else "The log of this run is missing or empty."
+            return (
+                "The engine has printed nothing yet."
+                if self._shows_output
+                else "The log of this run is missing or empty."
+            )
         return "No line matches; press l for another level, / for other words."

@@ -36,7 +36,7 @@ COLUMNS = (RowColumn("model", 36), RowColumn("size", 12, right=True), RowColumn(
 TICK_SECONDS = 0.5
 SPINNER = "◐◓◑◒"
 MAX_OUTCOMES = 2
-"""Ended commands shown."""
+"""Ended commands shown at most."""
 
 
 class ModelsScreen(TabScreen):

@@ -35,9 +35,9 @@ START = (
     ("asked  →  kept  →  voted  →  labelled  →  trained  →  scored\n\n", MUTED),
 )
 SCROLLBAR = 2
-"""Cells."""
+"""Width in cells."""
 CHECK_SECONDS = 0.7
-"""Without a run, before the machine is checked: most workspaces have a run, and show it sooner."""
+"""Delay before the machine is checked if there is no run: most workspaces have one, and show it sooner."""
 
 
 class LoadMeasured(Message):

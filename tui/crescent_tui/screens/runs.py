@@ -22,7 +22,7 @@ LATEST = "latest"
 
 
 class RunsScreen(ModalScreen[None]):
-    """Shown over any other screen."""
+    """The list of runs, shown over any other screen."""
 
     app: WorkspaceApp
     BINDINGS: ClassVar[list[BindingType]] = [

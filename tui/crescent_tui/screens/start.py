@@ -30,11 +30,11 @@ from crescent_tui.widgets.row_list import RowList
 from crescent_tui.workspace_app import WorkspaceApp
 
 FIRST = (PRESET, ROUNDS)
-"""At the top of the list, because most people change only these."""
+"""Settings at the top of the list, because most people change only these."""
 
 
 class StartScreen(ModalScreen[None]):
-    """Shown over any other screen while no run is active."""
+    """The start form, shown over any other screen while no run is active."""
 
     app: WorkspaceApp
     AUTO_FOCUS = "#form-settings"

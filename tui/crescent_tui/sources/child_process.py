@@ -20,11 +20,11 @@ from crescent_lite.workspace import Workspace
 
 OUTPUT_NAME = "engine-output.txt"
 TAIL_BYTES = 2000
-"""Read from the end of an output to find its last line."""
+"""Bytes read from the end of an output to find its last line."""
 LINE_BYTES = 1_000_000
 """A longer line is passed on in pieces of this size."""
 END_SECONDS = 2.0
-"""Between TERM and KILL."""
+"""Time between TERM and KILL."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from crescent_tui.sources.throughput import ThroughputMeter
 from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
 
 POLL_SECONDS = 1.0
-"""Between two checks."""
+"""Time between two checks."""
 
 
 class Follower:

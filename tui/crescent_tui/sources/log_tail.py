@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 BACKLOG_BYTES = 256_000
-"""Read from the end of a file at the first read: about 1,700 events."""
+"""Bytes from the end of a file at which the first read starts: about 1,700 events."""
 READ_BYTES = 1_000_000
-"""At most per read. Older bytes are skipped, because the newest lines matter most."""
+"""Bytes per read at most. Older bytes are skipped, because the newest lines matter most."""
 LINE_BYTES = 64_000
 """A longer line is cut off."""
 

@@ -15,9 +15,9 @@ import psutil
 from crescent_lite.workspace.machine import NvidiaGpu, NvidiaSmiError, list_gpus
 
 SECONDS = 2.0
-"""Between two measurements."""
+"""Time between two measurements."""
 FIRST_SECONDS = 0.5
-"""Before the first measurement."""
+"""Time before the first measurement."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from crescent_lite.printable import printable
 
 NAME = "queries"
 QUERIES, CHARACTERS = 100, 30_000
-"""At most kept, the characters over all queries: a saved state that grows too large is ignored as a whole."""
+"""Queries kept at most, and characters over all of them: a saved state that is too large is ignored."""
 
 
 class QueryHistory:

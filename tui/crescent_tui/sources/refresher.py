@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Read(Protocol):
-    """`WorkspaceApp.read`."""
+    """The signature of `WorkspaceApp.read`."""
 
     def __call__(
         self,

@@ -18,7 +18,7 @@ MAX_BYTES = 100_000
 
 
 class SavedState(UserDict[str, Any]):
-    """Plain JSON values by name."""
+    """The saved values by name: plain JSON."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()

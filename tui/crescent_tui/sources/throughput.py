@@ -17,7 +17,7 @@ from crescent_lite.events import Stage
 from crescent_tui.sources.log_tail import LoggedEvent
 
 POINTS = 60
-"""In the history."""
+"""Length of the history."""
 POINT_SECONDS = 2.0
 """The time that one point of the history covers."""
 NOW_SECONDS = 10.0
@@ -38,13 +38,13 @@ class Throughput:
     total: int = 0
     """Items of the stage; 0 if not known yet."""
     items_per_minute: float | None = None
-    """Over the last minute; None before the second item."""
+    """Rate over the last minute; None before the second item."""
     tokens_per_second: float | None = None
-    """Over the last ten seconds; None before any tokens are counted."""
+    """Rate over the last ten seconds; None before any tokens are counted."""
     history: tuple[float, ...] = ()
     """Tokens per second, one value per POINT_SECONDS, newest last."""
     remaining_seconds: float | None = None
-    """Until the stage is complete, at the mean speed of this process; None before the second item."""
+    """Time until the stage is complete, at the mean speed of this process; None before the second item."""
     last_item_at: float = 0.0
     """The time of the last item, in seconds since 1970."""
     paused: bool = False

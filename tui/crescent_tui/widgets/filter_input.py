@@ -16,7 +16,7 @@ PLACEHOLDER = "words to find; enter: back to the list, escape: clear"
 
 
 class FilterInput(Input):
-    """Enter keeps the filter and leaves; escape clears it and leaves."""
+    """A line for a filter: enter keeps the filter and leaves, escape clears it and leaves."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "clear_and_leave", "Clear filter"),

@@ -31,7 +31,7 @@ COLUMNS = (
 )
 IDS_PER_READ = 20_000
 REFRESH_SECONDS = 2.0
-"""At least between two reads of all ids."""
+"""Least time between two reads of all ids."""
 READING = "Reading …"
 
 
