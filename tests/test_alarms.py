@@ -1,7 +1,7 @@
-"""Alarms: each fires when its failure begins and at no other time, ends the run, and leaves the best round.
+"""Alarms: each fires when its failure begins and at no other time, ends the run, and the best round is kept.
 
-Whole runs are of a simulated model, on a real database. Every seed is fixed, so that these tests do not fail by
-chance: how often alarms are wrong is counted by benchmarks/alarms.py.
+Whole runs use a simulated model and a real database. Every seed is fixed, so these tests do not fail by chance; how
+often alarms are wrong is counted by benchmarks/alarms.py.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TO_THE_END = (*ONE_PROMPT, "alarms.stop=false", "run.patience=0")
 
 
 def play(job: Job) -> list[Event]:
-    """The run's events; committed once, as only a killed run needs more."""
+    """Play a run and return its events; everything is committed at once, which is faster and enough for a test."""
     with job.store.database.transaction():
         return list(loop.run(job))
 
@@ -61,8 +61,8 @@ FAILURES = [
     ({"tokens": 190.0, "general": -1.5}, {"forgetting"}, {"length"}),
     ({"tokens": 20.0, "leak": 0.5}, set(), {"length", "contamination"}),
 ]
-"""What the training of round 2 does, the alarms that it sets off at once, and those in round 3, in which it asks and
-votes. Those of two failures in one run have nothing to do with each other."""
+"""What the training of round 2 changes, the alarms that fire in that round, and those that fire in round 3, whose
+questions and votes it writes. Two failures in one run are independent of each other."""
 
 
 @pytest.mark.parametrize(("change", "at_once", "a_round_later"), FAILURES, ids=[str(f[0]) for f in FAILURES])
@@ -79,7 +79,7 @@ def test_an_alarm_fires_when_its_failure_begins(
 
 
 def collapsing(folder: Path, *overrides: str) -> Job:
-    """Better in round 1, better still in round 2, and of one answer from round 3 on."""
+    """A run that improves in rounds 1 and 2 and gives only one answer from round 3 on."""
     natures = [Nature(), Nature(skill=0.8), Nature(skill=1.6), Nature(skill=1.6, collapse=1.0)]
     return simulated(folder, natures, SIZES, rounds=4, overrides=(*ONE_PROMPT, *overrides))
 
@@ -96,7 +96,7 @@ def test_an_alarm_ends_the_run_with_its_reason_and_the_best_round_is_kept(tmp_pa
     job.store.close()
 
 
-def test_alarms_that_need_not_stop_a_run_are_told_all_the_same(tmp_path: Path) -> None:
+def test_alarms_that_do_not_stop_a_run_are_still_reported(tmp_path: Path) -> None:
     job = collapsing(tmp_path, *TO_THE_END)
     events = play(job)
     assert events[-1] == RunFinished(1)
@@ -105,13 +105,13 @@ def test_alarms_that_need_not_stop_a_run_are_told_all_the_same(tmp_path: Path) -
     job.store.close()
 
 
-def test_a_run_that_died_while_it_watched_has_each_alarm_and_measure_once(tmp_path: Path) -> None:
+def test_a_run_that_died_during_its_checks_has_each_alarm_and_measure_once(tmp_path: Path) -> None:
     natures = [Nature(), Nature(collapse=1.0)]
     job = simulated(tmp_path, natures, SIZES, rounds=2, overrides=ONE_PROMPT)
     with job.store.database.transaction():
         for event in loop.run(job):
             if isinstance(event, AlarmFired):
-                break  # as a kill would: stored, and the round not finished
+                break  # like a kill: the alarm is stored, the round is not finished
     before = job.store.measures.fetch_alarms(1), job.store.measures.fetch_measures(1)
     again = play(job)
     assert fired(again) == {(1, "one_answer")}
@@ -125,13 +125,13 @@ def test_a_run_that_died_while_it_watched_has_each_alarm_and_measure_once(tmp_pa
     job.store.close()
 
 
-# ── judged on paper ──────────────────────────────────────────────────────────────────────────────────────────
+# ── judged without a run ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def measured(
     right: int, items: int = 100, *, role: str = "score", marked: int | None = None, **more: object
 ) -> BenchmarkCounts:
-    """So many of the items right, the first ones, and so many of these in a marked place."""
+    """Counts of an evaluation whose first `right` items are right, the first `marked` of them in a marked place."""
     strict = right if marked is None else marked
     counts = {f"{n}": (int(n < strict), int(n < right)) for n in range(items)}
     answers, gold = {f"n:{n}": 1 for n in range(items)}, {f"n:{n}": 1 for n in range(items)}
@@ -148,7 +148,7 @@ def names(alarms: dict[str, Alarm]) -> set[str]:
     return {name for name, alarm in alarms.items() if alarm.fired}
 
 
-def test_of_nothing_nothing_is_said() -> None:
+def test_without_data_no_alarm_fires() -> None:
     alarms = judged(RoundFacts(0), RoundFacts(1), RoundFacts(2))
     assert names(alarms) == set()
     assert all(alarm.words.startswith("needs ") for alarm in alarms.values())
@@ -195,22 +195,22 @@ def test_a_length_has_drifted_when_it_doubles_or_halves_by_more_than_a_few_token
     assert alarms["length"].fired == drifted
 
 
-def test_a_few_items_more_or_less_are_no_alarm() -> None:
+def test_a_few_items_more_or_less_set_off_no_alarm() -> None:
     base = RoundFacts(0, evaluations=(measured(40, 50, role="general"),))
     for right, forgot in ((34, False), (32, False), (31, True)):  # 8 lost and none gained: p = 1/256; 9: 1/512
         now = RoundFacts(1, evaluations=(measured(right, 50, role="general"),))
         assert judged(base, now, now)["forgetting"].fired == forgot
 
 
-def test_two_prompts_of_one_item_are_no_two_witnesses() -> None:
+def test_two_prompts_of_one_item_count_once() -> None:
     base = RoundFacts(0, evaluations=(measured(80, role="canary"), measured(80, role="canary", prompt="set/bare")))
     now = RoundFacts(2, evaluations=(measured(75, role="canary"), measured(75, role="canary", prompt="set/bare")))
     assert base.right("canary")["canary/0"] == 2
     assert decline(base.right("canary"), now.right("canary")) == (0.05, 1 / 32)
 
 
-def test_more_skill_with_the_same_format_is_no_unlearnt_format() -> None:
-    """Half of what is right is marked: the gap between the scores grows with them, from 15 to 40 points."""
+def test_more_skill_with_the_same_format_sets_off_no_alarm() -> None:
+    """Half of the right answers are marked, so the gap between the scores grows with skill, from 15 to 40 points."""
     base = RoundFacts(0, evaluations=(measured(30, marked=15),))
     assert "format" not in names(judged(base, base, RoundFacts(1, evaluations=(measured(80, marked=40),))))
     assert "format" in names(judged(base, base, RoundFacts(1, evaluations=(measured(80, marked=5),))))
@@ -249,7 +249,7 @@ def test_a_benchmark_has_leaked_when_too_many_texts_repeat_it(repeated: int, tex
 
 @pytest.mark.parametrize(("right_of_four", "narrowed"), [(4, True), (3, True), (1, False)])
 def test_a_model_that_gets_worse_at_everything_has_not_narrowed(right_of_four: int, narrowed: bool) -> None:
-    """Half of the items are no longer right at all; the other half is so at once, or it is not either."""
+    """Half of the items are never right any more; the other half stay right, or become right less often too."""
 
     def sampled(number: int, counts: list[int]) -> RoundFacts:
         right = {f"{n}": (count, count) for n, count in enumerate(counts)}
@@ -259,8 +259,8 @@ def test_a_model_that_gets_worse_at_everything_has_not_narrowed(right_of_four: i
     assert judged(base, now, now)["narrowing"].fired == narrowed
 
 
-def test_a_pool_that_fills_up_is_no_sameness() -> None:
-    """The model asks as ever; it is only that most of it is known by now."""
+def test_a_growing_set_of_known_questions_sets_off_no_alarm() -> None:
+    """The model asks as before, but most of its questions are known by now."""
     asked = tuple(f"How many are {n} and {n + 1} birds?" for n in range(100))
     first = RoundFacts(1, {"new": 95, "no_question": 5}, {}, 105, asked)
     later = RoundFacts(4, {"new": 10, "near_duplicate": 90, "no_question": 5}, {}, 105, asked)
@@ -276,7 +276,7 @@ sentences = st.lists(st.text("ab 12+", max_size=12), min_size=2, max_size=30)
 
 @settings(max_examples=30)
 @given(sentences, st.randoms(), st.integers(2, 40))
-def test_similarity_is_of_a_hundred_and_of_no_order(texts: list[str], chance: object, size: int) -> None:
+def test_similarity_is_at_most_100_and_does_not_depend_on_order(texts: list[str], chance: object, size: int) -> None:
     shuffled = list(texts)
     chance.shuffle(shuffled)  # type: ignore[attr-defined]
     found = similarity(texts, size)
@@ -289,7 +289,7 @@ def test_twice_the_same_question_is_its_own_neighbour() -> None:
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.data())
-def test_as_many_different_ones_are_expected_as_there_are_in_the_mean(things: list[int], draw: st.DataObject) -> None:
+def test_the_expected_share_of_distinct_things_is_the_mean_of_samples(things: list[int], draw: st.DataObject) -> None:
     size = draw.draw(st.integers(1, len(things)))
     found = distinct_share(things, len(things), size)
     assert 0 < found <= 1 + 1e-9
@@ -309,7 +309,7 @@ def test_percentiles_are_lengths_that_occur_and_rise(tokens: dict[int, int], low
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=60))
-def test_what_rose_has_not_fallen(pairs: list[tuple[bool, bool]]) -> None:
+def test_a_rise_is_a_negative_decline(pairs: list[tuple[bool, bool]]) -> None:
     before, after = ({f"{n}": int(pair[side]) for n, pair in enumerate(pairs)} for side in (0, 1))
     fall, p_value = decline(before, after)
     assert -1 <= fall <= 1 and 0 <= p_value <= 1

@@ -34,7 +34,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture
 def ask(workspace: Workspace) -> Answer:
-    """The pieces of a question that FakeSampler, or another one, answers."""
+    """A function that asks a question and returns the pieces of the answers, by FakeSampler or a given sampler."""
 
     def told(question: str, *, sampler: FakeSampler | None = None, **settings: object) -> list[Piece]:
         pieces: list[Piece] = []
@@ -99,7 +99,7 @@ def test_what_cannot_be_answered_is_said_before_a_model_is_loaded(
         answer(workspace, store, Inquiry(**settings), print, never)  # type: ignore[arg-type]
 
 
-def test_a_model_that_is_gone_is_named(tmp_path: Path) -> None:
+def test_a_missing_model_is_named(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path)
     with closing(Store.open(workspace.database_path)) as store:
         base_id = store.runs.insert_model(as_base(tmp_path / "gone.gguf"))
@@ -125,7 +125,7 @@ def test_the_command_streams_json_lines(workspace: Workspace, capfd: pytest.Capt
     where = ["-w", str(workspace.folder)]
     before = workspace.database_path.read_bytes()
 
-    with workspace.lock():  # an engine at work is no hindrance
+    with workspace.lock():  # an engine may be running
         code = main(["answer", "What is 2 + 3?", "--json", "--max-tokens", "12", *where])
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
 

@@ -1,4 +1,4 @@
-"""Where the answer stands, and what it is. Each case: a solution and the key a careful reader would give it."""
+"""Where an answer stands and what its key is; each case has the key that a careful reader would give it."""
 
 from __future__ import annotations
 
@@ -485,14 +485,14 @@ def test_real_solutions_are_read_as_a_person_reads_them() -> None:
 
 @pytest.mark.parametrize("padding", [0, 100, 390, 399, 3_990, 3_999, 7_990, 7_999, 50_000])
 @pytest.mark.parametrize("blank", [" ", "\n", "blah "])
-def test_a_bound_never_halves_a_number(padding: int, blank: str) -> None:
+def test_a_bound_never_splits_a_number(padding: int, blank: str) -> None:
     for extra in range(12):
         pad = (blank * padding)[: padding + extra]
         for solution in (f"12345{pad}", f"The answer is{pad} 12345", f"{pad} 12345 {pad}"):
             assert canonical_answer(solution) in ("n:12345", None)
 
 
-def test_no_case_is_there_twice() -> None:
+def test_no_case_is_repeated() -> None:
     assert len({solution for solution, _ in CASES}) == len(CASES) > 330
 
 

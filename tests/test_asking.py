@@ -1,4 +1,4 @@
-"""Asking, judging and rewriting as one stream: what is not new is tried again, and what is hopeless is given up."""
+"""Asking, judging and rewriting: a question that is not new is rewritten; asking ends when little is kept."""
 
 from __future__ import annotations
 

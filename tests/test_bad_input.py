@@ -30,7 +30,7 @@ Run = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Run `crescent run` in the workspace at tmp_path: exit code and the last line on stderr."""
+    """A function that runs `crescent run` in the workspace at tmp_path; returns exit code and last line on stderr."""
 
     def command(*arguments: str, name: str = "run") -> tuple[int, str]:
         code = main([name, "-w", str(tmp_path), *arguments])
@@ -40,7 +40,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     return command
 
 
-def test_a_folder_that_is_no_workspace(run: Run) -> None:
+def test_a_folder_that_is_not_a_workspace(run: Run) -> None:
     code, line = run()
 
     assert code == ExitCode.WORKSPACE
@@ -93,7 +93,7 @@ def test_a_chat_template_that_is_missing_or_hostile(template: str | None, why: s
 
 
 @pytest.mark.parametrize(("architecture", "kind"), [("clip", "model"), ("llama", "adapter")])
-def test_a_gguf_that_is_no_language_model(architecture: str, kind: str, run: Run, tmp_path: Path) -> None:
+def test_a_gguf_that_is_not_a_language_model(architecture: str, kind: str, run: Run, tmp_path: Path) -> None:
     writer = gguf.GGUFWriter(tmp_path / "other.gguf", architecture)
     writer.add_type(kind)
     writer.write_header_to_file()
@@ -107,7 +107,7 @@ def test_a_gguf_that_is_no_language_model(architecture: str, kind: str, run: Run
     assert "other.gguf" in line
 
 
-def test_an_architecture_that_cannot_be_trained_is_refused_before_anything_is_asked(run: Run, tmp_path: Path) -> None:
+def test_an_untrainable_architecture_is_rejected_before_anything_is_asked(run: Run, tmp_path: Path) -> None:
     make_workspace(tmp_path, make_tiny_gguf(tmp_path / "tiny.gguf", "granite"))  # type: ignore[arg-type]
 
     code, line = run()
@@ -127,7 +127,7 @@ def test_an_architecture_that_cannot_be_trained_is_refused_before_anything_is_as
         ("split.count", 2, ExitCode.MODEL, "is one part of a split model"),
     ],
 )
-def test_what_would_end_the_training_is_said_before_anything_is_asked(
+def test_what_would_fail_in_training_is_reported_before_anything_is_asked(
     key: str, value: str | float, code: ExitCode, words: str, tmp_path: Path
 ) -> None:
     def change(writer: gguf.GGUFWriter) -> None:
@@ -140,7 +140,7 @@ def test_what_would_end_the_training_is_said_before_anything_is_asked(
     assert words in str(caught.value)
 
 
-def test_examples_longer_than_the_models_context_are_refused_before_anything_is_asked(
+def test_examples_longer_than_the_models_context_are_rejected_before_anything_is_asked(
     run: Run, tmp_path: Path
 ) -> None:
     make_workspace(tmp_path)
@@ -273,7 +273,7 @@ def test_a_model_whose_every_reply_is_empty_stops_the_stage(text: str, tmp_path:
 
 
 def engine_run(workspace: Workspace, *overrides: str, replies: str | None = None, limit: int = 10_000) -> int:
-    """Some events of an engine with the fake sampler; how many there were."""
+    """Run an engine with the fake sampler for up to `limit` events; returns their number."""
     options = RunOptions(overrides=overrides)
     with closing(run_engine(workspace, options, lambda _path, _config: FakeSampler(replies))) as events:
         return sum(1 for _ in itertools.islice(events, limit))
@@ -290,7 +290,7 @@ def test_a_run_that_failed_before_its_first_item_is_replaced(run: Run, tmp_path:
 
 
 @pytest.mark.slow
-def test_examples_that_are_all_too_long_are_said_to_be(tmp_path: Path) -> None:
+def test_examples_that_are_all_too_long_are_the_outcome_of_the_round(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path)
     engine_run(workspace, "train.max_example_tokens=8")
     with closing(Store.open_read_only(workspace.database_path)) as store:
@@ -300,7 +300,7 @@ def test_examples_that_are_all_too_long_are_said_to_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_resumed_run_takes_mended_machine_settings_and_keeps_the_others(tmp_path: Path) -> None:
+def test_a_resumed_run_takes_changed_machine_settings_and_keeps_the_others(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path, min_examples=1000)
     engine_run(workspace, limit=60)
 
@@ -315,7 +315,7 @@ def test_a_resumed_run_takes_mended_machine_settings_and_keeps_the_others(tmp_pa
     assert (config["sampling"]["slots"], config["vote"]["min_share"]) == (3, 0.5)
 
 
-def test_a_resumed_run_hears_its_command_line_again(tmp_path: Path) -> None:
+def test_a_resumed_run_respects_its_command_line(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path, min_examples=1000)
     engine_run(workspace, "train.rank=7", "train.alpha=9", "vote.min_share=0.3", limit=60)
 

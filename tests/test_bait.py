@@ -1,4 +1,4 @@
-"""What the model is asked, and how it is steered."""
+"""The bait that a model gets, and how it is steered."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_list_belongs_to_what_a_run_is_made_from(tmp_path: Path) -> None:
     assert {name for name in before if before[name] != after[name]} == {f"{tmp_path.name}/bait.topic"}
 
 
-def test_an_empty_list_is_said_so(tmp_path: Path) -> None:
+def test_an_empty_value_list_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"bait\.topic\.txt: is empty"):
         prompt_set(tmp_path, topic="\n \n")
 

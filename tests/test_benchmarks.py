@@ -1,4 +1,4 @@
-"""Benchmarks are read, checked and frozen; a bad row is named."""
+"""Benchmarks are read, checked and identified by a checksum; a bad row is named."""
 
 from __future__ import annotations
 
@@ -228,14 +228,14 @@ def test_every_known_data_set_is_of_the_hub_and_resolves() -> None:
         assert builtin(name, known[name]["source"]).builtin == name
 
 
-def test_an_unknown_data_set_is_named_with_those_there_are() -> None:
+def test_an_unknown_data_set_is_an_error_that_lists_the_known_ones() -> None:
     with pytest.raises(
         ConfigError, match=r"evaluate\.benchmarks\.it\.builtin: unknown data set 'gsm9k'; choose from gsm8k, "
     ):
         builtin("gsm9k", "rows.jsonl")
 
 
-def test_rows_that_are_no_items_are_left_out_and_counted_where_that_is_asked_for(tmp_path: Path) -> None:
+def test_unreadable_rows_are_left_out_and_counted_if_requested(tmp_path: Path) -> None:
     config = write(tmp_path, GOOD, '{"question": "Can he?", "answer": "None"}', '{"question": "", "answer": "1"}')
     benchmark = load_benchmark("some", resolved(replace(config, unreadable="leave-out"), tmp_path))
     assert (len(benchmark.items), benchmark.left_out) == (1, 2)
@@ -244,7 +244,7 @@ def test_rows_that_are_no_items_are_left_out_and_counted_where_that_is_asked_for
         load_benchmark("none", resolved(only_bad, tmp_path))
 
 
-def test_columns_of_mixed_types_are_refused_where_they_are_no_text(tmp_path: Path) -> None:
+def test_a_value_that_is_not_text_is_rejected(tmp_path: Path) -> None:
     config = write(tmp_path, '{"Body": "He had 3.", "Question": ["How many?"], "answer": 7}')
     config = replace(config, question_field="{Body} {Question}")
     with pytest.raises(BenchmarkError, match=r"line 1: the field 'Question' is not text: \['How many\?'\]"):
@@ -254,7 +254,7 @@ def test_columns_of_mixed_types_are_refused_where_they_are_no_text(tmp_path: Pat
 SHOTS = [json.dumps({"question": f"What is {n} + 1?", "answer": f"{n} and 1.\n#### {n + 1}"}) for n in range(12, 20)]
 
 
-def test_shots_are_worked_examples_that_are_no_items(tmp_path: Path) -> None:
+def test_shots_are_worked_examples_that_are_not_items(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text("\n".join([GOOD.replace("7", "1").replace("19", "13"), *SHOTS[1:]]))
     config = replace(write(tmp_path, SHOTS[0]), shots="train.jsonl")
     benchmark = load_benchmark("sums", resolved(config, tmp_path), shots=2)

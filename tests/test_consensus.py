@@ -1,4 +1,4 @@
-"""Votes become a label, or a reason why not."""
+"""Votes become a label, or a reason for having none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def votes(*keys: str | None, forms: dict[int, str] | None = None, cut: tuple[int
 
 
 def decided(ballots: list[Vote], floor: float) -> Consensus:
-    """What all planned votes say."""
+    """The consensus when these votes are all that were planned."""
     return decide(ballots, VoteConfig(votes_per_question=max(1, len(ballots)), min_share=floor))
 
 
@@ -59,7 +59,7 @@ def test_a_solution_that_was_cut_off_is_never_kept() -> None:
 
 
 @given(st.lists(st.sampled_from(["n:1", "n:2", "n:3", None]), max_size=12), st.floats(0, 1))
-def test_a_label_has_its_share_and_no_equal(keys: list[str | None], floor: float) -> None:
+def test_a_label_reaches_the_floor_and_has_no_equal(keys: list[str | None], floor: float) -> None:
     consensus = decided(votes(*keys), floor)
 
     assert 0 <= consensus.share <= 1
@@ -81,7 +81,7 @@ def test_the_band_leaves_out_what_is_too_hard_and_what_is_too_easy() -> None:
     assert decide(votes("n:1", "n:1", "n:2", "n:3", *[None] * 4), BAND).reason == "low_share"
 
 
-def test_the_reference_takes_whatever_is_commonest() -> None:
+def test_the_reference_takes_the_most_common_answer() -> None:
     assert decide(votes("n:1", "n:2", "n:3"), REFERENCE).chosen_vote == 100
     nothing = decide(votes(None, "n:2", None), REFERENCE)
     assert (nothing.decision, nothing.answer_key, nothing.chosen_vote) == ("labelled", None, 100)
@@ -173,7 +173,7 @@ def policy(planned: int = 8, floor: float = 0.5, stopping: Any = "exact") -> Vot
 
 
 def drawn_in_waves(ballots: list[Vote], rule: VoteConfig) -> tuple[Consensus, list[int]]:
-    """Ask for votes until the poll wants no more; what it decides, and the waves' sizes."""
+    """Draw votes until the question is settled; returns the consensus and the sizes of the waves."""
     poll, waves = Poll(1, rule), []
     while wave := poll.start_wave():
         waves.append(len(wave))
@@ -231,7 +231,7 @@ def test_the_chance_of_reaching_the_floor_is_beta_binomial(planned: int, data: s
 
 
 @given(st.lists(KEYS, min_size=1, max_size=40), st.floats(0, 1))
-def test_a_floor_that_was_given_up_is_no_label(keys: list[str | None], floor: float) -> None:
+def test_a_floor_that_was_given_up_is_not_a_label(keys: list[str | None], floor: float) -> None:
     verdict, _ = drawn_in_waves(votes(*keys), policy(len(keys), floor, "beta"))
 
     assert verdict.decision == "rejected" or verdict.stopped not in ("floor_improbable", "floor_out_of_reach")

@@ -1,4 +1,4 @@
-"""Labels leave as data sets that other tools load, the same bytes from the same database."""
+"""Labels are exported as data sets that other tools load; the same database gives the same bytes."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_what_does_not_go_together_is_one_line(
     assert words in said and said.count("\n") == 1
 
 
-def test_a_set_that_is_there_is_left_where_a_place_was_given(
+def test_an_existing_folder_is_not_replaced_if_a_path_was_given(
     workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mine = tmp_path / "set"

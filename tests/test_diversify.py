@@ -1,4 +1,4 @@
-"""Is it a question, and is it new?"""
+"""Which texts are kept as new questions, and why others are rejected."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_the_same_words_with_the_same_numbers_are_a_near_duplicate() -> None:
     assert verdict.similarity >= WORDS.near_duplicate
 
 
-def test_a_template_is_good_for_a_few_questions_only() -> None:
+def test_a_template_is_kept_a_limited_number_of_times() -> None:
     known = Known([(7, TOM)], WORDS)
     for number in (5, 6):
         assert known.verdict(TOM.replace("3", str(number))).reason == "new"
@@ -101,7 +101,7 @@ def test_a_template_is_good_for_a_few_questions_only() -> None:
     assert (verdict.reason, verdict.duplicate_of, verdict.similarity) == ("same_template", 7, 100.0)
 
 
-def test_where_numbers_need_not_agree_every_template_is_good_for_one_question() -> None:
+def test_if_numbers_need_not_agree_each_template_is_kept_once() -> None:
     settings = DiversifyConfig(numbers_must_agree=False)
 
     assert Known([(7, TOM)], settings).verdict(TOM.replace("3", "8")).reason == "near_duplicate"
@@ -115,7 +115,7 @@ def test_in_a_drill_other_numbers_are_another_question() -> None:
     assert known.verdict("What is 7+12?").duplicate_of == 1
 
 
-def test_a_benchmarks_item_is_no_question() -> None:
+def test_a_benchmark_item_is_rejected() -> None:
     items = (BenchmarkItem("17", TOM, "7", "n:7"), BenchmarkItem("18", LONG, "5", "n:5"))
     known = Known([], WORDS, [Benchmark("gsm8k", "file", "0" * 64, items)])
 
@@ -143,7 +143,7 @@ def test_in_a_drill_only_the_very_item_is_contamination() -> None:
     assert known.verdict("What is 7 + 13?").reason == "new"
 
 
-def test_what_is_not_new_may_be_rewritten_so_often() -> None:
+def test_a_question_that_is_not_new_is_rewritten_a_limited_number_of_times() -> None:
     prompts = load_prompt_set("word-problems")
     first = asked("How many is 3 + 4 {similar}?")
     attempt = rewriting(first, asked("How many is 3 + 5?"), prompts, BaitConfig(), WORDS, 1)
@@ -158,7 +158,7 @@ def test_what_is_not_new_may_be_rewritten_so_often() -> None:
     assert not may_be_rewritten(first, QuestionVerdict("rejected", "no_question", first.text), WORDS)
 
 
-def test_asking_is_given_up_when_next_to_nothing_is_kept() -> None:
+def test_asking_ends_when_hardly_anything_is_kept() -> None:
     acceptance = Acceptance(0.05, [True] * 30)
     for _ in range(95):
         acceptance.note(kept=False)

@@ -1,4 +1,4 @@
-"""Which known question is a text too close to?"""
+"""Finding the known question that a text repeats."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def known(*texts: str, threshold: float = 85) -> DuplicateIndex:
 TOM = "Tom has 3 eggs and buys 4 more. How many eggs has he now?"
 
 
-def test_a_near_duplicate_goes_before_a_closer_text_with_other_numbers() -> None:
+def test_a_near_duplicate_takes_precedence_over_a_closer_text_with_other_numbers() -> None:
     index = known(TOM, TOM.replace("3", "8").replace("more", "extra"))
     match = index.nearest(TOM.replace("3", "8"))
 
@@ -72,7 +72,7 @@ def test_other_numbers_in_the_same_words_are_the_same_template() -> None:
         ("Half of 30 is how much?", "½ of 32 is how much?"),
     ],
 )
-def test_the_same_words_with_other_numbers_or_another_order_are_no_near_duplicates(one: str, other: str) -> None:
+def test_the_same_words_with_other_numbers_or_another_order_are_not_near_duplicates(one: str, other: str) -> None:
     match = known(one, threshold=70).nearest(other)
 
     assert match is not None
@@ -100,7 +100,7 @@ def test_what_is_new_has_no_match() -> None:
     assert DuplicateIndex(85).nearest(TOM) is None
 
 
-def test_every_question_counts_although_its_template_is_there() -> None:
+def test_every_question_of_a_known_template_counts() -> None:
     index = known(TOM, TOM, TOM.replace("3", "7"))
 
     assert len(index) == 3

@@ -93,7 +93,7 @@ def test_the_merged_gguf_says_what_the_round_says(finished: Workspace, tmp_path:
     (handed,) = handed_over(tmp_path)
     assert (handed.run_id, handed.rounds, handed.what, handed.tensor_type) == (1, {1: 1.0}, "gguf", "f16")
     assert handed.size > path.stat().st_size
-    assert path.name == "tiny-crescent-r1-F16.gguf"  # of equal rounds the earlier one is kept
+    assert path.name == "tiny-crescent-r1-F16.gguf"  # of equally good rounds the earlier one is kept
     assert np.abs(llama_logits(path) - own_logits(finished)).max() < 0.05
     card = (folder / "README.md").read_text()
     assert "The scores below are those of the base with its adapter. These files contain" in card
@@ -106,7 +106,7 @@ def test_the_merged_gguf_says_what_the_round_says(finished: Workspace, tmp_path:
     )
 
 
-def test_a_strangers_gguf_writes_no_lines_into_the_modelfile_and_no_paths(tmp_path: Path) -> None:
+def test_an_untrusted_gguf_writes_no_lines_into_the_modelfile_and_no_paths(tmp_path: Path) -> None:
     base = make_tiny_gguf(tmp_path / "tiny.gguf", chat_template='"""\nADAPTER /etc/x\n"""' + CHAT_TEMPLATE)
     metadata = {"general.basename": "../../up\nADAPTER ./x", "general.finetune": "a" * 300}
     hostile = tmp_path / "hostile.gguf"
@@ -132,7 +132,7 @@ def test_a_merged_gguf_of_another_type_and_of_two_rounds(finished: Workspace, tm
 def test_transformers_loads_the_folder(finished: Workspace, tmp_path: Path) -> None:
     folder = export(finished, "folder", tmp_path / "folder")
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    assert np.abs(torch_logits(model) - own_logits(finished)).max() < 0.3  # it is saved in bfloat16
+    assert np.abs(torch_logits(model) - own_logits(finished)).max() < 0.3  # the folder is saved in bfloat16
     tokenizer = AutoTokenizer.from_pretrained(folder)
     rendered = tokenizer.apply_chat_template([{"role": "user", "content": "2 + 3?"}], tokenize=False)
     assert rendered == "<|im_start|>user\n2 + 3?<|im_end|>\n"
@@ -163,12 +163,12 @@ def test_the_card_says_where_a_model_comes_from_and_how_it_scored(finished: Work
         (["examples", "--output", "crescent.db"], ExitCode.STORAGE, "exists already"),
         (["gguf", "--output", "x" * 300], ExitCode.STORAGE, "cannot be written: File name too long"),
         (["gguf", "--rounds", "1", "1=0.3"], ExitCode.CONFIG, "a round is named twice"),
-        (["gguf", "--rounds", "1=1e9"], ExitCode.MODEL, "give the rounds smaller weights"),
+        (["gguf", "--rounds", "1=1e9"], ExitCode.MODEL, "cannot represent: "),
         (["folder", "--type", "q8_0"], ExitCode.CONFIG, "--type is an option of `crescent export gguf` only"),
-        (["examples", "--rounds", "1=0.5"], ExitCode.CONFIG, "a weight is of an adapter"),
+        (["examples", "--rounds", "1=0.5"], ExitCode.CONFIG, "examples have no weight"),
     ],
 )
-def test_what_cannot_be_handed_over_is_one_line(
+def test_what_cannot_be_exported_is_one_line(
     options: list[str],
     code: ExitCode,
     words: str,
@@ -190,7 +190,7 @@ def test_a_weight_is_a_number_other_than_0(weight: str, finished: Workspace) -> 
     assert ended.value.code == ExitCode.USAGE
 
 
-def test_the_peft_half_has_to_be_the_adapters_own(
+def test_the_peft_files_must_belong_to_the_gguf_adapter(
     finished: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     peft = finished.adapters / "run-1" / "round-1" / "peft"
@@ -222,7 +222,7 @@ def test_a_card_names_no_paths_and_the_settings_of_its_training(finished: Worksp
     assert '"train, round 1": {' in card
 
 
-def test_a_folder_that_cannot_say_the_rotary_factors_is_refused(
+def test_a_folder_that_cannot_express_the_rotary_factors_is_rejected(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workspace = make_workspace(tmp_path / "w", make_tiny_gguf(tmp_path / "tiny.gguf", rope_factors=True))
@@ -233,7 +233,7 @@ def test_a_folder_that_cannot_say_the_rotary_factors_is_refused(
     assert "peft import" not in card
 
 
-def test_a_moved_workspace_hands_over_its_own_adapters(finished: Workspace, tmp_path: Path) -> None:
+def test_a_moved_workspace_exports_its_own_adapters(finished: Workspace, tmp_path: Path) -> None:
     moved = shutil.copytree(finished.folder, tmp_path / "moved")
     own = moved / "adapters" / "run-1" / "round-1" / "adapter.gguf"
     own.write_bytes(own.read_bytes() + b"more")
@@ -242,7 +242,7 @@ def test_a_moved_workspace_hands_over_its_own_adapters(finished: Workspace, tmp_
     )
 
 
-def test_a_base_that_was_changed_is_not_handed_over(
+def test_a_base_that_was_changed_is_not_exported(
     finished: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = finished.folder / "tiny.gguf"

@@ -1,4 +1,4 @@
-"""Our flexible score against that of lm-evaluation-harness, through the command that users have for it."""
+"""Our flexible score compared with that of lm-evaluation-harness, by the command that users have for it."""
 
 from __future__ import annotations
 
@@ -54,24 +54,24 @@ ITEMS: list[tuple[str, str, str, str | None]] = [
     ("Quin walks 1.5 miles 8 times. How far?", "12", "The answer is 12.0", SPELLING),
     ("Rita shares 1 cake with one friend. Her part?", "1/2", "She gets 0.5", SPELLING),
     ("Sam counts 7 stamps. In three digits?", "7", "#### 007", SPELLING),
-    # its filter knows no fractions, signs of other alphabets, percentages
+    # its filter does not support fractions, the Unicode minus sign and percentages
     ("Tess eats half of a pie. Which part is left?", "0.5", r"\boxed{\frac{1}{2}}", PART),
     ("Uma has 7 half metres. How long is that?", "3.5", "The answer is 3 1/2", PART),
     ("Vic goes down 5 floors from 0. Where is he?", "-5", "The answer is −5.", PART),
     ("Of 50 seats 10 are free. How many percent?", "20", "That is 20%.", PART),
-    # it looks at the end, whatever is said there
+    # lm-eval takes the last number, whatever it is about
     ("Will has 6 bags of 3. How many in all?", "18", r"\boxed{18}, as there are 6 bags of 3", PLACE),
     ("Xena had 10 and lost 3. How many has she?", "7", "The answer is 7. (She began with 10.)", PLACE),
-    # it knows digits only
+    # lm-eval reads digits only
     ("Yan has five and finds seven. How many?", "12", "The answer is twelve.", NO_NUMBER),
-    # we do not guess
+    # our scorer does not guess
     ("Zoe buys 3 pens at 1 each. What does she pay?", "3", "The answer is 3x", ABSTAINED),
     ("Abe has 9 coins and gets 9. How many has he?", "18", "He has 9 and gets 9, so he has 18 (cut off)", ABSTAINED),
 ]
 
 
 class Pupil(FakeSampler):
-    """Says the replies of ITEMS; one of them is cut off."""
+    """A sampler that gives the replies of ITEMS, of which one is cut off."""
 
     def sample(self, requests: Iterable[Request]) -> Iterator[Completion]:
         for request in requests:
@@ -81,7 +81,7 @@ class Pupil(FakeSampler):
 
 
 def settings(workspace: Workspace, max_tokens: int, items: int) -> None:
-    """One benchmark in GSM8K's form, with two prompts."""
+    """Write settings with one benchmark, whose rows have the form of GSM8K's."""
     path = workspace.config_path
     text = path.read_text(encoding="utf-8").partition("[evaluate")[0]
     text += f"[evaluate]\nmax_tokens = {max_tokens}\n[evaluate.benchmarks.stories]\nsource = 'stories.jsonl'\n"
@@ -92,7 +92,7 @@ def settings(workspace: Workspace, max_tokens: int, items: int) -> None:
 
 
 def compare(workspace: Workspace, *arguments: str) -> dict[str, Any]:
-    """What the command says."""
+    """Run the command and return its JSON."""
     command = [sys.executable, str(ROOT / "benchmarks/lm_eval_compare.py"), "-w", str(workspace.folder)]
     ended = subprocess.run(
         [*command, "--benchmark", "stories", "--json", *arguments], capture_output=True, text=True, check=False
@@ -102,7 +102,7 @@ def compare(workspace: Workspace, *arguments: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_on_the_same_replies_the_scores_differ_where_it_is_known_why_and_nowhere_else(tmp_path: Path) -> None:
+def test_on_the_same_replies_the_scores_differ_only_for_known_reasons(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path)
     settings(workspace, max_tokens=24, items=len(ITEMS))
     for _ in run_evaluation(workspace, RunOptions(), None, lambda _path, _config: Pupil()):

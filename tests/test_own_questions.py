@@ -1,4 +1,4 @@
-"""Questions of a user's own are voted on in place of the model's; the database and the report tell them apart."""
+"""A user's own questions are voted on instead of the model's; the database and the report tell them apart."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_each_question_is_there_with_its_name_and_its_verdict(workspace: Workspa
 
     assert [row[:4] for row in rows] == [
         (1, "eggs", "kept", "new"),
-        (1, "line-2", "kept", "new"),  # no question mark and few numbers: its author knows better
+        (1, "line-2", "kept", "new"),  # no question mark and few numbers, but users may ask what they want
         (1, "line-3", "rejected", "near_duplicate"),
         (1, "line-4", "rejected", "contaminated"),  # the benchmark has it
         (2, "line-5", "kept", "new"),
@@ -132,7 +132,7 @@ def test_a_bad_file_is_one_line_that_names_the_place(tmp_path: Path, content: st
         load_question_file(tmp_path / "mine.jsonl")
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "mine.jsonl").write_bytes(b'"\xff\xfe"\n')
 
     with pytest.raises(ConfigError, match="not UTF-8"):

@@ -1,4 +1,4 @@
-"""What an engine is asked to do while it works: to hold still, to go on, to play another round, to keep a note."""
+"""Requests to a running engine: pause, resume, one more round, and notes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def workspace(tmp_path: Path) -> Workspace:
     return make_workspace(tmp_path, min_examples=1000)
 
 
-def test_a_paused_engine_holds_still_until_it_is_resumed_and_the_pause_costs_nothing(workspace: Workspace) -> None:
+def test_a_paused_engine_waits_until_it_is_resumed_and_the_pause_costs_nothing(workspace: Workspace) -> None:
     held, seen = 0.6, {}
     for event in run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler()):
         if isinstance(event, StageProgressed) and event.stage == "ask" and event.done == 3:
@@ -56,7 +56,7 @@ def test_a_paused_engine_holds_still_until_it_is_resumed_and_the_pause_costs_not
     assert paused == RunPaused()
 
 
-def test_a_paused_engine_can_be_stopped_and_goes_on_unpaused(workspace: Workspace) -> None:
+def test_a_paused_engine_can_be_stopped_and_resumes_unpaused(workspace: Workspace) -> None:
     events = run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler())
     for event in events:
         if isinstance(event, StageProgressed) and event.stage == "ask":
@@ -73,17 +73,17 @@ def test_a_paused_engine_can_be_stopped_and_goes_on_unpaused(workspace: Workspac
         assert store.runs.fetch_run(1).state == "finished"
 
 
-def test_a_suspended_process_stands_still_and_goes_on() -> None:
+def test_a_suspended_process_stops_working_and_continues() -> None:
     with psutil.Popen(["sleep", "5"]) as process:
         with suspended(process.pid):
             wait_for(lambda: process.status() == psutil.STATUS_STOPPED)
         wait_for(lambda: process.status() != psutil.STATUS_STOPPED)
         process.kill()
-    with suspended(process.pid):  # one that is gone is none
+    with suspended(process.pid):  # no effect after the process has ended
         pass
 
 
-def test_a_finished_run_plays_one_more_round_when_somebody_wants_it(
+def test_a_finished_run_plays_one_more_round_on_request(
     workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     list(run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler()))
@@ -96,7 +96,7 @@ def test_a_finished_run_plays_one_more_round_when_somebody_wants_it(
         assert store.runs.fetch_run(None).run_id == 1
 
 
-def test_a_run_at_work_plays_one_more_round_when_it_is_asked(workspace: Workspace) -> None:
+def test_a_running_engine_plays_one_more_round_on_request(workspace: Workspace) -> None:
     seen = []
     for event in run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler()):
         seen.append(event)
@@ -107,7 +107,7 @@ def test_a_run_at_work_plays_one_more_round_when_it_is_asked(workspace: Workspac
     assert seen[-1] == RoundAdded(2)
 
 
-def test_a_note_is_stored_at_once_where_no_engine_is_at_work(
+def test_a_note_is_stored_at_once_without_a_running_engine(
     workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     list(run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler()))
@@ -122,7 +122,7 @@ def test_a_note_is_stored_at_once_where_no_engine_is_at_work(
         assert store.notes.fetch(3) == []
 
 
-def test_a_note_waits_for_an_engine_at_work_and_is_stored_by_it(workspace: Workspace) -> None:
+def test_a_note_is_stored_by_a_running_engine(workspace: Workspace) -> None:
     noted = False
     for event in run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler()):
         if isinstance(event, StageProgressed) and event.stage == "vote" and not noted:
@@ -134,7 +134,7 @@ def test_a_note_waits_for_an_engine_at_work_and_is_stored_by_it(workspace: Works
     assert pending_notes(workspace) == []
 
 
-def test_lines_that_are_no_notes_are_passed_over(workspace: Workspace) -> None:
+def test_lines_that_are_not_notes_are_skipped(workspace: Workspace) -> None:
     list(run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler()))
     workspace.notes.write_text('{"key": 1}\n[]\nnot json\n{"key": "a", "question_id": "3"', encoding="utf-8")
     add_note(workspace, 99999, "on nothing")

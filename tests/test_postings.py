@@ -1,4 +1,4 @@
-"""How many of some hashes each text has, whether lists or bits hold them."""
+"""Counting the hashes that texts share, with lists and with bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is it a usable maths question? Against texts that two models really wrote, labelled by hand."""
+"""The checks of raw texts, against texts that two models really wrote and that were labelled by hand."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from crescent_lite.questions.diversify import Known, judge
 from crescent_lite.records import Question
 
 TEXTS = Path(__file__).parent / "baited_texts.jsonl"
-"""Raw texts with the preset they were asked with. `usable`: one question, complete, with one answer to be worked out,
-and without its solution; as a person decided who read them all."""
+"""Raw texts and the preset of each. `usable`: one complete question with one answer to be worked out and without its
+solution, as decided by a person who read them all."""
 
 
 def judged(model: str) -> tuple[int, int, int]:
-    """How many texts of a model are kept and usable, kept, usable."""
+    """Count the texts of a model that are kept and usable, that are kept, and that are usable."""
     rows = [
         row for line in TEXTS.read_text(encoding="utf-8").splitlines() if (row := json.loads(line))["model"] == model
     ]
@@ -34,8 +34,8 @@ def judged(model: str) -> tuple[int, int, int]:
 @pytest.mark.parametrize(
     ("model", "precision", "recall"), [("SmolLM2-135M", 0.65, 1.0), ("Qwen2.5-Coder-0.5B", 0.39, 0.9)]
 )
-def test_precision_and_recall_on_what_models_really_wrote(model: str, precision: float, recall: float) -> None:
-    """The rest of the kept texts make no sense in ways that no rule on words sees; the vote does."""
+def test_precision_and_recall_on_texts_that_models_really_wrote(model: str, precision: float, recall: float) -> None:
+    """The other kept texts make no sense in ways that no rule on words detects; they are left to the vote."""
     kept_usable, kept, usable = judged(model)
 
     assert kept_usable / kept >= precision

@@ -1,4 +1,4 @@
-"""Several rounds: which one is kept, when a run ends by itself, what a round learns from, and going back."""
+"""Several rounds: which one is kept, when a run ends by itself, what a round trains on, and the choice of a round."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_reason_says_what_was_not_beaten() -> None:
 
 
 class WorseAndWorse(FakeSampler):
-    """Right less often the later the round."""
+    """A sampler that is right less often in later rounds."""
 
     def _right(self) -> float:
         number = int(self.adapter.parent.name.removeprefix("round-")) if self.adapter else 0
@@ -78,7 +78,7 @@ class WorseAndWorse(FakeSampler):
 
 @pytest.fixture(scope="module")
 def declined(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Five rounds planned; the first is the best one. One benchmark is for the end."""
+    """A run with five planned rounds, of which the first is best, and with a benchmark of the role 'final'."""
     workspace = make_workspace(tmp_path_factory.mktemp("declined"))
     with workspace.config_path.open("a", encoding="utf-8") as settings:
         settings.write('[evaluate.benchmarks.last]\nsource = "last.jsonl"\nrole = "final"\nprompts = ["bare"]\n')
@@ -109,7 +109,7 @@ def test_final_benchmarks_are_for_the_base_and_the_kept_round(declined: Workspac
     store.close()
 
 
-def test_half_of_what_a_round_learns_is_replayed(declined: Workspace) -> None:
+def test_half_of_the_examples_of_a_round_are_replayed(declined: Workspace) -> None:
     store = Store.open_read_only(declined.database_path)
     rows = store.database.rows(
         """SELECT t.number AS trained, d.number AS asked FROM examples JOIN trainings USING (training_id)
@@ -144,7 +144,7 @@ def test_another_round_is_chosen_and_the_best_one_again(
     assert "run 1: round 9 has no adapter; rounds with one: 1, 2, 3" in capsys.readouterr().err
 
 
-def test_the_round_after_a_rollback_is_asked_by_the_chosen_one(declined: Workspace) -> None:
+def test_after_a_choice_the_chosen_round_asks(declined: Workspace) -> None:
     store = Store.open(declined.database_path)
     job = SimpleNamespace(store=store, run_id=1, base_id=store.runs.fetch_run(1).base_id)
     adapters = [this.adapter_id for this in store.runs.fetch_rounds(1)]
@@ -163,7 +163,7 @@ def test_a_training_goes_on_from_the_adapter_of_the_round_before(tmp_path: Path)
     plan = dataclasses.replace(plan_of(tmp_path / "second", tiny, still), start=first.peft_dir)
     losses: list[float] = []
     second = train(plan, read_base(tiny), lambda step: losses.append(step.loss))
-    assert losses[0] < 1.0  # a new adapter begins above 5
+    assert losses[0] < 1.0  # a new adapter starts above 5
     before, after = (load_file(a.peft_dir / "adapter_model.safetensors") for a in (first, second))
     assert all(abs(before[name] - after[name]).max() < 1e-6 for name in before)
 

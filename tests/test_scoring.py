@@ -43,7 +43,9 @@ from crescent_lite.sampling.protocol import SamplerUsage
         ("B", "B", True, True),
     ],
 )
-def test_strict_wants_a_marked_place_and_flexible_any(solution: str, gold: str, strict: bool, flexible: bool) -> None:
+def test_strict_requires_a_marked_place_and_flexible_does_not(
+    solution: str, gold: str, strict: bool, flexible: bool
+) -> None:
     gold_key = canonical_answer(gold)
     assert gold_key is not None
     scored = score(solution, gold_key)

@@ -1,4 +1,4 @@
-"""math-verify's second opinion: what it says, that no reply can hold it up, and how it is stored and shown."""
+"""math-verify's second opinion: what it is, that no reply can block it, and how it is stored and shown."""
 
 from __future__ import annotations
 
@@ -52,21 +52,21 @@ def test_a_bomb_costs_its_own_opinion_and_no_other() -> None:
     ids=["open", "nested", "long", "sum", "no characters", "code"],
 )
 @pytest.mark.slow
-def test_no_reply_is_held_for_right_or_waited_for_long(reply: str) -> None:
+def test_no_such_reply_is_right_or_waited_for_long(reply: str) -> None:
     opinion, after = second_opinions([(reply, "7"), ("7", "7")], pair_seconds=1.5)
     assert not opinion
     assert after is True
 
 
 @pytest.mark.slow
-def test_a_heap_of_bombs_is_given_up() -> None:
+def test_after_many_bombs_the_rest_gets_no_opinion() -> None:
     bombs = [(r"\boxed{9^{9^{9}}}", "7")] * 2
     assert list(second_opinions([*bombs, ("7", "7")], pair_seconds=0.1, max_killed=2)) == [None, None, None]
 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Two prompts and a multiple choice, greedily, and one of the prompts three times."""
+    """A base measured with two prompts, with multiple choice, and with three samples of one prompt."""
     workspace = make_workspace(tmp_path_factory.mktemp("measured"))
     rows = '{"question": "Which is a metal?", "choices": ["iron", "glass"], "answer": 0}\n'
     (workspace.folder / "metals.jsonl").write_text(rows, encoding="utf-8")
@@ -101,7 +101,7 @@ def test_the_report_shows_the_second_opinion_and_how_often_it_differs(measured: 
     assert "math-verify, a second opinion on 40 replies, judges 0 differently" in report
 
 
-def test_what_has_no_opinion_is_asked_about_when_the_evaluation_is_used_again(measured: Workspace) -> None:
+def test_a_missing_opinion_is_added_when_the_evaluation_is_used_again(measured: Workspace) -> None:
     store = Store.open(measured.database_path)
     greedy = store.evaluations.fetch_evaluations(1)[1].evaluation_id
     store.database.write("UPDATE evaluated_items SET second_opinion = NULL WHERE evaluation_id = ?", [greedy])

@@ -1,4 +1,4 @@
-"""Questions of the same meaning are marked, with a real model2vec model of a few words."""
+"""Questions with the same meaning are marked, with a real model2vec model of a few words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SAME = ("tom owns three eggs", "three eggs belong to tom")
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Words with a vector each; 'owns' and 'belong' have nearly the same."""
+    """A model with one vector per word; those of 'owns' and 'belong' are nearly equal."""
     from model2vec import StaticModel
     from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -43,7 +43,7 @@ def test_the_nearest_in_meaning_is_found(model: Path) -> None:
     assert found is not None
     assert found[0] == 500
     assert found[1] > 0.95
-    assert index.nearest("") is not None  # no direction at all, and no division by zero
+    assert index.nearest("") is not None  # its vector is zero; nothing is divided by its length
 
 
 def test_what_means_the_same_is_marked_and_kept(model: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_folder_without_a_model_is_one_line(tmp_path: Path) -> None:
         load_encoder(str(tmp_path))
 
 
-def test_a_name_that_is_none_is_one_line() -> None:
+def test_a_malformed_repo_name_is_one_line() -> None:
     with pytest.raises(ModelError, match="neither a file or folder here nor a valid name of a hub repo"):
         load_encoder("no such/folder/here")
 

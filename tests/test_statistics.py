@@ -147,7 +147,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
 
 
 @pytest.mark.slow
-def test_mcnemar_says_improved_of_equal_models_at_most_as_often_as_it_may() -> None:
+def test_mcnemar_finds_equal_models_improved_no_more_often_than_its_level() -> None:
     """2,000 pairs of equally good models: p < 0.05 in at most 5%. The exact test is far below; the seed is fixed."""
     random, false = np.random.default_rng(5), 0
     for _ in range(2000):
