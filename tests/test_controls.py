@@ -102,7 +102,7 @@ def test_finished_controls_are_not_made_again(controlled: Workspace) -> None:
 def test_a_run_that_trained_nothing_has_no_trained_controls(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path, min_examples=1000)
     list(run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler()))
-    with pytest.raises(NotFoundError, match="its round 1 has trained nothing that unvoted can stand beside"):
+    with pytest.raises(NotFoundError, match="round 1 trained nothing that the control unvoted could be compared with"):
         controls(workspace, names=("unvoted",))
 
 
@@ -147,7 +147,7 @@ def test_the_report_says_how_many_examples_each_had(controlled: Workspace) -> No
     store = Store.open_read_only(controlled.database_path)
     examples = store.trainings.count_examples(store.runs.fetch_round(1, 1).round_id)
     text = report_markdown(build_report(store, 1))
-    assert f"Learnt from: round 1 {examples} examples, unvoted {examples} examples, undiversified" in text
+    assert f"Trained on: round 1 {examples} examples, unvoted {examples} examples, undiversified" in text
     store.close()
 
 

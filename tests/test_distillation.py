@@ -62,7 +62,7 @@ def test_the_report_says_from_whom_it_learnt(taught: Workspace) -> None:
     store = Store.open_read_only(taught.database_path)
     text = report_markdown(build_report(store, 2))
     store.close()
-    assert "it learnt from the labels of run 1, by tiny" in text
+    assert "it learns from the labels of run 1, by tiny" in text
     assert "| labels of run 1 |" in text
     assert "| examples | 5 |" in text
     assert "against the base" in text

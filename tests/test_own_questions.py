@@ -77,7 +77,7 @@ def test_the_report_says_whose_they_are(workspace: Workspace) -> None:
     with closing(Store.open_read_only(workspace.database_path)) as store:
         text = json.dumps(build_document(store, 1).as_dict())
 
-    assert "was given 5 questions of the user's own, and asked none" in text
+    assert "was given 5 questions from the user's file and wrote none" in text
     assert "when it was asked for maths questions" not in text
 
 

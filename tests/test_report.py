@@ -207,7 +207,7 @@ def test_what_was_asked_of_a_report_is_in_it(document: Document) -> None:
 
 def test_the_summary_says_what_is_kept_and_why_it_ended(document: Document) -> None:
     said = "\n".join(document.summary)
-    assert re.search(r"In 2 rounds .* wrote \d+ texts", said)
+    assert re.search(r"In 2 rounds, .* wrote \d+ texts", said)
     assert re.search(r"Kept: round \d, the best of those trained", said)
     assert "It ended as planned, after 2 rounds." in said
     assert "nobody checked that it is right" in said
@@ -223,7 +223,7 @@ def test_the_machine_of_the_run_is_noted_when_it_starts(store: Store) -> None:
 @pytest.mark.parametrize(
     ("run_id", "said", "left_out"),
     [
-        (2, "was to learn from the labels of run 1", {"flow", "shares", "loss"}),
+        (2, "is to learn from the labels that", {"flow", "shares", "loss"}),
         (3, "The run is not finished", {"shares", "loss", "alarms", "lengths"}),
         (4, "Only the base was measured", {"flow", "shares", "loss", "alarms", "lengths"}),
     ],

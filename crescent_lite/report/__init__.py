@@ -1,6 +1,7 @@
-"""What is said of a run: its tables on a terminal, and the whole of it as Markdown and as one HTML page.
+"""The reports of a run: its tables for a terminal, and the full report as Markdown and as one HTML page.
 
-Reads the store; decides nothing. Numbers come with their interval, and words follow numbers. Example:
+Reads the store; decides nothing. Scores come with their interval, and no sentence claims more than its number does.
+Example:
     report_markdown(build_report(store, run_id))
     write_document(build_document(store, run_id), workspace.exports, run_id)   # run-1.md and run-1.html
 """

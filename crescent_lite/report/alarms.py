@@ -1,4 +1,4 @@
-"""The alarms of a run in words: what each looks for, and what it saw after each round.
+"""The alarms of a run in words: what each alarm looks for, and what it found after each round.
 
 Reads the store; judges nothing. Example: standing_of(Alarm("length", False, "needs two rounds with 20 votes")) -> "-"
 """
@@ -10,44 +10,45 @@ from crescent_lite.round_facts import Alarm
 from crescent_lite.store import Run, Store
 
 LOOKS_FOR = {
-    "false_consensus": "The votes agree more and more while the model is right less often: it has talked itself "
-    "into something.",
-    "one_answer": "The model gives one and the same answer to a large part of all questions.",
-    "few_answers": "Different questions come to ever fewer different answers.",
-    "sameness": "The questions grow alike, or hardly any text is new any more.",
-    "length": "Solutions grow or shrink a lot against the first round.",
-    "broken_replies": "Replies to the benchmarks are cut off, or hold no answer, more often than the base's.",
-    "format": "More of the right answers stand where nothing marks them as the answer: a habit of writing has "
-    "changed, not skill.",
-    "narrowing": "The model is right at once more often, but in any of several tries less often: it knows fewer "
-    "ways.",
-    "forgetting": "Benchmarks of other abilities have fallen.",
-    "contamination": "The model writes down questions that it is measured with.",
+    "false_consensus": "The votes agree more and more while the model is right less often: it reinforces its own "
+    "errors.",
+    "one_answer": "The model gives the same answer to a large part of all questions.",
+    "few_answers": "Different questions get fewer and fewer different answers.",
+    "sameness": "The questions become alike, or hardly any text is still new.",
+    "length": "Solutions become much longer or much shorter than in the first round.",
+    "broken_replies": "Replies to the benchmarks are cut off, or contain no answer, more often than the base's.",
+    "format": "More right answers are not marked as the answer: the way of writing has changed, not the skill.",
+    "narrowing": "The model is right more often at the first try but less often in any of several tries: it finds "
+    "fewer ways to a solution.",
+    "forgetting": "Scores on benchmarks of other abilities have fallen.",
+    "contamination": "The model writes questions that are items of its benchmarks.",
 }
-MARKS = {"fired": "fired", "quiet": "quiet", "unknown": "too little known"}
+"""What each alarm looks for."""
+MARKS = {"fired": "fired", "quiet": "quiet", "unknown": "not enough data"}
+"""The states of an alarm, with the words shown for each."""
 
 
 def standing_of(alarm: Alarm) -> str:
-    """One of MARKS: 'fired', 'quiet', or 'unknown' where there was too little to judge by."""
+    """The state of an alarm: 'fired', 'quiet', or 'unknown' where there was not enough data to judge."""
     if alarm.fired:
         return "fired"
     return "unknown" if alarm.words.startswith("needs ") else "quiet"
 
 
 def alarms_tables(store: Store, run: Run) -> list[Table]:
-    """The alarms that fired, and every alarm after every round."""
+    """Two tables: the alarms that fired, and every alarm after every round."""
     rows = tuple(
         (f"round {number}", spaced_name(alarm.name), MARKS[standing_of(alarm)], alarm.words)
         for number, alarms in store.measures.fetch_alarms(run.run_id).items()
         for alarm in alarms
     )
-    columns = ("round", "alarm", "state", "what was seen")
+    columns = ("round", "alarm", "state", "what was found")
     fired = tuple(row for row in rows if row[2] == MARKS["fired"])
     return [Table("Alarms that fired", columns, fired), Table("Every alarm", columns, rows, folded=True)]
 
 
 def fired_in_words(store: Store, run: Run) -> str:
-    """In a sentence which alarms fired; empty where none was looked for."""
+    """One sentence on which alarms fired; empty where no alarm could be judged."""
     found = store.measures.fetch_alarms(run.run_id)
     fired: dict[str, list[tuple[int, str]]] = {}
     for number, alarms in found.items():
@@ -61,7 +62,7 @@ def fired_in_words(store: Store, run: Run) -> str:
 
 
 def spaced_name(name: str) -> str:
-    """'one_answer' as people write it."""
+    """The name of an alarm with spaces: 'one answer'."""
     return name.replace("_", " ")
 
 
@@ -70,6 +71,7 @@ def _rounds(count: int) -> str:
 
 
 def _fired(name: str, times: list[tuple[int, str]]) -> str:
-    """'length after rounds 2, 3 (median 80 to 190 tokens)', in the words of the last time."""
+    """An alarm and the rounds it fired after, such as 'length after rounds 2, 3 (median 80 to 190 tokens)', with the
+    finding of the last one."""
     numbers = ", ".join(str(number) for number, _ in times)
     return f"{spaced_name(name)} after round{'s' if len(times) > 1 else ''} {numbers} ({times[-1][1]})"

@@ -1,7 +1,8 @@
-"""What a report is made of: tables, figures, excerpts of what a model wrote, explained words. Plain values.
+"""The parts of a report as plain values: tables, figures, excerpts of what a model wrote, explained words.
 
-Texts are as they were stored, so untrusted: whoever writes them down (`markdown`, `page`, the terminal) makes them
-safe. Example: Table("Scores", ("model", "score"), (("base", "31.4%"), ("round 1", "56.3%")))
+Knows nothing of how they are shown: `markdown`, `page` and the terminal render them. Texts are as they were stored,
+so untrusted; a renderer makes them safe. Example:
+    Table("Scores", ("model", "score"), (("base", "31.4%"), ("round 1", "56.3%")))
 """
 
 from __future__ import annotations
@@ -17,40 +18,42 @@ class Table:
 
     title: str
     columns: tuple[str, ...]
+    """Headings of the columns; may be empty texts."""
     rows: tuple[tuple[str, ...], ...]
+    """Cells of each row, as many as there are columns."""
     note: str = ""
-    """A sentence under it."""
+    """Text under the table; empty for none."""
     folded: bool = False
-    """Long, and not what most readers look for: a page shows it when it is asked to."""
+    """Whether a page shows only the title until the reader unfolds it: for long tables that few readers need."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Each row as an object."""
+        """The table as plain values, each row as a mapping from column to cell."""
         rows = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
         return {"title": self.title, "rows": rows, "note": self.note}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing, or the reason why there is none."""
+    """A drawing, or the reason why it is left out."""
 
     name: str
-    """Of a-z and hyphens; no other figure of the report has it."""
+    """Letters a-z, digits and hyphens; unique in its report."""
     title: str
     words: str
-    """What is drawn and how to read it; of a figure that is left out why it is."""
+    """What is drawn and how to read it, or why the figure is left out."""
     svg: str = ""
-    """An <svg> element with everything in it; empty where the figure is left out."""
+    """A self-contained <svg> element; empty where the figure is left out."""
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Something that a model wrote, with what became of it."""
+    """Texts that a model wrote, with what was decided about them."""
 
     title: str
     facts: tuple[tuple[str, str], ...]
-    """(what, value): the label, the share, ..."""
+    """(name, value) pairs, such as the label and the share."""
     texts: tuple[tuple[str, str], ...]
-    """(what, text): the question, a solution, ... Cut where they are long, which the text then says."""
+    """(heading, text) pairs, such as the question and a solution. A long text is cut and says so."""
 
 
 @dataclass(frozen=True)
@@ -58,38 +61,38 @@ class Section:
     """A part of the report with a heading."""
 
     name: str
-    """Of a-z and hyphens; no other section has it."""
+    """Letters a-z and hyphens; unique in its report."""
     title: str
     lines: tuple[str, ...] = ()
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
     excerpts: tuple[Excerpt, ...] = ()
     terms: tuple[tuple[str, str], ...] = ()
-    """(word, what it means)."""
+    """(word, meaning) pairs."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """The figures of a run in tables, as a terminal shows them at its end."""
+    """The short report of a run, which a terminal shows at the run's end: a few lines and tables."""
 
     title: str
     lines: tuple[str, ...]
     tables: tuple[Table, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """The report as plain values: each table's rows as objects."""
+        """The report as plain values, each row of a table as a mapping from column to cell."""
         return {"title": self.title, "lines": list(self.lines), "tables": [t.as_dict() for t in self.tables]}
 
 
 @dataclass(frozen=True)
 class Document:
-    """Everything that is said of a run, for somebody who has never seen this program."""
+    """The full report of a run, for readers who have never seen this program."""
 
     title: str
     headline: str
-    """What came of the run, in one sentence."""
+    """The result of the run in one sentence."""
     summary: tuple[str, ...]
-    """What happened, in sentences."""
+    """What was done and what came of it, one or more sentences each."""
     sections: tuple[Section, ...]
 
     def as_dict(self) -> dict[str, Any]:

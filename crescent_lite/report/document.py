@@ -1,6 +1,6 @@
-"""The whole report of a run, put together from its parts, and written down twice: as Markdown and as a page.
+"""The full report of a run: put together from its parts, and saved as Markdown and as an HTML page.
 
-Reads the store. It is as bounded as its parts are: of many rounds some are drawn, of many texts a few are shown.
+Reads the store. Its size is bounded: of many rounds only some are drawn, of many texts only a few are shown.
 Example: write_document(build_document(store, 1), workspace.exports, 1) -> exports/run-1.html, run-1.md
 """
 
@@ -27,7 +27,7 @@ from crescent_lite.store import Run, Store
 
 
 def build_document(store: Store, run_id: int) -> Document:
-    """Everything that is said of a run, finished or not. Raises NotFoundError for an unknown one."""
+    """The full report of a run, finished or not. Raises NotFoundError for an unknown run."""
     run = store.runs.fetch_run(run_id)
     rounds = store.runs.fetch_rounds(run_id)
     standing = store.fetch_standing(run_id)
@@ -37,7 +37,7 @@ def build_document(store: Store, run_id: int) -> Document:
     sections = [
         Section(
             "scores",
-            "Did it get better?",
+            "Did the model get better?",
             figures=(figures.scores_figure(scored, kept),),
             tables=_with_rows(
                 *_scores_tables(store, run, scored), gains_table(store, run), samples_table(store, run)
@@ -58,16 +58,16 @@ def build_document(store: Store, run_id: int) -> Document:
             ),
             tables=_with_rows(*(_folded(table) for table in yields if not table.title.endswith("yield"))),
         ),
-        Section("training", "What it learnt", figures=(figures.loss_figure(store, rounds, kept),)),
+        Section("training", "How the training went", figures=(figures.loss_figure(store, rounds, kept),)),
         Section(
             "alarms",
-            "Is it still well?",
+            "Is anything going wrong?",
             figures=(figures.alarms_figure(store, run), figures.lengths_figure(store, run)),
             tables=_with_rows(*alarms_tables(store, run), measures_table(store, run)),
             terms=tuple((spaced_name(name), words) for name, words in LOOKS_FOR.items()),
         ),
         *excerpt_sections(store, run),
-        Section("time", "What it took", tables=_with_rows(time_table(store, run, rounds))),
+        Section("time", "What it cost", tables=_with_rows(time_table(store, run, rounds))),
         making_section(store, run, rounds),
         Section("words", "Words", terms=WORDS),
     ]
@@ -77,7 +77,7 @@ def build_document(store: Store, run_id: int) -> Document:
 
 
 def measures_table(store: Store, run: Run) -> Table:
-    """Every measure of every round."""
+    """A table of every measure of every round."""
     measures = store.measures.fetch_measures(run.run_id)
     names = sorted({name for found in measures.values() for name in found})
     rows = tuple(
@@ -85,20 +85,20 @@ def measures_table(store: Store, run: Run) -> Table:
         for name in names
     )
     columns = ("measure", *(f"round {number}" if number else "base" for number in measures))
-    note = "Shares and scores are 0-1, similarities 0-100, lengths tokens."
-    return Table("What is measured of each round", columns, rows, note, folded=True)
+    note = "Shares and scores are from 0 to 1, similarities from 0 to 100; lengths are in tokens."
+    return Table("Measures of each round", columns, rows, note, folded=True)
 
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """Where a report lies."""
+    """Paths of a saved report."""
 
     html: Path
     markdown: Path
 
 
 def write_document(document: Document, folder: Path, run_id: int) -> ReportFiles:
-    """Save both forms. Each file is complete or as it was before. Raises StorageError."""
+    """Save a report as HTML and as Markdown, each complete or not at all. Raises StorageError."""
     written = ReportFiles(folder / f"run-{run_id}.html", folder / f"run-{run_id}.md")
     for path, text in ((written.html, document_html(document)), (written.markdown, document_markdown(document))):
         with atomic_replacement(path) as unfinished:
@@ -107,11 +107,11 @@ def write_document(document: Document, folder: Path, run_id: int) -> ReportFiles
 
 
 def _scores_tables(store: Store, run: Run, scored: Sequence[Scored]) -> list[Table]:
-    """One for each scoring; all but the flexible one are folded."""
+    """One table for each scoring, folded except for the flexible one."""
     titles = {
-        "flexible": "Right answers, wherever they stand (flexible)",
+        "flexible": "Right answers, wherever they are written (flexible)",
         "strict": "Right answers in a marked place (strict)",
-        "math-verify": "Right answers in the opinion of math-verify",
+        "math-verify": "Right answers according to math-verify",
     }
     return [
         dataclasses.replace(

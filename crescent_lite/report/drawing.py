@@ -1,8 +1,8 @@
-"""Drawings as <svg> elements that may stand in one page: every id of its own, colours from the page, no mathtext.
+"""Drawings as <svg> elements that can share one page: unique ids, colours set by the page, no mathtext.
 
-Knows matplotlib and nothing of runs. matplotlib is imported when the first figure is drawn, and
-never touches a screen. Colours are looked up by name, so that the page can change them in the dark; those here are
-Okabe and Ito's, which colour-blind people can tell apart. Example: svg_of(figure, "scores", "Scores of each round")
+Knows matplotlib and nothing of runs. matplotlib is imported when the first figure is drawn, and opens no window. An
+element refers to colours by name, so that the page can change them in dark mode; the values here are Okabe and Ito's,
+which colour-blind people can tell apart. Example: svg_of(figure, "scores", "Scores of each round")
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ INK, FAINT, LINE, BLUE, ORANGE, GREEN, AMBER, GREY, PAPER = COLOURS.values()
 POINTS_PER_INCH = 72
 NAME_CHARACTERS = 36
 NOT_XML = {0xFFFE: "\N{REPLACEMENT CHARACTER}", 0xFFFF: "\N{REPLACEMENT CHARACTER}"}
-"""Printable enough for a terminal, and nothing that XML may hold."""
+"""Characters that a terminal can print but XML does not allow, with their replacement."""
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
 STYLE: dict[str, Any] = {
@@ -71,7 +71,7 @@ STYLE: dict[str, Any] = {
 def canvas(
     width: float, height: float, rows: int = 1, columns: int = 1, **shared: Any
 ) -> Iterator[tuple[Figure, Any]]:
-    """(figure, its axes as a flat list) of so many inches, with this style and no one else's."""
+    """A figure of `width` x `height` inches and its axes as a flat list, in this style whatever the user has set."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -86,15 +86,15 @@ def canvas(
 
 
 def name_of(text: str) -> str:
-    """A name from a file or a model, safe and short enough for a drawing."""
+    """A name from a file or a model, made printable and cut for a drawing."""
     return printable_line(text, NAME_CHARACTERS).translate(NOT_XML)
 
 
 def svg_of(figure: Figure, name: str, title: str) -> str:
-    """The figure as an <svg> element. The same figure gives the same bytes."""
+    """The figure as an <svg> element; the same figure always gives the same bytes."""
     file = io.BytesIO()
     with warnings.catch_warnings():
-        # a letter that matplotlib's font lacks: the text is drawn with the page's font
+        # matplotlib's font lacks a letter; the page draws the text with its own font
         warnings.filterwarnings("ignore", "Glyph .* missing")
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     root = ET.fromstring(file.getvalue())
@@ -102,7 +102,7 @@ def svg_of(figure: Figure, name: str, title: str) -> str:
     ET.register_namespace("xlink", XLINK)
     for parent in root.iter():
         for child in list(parent):
-            # matplotlib's own style sheet would hold for the whole page
+            # matplotlib's style sheet would apply to the whole page
             if child.tag in (f"{{{SVG}}}metadata", f"{{{SVG}}}style"):
                 parent.remove(child)
     for element in root.iter():
@@ -118,7 +118,7 @@ def svg_of(figure: Figure, name: str, title: str) -> str:
 
 
 def _of_page(key: str, value: str, name: str) -> str:
-    """An attribute with the page's ids, font and colours."""
+    """The value of an attribute, changed to use the page's font and colours and ids that are unique in the page."""
     if key == "id":
         return f"{name}-{value}"
     if key.endswith("href"):

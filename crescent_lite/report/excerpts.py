@@ -1,7 +1,7 @@
-"""Examples of what the model wrote: accepted, disputed and rejected. A few of each, spread over the whole run.
+"""Samples of what the model wrote: a few accepted, disputed and rejected texts, spread over the whole run.
 
-Reads the store. Texts are untrusted and cut here, so that a page stays small. Example: cut("x" * 2000, 800)[-30:] ->
-"\\n[… 1,200 more characters]"
+Reads the store. Texts are untrusted; they are cut here, so that a page stays small. Example:
+    cut("x" * 2000, 800)[-27:] -> "\\n[… 1,200 more characters]"
 """
 
 from __future__ import annotations
@@ -16,15 +16,19 @@ from crescent_lite.report.tables import spaced
 from crescent_lite.store import Run, Store
 
 MOST_CHARACTERS = 800
+"""Characters of a text that are shown."""
 ACCEPTED = 5
+"""Accepted questions that are shown."""
 OF_A_REASON = 2
+"""Texts that are shown for one reason."""
 REASONS = 8
+"""Reasons that are shown, the commonest."""
 
 
 def excerpt_sections(store: Store, run: Run) -> list[Section]:
-    """Three sections, of the run that asked: of a distillation that is the teacher's."""
+    """The sections on accepted, disputed and rejected texts; a distillation shows those of its teacher's run."""
     asked_in = run.teacher_id or run.run_id
-    of_whom = f" They are of run {asked_in}, whose labels were learnt from." if run.teacher_id else ""
+    of_whom = f" They are from run {asked_in}, whose labels were trained on." if run.teacher_id else ""
     labelled = store.questions.fetch_by_outcome(asked_in, "labelled")
     disputed = store.questions.fetch_by_outcome(asked_in, "disputed")
     rejected = store.questions.fetch_by_outcome(asked_in, "rejected")
@@ -32,42 +36,42 @@ def excerpt_sections(store: Store, run: Run) -> list[Section]:
     return [
         _section(
             "accepted", "Accepted: questions with a label", len(every),
-            "The votes agreed on an answer, and one of them became the solution that is learnt from." + of_whom,
+            "The votes agreed on an answer, and one of them became the solution that is trained on." + of_whom,
             [_accepted(store, question_id) for question_id in spread(every, ACCEPTED)],
         ),
         _section(
             "disputed", "Disputed: questions without a label", sum(map(len, disputed.values())),
-            "The questions were kept, but the votes did not agree enough; nothing is learnt from them." + of_whom,
+            "The questions were kept, but their votes did not agree enough; they are not trained on." + of_whom,
             [_disputed(store, question_id) for question_id in _of_each(disputed)],
         ),
         _section(
             "rejected", "Rejected: texts that were not voted on", sum(map(len, rejected.values())),
-            "They are no usable question, or too close to one that was there before." + of_whom,
+            "They are not usable questions, or too close to an earlier one." + of_whom,
             [_rejected(store, question_id) for question_id in _of_each(rejected)],
         ),
     ]  # fmt: skip
 
 
 def spread(ids: Sequence[int], most: int) -> list[int]:
-    """At most so many of them, evenly from first to last."""
+    """At most `most` of the ids, spread evenly from the first to the last."""
     if len(ids) <= most:
         return list(ids)
     return [ids[index * (len(ids) - 1) // (most - 1)] for index in range(most)]
 
 
 def cut(text: str, most: int = MOST_CHARACTERS) -> str:
-    """The text, or its beginning and how much more there was."""
+    """The text, or its beginning and the number of characters left out."""
     return text if len(text) <= most else f"{text[:most]}\n[… {len(text) - most:,} more characters]"
 
 
 def _of_each(by_reason: dict[str, list[int]]) -> list[int]:
-    """Some of each of the commonest reasons."""
+    """A few ids for each of the commonest reasons."""
     return [question_id for ids in list(by_reason.values())[:REASONS] for question_id in spread(ids, OF_A_REASON)]
 
 
 def _section(name: str, title: str, there: int, line: str, excerpts: list[Excerpt]) -> Section:
     if not excerpts:
-        return Section(name, title, ("There is none.",))
+        return Section(name, title, ("None.",))
     return Section(name, title, (f"{len(excerpts)} of {there:,}. {line}",), excerpts=tuple(excerpts))
 
 
@@ -75,18 +79,18 @@ def _accepted(store: Store, question_id: int) -> Excerpt:
     found, votes = _detail(store, question_id), store.votes.fetch_votes(question_id)
     solution = next((vote.text for vote in votes if vote.vote_id == found["chosen_vote"]), "")
     facts = (("label", answer_in_words(found["answer_key"])), *_votes_in_words(found, votes))
-    texts = (("The model asked", cut(found["text"])), ("The solution that is learnt from", cut(solution)))
+    texts = (("The question", cut(found["text"])), ("The solution that is trained on", cut(solution)))
     return Excerpt(_title(found), facts, texts)
 
 
 def _disputed(store: Store, question_id: int) -> Excerpt:
     found, votes = _detail(store, question_id), store.votes.fetch_votes(question_id)
-    texts = [("The model asked", cut(found["text"]))]
+    texts = [("The question", cut(found["text"]))]
     seen: set[str | None] = set()
     for vote in votes:
         if vote.answer_key not in seen and len(seen) < 2:
             seen.add(vote.answer_key)
-            texts.append((f"It answered {answer_in_words(vote.answer_key)}", cut(vote.text)))
+            texts.append((f"A vote for {answer_in_words(vote.answer_key)}", cut(vote.text)))
     facts = (("why there is no label", spaced(found["decision_reason"])), *_votes_in_words(found, votes))
     return Excerpt(_title(found), facts, tuple(texts))
 
@@ -94,7 +98,7 @@ def _disputed(store: Store, question_id: int) -> Excerpt:
 def _rejected(store: Store, question_id: int) -> Excerpt:
     found = _detail(store, question_id)
     facts = [("why", spaced(found["reason"]))]
-    texts = [("The model wrote", cut(found["raw_text"]))]
+    texts = [("The text", cut(found["raw_text"]))]
     if found["match_text"]:
         whose = found["benchmark_item"] or f"question {found['duplicate_of']}"
         facts.append(("similarity", f"{found['similarity'] or 0:.0f} of 100"))
@@ -120,7 +124,7 @@ def _votes_in_words(found: Any, votes: Sequence[Vote]) -> tuple[tuple[str, str],
 
 
 def answer_in_words(key: str | None) -> str:
-    """An answer's key without its type, short enough for a line."""
+    """An answer's key without its type, cut to one short line."""
     if key is None:
         return "no answer"
     kind, _, value = key.partition(":")

@@ -1,7 +1,7 @@
-"""The figures of a run: what is to be drawn is counted here, and what is left out gets the reason.
+"""The figures of a run: this module counts what is drawn, and says why a figure is left out.
 
-Reads the store; `plots` and `flow` draw. Of many rounds some are drawn: the first, the kept, the last, and others
-evenly between. Example: shown_rounds([1, ..., 40], kept=7, most=6) -> [1, 7, 9, 17, 28, 40]
+Reads the store; `plots` and `flow` draw. Where there are many rounds, only some are drawn: the first, the kept, the
+last, and others evenly between them. Example: shown_rounds([1, ..., 40], kept=7, most=6) -> [1, 7, 9, 17, 28, 40]
 """
 
 from __future__ import annotations
@@ -23,16 +23,19 @@ from crescent_lite.store import Round, Run, Store
 from crescent_lite.store.evaluations import EvaluationRow
 
 MOST_PANELS = 9
+"""Panels of one figure."""
 MOST_ROUNDS = 6
+"""Rounds that get a panel or a figure of their own."""
 MOST_SCORES = 60
 """Rounds on one axis."""
 MOST_POINTS = 400
-"""Of a curve; more are averaged in groups."""
+"""Points of a curve; where there are more, neighbours are averaged."""
 SHARE_BINS = 8
+"""Bins of a histogram of shares, from 0 to 1."""
 
 
 def shown_rounds(numbers: Sequence[int], kept: int | None, most: int = MOST_ROUNDS) -> list[int]:
-    """At most so many of the rounds, in order."""
+    """At most `most` of the rounds, in order: the first, the last, the kept one, and others evenly between."""
     if len(numbers) <= most:
         return list(numbers)
     chosen = {numbers[0], numbers[-1]} | ({kept} & set(numbers) if kept is not None else set())
@@ -43,7 +46,7 @@ def shown_rounds(numbers: Sequence[int], kept: int | None, most: int = MOST_ROUN
 
 
 def scores_figure(scored: Sequence[Scored], kept: int | None) -> Figure:
-    """Right answers after each round."""
+    """The figure of right answers after each round."""
     own: dict[tuple[str, str], dict[int, dict[str, Scored]]] = {}
     for one in scored:
         if one.own:
@@ -55,8 +58,8 @@ def scores_figure(scored: Sequence[Scored], kept: int | None) -> Figure:
         flexible, strict = (tuple(rounds[n][s].score for n in numbers) for s in ("flexible", "strict"))
         panels.append(plots.ScorePanel(f"{benchmark}, {short_name(prompt)}", tuple(numbers), flexible, strict))
     words = (
-        "Share of right answers of the base and after each round. Bars are 95% intervals (Wilson): models whose bars "
-        "overlap may be alike, which the table of scores tests item by item. The dashed line is the base."
+        "Fraction of right answers of the base and after each round. Bars are 95% intervals (Wilson): models whose "
+        "bars overlap may be equally good; the table of scores tests that item by item. The dashed line is the base."
     )
     return _figure(
         "scores", "Right answers after each round", words + _left_out(len(panels), MOST_PANELS, "panels"),
@@ -66,7 +69,7 @@ def scores_figure(scored: Sequence[Scored], kept: int | None) -> Figure:
 
 
 def shares_figure(store: Store, run: Run, rounds: Sequence[Round], kept: int | None) -> Figure:
-    """How sure the votes of each round were."""
+    """The figure of how many questions had how large a share of the leading answer, round by round."""
     panels = []
     for this in _some(rounds, kept):
         bins = {True: Counter[int](), False: Counter[int]()}
@@ -78,8 +81,8 @@ def shares_figure(store: Store, run: Run, rounds: Sequence[Round], kept: int | N
     policy = run.config.get("vote", {}).get("policy")
     floor = run.config.get("vote", {}).get("min_share") if policy in ("majority", "band") else None
     words = (
-        "Each question is answered several times; its share is how many of these votes agree on the leading answer. "
-        "Questions to the right are those on which the model agrees with itself."
+        "Each question is answered several times; its share is the fraction of these votes that agree on the leading "
+        "answer. On the questions to the right, the model agrees with itself."
     )
     return _figure(
         "shares", "How sure the votes were", words + _left_out(len(rounds), MOST_ROUNDS, "rounds"),
@@ -88,14 +91,15 @@ def shares_figure(store: Store, run: Run, rounds: Sequence[Round], kept: int | N
 
 
 def calibration_figure(store: Store, run: Run, kept: int | None) -> Figure:
-    """Where the right answers are known: how often the leading one is right."""
+    """The figure of how often the majority is right, by its share, on benchmarks where the right answer is known."""
     rows = [e for e in store.evaluations.fetch_evaluations(run.run_id) if e.samples > 1]
     wanted = [e for e in rows if e.round_number in (0, kept)]
     panels = [panel for e in wanted if (panel := _calibration(store, e))]
     words = (
-        "Each item of a benchmark was answered several times, as votes are. A point says how often the leading "
-        "answer was right where it had that share; below the dashed line the model is surer than it is right. "
-        "Where the answers are known this tells how far a majority can be trusted as a label."
+        "Each benchmark item was answered several times, in the way that votes are drawn. A point shows how often "
+        "the leading answer was right where it had that share; below the dashed line it is right less often than its "
+        "share suggests. In a tie, the answer drawn first counts as the leading one. As the right answers are known "
+        "here, the figure shows how far a majority can be trusted as a label."
     )
     return _figure(
         "calibration", "Is a majority right?", words + _left_out(len(panels), MOST_PANELS, "panels"),
@@ -105,7 +109,7 @@ def calibration_figure(store: Store, run: Run, kept: int | None) -> Figure:
 
 
 def loss_figure(store: Store, rounds: Sequence[Round], kept: int | None) -> Figure:
-    """The trainings."""
+    """The figure of the training loss, round by round."""
     curves = []
     for this in _some(rounds, kept):
         if curve := store.trainings.fetch_curve(this.round_id):
@@ -115,31 +119,32 @@ def loss_figure(store: Store, rounds: Sequence[Round], kept: int | None) -> Figu
             steps, losses = thinned([(step, loss) for step, loss, _ in curve])
             curves.append(plots.Curve(f"round {this.number} ({len(curve):,} steps)", steps, losses, held_out))
     words = (
-        "How badly the model predicts the solutions it learns from, step by step; it should fall. Held-out examples "
-        "are not learnt from: when their loss rises, or is never lower than before the first step, the model only "
-        "learns the others by heart."
+        "The loss says how badly the model predicts the solutions that it is trained on, step by step; it should "
+        "fall. Held-out examples are not trained on: where their loss rises, or never falls below its value before "
+        "the first step, the model only memorises the other examples."
     )
     return _figure(
-        "loss", "Loss of the trainings", words + _left_out(len(rounds), MOST_ROUNDS, "rounds"),
+        "loss", "Training loss", words + _left_out(len(rounds), MOST_ROUNDS, "rounds"),
         "nothing was trained" if not curves else "", lambda: plots.draw_losses(curves),
     )  # fmt: skip
 
 
 def alarms_figure(store: Store, run: Run) -> Figure:
-    """Every alarm after every round."""
+    """The figure of every alarm after every round."""
     found = store.measures.fetch_alarms(run.run_id)
     found = {number: alarms for number, alarms in found.items() if alarms}
     names = list(dict.fromkeys(alarm.name for alarms in found.values() for alarm in alarms))
     standing = {(a.name, number): standing_of(a) for number, alarms in found.items() for a in alarms}
     return _figure(
-        "alarms", "Alarms after each round", "Ten things that go wrong when a model teaches itself are looked for.",
+        "alarms", "Alarms after each round", "Each alarm looks for one thing that can go wrong when a model teaches "
+        "itself.",
         "no round has been judged" if not names else "",
         lambda: plots.draw_alarms(names, sorted(found), standing),
     )  # fmt: skip
 
 
 def lengths_figure(store: Store, run: Run) -> Figure:
-    """How long replies are, round after round."""
+    """The figure of the length of replies, round by round."""
     measures = store.measures.fetch_measures(run.run_id)
     panels = []
     for name, title in (("votes", "votes"), ("evaluated", "replies to the benchmarks")):
@@ -152,8 +157,8 @@ def lengths_figure(store: Store, run: Run) -> Figure:
             numbers, *lengths = zip(*rows, strict=True)
             panels.append(plots.LengthPanel(title, numbers, *lengths))
     words = (
-        "A model that teaches itself may come to write ever more, or ever less. Votes of a round are by the model of "
-        "the round before, replies to the benchmarks by the round's own."
+        "A model that teaches itself may write more and more, or less and less. The votes of a round are drawn from "
+        "the model of the round before, the replies to benchmarks from the round's own model."
     )
     return _figure(
         "lengths", "Length of the replies", words, "no round has been measured" if not panels else "",
@@ -162,22 +167,23 @@ def lengths_figure(store: Store, run: Run) -> Figure:
 
 
 def flow_figures(store: Store, run: Run, rounds: Sequence[Round], kept: int | None) -> list[Figure]:
-    """What became of the texts, a figure for each round."""
+    """A figure for each round of how many texts went on from each step to the next."""
     if run.teacher_id:
-        return [_figure("flow", "What became of the texts", "", "this run asked nothing and voted on nothing itself")]
+        missing = "this run asked no questions itself, but used the labels of another run"
+        return [_figure("flow", "What became of the texts", "", missing)]
     if not rounds:
         return [_figure("flow", "What became of the texts", "", "no round has begun")]
     figures = []
-    texts = " A question that is asked again in other words counts as another text."
+    texts = " A rewritten question counts as another text."
     if store.questions.count_external(run.run_id):
-        texts = " The texts are the user's own questions; the model asked none."
+        texts = " The texts are questions from the user's file; the model asked none."
     for this in _some(rounds, kept):
         title, steps = f"Round {this.number}: what became of the texts", flow_steps(store, this)
         words = f"{this.outcome[0].upper()}{this.outcome[1:]}." if this.outcome else "The round is unfinished."
         words += texts
         figures.append(
             _figure(
-                f"flow-{this.number}", title, words, "" if steps[0].count else "the round has asked nothing",
+                f"flow-{this.number}", title, words, "" if steps[0].count else "the round has asked no questions yet",
                 partial(flow.draw_flow, f"flow-{this.number}", title, steps),
             )
         )  # fmt: skip
@@ -187,7 +193,7 @@ def flow_figures(store: Store, run: Run, rounds: Sequence[Round], kept: int | No
 
 
 def thinned(points: Sequence[tuple[int, float]]) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """At most MOST_POINTS of a curve: neighbours are averaged."""
+    """The (step, loss) points of a curve as two tuples, at most MOST_POINTS long: neighbours are averaged."""
     size = -(-len(points) // MOST_POINTS) or 1
     groups = [points[start : start + size] for start in range(0, len(points), size)]
     return tuple(group[-1][0] for group in groups), tuple(fmean(loss for _, loss in group) for group in groups)
@@ -211,7 +217,7 @@ def _calibration(store: Store, e: EvaluationRow) -> plots.CalibrationPanel | Non
 
 
 def leading_share(samples: Sequence[SampledReply]) -> float:
-    """How many of the samples agree on the commonest answer, 0-1; 0 where none has one."""
+    """Fraction of all samples that agree on the commonest answer, 0-1; 0 where no sample has an answer."""
     counts = Counter(sample.answer_key for sample in samples if sample.answer_key is not None)
     return max(counts.values(), default=0) / len(samples)
 
@@ -222,7 +228,7 @@ def _some(rounds: Sequence[Round], kept: int | None) -> list[Round]:
 
 
 def _figure(name: str, title: str, words: str, missing: str, draw: Callable[[], str] = str) -> Figure:
-    """Drawn, or left out for the reason `missing`."""
+    """The figure as `draw` makes it, or left out with the reason `missing`."""
     if missing:
         return Figure(name, title, f"Left out: {missing}.")
     return Figure(name, title, words, draw())
@@ -233,4 +239,4 @@ def _left_out(there: int, most: int, of_what: str) -> str:
 
 
 def _no_votes(run: Run) -> str:
-    return "this run voted on nothing itself" if run.teacher_id else "no question has all its votes"
+    return "this run drew no votes itself" if run.teacher_id else "the votes of no question are complete yet"

@@ -1,6 +1,7 @@
-"""The yield of a round as a flow: what goes on from each step to the next, and what is lost there, by reason.
+"""The yield of a round as a flow diagram: how many items go on from each step to the next, and how many are lost, by
+reason.
 
-Knows nothing of the store. A bar is as high as its step has items; what is lost leaves below. Example:
+Knows nothing of the store. The height of a bar is the number of its items; lost items branch off below. Example:
     draw_flow("flow-1", "Round 1", [FlowStep("texts", 131, (("no question", 20),)), FlowStep("usable", 111)])
 """
 
@@ -14,26 +15,28 @@ from crescent_lite.report.drawing import AMBER, BLUE, FAINT, GREEN, INK, ORANGE,
 
 BAR = 0.1
 STUB = 0.24
-"""Widths, in columns."""
+"""Width of a bar, and of the stub for lost items, in columns."""
 LABEL = 0.072
-"""Height of a label, in bars of the first step."""
+"""Height of a label, as a fraction of the first step's bar."""
 MOST_REASONS = 4
+"""Reasons that are named for the losses of one step."""
 
 
 @dataclass(frozen=True)
 class FlowStep:
-    """One stage of the flow."""
+    """One step of the flow."""
 
     name: str
     count: int
+    """Items in the step."""
     lost: tuple[tuple[str, int], ...] = ()
-    """(reason, count) of those that do not go on to the next step."""
+    """(reason, count) of the items that do not go on to the next step."""
     joined: tuple[str, int] = ("", 0)
-    """(whence, count) of those that are here although they were not in the step before."""
+    """(origin, count) of the items that were not in the step before, such as examples of earlier rounds."""
 
 
 def draw_flow(name: str, title: str, steps: Sequence[FlowStep]) -> str:
-    """The steps from left to right."""
+    """The flow as an <svg> element, with the steps from left to right."""
     whole = max(step.count for step in steps) or 1
     with canvas(1.56 * len(steps), 3.3) as (figure, (axis,)):
         axis.set_axis_off()
@@ -61,7 +64,7 @@ def draw_flow(name: str, title: str, steps: Sequence[FlowStep]) -> str:
 
 
 def fewest(lost: Sequence[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
-    """The commonest reasons, and the others together. More could not be told apart."""
+    """The losses without zeros, all after the first MOST_REASONS added up: more could not be told apart."""
     lost = [(reason, count) for reason, count in lost if count]
     if len(lost) <= MOST_REASONS + 1:
         return tuple(lost)
@@ -70,7 +73,7 @@ def fewest(lost: Sequence[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
 
 
 def _losses(axis: Any, column: int, going: float, lost: Sequence[tuple[str, int]], whole: int) -> float:
-    """What leaves at a column, from above to below; the lowest place that was written on."""
+    """Draw the losses of a column from top to bottom. Returns the lowest height that was drawn on."""
     edge, free = -going, -going
     for reason, count in lost:
         height = count / whole

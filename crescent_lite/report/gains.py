@@ -1,7 +1,8 @@
-"""What a run's gain is made of: its round beside the controls, on the same items. Reads the store; prints nothing.
+"""Where a run's gain comes from: its rounds compared with its controls on the same items.
 
-Every line is one paired comparison that differs in one part, so that the gain is split into the prompt, the votes and
-the diversity of the questions. Example: compared(store, run_id)[0].about -> "the prompt"
+Each comparison differs in one part of the method, so that the gain splits into the prompt, the votes and the
+diversity of the questions. Where a control votes, `sampled_scores.majority` says which answer counts. Example:
+    compared(store, run_id)[0].about -> "the prompt"
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from crescent_lite.store import Store
 from crescent_lite.store.evaluations import EvaluationRow
 
 PARTED: tuple[Role, ...] = ("score", "final")
+"""Roles of the benchmarks on which gains are compared."""
 Right = Mapping[str, bool]
+"""Whether each item was answered right, by item id."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +28,19 @@ class Gain:
 
     benchmark: str
     about: str
-    """The part of the method it is about."""
+    """The part of the method that the two sides differ in."""
     before: str
-    """The model and how it was asked."""
+    """The side without that part: the model and how it was asked."""
     after: str
+    """The side with that part: the model and how it was asked."""
     verdict: ComparisonResult
 
 
 def compared(store: Store, run_id: int) -> list[Gain]:
-    """Every comparison that the run and its controls allow; corrected, benchmark by benchmark, for their number."""
+    """All comparisons that the run and its controls allow, corrected for their number on each benchmark.
+
+    Empty for a run without controls.
+    """
     controls = store.runs.fetch_controls(run_id)
     if not controls:
         return []

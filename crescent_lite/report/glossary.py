@@ -1,28 +1,30 @@
-"""The words of this project, for readers who have not met them. Knows nothing of any run."""
+"""The words of this project, explained for readers of a report who have not met them. Knows nothing of any run."""
 
 from __future__ import annotations
 
 WORDS = (
-    ("run", "One go at the method: the base is measured, and then round follows round."),
-    ("round", "The model is asked for questions, answers them, learns from what it agrees with itself on, and is "
-     "measured. The next round begins with what it has become."),
-    ("base", "The model as it was before: a language model from elsewhere, which stays as it is."),
-    ("adapter", "What a round's training makes: a small set of weights that changes the base when put on it."),
+    ("run", "One application of the method: the base is measured, then one round follows the other."),
+    ("round", "The model writes questions, answers each several times, is trained on the answers that it agrees with "
+     "itself on, and is measured. In the next round, the trained model asks and answers."),
+    ("base", "The language model that the run starts from. It is never changed."),
+    ("adapter", "The result of a round's training: a small set of weights that changes the base when it is added."),
     ("bait", "The prompt that makes the model write a question."),
     ("question", "A text that the model wrote in reply to a bait, if it is a usable maths question and new."),
-    ("vote", "One answer of the model to one of its questions, drawn at random as it would talk."),
-    ("label", "The answer that most votes on a question agree on, if enough do. It is taken for right, unchecked."),
-    ("share", "How many of the votes on a question agree on its leading answer. A vote without an answer counts "
-     "against it."),
-    ("example", "What is learnt from: a question with one of the solutions that came to its label."),
-    ("benchmark", "Questions with known answers, which the model is measured on and never learns from."),
-    ("canary", "A small benchmark that is there for the alarms only."),
-    ("flexible", "A way to score: a right answer counts wherever it stands in the reply."),
-    ("strict", "A way to score: a right answer counts only in a marked place (boxed, after '####', 'the answer is', "
-     "or as the whole reply). What flexible gives more than strict is format, not skill."),
-    ("95% interval", "About 95 of 100 intervals made like this hold the true score; few items make them wide."),
-    ("improved", "Said only when the difference on the same items is beyond what chance brings: p < 0.05 and an "
+    ("vote", "One of several answers that the model gives to one of its questions, drawn at random."),
+    ("label", "The answer that enough of the votes on a question agree on. It is taken as right without a check."),
+    ("share", "The fraction of all votes on a question that agree on its leading answer. Votes without an answer "
+     "count against it."),
+    ("majority", "The commonest of several answers to a benchmark item; in a tie, the one that was drawn first. (A "
+     "question of a run whose votes are tied gets no label.)"),
+    ("example", "What the model is trained on: a question with one of the solutions that led to its label."),
+    ("benchmark", "Questions with known answers. The model is measured on them and never trained on them."),
+    ("canary", "A small benchmark that is used for alarms only."),
+    ("flexible", "A scoring: a right answer counts wherever it is written in the reply."),
+    ("strict", "A scoring: a right answer counts only in a marked place (boxed, after '####', after 'the answer is', "
+     "or as the whole reply). Where flexible is higher than strict, the difference is format, not skill."),
+    ("95% interval", "Of 100 intervals made like this, about 95 contain the true score. Few items make it wide."),
+    ("improved", "Said only where the difference on the same items is larger than chance explains: p < 0.05 and an "
      "interval without 0, both corrected for the number of rounds."),
-    ("loss", "How badly the model predicts a text: nats per token, 0 is perfect."),
+    ("loss", "How badly the model predicts a text, in nats per token; 0 is perfect."),
 )  # fmt: skip
-"""(word, meaning)."""
+"""(word, meaning) pairs."""

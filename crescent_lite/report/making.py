@@ -1,4 +1,4 @@
-"""What a run was made with: the machine, versions, seeds, checksums, trainings, prompts, and every setting.
+"""How a run was made: machine, versions, seeds, checksums, trainings, prompts and all settings.
 
 Reads the store. Example: settings_table({"run": {"seed": 1}}).rows -> (("run.seed", "1"),)
 """
@@ -15,18 +15,19 @@ from crescent_lite.report.excerpts import cut
 from crescent_lite.store import Round, Run, Store
 
 MOST_CHARACTERS = 300
-"""Of one setting."""
+"""Characters of a setting's value that are shown."""
 PROMPT_CHARACTERS = 3000
+"""Characters of a prompt that are shown."""
 
 
 def making_section(store: Store, run: Run, rounds: list[Round]) -> Section:
-    """Everything that somebody needs who wants to do it again."""
+    """The section with everything that is needed to repeat the run."""
     seed = run.config.get("run", {}).get("seed")
     lines = (
         f"Made by crescent-lite {run.version or 'of an unknown version'}. Started {run.started_at}"
         + (f", finished {run.finished_at} (UTC)." if run.finished_at else " (UTC); not finished."),
-        f"Seed: {seed} (run.seed). The seed of every text, vote and answer follows from it, from what was asked and "
-        "from the number of the sample (SHA-256), and is stored with it; so do those of the trainings."
+        f"Seed: {seed} (run.seed). The seed of every text, vote and reply is derived by SHA-256 from this seed, from "
+        "what was asked and from the number of the sample; it is stored with the text."
         if seed is not None
         else "No settings are stored yet.",
     )
@@ -40,22 +41,22 @@ def making_section(store: Store, run: Run, rounds: list[Round]) -> Section:
 
 
 def machine_table(store: Store, run: Run) -> Table:
-    """The machine, or the machines, that the run was made on."""
+    """A table of the machines and versions that the run was made with."""
     rows: dict[tuple[str, ...], None] = {}
     for noted in store.runs.fetch_events(run.run_id, "MachineNoted"):
         packages = ", ".join(f"{name} {version}" for name, version in noted["packages"].items())
         gpus = "; ".join(noted["gpus"]) or "none"
         cores = f"{noted['processor']}, {noted['cores']} cores, {noted['memory_gib']} GiB of memory"
         rows[cores, gpus, f"{noted['system']}, Python {noted['python']}", packages] = None
-    note = "One line for each machine or set of versions that the run was at work on."
+    note = "One row for each machine or set of versions that worked on the run."
     if not rows:
-        rows["not noted: the run was made by a version that did not", "", "", run.version] = None
+        rows["not stored: this version of crescent-lite did not note it", "", "", run.version] = None
         note = ""
     return Table("Machine and versions", ("machine", "GPU", "system", "packages"), tuple(rows), note)
 
 
 def models_table(store: Store, run: Run, rounds: list[Round]) -> Table:
-    """The base and each adapter with its checksum."""
+    """A table of the base and the adapters, with their checksums."""
     models = [("base", store.runs.fetch_model(run.base_id))]
     models += [(f"round {r.number}", store.runs.fetch_model(r.adapter_id)) for r in rounds if r.adapter_id]
     rows = tuple((what, model.name, cut(model.source, 100), model.sha256) for what, model in models)
@@ -63,7 +64,7 @@ def models_table(store: Store, run: Run, rounds: list[Round]) -> Table:
 
 
 def trainings_table(store: Store, rounds: list[Round]) -> Table:
-    """The trainings that made an adapter."""
+    """A table of the trainings that made an adapter."""
     rows = []
     for this in rounds:
         if done := store.trainings.fetch_finished(this.round_id):
@@ -73,19 +74,19 @@ def trainings_table(store: Store, rounds: list[Round]) -> Table:
 
 
 def inputs_table(run: Run) -> Table:
-    """The sha256 of what the run was made from."""
+    """A table of the checksums of the run's inputs."""
     rows = tuple((name, sha256) for name, sha256 in run.inputs.items())
-    return Table("Checksums of what went in", ("what", "sha256"), rows, folded=True)
+    return Table("Checksums of the inputs", ("input", "sha256"), rows, folded=True)
 
 
 def settings_table(config: Mapping[str, Any]) -> Table:
-    """Every setting as it was resolved."""
+    """A table of all settings as they were used."""
     rows = tuple((name, cut(_plain(value), MOST_CHARACTERS)) for name, value in _settings(config))
     return Table("Every setting", ("setting", "value"), rows, folded=True)
 
 
 def time_table(store: Store, run: Run, rounds: list[Round]) -> Table:
-    """Time and tokens of each stage of each round, and in all."""
+    """A table of the time and tokens of each stage, by round and in total."""
     rows = []
     totals: dict[str, list[float]] = {stage: [0.0, 0.0, 0.0, 0.0] for stage in STAGES}
     for number in (0, *(this.number for this in rounds)):
@@ -96,12 +97,12 @@ def time_table(store: Store, run: Run, rounds: list[Round]) -> Table:
             found = cost.seconds, work, cost.tokens, cost.prompt_tokens
             rows.append(_time_row("base" if number == 0 else f"round {number}", cost.stage, *found))
             totals[cost.stage] = [old + new for old, new in zip(totals[cost.stage], found, strict=True)]
-    rows += [_time_row("all", stage, *found) for stage, found in totals.items() if any(found)] if rows else []
+    rows += [_time_row("total", stage, *found) for stage, found in totals.items() if any(found)] if rows else []
     columns = (
         "round",
         "stage",
         "seconds",
-        "of them decoding or training",
+        "spent decoding or training",
         "tokens drawn",
         "prompt tokens",
         "tokens/s",

@@ -1,4 +1,4 @@
-"""A report as Markdown. What a model or a file said is shown as text: it starts no heading, no link, no HTML.
+"""Reports as Markdown. Texts of models and files are escaped, so that they cannot become headings, links or HTML.
 
 Example: inline("<b>|*x*") -> "\\\\<b\\\\>\\\\|\\\\*x\\\\*"; fenced("```") has a fence of four backticks
 """
@@ -11,18 +11,18 @@ from crescent_lite.printable import printable, printable_line
 from crescent_lite.report.content import Document, Excerpt, Report, Section, Table
 
 MEANS_SOMETHING = re.compile(r"([\\`*_<>\[\]|~$#&])")
-"""What Markdown, with tables and formulas, may take for more than itself inside a line."""
+"""Characters that may have a meaning inside a line of Markdown with tables and formulas."""
 LINK = re.compile(r"(?<=\w):(?=//)")
 
 
 def report_markdown(report: Report) -> str:
-    """The tables of a run."""
+    """The short report as Markdown."""
     parts = [f"# {inline(report.title)}", *map(inline, report.lines), *map(_table, report.tables)]
     return "\n\n".join(parts) + "\n"
 
 
 def document_markdown(document: Document) -> str:
-    """Everything but the drawings."""
+    """The full report as Markdown, without its drawings."""
     parts = [f"# {inline(document.title)}", f"**{inline(document.headline)}**"]
     parts.append("\n".join(f"- {inline(line)}" for line in document.summary))
     parts += [_section(section) for section in document.sections]
@@ -30,12 +30,12 @@ def document_markdown(document: Document) -> str:
 
 
 def inline(text: str) -> str:
-    """The text on one line, as nothing but text."""
+    """The text on one line, escaped so that Markdown shows it as it is."""
     return LINK.sub(r"\\:", MEANS_SOMETHING.sub(r"\\\1", printable_line(text)))
 
 
 def fenced(text: str) -> str:
-    """The text in a block that it cannot end."""
+    """The text in a fenced block that it cannot close itself."""
     shown = printable(text)
     longest = max((len(run) for run in re.findall(r"`+", shown)), default=0)
     fence = "`" * max(3, longest + 1)

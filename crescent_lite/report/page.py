@@ -1,7 +1,7 @@
-"""A report as one HTML page with everything in it: no script, no address that is loaded, readable in light and dark.
+"""A report as one self-contained HTML page: no scripts, nothing loaded from elsewhere, for light and dark mode.
 
-Every text goes through jinja2's escaping and is made printable; only the drawings are taken as they are, and those
-are made of nothing but `drawing`'s own elements. Example: document_html(document)[:15] -> "<!doctype html>"
+Every text is made printable and escaped by jinja2. Only drawings are inserted as they are; `drawing` made every
+element of them. Example: document_html(document)[:15] -> "<!doctype html>"
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from crescent_lite.report.content import Document
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
 LONG_CELL = 26
-"""Characters; a shorter text in a table stays on its line."""
+"""Characters of a table's cell from which on it may wrap; shorter cells stay on one line."""
 NUMBER = re.compile(r"[-+]?[\d,.]+(?:%|e-\d+)?")
 
 
 def document_html(document: Document) -> str:
-    """The whole page."""
+    """The full report as an HTML page."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 

@@ -1,6 +1,6 @@
-"""The plots of a run, each of plain values. Axes say their unit, panels how many there are of what.
+"""The plots of a run, drawn from plain values. Axes name their unit; panels give the number of items.
 
-Knows nothing of the store. Intervals are Wilson's, 95%. Example:
+Knows nothing of the store. Intervals are 95% Wilson intervals. Example:
     draw_losses([Curve("round 1", steps=(1, 2), losses=(2.1, 1.4), held_out=())]) -> "<svg ..."
 """
 
@@ -16,54 +16,58 @@ from crescent_lite.records import Score
 from crescent_lite.report.drawing import AMBER, BLUE, FAINT, GREEN, GREY, INK, LINE, ORANGE, canvas, name_of, svg_of
 
 WIDTH = 9.4
-"""Inches; a page is as wide."""
+"""Inches: the width of the page."""
 ONE_PANEL = 3.6
-"""Inches: a figure with one panel."""
+"""Inches: the width of a figure with one panel."""
 MOST_TICKS = 8
 """Rounds that are named under a panel."""
 
 
 @dataclass(frozen=True)
 class ScorePanel:
-    """One benchmark with one prompt."""
+    """The scores on one benchmark with one prompt."""
 
     title: str
     rounds: tuple[int, ...]
-    """0 is the base."""
+    """Numbers of the rounds; 0 is the base."""
     flexible: tuple[Score, ...]
+    """Score of each round, right answers counted wherever they are written."""
     strict: tuple[Score, ...]
+    """Score of each round, right answers counted in marked places only."""
 
 
 @dataclass(frozen=True)
 class SharePanel:
-    """How sure the votes of a round were."""
+    """The questions of a round by the share of their leading answer."""
 
     title: str
     labelled: tuple[int, ...]
-    """Questions that got a label, in each of equally wide bins from 0 to 1."""
+    """Number of questions with a label in each of equally wide bins of the share, from 0 to 1."""
     rest: tuple[int, ...]
-    """Those that got none."""
+    """Number of questions without a label in each bin."""
 
 
 @dataclass(frozen=True)
 class CalibrationPanel:
-    """Of one model on one benchmark: how often the leading answer is right, by its share."""
+    """How often the leading answer of one model on one benchmark is right, by its share."""
 
     title: str
     shares: tuple[float, ...]
-    """Mean of each bin, 0-1."""
+    """Mean share of each bin, 0-1."""
     right: tuple[Score, ...]
+    """Fraction of the bin's items whose leading answer is right."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One training."""
+    """The loss of one training."""
 
     title: str
     steps: tuple[int, ...]
     losses: tuple[float, ...]
+    """Loss at each of `steps`, nats per token."""
     held_out: tuple[tuple[int, float], ...]
-    """(step, loss)."""
+    """(step, loss on the held-out examples) pairs; step 0 is before the training."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +77,15 @@ class LengthPanel:
     title: str
     rounds: tuple[int, ...]
     low: tuple[float, ...]
-    """The 10th percentile."""
+    """10th percentile of each round."""
     middle: tuple[float, ...]
+    """Median of each round."""
     high: tuple[float, ...]
-    """The 90th."""
+    """90th percentile of each round."""
 
 
 def draw_scores(panels: Sequence[ScorePanel], kept: int | None) -> str:
-    """Right answers over the rounds, a panel for each benchmark and prompt; the kept round is ringed."""
+    """Right answers by round, one panel for each benchmark and prompt; a ring marks the kept round."""
     with _grid(len(panels), 2.5, sharey=True) as (figure, axes):
         for axis, panel in zip(axes, panels, strict=True):
             axis.set_title(f"{name_of(panel.title)} (n={panel.flexible[0].items:,})")
@@ -105,17 +110,18 @@ def draw_scores(panels: Sequence[ScorePanel], kept: int | None) -> str:
 
 
 def draw_shares(panels: Sequence[SharePanel], floor: float | None) -> str:
-    """How many questions had how large a share of the leading answer, a panel for each round."""
+    """A histogram of the share of the leading answer, one panel for each round. `floor` is the least share of a
+    label; None draws no line."""
     most = max(sum(both) for panel in panels for both in zip(panel.labelled, panel.rest, strict=True))
     with _grid(len(panels), 2.2, sharey=True) as (figure, axes):
         for axis, panel in zip(axes, panels, strict=True):
             bins = len(panel.labelled)
             middles = [100 * (index + 0.5) / bins for index in range(bins)]
             width = 86 / bins
-            axis.bar(middles, panel.labelled, width, color=BLUE, label="got a label")
-            axis.bar(middles, panel.rest, width, bottom=panel.labelled, color=AMBER, label="got none")
+            axis.bar(middles, panel.labelled, width, color=BLUE, label="with a label")
+            axis.bar(middles, panel.rest, width, bottom=panel.labelled, color=AMBER, label="without a label")
             if floor is not None:
-                axis.axvline(100 * floor, color=INK, linewidth=1, linestyle=":", label="least share of a label")
+                axis.axvline(100 * floor, color=INK, linewidth=1, linestyle=":", label="lowest share of a label")
             axis.set_title(f"{panel.title} (n={sum(panel.labelled) + sum(panel.rest):,})")
             axis.set_xlim(0, 100)
             axis.set_ylim(0, 1.08 * most)
@@ -127,11 +133,11 @@ def draw_shares(panels: Sequence[SharePanel], floor: float | None) -> str:
 
 
 def draw_calibration(panels: Sequence[CalibrationPanel]) -> str:
-    """How often the leading answer is right against its share; on the diagonal a share is as good as its word."""
+    """How often the leading answer is right, by its share; on the diagonal both are equal."""
     with _grid(len(panels), 2.7, sharey=True) as (figure, axes):
         for axis, panel in zip(axes, panels, strict=True):
             axis.plot(
-                [0, 100], [0, 100], color=GREY, linewidth=1, linestyle="--", label="as often right as agreed on"
+                [0, 100], [0, 100], color=GREY, linewidth=1, linestyle="--", label="right as often as its share"
             )
             places = [100 * share for share in panel.shares]
             style = {"color": BLUE, "marker": "o", "linestyle": "none", "label": "the leading answer is right"}
@@ -152,12 +158,12 @@ def draw_calibration(panels: Sequence[CalibrationPanel]) -> str:
 
 
 def draw_losses(curves: Sequence[Curve]) -> str:
-    """The loss of each training over its steps."""
+    """The loss of each training by step, one panel for each training."""
     most = max(loss for curve in curves for loss in (*curve.losses, *(loss for _, loss in curve.held_out)))
     with _grid(len(curves), 2.3, sharey=True) as (figure, axes):
         for axis, curve in zip(axes, curves, strict=True):
             few = "o" if len(curve.steps) < 3 else ""
-            axis.plot(curve.steps, curve.losses, color=BLUE, linewidth=1.5, marker=few, label="examples learnt from")
+            axis.plot(curve.steps, curve.losses, color=BLUE, linewidth=1.5, marker=few, label="examples trained on")
             if curve.held_out:
                 steps, losses = zip(*curve.held_out, strict=True)
                 axis.plot(steps, losses, color=ORANGE, marker="s", markersize=4, label="held-out examples")
@@ -168,11 +174,11 @@ def draw_losses(curves: Sequence[Curve]) -> str:
             axis.set_ylabel("loss, nats per token")
         fullest = max(range(len(curves)), key=lambda index: len(curves[index].held_out))
         _legend_above(figure, axes[fullest])
-        return svg_of(figure, "loss", "Loss of the trainings")
+        return svg_of(figure, "loss", "Training loss")
 
 
 def draw_lengths(panels: Sequence[LengthPanel]) -> str:
-    """How long replies are, round after round."""
+    """The length of replies by round."""
     with _grid(len(panels), 2.3) as (figure, axes):
         for axis, panel in zip(axes, panels, strict=True):
             below = [middle - low for middle, low in zip(panel.middle, panel.low, strict=True)]
@@ -187,15 +193,15 @@ def draw_lengths(panels: Sequence[LengthPanel]) -> str:
             axis.set_xlabel("round")
             axis.set_ylabel("tokens of a reply")
         _legend_above(figure, axes[0])
-        return svg_of(figure, "lengths", "Length of the replies, round after round")
+        return svg_of(figure, "lengths", "Length of the replies by round")
 
 
 def draw_alarms(names: Sequence[str], rounds: Sequence[int], standing: Mapping[tuple[str, int], str]) -> str:
-    """A grid of rounds and alarms. `standing`: 'fired', 'quiet' or 'unknown' of each (name, round)."""
+    """A grid of alarms and rounds. `standing` is 'fired', 'quiet' or 'unknown' for each (alarm, round)."""
     looks = {
         "fired": {"marker": "X", "s": 120, "color": ORANGE, "label": "fired"},
         "quiet": {"marker": "o", "s": 70, "color": GREEN, "label": "quiet"},
-        "unknown": {"marker": "_", "s": 70, "color": GREY, "label": "too little known to judge"},
+        "unknown": {"marker": "_", "s": 70, "color": GREY, "label": "not enough data"},
     }
     width = min(WIDTH, max(5.6, 3.4 + 0.55 * len(rounds)))
     with canvas(width, 1.2 + 0.3 * len(names)) as (figure, (axis,)):
@@ -220,7 +226,7 @@ def draw_alarms(names: Sequence[str], rounds: Sequence[int], standing: Mapping[t
 
 @contextmanager
 def _grid(panels: int, height: float, **shared: Any) -> Iterator[tuple[Any, list[Any]]]:
-    """A canvas with as many panels, up to three in a row, each so many inches high."""
+    """A canvas with `panels` panels, up to three in a row, each `height` inches high."""
     columns = min(panels, 3)
     rows = math.ceil(panels / columns)
     with canvas(3.1 * (columns - 1) + ONE_PANEL, height * rows + 0.35, rows, columns, **shared) as (figure, axes):
@@ -232,7 +238,7 @@ def _grid(panels: int, height: float, **shared: Any) -> Iterator[tuple[Any, list
 
 
 def _round_axis(axis: Any, rounds: Sequence[int]) -> None:
-    """Rounds from left to right; of many not every one is named."""
+    """Put the rounds on the x axis; where there are many, only some are named."""
     every = math.ceil(len(rounds) / MOST_TICKS)
     named = [number for index, number in enumerate(rounds) if index % every == 0]
     axis.set_xticks(named, ["base" if number == 0 else f"{number}" for number in named])
@@ -241,7 +247,7 @@ def _round_axis(axis: Any, rounds: Sequence[int]) -> None:
 
 def _intervals(axis: Any, places: Sequence[float], scores: Sequence[Score], **look: Any) -> None:
     values = [100 * score.fraction for score in scores]
-    # rounding may put an end a hair inside
+    # rounding may put an end of the interval slightly on the wrong side
     below = [max(0.0, 100 * (score.fraction - score.low)) for score in scores]
     above = [max(0.0, 100 * (score.high - score.fraction)) for score in scores]
     axis.errorbar(places, values, (below, above), capsize=3, elinewidth=1.2, markersize=5.5, zorder=3, **look)

@@ -1,6 +1,6 @@
-"""The scores of a run's rounds beside the base's: with intervals, in tables and in words.
+"""The scores of a run's rounds compared with the base: with intervals, in tables and in words.
 
-Reads the store. "Improved" is said by `evaluation.in_words` alone. Example:
+Reads the store. Only `evaluation.in_words` decides whether a round "improved". Example:
     [s.model for s in compare(store, run)] -> ["base", "round 1", "base", "round 1"]
 """
 
@@ -21,23 +21,24 @@ from crescent_lite.store.evaluations import SCORINGS, EvaluationRow
 
 @dataclass(frozen=True)
 class Scored:
-    """One model on one benchmark, by one scoring, greedily."""
+    """The greedy score of one model on one benchmark, by one scoring."""
 
     evaluation: EvaluationRow
     scoring: str
+    """One of SCORINGS."""
     model: str
-    """'base', 'round 2', or a round of another run."""
+    """'base', 'round 2', or the name of a round of another run."""
     own: bool
-    """Of this run."""
+    """Whether the model is from this run."""
     score: Score
     verdict: ComparisonResult | None
-    """Against the base; None of the base itself."""
+    """The comparison with the base; None for the base itself."""
 
 
 def compare(store: Store, run: Run, scorings: Iterable[str] = tuple(SCORINGS)) -> list[Scored]:
-    """Each evaluation with one greedy answer an item, and each round against the base on the same items.
+    """The score of each greedy evaluation of the run, with each round compared with the base on the same items.
 
-    A distilled student stands beside what it became in runs of its own.
+    For a distillation, the rounds of the student's own runs follow, so that both can be compared.
     """
     own = [e for e in store.evaluations.fetch_evaluations(run.run_id) if e.samples == 1]
     named = [(_model(e), True, e) for e in own]
@@ -53,7 +54,7 @@ def compare(store: Store, run: Run, scorings: Iterable[str] = tuple(SCORINGS)) -
     for scoring in scorings:
         right = {e.evaluation_id: store.evaluations.fetch_right(e.evaluation_id, scoring) for _, _, e in named}
         for key, base in bases.items():
-            if not right[base.evaluation_id]:  # nobody has a second opinion on choices
+            if not right[base.evaluation_id]:  # math-verify does not judge choices
                 continue
             same = [one for one in named if (one[2].benchmark, one[2].prompt) == key and right[one[2].evaluation_id]]
             later = [one for one in same if one[2].round_number]
@@ -66,21 +67,23 @@ def compare(store: Store, run: Run, scorings: Iterable[str] = tuple(SCORINGS)) -
 
 
 def scores_table(store: Store, run: Run, scored: Iterable[Scored]) -> Table:
-    """Every score with its interval; without rows where nothing was measured."""
+    """A table of every score with its interval; without rows where nothing was measured."""
     rows = tuple(_score_row(one) for one in scored)
     columns = ("benchmark", "prompt", "scoring", "model", "right", "score", "95% interval", "against the base", "p")
     note = (
-        "Intervals: Wilson; of a difference, a paired bootstrap. p: exact McNemar, two-sided, on the same items. "
-        "Where several rounds stand against one base, both are corrected for that (Holm)."
+        "Intervals: Wilson for a score, a paired bootstrap for a difference. p: exact McNemar test, two-sided, on "
+        "the same items. Where several rounds are compared with one base, both are corrected for that (Holm)."
     )
     differing, judged = store.evaluations.fetch_disagreements(run.run_id)
     if judged:
-        note += f" math-verify, a second opinion on {judged:,} replies, judges {differing:,} differently (flexible)."
+        note += (
+            f" math-verify gave a second opinion on {judged:,} replies; {differing:,} differ from the flexible one."
+        )
     return Table("Scores", columns, rows, note)
 
 
 def samples_table(store: Store, run: Run) -> Table:
-    """Scores of several answers to each item: what one of them brings, the best of them, and their majority."""
+    """A table of pass@1, pass@k and maj@k; without rows where no item was answered several times."""
     rows = []
     for e in store.evaluations.fetch_evaluations(run.run_id):
         if e.samples > 1:
@@ -88,7 +91,7 @@ def samples_table(store: Store, run: Run) -> Table:
             scores = sampled_scores(drawn.values())
             asked = (e.benchmark, short_name(e.prompt), _model(e), str(len(drawn)))
             rows += [(*asked, name, _with_interval(score)) for name, score in scores.items()]
-    columns = ("benchmark", "prompt", "model", "items", "what", "score and 95% interval")
+    columns = ("benchmark", "prompt", "model", "items", "measure", "score and 95% interval")
     note = (
         "pass@1: right at the first try. pass@k: right at least once in k tries. maj@k: the commonest of k answers "
         "is right; in a tie, the answer drawn first counts. Means over choices of k of the samples; intervals: a "
@@ -102,7 +105,7 @@ def _with_interval(score: SampledScore) -> str:
 
 
 def gains_table(store: Store, run: Run) -> Table:
-    """The run beside its controls; without rows where there are none."""
+    """A table of the run compared with its controls; without rows where there are none."""
     rows = tuple(
         (
             gain.benchmark,
@@ -114,19 +117,19 @@ def gains_table(store: Store, run: Run) -> Table:
         )
         for gain in compared(store, run.run_id)
     )
-    columns = ("benchmark", "what it is about", "without", "with", "difference", "p")
+    columns = ("benchmark", "part of the method", "without", "with", "difference", "p")
     note = (
-        "Each line is one paired comparison on the same items that differs in one part of the method, and, of a "
-        "later round than the first, in what that learnt from besides; p and intervals are corrected, benchmark by "
-        "benchmark, for their number (Holm)."
+        "Each row is one paired comparison on the same items. The two sides differ in one part of the method; a "
+        "round after the first also differs in the examples of the rounds before it. In a tied majority, the answer "
+        "drawn first counts. p and intervals are corrected for the number of comparisons on the benchmark (Holm)."
     )
-    if learnt := _learnt_from(store, run):
-        note += f" Learnt from: {learnt}."
+    if trained_on := _trained_on(store, run):
+        note += f" Trained on: {trained_on}."
     return Table("Where the gain comes from", columns, rows, note)
 
 
-def _learnt_from(store: Store, run: Run) -> str:
-    """How many examples each round and each control that trains had: 'round 1 61 examples, unvoted 61 examples'."""
+def _trained_on(store: Store, run: Run) -> str:
+    """The number of examples of each round and each trained control: 'round 1 61 examples, unvoted 61 examples'."""
     rounds = [(f"round {this.number}", this) for this in store.runs.fetch_rounds(run.run_id)]
     for name, control in store.runs.fetch_controls(run.run_id).items():
         rounds += [(name, this) for this in store.runs.fetch_rounds(control.run_id)]
@@ -135,7 +138,8 @@ def _learnt_from(store: Store, run: Run) -> str:
 
 
 def in_a_line(one: Scored, base: Scored) -> str:
-    """'sums, asked with solve: 53.3% to 90.0% of 60 items right: improved (n=60, p<0.001)'."""
+    """A comparison with the base in words: 'sums, asked with solve: 53.3% to 90.0% of 60 items right: improved
+    (n=60, p<0.001)'."""
     assert one.verdict is not None
     where = f"{one.evaluation.benchmark}, asked with {short_name(one.evaluation.prompt)}"
     scores = f"{base.score.fraction:.1%} to {one.score.fraction:.1%} of {one.score.items:,} items right"

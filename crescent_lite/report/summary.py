@@ -1,4 +1,4 @@
-"""What happened in a run, in plain sentences. Words follow numbers: none is said that a number does not carry.
+"""What happened in a run, in plain sentences, none of which claims more than its number does.
 
 Reads the store. Example: headline(run, standing, scored) -> "Round 1 improved on the base in 2 of 2 measurements."
 """
@@ -15,19 +15,20 @@ from crescent_lite.rounds import Standing
 from crescent_lite.store import Run, Store
 
 MOST_LINES = 12
-"""Measurements that are said one by one."""
+"""Measurements that get a line of their own."""
 ROLES = {
-    "final": " (kept for the end: the round was not chosen by it)",
+    "final": " (measured at the end only: it did not choose the round)",
     "score": "",
-    "general": " (of other abilities)",
+    "general": " (other abilities)",
     "canary": " (for alarms only)",
 }
+"""What is said of a benchmark's role; the benchmarks' lines are in this order."""
 
 
 def headline(run: Run, standing: Standing, scored: Sequence[Scored]) -> str:
-    """What came of the run, in a sentence."""
+    """The result of the run in one sentence."""
     if run.state != "finished" and not scored_of(scored, standing.kept, "flexible"):
-        return "The run is not finished, and nothing can be said of it yet."
+        return "The run is not finished, and there is no result yet."
     unfinished = "" if run.state == "finished" else " So far: the run is not finished."
     if standing.kept is None and not any(one.verdict for one in scored):
         what = "Only the base was measured" if scored else "Nothing was measured"
@@ -43,7 +44,7 @@ def headline(run: Run, standing: Standing, scored: Sequence[Scored]) -> str:
 
 
 def _outcome(whom: str, of_kept: Sequence[Scored]) -> str:
-    """Counted from the benchmarks that it was not chosen by, where there are some, else from those that chose it."""
+    """The result of a round, from the benchmarks that did not choose it where there are any, else from the others."""
     roles = {one.evaluation.role for one in of_kept}
     role = next(role for role in ("final", "score", "canary", "general") if role in roles)
     better, worse, count = _counts([one for one in of_kept if one.evaluation.role == role])
@@ -67,7 +68,7 @@ def _outcome(whom: str, of_kept: Sequence[Scored]) -> str:
 
 
 def _counts(scored: Sequence[Scored]) -> tuple[int, int, int]:
-    """How many improved, how many got worse, how many there are."""
+    """How many comparisons improved, how many got worse, and how many there are."""
     said = [in_words(one.verdict) for one in scored if one.verdict]
     return (
         sum(words.startswith("improved") for words in said),
@@ -77,12 +78,12 @@ def _counts(scored: Sequence[Scored]) -> tuple[int, int, int]:
 
 
 def summary(store: Store, run: Run, standing: Standing, scored: Sequence[Scored]) -> list[str]:
-    """What was done, what came of it, what is kept, why it ended, and what must be known with it."""
+    """The summary: what was done, what it brought, which round is kept, how the run ended, and a word of caution."""
     lines = [_done(store, run)]
     lines += _measured(standing, scored)
     if kept := kept_in_words(standing):
         chosen = len(standing.adapters) > 1 and standing.chosen is None
-        bias = " The best of several rounds looks a little better than it is, as chance helped to choose it."
+        bias = " The best of several rounds looks slightly better than it is, because chance helped to choose it."
         lines.append(kept + (bias if chosen else ""))
     elif run.state == "finished" and store.runs.fetch_rounds(run.run_id):
         lines.append("No round is kept: none trained an adapter.")
@@ -90,14 +91,14 @@ def summary(store: Store, run: Run, standing: Standing, scored: Sequence[Scored]
     if fired := fired_in_words(store, run):
         lines.append(fired)
     lines.append(
-        "A label is what most of the model's own answers agreed on; nobody checked that it is right. Only what was "
-        "measured is known: of anything else the model may have got better or worse."
+        "A label is the answer that enough of the model's own votes agreed on; nobody checked that it is right. Only "
+        "the benchmarks above were measured: in everything else, the model may have become better or worse."
     )
     return lines
 
 
 def scored_of(scored: Sequence[Scored], number: int | None, scoring: str) -> list[Scored]:
-    """The run's own scores of a round that stand against the base."""
+    """The run's own scores of a round, by one scoring, that were compared with the base."""
     return [
         one
         for one in scored
@@ -111,30 +112,29 @@ def _done(store: Store, run: Run) -> str:
     counts = [store.fetch_round_counts(this.round_id) for this in rounds]
     examples = sum(each.examples for each in counts)
     if run.control:
-        return f"A control of run {run.control_of}, '{run.control}': {base} without one part of the method."
+        return f"Control '{run.control}' of run {run.control_of}: {base} without one part of the method."
     if run.teacher_id:
         teacher = store.runs.fetch_model(store.runs.fetch_run(run.teacher_id).base_id).name
         if not examples:
-            return f"{base} was to learn from the labels of run {run.teacher_id}, by {teacher}; it has not yet."
+            return f"{base} is to learn from the labels that {teacher} made in run {run.teacher_id}; it has not yet."
         return f"{base} was fine-tuned on {examples:,} examples that {teacher} labelled in run {run.teacher_id}."
     texts = sum(each.texts for each in counts)
     if not texts:
-        return f"{base} was measured, and not asked for questions."
+        return f"{base} was measured; it was not asked for questions."
     kept, labels = sum(each.kept for each in counts), sum(each.labels for each in counts)
     votes = sum(each.votes for each in counts)
     voted = (
-        f"It answered these {votes:,} times in all, and for {labels:,} of them its answers agreed enough to be taken"
+        f"It answered them {votes:,} times in total; for {labels:,} of them, its answers agreed enough to become the "
+        "label."
     )
-    voted = f"{voted} as the label." if votes else "None of them has a vote yet."
+    voted = voted if votes else "None of them has a vote yet."
     many = "one round" if len(rounds) == 1 else f"{len(rounds)} rounds"
     learnt = f"It was fine-tuned on {examples:,} examples" if examples else "It was not fine-tuned"
-    repeats = " (repeats of earlier rounds counted)" if examples and len(rounds) > 1 else ""
-    begins = (
-        f"In {many} {base} wrote {texts:,} texts when it was asked for maths questions; {kept:,} were usable and new."
-    )
+    repeats = " (those replayed from earlier rounds count again)" if examples and len(rounds) > 1 else ""
+    begins = f"In {many}, {base} wrote {texts:,} texts when asked for maths questions; {kept:,} were usable and new."
     if store.questions.count_external(run.run_id):
         begins = (
-            f"In {many} {base} was given {texts:,} questions of the user's own, and asked none; {kept:,} were new."
+            f"In {many}, {base} was given {texts:,} questions from the user's file and wrote none; {kept:,} were new."
         )
     return f"{begins} {voted} {learnt}{repeats}."
 
@@ -157,20 +157,20 @@ def _measured(standing: Standing, scored: Sequence[Scored]) -> list[str]:
     if len(lines) > MOST_LINES:
         lines[MOST_LINES:] = [f"{len(lines) - MOST_LINES} more measurements are in the table of scores."]
     whom = "The adapter" if standing.kept is None else f"Round {number}"
-    return [f"{whom} against the base: {line}" for line in lines[:1]] + lines[1:]
+    return [f"{whom} compared with the base: {line}" for line in lines[:1]] + lines[1:]
 
 
 def _ended(store: Store, run: Run) -> str:
     rounds = store.runs.fetch_rounds(run.run_id)
     done = sum(this.finished_at is not None for this in rounds)
     if run.state == "finished" and not rounds:
-        return "It was a measurement without rounds, and ended as planned."
+        return "It only measured, without rounds, and ended as planned."
     if run.state == "finished":
         if run.reason:
             return f"It ended after {done} of {run.rounds} planned rounds: {run.reason}."
         return f"It ended as planned, after {done} round{'' if done == 1 else 's'}."
     if run.state == "running":
-        return f"It is at work, or was killed; {done} of {run.rounds} rounds are done."
+        return f"It is still running, or was killed; {done} of {run.rounds} rounds are done."
     return f"It {'was stopped' if run.state == 'stopped' else 'failed'} with {done} of {run.rounds} rounds done" + (
         f": {run.reason}." if run.reason else "."
     )

@@ -1,4 +1,4 @@
-"""A run in tables: the yield of each stage, the shares, the scores before and after, the alarms.
+"""The short report of a run in tables: the yield and time of each stage, the shares, scores and gains.
 
 Reads the store; decides nothing. Example: build_report(store, run_id).tables[0].title -> "Base: time"
 """
@@ -19,7 +19,7 @@ SHARE_BINS = 8
 
 
 def build_report(store: Store, run_id: int) -> Report:
-    """The report of a run, finished or not."""
+    """The short report of a run, finished or not. Raises NotFoundError for an unknown run."""
     run = store.runs.fetch_run(run_id)
     base = store.runs.fetch_model(run.base_id)
     rounds = store.runs.fetch_rounds(run_id)
@@ -29,10 +29,10 @@ def build_report(store: Store, run_id: int) -> Report:
         f"State: {state}. Started {run.started_at}" + (f", finished {run.finished_at}." if run.finished_at else "."),
     ]
     if run.control:
-        lines.append(f"A control of run {run.control_of}: {run.control}.")
+        lines.append(f"Control of run {run.control_of}: {run.control}.")
     elif run.teacher_id:
         teacher = store.runs.fetch_model(store.runs.fetch_run(run.teacher_id).base_id)
-        lines.append(f"A distillation: it learnt from the labels of run {run.teacher_id}, by {teacher.name}.")
+        lines.append(f"Distillation: it learns from the labels of run {run.teacher_id}, by {teacher.name}.")
     if kept := kept_in_words(store.fetch_standing(run_id)):
         lines.append(kept)
     if fired := fired_in_words(store, run):
@@ -45,7 +45,7 @@ def build_report(store: Store, run_id: int) -> Report:
 
 
 def kept_in_words(standing: Standing) -> str:
-    """Which round is the run's, and why."""
+    """One sentence on which round is kept and why; empty where none is."""
     kept, scores = standing.kept, standing.scores
     if kept is None:
         return ""
@@ -57,7 +57,8 @@ def kept_in_words(standing: Standing) -> str:
 
 
 def yield_tables(store: Store, run: Run, this: Round) -> list[Table]:
-    """What a round has left of its texts after each stage, and how its votes agree."""
+    """Two tables of a round: how many items each stage left, and how its votes agree. A distillation has only the
+    first."""
     counts = store.fetch_round_counts(this.round_id)
     examples = ("examples", counts.examples, _losses(store, this))
     if run.teacher_id:
@@ -77,7 +78,7 @@ def yield_tables(store: Store, run: Run, this: Round) -> list[Table]:
         for name, count, why in steps
     )
     return [
-        Table(f"Round {this.number}: yield", ("stage", "count", "of all texts", "why the rest is not"), yield_rows),
+        Table(f"Round {this.number}: yield", ("stage", "count", "of all texts", "notes"), yield_rows),
         Table(f"Round {this.number}: share of the leading answer", ("share", "questions", ""), _shares(store, this)),
     ]
 
@@ -93,7 +94,7 @@ def _saved(saved: Mapping[str, int]) -> str:
 
 
 def costs_table(store: Store, run: Run, number: int) -> Table:
-    """Where the time went. Of the training stage only the optimiser's own time counts as work."""
+    """A table of the time of each stage. In the training stage, only the time of the optimiser counts as work."""
     costs = sorted(store.runs.fetch_stage_costs(run.run_id, number), key=lambda cost: STAGES.index(cost.stage))
     training = store.trainings.fetch_seconds(run.run_id, number)
     worked = [training if cost.stage == "train" else cost.sampling_seconds for cost in costs]
@@ -108,12 +109,14 @@ def costs_table(store: Store, run: Run, number: int) -> Table:
         for cost, work in zip(costs, worked, strict=True)
     )
     total = sum(cost.seconds for cost in costs)
-    note = f"Neither decoding nor training: {_percent(total - sum(worked), total)} of {total:.0f} s." if total else ""
+    note = (
+        f"Not spent decoding or training: {_percent(total - sum(worked), total)} of {total:.0f} s." if total else ""
+    )
     if pauses := sum(cost.pauses for cost in costs):
-        note += f" The cache was full: {pauses:,} times a sample had to wait, and was finished later."
+        note += f" {pauses:,} times a sample had to wait because the cache was full; it was finished later."
     if lost := sum(cost.lost_servers for cost in costs):
-        note += f" Lost on the way, and done without: {lost} server(s)."
-    columns = ("stage", "seconds", "of them decoding or training", "tokens drawn", "tokens/s")
+        note += f" Servers that were lost while others went on: {lost}."
+    columns = ("stage", "seconds", "spent decoding or training", "tokens drawn", "tokens/s")
     return Table(f"Round {number}: time" if number else "Base: time", columns, rows, note)
 
 
@@ -139,7 +142,7 @@ def _losses(store: Store, this: Round) -> str:
     tenth = max(1, len(losses) // 10)
     first, last = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
     before = "" if training.held_out_before is None else f"{training.held_out_before:.3f} before, then "
-    held_out = f", of the held-out examples {before}{looks[0]:.3f}, at best {min(looks):.3f}" if looks else ""
+    held_out = f", on held-out examples {before}{looks[0]:.3f}, at best {min(looks):.3f}" if looks else ""
     not_learnt = f"{apart} of them held out; " if apart else ""
     return f"{not_learnt}{len(losses)} steps, loss {first:.2f} to {last:.2f}{held_out}"
 
@@ -149,7 +152,7 @@ def _reasons(counts: Mapping[str, int]) -> str:
 
 
 def spaced(reason: str | None) -> str:
-    """'near_duplicate' as people write it; None is not decided yet."""
+    """A reason with spaces, such as 'near duplicate'; 'not decided yet' for None."""
     return reason.replace("_", " ") if reason else "not decided yet"
 
 

@@ -1,7 +1,7 @@
-"""What becomes of a round's texts on the way from a bait to an example, in steps with their losses.
+"""The steps from a round's texts to its examples, with what is lost at each step.
 
 Reads the store. Example: [step.name for step in flow_steps(store, round_)] ->
-    ["texts", "usable", "new", "voted on", "labelled", "learnt from"]
+    ["texts", "usable", "new", "voted on", "labelled", "examples"]
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from crescent_lite.report.flow import FlowStep, fewest
 from crescent_lite.store import Round, Store
 
 REPEATS = ("near_duplicate", "same_template", "contaminated")
-"""Reasons of a usable question that is nothing new; every other reason is of a text that is no usable question."""
+"""Reasons for rejecting a usable question that is not new; all other reasons reject texts that are not usable."""
 
 
 def flow_steps(store: Store, this: Round) -> list[FlowStep]:
-    """Each step with what does not go on to the next. Of an unfinished round as far as it is."""
+    """Each step with the items that do not go on to the next; an unfinished round shows how far it is."""
     counts = store.fetch_round_counts(this.round_id)
     unusable = [(_spaced(why), count) for why, count in counts.rejected.items() if why not in REPEATS]
     repeated = [(_spaced(why), count) for why, count in counts.rejected.items() if why in REPEATS]
@@ -26,7 +26,7 @@ def flow_steps(store: Store, this: Round) -> list[FlowStep]:
         FlowStep("usable", usable, fewest(repeated)),
         FlowStep("new", counts.kept, fewest([("not voted on yet", counts.kept - counts.voted)])),
         FlowStep("voted on", counts.voted, fewest([*no_label, ("not all votes yet", counts.voted - counts.decided)])),
-        FlowStep("labelled", counts.labels, fewest([("not learnt from", counts.labels - counts.own_examples)])),
+        FlowStep("labelled", counts.labels, fewest([("not trained on", counts.labels - counts.own_examples)])),
         FlowStep("examples", counts.examples, joined=("of earlier rounds", earlier)),
     ]
 
