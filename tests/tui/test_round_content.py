@@ -114,7 +114,7 @@ def test_alarms_that_fired_come_first_with_what_they_look_for() -> None:
         lines = round_content.alarms(found, width).plain.splitlines()
         assert lines[0].startswith("! fired")
         said = " ".join(" ".join(lines).split())
-        assert "one and the same answer to a large part of all questions" in said
+        assert "gives the same answer to a large part of all questions" in said
         assert "[red]␛[2J�" in said
         assert said.index("one answer") < said.index("sameness") < said.index("length")
         assert "✓ quiet" in said
