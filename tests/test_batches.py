@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crescent_lite.config import TrainConfig
-from crescent_lite.training.batches import hold_out, learning_rate_share, plan_steps
+from crescent_lite.training.batches import hold_out, learning_rate_fraction, plan_steps
 from crescent_lite.training.defaults import resolved
 from crescent_lite.training.stopping import LossWatch
 
@@ -66,12 +66,12 @@ def test_with_few_examples_none_are_held_out() -> None:
 def test_every_step_learns_and_the_rate_rises_then_falls(
     steps: int, warmup: float, schedule: Literal["cosine", "linear", "constant"]
 ) -> None:
-    shares = [learning_rate_share(step, steps, warmup, schedule) for step in range(1, steps + 1)]
-    assert all(0 < share <= 1 for share in shares)
-    peak = shares.index(max(shares))
-    assert max(shares) == pytest.approx(1)
-    assert shares[: peak + 1] == sorted(shares[: peak + 1])
-    assert shares[peak:] == sorted(shares[peak:], reverse=True)
+    fractions = [learning_rate_fraction(step, steps, warmup, schedule) for step in range(1, steps + 1)]
+    assert all(0 < each <= 1 for each in fractions)
+    peak = fractions.index(max(fractions))
+    assert max(fractions) == pytest.approx(1)
+    assert fractions[: peak + 1] == sorted(fractions[: peak + 1])
+    assert fractions[peak:] == sorted(fractions[peak:], reverse=True)
 
 
 def test_a_loss_that_rises_past_the_bound_stops() -> None:

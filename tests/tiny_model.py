@@ -27,7 +27,7 @@ FEED_FORWARD = 128
 CONTEXT = 512
 CONVOLUTION = 3
 """Tokens that a short convolution of lfm2 covers; the first layer has such a convolution instead of attention."""
-ROTARY_SHARE = {"stablelm": 0.25, "nemotron": 0.5}
+ROTARY_FRACTION = {"stablelm": 0.25, "nemotron": 0.5}
 """Fraction of a head's width that positions rotate, where it is not 1; transformers assumes these values."""
 
 CHAT_TEMPLATE = (
@@ -63,7 +63,7 @@ def make_tiny_gguf(
     writer.add_feed_forward_length(FEED_FORWARD)
     writer.add_head_count(HEADS)
     writer.add_head_count_kv([0, KV_HEADS] if architecture == "lfm2" else KV_HEADS)
-    writer.add_rope_dimension_count(int(ROTARY_SHARE.get(architecture, 1) * _head_width(architecture)))
+    writer.add_rope_dimension_count(int(ROTARY_FRACTION.get(architecture, 1) * _head_width(architecture)))
     writer.add_key_length(_head_width(architecture))
     writer.add_value_length(_head_width(architecture))
     writer.add_rope_freq_base(10_000.0)

@@ -109,9 +109,9 @@ class KvContext:
         if not chains:
             return []
         llama_cpp.llama_get_logits(self._handle)  # reorders them once; the threads below then only read them
-        share = max(MIN_DRAWS_PER_THREAD, -(-len(chains) // self._drawing_threads))
-        shares = [chains[begin : begin + share] for begin in range(0, len(chains), share)]
-        drawn = self._pool.map(self._draw, shares) if len(shares) > 1 else map(self._draw, shares)
+        size = max(MIN_DRAWS_PER_THREAD, -(-len(chains) // self._drawing_threads))
+        parts = [chains[begin : begin + size] for begin in range(0, len(chains), size)]
+        drawn = self._pool.map(self._draw, parts) if len(parts) > 1 else map(self._draw, parts)
         return [token for tokens in drawn for token in tokens]
 
     def _draw(self, chains: Sequence[tuple[int, object]]) -> list[int]:

@@ -31,7 +31,7 @@ from crescent_lite.sampling.kv_context import KvContext
 from crescent_lite.sampling.memory_plan import (
     DEFAULT_SLOTS,
     DEFAULT_SLOTS_ON_GPU,
-    MEMORY_SHARE,
+    MEMORY_FRACTION,
     MemoryPlan,
     ModelShape,
     layers_that_fit,
@@ -62,7 +62,7 @@ def plan_sampling(
     return plan_memory(
         shape,
         needed_context=needed_context,
-        usable_bytes=config.memory_gb * 1e9 or free_bytes * MEMORY_SHARE,
+        usable_bytes=config.memory_gb * 1e9 or free_bytes * MEMORY_FRACTION,
         batch_tokens=BATCH_TOKENS_ON_GPU if gpu else BATCH_TOKENS,
         default_slots=DEFAULT_SLOTS_ON_GPU if gpu else DEFAULT_SLOTS,
         asked_slots=config.slots,

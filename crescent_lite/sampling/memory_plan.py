@@ -22,7 +22,7 @@ MAX_SLOTS = 256
 ROUNDING = 256
 """llama.cpp rounds each sequence's cells up to a multiple of this, so the plan does too. It also lets stages with
 similar needs share one context."""
-MEMORY_SHARE = 0.7
+MEMORY_FRACTION = 0.7
 """The fraction of the free memory that a plan may use; the rest is left for the system (guess)."""
 BYTES_PER_VOCABULARY_ENTRY = 350
 """Size of llama.cpp's tables for one token. Measured: 52 MB at 151,936 tokens, 18 MB at 49,152."""
@@ -121,7 +121,7 @@ def plan_memory(
 
 def layers_that_fit(shape: ModelShape, free_bytes: float) -> int:
     """How many layers to put on a GPU with `free_bytes` of free memory; -1 means all of them."""
-    usable = free_bytes * MEMORY_SHARE
+    usable = free_bytes * MEMORY_FRACTION
     if shape.weights_bytes <= usable:
         return -1
     return int(shape.layers * usable / shape.weights_bytes)

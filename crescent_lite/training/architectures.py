@@ -29,7 +29,7 @@ LoRA."""
 # width of an expert; gpt2, bloom, falcon, deci, mamba and gemma4, because their parity has not been tested.
 PERMUTED = {"llama"}
 """The architectures for which llama.cpp stores the rows of q and k in another order than transformers."""
-_ROTARY_SHARE = {"stablelm": 0.25, "nemotron": 0.5}
+_ROTARY_FRACTION = {"stablelm": 0.25, "nemotron": 0.5}
 """Fraction of a head's width that positions rotate, where it is not 1; transformers assumes these."""
 _GEMMA_HEAD = 256
 """The head width that transformers assumes when it scales Gemma's attention."""
@@ -51,7 +51,7 @@ def refuse_unread_settings(base: BaseGguf) -> None:
         unread = f"its positions are scaled ({base.rope_scaling})"
     elif base.architecture.startswith("gemma") and base.head_width != _GEMMA_HEAD:
         unread = f"its heads are {base.head_width} wide, so attention is scaled differently"
-    elif base.rotary_width != int(_ROTARY_SHARE.get(base.architecture, 1) * base.head_width):
+    elif base.rotary_width != int(_ROTARY_FRACTION.get(base.architecture, 1) * base.head_width):
         unread = f"positions rotate {base.rotary_width} of a head's {base.head_width} values"
     if unread:
         raise ModelError(

@@ -23,12 +23,12 @@ Step = list[list[int]]
 """The micro-batches of one optimiser step; each is a list of example indexes."""
 
 
-def hold_out(count: int, share: float, seed: int) -> tuple[list[int], list[int]]:
+def hold_out(count: int, fraction: float, seed: int) -> tuple[list[int], list[int]]:
     """Split `count` examples: the indexes to learn from, and the indexes held out, both ascending.
 
-    `share` is the fraction held out, 0-1. With fewer than MIN_FOR_HELD_OUT examples, none are held out.
+    `fraction` is how many are held out, 0-1. With fewer than MIN_FOR_HELD_OUT examples, none are held out.
     """
-    held = math.ceil(share * count) if count >= MIN_FOR_HELD_OUT else 0
+    held = math.ceil(fraction * count) if count >= MIN_FOR_HELD_OUT else 0
     chosen = set(random.Random(f"held out {seed}").sample(range(count), held))
     return [index for index in range(count) if index not in chosen], sorted(chosen)
 
@@ -59,7 +59,7 @@ def pieces(items: list[Item], size: int) -> list[list[Item]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def learning_rate_share(
+def learning_rate_fraction(
     step: int, steps: int, warmup_fraction: float, schedule: Literal["cosine", "linear", "constant"]
 ) -> float:
     """The learning rate of a step (1 to `steps`), as a fraction of the peak rate; above 0 for every step."""

@@ -28,7 +28,7 @@ from crescent_lite.records import TokenExample, TrainedAdapter, TrainingStep
 from crescent_lite.training import checkpoints
 from crescent_lite.training.adapter_gguf import write_adapter_gguf
 from crescent_lite.training.base_gguf import BaseGguf
-from crescent_lite.training.batches import hold_out, learning_rate_share, pieces, plan_steps
+from crescent_lite.training.batches import hold_out, learning_rate_fraction, pieces, plan_steps
 from crescent_lite.training.defaults import resolved
 from crescent_lite.training.learner import Learner, refuse_unknown_tokens
 from crescent_lite.training.loaders import load
@@ -148,7 +148,7 @@ class Training:
             self._learner.keep()
         if stopped and not math.isfinite(loss):
             return stopped
-        rate = config.learning_rate * learning_rate_share(
+        rate = config.learning_rate * learning_rate_fraction(
             number, len(self._steps), config.warmup_fraction, config.schedule
         )
         self._learner.update(rate)
