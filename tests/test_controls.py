@@ -1,4 +1,4 @@
-"""Controls: the same base without one part of the method each, as runs of their own beside the run."""
+"""Controls: runs from the same base, each without one part of the method."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def controls(workspace: Workspace, **options: object) -> list[object]:
 
 @pytest.fixture(scope="module")
 def controlled(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A round of 120 texts, of which some ask the same sum (none: 1 in 1,000), and its four controls."""
+    """A round of 120 texts with its four controls. Some texts ask the same sum (odds of none: 1 in 1,000)."""
     workspace = make_workspace(tmp_path_factory.mktemp("controlled"))
     list(run_engine(workspace, RunOptions(overrides=("bait.questions=120",)), lambda _path, _config: FakeSampler()))
     controls(workspace, samples=3)
     return workspace
 
 
-def test_each_control_is_a_labelled_run_beside_the_run(controlled: Workspace) -> None:
+def test_each_control_is_a_separate_run_with_its_name(controlled: Workspace) -> None:
     store = Store.open_read_only(controlled.database_path)
     found = store.runs.fetch_controls(1)
     assert [(name, run.state) for name, run in found.items()] == [(name, "finished") for name in CONTROLS]
-    assert store.runs.fetch_run(kind="improvement").run_id == 1  # they are not taken for the latest run
+    assert store.runs.fetch_run(kind="improvement").run_id == 1  # controls do not count as the latest run
     store.close()
 
 
@@ -55,7 +55,7 @@ def test_the_controls_that_train_learn_from_as_many_examples(controlled: Workspa
     store.close()
 
 
-def test_the_unvoted_learn_the_first_sample_of_a_question_whatever_the_others_say(controlled: Workspace) -> None:
+def test_unvoted_trains_on_the_first_sample_of_a_question_whatever_the_others_say(controlled: Workspace) -> None:
     store = Store.open_read_only(controlled.database_path)
     rows = store.database.rows(
         """SELECT v.sample_index, v.answer_key = c.answer_key AS agrees FROM examples e
@@ -64,11 +64,11 @@ def test_the_unvoted_learn_the_first_sample_of_a_question_whatever_the_others_sa
         WHERE d.run_id = (SELECT run_id FROM runs WHERE control = 'unvoted')"""
     )
     assert {row["sample_index"] for row in rows} == {0}
-    assert {row["agrees"] for row in rows} == {0, 1}  # 1 answer in 4 is wrong; of 20, all right: 0.3%
+    assert {row["agrees"] for row in rows} == {0, 1}  # 1 answer in 4 is wrong; odds that all of 20 are right: 0.3%
     store.close()
 
 
-def test_the_undiversified_reject_nothing_for_not_being_new(controlled: Workspace) -> None:
+def test_undiversified_rejects_no_question_as_a_repeat(controlled: Workspace) -> None:
     store = Store.open_read_only(controlled.database_path)
     run_id = store.runs.fetch_controls(1)["undiversified"].run_id
     rejected = store.database.rows(
@@ -80,7 +80,7 @@ def test_the_undiversified_reject_nothing_for_not_being_new(controlled: Workspac
     store.close()
 
 
-def test_the_majority_has_samples_and_the_greedy_answers_are_used_again(controlled: Workspace) -> None:
+def test_majority_draws_samples_and_reuses_the_greedy_replies(controlled: Workspace) -> None:
     store = Store.open_read_only(controlled.database_path)
     found = store.runs.fetch_controls(1)
     of_majority = store.evaluations.fetch_evaluations(found["majority"].run_id)
@@ -95,7 +95,7 @@ def test_the_majority_has_samples_and_the_greedy_answers_are_used_again(controll
     store.close()
 
 
-def test_finished_controls_are_not_made_again(controlled: Workspace) -> None:
+def test_finished_controls_are_not_repeated(controlled: Workspace) -> None:
     assert not [event for event in controls(controlled, samples=3) if isinstance(event, RunStarted)]
 
 
@@ -106,7 +106,7 @@ def test_a_run_that_trained_nothing_has_no_trained_controls(tmp_path: Path) -> N
         controls(workspace, names=("unvoted",))
 
 
-def test_controls_of_no_run_are_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_controls_without_a_run_are_an_error_of_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     workspace = make_workspace(tmp_path)
     Store.open(workspace.database_path).close()
     assert main(["controls", "-w", str(workspace.folder)]) == ExitCode.NOT_FOUND
@@ -118,7 +118,7 @@ def test_equal_tokens_in_samples(drawn: int, one: float, samples: int) -> None:
     assert equal_samples(drawn, one) == samples
 
 
-def test_only_what_has_a_value_has_a_majority() -> None:
+def test_only_benchmarks_whose_answers_are_values_have_a_majority() -> None:
     config = load_config(overrides=['evaluate.benchmarks={a={builtin="gsm8k"}, b={builtin="arc-easy"}}'])
     assert list(control_config("majority", config, Spent(9, 5, 4)).evaluate.benchmarks) == ["a"]
     assert list(control_config("unvoted", config, Spent(9, 5, 4)).evaluate.benchmarks) == ["a", "b"]
@@ -151,7 +151,7 @@ def test_the_report_says_how_many_examples_each_had(controlled: Workspace) -> No
     store.close()
 
 
-def test_a_run_without_controls_splits_nothing(tmp_path: Path) -> None:
+def test_a_run_without_controls_has_no_gains(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "crescent.db")
     assert compared(store, 1) == []
     store.close()

@@ -1,4 +1,4 @@
-"""Merging a database that somebody else made, that is half there, or whose adapters cannot be brought."""
+"""Merging databases: of untrusted origin, incomplete, or with adapters that cannot be copied."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def runs(workspace: Workspace) -> int:
         return int(store.database.value("SELECT count(*) FROM runs"))
 
 
-def test_an_adapter_that_was_missing_is_brought_the_next_time(
+def test_an_adapter_that_was_missing_is_copied_the_next_time(
     here: Workspace, other: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     aside = other.folder / "aside"
@@ -67,7 +67,7 @@ def test_an_adapter_that_was_missing_is_brought_the_next_time(
     assert (here.folder / ADAPTER).read_bytes() == (other.folder / ADAPTER).read_bytes()
 
 
-def test_where_an_adapter_cannot_be_stored_nothing_is_taken(
+def test_where_an_adapter_cannot_be_stored_nothing_is_merged(
     here: Workspace, other: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.rmtree(here.adapters, ignore_errors=True)
@@ -160,7 +160,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("what", FOREIGN)
-def test_a_database_that_is_not_whole_is_refused_in_one_line_that_names_it(
+def test_a_damaged_database_is_refused_in_one_line_that_names_it(
     here: Workspace, sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
 ) -> None:
     path = tmp_path / "foreign.db"
@@ -177,7 +177,7 @@ def test_a_database_that_is_not_whole_is_refused_in_one_line_that_names_it(
 
 
 @pytest.mark.parametrize("what", [each for each in FOREIGN if each != "a table of that name"])
-def test_what_a_database_lacks_is_found_by_a_check(
+def test_a_check_finds_what_a_database_lacks(
     sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
 ) -> None:
     folder = Path(shutil.copytree(sample, tmp_path / "data"))

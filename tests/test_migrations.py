@@ -1,4 +1,4 @@
-"""A database of any earlier version is brought up to date, whole or not at all, and a copy of it is left."""
+"""A database of any earlier version is migrated, completely or not at all, and a copy of it is kept."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from crescent_lite.store.versions import MIGRATIONS, applied_to
 from crescent_lite.store.views import VIEWS
 
 OLD = sorted((Path(__file__).parent / "databases").glob("*.db.xz"))
-"""Small runs, each written by the engine of its time."""
+"""Databases of small runs, each written by the engine of an earlier version."""
 COUNTS = {
     "questions": "SELECT verdict, reason, count(*) FROM questions GROUP BY 1, 2 ORDER BY 1, 2",
     "votes": "SELECT question_id, sample_index, text, answer_key FROM votes ORDER BY 1, 2",
@@ -55,7 +55,7 @@ def test_there_is_a_database_of_every_earlier_version() -> None:
 
 
 @pytest.mark.parametrize("packed", OLD, ids=lambda path: path.name[:4])
-def test_an_older_database_answers_the_same_and_all_that_is_asked_now(packed: Path, tmp_path: Path) -> None:
+def test_an_older_database_answers_as_before_and_has_all_new_views(packed: Path, tmp_path: Path) -> None:
     path = unpacked(packed, tmp_path)
     before = facts(path)
     assert all(before.values())
@@ -82,7 +82,7 @@ def test_an_older_database_answers_the_same_and_all_that_is_asked_now(packed: Pa
 
 
 @pytest.mark.parametrize("packed", OLD, ids=lambda path: path.name[:4])
-def test_a_copy_of_an_older_database_is_left_as_it_was(packed: Path, tmp_path: Path) -> None:
+def test_an_unchanged_copy_of_an_older_database_is_kept(packed: Path, tmp_path: Path) -> None:
     path = unpacked(packed, tmp_path)
     before, had = facts(path), migrations_of(path)
 
@@ -100,7 +100,7 @@ def test_a_new_database_and_one_of_this_version_leave_no_copy(tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["crescent.db"]
 
 
-def test_where_the_copy_cannot_be_left_nothing_is_changed(tmp_path: Path) -> None:
+def test_where_the_copy_cannot_be_written_nothing_is_changed(tmp_path: Path) -> None:
     path = unpacked(OLD[0], tmp_path)
     before = facts(path)
     (tmp_path / f"crescent.db.before-{MIGRATIONS[1][:4]}").mkdir()
@@ -117,7 +117,7 @@ def test_where_the_copy_cannot_be_left_nothing_is_changed(tmp_path: Path) -> Non
 def test_a_kill_while_a_database_is_brought_up_to_date_leaves_the_old_or_the_new(tmp_path: Path) -> None:
     small = unpacked(OLD[0], tmp_path)
     with closing(sqlite3.connect(small)) as connection, connection:
-        # Longer texts, so that it takes a while.
+        # Longer texts, so that the migration takes a while.
         connection.execute("UPDATE votes SET text = text || replace(hex(zeroblob(10000)), '00', ' word')")
     before = facts(small)
     opening = [sys.executable, "-c", "import sys; from pathlib import Path; from crescent_lite.store import Store; "
@@ -147,7 +147,7 @@ def test_a_kill_while_a_database_is_brought_up_to_date_leaves_the_old_or_the_new
         with closing(Store.open(path)) as store:
             assert faults_of(store.database) == []
         assert facts(path) == before
-    assert 1 in seen  # at least one was killed before it was over
+    assert 1 in seen  # at least one was killed before it finished
 
 
 def test_any_command_brings_an_older_database_up_to_date(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

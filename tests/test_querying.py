@@ -1,4 +1,4 @@
-"""Anybody's SQL reads, and does nothing else."""
+"""SQL that users write can only read."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_query_has_columns_rows_and_a_time(querying: Querying) -> None:
     assert 0 <= found.seconds < 5
 
 
-def test_more_rows_than_the_limit_are_said_to_be_there(querying: Querying) -> None:
+def test_a_truncated_result_says_so(querying: Querying) -> None:
     numbers = "SELECT value FROM json_each('[1, 2, 3]')"
 
     assert querying.run(numbers, limit=2).rows == ((1,), (2,))
@@ -119,7 +119,7 @@ def test_a_connection_stays_harmless_and_readable_after_a_query(workspace: Works
             store.database.rows("ATTACH ':memory:' AS other")
 
 
-def test_the_full_text_index_can_be_asked(workspace: Workspace, querying: Querying) -> None:
+def test_the_full_text_index_can_be_queried(workspace: Workspace, querying: Querying) -> None:
     sql = "SELECT count(*) FROM questions_fts WHERE questions_fts MATCH 'tra*'"
 
     assert querying.run(sql).rows == ((0,),)
@@ -170,7 +170,7 @@ def test_a_query_can_be_interrupted_from_another_thread(workspace: Workspace) ->
         timer.join()
 
 
-def test_long_cells_are_cut_to_be_shown_and_written_whole(querying: Querying) -> None:
+def test_long_cells_are_cut_when_shown_and_complete_when_saved(querying: Querying) -> None:
     sql = "SELECT printf('%.*c', 3000000, 'x') AS long, x'00ff' AS blob, zeroblob(1000000) AS zeros, NULL AS none"
 
     (row,) = querying.run(sql).rows
@@ -193,7 +193,7 @@ def test_a_result_of_long_cells_ends_before_it_fills_the_memory(querying: Queryi
     assert sum(len(str(cell)) for row in found.rows for cell in row) < 21_000_000
 
 
-def test_text_that_is_no_unicode_is_shown_all_the_same(querying: Querying) -> None:
+def test_text_that_is_not_unicode_is_shown_nevertheless(querying: Querying) -> None:
     assert querying.run("SELECT CAST(x'41ff42' AS TEXT), 9e999").rows == (("A�B", "inf"),)
 
 
@@ -208,7 +208,7 @@ def test_a_saved_file_is_complete_or_not_there(querying: Querying, tmp_path: Pat
     assert [each.name for each in path.parent.iterdir()] == ["runs.csv"]
 
 
-def test_a_folder_that_cannot_be_written_is_said(querying: Querying, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error(querying: Querying, tmp_path: Path) -> None:
     (tmp_path / "exports").write_text("a file")
 
     with pytest.raises(StorageError):
@@ -229,7 +229,7 @@ def test_the_catalogue_has_views_first_and_nothing_of_sqlites_own(querying: Quer
     assert querying.run(labels.query).columns[0] == "question_id"
 
 
-def test_a_name_that_is_no_plain_word_is_quoted() -> None:
+def test_a_name_that_is_not_a_plain_identifier_is_quoted() -> None:
     assert (quoted("v_labels"), quoted('od"d name')) == ("v_labels", '"od""d name"')
 
 

@@ -1,4 +1,4 @@
-"""The report of a run: what it says, and that nothing a model wrote can do more in it than be read."""
+"""Reports: what they say, and that texts of a model can do nothing in them except be read."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ ADDRESSES = {"src", "href", "xlink:href", "srcset", "data", "action", "poster", 
 
 
 class HostileSampler(FakeSampler):
-    """Its solutions try to break out of wherever they are shown."""
+    """A sampler whose solutions try to break out of the page or the Markdown that shows them."""
 
     def _say(self, request: object, chance: object) -> str:  # type: ignore[override]
         said = super()._say(request, chance)  # type: ignore[arg-type]
@@ -61,7 +61,7 @@ class HostileSampler(FakeSampler):
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Run 1 has two rounds, 2 is a distillation with too few labels, 3 was cut short, 4 only measures."""
+    """Run 1 has two rounds, run 2 is a distillation with too few labels, run 3 was cut short, run 4 only measures."""
     folder = tmp_path_factory.mktemp("reported")
     made = make_workspace(folder, make_tiny_gguf(folder / f"{MODEL_NAME}.gguf"))
     settings = made.config_path.read_text().replace("items = 20", "items = 20\nsamples = 4")
@@ -91,7 +91,7 @@ def document(store: Store) -> Document:
 
 
 class Seen(HTMLParser):
-    """What a browser would make of a page."""
+    """The tags, attributes and text that a browser finds in a page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ def test_the_page_loads_nothing(document: Document) -> None:
     assert ("content", "default-src 'none'; style-src 'unsafe-inline'; img-src data:") in seen.attributes
 
 
-def test_no_two_things_in_the_page_have_one_id(document: Document) -> None:
+def test_ids_in_the_page_are_unique(document: Document) -> None:
     seen = Seen(document_html(document))
     ids = [value for name, value in seen.attributes if name == "id"]
     assert len(ids) == len(set(ids)) > 100
@@ -142,7 +142,7 @@ def test_no_two_things_in_the_page_have_one_id(document: Document) -> None:
 
 
 def outside_of_fences(text: str) -> list[str]:
-    """The lines that Markdown reads as Markdown (CommonMark 4.5)."""
+    """The lines of a Markdown text outside its fenced blocks (CommonMark 4.5)."""
     lines, fence = [], ""
     for line in text.splitlines():
         found = re.match(r"(`{3,}|~{3,})([^`]*)$", line)
@@ -178,7 +178,7 @@ def test_text_in_a_line_is_on_one_line_and_escaped(text: str) -> None:
     assert not re.search(r"(?<!\\)[<>\[\]|`$]", re.sub(r"\\\\", "", shown))
 
 
-def test_a_name_is_no_formula_in_a_drawing() -> None:
+def test_a_name_is_not_a_formula_in_a_drawing() -> None:
     score = wilson(3, 10)
     svg = draw_scores([ScorePanel("$x_1$ <b>\x1b\uffff 数", (0, 1), (score, score), (score, score))], None)
     assert "$x_1$ &lt;b&gt;␛\ufffd 数 (n=10)" in svg
@@ -192,7 +192,7 @@ def test_every_figure_is_there(document: Document) -> None:
     assert drawn == {"scores", "flow-1", "flow-2", "shares", "calibration", "loss", "alarms", "lengths"}
 
 
-def test_what_was_asked_of_a_report_is_in_it(document: Document) -> None:
+def test_the_report_has_all_its_sections_settings_and_words(document: Document) -> None:
     assert [section.name for section in document.sections] == [
         "scores", "texts", "votes", "training", "alarms",
         "accepted", "disputed", "rejected", "time", "making", "words",
@@ -228,7 +228,7 @@ def test_the_machine_of_the_run_is_noted_when_it_starts(store: Store) -> None:
         (4, "Only the base was measured", {"flow", "shares", "loss", "alarms", "lengths"}),
     ],
 )
-def test_what_a_run_has_not_is_left_out_with_the_reason(
+def test_a_figure_without_data_is_left_out_with_the_reason(
     run_id: int, said: str, left_out: set[str], store: Store
 ) -> None:
     document = build_document(store, run_id)
@@ -268,7 +268,7 @@ STANDING = Standing(1, {0: 0.5, 1: 0.6}, {1: 7}, None)
         (scored("-" * 40, "+" * 40), "Round 1 improved on the base in its one measurement."),
         (scored("-" * 40, "+" * 3 + "-" * 37), f"{NOTHING_SHOWN}, in 1 measurement."),
         (scored("+" * 40, "-" * 40), "Round 1 got worse than the base in its one measurement, and improved in none."),
-        # what the round was chosen by does not count where something was kept for the end
+        # a benchmark that chose the round does not count where another was measured at the end only
         (
             scored("-" * 40, "+" * 40) + scored("-" * 40, "-" * 40, "final"),
             f"{NOTHING_SHOWN}, in 1 measurement.",
@@ -283,7 +283,7 @@ def test_words_follow_numbers(scores: list[Scored], said: str) -> None:
     assert headline(RUN, STANDING, scores) == said
 
 
-def test_what_is_lost_at_each_step_adds_up(store: Store) -> None:
+def test_the_losses_of_each_step_add_up(store: Store) -> None:
     for this in store.runs.fetch_rounds(1):
         steps = flow_steps(store, this)
         for before, after in pairwise(steps):
@@ -291,7 +291,7 @@ def test_what_is_lost_at_each_step_adds_up(store: Store) -> None:
         assert steps[-1].count == store.trainings.count_examples(this.round_id)
 
 
-def test_an_alarm_that_fires_again_and_again_is_said_once(workspace: Workspace, tmp_path: Path) -> None:
+def test_an_alarm_that_fires_after_several_rounds_is_named_once(workspace: Workspace, tmp_path: Path) -> None:
     shutil.copytree(workspace.folder, tmp_path / "copy")
     store = Store.open(Workspace(tmp_path / "copy").database_path)
     for number, words in ((1, "median 5 to 11"), (2, "median 5 to 12")):
@@ -349,7 +349,7 @@ def test_the_command_writes_both_files(
     assert Path(told["files"]["html"]).read_text().startswith("<!doctype html>")
 
 
-def test_what_cannot_be_reported_is_one_line(
+def test_a_report_that_cannot_be_written_is_one_line(
     workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["report", "-w", str(workspace.folder), "--run", "99"]) == ExitCode.NOT_FOUND

@@ -1,4 +1,4 @@
-"""The database keeps what it is given, and says what is wrong with itself."""
+"""The database keeps what it is given, and its errors say what is wrong with it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_vote_cannot_be_stored_twice(store: Store, this_round: Round) -> None:
         store.votes.insert_vote(question_id, completion(0), None, this_round.model_id, "p" * 64)
 
 
-def test_what_is_owed_is_what_is_not_there(store: Store, this_round: Round) -> None:
+def test_what_is_not_stored_is_owed(store: Store, this_round: Round) -> None:
     for index in (0, 2):
         ask(store, this_round, index, f"What is {index} + 3?")
 
@@ -102,7 +102,7 @@ def test_a_round_that_stops_asking_says_why(store: Store, this_round: Round) -> 
     assert store.runs.fetch_round(this_round.run_id, 1).asking_stopped == "2 of the last 100 texts were kept"
 
 
-def test_the_acceptance_is_told_by_the_hundred(store: Store, this_round: Round) -> None:
+def test_acceptance_is_counted_for_each_hundred_texts(store: Store, this_round: Round) -> None:
     for index in range(150):
         question = ask(store, this_round, index, f"What is {index} + 3?")
         kept = QuestionVerdict("kept", "new", question.text)
@@ -113,7 +113,7 @@ def test_the_acceptance_is_told_by_the_hundred(store: Store, this_round: Round) 
     assert [tuple(row) for row in rows] == [(1, 100, 34, 66), (2, 50, 16, 34)]
 
 
-def test_a_contaminated_question_is_shown_with_the_item(store: Store, this_round: Round) -> None:
+def test_a_contaminated_question_is_shown_with_its_benchmark_item(store: Store, this_round: Round) -> None:
     question = ask(store, this_round, 0, "What is 2 + 3?")
     verdict = QuestionVerdict("rejected", "contaminated", question.text, similarity=97.0, benchmark_item="sums/7")
     store.questions.set_verdict(question.question_id, verdict)
@@ -123,7 +123,7 @@ def test_a_contaminated_question_is_shown_with_the_item(store: Store, this_round
     assert tuple(row) == ("contaminated", "sums/7", 97.0, None)
 
 
-def test_the_cost_of_a_stage_adds_up_over_sessions(store: Store, this_round: Round) -> None:
+def test_the_cost_of_a_stage_adds_up_over_processes(store: Store, this_round: Round) -> None:
     for finished in (False, True):
         store.runs.add_stage_cost(this_round.run_id, 1, StageCost("vote", 2.0, 1.5, 100, 20, finished))
 
@@ -142,19 +142,19 @@ def test_a_database_of_a_newer_version_is_left_alone(store: Store, tmp_path: Pat
             open_it(tmp_path / "crescent.db")
 
 
-def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "crescent.db").write_bytes(b"this is not a database" * 100)
 
     with pytest.raises(StorageError, match="not a crescent-lite database"):
         Store.open(tmp_path / "crescent.db")
 
 
-def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="missing or not writable"):
         Store.open(tmp_path / "nowhere" / "crescent.db")
 
 
-def test_a_full_disk_is_one_line_and_loses_nothing(store: Store, this_round: Round) -> None:
+def test_a_full_disk_is_reported_in_one_line_and_loses_nothing(store: Store, this_round: Round) -> None:
     ask(store, this_round, 0, "What is 2 + 3?")
     pages = store.database.value("PRAGMA page_count")
     store.database.value(f"PRAGMA max_page_count = {pages}")
@@ -167,7 +167,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(store: Store, this_round: Rou
 
 
 @pytest.mark.parametrize(("before", "generalises"), [("0.26", False), ("0.3", True), (None, True), ("inf", True)])
-def test_a_training_that_never_came_below_the_loss_of_before_is_known(
+def test_a_training_whose_held_out_loss_never_fell_is_recognised(
     before: str | None, generalises: bool, tmp_path: Path
 ) -> None:
     with closing(Store.open(load_sample_run(tmp_path / "data").database_path)) as store:
@@ -182,7 +182,7 @@ def test_a_training_that_never_came_below_the_loss_of_before_is_known(
     assert (f"of the held-out examples {float(before or 0):.3f} before, then" in said) is (before in ("0.26", "0.3"))
 
 
-def test_what_is_not_there_is_said_so(store: Store) -> None:
+def test_an_unknown_row_is_not_found(store: Store) -> None:
     with pytest.raises(NotFoundError, match="no run yet"):
         store.runs.fetch_run()
 
@@ -209,7 +209,7 @@ def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) ->
     assert row is not None
     assert tuple(row) == (3, 3, 0, "all_drawn", 1.0)
     assert store.runs.fetch_stage_costs(1, 1) == [
-        StageCost("ask", 10.5, 8.0, 1100, 220, True),  # judging was a stage of its own
+        StageCost("ask", 10.5, 8.0, 1100, 220, True),  # judging was a separate stage then
         StageCost("vote", 2.0, 1.5, 100, 20, False),
     ]
     assert store.questions.fetch_detail(1)["margin"] is None  # type: ignore[index]
@@ -229,8 +229,8 @@ OLD_ROWS: list[tuple[str, list[object]]] = [
     ),
     ("consensus", [1, "rejected", "cut_off", "n:5", 1.0, 3, 0, 1, None]),
 ]
-"""A question and its votes, as a run of the first version left them."""
+"""A question and its votes as the first version stored them."""
 
 
-def test_the_names_of_the_migrations_are_those_that_there_are() -> None:
+def test_the_listed_migrations_are_those_in_the_schema() -> None:
     assert tuple(migration.name for migration in migrations._migrations) == MIGRATIONS

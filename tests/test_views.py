@@ -1,4 +1,4 @@
-"""The views are what their words say, an index serves each usual question, and the saved queries answer."""
+"""Views match their descriptions, an index serves each common question, and the saved queries have answers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ USUAL = (
     "SELECT * FROM v_cost WHERE run_id = 1",
 )
 LARGE = re.compile(r"SCAN (questions|votes|consensus|evaluated_items|examples|[qvcei])\b(?! USING COVERING)")
-"""A walk over all rows of a table that grows, and not merely over an index that holds what is counted."""
+"""A scan of all rows of a table that grows, other than a scan of a covering index."""
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_the_columns_of_a_view_are_those_that_are_explained(store: Store, name: str) -> None:
+def test_every_column_of_a_view_is_explained(store: Store, name: str) -> None:
     columns = [row["name"] for row in store.database.rows(f"PRAGMA table_info({name})")]
 
     assert columns == list(VIEWS[name].columns)
@@ -66,13 +66,13 @@ def test_the_sample_run_is_in_every_view(store: Store, name: str) -> None:
 
 
 @pytest.mark.parametrize("sql", USUAL)
-def test_an_index_serves_what_is_usually_asked(store: Store, sql: str) -> None:
+def test_an_index_serves_each_common_question(store: Store, sql: str) -> None:
     steps = [row["detail"] for row in store.database.rows(f"EXPLAIN QUERY PLAN {sql}")]
 
     assert [step for step in steps if LARGE.match(step)] == []
 
 
-def test_a_walk_over_a_table_would_be_seen(store: Store) -> None:
+def test_a_scan_of_a_table_would_be_seen(store: Store) -> None:
     steps = [
         row["detail"] for row in store.database.rows("EXPLAIN QUERY PLAN SELECT * FROM v_votes WHERE tokens > 5")
     ]
@@ -156,7 +156,7 @@ def test_the_leading_answer_of_a_disputed_question_is_close_to_the_second(store:
         assert 0 <= share - second_share <= 0.25 + 1e-9
 
 
-def test_every_label_has_one_vote_that_is_learnt_and_agrees(store: Store) -> None:
+def test_every_label_has_one_vote_that_is_trained_on_and_agrees(store: Store) -> None:
     rows = store.database.rows(
         "SELECT question_id, sum(chosen), max(chosen AND NOT agrees) FROM v_votes GROUP BY question_id"
     )
@@ -178,7 +178,7 @@ def test_a_saved_query_says_what_it_is_and_answers(store: Store, name: str) -> N
     assert found.rows or name == "share-against-correctness"  # the sample run measures one sample of an item
 
 
-def test_what_is_given_to_a_saved_query_counts(store: Store) -> None:
+def test_the_parameters_of_a_saved_query_take_effect(store: Store) -> None:
     query = named("answer-collapse")
 
     found = store.querying.run(query.sql, values=query.values(["run=1", "top=1"]))
@@ -188,19 +188,19 @@ def test_what_is_given_to_a_saved_query_counts(store: Store) -> None:
 
 
 @pytest.mark.parametrize("given", ["rum=1", "run", "=", "run:1"])
-def test_what_a_saved_query_does_not_take_is_named(given: str) -> None:
+def test_an_unknown_parameter_of_a_saved_query_is_an_error_that_names_the_known_ones(given: str) -> None:
     with pytest.raises(UsageError, match="takes run="):
         named("cost-per-label").values([given])
 
 
-def test_the_nearest_saved_query_is_named() -> None:
+def test_the_closest_saved_query_is_suggested() -> None:
     with pytest.raises(NotFoundError, match="did you mean cost-per-label"):
         named("cost-per-labels")
     with pytest.raises(NotFoundError, match="--list"):
         named("zzz")
 
 
-def test_solutions_are_found_by_their_words_once_they_are_counted(store: Store) -> None:
+def test_solutions_are_found_by_their_words_once_their_votes_are_complete(store: Store) -> None:
     counted = store.database.value("SELECT count(*) FROM votes JOIN consensus USING (question_id)")
 
     assert store.database.value("SELECT count(*) FROM solutions_fts_docsize") == counted
@@ -211,7 +211,7 @@ def test_solutions_are_found_by_their_words_once_they_are_counted(store: Store) 
     assert all("the answer" in row[0].casefold() for row in found)
 
 
-def test_the_words_of_what_is_taken_away_are_taken_away(tmp_path: Path) -> None:
+def test_a_deleted_text_is_not_found_by_its_words_any_more(tmp_path: Path) -> None:
     workspace = load_sample_run(tmp_path / "data")
     store = Store.open(workspace.database_path)
     vote_id = store.database.value("SELECT min(vote_id) FROM votes JOIN consensus USING (question_id)")
@@ -227,7 +227,7 @@ def test_the_words_of_what_is_taken_away_are_taken_away(tmp_path: Path) -> None:
     store.database.write("INSERT INTO solutions_fts (solutions_fts, rank) VALUES ('integrity-check', 0)")
 
 
-def test_the_rounds_count_what_is_there(store: Store) -> None:
+def test_v_rounds_counts_the_stored_rows(store: Store) -> None:
     rows = store.database.rows("SELECT round, texts, kept, voted, votes, labels FROM v_rounds WHERE run_id = 1")
 
     for number, *counted in rows:
@@ -247,7 +247,7 @@ def test_a_round_without_labels_costs_something_and_has_none(store: Store) -> No
     assert [row["labels"] is None for row in rows] == [True, False, False]
 
 
-def test_the_item_that_a_question_is_too_close_to_is_told_whatever_its_benchmark_is_called(tmp_path: Path) -> None:
+def test_the_matching_benchmark_item_is_shown_whatever_its_benchmark_is_called(tmp_path: Path) -> None:
     workspace = load_sample_run(tmp_path / "data")
     with closing(Store.open(workspace.database_path)) as store:
         item = store.database.row("SELECT item_id, question FROM benchmark_items LIMIT 1")

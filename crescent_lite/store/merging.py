@@ -122,13 +122,13 @@ def _copied_and_brought_up_to_date(other: Path, copy: Path) -> None:
             raise WorkspaceError(f"{other}: not a crescent-lite database")
         with storage_errors(copy), closing(sqlite3.connect(copy)) as target:
             found.backup(target)
-    with _said_of(other, copy), closing(Database.open_to_write(copy)) as migrated:
+    with _errors_name(other, copy), closing(Database.open_to_write(copy)) as migrated:
         if faults := faults_of(migrated):
             raise WorkspaceError(f"{other}: {faults[0]}; nothing was merged")
 
 
 @contextmanager
-def _said_of(other: Path, copy: Path) -> Iterator[None]:
+def _errors_name(other: Path, copy: Path) -> Iterator[None]:
     """Name the other database in errors about its copy."""
     try:
         yield
@@ -151,7 +151,7 @@ def _take(connection: sqlite3.Connection) -> Merged:
         _number(connection, kind, rows, merged)
     for table, mapped in MAPPED.items():
         _copy(connection, table, mapped)
-    _name_anew(connection, merged)
+    _rewrite_run_ids(connection, merged)
     return merged
 
 
@@ -289,7 +289,7 @@ def _copy(connection: sqlite3.Connection, table: str, mapped: Mapping[str, str])
     connection.execute(f"INSERT INTO {_rows_for_here(connection, table, mapped)} {taken}")
 
 
-def _name_anew(connection: sqlite3.Connection, merged: Merged) -> None:
+def _rewrite_run_ids(connection: sqlite3.Connection, merged: Merged) -> None:
     """Put the new run ids into events and into the names of adapters, which contain them as text."""
     for run_id in merged.taken.values():
         connection.execute(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crescent_lite.store.database import Database
-from crescent_lite.store.runs import here_or_there
+from crescent_lite.store.runs import current_model_path
 
 MOST_MODELS = 5000
 MOST_RUNS = 2000
@@ -121,7 +121,7 @@ class ModelLines:
                 WHERE model_id IN ({", ".join("?" * len(some))})""",
                 some,
             ):
-                path = here_or_there(row["kind"], Path(row["path"]), self._database.path.parent)
+                path = current_model_path(row["kind"], Path(row["path"]), self._database.path.parent)
                 found[row[0]] = ModelDetail(
                     row["model_id"], row["kind"], row["name"], row["source"], path, row["sha256"], row["created_at"]
                 )

@@ -126,7 +126,7 @@ class Runs:
         row = self._database.row("SELECT * FROM models WHERE model_id = ?", [model_id])
         if row is None:
             raise NotFoundError(f"model {model_id}: not in {self._database.path}")
-        path = here_or_there(row["kind"], Path(row["path"]), self._database.path.parent)
+        path = current_model_path(row["kind"], Path(row["path"]), self._database.path.parent)
         return ModelFile(row["name"], path, row["sha256"], row["source"], row["kind"])
 
     def set_model_path(self, model_id: int, path: Path) -> None:
@@ -337,7 +337,7 @@ class Runs:
         return [json.loads(row[0]) for row in rows]
 
 
-def here_or_there(kind: str, path: Path, folder: Path) -> Path:
+def current_model_path(kind: str, path: Path, folder: Path) -> Path:
     """Path of a model: an adapter's file inside `folder` where it is there, since workspaces move; else as stored."""
     here = folder.joinpath(*path.parts[-ADAPTER_DEPTH:])
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from crescent_lite.files import atomic_replacement
 from crescent_lite.store import Store
 from crescent_lite.store.merging import Merged, MergedAdapter, merge
-from crescent_lite.store.runs import here_or_there
+from crescent_lite.store.runs import current_model_path
 from crescent_lite.workspace import Workspace
 
 ADAPTER_FOLDER = re.compile(r"/adapters/run-\d+/round-\d+$")
@@ -32,7 +32,7 @@ def merge_workspace(store: Store, workspace: Workspace, other: Path) -> tuple[Me
 
     def copy_adapters(adapters: Sequence[MergedAdapter]) -> None:
         for adapter in adapters:
-            source = here_or_there("adapter", Path(adapter.path), database.parent)
+            source = current_model_path("adapter", Path(adapter.path), database.parent)
             if not _copy_adapter(store, workspace, adapter, source):
                 missing.append(str(source))
 
