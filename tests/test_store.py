@@ -179,7 +179,7 @@ def test_a_training_whose_held_out_loss_never_fell_is_recognised(
         assert min(training.held_out) == pytest.approx(0.264, abs=0.001)
         assert training.generalises is generalises
         said = report_markdown(build_report(store, 1))
-    assert (f"of the held-out examples {float(before or 0):.3f} before, then" in said) is (before in ("0.26", "0.3"))
+    assert (f"on held-out examples {float(before or 0):.3f} before, then" in said) is (before in ("0.26", "0.3"))
 
 
 def test_an_unknown_row_is_not_found(store: Store) -> None:
