@@ -24,9 +24,9 @@ class ReplyCounts:
     tokens: Histogram = field(default_factory=dict)
     """How long the replies are."""
     ended: int = 0
-    """ReplyCounts that the model ended itself; the others were cut off."""
+    """Replies that the model ended itself; the others were cut off."""
     parsed: int = 0
-    """ReplyCounts in which an answer was found."""
+    """Replies in which an answer was found."""
 
     @property
     def count(self) -> int:
@@ -44,7 +44,7 @@ class BenchmarkCounts:
     role: str
     """Role of the benchmark in the run: 'score', 'final', 'general' or 'canary'."""
     samples: int
-    """ReplyCounts per item; 1 is a greedy evaluation."""
+    """Replies per item; 1 is a greedy evaluation."""
     right: Mapping[str, tuple[int, int]]
     """Item id -> number of right replies, (strictly, flexibly)."""
     whole: Mapping[str, int]

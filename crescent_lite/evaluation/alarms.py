@@ -21,8 +21,7 @@ from crescent_lite.round_facts import Alarm, BenchmarkCounts, MeasuredRound, Rou
 FEW = 20
 """Fewest labels, texts, votes or items on which a check is based."""
 SHORT_TOKENS = 16
-"""Smallest change of length, in tokens, that can fire an alarm: whether a short reply is "5" or "2 + 3 = 5" is not
-drift (guess)."""
+"""A change of length by up to this many tokens fires no alarm: "5" or "2 + 3 = 5" makes no difference (guess)."""
 
 
 def judge_round(base: MeasuredRound, first: MeasuredRound, now: MeasuredRound, settings: AlarmsConfig) -> list[Alarm]:

@@ -5,7 +5,7 @@ its letter. Either a reply is read for a letter, or the options are ranked by th
 after the question, as lm-evaluation-harness does for ARC; small models are better at the latter. Knows no model and
 no data set. Example:
     choice_item("1", "Which is a metal?", {"options": ["iron", "glass"], "gold": 0}, "options", "gold").question
-    -> "Which is a metal?\nA. iron\nB. glass"
+    -> "Which is a metal?\\nA. iron\\nB. glass"
     score_choice("The answer is (A).", item) -> strict False, flexible True
 """
 

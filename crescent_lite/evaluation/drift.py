@@ -94,7 +94,7 @@ def distinct_share(things: Iterable[Hashable], of: int, size: int) -> float:
     """Return the expected number of distinct things among `size` draws from a population of `of`, divided by `size`.
 
     The share falls as `size` grows, so compare rounds at the same size only. Members of the population that are not
-    in `things` (unusable texts, for instance) count as no thing at all. Source: rarefaction, Hurlbert, Ecology 52
+    in `things` (unusable texts, for instance) are drawn but never counted. Source: rarefaction, Hurlbert, Ecology 52
     (1971) 577.
     """
     counts = Counter(Counter(things).values())

@@ -20,12 +20,12 @@ from crescent_lite.sampling.protocol import Sampler
 
 @dataclass(frozen=True)
 class OwedItem:
-    """An item that still has to be measured in one way."""
+    """An item of a measurement with samples that are still to be drawn."""
 
     measurement: Measurement
     item: BenchmarkItem
     sample_indexes: tuple[int, ...]
-    """Samples that still have to be drawn."""
+    """Indexes of the samples to draw; ignored where options are ranked."""
 
     def request(self, seed: int) -> Request:
         """Build the sampler's request. Its key, and so its seeds, depend only on the measurement and the item."""

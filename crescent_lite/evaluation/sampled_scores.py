@@ -1,6 +1,6 @@
 """Scores of several samples per item: pass@1, pass@k, maj@k, and the one majority that reports speak of. Pure.
 
-pass@k is the chance that at least one of k samples is right, maj@k the chance that the majority of k samples is.
+pass@k is the probability that at least one of k samples is right, maj@k that the majority of k samples is right.
 Both are means over choices of k of an item's n samples, so n > k gives a steadier figure than n = k.
 
 A tie: where several answers are given equally often, the one whose first sample was drawn first is the majority.
@@ -33,10 +33,10 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class SampledScore:
-    """A mean over items with its 95% interval, a bootstrap of the items."""
+    """A mean over items with its 95% bootstrap interval."""
 
     value: float
-    """0-1."""
+    """The mean, 0-1."""
     low: float
     """Lower end of the interval, 0-1."""
     high: float
@@ -44,24 +44,24 @@ class SampledScore:
 
 
 def majority(keys: Iterable[str | None]) -> str | None:
-    """The commonest answer of samples in the order they were drawn; of a tie, the answer that was drawn first.
+    """Return the most common answer; in a tie, the one drawn first. `keys` are in the order of drawing.
 
-    A key of None is a sample without an answer. Returns None where no sample has one.
+    A key of None is a sample without an answer. Returns None if no sample has an answer.
     """
     counts = Counter(key for key in keys if key is not None)
     return max(counts, key=counts.__getitem__, default=None)  # max() takes the first of equals, in the order drawn
 
 
 def majority_right(samples: Sequence[SampledReply]) -> bool:
-    """Whether the majority's answer is right; False where no sample has an answer."""
+    """Whether the majority's answer is right; False if no sample has an answer."""
     leader = majority(sample.answer_key for sample in samples)
     return leader is not None and any(sample.right for sample in samples if sample.answer_key == leader)
 
 
 def sampled_scores(items: Iterable[Sequence[SampledReply]]) -> dict[str, SampledScore]:
-    """pass@1, then maj@k and pass@k for k = 2, 4, 8, ... as far as the samples go, and for all samples.
+    """Return pass@1, and maj@k and pass@k for k = 2, 4, 8, ... up to all samples, by name; empty without items.
 
-    `items` has the samples of each item in the order they were drawn, equally many for each item.
+    `items`: the samples of each item in the order in which they were drawn, equally many for each item.
     """
     drawn = list(items)
     if not drawn:
@@ -84,16 +84,19 @@ def _mean(values: Sequence[float]) -> SampledScore:
 
 
 def pass_at_k(samples: int, right: int, k: int) -> float:
-    """The chance that k samples, drawn without replacement, include a right one. ValueError for k > samples."""
+    """Return the probability that k samples, drawn without replacement, include a right one.
+
+    Raises ValueError unless 0 <= right <= samples and 1 <= k <= samples.
+    """
     if not 0 <= right <= samples or not 1 <= k <= samples:
         raise ValueError(f"k = {k}, {right} right of {samples} samples")
     return 1 - comb(samples - right, k) / comb(samples, k)
 
 
 def maj_at_k(samples: Sequence[SampledReply], k: int, *, seed: int = 0) -> float:
-    """The chance that the majority of k of the samples is right, 0-1. ValueError for k > samples.
+    """Return the probability, 0-1, that the majority of k of the samples is right.
 
-    With k = all samples it is 0 or 1, the same as `majority_right`.
+    With all samples it is 0 or 1, as `majority_right` says. Raises ValueError unless 1 <= k <= number of samples.
     """
     if not 1 <= k <= len(samples):
         raise ValueError(f"k = {k} of {len(samples)} samples")

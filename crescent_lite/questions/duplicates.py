@@ -2,8 +2,8 @@
 
 The rule: two questions are alike when their templates (the texts with masked numbers) reach a threshold of
 similarity, `fuzz.ratio` of rapidfuzz. Alike questions with the same numbers in the same order are near-duplicates (in
-a plain sum or product any order counts); with other numbers they have the same template. Comparing unmasked texts
-would call "12 + 7" and "12 + 8" near-duplicates. Knows nothing of verdicts. Example:
+a plain sum or product the order does not matter); with other numbers they have the same template. Comparing unmasked
+texts would call "12 + 7" and "12 + 8" near-duplicates. Knows nothing of verdicts. Example:
     index = DuplicateIndex(threshold=85)
     index.add(7, "Tom has 3 eggs and buys 4 more. How many has he?")
     index.nearest("Tom has three eggs and buys 4 more. How many does he have?")   # Match(7, 'near_duplicate', 90.2)

@@ -2,7 +2,7 @@
 
 A rare hash has a list of the texts that contain it, and lists are counted by `bincount`. A hash that more than one
 text in `DENSE` contains has a bit per text instead; these are added up 64 texts at a time by bitwise full adders (a
-carry-save adder). Knows hashes and numbers of texts, not the texts. Example:
+carry-save adder). Knows the hashes of texts, not the texts. Example:
     postings.add([3, 7]); postings.add([7, 9]); postings.shared([7, 9])     # [1, 2]
 """
 

@@ -25,7 +25,7 @@ def merge_workspace(store: Store, workspace: Workspace, other: Path) -> tuple[Me
     """Merge another workspace, or its database file, into this one.
 
     Returns what became of its runs, and the paths of adapters that were not found. An adapter that was missing in an
-    earlier merge is copied too. Raises WorkspaceError or StorageError and then merges nothing.
+    earlier merge is copied too. Raises WorkspaceError or StorageError; nothing is merged then.
     """
     database = Workspace(other).database_path if other.is_dir() else other
     missing: list[str] = []
