@@ -5,10 +5,23 @@ Knows nothing of the code that raises them. Example:
     raise ModelError("no model at 'x.gguf': give the path of a GGUF file, or 'embedded'")    # exit code 4
 """
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
+
+DISK_ERRORS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EFBIG,
+    errno.ENOTDIR,
+    errno.EEXIST,
+)
+"""System errors of files that are the user's to solve: no room, no permission, something else in the way."""
 
 
 class ExitCode(IntEnum):

@@ -36,3 +36,11 @@ def test_each_error_of_a_client_has_one_kind(raised: Exception, kind: type[Cresc
 def test_offline_a_file_that_is_not_cached_is_missing_and_no_fault_of_the_network() -> None:
     with pytest.raises(ModelError, match=r"model\.offline is on"), hub_errors("m", missing=ModelError, offline=True):
         raise hub.LocalEntryNotFoundError("no such entry")
+
+
+def test_what_transformers_wraps_is_told_by_its_cause() -> None:
+    with pytest.raises(NetworkError, match="the hub cannot be reached"), hub_errors("w", missing=ModelError):
+        try:
+            raise hub.LocalEntryNotFoundError("no such entry")
+        except OSError as error:
+            raise OSError("We couldn't connect to the hub") from error

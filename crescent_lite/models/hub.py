@@ -6,14 +6,13 @@ Used for models, embedding models and data sets; imports no client. Example:
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from crescent_lite.errors import CrescentError, NetworkError, StorageError
+from crescent_lite.errors import DISK_ERRORS, CrescentError, NetworkError, StorageError
 
 REASON_CHARACTERS = 200
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextmanager
@@ -31,7 +30,10 @@ def hub_errors(what: str, *, missing: type[CrescentError], offline: bool = False
 
 
 def _classified(error: Exception, what: str, missing: type[CrescentError], offline: bool) -> CrescentError:
-    names = {kind.__name__ for kind in type(error).__mro__}  # the clients are optional packages: no import of theirs
+    # transformers wraps the hub's errors in an OSError, so the causes are looked at too.
+    causes = tuple(_with_causes(error))
+    # The clients are optional packages: their classes are known by name, not imported.
+    names = {kind.__name__ for each in causes for kind in type(each).__mro__}
     if "HFValidationError" in names:
         return missing(f"{what}: is neither a file or folder here nor a valid name of a hub repo")
     if "LocalEntryNotFoundError" in names and offline:
@@ -39,14 +41,20 @@ def _classified(error: Exception, what: str, missing: type[CrescentError], offli
     if "LocalEntryNotFoundError" in names:
         return NetworkError(f"{what}: not in the local cache, and the hub cannot be reached")
     if "HfHubHTTPError" in names:
-        response = getattr(error, "response", None)
+        response = next((each.response for each in causes if getattr(each, "response", None) is not None), None)
         status = response.status_code if response is not None else "nothing"
         return missing(f"{what}: the hub answers {status}; check the name, and that you may read it")
-    if isinstance(error, ConnectionError | TimeoutError):
+    if any(isinstance(each, ConnectionError | TimeoutError) for each in causes):
         return NetworkError(f"{what}: not in the local cache, and the hub cannot be reached: {_reason(error)}")
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         return StorageError(f"{what}: cannot be downloaded: {error.strerror}")
     return missing(f"{what}: cannot be loaded: {_reason(error)}")
+
+
+def _with_causes(error: BaseException | None) -> Iterator[Any]:
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def _reason(error: Exception) -> str:

@@ -21,7 +21,8 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from crescent_lite.config import TrainConfig
-from crescent_lite.errors import CrescentError, MissingPackageError, ModelError, NetworkError
+from crescent_lite.errors import MissingPackageError, ModelError
+from crescent_lite.models.hub import hub_errors
 from crescent_lite.training.architectures import LINEAR_LAYERS, refuse_unread_settings
 from crescent_lite.training.base_gguf import ROPE_FACTORS, BaseGguf
 from crescent_lite.training.losses import TokenBatch, answer_loss, fused_loss
@@ -235,13 +236,10 @@ def device_name() -> str:
 def _load_folder(source: str, dtype: torch.dtype, *, on_gpu: bool, **options: Any) -> Any:
     if on_gpu:
         options["device_map"] = {"": 0}
-    try:
+    with hub_errors(f"train.weights: {source}", missing=ModelError):
         return AutoModelForCausalLM.from_pretrained(
             source, dtype=dtype, use_safetensors=True, trust_remote_code=False, **options
         )
-    except (OSError, ValueError) as error:
-        kind: type[CrescentError] = ModelError if Path(source).is_dir() else NetworkError
-        raise kind(f"train.weights: {source} cannot be loaded: {_first_line(error)}") from None
 
 
 def _nf4(dtype: torch.dtype) -> Any:

@@ -8,7 +8,6 @@ and the program ends too. Example of a line: {"event": "failed", "error": "OutOf
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import signal
@@ -20,7 +19,7 @@ from typing import TextIO
 import psutil
 from safetensors import SafetensorError
 
-from crescent_lite.errors import CrescentError, ModelError, OutOfMemoryError, StorageError
+from crescent_lite.errors import DISK_ERRORS, CrescentError, ModelError, OutOfMemoryError, StorageError
 from crescent_lite.records import TrainedAdapter
 from crescent_lite.training.architectures import refuse_unknown_architecture, refuse_unread_settings
 from crescent_lite.training.base_gguf import read_base
@@ -30,8 +29,6 @@ ORPHANED = 70
 """Exit code after the parent has ended. It shows only in a system's records."""
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
 """How libraries report a lack of memory, in lower case: CUDA, torch, the system, C++."""
-DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR, errno.EEXIST)
-"""System errors that are the user's to solve, not bugs."""
 
 
 def main() -> None:
