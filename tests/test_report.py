@@ -266,16 +266,17 @@ STANDING = Standing(1, {0: 0.5, 1: 0.6}, {1: 7}, None)
     ("scores", "said"),
     [
         (scored("-" * 40, "+" * 40), "Round 1 improved on the base in its one measurement."),
-        (scored("-" * 40, "+" * 3 + "-" * 37), f"{NOTHING_SHOWN}, in 1 measurement."),
+        (scored("-" * 40, "+" * 3 + "-" * 37), f"{NOTHING_SHOWN} in 1 measurement."),
         (scored("+" * 40, "-" * 40), "Round 1 got worse than the base in its one measurement, and improved in none."),
         # a benchmark that chose the round does not count where another was measured at the end only
         (
             scored("-" * 40, "+" * 40) + scored("-" * 40, "-" * 40, "final"),
-            f"{NOTHING_SHOWN}, in 1 measurement.",
+            f"{NOTHING_SHOWN} in 1 measurement.",
         ),
         (
             scored("-" * 40, "+" * 40) + scored("+" * 40, "-" * 40, "general"),
-            "Round 1 improved on the base in its one measurement; of 1 of other abilities it got worse in 1.",
+            "Round 1 improved on the base in its one measurement; of 1 measurement of other abilities, it got worse "
+            "in 1.",
         ),
     ],
 )

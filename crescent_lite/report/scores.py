@@ -77,7 +77,7 @@ def scores_table(store: Store, run: Run, scored: Iterable[Scored]) -> Table:
     differing, judged = store.evaluations.fetch_disagreements(run.run_id)
     if judged:
         note += (
-            f" math-verify gave a second opinion on {judged:,} replies; {differing:,} differ from the flexible one."
+            f" math-verify gave a second opinion on {judged:,} replies; on {differing:,} it disagrees with flexible."
         )
     return Table("Scores", columns, rows, note)
 

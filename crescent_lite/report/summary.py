@@ -59,11 +59,12 @@ def _outcome(whom: str, of_kept: Sequence[Scored]) -> str:
     elif worse:
         words = f"{whom} got worse than the base {of_all(worse)}, and improved in none"
     else:
-        words = f"No difference between {whom[0].lower()}{whom[1:]} and the base was shown, in {count} measurement"
+        words = f"No difference between {whom[0].lower()}{whom[1:]} and the base was shown in {count} measurement"
         words += "s" if count > 1 else ""
     if role != "general" and "general" in roles:
         better, worse, count = _counts([one for one in of_kept if one.evaluation.role == "general"])
-        words += f"; of {count} of other abilities it got worse in {worse or 'none'}"
+        measurements = f"{count} measurement{'s' if count > 1 else ''}"
+        words += f"; of {measurements} of other abilities, it got worse in {worse or 'none'}"
     return words
 
 
