@@ -22,7 +22,7 @@ Export = tuple[str, str | None]
 CHOICES: tuple[tuple[Export, str, str], ...] = (
     (("adapter", None), "adapter", "only the adapter, as GGUF and for PEFT"),
     (("gguf", "f16"), "one GGUF, f16", "merged; keeps all of the adapter"),
-    (("gguf", "same"), "one GGUF, same", "merged; each weight keeps its type of the base"),
+    (("gguf", "same"), "one GGUF, same", "merged; each weight has the type it has in the base"),
     (("gguf", "q8_0"), "one GGUF, q8_0", "merged; half as large as f16"),
     (("gguf", "q6_k"), "one GGUF, q6_k", "merged"),
     (("gguf", "q5_k_m"), "one GGUF, q5_k_m", "merged"),
@@ -31,7 +31,7 @@ CHOICES: tuple[tuple[Export, str, str], ...] = (
     (("gguf", "bf16"), "one GGUF, bf16", "merged"),
     (("gguf", "f32"), "one GGUF, f32", "merged; twice as large as f16"),
     (("folder", None), "folder", "merged, for transformers"),
-    (("examples", None), "examples", "examples of the whole run, as JSON lines"),
+    (("examples", None), "examples", "all examples of the run, as JSON lines"),
 )
 
 
