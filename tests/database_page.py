@@ -29,9 +29,9 @@ PACKED = ROOT / "data" / "reports" / "coder-0.5b" / "crescent.db.xz"
 ROWS = 5
 CELL = 60
 TOOLS = """\
-## Ask it with what you know
+## Query it with the tools that you know
 
-All commands below read `data/crescent.db`, also while a run is at work. The tests run each of them.
+All commands below read `data/crescent.db`, and can do so during a run. The tests run each of them.
 
 The `sqlite3` shell:
 
@@ -56,8 +56,8 @@ with sqlite3.connect("file:data/crescent.db?mode=ro", uri=True) as connection:
 print(labels.groupby("round")["share"].describe())
 ```
 
-[DuckDB](https://duckdb.org) reads the tables itself; the views are written in SQLite's SQL, so `sqlite_query` asks
-SQLite for them:
+[DuckDB](https://duckdb.org) reads the tables directly. The views are written in SQLite's SQL, so DuckDB asks SQLite
+for them with `sqlite_query`:
 
 ```python
 import duckdb
@@ -67,29 +67,30 @@ print(duckdb.sql("SELECT finish_reason, count(*), avg(tokens) FROM run.votes GRO
 print(duckdb.sql("SELECT * FROM sqlite_query('run', 'SELECT * FROM v_rounds')"))
 ```
 
-A browser: `crescent serve` starts [Datasette](https://datasette.io) on this machine, with the descriptions on this
-page and the saved queries as forms (`pip install 'crescent-lite[serve]'`).
+A browser: `crescent serve` starts [Datasette](https://datasette.io) on this machine, with the descriptions of this
+page and a form for each saved query (`pip install 'crescent-lite[serve]'`).
 """
 READINGS = {
     "where-labels-come-from": """\
-A topic is worth keeping in the bait where many of its texts become labels.""",
+Keep a topic in the bait if many of its texts become labels.""",
     "share-against-correctness": """\
-Points below the dashed line: majorities that are right less often than their share suggests. Set `vote.min_share` to
+Points below the dashed line are majorities that are right less often than their share suggests. Set `vote.min_share` to
 the lowest share that is right often enough. In a tie, the answer that was drawn first is taken as the majority.""",
     "what-is-rejected": """\
-The commonest rules show what the bait should ask for more clearly.""",
+The most frequent reasons show what the bait should ask for more clearly.""",
     "cost-per-label": """\
-Voting and training take most of the time. Asking costs little, so being stricter about questions costs little too.\
+Voting, training and evaluating take most of the time. Asking costs little, so being stricter about questions
+costs little too.\
 """,
     "answer-collapse": """\
 A curve that starts high and falls steeply means that the model gives many questions the same answer.""",
     "template-growth": """\
 A curve that flattens means that the model has begun to repeat itself.""",
     "length-drift": """\
-Solutions that grow longer from round to round, or are cut off more often, are an early sign of a failing training.\
+Solutions that grow longer from round to round, or are cut off more often, are an early sign that training fails.\
 """,
     "what-moved-the-score": """\
-A small difference in score is made of many items that changed in both directions; the query lists them.""",
+Even a small difference in score is the balance of many items that changed in both directions; the query lists them.""",
 }
 """What to look for in each picture."""
 
@@ -97,7 +98,7 @@ A small difference in score is made of many items that changed in both direction
 def make_page(store: Store) -> str:
     """The whole page."""
     parts = [_HEAD, TOOLS, "## The views\n", _contents(), *(_view(store, name) for name in VIEWS)]
-    parts += ["## Saved queries, with their answers for a real run\n", _QUERIES]
+    parts += ["## Saved queries, with their results for a real run\n", _QUERIES]
     parts += [_query(store, query.name) for query in saved_queries()]
     return "\n".join(parts)
 
@@ -107,13 +108,14 @@ _HEAD = f"""\
 
 <!-- made by tests/database_page.py -->
 
-`crescent.db` contains everything a model wrote and what was decided about it: one row for each question, each vote,
-each label, each example and step of a training, each reply to a benchmark item. Views, whose names begin with `v_`,
-answer common questions. `crescent db schema` prints the views and the tables behind them. The answers on this page
-are from a run of a 0.5B model with two rounds ([{PACKED.relative_to(ROOT)}](../{PACKED.relative_to(ROOT)}), `xz -d`).
+`crescent.db` contains everything that a model wrote and what was decided about it: one row for each question, vote
+and label, for each example and step of a training, and for each reply to a benchmark item. Views, whose names begin
+with `v_`, answer common questions. `crescent db schema` prints the views and the tables behind them. The results on
+this page are from a run of a 0.5B model with two rounds ([{PACKED.relative_to(ROOT)}](../{PACKED.relative_to(ROOT)}), `xz -d`).
 
-The words of a question can be searched (`questions_fts`) as soon as it is stored, the words of a vote
-(`solutions_fts`) once all votes on its question are complete.
+The words of questions and solutions can be searched, with the saved queries [find-questions](#find-questions) and
+[find-solutions](#find-solutions) or through the tables `questions_fts` and `solutions_fts`. A question is searchable
+as soon as it is stored, a solution once all votes on its question are complete.
 """
 _QUERIES = """\
 `crescent query NAME` runs a saved query; parameters follow its name, as in
