@@ -155,7 +155,7 @@ def test_after_a_choice_the_chosen_round_asks(declined: Workspace) -> None:
     store.close()
 
 
-def test_a_training_goes_on_from_the_adapter_of_the_round_before(tmp_path: Path) -> None:
+def test_a_training_starts_from_the_adapter_of_the_round_before(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     tiny = make_tiny_gguf(tmp_path / "tiny.gguf")
     first = train(plan_of(tmp_path / "first", tiny, HOT), read_base(tiny), lambda step: None)
@@ -169,7 +169,7 @@ def test_a_training_goes_on_from_the_adapter_of_the_round_before(tmp_path: Path)
 
     other_rank = dataclasses.replace(still, rank=2)
     plan = dataclasses.replace(plan_of(tmp_path / "third", tiny, other_rank), start=first.peft_dir)
-    with pytest.raises(TrainingError, match=r"of another shape: set train\.rank back"):
+    with pytest.raises(TrainingError, match=r"has another shape: set train\.rank to the value"):
         train(plan, read_base(tiny), lambda step: None)
     plan = dataclasses.replace(plan_of(tmp_path / "fourth", tiny, still), start=tmp_path)
     with pytest.raises(TrainingError, match="the adapter to start from cannot be read"):
