@@ -133,15 +133,14 @@ def run_controls(
 def _spent(store: Store, run: Run, config: Config, samples: int | None) -> Spent:
     """What a run spent on its texts, examples and tokens. Without `samples`, as many as its drawn tokens pay for."""
     first = next((each for each in store.runs.fetch_rounds(run.run_id) if each.number == 1), None)
-    texts = sum(store.questions.count_verdicts(first.round_id).values()) if first else 0
-    examples = store.trainings.count_examples(first.round_id) if first else 0
+    counts = store.fetch_round_counts(first.round_id if first else 0)  # all 0 for a round that does not exist
     if samples is None:
         kept = store.fetch_standing(run.run_id).kept or 1
         costs = [cost for number in range(1, kept + 1) for cost in store.runs.fetch_stage_costs(run.run_id, number)]
         drawn = sum(cost.tokens for cost in costs if cost.stage in ("ask", "vote"))
         items = sum(each.items for each in config.evaluate.benchmarks.values() if has_a_value(each))
         samples = equal_samples(drawn, items * store.evaluations.fetch_mean_solution(run.run_id))
-    return Spent(texts, examples, samples)
+    return Spent(counts.texts, counts.examples, samples)
 
 
 def choose_round(workspace: Workspace, run_id: int | None, number: int | None) -> tuple[int, int]:

@@ -94,7 +94,7 @@ def test_the_report_is_saved_as_markdown(finished: Workspace, capsys: pytest.Cap
     write_document(build_document(store, 1), finished.exports, 1)
 
     text = (finished.exports / "run-1.md").read_text()
-    assert "## Did it get better?" in text
+    assert "## Did the model get better?" in text
     assert "| base |" in text
 
 

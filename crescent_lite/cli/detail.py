@@ -9,7 +9,7 @@ from typing import Any
 
 from crescent_lite.errors import NotFoundError
 from crescent_lite.printable import printable
-from crescent_lite.store import Store
+from crescent_lite.store import RoundCounts, Store
 
 
 def run_status(store: Store, *, engine_is_running: bool) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def run_status(store: Store, *, engine_is_running: bool) -> dict[str, Any]:
         "finished": run.finished_at,
     }
     if rounds:
-        status |= _figures(store, rounds[-1].round_id)
+        status |= _figures(store.fetch_round_counts(rounds[-1].round_id))
     status["alarms"] = "; ".join(
         f"round {number}: {alarm.name.replace('_', ' ')}, {alarm.words}"
         for number, alarms in store.measures.fetch_alarms(run.run_id).items()
@@ -44,13 +44,14 @@ def round_detail(store: Store, run_id: int, number: int | None) -> dict[str, Any
     if not rounds:
         raise NotFoundError(f"run {run_id} has no round yet")
     this = store.runs.fetch_round(run_id, number or rounds[-1].number)
+    counts = store.fetch_round_counts(this.round_id)
     adapter = store.runs.fetch_model(this.adapter_id) if this.adapter_id else None
     return {
         "run": run_id,
         "round": this.number,
         "outcome": this.outcome or "unfinished",
-        **_figures(store, this.round_id),
-        "examples": store.trainings.count_examples(this.round_id),
+        **_figures(counts),
+        "examples": counts.examples,
         "adapter": str(adapter.path) if adapter else None,
         "adapter_sha256": adapter.sha256 if adapter else None,
         **{
@@ -131,8 +132,7 @@ def plain_text(values: dict[str, Any]) -> str:
     )
 
 
-def _figures(store: Store, round_id: int) -> dict[str, Any]:
-    counts = store.fetch_round_counts(round_id)
+def _figures(counts: RoundCounts) -> dict[str, Any]:
     return {"questions": counts.texts, "kept": counts.kept, "votes": counts.votes, "labels": counts.labels}
 
 
