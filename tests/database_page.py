@@ -74,8 +74,8 @@ READINGS = {
     "where-labels-come-from": """\
 Keep a topic in the bait if many of its texts become labels.""",
     "share-against-correctness": """\
-Points below the dashed line are majorities that are right less often than their share suggests. Set `vote.min_share` to
-the lowest share that is right often enough. In a tie, the answer that was drawn first is taken as the majority.""",
+Points below the dashed line are majorities that are right less often than their share suggests. Set `vote.min_share`
+to the lowest share that is right often enough. In a tie, the answer that was drawn first counts as the majority.""",
     "what-is-rejected": """\
 The most frequent reasons show what the bait should ask for more clearly.""",
     "cost-per-label": """\
@@ -90,7 +90,8 @@ A curve that flattens means that the model has begun to repeat itself.""",
 Solutions that grow longer from round to round, or are cut off more often, are an early sign that training fails.\
 """,
     "what-moved-the-score": """\
-Even a small difference in score is the balance of many items that changed in both directions; the query lists them.""",
+Even a small difference in score is the balance of many items that changed in both directions; the query lists them.\
+""",
 }
 """What to look for in each picture."""
 
@@ -111,7 +112,8 @@ _HEAD = f"""\
 `crescent.db` contains everything that a model wrote and what was decided about it: one row for each question, vote
 and label, for each example and step of a training, and for each reply to a benchmark item. Views, whose names begin
 with `v_`, answer common questions. `crescent db schema` prints the views and the tables behind them. The results on
-this page are from a run of a 0.5B model with two rounds ([{PACKED.relative_to(ROOT)}](../{PACKED.relative_to(ROOT)}), `xz -d`).
+this page are from a run of a 0.5B model with two rounds
+([{PACKED.relative_to(ROOT)}](../{PACKED.relative_to(ROOT)}), `xz -d`).
 
 The words of questions and solutions can be searched, with the saved queries [find-questions](#find-questions) and
 [find-solutions](#find-solutions) or through the tables `questions_fts` and `solutions_fts`. A question is searchable
