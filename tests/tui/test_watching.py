@@ -67,4 +67,6 @@ def test_a_write_of_somebody_else_changes_the_version(sample: SampleWorkspace) -
 
 def test_messages_are_shown_without_the_path_of_the_workspace(tmp_path: Path) -> None:
     assert relative_paths(f"{tmp_path}/crescent.db: is locked", tmp_path) == "crescent.db: is locked"
-    assert relative_paths("elsewhere/crescent.db: is locked", tmp_path) == "elsewhere/crescent.db: is locked"
+    assert relative_paths("crescent: data/a.gguf: is not a model", Path("data")) == "crescent: a.gguf: is not a model"
+    for elsewhere, folder in (("../x.gguf: missing", "."), ("/my/data/x.gguf: missing", "data"), ("x: missing", "x")):
+        assert relative_paths(elsewhere, Path(folder)) == elsewhere

@@ -8,6 +8,7 @@ that a burst of writes is one message. Example:
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -143,7 +144,7 @@ def relative_paths(text: str, folder: Path) -> str:
 
     Example: relative_paths("data/crescent.db: is locked", Path("data")) -> "crescent.db: is locked"
     """
-    return text.replace(f"{folder}{os.sep}", "")
+    return re.sub(rf"(?<![^\s'\"(]){re.escape(f'{folder}{os.sep}')}", "", text)
 
 
 def _is_being_created(database: Path) -> bool:
