@@ -4,12 +4,11 @@
     crescent_lite.labels("maths")[0].answer_key   # 'n:19'
 """
 
-__version__ = "0.1.0"
-
 TYPE_CHECKING = False
 """Type checkers take a variable of this name for true; importing typing would take longer than this whole file."""
 
 if TYPE_CHECKING:
+    __version__: str
     from crescent_lite.answers import canonical_answer
     from crescent_lite.api import decide, frame, init, labels, open_database, open_sampler, run, scores, votes
     from crescent_lite.errors import CrescentError, Interrupted
@@ -42,10 +41,12 @@ if not TYPE_CHECKING:
     """The modules of the names that are not in `api`."""
 
     def __getattr__(name):
-        if name not in __all__:
-            raise AttributeError(f"module 'crescent_lite' has no attribute {name!r}; it has {', '.join(__all__)}")
         from importlib import import_module
 
+        if name == "__version__":
+            return import_module("crescent_lite.config.names").VERSION
+        if name not in __all__:
+            raise AttributeError(f"module 'crescent_lite' has no attribute {name!r}; it has {', '.join(__all__)}")
         value = getattr(import_module(f"crescent_lite.{_ELSEWHERE.get(name, 'api')}"), name)
         globals()[name] = value
         return value

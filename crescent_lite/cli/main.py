@@ -12,10 +12,10 @@ import os
 import sys
 from collections.abc import Callable
 
-from crescent_lite import __version__
 from crescent_lite.cli import database, export, measure, results, runs, setup
 from crescent_lite.cli.options import Command, Subparsers
 from crescent_lite.cli.terminal import say
+from crescent_lite.config.names import VERSION
 from crescent_lite.errors import CrescentError, ExitCode, Interrupted
 
 GROUPS: tuple[tuple[str, Callable[[Subparsers], None]], ...] = (
@@ -69,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="A language model improves its own maths: it asks, votes, learns and is measured.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"crescent-lite {__version__}")
+    parser.add_argument("--version", action="version", version=f"crescent-lite {VERSION}")
     # argparse cannot group commands under titles, so its own list is suppressed and the epilog has one.
     subparsers = parser.add_subparsers(prog="crescent", required=True, metavar="COMMAND", help=argparse.SUPPRESS)
     lines: list[str] = []

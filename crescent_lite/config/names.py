@@ -7,6 +7,8 @@ quick. Example: POLICIES -> ("majority", "band", "reference")
 from pathlib import Path
 from typing import Literal, get_args
 
+VERSION = "0.1.0"
+"""Version of this program. pyproject.toml and `crescent_lite.__version__` take it from here."""
 CONFIG_NAME = "crescent.toml"
 """The file in a workspace that holds the user's own settings."""
 PRESET_DIR = Path(__file__).parent / "presets"

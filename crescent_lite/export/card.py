@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crescent_lite import __version__
+from crescent_lite.config.names import VERSION
 from crescent_lite.printable import printable
 from crescent_lite.records import ModelFile
 from crescent_lite.report import build_report, report_markdown
@@ -89,7 +89,7 @@ def card_text(
         "---\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in front.items() if value) + "---",
         f"# {base.name}, {by}",
         f"{said} fine-tuned on what most of the answers agreed on. This is Crescent's method (arXiv 2502.13441), "
-        f"run by crescent-lite {__version__}.",
+        f"run by crescent-lite {VERSION}.",
         "## Lineage\n\n" + "\n".join(lineage),
         f"## Use\n\n{usage.rstrip()}",
         f"## Limits\n\n{LIMITS}- {measured}",

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from crescent_lite import __version__
 from crescent_lite.config.migrations import upgraded
+from crescent_lite.config.names import VERSION
 from crescent_lite.errors import NotFoundError
 from crescent_lite.records import ModelFile, PromptText
 from crescent_lite.store.database import Database, now
@@ -159,7 +159,7 @@ class Runs:
         return self._database.write(
             """INSERT INTO runs (kind, state, rounds, base_id, config, inputs, version, started_at, teacher_id,
                 control, control_of) VALUES (?, 'running', 0, ?, '{}', ?, ?, ?, ?, ?, ?)""",
-            [kind, base_id, json.dumps(inputs), __version__, now(), teacher_id, control, control_of],
+            [kind, base_id, json.dumps(inputs), VERSION, now(), teacher_id, control, control_of],
         )
 
     def set_plan(self, run_id: int, config: dict[str, Any], rounds: int) -> None:

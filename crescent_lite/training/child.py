@@ -17,7 +17,6 @@ from pathlib import Path
 
 import gguf
 
-import crescent_lite
 from crescent_lite import errors
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import ConfigError, CrescentError, ModelError, OutOfMemoryError, StorageError, TrainingError
@@ -145,7 +144,7 @@ def _start(job: list[str], folder: Path, *, is_hub: bool) -> subprocess.Popen[st
 
 def _environment(*, is_hub: bool) -> dict[str, str]:
     """This process's environment, without telemetry, and without network unless a hub repo was named."""
-    package_root = str(Path(crescent_lite.__file__).resolve().parent.parent)
+    package_root = str(Path(errors.__file__).resolve().parent.parent)
     search_path = [package_root, *filter(None, [os.environ.get("PYTHONPATH")])]
     offline = {} if is_hub else {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     return {
