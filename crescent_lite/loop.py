@@ -19,13 +19,13 @@ from crescent_lite import evaluation
 from crescent_lite.events import AlarmFired, Event, RoundAdded, RoundFinished, RoundStarted, RunFinished
 from crescent_lite.records import ModelFile, Role
 from crescent_lite.rounds import why_no_more
-from crescent_lite.stages.ask import Ask
-from crescent_lite.stages.evaluate import Evaluate
+from crescent_lite.stages.ask import AskStage
+from crescent_lite.stages.evaluate import EvaluateStage
 from crescent_lite.stages.frame import Job, perform, release_sampler
 from crescent_lite.stages.outcome import round_outcome
-from crescent_lite.stages.second_opinions import SecondOpinions
-from crescent_lite.stages.train import Train
-from crescent_lite.stages.vote import Vote
+from crescent_lite.stages.second_opinions import SecondOpinionStage
+from crescent_lite.stages.train import TrainStage
+from crescent_lite.stages.vote import VoteStage
 from crescent_lite.store import Round
 
 EVERY_ROUND: tuple[Role, ...] = ("score", "general", "canary")
@@ -66,9 +66,9 @@ def play_round(job: Job, this: Round) -> Iterator[Event]:
     """One round of the method. A distillation neither asks nor votes: it learns from its teacher's labels."""
     yield RoundStarted(this.number)
     if job.teacher_id is None:
-        yield from perform(Ask(job, this))
-        yield from perform(Vote(job, this))
-    yield from perform(Train(job, this))
+        yield from perform(AskStage(job, this))
+        yield from perform(VoteStage(job, this))
+    yield from perform(TrainStage(job, this))
     adapter_id = job.store.runs.fetch_round(this.run_id, this.number).adapter_id
     if adapter_id:
         yield from evaluate(job, adapter_id, this, EVERY_ROUND)
@@ -91,9 +91,9 @@ def model_before(job: Job, number: int) -> int:
 
 def evaluate(job: Job, model_id: int, this: Round | None, roles: Collection[Role]) -> Iterator[Event]:
     """One model on the benchmarks with these roles, then math-verify's opinion on its replies."""
-    evaluating = Evaluate(job, model_id, this, roles)
+    evaluating = EvaluateStage(job, model_id, this, roles)
     yield from perform(evaluating)
-    yield from perform(SecondOpinions(job, this, evaluating.evaluation_ids.values()))
+    yield from perform(SecondOpinionStage(job, this, evaluating.evaluation_ids.values()))
 
 
 def evaluate_at_the_end(job: Job) -> Iterator[Event]:

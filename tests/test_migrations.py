@@ -20,7 +20,7 @@ from crescent_lite.errors import StorageError
 from crescent_lite.store import Store
 from crescent_lite.store.checking import faults_of
 from crescent_lite.store.saved_queries import saved_queries
-from crescent_lite.store.versions import MIGRATIONS, applied_to
+from crescent_lite.store.schema_versions import MIGRATIONS, applied_to
 from crescent_lite.store.views import VIEWS
 
 OLD = sorted((Path(__file__).parent / "databases").glob("*.db.xz"))

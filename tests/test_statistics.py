@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crescent_lite.evaluation import corrected, in_words, mcnemar
-from crescent_lite.evaluation.planning import items_needed, smallest_visible
+from crescent_lite.evaluation.sample_sizes import items_needed, smallest_visible
 from crescent_lite.evaluation.sampled_scores import maj_at_k, majority, majority_right, pass_at_k, sampled_scores
 from crescent_lite.evaluation.statistics import paired_interval
 from crescent_lite.intervals import wilson

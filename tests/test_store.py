@@ -24,7 +24,7 @@ from crescent_lite.records import (
 from crescent_lite.report import build_report, report_markdown
 from crescent_lite.store import Round, StageCost, Store
 from crescent_lite.store.schema import migrations
-from crescent_lite.store.versions import MIGRATIONS
+from crescent_lite.store.schema_versions import MIGRATIONS
 
 BASE = ModelFile("base", Path("base.gguf"), "b" * 64, "embedded")
 

@@ -91,7 +91,7 @@ def add_plan(subparsers: Subparsers) -> None:
 
 def plan_command(options: argparse.Namespace) -> int:
     """Print the items needed for a difference, and the smallest difference that a number of items shows."""
-    from crescent_lite.evaluation.planning import items_needed, smallest_visible
+    from crescent_lite.evaluation.sample_sizes import items_needed, smallest_visible
 
     if options.points is None and options.items is None:
         raise ConfigError("crescent plan: give --points, --items or both")

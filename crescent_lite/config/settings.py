@@ -86,7 +86,7 @@ class SamplingConfig:
 
 @dataclass(frozen=True)
 class BaitConfig:
-    """Stage 1: the model writes raw questions."""
+    """Bait prompting, the first half of the stage 'ask': the model writes raw questions."""
 
     questions: Annotated[int, Range(1, 10_000_000)] = 400
     """Raw questions per round. Rewrites of near-duplicates come on top."""
@@ -105,12 +105,12 @@ class BaitConfig:
     max_tokens: Annotated[int, Range(1, 100_000)] = 256
     """Length limit of a raw question in tokens. A question that is cut off in mid-sentence is rejected."""
     min_acceptance: Annotated[float, Range(0, 1)] = 0.05
-    """Stop asking in this round when a smaller share than this of the last 100 texts was kept, 0-1. 0 never stops."""
+    """Stop asking in this round when less than this fraction of the last 100 texts was kept, 0-1. 0 never stops."""
 
 
 @dataclass(frozen=True)
 class DiversifyConfig:
-    """Stage 2: rejects texts that are not questions and questions that are not new."""
+    """Diversification, the second half of 'ask': rejects texts that are no usable question, or not a new one."""
 
     duplicates: Literal["reject", "keep"] = "reject"
     """'reject' rejects questions that are not new. 'keep' keeps them, as the control without diversification does.
@@ -147,7 +147,7 @@ class DiversifyConfig:
 
 @dataclass(frozen=True)
 class VoteConfig:
-    """Stage 3: the votes on a question, and when they make a label."""
+    """The stage 'vote': the votes on a question, and when they make a label."""
 
     votes_per_question: Annotated[int, Range(1, 1000)] = 8
     """Solutions drawn for each kept question, at most. Adaptive stopping may draw fewer."""
@@ -184,7 +184,7 @@ class VoteConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Stage 4: LoRA fine-tuning on the labels."""
+    """The stage 'train': LoRA fine-tuning on the labels."""
 
     loader: Literal["auto", "unsloth", "peft"] = "auto"
     """Library that loads and trains the model. 'auto' takes Unsloth if it is installed, there is an NVIDIA GPU and
@@ -209,7 +209,7 @@ class TrainConfig:
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """How the learning rate falls after the warm-up; 'constant' stays at the peak."""
     warmup_fraction: Annotated[float, Range(0, 1)] = 0.05
-    """Share of the steps during which the learning rate rises to its peak, 0-1."""
+    """Fraction of the steps during which the learning rate rises to its peak, 0-1."""
     epochs: Annotated[float, Range(0, 1000)] = 0.0
     """Passes over the examples. 0 chooses by their number: as many as give 40 steps, at least 2 and at most 4
     (guess)."""
@@ -225,12 +225,12 @@ class TrainConfig:
     """What a round's training starts from: the 'base', or with 'last' the adapter that asked and voted in this
     round."""
     replay_share: Annotated[float, Range(0, 0.95)] = 0.5
-    """Share of a round's examples to draw from the labels of earlier rounds, 0-0.95, as far as there are enough
+    """Fraction of a round's examples to draw from the labels of earlier rounds, 0-0.95, as far as there are enough
     (guess)."""
     max_examples: Annotated[int, Range(0, 1_000_000_000)] = 0
     """Labels to train on at most, drawn at random, to compare runs with the same number. 0 takes all."""
     held_out: Annotated[float, Range(0, 0.5)] = 0.05
-    """Share of the examples that are held out, 0-0.5: training stops when their loss rises. With fewer than 50
+    """Fraction of the examples that are held out, 0-0.5: training stops when their loss rises. With fewer than 50
     examples, none are held out."""
     checkpoint_seconds: Annotated[float, Range(0, 1_000_000)] = 60.0
     """Seconds between checkpoints of a training. A killed training loses at most this time and the step it was in."""
@@ -315,13 +315,13 @@ class AlarmsConfig:
     stop: bool = True
     """Whether an alarm ends the run. Nothing is deleted, and the best round is kept."""
     significance: Annotated[float, Range(0, 1)] = 0.002
-    """p-value below which a fall of a score, or a share above its limit, is more than chance. Measured: with several
-    tests in each of six rounds, fewer than one healthy run in twenty has an alarm (benchmarks/alarms.py)."""
+    """p-value below which a fall of a score, or a fraction above its limit, is more than chance. Measured: with
+    several tests in each of six rounds, fewer than one healthy run in twenty has an alarm (benchmarks/alarms.py)."""
     share_rise: Annotated[float, Range(0, 1)] = 0.02
     """False consensus: rise of the mean share since the first round, 0-1, from which it is an alarm if fewer items of
     the 'score' and 'canary' benchmarks are right than with the base (SRT, arXiv 2505.21444; guess)."""
     one_answer: Annotated[float, Range(0, 1)] = 0.3
-    """Collapse onto one answer: its share of the labels, or of a benchmark's answers beyond where it is right and
+    """Collapse onto one answer: its fraction of the labels, or of a benchmark's answers beyond where it is right and
     beyond the base's, 0-1 (SRT, arXiv 2505.21444; guess)."""
     diversity_kept: Annotated[float, Range(0, 1)] = 0.5
     """Collapse of diversity: the alarm fires when the number of different answers among the labels, or of different
@@ -333,16 +333,16 @@ class AlarmsConfig:
     """How many times as long, or as short, solutions may become since round 1, from 1: their median or their 90th
     percentile, in tokens (guess). A change of up to 16 tokens does not count."""
     broken_rise: Annotated[float, Range(0, 1)] = 0.2
-    """Share of a benchmark's items, 0-1, by which replies that are cut off or have no answer may exceed the base's
+    """Fraction of a benchmark's items, 0-1, by which replies that are cut off or have no answer may exceed the base's
     (guess)."""
     unmarked_rise: Annotated[float, Range(0, 1)] = 0.2
-    """Share of the items that stayed right, 0-1, whose answers may lose their mark: the model unlearns the format
+    """Fraction of the items that stayed right, 0-1, whose answers may lose their mark: the model unlearns the format
     (guess)."""
     general_fall: Annotated[float, Range(0, 1)] = 0.03
     """Fall of the score on the 'general' benchmarks, 0-1, that counts as forgetting (arXiv 2405.09673 measures 2 to 5
     points; guess)."""
     contaminated: Annotated[float, Range(0, 1)] = 0.02
-    """Share of a round's texts, 0-1, that may repeat an item of one benchmark (guess)."""
+    """Fraction of a round's texts, 0-1, that may repeat an item of one benchmark (guess)."""
 
 
 @dataclass(frozen=True)

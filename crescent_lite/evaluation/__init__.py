@@ -8,7 +8,7 @@ from crescent_lite.evaluation.alarms import judge_round
 from crescent_lite.evaluation.benchmarks import load_benchmark
 from crescent_lite.evaluation.drift import measure_round
 from crescent_lite.evaluation.evaluate import OwedItem, evaluate
-from crescent_lite.evaluation.measuring import measurements, prompts_of, shots_of
+from crescent_lite.evaluation.measurements import measurements, prompts_of, shots_of
 from crescent_lite.evaluation.scoring import score
 from crescent_lite.evaluation.second_opinion import second_opinions
 from crescent_lite.evaluation.statistics import ComparisonResult, corrected, in_words, mcnemar

@@ -21,9 +21,9 @@ from typing import Any
 from crescent_lite.answers import canonical_answer
 from crescent_lite.config import BenchmarkConfig
 from crescent_lite.errors import BenchmarkError, ConfigError
+from crescent_lite.evaluation.benchmark_rows import Row, file_rows, hub_rows, shortened
 from crescent_lite.evaluation.choices import choice_item
-from crescent_lite.evaluation.generated import generated_rows
-from crescent_lite.evaluation.rows import Row, file_rows, hub_rows, shortened
+from crescent_lite.evaluation.generated_rows import generated_rows
 from crescent_lite.records import Benchmark, BenchmarkItem
 
 

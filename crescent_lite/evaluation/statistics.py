@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crescent_lite.evaluation.planning import smallest_visible
+from crescent_lite.evaluation.sample_sizes import smallest_visible
 from crescent_lite.records import PairedComparison
 
 SIGNIFICANT = 0.05

@@ -17,9 +17,9 @@ from crescent_lite.report.alarms import LOOKS_FOR, alarms_tables, spaced_name
 from crescent_lite.report.content import Document, Section, Table
 from crescent_lite.report.excerpts import excerpt_sections
 from crescent_lite.report.glossary import WORDS
-from crescent_lite.report.making import making_section, time_table
 from crescent_lite.report.markdown import document_markdown
 from crescent_lite.report.page import document_html
+from crescent_lite.report.reproduction import making_section, time_table
 from crescent_lite.report.scores import Scored, compare, gains_table, samples_table, scores_table
 from crescent_lite.report.summary import headline, summary
 from crescent_lite.report.tables import yield_tables

@@ -1,1 +1,1 @@
-"""The four stages of a round (ask, vote, train, evaluate) and the frame around each of them."""
+"""The stages of a round (ask, vote, train, evaluate, second opinions), and the frame around each of them."""

@@ -1,9 +1,9 @@
-"""Stages 1 and 2 as one stream: the model is baited, each text is judged as it comes, near-duplicates are rewritten.
+"""The stage 'ask': the model is baited, each text is judged as it arrives, and near-duplicates are rewritten.
 
 In one stream the sampler's slots stay full with baits and rewrites alike, every text is compared with all that were
 kept before it, and asking can end early. What is owed is read from the store, so an interrupted stage continues where
 it stopped. Knows the questions' rules and the store; draws no votes. Source: arXiv 2502.13441.
-Example: yield from perform(Ask(job, this))
+Example: yield from perform(AskStage(job, this))
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ASKED_AHEAD = 512
 """Raw questions handed to the sampler before it has room for them: more than it has slots (guess)."""
 
 
-class Ask(StageOfRun):
+class AskStage(StageOfRun):
     """The questions of a round that are still to be asked and judged."""
 
     name: ClassVar[Stage] = "ask"

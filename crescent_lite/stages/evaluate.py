@@ -1,7 +1,8 @@
-"""Evaluation: the same benchmarks, asked in the same words, for the base and for each round's adapter.
+"""The stage 'evaluate': the same benchmarks, asked in the same words, for the base and for each round's adapter.
 
 Owns the queue of items that a model still has to answer; what was measured before with the same settings is used
-again. Scoring belongs to `evaluation`. Example: yield from perform(Evaluate(job, job.base_id, None, ALL_ROLES))
+again. Scoring belongs to `evaluation`.
+Example: yield from perform(EvaluateStage(job, job.base_id, None, ALL_ROLES))
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from crescent_lite.stages.frame import Job, StageOfRun, Tally, sampler_of
 from crescent_lite.store import Round
 
 
-class Evaluate(StageOfRun):
+class EvaluateStage(StageOfRun):
     """One model on the benchmarks with these roles, all in one queue."""
 
     name: ClassVar[Stage] = "evaluate"

@@ -3,7 +3,7 @@
 A stage is a class with a `name`, a `tally` of what is done and owed, and `work()`, which does one item after another
 and stores each before it yields. The frame knows no stage. The sampler is loaded when a stage first needs it, its
 adapter is swapped without reloading the base, and it is freed for the training.
-Example: yield from perform(Vote(job, this))
+Example: yield from perform(VoteStage(job, this))
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Second opinions: math-verify judges every evaluated reply that it has not judged yet, beside our own scores.
+"""The stage 'second_opinion': math-verify judges the evaluated replies, beside our own scores.
 
 A stage of its own, because it takes time, can be paused, and needs no model. A reply that math-verify cannot judge in
 time has no opinion (NULL), and is tried again when the run is resumed or another run uses the evaluation.
-Example: yield from perform(SecondOpinions(job, this, evaluation_ids))
+Example: yield from perform(SecondOpinionStage(job, this, evaluation_ids))
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from crescent_lite.store import Round
 WORDS = {True: "right", False: "wrong", None: "no opinion"}
 
 
-class SecondOpinions(StageOfRun):
+class SecondOpinionStage(StageOfRun):
     """The replies of these evaluations that have no opinion yet."""
 
     name: ClassVar[Stage] = "second_opinion"

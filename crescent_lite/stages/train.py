@@ -1,7 +1,7 @@
-"""Stage 4, training: the base is fine-tuned on the round's labels, in a child process. Source: arXiv 2502.13441.
+"""The stage 'train': the base is fine-tuned on the round's labels, in a child process. Source: arXiv 2502.13441.
 
 Owns the training's rows in the store; what is trained on is chosen by `examples`, and how is decided in `training`.
-Example: yield from perform(Train(job, this))
+Example: yield from perform(TrainStage(job, this))
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from crescent_lite.store import Round
 from crescent_lite.training import finetune
 
 
-class Train(StageOfRun):
+class TrainStage(StageOfRun):
     """The training of a round. It owes nothing when the round has an adapter, or too few examples for one."""
 
     name: ClassVar[Stage] = "train"

@@ -1,7 +1,8 @@
-"""Stage 3, consensus: several answers to each kept question, until its label is decided. Source: arXiv 2502.13441.
+"""The stage 'vote', consensus: several answers to each kept question, until its label is decided.
 
-Knows the store and the sampler; what votes add up to is decided by `consensus`. A vote is stored as soon as it is
-drawn, so an interrupted stage continues with the votes that are missing. Example: yield from perform(Vote(job, this))
+Source: arXiv 2502.13441. Knows the store and the sampler; what votes add up to is decided by `consensus`. A vote is stored as soon as it is
+drawn, so an interrupted stage continues with the votes that are missing.
+Example: yield from perform(VoteStage(job, this))
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from crescent_lite.stages.frame import Job, StageOfRun, Tally, sampler_of
 from crescent_lite.store import Round
 
 
-class Vote(StageOfRun):
+class VoteStage(StageOfRun):
     """The votes that the questions of a round still need."""
 
     name: ClassVar[Stage] = "vote"

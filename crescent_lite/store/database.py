@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from crescent_lite.errors import StorageError, WorkspaceError
 from crescent_lite.files import atomic_replacement
 from crescent_lite.printable import printable_line
-from crescent_lite.store.versions import MIGRATIONS, applied_to, pending_for
+from crescent_lite.store.schema_versions import MIGRATIONS, applied_to, pending_for
 
 if TYPE_CHECKING:
     import sqlite_utils

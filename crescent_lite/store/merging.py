@@ -18,7 +18,7 @@ from pathlib import Path
 from crescent_lite.errors import CrescentError, WorkspaceError
 from crescent_lite.store.checking import faults_of
 from crescent_lite.store.database import Database, connected_to_read, storage_errors
-from crescent_lite.store.versions import applied_to
+from crescent_lite.store.schema_versions import applied_to
 
 MAPPED: Mapping[str, Mapping[str, str]] = {
     "rounds": {"round_id": "round", "run_id": "run", "model_id": "model", "adapter_id": "model"},

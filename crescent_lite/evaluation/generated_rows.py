@@ -12,7 +12,7 @@ from typing import Any
 
 from crescent_lite.config import BenchmarkConfig
 from crescent_lite.errors import BenchmarkError, MissingPackageError
-from crescent_lite.evaluation.rows import Row
+from crescent_lite.evaluation.benchmark_rows import Row
 from crescent_lite.records import derive_seed
 
 SPARE = 4
