@@ -1,7 +1,7 @@
 """The stage 'vote', consensus: several answers to each kept question, until its label is decided.
 
-Source: arXiv 2502.13441. Knows the store and the sampler; what votes add up to is decided by `consensus`. A vote is stored as soon as it is
-drawn, so an interrupted stage continues with the votes that are missing.
+Knows the store and the sampler; what votes add up to is decided by `consensus`. A vote is stored as soon as it is
+drawn, so an interrupted stage continues with the votes that are missing. Source: arXiv 2502.13441.
 Example: yield from perform(VoteStage(job, this))
 """
 
