@@ -32,7 +32,7 @@ BenchmarkKind = Literal["answers", "choices"]
 Role = Literal["score", "final", "general", "canary"]
 """What a benchmark is for. score: choosing the best round. final: measuring only the base and the best round, at the
 end, so that it has no part in that choice. general: other abilities, which should not suffer. canary: alarms."""
-AnswerForm = Literal["whole", "boxed", "hash", "phrase", "bold", "last"]
+AnswerForm = Literal["whole", "tagged", "boxed", "hash", "phrase", "bold", "last"]
 """Where an answer stood in a reply. 'last' is an unmarked place; every other form says "this is the answer"."""
 ModelKind = Literal["base", "adapter"]
 BASE_SHA256 = "crescent.base.sha256"

@@ -1,9 +1,10 @@
-"""Finds the final answer in a free-text solution; a solution without one is an abstention.
+"""The final answer of a free-text solution, as a typed canonical key. Without one it is an abstention.
 
-Owns the places where an answer may stand: the whole reply, the last `\\boxed{}`, '#### x', 'the answer is x', a bold
-last line, else the concluding sentence (the right side of its equation, or its last quantity). The first place that
-says anything decides; if it is unclear (a range, an unfinished sum), no other place is tried. What the text there is
-worth is decided by `values`. Pure, linear in time, safe on hostile text. Example:
+Owns where the answer stands: the whole reply; answer tags or an answer field of JSON; the last boxes; '#### x'; 'the
+answer is x'; a bold last line; else what the concluding sentence says. The first place that says anything decides:
+when it is unclear (a list of values, an unfinished sum, a negation) there is no second guess elsewhere. A correction
+takes the place of what it corrects; a check, note or farewell after the result is passed over. What an answer is, is
+`answers.values`. Pure, linear in time, safe on hostile text. Example:
     canonical_answer("12 + 7 = 19 (see step 2), so there are **19 apples**.")    # 'n:19'
     canonical_answer("So there are 12 + 7 apples.")                              # None
 """
@@ -13,54 +14,70 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from crescent_lite.answers.text import FAREWELL, OPAQUE, first_part, last_part, plain, sentences, without_farewell
-from crescent_lite.answers.values import MAX_ANSWER, Quantity, quantities, read_choice, read_value, read_yes_no
-from crescent_lite.answers.words import NUMBER_WORDS, number_in_words
+from crescent_lite.answers.characters import normalised
+from crescent_lite.answers.prose import Quantity, concluded, has_number, leading
+from crescent_lite.answers.text import (
+    FAREWELL,
+    first_part,
+    laid_out,
+    last_part,
+    prose,
+    sentences,
+    without_farewell,
+    without_thoughts,
+)
+from crescent_lite.answers.values import MAX_ANSWER, read_choice, read_value, read_yes_no
 from crescent_lite.records import Answer, AnswerForm
 
 MAX_SOLUTION = 8_000
-"""Characters read, from the end, where a final answer stands: about 2,000 tokens."""
+"""Characters read, from the end: about 2,000 tokens. A final answer stands at the end."""
 MAX_NESTING = 8
-"""Deepest nesting of braces inside a `\\boxed{}`; a deeper one is an abstention."""
+"""Braces inside a `\\boxed{}`. A deeper one is an abstention."""
 MAX_SENTENCE = 400
-"""Most characters read after 'the answer is'; reading also ends with the sentence."""
+"""Characters read after 'the answer is', to the end of the sentence at most."""
 MAX_PLACES = 20
-"""Most places of one kind that are tried, from the end."""
-
-MAX_STARTS = 5
-"""Most positions in a sentence where a list may begin that are tried, from the end."""
+"""Places of one kind that are looked at, from the end."""
+MAX_LAST_SENTENCES = 12
+"""Sentences without a quantity that are passed over at the end."""
 
 
 def canonical_answer(solution: str) -> str | None:
-    """Return the key of a solution's final answer; None if it has no answer or an unclear one."""
+    """The key of the solution's final answer; None when it gives none, or an unclear one."""
     answer = find_answer(solution)
     return answer.key if answer else None
 
 
-def find_answer(solution: str, *, finished: bool = True) -> Answer | None:
-    """Return a solution's final answer; None is an abstention.
+def find_answer(solution: str, *, finished: bool = True, began_in_thoughts: bool = False) -> Answer | None:
+    """The solution's final answer, or None: an abstention.
 
-    `finished`: False for a solution that was cut off. Then only a closed box counts: "The answer is 1" could have
-    become 15, and a last number is an intermediate step.
+    Of a solution that was cut off (`finished` is false) only a closed box or answer tag counts: "The answer is 1" may
+    have been on its way to 15, and a last number is a step. A solution that never left its thoughts has no answer;
+    `began_in_thoughts`: the prompt ended in their opening tag.
     """
-    text = _without_thoughts(last_part(solution.strip(), MAX_SOLUTION))
+    said = without_thoughts(solution, inside=began_in_thoughts)
+    if said is None:
+        return None
+    text = laid_out(normalised(last_part(said.strip(), MAX_SOLUTION)))
     text = without_farewell(_CODE_BLOCK.sub(_keep_a_value, text))
     for form, look in PLACES:
         found = look(text)
-        if found is not None:
-            if not finished and form != "boxed":
-                return None
-            raw = found.raw.strip().rstrip(".")[:MAX_ANSWER]
-            return Answer(raw, found.key, form) if found.key else None
+        if found is None:
+            continue
+        if form in ("phrase", "boxed", "hash", "bold"):
+            found = _corrected(text, found)
+        if not finished and form not in ("boxed", "tagged"):
+            return None
+        raw = found.raw.strip().rstrip(".")[:MAX_ANSWER]
+        return Answer(raw, found.key, form) if found.key else None
     return None
 
 
 _CODE_BLOCK = re.compile(r"```[a-zA-Z]{0,20}[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL)
 
 
-def _without_thoughts(text: str) -> str:
-    _, end, rest = text.rpartition("</think>")
-    return rest if end else text.partition("<think>")[0]
+def _keep_a_value(block: re.Match[str]) -> str:
+    inside = block[1]
+    return f"\n{inside}\n" if read_value(inside) or _JSON.search(inside) else "\n"
 
 
 _UNKNOWN = re.compile(
@@ -71,30 +88,115 @@ _UNKNOWN = re.compile(
     r" (?:information|data|details|facts)\b",
     re.IGNORECASE,
 )
-
-
-def _keep_a_value(block: re.Match[str]) -> str:
-    return f"\n{block[1]}\n" if read_value(block[1]) else "\n"
+_UNCERTAIN = re.compile(r"\bi need \w+ more \w+ to\b", re.IGNORECASE)
 
 
 def _whole(text: str) -> Quantity | None:
-    key = None if _BOX.search(text) else read_value(text)
-    return Quantity(text.strip(), key) if key else None
+    if len(text) > 2 * MAX_SENTENCE or _BOX.search(text):
+        return None
+    key = read_value(text, "unclear" if "\\" not in text and "$" not in text else "factorial")
+    if not key or ("=" in text and key[0] not in "lsi" and not _SHORT_NAME.match(text)):
+        return None
+    return Quantity(text.strip(), key)
 
 
-def _boxed(text: str) -> Quantity | None:
-    for box in reversed(list(_BOX.finditer(text))[-MAX_PLACES:]):
-        content = _inside_braces(text, box.end())
-        if content is None or content.strip():
-            return Quantity("", None) if content is None else _stated(content, only=True)
-    return None
+_SHORT_NAME = re.compile(r"[\s$\\(\[*]*[A-Za-z](?:_?\{?\d?\}?)?\s?=[^=]*$")
+"""x = 19; a calculation such as 12 + 7 = 19 is a sentence, and no bare answer."""
+_TAG_END = re.compile(r"<\s?/\s?(?:answer|final_answer|final answer|result|final)\s?>", re.IGNORECASE)
+_TAG_START = re.compile(r"<\s?(?:answer|final_answer|final answer|result|final)\s?>", re.IGNORECASE)
+
+
+def _tagged(text: str) -> Quantity | None:
+    """What stands in the last answer tags."""
+    end = None
+    for end in _TAG_END.finditer(text):  # noqa: B007
+        pass
+    if end is None:
+        return None
+    begins = [each.end() for each in _TAG_START.finditer(text, 0, end.start())]
+    if not begins:
+        return None
+    inside = text[begins[-1] : end.start()].strip()
+    box = _boxed(inside)
+    return box or _stated(inside)
+
+
+_JSON = re.compile(
+    r'"(?:final_?)?answer"\s?:\s?("(?:[^"\\\n]|\\.){1,200}"|-?[0-9][0-9.eE+-]{0,40}|true|false)', re.IGNORECASE
+)
+
+
+def _json(text: str) -> Quantity | None:
+    """The answer field of a JSON object."""
+    found = _JSON.findall(text)
+    if not found:
+        return None
+    inside = found[-1].strip('"').replace("\\\\", "\\")
+    return _stated(inside)
 
 
 _BOX = re.compile(r"\\f?boxed\s?\{")
+_GOES_ON = re.compile(
+    r"\b(?:then|so|thus|therefore|hence|finally|next|giv(?:es|ing)|wait|actually|no|wrong|instead|correct(?:ed|ion)?)\b|[.!?;:](?:\s|$)|\n\s*\n|=|\\implies|⇒|→",
+    re.IGNORECASE,
+)
+_JOINS = re.compile(
+    r"[\s$,;.]*(?:\\text\s?\{)?[\s$,;]*(?:and|or)?[\s$,}]*(?:[A-Za-z](?:_\{?\d\}?)?\s?=\s?)?[\s$]*|[\s$,;()\[\]]*(?:\\quad|\\,)?[\s$]*",
+    re.IGNORECASE,
+)
+
+
+def _boxed(text: str) -> Quantity | None:
+    """The last box, or the last ones where they are one answer: \\boxed{2} and \\boxed{3}."""
+    starts = list(_BOX.finditer(text))[-MAX_PLACES:]
+    boxes: list[tuple[int, int, str]] = []
+    for found in starts:
+        content = _inside_braces(text, found.end())
+        if content is None:
+            boxes.append((found.start(), found.end(), "\\"))
+        elif content.strip():
+            boxes.append((found.start(), found.end() + len(content.rstrip("%")), content))
+    if not boxes:
+        return None
+    last = _stated_in_a_box(boxes[-1][2])
+    together = [last]
+    for (_, end, content), (begin, _, _) in zip(reversed(boxes[:-1]), reversed(boxes[1:]), strict=True):
+        between = text[end + 1 : begin]
+        if len(between) > 80 or (_GOES_ON.search(between) and not _JOINS.fullmatch(between)):
+            break
+        if not _JOINS.fullmatch(between):
+            other = _stated_in_a_box(content)
+            return last if other.key == last.key else Quantity("", None)
+        together.append(_stated_in_a_box(content))
+    keys = {each.key for each in together}
+    if len(keys) == 1:
+        return last
+    if None in keys or not all(str(key)[:2] in ("n:", "e:") for key in keys):
+        return Quantity("", None)
+    return Quantity(", ".join(each.raw for each in reversed(together)), "s:" + ";".join(sorted(map(str, keys))))
+
+
+def _stated_in_a_box(content: str) -> Quantity:
+    key = read_value(content)
+    if key:
+        return Quantity(content.strip(), key)
+    said = _plain_words(content)
+    key = read_choice(said, alone=False) or read_yes_no(said, alone=False)
+    if not key and (label := _BOX_LABEL.match(content)):
+        key = read_value(content[label.end() :])
+    return Quantity(content.strip(), key)
+
+
+_BOX_LABEL = re.compile(r"\s*(?:\\text\w*\s?\{)?\s*[A-Za-z][A-Za-z ]{2,40}(?::|\bis\b)\s*\}?")
+_WORDS_MARKUP = re.compile(r"\\(?:text\w*|math\w*|mbox|left|right)(?![A-Za-z])|\\[,;:! ]|[{}$*`_]")
+
+
+def _plain_words(text: str) -> str:
+    return " ".join(_WORDS_MARKUP.sub(" ", text).split())
 
 
 def _inside_braces(text: str, start: int) -> str | None:
-    """Return the text from `start` to its closing brace; None if it is too deep, too long or not closed."""
+    """What stands from `start` to its closing brace; None when it is too deep, too long or unclosed."""
     depth = 1
     for at in range(start, min(len(text), start + 4 * MAX_ANSWER)):
         if text[at] in "{}" and text[at - 1] != "\\":
@@ -112,41 +214,56 @@ _TITLE = re.compile(r"\d+[.):]?\s+[A-Z]")
 
 def _hash(text: str) -> Quantity | None:
     for line in reversed(_HASH.findall(text)[-MAX_PLACES:]):
-        key = None if _TITLE.match(line) else read_value(line) or read_yes_no(plain(line).strip(), alone=False)
+        if _TITLE.match(line):
+            continue
+        key = read_value(line, "unclear") or read_yes_no(_plain_words(line), alone=False)
+        if not key and (label := _HASH_LABEL.match(line)):
+            key = read_value(line[label.end() :], "end")
         if key:
             return Quantity(line.strip(), key)
     return None
 
 
+_HASH_LABEL = re.compile(r"(?:the )?(?:final )?answer(?: is)?\s?:?\s?(?=\S)", re.IGNORECASE)
 _ANSWER_IS = re.compile(
     r"""(?: \b(?:answer|final\s(?:figure|result|number|value)|(?:correct|right|best)\s(?:option|choice))\b
             (?: [^.,:=\n]{0,80}? \b(?:is|was|equals|comes\sto|(?:would|will|should|must)\sbe)\b
               | \s? [:=≈] )
-          | ^[\W\d]{0,10} (?:the\s)? (?:final\s)? answer \s* $ )
+          | ^[\W\d]{0,10} (?:the\s)? (?:final\s)? answer \s* $
+          | \b(?:réponse|respuesta|antwort|risposta|resposta)\s(?:est|es|ist|è|é)\b | 答案(?:是|为|：|:) )
         [\s:=≈"\#]*""",
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
+_NOT_THE_ANSWER = re.compile(
+    r"\b(?:isn't|wasn't|is not|was not|not|can't|cannot|can not|could not|couldn't|won't)\b", re.IGNORECASE
+)
+_DENIED_ANSWER = re.compile(r"\banswer\b[^.,:=\n]{0,80}?(?:n't|\b(?:not|cannot|never))\b", re.IGNORECASE)
 
 
 def _phrase(text: str) -> Quantity | None:
-    for match in reversed(list(_ANSWER_IS.finditer(text))[-MAX_PLACES:]):
+    places = list(_ANSWER_IS.finditer(text))[-MAX_PLACES:]
+    denied = list(_DENIED_ANSWER.finditer(text))[-1:]
+    for match in reversed(places):
         sentence = _sentence(text, match.end()).strip(" *")
-        if key := read_value(sentence):
-            return Quantity(sentence, key)  # read with its LaTeX, which `plain` removes
-        if several := _several_at_the_end(sentence):
-            return several
-    text = plain(_EMPTY_BOX.sub(" ", text))
-    for match in reversed(list(_ANSWER_IS.finditer(text))[-MAX_PLACES:]):
-        found = _stated(_sentence(text, match.end()), only=False)
+        said = match[0]
+        if _NOT_THE_ANSWER.search(said):
+            return Quantity(sentence, None)
+        if denied and denied[0].start() > match.start() and has_number(_sentence(text, denied[0].start())):
+            return Quantity(sentence, None)
+        if not sentence.strip(" $\\[]()"):
+            continue
+        found = _stated(_EMPTY_BOX.sub(" ", sentence))
         if found is not None:
             return found
+    if denied and not places and has_number(_sentence(text, denied[0].start())):
+        return Quantity("", None)
     return None
 
 
 def _sentence(text: str, start: int) -> str:
-    """Return the text from `start` to the end of the sentence or line."""
-    sentence = re.split(r"\n|(?<=[.!?])\s", text[start : start + MAX_SENTENCE + 1], maxsplit=1)[0]
-    return first_part(sentence, MAX_SENTENCE)
+    """From there to the end of the sentence, or of the line."""
+    rest = text[start : start + MAX_SENTENCE + 1]
+    return first_part((sentences(rest.partition("\n")[0]) or [""])[0], MAX_SENTENCE)
 
 
 _EMPTY_BOX = re.compile(r"\\f?boxed\s?\{\s*\}")
@@ -156,135 +273,189 @@ _BOLD = re.compile(r"(?<![\w)])\*\*([^*\n]{1,200})\*\*(?!\w)")
 
 
 def _bold(text: str) -> Quantity | None:
-    before, _, last_line = text.rstrip().rpartition("\n")
+    before, _, last_line = _unchecked(text).rstrip().rpartition("\n")
     if _BULLET.match(last_line) and _BULLET.match(before.rstrip().rpartition("\n")[2]):
-        return None  # the last of several list items, not a conclusion
+        return None  # the last of several
     line = _BOLD_LINE.fullmatch(last_line)
     if line:
-        return _stated(line[1], only=False)
-    values = [(span, key) for span in _BOLD.findall(last_line)[-MAX_PLACES:] if (key := read_value(span))]
+        return _stated(line[1])
+    values = [(span, key) for span in _BOLD.findall(last_line)[-MAX_PLACES:] if (key := read_value(span, "end"))]
     return Quantity(*values[0]) if len({key for _, key in values}) == 1 else None
 
 
 def _first_line(text: str) -> Quantity | None:
-    """Read a first line that is only the answer, or that begins with yes, no or an option; the rest explains it."""
-    first = text.lstrip().partition("\n")[0]
-    said = plain(first).strip()
-    key = read_yes_no(said, alone=False) or (read_choice(said, alone=False) if _OPTION_FIRST.match(said) else None)
-    return Quantity(said, key) if key else _whole(first)
+    """A reply that begins with its bare answer, or with yes or no, and goes on to explain."""
+    first, _, rest = text.lstrip().partition("\n")
+    said = _plain_words(first)
+    if (key := read_yes_no(said, alone=False)) and _is_the_answer(said, rest):
+        return Quantity(said, key)
+    if not rest.strip():
+        return None
+    option = _OPTION_FIRST.match(said)
+    if option and not _OPTION_FIRST.match(_plain_words(rest.lstrip().partition("\n")[0])):
+        key = read_choice(said, alone=False)
+        return Quantity(said, key) if key else None
+    found = None if "=" in first or "≈" in first else _whole(first)
+    return found if found and not _is_bare(rest.lstrip().partition("\n")[0]) else None
 
 
 _OPTION_FIRST = re.compile(r"\(?[A-H]\)\s")
-
-
-def _last(text: str) -> Quantity | None:
-    text = _EMPTY_BOX.sub(" ", text)
-    if several := _several_at_the_end(text):
-        return several
-    text = plain(text)
-    said = sentences(text)
-    if not _HAS_QUANTITY.search(text):
-        return _in_words(said[-1]) if said else None
-    concluding = (sentence for sentence in reversed(said) if not FAREWELL.match(sentence))
-    return next((found for sentence in concluding if (found := _concluded(sentence))), None)
-
-
-_ENDS = re.compile(r"\b(?:is|are|was|were|equals?)\b(?:\s*:)?|[:=≈]")
-
-
-def _several_at_the_end(text: str) -> Quantity | None:
-    """Read a list, set, interval or exact root at the end of the last sentence, before markup is removed."""
-    last_line = last_part(text.rstrip().rpartition("\n")[2], MAX_SENTENCE)
-    sentence = re.split(r"(?<=[.!?])\s+", last_line)[-1].strip(" *")
-    starts = [0, *(found.end() for found in _ENDS.finditer(sentence))]
-    for start in starts[-MAX_STARTS:]:
-        tail = _KIND.sub("", sentence[start:])
-        key = read_value(tail)
-        if key and key[:2] in ("l:", "s:", "i:", "e:"):
-            return Quantity(tail, key)
-    return None
-
-
-_KIND = re.compile(
-    r"^\s*(?:approximately|about|exactly|(?:the|an?)?\s*(?:(?:open|closed|half-open)\s)?(?:interval|set|list|point))\s",
-    re.IGNORECASE,
+_YES_THEN = re.compile(
+    r"\W*(?:yes|no|true|false)\b[\s,.:;*-]*(?:(?P<aside>of course|let'?s?|let me|sure|certainly|okay|here|first"
+    r"|to (?:find|solve|answer)|i can|we (?:can|need|start|first)|absolutely)\b|(?P<said>.*))",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
-def _in_words(sentence: str) -> Quantity | None:
-    """Read the last number in words of the last sentence, for a reply without digits: "So nineteen are left."."""
-    if key := read_yes_no(sentence.strip(), alone=False):
-        return Quantity(sentence, key)
-    found = [word for word in NUMBER_WORDS.finditer(sentence) if word[0].lower() != "one"]
-    value = number_in_words(found[-1][0]) if found and not sentence.strip().endswith("?") else None
-    return Quantity(found[-1][0], f"n:{value}") if value is not None else None
+def _is_the_answer(first: str, rest: str) -> bool:
+    """Whether a yes or no at the beginning is the answer, and no greeting: what follows states no number."""
+    match = _YES_THEN.match(first)
+    if not match or match["aside"] is not None:
+        return False
+    said = match["said"]
+    stop = re.match(r"\W*(?:yes|no|true|false)\b\s?(.?)", first, re.IGNORECASE)
+    if stop and stop[1] in (".", "!") and has_number(said):
+        return False  # No. 18
+    if stop and stop[1] in (".", "!") and re.match(r"\W*so\b", said, re.IGNORECASE):
+        return False
+    return not (has_number(rest) and (found := concluded((sentences(rest) or [""])[-1])) and found.key)
+
+
+_LABELLED = re.compile(
+    r"\s*(?:(?:\(?[a-z0-9]{1,2}[.)]|[-*•])\s|[A-Za-z](?:_?\{?\d\}?)?\s?=|[A-Za-z ]{1,20}\d{0,2}\s?:)\s?(?=\S)",
+    re.ASCII,
+)
+
+
+def _labelled(line: str) -> str | None:
+    """The key of a line that is a value with a label or bullet, or a value alone."""
+    label = _LABELLED.match(line)
+    if label:
+        return None if "=" in line[label.end() :] else read_value(line[label.end() :], "end")
+    return read_value(line, "end")
+
+
+def _is_bare(line: str) -> bool:
+    """Whether a line is a value and nothing else, or with a label: the first line is then one of several."""
+    return bool(_labelled(line)) and (bool(_LABELLED.match(line)) or "=" not in line)
+
+
+_REMARK_LINE = re.compile(
+    r"[\s>#*_-]*(?:(?:double[- ])?check(?:ing)?\b|verif(?:y|ication|ying)\b|to (?:check|verify|confirm)\b"
+    r"|substitut\w+\s(?:back|into)\b|proof\b|note\b|confidence\b|remark\b|source\b|p\.?s\.?\b|explanation\b|difficulty\b|hint\b|reason(?:ing)?\s?:)",
+    re.IGNORECASE,
+)
+_CONCLUDES = re.compile(
+    r"^[\s*]*(?:so|therefore|thus|hence|in total|finally|altogether)\b", re.IGNORECASE | re.MULTILINE
+)
+
+
+def _unchecked(text: str) -> str:
+    """Without a check, note or confidence after the result."""
+    lines = text.split("\n")
+    for index in range(max(1, len(lines) - MAX_LAST_SENTENCES), len(lines)):
+        if _REMARK_LINE.match(lines[index]):
+            before = "\n".join(lines[:index])
+            if has_number(before) and not _CONCLUDES.search("\n".join(lines[index + 1 :])):
+                return before
+    return text
+
+
+def _last(text: str) -> Quantity | None:
+    if _UNKNOWN.search(text) or _UNCERTAIN.search(text):
+        said = sentences(text)
+        if said and (_UNKNOWN.search(said[-1]) or _UNCERTAIN.search(said[-1])):
+            return Quantity(said[-1], None)
+    text = _EMPTY_BOX.sub(" ", _unchecked(text)).rstrip()
+    if several := _lines_of_values(text):
+        return several
+    said = sentences(text)
+    later: Quantity | None = None
+    for sentence in reversed(said[-MAX_PLACES:]):
+        if FAREWELL.match(sentence):
+            continue
+        if option := _OPTION.search(_plain_words(prose(sentence))):
+            return Quantity(option[0], f"c:{option[1]}")
+        if _UNKNOWN.search(sentence):
+            return Quantity(sentence, None)
+        if (key := read_yes_no(_plain_words(sentence), alone=False)) and not has_number(sentence):
+            return Quantity(sentence, key)
+        found = concluded(sentence)
+        if found is None:
+            continue
+        if not has_number(sentence) and later is None and has_number(text):
+            later = found  # a number in words, after numbers in digits
+            continue
+        return found if later is None or later.key in (None, found.key) else Quantity(sentence, None)
+    return later
+
+
+_OPTION = re.compile(r"\b(?:(?:option|choice)\s\(?|(?:is|was)\s\(?(?=[A-H]\)))([A-HJ])\b")
+
+
+def _lines_of_values(text: str) -> Quantity | None:
+    """Two last lines that are a value each, with other labels or without: there is not one answer."""
+    lines = [line for line in text.split("\n") if line.strip()][-2:]
+    if len(lines) < 2 or lines[1].lstrip(" $\\[(&").startswith("="):
+        return None
+    both = [_LABELLED.match(line) for line in lines]
+    if not all(both):
+        return None
+    keys = [_labelled(line) for line in lines]
+    if None in keys or keys[0] == keys[1]:
+        return None
+    return Quantity(lines[1], None)
+
+
+_CORRECTION = re.compile(
+    r"(?:^|(?<=[\s.,;!*(]))(?:no,? wait|wait|actually|correction|sorry|oops|scratch that|on second thought|no,"
+    r"|i made an? (?:mistake|error)|my mistake)\b[\s,:.!-]*",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def _corrected(text: str, found: Quantity) -> Quantity:
+    """What a correction after the place says; unclear where it corrects to nothing that can be read."""
+    marks = list(_CORRECTION.finditer(text))[-1:]
+    if not marks:
+        return found
+    after = text[marks[0].end() :]
+    if _BOX.search(after) or _ANSWER_IS.search(after) or _HASH.search(after) or _TAG_END.search(after):
+        return found
+    sentence = (sentences(after) or [""])[0]
+    before = text[: marks[0].start()]
+    at = before.rfind(found.raw) if found.raw else -1
+    if at < 0 or not has_number(after) or len(after) > MAX_SENTENCE:
+        return found
+    key = read_value(sentence, "end")
+    stated = Quantity(sentence, key) if key else concluded(sentence)
+    return stated if stated else Quantity(found.raw, None)
 
 
 PLACES: tuple[tuple[AnswerForm, Callable[[str], Quantity | None]], ...] = (
+    ("tagged", _tagged),
     ("whole", _whole),
     ("boxed", _boxed),
     ("hash", _hash),
+    ("tagged", _json),
     ("phrase", _phrase),
     ("bold", _bold),
     ("last", _first_line),
     ("last", _last),
 )
-"""Places where an answer may stand, in the order in which they are tried."""
-
-_HAS_QUANTITY = re.compile(rf"[0-9{OPAQUE}]")
+"""Where an answer may stand, best first."""
 
 
-def _stated(text: str, *, only: bool) -> Quantity | None:
-    """Read a marked place: a value, a choice, the right side of an equation, a leading or a last quantity.
-
-    `only`: the place should hold the answer and nothing else, so two quantities in it are unclear.
-    """
-    key = read_value(text)
+def _stated(text: str) -> Quantity | None:
+    """What a marked place says: a value, a choice, yes or no, a leading value or what its sentence concludes."""
+    key = read_value(text, "end")
     if key:
         return Quantity(text.strip(), key)
-    text = plain(text).strip()
+    said = _plain_words(text)
     for read in (read_choice, read_yes_no):
-        key = read(text, alone=False)
+        key = read(said, alone=False)
         if key:
-            return Quantity(text, key)
-    text = " ".join(sentences(text)).strip()
-    found = quantities(text)
-    if only and len(found) != 1 and "=" not in text:
+            return Quantity(said, key)
+    if _UNKNOWN.search(text):
         return Quantity(text, None)
-    leads = found and not found[0].start and found[0].key and not text[found[0].end :].lstrip().startswith("=")
-    return found[0] if leads else _concluded(text)
-
-
-# x = 2 or x = 3
-_TWO_UNKNOWNS = re.compile(r"\b[A-Za-z]\s?=[^=]{1,40}(?:[,;]|\b(?:and|or)\b)\s?[A-Za-z]\s?=")
-_OPTION = re.compile(r"\b(?:(?:option|choice)\s\(?|(?:is|was)\s\(?(?=[A-H]\)))([A-HJ])\b")
-_TASK = re.compile(
-    r"(?:divide|simplify|find|calculate|compute|solve|write|list|give|round|evaluate|determine|order)\b"
-    r"(?!.*(?:[=:]|\bis\b|\bgets?\b|\bgives?\b))",
-    re.IGNORECASE | re.DOTALL,
-)
-"""A sentence that restates the task."""
-
-
-def _concluded(sentence: str) -> Quantity | None:
-    """Read the conclusion of a plain sentence; None if it has no quantity or is a question."""
-    sentence = sentence.strip()
-    option = _OPTION.search(sentence)
-    if option:
-        return Quantity(option[0], f"c:{option[1]}")
-    if _UNKNOWN.search(sentence):
-        return Quantity(sentence, None)
-    if sentence.endswith("?") or _TASK.match(sentence):
-        return None
-    if key := read_yes_no(sentence, alone=False):
-        return Quantity(sentence, key)
-    if not _HAS_QUANTITY.search(sentence):
-        return None
-    found = quantities(sentence)
-    equals = max(sentence.rfind("="), sentence.rfind("≈"))
-    if _TWO_UNKNOWNS.search(sentence):
-        return Quantity(sentence, None)
-    on_the_right = [each for each in found if each.start > equals] if equals >= 0 else []
-    if on_the_right:
-        return on_the_right[0]
-    return found[-1] if found else None
+    return leading((sentences(text) or [""])[0] if "\n" not in text.strip() else text)

@@ -1,132 +1,73 @@
-"""Removes markup from a model's text: Markdown, LaTeX, typographic characters, remarks, step numbers.
+"""A reply's text: thoughts, code, calculator notes and farewells taken off; remarks; sentences.
 
-Knows how maths is written, but not what a value is or where an answer stands. Every function here takes linear time
-on any text. Example:
-    plain(r"\\[ \\text{Total} = 2\\tfrac{1}{2} \\times 4 \\]")   # ' Total = 2 1/2 × 4 '
+Knows what replies look like; knows nothing of what a value is or where an answer stands. Everything here is linear in
+the length of the text, whatever the text is. Example:
+    without_thoughts("[THINK]maybe 3[/THINK] 4")    # ' 4'
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
-from crescent_lite.answers.words import SMALL_PART, number_in_words
-
-OPAQUE = "∎"
-"""Placeholder for maths that is not read here (roots, pi, fractions of expressions); an answer with it is unclear."""
-
-_INVISIBLE = [0xAD, 0xFEFF, 0x2060, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
-_VULGAR = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅖": "2/5", "⅗": "3/5",
-           "⅘": "4/5", "⅙": "1/6", "⅚": "5/6", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8", "⅞": "7/8"}  # fmt: skip
-_CHARACTERS: dict[int, str | None] = {
-    **dict.fromkeys((*range(32), *range(0x7F, 0xA1)), " "),
-    **dict.fromkeys((*range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000), " "),
-    **dict.fromkeys(_INVISIBLE, ""),
-    **{ord(mark): "-" for mark in "−–﹣-‐‑‒"},
-    **{ord(mark): "$" for mark in "€£¥₹₩₽¢"},
-    **{ord(mark): "×" for mark in "·⋅∙✕✖"},
-    **{ord(mark): "≈" for mark in "~≃≅"},
-    **{ord(mark): OPAQUE for mark in "π√∞±"},
-    **{ord("０") + digit: str(digit) for digit in range(10)},
-    **{ord(mark): spelt for mark, spelt in _VULGAR.items()},
-    **dict(zip(map(ord, "⁄∕％＝：，（）！？‘’“”"), "//%=:,()!?''\"\"", strict=True)),
-    **{ord("\n"): "\n", ord("\r"): "\n", 0x2028: "\n", ord("。"): ". ", ord("—"): ", ", ord("…"): "... "},
-}
-_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
-
-_FRACTION = re.compile(
-    r"\\[dtc]?frac\s*(?:\{\s*(-?[\d.,]{1,40})\s*\}\s*\{\s*([\d.,]{1,40})\s*\}|(\d)\s?(\d))", re.ASCII
+_NAMES = r"(?:seed:)?(?:think(?:ing)?|thoughts?|reasoning|reflection|scratchpad)"
+_OPENING = re.compile(
+    rf"<\s?{_NAMES}\s?>|\[{_NAMES}\]|◁{_NAMES}▷|<\|{_NAMES}\|>|<\|channel\|>(?:analysis|commentary)\b", re.IGNORECASE
 )
-_UNREAD = re.compile(
-    r"\\(?:[dtc]?frac|sqrt(?:\s?\[[^]]{0,9}\])?|binom|pi|infty|pm|sum|int|log|ln|sin|cos|tan)(?![A-Za-z])"
+_CLOSING = re.compile(
+    rf"<\s?/\s?{_NAMES}\s?>|\[/{_NAMES}\]|◁/{_NAMES}▷|<\|/{_NAMES}\|>|<\|end_of_{_NAMES}\|>"
+    r"|<\|channel\|>final(?:<\|message\|>)?",
+    re.IGNORECASE,
 )
-_COMMANDS = {
-    "times": "×", "cdot": "×", "div": "÷", "approx": "≈", "circ": "°", "degree": "°", "percent": "%",
-    "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "lt": "<", "gt": ">", "neq": "≠",
-}  # fmt: skip
-
-_STEPS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = tuple(
-    (re.compile(pattern, re.ASCII), replacement)
-    for pattern, replacement in (
-        (r"<<[^<>\n]{0,200}>>", ""),  # GSM8K's calculator notes
-        (r"\\[%$#&_{}]", lambda found: found[0][1]),
-        (r"\\[][()]", " "),
-        (r"\\\\|\\newline(?![A-Za-z])", "\n"),
-        (r"\\[,;:! ]", " "),
-        (r"\\([A-Za-z]{1,30})", lambda found: f" {_COMMANDS.get(found[1], '')} "),
-        (r"\^\s?\{?\s?°\s?\}?", "° "),
-        (r"[{}&]", ""),
-        (r"(?<=\d)\s?\*\*\s?(?=\d)", "^"),  # 2**3, before bold is removed
-        (r"\^\s?\((-?\d{1,9})\)", r"^\1"),  # 10^(-3)
-        (r"(?<=[\d)])\s?\*\s?(?=[\d($])", " × "),
-        (r"[*`]+|~~", ""),
-        (r"(?m)^[ ]*(?:>[ ]?){1,9}", ""),  # a quoted line
-        (r"(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])", ""),
-        (r"\b(?:US|AU|CA|A|C)(?=\$)|\b(?:USD|EUR|GBP|INR|Rs)\.?\s?(?=-?\d)", "$"),
-        (r"\$[1-9]\d{0,2}(?: \d{3})+(?!\d)", lambda found: found[0].replace(" ", "")),  # $118 000
-        (r"(?<=[-+])\$+", ""),
-        (r"\$+", " "),
-        (r"[ \t]{2,}", " "),
-        (r"(?i)\bnegative (?=\.?\d)", "-"),
-        (r"(?im)(^|[:=≈] |\b(?:is|was|of|to|now|get|equals) )minus (?=\.?\d)", r"\1-"),
-        (rf"(?i)(?<=\d) and ({SMALL_PART})", lambda found: f" {number_in_words(found[1])}"),
-        (r"(?i)(\bratio\b[^.?!\n]{0,80}? \d{1,9}) to (\d{1,9})\b", r"\1:\2"),
-        (r"(?<=[=≈]) ?- (?=\.?\d)", " -"),  # = - 5
-    )
-)  # fmt: skip
 
 
-def plain(text: str) -> str:
-    """Return the text without Markdown, LaTeX, currency signs and unusual characters. Line breaks stay."""
-    text = re.sub(r"\x1b\[[0-9;?]{0,20}[A-Za-z]", "", text)  # terminal colours
-    text = re.sub(r"(?<=[0-9])[\u202f\u2009\u00a0'’](?=[0-9]{3}(?![0-9]))", "", text)  # 1’000 and 1 000
-    text = re.sub(r"(?<=[0-9])(?:\{,\}|\\,|\\!|,\\!)(?=[0-9]{3}(?![0-9]))", "", text)  # 1{,}000 and 1\,000
-    text = re.sub(r"(?<![0-9.,])[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+(?![0-9.,])", _swap_separators, text)  # 1.000,5
-    text = re.sub(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}(?![0-9.,])", _swap_separators, text)  # 1.000.000
-    text = re.sub(r"(?<=[0-9])\s?(?=[¼½¾⅓-⅞])", " ", text)
-    text = re.sub(r"[⁰¹²³⁴-⁹⁻]+", lambda found: "^" + found[0].translate(_SUPERSCRIPTS), text)
-    text = text.translate(_CHARACTERS)
-    text = _FRACTION.sub(_spell_fraction, text)
-    text = _UNREAD.sub(OPAQUE, text)
-    for pattern, replacement in _STEPS:
-        text = pattern.sub(replacement, text)
-    return text
+_HINTS = ("think", "thought", "reasoning", "reflection", "scratchpad", "channel")
+MAX_SEARCHED = 100_000
+"""Characters in which the end of the thoughts is looked for, from the end."""
 
 
-def _swap_separators(found: re.Match[str]) -> str:
-    return found[0].replace(".", "").replace(",", ".")
+def without_thoughts(text: str, *, inside: bool = False) -> str | None:
+    """What a reply says after its thoughts; None of one that never left them.
 
-
-def _spell_fraction(found: re.Match[str]) -> str:
-    top, bottom = (found[1], found[2]) if found[1] else (found[3], found[4])
-    after_a_digit = found.string[found.start() - 1 : found.start()].isdigit()
-    return f"{' ' if after_a_digit else ''}{top}/{bottom}"
+    `inside`: the prompt had already opened the thoughts, so that the reply begins in them.
+    """
+    lowered = text.lower()
+    if not inside and not any(name in lowered for name in _HINTS):
+        return text
+    end = None
+    for end in _CLOSING.finditer(text, max(0, len(text) - MAX_SEARCHED)):  # noqa: B007
+        pass
+    if inside and end is None:
+        return None
+    rest = text[end.end() :] if end else text
+    again = _OPENING.search(rest)
+    if again and not rest[: again.start()].strip():
+        return None
+    return rest[: again.start()] if again else rest
 
 
 _NUMBERED_LINE = re.compile(r"[\s>#•-]*(\d{1,2})[.)]\s+(?=\S)", re.ASCII)
-_REMARKS = tuple(
-    re.compile(pattern, re.ASCII | re.IGNORECASE)
-    for pattern in (
-        r"\([^()]{0,300}\)",
-        r"\([^()]{0,300}\)",  # again, for parentheses around those
-        r"\b(?:correct |accurate |round(?:ed|ing)?(?: off| up| down)? )?to (?:\d+|one|two|three|four) "
-        r"(?:decimal places?|decimals?|significant (?:figures?|digits?)|places?|d\.?p\b|s\.?f\b)",
-        r"\bto the nearest [\w.]{1,20}(?: (?:cent|dollar|percent|degree|whole|number|place)s?\b)?",
-        r"\b(?:step|part|question|problem|equation|example|case|method)s? ?#?\d{1,4}\b",
-        r"(?<=[A-Za-z°])\s?\^\s?[-+]?\d+",  # a unit's exponent
-    )
+_ROUNDING = re.compile(
+    r",?\s?(?:\b(?:(?:correct|accurate|round(?:ed|ing)?(?: off| up| down)?) )?to (?:\d+|one|two|three|four) "
+    r"(?:decimal places?|decimals?|significant (?:figures?|digits?)|places?|d\.?p\b|s\.?f\b)"
+    r"|\b(?:round(?:ed|ing)? )?to the nearest [\w.]{1,20}"
+    r"(?: (?:cent|dollar|percent|degree|whole|number|place)s?\b)?)",
+    re.ASCII | re.IGNORECASE,
 )
-_FACTOR = re.compile(r"(?:(?<=\d)|(?<=\d\.))\([^()]{0,300}\)", re.ASCII)  # 5(x + 2)
-_ORDINAL = re.compile(r"(?<![\w.,])\d+(?:st|nd|rd|th)\b", re.ASCII)
+_REFERENCE = re.compile(
+    r"\b(?:step|part|question|problem|equation|example|case|method)s? ?#?\d{1,4}\b(?!\s?:)", re.I | re.A
+)
+_LABEL = re.compile(r"\b(?:step|part|question|problem|equation|example|case|method)s? ?#?\d{1,4}\s?:", re.I | re.A)
+_NOTE = re.compile(r"(?<=[\s*$])\([^()]{0,300}[A-Za-z]{2}[^()]{0,300}\)", re.ASCII)
+_RATIO = re.compile(r"(\bratio\b[^.?!\n]{0,80}? \d{1,9}) to (\d{1,9})\b", re.IGNORECASE)
 
 
 def last_part(text: str, limit: int) -> str:
-    """Return at most the last `limit` characters, without a word that the cut would split."""
+    """The last `limit` characters at most, without a word that the cut would halve."""
     return text if len(text) <= limit else re.sub(r"^\S*", "", text[-limit:])
 
 
 def first_part(text: str, limit: int) -> str:
-    """Return at most the first `limit` characters, without a word that the cut would split."""
+    """The first `limit` characters at most, without a word that the cut would halve."""
     return text if len(text) <= limit else text[:limit].rpartition(" ")[0]
 
 
@@ -135,13 +76,13 @@ FAREWELL = re.compile(
     r"|if you(?:'d)? (?:have|need|want|would|like)\b|do you (?:have|need|want)\b|would you\b|is there anything\b)",
     re.IGNORECASE,
 )
-"""A sentence addressed to the reader; it may contain numbers but not the answer."""
+"""A sentence that speaks to the reader: it may hold numbers, and says nothing of the answer."""
 MAX_FAREWELLS = 20
-"""Most lines of farewell that are removed from the end of a text."""
+"""Lines of them at the end of a text."""
 
 
 def without_farewell(text: str) -> str:
-    """Return the text without last lines that are addressed to the reader."""
+    """Without last lines that speak to the reader."""
     for _ in range(MAX_FAREWELLS):
         before, _, last_line = text.rstrip().rpartition("\n")
         if not before or not FAREWELL.match(last_line):
@@ -150,30 +91,62 @@ def without_farewell(text: str) -> str:
     return text
 
 
-def without_remarks(sentence: str) -> str:
-    """Return a plain sentence without parenthetical notes, rounding remarks, step numbers and exponents of units."""
-    sentence = _FACTOR.sub(OPAQUE, sentence)
-    for pattern in _REMARKS:
-        sentence = pattern.sub(" ", sentence)
-    return sentence
+def without_rounding(text: str) -> str:
+    """Without what says how a number was rounded, as it holds numbers of its own."""
+    return _ROUNDING.sub(" ", text) if "to " in text or "TO " in text else text
+
+
+def prose(sentence: str) -> str:
+    """A sentence without notes in parentheses, step numbers and rounding remarks; "ratio of 6 to 8" becomes 6:8."""
+    sentence = _LABEL.sub(" ", without_rounding(sentence))
+    if "(" in sentence:
+        sentence = _NOTE.sub(" ", _NOTE.sub(" ", sentence))
+    return _RATIO.sub(r"\1:\2", _REFERENCE.sub(" ", sentence))
 
 
 MAX_LINES = 400
-"""Most lines that are read as sentences, from the end."""
+"""Lines that are read as sentences, from the end."""
 MAX_LINE = 4000
-"""Most characters of a line that are read, from its end."""
+"""Characters of a line that are read, from its end."""
+_ABBREVIATED = re.compile(
+    r"(?:\b[ap]\.m|\b(?:Rs|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|approx|No|vs|Mr|Mrs|Dr|St))\.$"
+)
 
 
 def sentences(text: str) -> list[str]:
-    """Return the sentences of a plain text, without remarks, ordinals and the numbers of numbered lines."""
+    """The sentences of a text, without the numbers of numbered lines."""
     found: list[str] = []
     expected = {1}
     for line in text.split("\n")[-MAX_LINES:]:
         number = _NUMBERED_LINE.match(line)
-        # "19. We add 12 and 7" is an answer: only 1, 2, 3 ... at the starts of lines number them.
+        # "19. We add 12 and 7" is an answer: only 1, 2, 3 ... at the start of lines are a numbering
         if number and int(number[1]) in expected:
             expected.add(int(number[1]) + 1)
             line = line[number.end() :]
-        line = last_part(line, MAX_LINE)
-        found += re.split(r"(?<=[.!?])\s+", _ORDINAL.sub(" ", without_remarks(line)))
+        pieces: list[str] = []
+        for piece in re.split(r"(?<=[.!?])(?:\*\*)?\s++(?![=*/+×÷<>≈^-]\s)", last_part(line, MAX_LINE)):
+            if pieces and _ABBREVIATED.search(pieces[-1]) and (piece[:1].isdigit() or piece[:1].islower()):
+                pieces[-1] += " " + piece
+            else:
+                pieces.append(piece)
+        found += pieces
     return [sentence for sentence in found if sentence.strip()]
+
+
+_ENVIRONMENT = re.compile(
+    r"\\(?:begin|end)\s?\{(?:aligned|align|gather|gathered|split|equation|multline|eqnarray)\*?\}"
+)
+_QUOTED = re.compile(r"(?m)^[ \t]*(?:>[ ]?){1,9}")
+
+
+def laid_out(text: str) -> str:
+    """The text without struck-out text and calculator notes; each row of an aligned environment is a line."""
+    if "<<" in text:
+        text = re.sub(r"<<[^<>\n]{0,200}>>", "", text)
+    if "~~" in text:
+        text = re.sub(r"~~[^~\n]{1,200}~~", "", text)
+    if "\\begin" in text and _ENVIRONMENT.search(text):
+        text = _ENVIRONMENT.sub("\n", text)
+        text = "\n".join(line.replace("&", "") if "\\begin" not in line else line for line in text.split("\n"))
+        text = re.sub(r"\\\\(?![a-zA-Z])", "\n", text) if "\\begin" not in text else text
+    return _QUOTED.sub("", text) if ">" in text else text

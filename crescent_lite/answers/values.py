@@ -1,355 +1,424 @@
-"""Reads the value of an answer: a plain text -> a typed canonical key, in exact rational arithmetic.
+"""What an answer is: a span of text, read whole or not at all, as a typed canonical key in exact arithmetic.
 
 Equal values have equal keys. A key is `type:value`:
-    n:19  n:-1/2         a number; units and currency signs are dropped, not converted; "nineteen" is 19
-    e:1/2*sqrt(3)        an exact value with roots or pi (see `algebra`)
-    %:20                 a percentage, never equal to a plain number: a question asks for either 20% or 0.2
-    t:15:45              a time of day, or a duration with seconds; 2:15 alone is a time
+    n:19  n:-1/2         numbers; units and currency are dropped, none is converted; "nineteen" is 19
+    e:1/2*sqrt(3)        roots and pi, exactly (`exact`)
+    %:20                 a percentage, never equal to a plain number: 20% and 0.2 are different answers, as a
+                         question asks for one or the other
+    t:15:45              a time of day or a duration with seconds; a bare 2:15 is a time
+    d:2024-03-15         a date; d:03-15 without its year, d:2024-03 without its day
     r:3:4                a ratio, in lowest terms
-    m:2 hour 30 minute   a compound measure
-    l:n:3;n:4            a list or tuple, in its order
-    s:n:2;n:3            a set: braces, or "x = 2 or x = 3"
-    i:[n:1;n:5)          an interval; (1, 5) with two round brackets is a list, because coordinates are written so
+    m:2 hour 30 minute   a measure in two units
+    p:x^2-5*x            a polynomial, its terms in one order
+    q:x^2-5*x+6          an equation, everything on one side; the same for all its multiples
+    l:n:3;n:4            a list in its order, also written as a tuple; a list in a list stands in parentheses
+    s:n:2;n:3            a set: braces, plus-minus, or "x = 2 or x = 3"
+    i:[n:1;n:5)          an interval, also written as x > 3; (1, 5) with two round brackets is a list, as coordinates
+                         are written so; joined intervals have a U between them
+    v:n:1|n:2            a matrix, row by row; this one is a column
     c:B  b:yes           a choice; yes or true
-Floats are not used (0.1 + 0.2 would differ from 0.3), and nothing that a model wrote is evaluated as code. Knows
-nothing of where in a solution the answer stands. Example:
+Floats would make 0.1 + 0.2 an answer of its own, and evaluating would run what a model wrote, so neither happens
+here. Tokens that no rule takes leave the span without a value; a part of a span is never its value. Knows nothing of
+where in a solution the answer stands. Example:
     read_value("about $1,250.50 per month")    # 'n:2501/2'
-A new kind of value is one more reader in `WHOLE_READERS` or one more alternative in `_QUANTITY`.
+A new kind of value is one more reader in `quantities.read_core` or in `READERS`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from itertools import pairwise
-from math import gcd
+from collections.abc import Callable, Sequence
 
-from crescent_lite.answers.algebra import read_expression
-from crescent_lite.answers.text import OPAQUE, plain, without_remarks
-from crescent_lite.answers.words import NO_UNIT, read_number_words
+from crescent_lite.answers.characters import normalised
+from crescent_lite.answers.expression import MAX_TOKENS
+from crescent_lite.answers.formulas import read_equation, read_inequality, read_polynomial
+from crescent_lite.answers.quantities import Cry, read_single, trimmed
+from crescent_lite.answers.text import without_rounding
+from crescent_lite.answers.tokens import Token, tokenise
+from crescent_lite.answers.words import word_set
 
 MAX_ANSWER = 100
-"""Most characters of a text that is read as one value; a longer one has no value."""
-MAX_DIGITS = 40
-"""Most digits of a number; a longer one is unclear."""
-MAX_POWER = 60
-"""Largest exponent of a power or in scientific notation; a larger one is unclear."""
-_LARGEST = 10**MAX_POWER
+"""Characters of an answer as it is stored."""
+MAX_SPAN = 400
+"""Characters of a text that is read as one value. A longer one has no value."""
+MAX_ELEMENTS = 20
+"""Elements of a list. A longer one has no value."""
+_MAX_KEY = 200
 
 
-@dataclass(frozen=True)
-class Quantity:
-    """A number, percentage, time, ratio or measure in a text."""
+def read_value(text: str, cry: Cry = "factorial") -> str | None:
+    """The key of a text that is one value and nothing else but its unit. None for anything else.
 
-    raw: str
-    """The quantity as written."""
-    key: str | None
-    """Canonical key; None if the quantity is unclear: part of an expression, list, range or date, or too long."""
-    start: int = 0
-    """Index of its first character in the text."""
-    end: int = 0
-    """Index after its last character."""
-
-
-_NUMBER = r"(?:\d(?:[\d,]*\d)?(?:\.\d+)?|\.\d+)"
-_QUANTITY = re.compile(
-    rf"""(?<![A-Za-z0-9_]) (?<!\d[.,/:]) (?P<sign>[-+]?)
-    (?: (?P<hour>\d{{1,3}}) : (?P<minute>[0-5]\d) (?: : (?P<second>[0-5]\d))? (?!\s?:\s?\d)
-        (?: \s?(?P<half>[ap])\.?m\b )?
-      | (?P<only_hour>\d{{1,2}}) \s? (?P<only_half>[ap])\.?m\b
-      | (?P<ratio>\d+ (?: \s?:\s?\d+)+)
-      | (?P<whole>\d+) \s (?P<over>\d+) \s?/\s? (?P<under>\d+)
-      | (?P<top>{_NUMBER}) \s?/\s? (?P<bottom>{_NUMBER})
-      | (?P<number>{_NUMBER}) (?: \s?[×x]\s?10\^(?P<power>[-+]?\d+) | [eE](?P<exponent>[-+]?\d+)
-                                | \s?\^\s?(?P<raised>\d+) )? )
-    (?P<scale>\s(?:dozen|hundred|thousand|million|billion|trillion)\b)?
-    (?P<percent>\s?%|\s(?:percent|per\scent)\b)?""",
-    re.ASCII | re.VERBOSE | re.IGNORECASE,
-)
-_SCALES = {"dozen": 12, "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
-
-_LINK = re.compile(
-    r"\s?(?:[,;&/'-]|,?\s?(?:and|or|to|of|out of|x|by|times|plus|minus|(?:multiplied|divided) by|added to"
-    r"|(?:with )?(?:a )?(?:remainder|r)(?: of)?))\s?",
-    re.IGNORECASE,
-)
-_OPERATION = re.compile(rf"[+×÷*^<>≤≥≠{OPAQUE}]|\s[-/]\s")
-_BEFORE = re.compile(rf"[+×÷*/^<>≤≥≠{OPAQUE}]\s*$|(?<![A-Za-z])[A-Za-z]\s?-\s?$", re.ASCII)
-_SUBTRACTION = re.compile(r"(?:[\d)%]|(?<![A-Za-z])[A-Za-z])\s*$", re.ASCII)
-_AFTER = re.compile(
-    rf"\s?{OPAQUE}|\^|_|[.:,/-]?\d|'\s?\d|\.{OPAQUE}|\s-\d|\s?[+×÷]|\s[-/]\s?[A-Za-z]\b|\s[xyzn]\b"
-    r"|(?![mgshlLWVANJCFt]\b)[A-Za-z](?![A-Za-z])",
-    re.ASCII,
-)
-_FAMILIES = (
-    ("year", "month", "week", "day", "hour", "minute", "second"),
-    ("mile", "yard", "foot", "inch"),
-    ("kilometer", "meter", "centimeter", "millimeter"),
-    ("pound", "ounce"),
-    ("dollar", "cent"),
-)
-_SHORT_UNITS = {
-    "hr": "hour", "h": "hour", "min": "minute", "sec": "second", "s": "second", "feet": "foot", "ft": "foot",
-    "inches": "inch", "in": "inch", "km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter",
-    "lb": "pound", "oz": "ounce", "metre": "meter", "kilometre": "kilometer", "centimetre": "centimeter",
-}  # fmt: skip
-_FAMILY = {unit: family for family in _FAMILIES for unit in family}
-_UNIT_BETWEEN = re.compile(r"\s?([A-Za-z]{1,12})\.?,?\s(?:and\s)?", re.ASCII)
-_UNIT_AFTER = re.compile(r"\s?([A-Za-z]{1,12})", re.ASCII)
-
-
-def quantities(text: str) -> list[Quantity]:
-    """Return the quantities of a plain text, in order; those in an expression, list or range are unclear."""
-    found = [_quantity(text, match) for match in _QUANTITY.finditer(text)]
-    found += [Quantity(OPAQUE, None, at, at + 1) for at, mark in enumerate(text) if mark == OPAQUE]
-    found = _joined(text, sorted(found, key=lambda quantity: quantity.start))
-    linked = {
-        index + side
-        for index, (left, right) in enumerate(pairwise(found))
-        if _LINK.fullmatch(between := text[left.end : right.start])
-        or ("=" not in between and _OPERATION.search(between))
-        for side in (0, 1)
-    }
-    return [replace(each, key=None) if index in linked else each for index, each in enumerate(found)]
-
-
-def read_value(text: str) -> str | None:
-    """Return the key of a text that is one value, with or without a unit; None for any other text."""
-    if len(text) > 4 * MAX_ANSWER:
+    `cry`: what an exclamation mark after a last number is; where it is unclear there is no value.
+    """
+    if len(text) > MAX_SPAN:
         return None
-    return _read_one(text) or _read_several(text)
-
-
-def _read_one(text: str) -> str | None:
-    if key := read_expression(text):
+    text = without_rounding(normalised(text))
+    if key := read_choice(text) or read_yes_no(_bare(text)):
         return key
-    if _REPEATING.search(text):
-        return None
-    text = plain(text).lstrip(" \n\"',;:").rstrip(" \n\"'.,;:!")
-    if option := _OPTION_FIRST.match(text):
-        return f"c:{option[1]}"
-    if text.startswith("(") and text.endswith(")") and text.count("(") == 1 and not _CHOICE.fullmatch(text):
-        text = text[1:-1].strip()
-    if not text or len(text) > MAX_ANSWER:
-        return None
-    return next((key for read in WHOLE_READERS if (key := read(text))), None)
+    return read_tokens(tokenise(text), cry, unknowns=True)
 
 
-_REPEATING = re.compile(r"\.\d+(?:\.\.|…)")
-_OPTION_FIRST = re.compile(r"\(?([A-HJ])\)\s*[^\s,)]", re.ASCII)
+def read_tokens(tokens: Sequence[Token], cry: Cry = "factorial", *, unknowns: bool = False) -> str | None:
+    """As `read_value`, for a text that is tokens already. Choices and yes or no are not among them.
+
+    `unknowns`: whether letters may be unknowns of a formula, as they are not in a sentence.
+    """
+    if len(tokens) > MAX_TOKENS:
+        return None
+    try:
+        tokens = trimmed(tokens, cry)
+    except ValueError:
+        return None
+    if not tokens or any(token.kind in ("opaque", "dots", "≠") for token in tokens):
+        return None
+    for read in (*READERS, *(OF_FORMULAS if unknowns else ())):
+        if key := read(tokens):
+            return key if len(key) <= _MAX_KEY else None
+    return None
+
+
 _CHOICE = re.compile(r"(?:(?i:option|choice)\s)?(?:\(?([A-HJ])\)?|\(([a-h])\)|([a-h])\))", re.ASCII)
+_OPTION_FIRST = re.compile(r"\(?([A-HJ])\)\s*[^\s,)(]", re.ASCII)
 _CHOICE_FIRST = re.compile(
     r"(?:(?i:option|choice)\s)?(?:\(([A-HJ])\)|([A-HJ])(?=[).:,]|\s(?:because|since|as|is)\b))", re.ASCII
 )
+_TWO_CHOICES = re.compile(
+    r"(?:\b(?:and|or|not)\b|[,&/])\s?(?:option\s)?\(?[A-HJ]\b(?![-'])\)?(?:\s?[).,:]|\s*$)", re.ASCII
+)
 _YES_NO = re.compile(r"(yes|no|true|false)(?=\s?(?:[,.;:!]|$|because\b|since\b))", re.ASCII | re.IGNORECASE)
+_MARKUP = re.compile(
+    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathsf|mathit|mbox|bf|rm|left|right)(?![A-Za-z])"
+    r"|\\[,;:! ()\[\]]|[*`$_{}]|\\quad"
+)
+
+
+def _bare(text: str) -> str:
+    """Without markup and punctuation around it."""
+    return " ".join(_MARKUP.sub(" ", text).split()).strip(" \"',;:.!")
 
 
 def read_choice(text: str, *, alone: bool = True) -> str | None:
-    """Return the key of a multiple-choice letter, 'c:B'; None for other texts.
-
-    `alone`: whether the letter must be the whole text; else the option's text may follow.
-    """
-    found = _CHOICE.fullmatch(text) or (None if alone else _CHOICE_FIRST.match(text))
-    return f"c:{found[found.lastindex or 0].upper()}" if found else None
+    """'c:B' of a multiple choice letter: alone, before its option (B) 12, or with `alone` False before a reason."""
+    bare = _bare(text)
+    if len(bare) > MAX_SPAN or not bare:
+        return None
+    found = _CHOICE.fullmatch(bare) or _OPTION_FIRST.match(bare) or (None if alone else _CHOICE_FIRST.match(bare))
+    if not found or _TWO_CHOICES.search(bare, found.end(found.lastindex or 0)):
+        return None
+    return f"c:{found[found.lastindex or 0].upper()}"
 
 
 def read_yes_no(text: str, *, alone: bool = True) -> str | None:
-    """Return 'b:yes' for yes and true, 'b:no' for no and false, None for other texts.
-
-    `alone`: whether the word must be the whole text; else a text may only begin with it.
-    """
+    """'b:yes' for yes and true, 'b:no' for no and false: alone, or at the beginning."""
     found = _YES_NO.match(text)
     if not found or (alone and found.end() < len(text)):
         return None
     return "b:yes" if found[1].lower() in ("yes", "true") else "b:no"
 
 
-_SPACED_GROUPS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?: \d{3})+)(?![\d/,]| ?/)", re.ASCII)
-_LEAD = re.compile(r"^(?:(?:about|approximately|approx\.|around|roughly|exactly|only|a total of)\s|[=≈]\s?)+", re.I)
-_NAME = re.compile(r"^[A-Za-z]\s?[=≈]\s?", re.ASCII)
-_UNIT = re.compile(r"[\s/-]*(?:[A-Za-z°'.]+(?:[\s/-]+[A-Za-z°'.]+){0,5})?", re.ASCII)
+_OPENING, _CLOSING = ("(", "[", "{", "\\{", "begin"), (")", "]", "}", "\\}", "end")
 
 
-def _read_quantity(text: str) -> str | None:
-    text = without_remarks(text).strip()
-    text = _NAME.sub("", _LEAD.sub("", text, count=1), count=1) if not text[:1].isdigit() else text
-    text = re.sub(r"^([-+])\s+(?=[\d.])", r"\1", text)
-    text = _SPACED_GROUPS.sub(lambda found: found[0].replace(" ", ""), text)
-    found = quantities(text)
-    if len(found) != 1 or found[0].start:
+def _depths(tokens: Sequence[Token]) -> list[int] | None:
+    """How many brackets each token stands in; None where they do not match in number."""
+    depths, depth = [], 0
+    for token in tokens:
+        depth -= token.kind in _CLOSING
+        depths.append(depth)
+        depth += token.kind in _OPENING
+        if depth < 0:
+            return None
+    return None if depth else depths
+
+
+def _split(tokens: Sequence[Token], at: Callable[[Token], bool]) -> list[Sequence[Token]] | None:
+    """The parts between separators that stand outside of brackets."""
+    depths = _depths(tokens)
+    if depths is None:
         return None
-    rest = text[found[0].end :].rstrip()
-    if not _UNIT.fullmatch(rest) or NO_UNIT.search(rest):
+    parts, start = [], 0
+    for index, (token, depth) in enumerate(zip(tokens, depths, strict=True)):
+        if depth == 0 and at(token):
+            parts.append(tokens[start:index])
+            start = index + 1
+    return [*parts, tokens[start:]]
+
+
+def _either_sign(tokens: Sequence[Token]) -> str | None:
+    r"""The set of both values of a plus-minus: \pm 4, 1 \pm \sqrt{5}."""
+    if not any(token.kind in ("±", "∓") for token in tokens) or any(token.kind in (",", ";") for token in tokens):
         return None
-    return found[0].key
+    keys: list[str | None] = []
+    for sign, other in (("+", "-"), ("-", "+")):
+        kinds = {"±": sign, "∓": other}
+        chosen = [token._replace(kind=kinds[token.kind]) if token.kind in kinds else token for token in tokens]
+        keys.append(_one(_named(chosen)[1]))
+    return _set_key(keys) if all(key and key[:2] in ("n:", "e:") for key in keys) else None
 
 
-def _read_words(text: str) -> str | None:
-    value = read_number_words(_LEAD.sub("", text, count=1))
-    return f"n:{value}" if value is not None else None
+def _set_key(keys: Sequence[str | None]) -> str:
+    elements: set[str] = set()
+    for key in keys:
+        elements |= set(key[2:].split(";")) if key and key.startswith("s:") else {str(key)}
+    return "s:" + ";".join(sorted(elements))
 
 
-WHOLE_READERS: tuple[Callable[[str], str | None], ...] = (read_choice, read_yes_no, _read_quantity, _read_words)
-
-MAX_ELEMENTS = 20
-"""Most elements of a list; a longer one has no value."""
-_MARKUP = re.compile(r"\\(?:left|right)\b|\\\(|\\\)|\\\[|\\\]|\$")
-_THOUSANDS = re.compile(r"(?<=\d)(?:,|\{,\}|\\,)(?=\d{3}(?!\d))", re.ASCII)
-_BRACKETS = re.compile(r"\s*(\\\{|[(\[{])(.*?)(\\\}|[)\]}])\s*\.?\s*", re.DOTALL)
-_SEPARATOR = re.compile(
-    r"\s*(?:[,;]\s*(?:(?:and|or)\b)?|\b(?:and|or)\b|\\(?:text|mathrm)\s*\{\s*,?\s*(?:and|or)\s*\})\s*"
-)
-_UNKNOWN = re.compile(r"\s*([A-Za-z])\s*=\s*")
-_PLUS_MINUS = re.compile(r"(?:[A-Za-z]\s*=\s*)?(?:\\pm(?![A-Za-z])|±)\s*")
-_INFINITY = re.compile(r"([-+−]?)\s*(?:\\infty|∞)\s*")
-
-
-def _read_several(text: str) -> str | None:
-    """Return the key, 'l:...', 's:...' or 'i:...', of a list, set or interval; None for other texts."""
-    text = _THOUSANDS.sub("", _MARKUP.sub("", text).strip().strip("*").rstrip(". "))
-    if len(text) > MAX_ANSWER:
+def _one(tokens: Sequence[Token]) -> str | None:
+    try:
+        tokens = trimmed(tokens)
+    except ValueError:
         return None
-    either = _PLUS_MINUS.match(text)
-    if either and (key := _read_one(text[either.end() :])) and key.startswith(("n:", "e:")):
-        minus = _read_one(f"-({text[either.end() :]})" if key.startswith("e:") else f"-{text[either.end() :]}")
-        return _set_key([key, minus]) if minus else None
-    bracketed = _BRACKETS.fullmatch(text)
-    left, inside, right = bracketed.groups() if bracketed else ("", text, "")
-    parts = _SEPARATOR.split(inside)
-    if len(parts) == 2 and not bracketed and re.search(r"\d,\S", inside):
-        return None  # "3,5" may mean 3.5
-    if not 2 <= len(parts) <= MAX_ELEMENTS and not (left.endswith("{") and parts != [""]):
+    return read_single(tokens) or _letter(tokens)
+
+
+def _letter(tokens: Sequence[Token]) -> str | None:
+    """A choice that is an element of a list."""
+    return f"c:{tokens[0].text}" if len(tokens) == 1 and re.fullmatch("[A-HJ]", tokens[0].text) else None
+
+
+def _named(tokens: Sequence[Token]) -> tuple[str, Sequence[Token]]:
+    """The name before an equals sign, and what stands after it: x = 3, x_1 = 3. Without one it is ''."""
+    for length in (1, 2):
+        if len(tokens) > length + 1 and tokens[length].kind == "=":
+            name, index = tokens[0], tokens[1]
+            letter = name.kind in ("var", "word") and len(name.text.partition("_")[0]) == 1
+            if letter and (length == 1 or (index.kind == "num" and not index.space)):
+                return name.text + (f"_{index.text}" if length == 2 else ""), tokens[length + 1 :]
+    return "", tokens
+
+
+def _is_separator(token: Token) -> bool:
+    return token.kind in (",", ";", "row") or (token.kind == "word" and token.text.lower() in ("and", "or"))
+
+
+def _several(tokens: Sequence[Token]) -> str | None:
+    """'l:', 's:' or 'i:' of a list, a set or an interval."""
+    if tokens[0].kind == "$" and tokens[-1].kind == "$":
+        tokens = tokens[1:-1]
+    if not tokens:
         return None
-    interval = len(parts) == 2 and (left + right in ("[)", "(]", "[]") or any(map(_INFINITY.fullmatch, parts)))
-    named = [_UNKNOWN.match(part) for part in parts]
-    keys = [_element(part, interval=interval) for part in parts]
-    if None in keys or len(";".join(map(str, keys))) > 2 * MAX_ANSWER:
+    left, inside, right = _unbracketed(tokens)
+    parts = _split(inside, _is_separator)
+    if parts is None:
         return None
-    elements = [str(key) for key in keys]
-    if all(named) and len({found[1] for found in named if found}) == 1:
+    parts = _without_empty(parts)
+    if not parts or not (2 <= len(parts) <= MAX_ELEMENTS or (left in ("\\{", "{") and len(parts) == 1 and parts[0])):
+        return None
+    if left == "{" and len(parts) == 1 and not _is_braced(inside):
+        return None
+    if not left and len(parts) == 2 and _is_decimal_comma(inside):
+        return None
+    if not left and len(parts) == 2 and _may_be_mixed(inside):
+        return None
+    interval = len(parts) == 2 and (left + right in ("[)", "(]", "[]") or (left and any(map(_infinity, parts))))
+    names, elements = [], []
+    for part in parts:
+        name, value = _named(part)
+        key = _element(value, interval=bool(interval))
+        if key is None or (
+            value
+            and value[0].kind == "num"
+            and len(value[0].text) > 1
+            and value[0].text.isdigit()
+            and value[0].text[0] == "0"
+        ):
+            return None
+        names.append(name)
+        elements.append(key)
+    return _collected(left, right, names, elements, inside, interval=bool(interval))
+
+
+def _collected(
+    left: str, right: str, names: list[str], elements: list[str], inside: Sequence[Token], *, interval: bool
+) -> str | None:
+    if names[0] and (len(set(names)) == 1 or (not any(names[1:]) and not left)):
         return _set_key(elements)
+    if any(names) and not all(names):
+        return None
+    if all(names):
+        if len(set(names)) < len(names):
+            return None
+        elements = [element for _, element in sorted(zip(names, elements, strict=True))]
     if interval:
         return f"i:{left}{elements[0]};{elements[1]}{right}"
-    if left.endswith("{"):
+    if left in ("{", "\\{"):
         return _set_key(elements)
-    if re.search(r"\bor\b", inside):
-        return None  # "5 or 6" is not a clear answer
-    return "l:" + ";".join(elements)
-
-
-def _set_key(elements: list[str]) -> str:
-    return "s:" + ";".join(sorted(set(elements)))
-
-
-def _element(part: str, *, interval: bool) -> str | None:
-    endless = _INFINITY.fullmatch(part.strip())
-    if endless:
-        return ("-inf" if endless[1] in ("-", "−") else "inf") if interval else None
-    if re.match(r"0\d", part.strip()):
-        return None  # 1, 000
-    return _read_one(part)
-
-
-def _quantity(text: str, match: re.Match[str]) -> Quantity:
-    before, after = text[max(0, match.start() - 40) : match.start()], text[match.end() : match.end() + 12]
-    clear = not (_BEFORE.search(before) or _AFTER.match(after))
-    if match["sign"] and _SUBTRACTION.search(before):
-        clear = False
-    if after.startswith("..") and "." in match[0]:
-        clear = False  # 0.333...
-    return Quantity(match[0].strip(), _key(match) if clear else None, match.start(), match.end())
-
-
-def _key(match: re.Match[str]) -> str | None:
-    if match["hour"] or match["only_hour"]:
-        return None if match["sign"] or match["percent"] or match["scale"] else _clock_key(match)
-    if match["ratio"]:
-        return None if match["sign"] or match["percent"] else _ratio_key(match["ratio"])
-    value = _number_value(match)
-    if value is not None and match["scale"]:
-        value *= _SCALES[match["scale"].strip().lower()]
-    if value is None or max(value.numerator, value.denominator) > _LARGEST:
+    if any(element.startswith("s:") for element in elements):
         return None
-    value = -value if match["sign"] == "-" else value
-    return f"{'%' if match['percent'] else 'n'}:{value}"
+    if any(token.kind == "word" and token.text.lower() == "or" for token in inside):
+        return None  # "5 or 6" is a doubt
+    return "l:" + ";".join(f"({element})" if element[:2] in ("l:", "i:") else element for element in elements)
 
 
-def _number_value(match: re.Match[str]) -> Fraction | None:
-    if match["whole"]:
-        parts = [_exact(match[name]) for name in ("whole", "over", "under")]
-        if None in parts or not 0 < parts[1] < parts[2]:  # type: ignore[operator]
-            return None
-        return parts[0] + parts[1] / parts[2]  # type: ignore[operator]
-    if match["top"]:
-        top, bottom = _exact(match["top"]), _exact(match["bottom"])
-        return top / bottom if top is not None and bottom else None
-    number = _exact(match["number"])
-    power = match["power"] or match["exponent"]
-    if number is None or len(power or "") > 4 or abs(int(power or 0)) > MAX_POWER:
+def _unbracketed(tokens: Sequence[Token]) -> tuple[str, Sequence[Token], str]:
+    """The bracket around all of the tokens, where there is one."""
+    if len(tokens) < 3 or tokens[0].kind not in _OPENING[:4] or tokens[-1].kind not in _CLOSING[:4]:
+        return "", tokens, ""
+    depths = _depths(tokens)
+    if depths is None or any(depth == 0 for depth in depths[1:-1]):
+        return "", tokens, ""
+    return tokens[0].kind, tokens[1:-1], tokens[-1].kind
+
+
+def _is_braced(inside: Sequence[Token]) -> bool:
+    return len(inside) > 0
+
+
+def _without_empty(parts: list[Sequence[Token]]) -> list[Sequence[Token]] | None:
+    """3, 4, and 5 has an empty part between its comma and its "and"; any other empty part is a fault."""
+    kept = [part for part in parts if len(part)]
+    return (
+        kept
+        if len(parts) - len(kept) <= (1 if len(parts) > 2 else 0) and parts and len(parts[0]) and len(parts[-1])
+        else None
+    )
+
+
+def _is_decimal_comma(tokens: Sequence[Token]) -> bool:
+    """3,5 may be 3.5."""
+    return any(
+        token.kind == "," and not token.space and not tokens[index + 1].space
+        and tokens[index - 1].kind == "num" and tokens[index + 1].kind == "num"
+        for index, token in enumerate(tokens[1:-1], start=1)
+    )  # fmt: skip
+
+
+def _may_be_mixed(tokens: Sequence[Token]) -> bool:
+    """2 and 2/3 may be one number."""
+    if len(tokens) < 5 or tokens[1].text.lower() != "and" or tokens[3].kind != "/":
+        return False
+    whole, top, bottom = (tokens[index].value for index in (0, 2, 4))
+    return whole is not None and whole.denominator == 1 and None not in (top, bottom) and 0 < top < bottom  # type: ignore[operator]
+
+
+def _infinity(tokens: Sequence[Token]) -> str | None:
+    kinds = [token.kind for token in tokens]
+    return {"inf": "inf", "+inf": "inf", "-inf": "-inf"}.get("".join(kinds))
+
+
+def _element(tokens: Sequence[Token], *, interval: bool) -> str | None:
+    if endless := _infinity(tokens):
+        return endless if interval else None
+    if not tokens:
         return None
-    if match["raised"]:
-        small = len(match["raised"]) <= 2 and int(match["raised"]) <= MAX_POWER and number.denominator == 1
-        return number ** int(match["raised"]) if small and number < 1000 else None
-    return number * Fraction(10) ** int(power) if power else number
+    return _one(tokens) or _either_sign(tokens) or (_several(tokens) if tokens[0].kind in ("(", "[", "\\{") else None)
 
 
-def _exact(digits: str) -> Fraction | None:
-    if len(digits) > MAX_DIGITS or ("," in digits and not _GROUPED.fullmatch(digits)):
+def _union(tokens: Sequence[Token]) -> str | None:
+    """'i:' of intervals that are joined, or of one that an unknown is said to be in."""
+    if len(tokens) > 2 and tokens[1].kind == "∈" and len(tokens[0].text) == 1:
+        return _union(tokens[2:]) or _as_interval(tokens[2:])
+    parts = _split(tokens, lambda token: token.kind == "∪")
+    if not parts or not 2 <= len(parts) <= MAX_ELEMENTS or not all(len(part) for part in parts):
         return None
-    return Fraction(digits.replace(",", ""))
+    keys = [_as_interval(part) for part in parts]
+    return "i:" + "U".join(sorted(str(key)[2:] for key in keys)) if None not in keys else None
 
 
-def _clock_key(match: re.Match[str]) -> str | None:
-    hour = int(match["hour"] or match["only_hour"])
-    half = (match["half"] or match["only_half"] or "").lower()
-    if half and not 1 <= hour <= 12:
+def _as_interval(tokens: Sequence[Token]) -> str | None:
+    """An interval where round brackets cannot be coordinates."""
+    key = _several(tokens)
+    if key and key.startswith("l:") and key.count(";") == 1 and tokens[0].kind == "(" and tokens[-1].kind == ")":
+        return f"i:({key[2:]})"
+    return key if key and key.startswith("i:") else None
+
+
+def _matrix(tokens: Sequence[Token]) -> str | None:
+    """'v:' of a matrix or column; the equations of a brace are a list."""
+    name, tokens = _named(tokens)
+    _, inside, _ = _unbracketed(tokens)
+    tokens = inside if inside and inside[0].kind == "begin" else tokens
+    if not tokens or tokens[0].kind != "begin" or tokens[-1].kind != "end" or tokens[0].text != tokens[-1].text:
         return None
-    if half:
-        hour = hour % 12 + (12 if half == "p" else 0)
-    if match["second"] and not half:
-        return f"t:{hour:02}:{match['minute']}:{match['second']}"
-    if hour > 23:
-        # 25:30 is not a time of day, so it is a ratio.
-        return _ratio_key(f"{hour}:{match['minute']}") if not match["second"] else None
-    seconds = f":{match['second']}" if match["second"] else ""
-    return f"t:{hour:02}:{match['minute'] or '00'}{seconds}"
-
-
-def _ratio_key(text: str) -> str | None:
-    if len(text) > MAX_DIGITS:
+    rows = _split(tokens[1:-1], lambda token: token.kind == "row")
+    if not rows:
         return None
-    terms = [int(term) for term in text.split(":")]
-    divisor = gcd(*terms)
-    return "r:" + ":".join(str(term // divisor) for term in terms) if divisor else None
+    rows = rows if len(rows[-1]) else rows[:-1]
+    if tokens[0].text == "cases":
+        return None if name else _several([token for token in tokens[1:-1] if token.kind != "cell"])
+    if (
+        tokens[0].text not in ("pmatrix", "bmatrix", "matrix", "array", "smallmatrix")
+        or len(rows) * len(rows[0]) > 100
+    ):
+        return None
+    read = [[_one(cell) for cell in _split(row, lambda token: token.kind == "cell") or []] for row in rows]
+    if not read or any(None in row or len(row) != len(read[0]) for row in read):
+        return None
+    return "v:" + "|".join(";".join(map(str, row)) for row in read)
 
 
-def _joined(text: str, found: list[Quantity]) -> list[Quantity]:
-    """Join "2 hours and 30 minutes" or "5 feet 3 inches" into one measure. No unit is converted."""
-    joined: list[Quantity] = []
-    last_unit: str | None = None
-    for each in found:
-        after = _UNIT_AFTER.match(text, each.end)
-        unit = _unit(after[1]) if after else None
-        if joined and unit and last_unit and each.key and (before := joined[-1]).key:
-            between = _UNIT_BETWEEN.fullmatch(text[before.end : each.start])
-            smaller_units = _FAMILY[last_unit][_FAMILY[last_unit].index(last_unit) + 1 :]
-            if between and unit in smaller_units and _unit(between[1]) == last_unit:
-                first = before.key if before.key.startswith("m:") else f"m:{before.key[2:]} {last_unit}"
-                key = f"{first} {each.key[2:]} {unit}"
-                joined[-1] = Quantity(text[before.start : each.end], key, before.start, each.end)
-                last_unit = unit
-                continue
-        joined.append(each)
-        last_unit = unit
-    return joined
+def _chain(tokens: Sequence[Token]) -> str | None:
+    """The last side of equations that begin with a name or with plain numbers: x = 19, 12 + 7 = 19, Area = 25."""
+    sides = _split(tokens, lambda token: token.kind in ("=", "≈"))
+    if not sides or len(sides) < 2 or not all(len(side) for side in sides):
+        return None
+    first, *between, last = sides
+    first_is_name = _is_name(first)
+    if not first_is_name and not _is_calculation(first):
+        return None
+    if not all(_is_calculation(side) for side in between):
+        return None
+    return (
+        _one(last) or _either_sign(last) or (None if _has_outer_separator(last) else _several(last)) or _matrix(last)
+    )
 
 
-def _unit(word: str) -> str | None:
-    word = word.lower()
-    for name in (word, word.removesuffix("s"), _SHORT_UNITS.get(word, ""), _SHORT_UNITS.get(word[:-1], "")):
-        if name in _FAMILY:
-            return name
-    return None
+def _has_outer_separator(tokens: Sequence[Token]) -> bool:
+    parts = _split(tokens, _is_separator)
+    return parts is None or len(parts) > 1
+
+
+def _is_name(tokens: Sequence[Token]) -> bool:
+    """A letter, words, or a function of something: x, Total cost, f(2), P(A)."""
+    tokens = [token for token in tokens if token.kind != "$"]
+    if not tokens:
+        return False
+    first = tokens[0]
+    if first.kind == "(" and tokens[-1].kind == ")" and len(tokens) > 3:
+        return all(token.kind == "," or (len(token.text) == 1 and token.kind == "word") for token in tokens[1:-1])
+    if len(tokens) == 1:
+        return first.kind == "var" or (first.kind == "word" and (len(first.text) != 2 or not first.text.islower()))
+    if first.kind in ("word", "var") and tokens[1].kind == "(" and not tokens[1].space:
+        return tokens[-1].kind == ")" and (_depths(tokens) or []).count(0) == 3 and len(first.text) <= 2
+    if len(tokens) == 2 and len(first.text) == 1 and tokens[1].kind == "num" and not tokens[1].space:
+        return first.kind == "word"
+    return len(tokens) <= 16 and all(
+        (token.kind == "word" and (token.roman or len(token.text) > 1 or token.text in ("a", "A")))
+        or token.kind in ("'", "-")
+        for token in tokens
+    )
+
+
+_CALCULATION = word_set("num + - * / ^ ! ( ) [ ] { } % ‰ ° frac binom sqrt pi ± $ € £ ¥ ₹ ¢ ' .")
+
+
+def _is_calculation(tokens: Sequence[Token]) -> bool:
+    """Numbers and operators, with units: its value is what the next side says."""
+    unit: bool | None = True
+    for token in tokens:
+        if token.kind == "word":
+            if (unit and not token.roman) or not (token.roman or len(token.text) > 2 or token.text in _SHORT_UNITS):
+                return False
+        elif token.kind not in _CALCULATION:
+            return False
+        elif token.kind in ("num", "frac", "sqrt", "pi") and unit is None:
+            return False  # a number after a unit, without an operator
+        unit = None if token.kind == "word" else token.kind not in ("num", ")", "}", "%", "pi", "°", "!", ".")
+    return any(token.kind in ("num", "pi") for token in tokens)
+
+
+_SHORT_UNITS = word_set("cm mm km kg mg ml mL ft in lb oz yd hr of m^2")
+
+
+READERS: tuple[Callable[[Sequence[Token]], str | None], ...] = (
+    read_single,
+    _either_sign,
+    _several,
+    _union,
+    _matrix,
+    _chain,
+)
+"""Kinds of values that may fill a span, in the order in which they are tried."""
+OF_FORMULAS: tuple[Callable[[Sequence[Token]], str | None], ...] = (read_inequality, read_equation, read_polynomial)
+"""Kinds of values with unknowns."""

@@ -1,12 +1,19 @@
 """Reads English numbers in words: "one hundred and twelve apples" -> 112, "three quarters" -> 3/4.
 
-Pure; knows nothing of keys. Example: read_number_words("twenty-five dollars") -> Fraction(25, 1)
+For the words of questions; answers are read by `number_words`, which takes whole spans. Pure; knows nothing of keys.
+Example: number_in_words("twenty-five") -> Fraction(25, 1)
 """
 
 from __future__ import annotations
 
 import re
 from fractions import Fraction
+
+
+def word_set(words: str) -> frozenset[str]:
+    """The words of a text, as a set."""
+    return frozenset(words.split())
+
 
 ONES = {
     "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
@@ -40,26 +47,6 @@ NUMBER_WORDS = re.compile(
 )
 """A number in words, with all words that belong to it."""
 _MIXED = re.compile(rf"\sand\s({SMALL_PART})$")
-_UNIT = re.compile(r"(?:[\s/-]+[A-Za-z'.]{1,20}){0,6}")
-NO_UNIT = re.compile(
-    r"\b(?:[xyzn]|is|are|was|were|plus|minus|times|and|or|to|than|divided|multiplied|equals?|because|so|point"
-    r"|has|have|had|does|do|can|will)\b"
-)
-"""Words that are not a unit: after a number, they make it part of a sentence instead of an answer by itself."""
-
-
-def read_number_words(text: str) -> Fraction | None:
-    """Return the value of a text that is one number in words, with or without a unit; None for other texts."""
-    text = re.sub(r"^\s*minus\s", "negative ", text, flags=re.IGNORECASE)
-    found = NUMBER_WORDS.match(text.strip())
-    if not found:
-        return None
-    rest = text.strip()[found.end() :].rstrip(" .!")
-    if not _UNIT.fullmatch(rest) or NO_UNIT.search(rest) or NUMBER_WORDS.search(rest):
-        return None
-    if found[0].lower() == "one" and " " in rest.strip():
-        return None  # "One small rabbit"
-    return number_in_words(found[0])
 
 
 def number_in_words(text: str) -> Fraction | None:

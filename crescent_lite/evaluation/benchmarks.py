@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from crescent_lite.answers import canonical_answer
+from crescent_lite.answers.values import read_value
 from crescent_lite.config import BenchmarkConfig
 from crescent_lite.errors import BenchmarkError, ConfigError
 from crescent_lite.evaluation.benchmark_rows import Row, file_rows, hub_rows, shortened
@@ -130,7 +130,7 @@ def read_item(where: str, default_id: str, row: Mapping[str, Any], config: Bench
     answer = text_field(where, row, config.answer_field)
     _, mark, after = answer.rpartition("####")
     answer = after.strip() if mark else answer
-    key = canonical_answer(answer)
+    key = read_value(answer)
     if key is None:
         raise BenchmarkError(
             f"{where}: the answer {shortened(answer)} is not a value that can be compared (a number, for instance)"

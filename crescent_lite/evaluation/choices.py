@@ -12,12 +12,12 @@ no data set. Example:
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from string import ascii_uppercase
 from typing import Any
 
+from crescent_lite.evaluation.letters import chosen_letter
 from crescent_lite.records import BenchmarkItem, Completion, ItemScore
 
 MAX_OPTIONS = 20
@@ -25,13 +25,6 @@ MAX_OPTIONS = 20
 RANKED_AFTER = "The answer is"
 """Beginning of the model's turn, which each option is tried to complete. Measured with a 0.5B model on 80 items of
 ARC-Easy: 45% right with it, 34% without it. On 50 items answered by letter it had 20% right, which is chance."""
-ALONE = re.compile(r"\W*([A-Z])(?:\W*|\W+.*)", re.DOTALL)
-"""A reply that begins with a letter: 'B', '(B)', '**B.** Iron'."""
-MARKED = re.compile(
-    r"(?:answer|option|choice)(?:\s+(?:is|would be))?\W{0,6}([A-Z])\b|\\boxed\{(?:\\text\{)?\W*([A-Z])\b",
-    re.IGNORECASE,
-)
-"""'the answer is B', 'Answer: (B)', 'option B', '\\boxed{B}'."""
 
 
 def choice_item(
@@ -52,7 +45,7 @@ def choice_item(
 def score_choice(reply: str, item: BenchmarkItem) -> ItemScore:
     """Score a reply. Strict: it begins with the right letter. Flexible: it names the letter, or is that option."""
     _, options = stem_and_options(item)
-    chosen, strict = _chosen(reply.strip(), options)
+    chosen, strict = chosen_letter(reply, options)
     return _scored(chosen, item, strict=strict)
 
 
@@ -84,20 +77,6 @@ def choose(ranked: Sequence[Completion], item: BenchmarkItem) -> tuple[Completio
 
 def _mean_logprob(completion: Completion) -> float:
     return -math.inf if completion.mean_logprob is None else completion.mean_logprob
-
-
-def _chosen(reply: str, options: Mapping[str, str]) -> tuple[str | None, bool]:
-    """Return the chosen letter, and whether the reply begins with it. 'A dog barks.' does not begin with a letter."""
-    begins = ALONE.fullmatch(reply)
-    if begins and begins[1] in options and not re.match(r"\W*[A-Z] [a-z]", reply):
-        return begins[1], True
-    marked = [(found[1] or found[2]).upper() for found in MARKED.finditer(reply)]
-    marked = [letter for letter in marked if letter in options]
-    if marked:
-        return marked[-1], False
-    plain = reply.rstrip(".").casefold()
-    same = [letter for letter, option in options.items() if option.rstrip(".").casefold() == plain]
-    return (same[0], False) if len(same) == 1 else (None, False)
 
 
 def _options(row: Mapping[str, Any], field: str) -> tuple[Sequence[str], Sequence[str]]:

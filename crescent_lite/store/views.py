@@ -148,7 +148,7 @@ _VOTES = View(
         "solution": "text that the model wrote",
         "answer_written": "the answer as it is written in the solution; NULL where none was found",
         "answer_key": "the answer as a typed key; NULL where none was found",
-        "answer_form": "how the answer is marked: 'whole', 'boxed', 'hash', 'phrase', 'bold', or 'last' (not marked)",
+        "answer_form": "how the answer is marked: whole, tagged, boxed, hash, phrase, bold, or last (not marked)",
         "agrees": f"1 where its answer is the leading one, 0 where it is another or none; {NOT_DECIDED}",
         "chosen": f"1 for the solution that is trained on, 0 for the others; {NOT_DECIDED}",
         "finish_reason": "'stop', or why it was cut off: 'length' or 'context'",

@@ -1,0 +1,340 @@
+"""What a sentence concludes: the value after its last verb or equals sign, or its only quantity.
+
+A sentence is clear where one value is stated; two that could be meant, a part of an expression, a comparison or a
+negation leave it unclear, and an unclear sentence has no answer. Knows nothing of where in a solution it stands.
+Example:
+    concluded("So 12 + 7 is 19 apples.")           # 'n:19'
+    concluded("So 42 of the 50 are left.")         # unclear
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crescent_lite.answers.candidates import OF_A_FORMULA, candidates
+from crescent_lite.answers.number_words import ANY_NUMBER_WORD
+from crescent_lite.answers.text import prose
+from crescent_lite.answers.tokens import Token, tokenise
+from crescent_lite.answers.values import read_tokens
+from crescent_lite.answers.words import word_set
+
+MAX_STARTS = 5
+"""Verbs and equals signs of a sentence after which its conclusion may stand, from the end."""
+MAX_PROSE_TOKENS = 400
+"""Tokens of a sentence, from its end."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A value as it stands in a text."""
+
+    raw: str
+    """As written."""
+    key: str | None
+    """None when it is unclear."""
+
+
+_VERBS = word_set(
+    "is are was were equals equal be so therefore thus hence get gets got gives give yields becomes "
+    "leaves makes make totals comes results has have had need needs needed cost costs earn earns earned "
+    "pay pays paid spend spends spent take takes took weigh weighs lasts save saves saved sell sells sold "
+    "receive receives received leaving making meaning totaling"
+)
+_WEAK_VERBS = _VERBS - word_set("is are was were equals equal be so therefore thus hence")
+_NEGATIONS = word_set(
+    "not never wrong incorrect cannot isn't wasn't aren't can't don't doesn't didn't won't neither nor false"
+)
+_COMPARISONS = word_set(
+    "than least most over under above below between exceeds beyond exceeding minus plus times maximum minimum within"
+)
+"""A sentence that repeats what was asked."""
+
+
+_CLAUSES = word_set("since because as which so where when if after before given considering assuming while that's")
+_OPERATORS = word_set("+ * / ^ ! < > ≤ ≥ ≠ ± ∓ | ∪ ∈ _ \\{")
+_HAS_NUMBER = re.compile(r"[0-9]|\\(?:sqrt|pi|frac)|[√π]")
+_TASK = re.compile(
+    r"\W*(?:divide|simplify|find|calculate|compute|solve|write|list|give|round|evaluate|determine|order)\b"
+    r"(?!.*(?:[=:]|\bis\b|\bgets?\b|\bgives?\b))",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A sentence that repeats what was asked."""
+
+
+def has_number(text: str) -> bool:
+    """Whether a digit, a root or pi is in it."""
+    return bool(_HAS_NUMBER.search(text))
+
+
+def concluded(sentence: str) -> Quantity | None:
+    """What a sentence says. None when it states no quantity, repeats the task or is a question."""
+    sentence = prose(sentence).strip()
+    if sentence.rstrip("*_ ").endswith("?") or _TASK.match(sentence):
+        return None
+    words = not has_number(sentence)
+    if words and not ANY_NUMBER_WORD.search(sentence):
+        return None
+    tokens = tokenise(sentence)[-MAX_PROSE_TOKENS:]
+    reason = next(
+        (index for index, token in enumerate(tokens) if index > 2 and token.text.lower() in ("because", "since")), 0
+    )
+    if reason and _states_a_number(tokens[:reason], words=words):
+        tokens = tokens[:reason]
+    starts = [index + 1 for index in range(len(tokens)) if _is_start(tokens, index)]
+    for start in (0, *starts[-MAX_STARTS:]):
+        key = read_tokens(tokens[start:], "end") if not start or tokens[start - 1].kind != "=" else None
+        if key and (key[0] in "lsi" or not (start or any(token.kind == "=" for token in tokens))):
+            return _tail(sentence, tokens[start:], words=words)
+    if _is_comparison(tokens) or _assignments(tokens) > 1:
+        return Quantity(sentence, None)
+    for start in reversed(starts[-MAX_STARTS:]):
+        tail = tokens[start:]
+        if not _states_a_number(tail, words=words) or not _is_said_of(tokens, start, words=words):
+            continue
+        result = tokens[start - 1].kind in ("=", "≈")
+        if (
+            (not result and _is_negated(tokens[max(0, start - 1) :]))
+            or _is_of_an_equation(tokens, start)
+            or _is_coordinated(tokens, starts, start)
+        ):
+            return Quantity(sentence, None)
+        return (_result(sentence, tail) if result else None) or _tail(sentence, tail, words=words)
+    if _is_negated(tokens):
+        return Quantity(sentence, None)
+    return _only(sentence, tokens, words=words)
+
+
+def leading(text: str) -> Quantity | None:
+    """What a place that says "the answer is" goes on with: a value, then a reason or what is counted."""
+    text = prose(text).strip()
+    tokens = tokenise(text)[:MAX_PROSE_TOKENS]
+    words = not has_number(text)
+    if words and not ANY_NUMBER_WORD.search(text):
+        return None
+    if tokens and (_is_negated(tokens[:3]) or tokens[0].text.lower() in _COMPARISONS):
+        return Quantity(text, None)
+    cut = next(
+        (
+            index
+            for index, token in enumerate(tokens)
+            if (index and token.kind in (",", ";")) or token.text.lower() in _CLAUSES
+        ),
+        0,
+    )
+    if cut and (key := read_tokens(tokens[:cut], "end")):
+        return Quantity(_raw(text, tokens[:cut]), key)
+    found = concluded(text)
+    if found and found.key:
+        return found
+    first = _leading(text, tokens, words=words)
+    return first or found or (Quantity(text, None) if _states_a_number(tokens, words=words) else None)
+
+
+def _is_start(tokens: Sequence[Token], index: int) -> bool:
+    token = tokens[index]
+    if token.kind in ("=", "≈"):
+        return True
+    if token.kind == ":":
+        return index + 1 < len(tokens) and tokens[index + 1].space and not token.space
+    if token.kind == "cjk":
+        return token.text in "是为"
+    return token.kind == "word" and token.text.lower() in _VERBS
+
+
+def _is_said_of(tokens: Sequence[Token], start: int, *, words: bool) -> bool:
+    """Whether a verb says the number after it: "it takes 5 days", but not "to get there 5 minutes sooner"."""
+    verb = tokens[start - 1].text.lower()
+    before = tokens[start - 2].text.lower() if start > 1 else ""
+    if verb == "be":
+        return before != "to"
+    if verb not in _WEAK_VERBS:
+        return True
+    if verb in ("making", "leaving", "results"):
+        return _states_a_number(tokens[start : start + 5], words=words)
+    if before == "to" and verb != "get":
+        return False
+    return _states_a_number(tokens[start : start + 3], words=words)
+
+
+def _states_a_number(tokens: Sequence[Token], *, words: bool) -> bool:
+    return any(
+        token.kind in ("num", "frac", "sqrt", "pi")
+        or (words and token.kind == "word" and ANY_NUMBER_WORD.fullmatch(token.text) and token.text.lower() != "one")
+        for token in tokens
+    )
+
+
+def _is_negated(tokens: Sequence[Token]) -> bool:
+    return any(token.kind == "word" and token.text.lower() in _NEGATIONS for token in tokens)
+
+
+def _is_comparison(tokens: Sequence[Token]) -> bool:
+    """x > 3 and its like: a condition, no value."""
+    return any(token.kind in ("<", ">", "≤", "≥", "≠") for token in tokens) and not any(
+        token.kind in ("[", "(") for token in tokens
+    )
+
+
+def _assignments(tokens: Sequence[Token]) -> int:
+    """How many letters are given a number: x = 5 and y = 6."""
+    count = 0
+    for before, sign, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        letter = before.kind == "var" or (before.kind == "word" and len(before.text) == 1)
+        count += letter and sign.kind == "=" and after.kind in ("num", "-", "frac", "$", "sqrt")
+    return count
+
+
+def _is_of_an_equation(tokens: Sequence[Token], start: int) -> bool:
+    """Whether the equals sign before `start` has unknowns on its left: 2x = 6. A single letter is a name."""
+    if tokens[start - 1].kind not in ("=", "≈"):
+        return False
+    first = start - 1
+    while first and (
+        tokens[first - 1].kind in OF_A_FORMULA
+        or (tokens[first - 1].kind == "word" and not tokens[first - 1].roman and len(tokens[first - 1].text) == 1)
+    ):
+        first -= 1
+    run = [token for token in tokens[first : start - 1] if token.kind not in ("$", "{", "}")]
+    if len(run) == 2 and run[0].kind == "word" and run[1].kind == "num" and not run[1].space:
+        return False  # x1 = 3
+    if (
+        len(run) > 3
+        and run[0].kind in ("word", "var")
+        and run[1].kind == "("
+        and run[-1].kind == ")"
+        and not run[1].space
+    ):
+        return False  # f(2) = 7
+    return len(run) > 1 and any(
+        token.kind == "var" or (token.kind == "word" and (token.text != "a" or not token.space))
+        for token in run
+        if token.kind in ("var", "word")
+    )
+
+
+def _is_coordinated(tokens: Sequence[Token], starts: Sequence[int], start: int) -> bool:
+    """A gets 12 and B gets 18: two statements with one verb."""
+    verb = tokens[start - 1]
+    if verb.kind != "word":
+        return False
+    for other in starts:
+        if other < start and tokens[other - 1].text.lower() == verb.text.lower():
+            between = tokens[other : start - 1]
+            linked = any(
+                token.kind in (",", ";") or token.text.lower() in ("and", "while", "but") for token in between
+            )
+            if linked and any(token.kind == "num" for token in between):
+                return True
+    return False
+
+
+def _tail(text: str, tail: Sequence[Token], *, words: bool) -> Quantity:
+    first = _leading(text, tail, words=words)
+    if key := read_tokens(tail, "end"):
+        return first if first and first.key == key else Quantity(_raw(text, tail), key)
+    if first:
+        return first
+    return _only(text, tail, words=words) or Quantity(text, None)
+
+
+def _result(text: str, tail: Sequence[Token]) -> Quantity | None:
+    """The value after an equals sign, whatever is said of it: = 15 liters of the 24."""
+    found = candidates(tail, words=False)
+    if not found or found[0].first or not found[0].key:
+        return None
+    first = found[0]
+    following = tail[first.after : first.after + 3]
+    names = [token.text.lower() for token in following]
+    if names and (following[0].kind in (",", ";") or names[0] in ("and", "or", "remainder", "r", "with")):
+        return None
+    if len(following) > 2 and (
+        names[1] in ("and", "or", "remainder", "r") or following[1].kind == "," or following[1].kind == "num"
+    ):
+        return None
+    if len(names) > 1 and names[0] == "to" and following[1].kind == "num":
+        return None
+    if _is_negated(tail) and any(token.text.lower() in ("wrong", "incorrect", "answer") for token in tail):
+        return None
+    return Quantity(_raw(text, tail[: first.after]), first.key)
+
+
+_KIND_WORDS = word_set(
+    "the an a interval set list point open closed half pair coordinates about approximately exactly only"
+)
+
+
+def _leading(text: str, tokens: Sequence[Token], *, words: bool) -> Quantity | None:
+    """The first quantity, where a reason or what is counted follows, and no second one is joined to it."""
+    start = 0
+    while start < len(tokens) and (
+        tokens[start].text.lower() in _KIND_WORDS
+        or (tokens[start].kind in ("-",) and start + 1 < len(tokens) and tokens[start + 1].text in ("open", "closed"))
+    ):
+        if tokens[start].text.lower() in ("a", "an") and words:
+            break
+        start += 1
+    if start < len(tokens) and tokens[start].kind in ("(", "[", "\\{"):
+        for after in range(len(tokens), start, -1):
+            ends = after == len(tokens) or tokens[after].kind in (".", ",", ";", "$")
+            if ends and tokens[after - 1].kind in (")", "]", "\\}") and (key := read_tokens(tokens[start:after])):
+                return Quantity(_raw(text, tokens[start:after]), key)
+            if len(tokens) - after > 30:
+                break
+    found = candidates(tokens[start:], words=words)
+    if not found or found[0].first or not found[0].key:
+        return None
+    first = found[0]
+    if len(found) == 1:
+        return Quantity(_raw(text, tokens[start : start + first.after]), first.key)
+    between = tokens[start + first.after : start + found[1].first]
+    if _links(between):
+        return Quantity(text, None)
+    return Quantity(_raw(text, tokens[start : start + first.after]), first.key)
+
+
+def _links(between: Sequence[Token]) -> bool:
+    """Whether two quantities belong together: 5 and 6, 1 in 6, 3 to 4, 42 of the 50."""
+    names = [token.text.lower() for token in between if token.kind == "word"]
+    clause = next((index for index, token in enumerate(between) if token.text.lower() in _CLAUSES), None)
+    if clause is not None:
+        return False
+    names = [name for name in names if name not in ("the", "a", "an", "his", "her", "their", "its", "all")]
+    if len(names) < 2 or names[-1] in ("to", "of", "in", "per", "every", "or", "and", "than", "by"):
+        return True
+    return any(
+        name in ("and", "or", "plus", "minus", "times", "remainder", "out", "than", "but") for name in names
+    ) or any(token.kind in (",", ";", "=", "≈") for token in between)
+
+
+def _only(text: str, tokens: Sequence[Token], *, words: bool) -> Quantity | None:
+    """The one quantity of a sentence. With two or more it is unclear."""
+    found = candidates(tokens, words=words)
+    if len(found) > 1:
+        given = _given_first(tokens)
+        found = [each for each in found if each.first >= given] or found
+    if not found:
+        return None
+    if len(found) > 1:
+        return Quantity(text, None)
+    only = found[0]
+    before = tokens[only.first - 1].text.lower() if only.first else ""
+    up_to = before == "to" and only.first > 1 and tokens[only.first - 2].text.lower() == "up"
+    if before in _COMPARISONS or before == "up" or up_to:
+        return Quantity(text, None)
+    return Quantity(_raw(text, tokens[only.first : only.after]), only.key)
+
+
+_GIVEN = word_set("after when if since because with for given as while before at in from during by once until")
+
+
+def _given_first(tokens: Sequence[Token]) -> int:
+    """The index after an opening clause that repeats what is given: After 2 hours, ..."""
+    if not tokens or tokens[0].text.lower() not in _GIVEN:
+        return 0
+    return next((index + 1 for index, token in enumerate(tokens) if token.kind == ","), 0)
+
+
+def _raw(text: str, tokens: Sequence[Token]) -> str:
+    return text[tokens[0].start : tokens[-1].end].strip() if tokens else text

@@ -1,0 +1,162 @@
+"""The letter that a reply to a multiple choice question chose. Pure.
+
+A letter counts where it stands as the answer: the whole reply, its beginning, a box, after "the answer is", before
+"is right". An article, a list of the options, a letter that is ruled out and two letters at once are not a choice.
+Thoughts are taken off; a reply that never left them chose nothing. Knows no data set. Example:
+    chosen_letter("The answer is B. Option A is incorrect.", {"A": "liquid", "B": "solid"})    # ('B', False)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from crescent_lite.answers.characters import normalised
+from crescent_lite.answers.text import without_thoughts
+
+MAX_REPLY = 8_000
+"""Characters read, from the end, after the beginning was looked at."""
+_MARKUP = re.compile(
+    r"\\(?:text\w*|math\w*|mbox|boxed|fbox|bf|rm|left|right)(?![A-Za-z])"
+    r"|\\[()\[\],;:! ]|[*`${}]|</?(?:final_)?answer>",
+    re.IGNORECASE,
+)
+_LETTER = r"(?:\(\s?(?P<{0}p>[A-Ta-t])\s?\)|\[(?P<{0}s>[A-T])\]|(?P<{0}>[A-T])(?![\w+'-])|(?P<{0}l>[b-t])\))"
+_BEGINS = re.compile(r"\W{0,9}(?:option\s|choice\s)?" + _LETTER.format("x") + r"(?P<after>.*)", re.DOTALL)
+_SURE = re.compile(
+    r"(?:\b(?:answer|réponse|respuesta|antwort|(?:correct|right|best)\s(?:option|choice|one))\b[^.\n=]{0,60}?(?:\b(?:is|are|was|be)\b|[:=])"
+    r"|\b(?:option|choice)\s(?:is|would be)\b|\bchoice\b[^.\n]{0,40}?\sis\b|\bréponse\b|答案(?:是|为)?[::]?"
+    r"|\b(?:I|we)\s(?:would\s)?(?:choose|pick|select|go with|chose|say)\b"
+    r"|\b(?:it|this)(?:'s|\sis|\smust be|\sshould be)\b|\bhence|\btherefore,?)[\s:]*"
+    r"(?:(?:therefore|clearly|thus|definitely|probably|simply|option|choice|indeed|the letter|letter|answer)\s)*"
+    r"[\s\"':]*" + _LETTER.format("x"),
+    re.IGNORECASE,
+)
+_THEN = re.compile(
+    _LETTER.format("x")
+    + r"[^.\n,;]{0,30}?\s(?:is|must be|would be|should be)\s(?:the\s)?(?:correct|right|answer|best|true)\b"
+)
+_NAMED = re.compile(r"\b(?:[Oo]ption|[Cc]hoice)\s" + _LETTER.format("x"))
+_BOXED = re.compile(r"\\f?boxed\s?\{")
+_RULED_OUT = re.compile(
+    r"[)\s\"'*,]{0,4}[^.\n]{0,40}?\b(?:is|are|was|can be|seems)\s?(?:not|n't|wrong|incorrect|false|ruled out"
+    r"|eliminated)|\W{0,3}(?:isn't|is not|can't|cannot)\b",
+    re.IGNORECASE,
+)
+_ANOTHER = re.compile(r"\)?\s?(?:,|/|&|\bor\b|\band\b)\s?(?:option\s)?\(?[A-T](?![\w'])(?!\s[a-z])")
+_NOT_BEFORE = re.compile(r"\b(?:not|isn't|n't|neither|nor)\W{0,3}(?:option\s|choice\s)?$", re.IGNORECASE)
+
+
+def chosen_letter(reply: str, options: Mapping[str, str]) -> tuple[str | None, bool]:
+    """The letter of the option that a reply chose, and whether the reply begins with it; None of an unclear one."""
+    said = without_thoughts(reply)
+    if said is None:
+        return None, False
+    said = said.strip()
+    text = normalised(said[-MAX_REPLY:]).strip()
+    in_a_box = _in_the_last_box(text, options)
+    text = _without_a_list(_MARKUP.sub("", text), options).strip()
+    first = text if len(said) <= MAX_REPLY else _MARKUP.sub("", normalised(said[:MAX_REPLY])).strip()
+    begins = _beginning(first, options)
+    if in_a_box is not None:
+        return in_a_box or None, False
+    sure = list(_said(_SURE, text, options))
+    sure += [letter for letter in _said(_THEN, text, options) if letter]
+    if begins and (not sure or sure[-1] == begins):
+        return begins, True
+    if sure:
+        return sure[-1] or None, False
+    if by_text := _by_text(text, options):
+        return by_text, False
+    named = {letter for letter in _said(_NAMED, text, options) if letter is not None}
+    if len(named) == 1:
+        return named.pop() or None, False
+    return None, False
+
+
+def _letter(found: re.Match[str]) -> str:
+    return next(found[name] for name in ("xp", "xs", "x", "xl") if found[name]).upper()
+
+
+def _said(pattern: re.Pattern[str], text: str, options: Mapping[str, str]) -> Iterator[str]:
+    """The letters that a pattern finds, '' where it is one of two; without those that are ruled out or no option."""
+    for found in pattern.finditer(text):
+        letter = _letter(found)
+        lower = (found["x"] or "").islower()
+        after = text[found.end() : found.end() + 80]
+        if letter not in options or lower or (pattern is not _THEN and _RULED_OUT.match(after)):
+            continue
+        if re.search(r"\b(?:not|n't|isn't|wasn't|never)\b", found[0]) or _NOT_BEFORE.search(
+            text[max(0, found.start() - 20) : found.start()]
+        ):
+            continue
+        if (
+            letter == "A"
+            and found["x"]
+            and re.match(r"\s[a-z]", after)
+            and not re.match(r"\s(?:is|because|since|as|which|and|or)\b", after)
+        ):
+            continue  # an article
+        if letter == "I" and found["x"] and re.match(r"\s[a-z']", after):
+            continue
+        yield "" if _ANOTHER.match(after) else letter
+
+
+def _beginning(text: str, options: Mapping[str, str]) -> str | None:
+    """The letter that a reply begins with: 'B', '(B)', 'B. Iron', but not 'A dog barks.'"""
+    found = _BEGINS.fullmatch(text)
+    if not found:
+        if re.fullmatch(r"\W*([a-t])\W*", text) and (letter := re.sub(r"\W", "", text).upper()) in options:
+            return letter
+        return None
+    letter, after = _letter(found), found["after"]
+    if letter not in options or _ANOTHER.match(after) or _RULED_OUT.match(after):
+        return None
+    alone = not after.strip() or not re.match(r"\s?[\w]", after) or after.startswith("\n")
+    is_option = after.strip().casefold().startswith(options[letter].casefold())
+    reason = re.match(r"\s(?:because|since|as|-)\b", after)
+    return letter if alone or is_option or reason or (found["xp"] and after.startswith(" ")) else None
+
+
+def _without_a_list(text: str, options: Mapping[str, str]) -> str:
+    """Without lines that repeat the options, where at least two are repeated."""
+    listed = {f"{letter} {option}".casefold() for letter, option in options.items()}
+    lines = text.split("\n")
+    repeated = [" ".join(re.split(r"\W+", line.strip(" .*"), maxsplit=1)).casefold() in listed for line in lines]
+    if sum(repeated) < 2:
+        return text
+    return "\n".join(line for line, again in zip(lines, repeated, strict=True) if not again)
+
+
+def _in_the_last_box(text: str, options: Mapping[str, str]) -> str | None:
+    """The letter in the last box, by its letter or text; '' where the box holds anything else; None without a box."""
+    starts = list(_BOXED.finditer(text))[-1:]
+    if not starts:
+        return None
+    depth, at = 1, starts[0].end()
+    while at < len(text) and depth and at - starts[0].end() < 300:
+        depth += {"{": 1, "}": -1}.get(text[at], 0)
+        at += 1
+    if depth:
+        return ""
+    inside = _MARKUP.sub("", text[starts[0].end() : at - 1]).strip()
+    return _beginning(inside, options) or _same_text(inside, options) or ""
+
+
+_TEXT_PLACE = re.compile(
+    r"\b(?:answer|option|choice)\b[^.\n:]{0,40}?(?:\bis\b|:)\s*(?P<rest>[^\n]{1,300})", re.IGNORECASE
+)
+
+
+def _by_text(text: str, options: Mapping[str, str]) -> str | None:
+    """The option whose text is the whole reply, or stands after "the answer is"."""
+    places = [found["rest"] for found in _TEXT_PLACE.finditer(text)]
+    return _same_text(text, options) or (_same_text(places[-1], options) if places else None)
+
+
+def _same_text(text: str, options: Mapping[str, str]) -> str | None:
+    def bare(words: str) -> str:
+        return re.sub(r"^(?:an?|the)\s", "", words.strip(" .!\"'*").casefold())
+
+    same = [letter for letter, option in options.items() if bare(option) == bare(text)]
+    return same[0] if len(same) == 1 else None
