@@ -186,12 +186,15 @@ def find_base(workspace: Workspace, config: Config) -> ModelFile:
 def resolve_paths(config: Config, folder: Path) -> Config:
     """The settings with each path as it lies on this disk, for the workspace `folder`.
 
-    What is not a path there (a hub repo, 'embedded', the name of a prompt set) stays as it is.
+    What is not a path there (a hub repo, 'embedded', the name of a prompt set) stays as it is. Every resolved path
+    has a slash, so that './arithmetic' is still told apart from the packaged set 'arithmetic'.
     """
 
     def resolved(text: str, *names: str) -> str:
         path = settings_path(text, folder)
-        return str(path) if text and text not in names and path.exists() else text
+        if not text or text in names or not path.exists():
+            return text
+        return str(path) if path.is_absolute() else f"./{path}"
 
     def resolved_benchmark(benchmark: BenchmarkConfig) -> BenchmarkConfig:
         if benchmark.source.startswith("hub:") or benchmark.source == "reasoning-gym":

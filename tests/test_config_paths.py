@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from tiny_model import make_tiny_gguf
 from crescent_lite.config import load_config
 from crescent_lite.config.paths import settings_path
 from crescent_lite.config.settings import Config, ModelConfig
+from crescent_lite.errors import ModelError
 from crescent_lite.preparation import find_base, read_inputs
+from crescent_lite.prompts.sets import PROMPT_DIR
 from crescent_lite.workspace import Workspace
 
 
@@ -57,3 +60,26 @@ def test_a_run_names_its_model_and_benchmarks_as_the_user_wrote_them(tmp_path: P
     assert Path(inputs.config.model.source).is_absolute()
     assert not Path(inputs.base.source).is_absolute()
     assert [benchmark.source for benchmark in inputs.benchmarks] == ["sums.jsonl"]
+
+
+def test_a_path_with_a_slash_is_never_taken_for_the_name_of_something_packaged(
+    elsewhere: Path, tmp_path: Path
+) -> None:
+    make_workspace(elsewhere, "./embedded")
+    make_tiny_gguf(elsewhere / "embedded")
+    shutil.copytree(PROMPT_DIR / "arithmetic", elsewhere / "arithmetic")
+    (elsewhere / "arithmetic" / "solve.txt").write_text("My own prompt: {question}", encoding="utf-8")
+    (elsewhere / "sums.jsonl").rename(elsewhere / "reasoning-gym")
+    settings = ["run.prompts=./arithmetic", 'evaluate.benchmarks={ sums = { source = "./reasoning-gym" } }']
+
+    for folder in (Path(), tmp_path / "maths"):  # the workspace itself, and one that lacks the files
+        config = load_config(elsewhere / "crescent.toml", overrides=settings)
+        inputs = read_inputs(Workspace(folder), config)
+        assert inputs.prompts.solve.text == "My own prompt: {question}"
+        assert inputs.base.path == elsewhere / "embedded"
+        assert [len(benchmark.items) for benchmark in inputs.benchmarks] == [20]
+
+
+def test_the_home_of_an_unknown_user_is_a_path_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="there is no file '~nobody"):
+        found_from("~nobody-of-that-name/small.gguf", tmp_path)

@@ -6,10 +6,13 @@ Example: settings_path("models/small.gguf", Path("maths")) -> Path("maths/models
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 
 def settings_path(text: str, folder: Path) -> Path:
     """The path that `text` means in the settings of the workspace `folder`. It may not exist."""
-    path = Path(text).expanduser()
+    path = Path(text)
+    with contextlib.suppress(RuntimeError):  # "~name" of a user that this machine does not have
+        path = path.expanduser()
     return folder / path if (folder / path).exists() else path
