@@ -32,6 +32,7 @@ _ORDINALS = frozenset(
 )
 NUMBER_WORDS = frozenset({*ONES, *TENS, *_COUNTED, "half", "halves", *(word + "s" for word in _COUNTED)})
 """Words that are a number or the rest of one."""
+_GOES_ON = NUMBER_WORDS | {"and", "point", *_DENOMINATORS, *(word + "s" for word in _DENOMINATORS)}
 ANY_NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(sorted(NUMBER_WORDS))}|{'|'.join(sorted(_DENOMINATORS))})s?\b", re.I)
 
 _Word = tuple["str | Fraction", int, bool]
@@ -43,6 +44,8 @@ def words_value(tokens: Sequence[Token], at: int) -> tuple[Fraction, int] | None
 
     Raises NoValueError where one begins and goes on as no number does: "twenty eleven", "the twenty-first".
     """
+    if at >= len(tokens) or (tokens[at].kind == "num" and not _may_go_on(tokens, at + 1)):
+        return None
     words = _words(tokens, at)
     if not words:
         return None
@@ -59,6 +62,16 @@ def words_value(tokens: Sequence[Token], at: int) -> tuple[Fraction, int] | None
     if place == 1 and isinstance(words[0][0], Fraction):
         return None  # only digits
     return sign * value, words[place - 1][1]
+
+
+def _may_go_on(tokens: Sequence[Token], at: int) -> bool:
+    """Whether words after digits may belong to the number: a scale, a part, "and a half", "hours and a half"."""
+    for token in tokens[at : at + 3]:
+        if token.kind == "word" and token.text.lower() in _GOES_ON:
+            return True
+        if token.kind not in ("word", "-"):
+            return False
+    return False
 
 
 def _words(tokens: Sequence[Token], at: int) -> list[_Word]:

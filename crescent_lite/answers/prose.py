@@ -83,9 +83,11 @@ def concluded(sentence: str) -> Quantity | None:
     if reason and _states_a_number(tokens[:reason], words=words):
         tokens = tokens[:reason]
     starts = [index + 1 for index in range(len(tokens)) if _is_start(tokens, index)]
-    for start in (0, *starts[-MAX_STARTS:]):
+    several = any(token.kind in (",", ";", "±") or token.text in ("and", "or") for token in tokens)
+    plain = not any(token.kind == "=" for token in tokens)
+    for start in (0, *(starts[-MAX_STARTS:] if several else ())):
         key = read_tokens(tokens[start:], "end") if not start or tokens[start - 1].kind != "=" else None
-        if key and (key[0] in "lsi" or not (start or any(token.kind == "=" for token in tokens))):
+        if key and (key[0] in "lsi" or (plain and not start)):
             return _tail(sentence, tokens[start:], words=words)
     if _is_comparison(tokens) or _assignments(tokens) > 1:
         return Quantity(sentence, None)

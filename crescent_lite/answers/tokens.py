@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 from crescent_lite.answers.words import word_set
@@ -114,8 +115,9 @@ _VALUE = ("num", ")", "}", "word", "var", "pi", "!", "]")
 _DELIMITERS = {"\\(": "", "\\)": "", "\\[": "", "\\]": ""}
 
 
-def tokenise(text: str) -> list[Token]:
-    """The tokens of a text that went through `characters.normalised`."""
+@lru_cache(maxsize=32)
+def tokenise(text: str) -> tuple[Token, ...]:
+    """The tokens of a text that went through `characters.normalised`. A place is often read in more than one way."""
     tokens: list[Token] = []
     braces: list[str] = []  # 'group' or, of a font's, 'font' and 'upright'
     pending = ""
@@ -227,7 +229,7 @@ def tokenise(text: str) -> list[Token]:
     for index in range(1, len(tokens) - 1):
         if tokens[index].text in ("x", "X") and _is_times(*tokens[index - 1 : index + 2]):
             tokens[index] = tokens[index]._replace(kind="*")
-    return tokens
+    return tuple(tokens)
 
 
 def _is_times(before: Token, x: Token, after: Token) -> bool:
@@ -257,7 +259,8 @@ def _number(text: str, exponent: str | None) -> Fraction | None:
         text = _GROUPING.sub("", text)
     if len(text) > MAX_DIGITS or len(exponent or "") > 4 or abs(int(exponent or 0)) > MAX_POWER:
         return None
-    return Fraction(text) * Fraction(10) ** int(exponent or 0)
+    value = Fraction(int(text)) if "." not in text else Fraction(text)
+    return value * Fraction(10) ** int(exponent) if exponent else value
 
 
 _IN_PAIRS = re.compile(r"[1-9][0-9]?(?:,[1-9][0-9])+,[1-9][0-9]{2}(?:\.[0-9]+)?")

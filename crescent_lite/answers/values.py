@@ -70,12 +70,16 @@ def read_tokens(tokens: Sequence[Token], cry: Cry = "factorial", *, unknowns: bo
         tokens = trimmed(tokens, cry)
     except ValueError:
         return None
-    if not tokens or any(token.kind in ("opaque", "dots", "≠") for token in tokens):
+    kinds = {token.kind for token in tokens}
+    if not tokens or kinds & _NEVER_READ:
         return None
-    for read in (*READERS, *(OF_FORMULAS if unknowns else ())):
-        if key := read(tokens):
+    for read, needed in (*READERS, *(OF_FORMULAS if unknowns else ())):
+        if (not needed or kinds & needed) and (key := read(tokens)):
             return key if len(key) <= _MAX_KEY else None
     return None
+
+
+_NEVER_READ = frozenset({"opaque", "dots", "≠"})
 
 
 _CHOICE = re.compile(r"(?:(?i:option|choice)\s)?(?:\(?([A-HJ])\)?|\(([a-h])\)|([a-h])\))", re.ASCII)
@@ -197,6 +201,8 @@ def _several(tokens: Sequence[Token]) -> str | None:
     if tokens[0].kind == "$" and tokens[-1].kind == "$":
         tokens = tokens[1:-1]
     if not tokens:
+        return None
+    if not any(_is_separator(token) or token.kind in ("{", "\\{") for token in tokens):
         return None
     left, inside, right = _unbracketed(tokens)
     parts = _split(inside, _is_separator)
@@ -411,14 +417,19 @@ def _is_calculation(tokens: Sequence[Token]) -> bool:
 _SHORT_UNITS = word_set("cm mm km kg mg ml mL ft in lb oz yd hr of m^2")
 
 
-READERS: tuple[Callable[[Sequence[Token]], str | None], ...] = (
-    read_single,
-    _either_sign,
-    _several,
-    _union,
-    _matrix,
-    _chain,
+Reader = Callable[[Sequence[Token]], "str | None"]
+READERS: tuple[tuple[Reader, frozenset[str]], ...] = (
+    (read_single, frozenset()),
+    (_either_sign, word_set("± ∓")),
+    (_several, word_set(r", ; row { \{ word")),
+    (_union, word_set("∪ ∈")),
+    (_matrix, word_set("begin")),
+    (_chain, word_set("= ≈")),
 )
-"""Kinds of values that may fill a span, in the order in which they are tried."""
-OF_FORMULAS: tuple[Callable[[Sequence[Token]], str | None], ...] = (read_inequality, read_equation, read_polynomial)
+"""Kinds of values that may fill a span, in the order in which they are tried, each with tokens of which it needs one."""
+OF_FORMULAS: tuple[tuple[Reader, frozenset[str]], ...] = (
+    (read_inequality, word_set("< > ≤ ≥")),
+    (read_equation, word_set("=")),
+    (read_polynomial, frozenset()),
+)
 """Kinds of values with unknowns."""
