@@ -25,11 +25,11 @@ _PARTS = word_set("num frac sqrt pi var dots")
 _MONEY = ("$", "€", "£", "¥", "₹")
 _UNIT_LETTERS = word_set("a I m g s h l L W V A N J C F K")
 _SHORT_WORDS = word_set("is or as so if do go he me be am im id vs to of in by at on an it us we my up no")
-_FUNCTIONS = word_set("sin cos tan cot sec csc log ln lg exp mod gcd lcm max min arcsin arccos arctan choose")
+_FUNCTIONS = word_set("point sin cos tan cot sec csc log ln lg exp mod gcd lcm max min arcsin arccos arctan choose")
 _CHANGES_IT = word_set(
     "mod choose squared cubed factorial bc bce repeating recurring or score gross lakh crore million billion "
     "trillion thousand hundred thirds quarters halves fourths fifths sixths eighths tenths third "
-    "k bn mn percent remainder r"
+    "k bn mn percent remainder r grand"
 )
 """Words after a number that make another value of it."""
 _SAYS_MINUS = word_set("now is was of to get equals")
@@ -97,8 +97,9 @@ def _is_unread(tokens: Sequence[Token], at: int, found: list[Candidate], *, word
         return bool(found) and at + 1 < len(tokens) and found[-1].after >= at
     if token.kind == "opaque":
         return token.text[:1] == "\\" and token.text not in ("\\boxed", "\\fbox")
-    if words and token.text.lower() == "one":
-        return _at(tokens, at + 1).text.lower() in ("in", "out", "or", "to")  # one in four
+    if words and token.text.lower() == "one":  # one in four, ten to one
+        joined = {_at(tokens, at + 1).text.lower(), _at(tokens, at - 1).text.lower()}
+        return bool(joined & {"in", "out", "or", "to", "and"})
     return token.kind == "^"
 
 
@@ -144,7 +145,7 @@ def _is_clear_before(tokens: Sequence[Token], at: int, after: int) -> bool:
         alone = _at(tokens, after).kind in (")", "]", "}") and _at(tokens, at - 2).kind not in ("(", "[", "{")
         if not alone:
             return False
-    if before.kind in _OPERATORS or before.kind in _PARTS or before.kind in ("-", "!"):
+    if before.kind in _OPERATORS or before.kind in _PARTS or before.kind in ("-", "!", "%"):
         return False
     glued = not token.space
     if before.kind == "opaque" and glued and not before.space:
@@ -163,6 +164,8 @@ def _is_clear_after(tokens: Sequence[Token], after: int) -> bool:
     following, then = _at(tokens, after), _at(tokens, after + 1)
     if following.kind in _OPERATORS or following.kind in _PARTS:
         return False
+    if any(token.text.lower() in ("below", "bc") for token in tokens[after : after + 2]):
+        return False  # 5 degrees below zero
     glued = not following.space
     if following.kind == "!":
         return not (glued and then.kind in ("!", "=", "*", "/"))

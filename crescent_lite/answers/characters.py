@@ -40,6 +40,7 @@ _LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True)
 _RUN_RAISED = re.compile(f"[{''.join(_RAISED)}]+")
 _RUN_LOWERED = re.compile(f"[{''.join(_LOWERED)}]+")
 _OVERLINED = re.compile("(?:[0-9]\u0305)+")
+_DASH = re.compile(r"(?<=[0-9])—(?=[0-9])")
 _TERMINAL_COLOUR = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 _ENTITY = re.compile(r"&(gt|lt|ge|le|nbsp|amp|times|divide|minus|frac12|quot);")
 _ENTITIES = {
@@ -57,7 +58,7 @@ def normalised(text: str) -> str:
     else:
         text = _RUN_RAISED.sub(lambda run: f"^{{{''.join(map(_RAISED.__getitem__, run[0]))}}}", text)
         text = _RUN_LOWERED.sub(lambda run: f"_{{{''.join(map(_LOWERED.__getitem__, run[0]))}}}", text)
-        text = text.translate(_CHARACTERS)
+        text = _DASH.sub("-", text).translate(_CHARACTERS)
         text = _OVERLINED.sub(lambda run: rf"\overline{{{run[0].replace(chr(0x305), '')}}}", text)
     return _ENTITY.sub(lambda found: _ENTITIES[found[1]], text) if "&" in text else text
 

@@ -14,7 +14,7 @@ from math import gcd, lcm
 
 from crescent_lite.answers.exact import NoValueError
 from crescent_lite.answers.tokens import Token
-from crescent_lite.answers.words import word_set
+from crescent_lite.answers.words import ONES, word_set
 
 _MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
            "november", "december")  # fmt: skip
@@ -168,7 +168,7 @@ def _spoken(tokens: Sequence[Token], at: int) -> Read | None:
         return None  # 10 to 5 is a range
     if link == "to" and minutes == 30:
         return None
-    hour = _whole(_at(tokens, at + 1), 2)
+    hour = _whole(_at(tokens, at + 1), 2) or ONES.get(_at(tokens, at + 1).text.lower())
     if hour is None or not 1 <= hour <= 12:
         return None
     total = hour * 60 + (minutes if link != "to" else -minutes)

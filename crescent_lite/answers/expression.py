@@ -233,7 +233,7 @@ class _Parser:
 
     def _letters(self, token: Token) -> Exact:
         """A word of a formula: a product of letters. A power belongs to the last one."""
-        if not token.text.isascii() or token.text.lower() in _FUNCTIONS:
+        if not token.text.isascii() or token.text.lower() in _FUNCTIONS or token.text in _SUFFIXES:
             raise NoValueError
         value = unknown(token.text[0])
         for position, letter in enumerate(token.text[1:], start=2):
@@ -319,6 +319,8 @@ def _is_letters(token: Token) -> bool:
     )
 
 
+_SUFFIXES = word_set("st nd rd th bn mn tn MM")
+"""What is written behind a number and is not a product of letters."""
 _FUNCTIONS = word_set("sin cos tan cot sec csc log ln lg exp gcd lcm max min mod arg det dim lim deg and or to of is")
 
 

@@ -168,12 +168,35 @@ def _boxed(text: str) -> Quantity | None:
             other = _stated_in_a_box(content)
             return last if other.key == last.key else Quantity("", None)
         together.append(_stated_in_a_box(content))
-    keys = {each.key for each in together}
-    if len(keys) == 1:
+    if len({each.key for each in together}) == 1:
         return last
-    if None in keys or not all(str(key)[:2] in ("n:", "e:") for key in keys):
-        return Quantity("", None)
-    return Quantity(", ".join(each.raw for each in reversed(together)), "s:" + ";".join(sorted(map(str, keys))))
+    begins = [begin for begin, _, _ in boxes[-len(together) :]]
+    return _joined(list(reversed(together)), [_name_before(text, begin) for begin in begins])
+
+
+def _name_before(text: str, begin: int) -> str:
+    """The letter that is said to be what follows: x = 5."""
+    found = _NAMED_VALUE.search(text[max(0, begin - 12) : begin])
+    return found[1] if found else ""
+
+
+_NAMED_VALUE = re.compile(r"([A-Za-z](?:_?\{?\d\}?)?)\s?=[\s$\\(]*$")
+_NAME_INSIDE = re.compile(r"[\s$]*([A-Za-z](?:_?\{?\d\}?)?)\s?=")
+
+
+def _joined(boxes: list[Quantity], names: list[str]) -> Quantity:
+    """Boxes that are one answer: a set, or where they have names of their own a list in the order of these."""
+    raw = ", ".join(each.raw for each in boxes)
+    keys = [str(each.key) for each in boxes]
+    inside = [_NAME_INSIDE.match(each.raw) for each in boxes]
+    names = [found[1] if found else name for found, name in zip(inside, names, strict=True)]
+    if any(key[:2] not in ("n:", "e:") for key in keys) or (any(names) and not all(names)):
+        return Quantity(raw, None)
+    if len(set(names)) == 1:
+        return Quantity(raw, "s:" + ";".join(sorted(set(keys))))
+    if len(set(names)) < len(names):
+        return Quantity(raw, None)
+    return Quantity(raw, "l:" + ";".join(key for _, key in sorted(zip(names, keys, strict=True))))
 
 
 def _stated_in_a_box(content: str) -> Quantity:

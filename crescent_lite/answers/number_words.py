@@ -127,6 +127,8 @@ def _number(words: list[_Word], place: int) -> tuple[Fraction, int] | None:
             raise NoValueError  # the twenty-third; 3 quarters, which may be coins
         return value / part, place + 1
     elif after := _and_a_part(words, place):
+        if value >= 1000:
+            raise NoValueError  # three million and a half
         value, place = value + after[0], after[1]
     elif (
         _word(words, place) not in ("", "and")

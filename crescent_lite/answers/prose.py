@@ -43,6 +43,12 @@ _VERBS = word_set(
     "receive receives received leaving making meaning totaling"
 )
 _WEAK_VERBS = _VERBS - word_set("is are was were equals equal be so therefore thus hence")
+_BETWEEN_VERB_AND_NUMBER = word_set(
+    "it now him her them you us me only about exactly approximately a an total of in to around roughly the just "
+    "up back off out with"
+)
+_BEFORE_OTHERS = word_set("for by per from among after before within over on at during every each between")
+"""Words after which a number is not what the sentence states, where another number stands before them."""
 _NEGATIONS = word_set(
     "not never wrong incorrect cannot isn't wasn't aren't can't don't doesn't didn't won't neither nor false"
 )
@@ -77,6 +83,8 @@ def concluded(sentence: str) -> Quantity | None:
     if words and not ANY_NUMBER_WORD.search(sentence):
         return None
     tokens = tokenise(sentence)[-MAX_PROSE_TOKENS:]
+    if len(tokens) == 2 and tokens[1].kind == "!" and tokens[0].kind == "num":
+        return Quantity(sentence, None)  # 5! may be 120
     reason = next(
         (index for index, token in enumerate(tokens) if index > 2 and token.text.lower() in ("because", "since")), 0
     )
@@ -101,6 +109,8 @@ def concluded(sentence: str) -> Quantity | None:
             or _is_of_an_equation(tokens, start)
             or _is_coordinated(tokens, starts, start)
         ):
+            return Quantity(sentence, None)
+        if not result and _is_of_another(tokens, start, words=words):
             return Quantity(sentence, None)
         return (_result(sentence, tail) if result else None) or _tail(sentence, tail, words=words)
     if _is_negated(tokens):
@@ -153,11 +163,24 @@ def _is_said_of(tokens: Sequence[Token], start: int, *, words: bool) -> bool:
         return before != "to"
     if verb not in _WEAK_VERBS:
         return True
-    if verb in ("making", "leaving", "results"):
-        return _states_a_number(tokens[start : start + 5], words=words)
     if before == "to" and verb != "get":
         return False
-    return _states_a_number(tokens[start : start + 3], words=words)
+    while start < len(tokens) and tokens[start].text.lower() in _BETWEEN_VERB_AND_NUMBER:
+        start += 1
+    signed = start < len(tokens) and tokens[start].kind in ("-", "$", "€", "£", "(", "[")
+    return _states_a_number(tokens[start : start + 1 + signed], words=words)
+
+
+def _is_of_another(tokens: Sequence[Token], start: int, *, words: bool) -> bool:
+    """5 days are needed for 3 workers: the number before the verb is meant, or none."""
+    if not _states_a_number(tokens[: start - 1], words=words):
+        return False
+    for token in tokens[start:]:
+        if token.kind == "num":
+            return False
+        if token.text.lower() in _BEFORE_OTHERS:
+            return True
+    return False
 
 
 def _states_a_number(tokens: Sequence[Token], *, words: bool) -> bool:
@@ -235,10 +258,26 @@ def _is_coordinated(tokens: Sequence[Token], starts: Sequence[int], start: int) 
 def _tail(text: str, tail: Sequence[Token], *, words: bool) -> Quantity:
     first = _leading(text, tail, words=words)
     if key := read_tokens(tail, "end"):
+        if key.startswith("l:") and not _are_alike(tail):
+            return Quantity(text, None)
         return first if first and first.key == key else Quantity(_raw(text, tail), key)
     if first:
         return first
     return _only(text, tail, words=words) or Quantity(text, None)
+
+
+def _are_alike(tokens: Sequence[Token]) -> bool:
+    """Whether the elements of a list are counted in one unit: 3, 4 and 5 cm, but not 10 apples, 5 red and 5 green."""
+    units: list[str] = []
+    last = max((index for index, token in enumerate(tokens) if token.kind == "num"), default=0)
+    for index, token in enumerate(tokens[:last]):
+        if (
+            token.kind == "word"
+            and token.text.lower() not in ("and", "or")
+            and tokens[index - 1].kind in ("num", "word")
+        ):
+            units.append(token.text.lower())
+    return len(set(units)) < 2
 
 
 def _result(text: str, tail: Sequence[Token]) -> Quantity | None:
@@ -306,7 +345,7 @@ def _links(between: Sequence[Token]) -> bool:
     if len(names) < 2 or names[-1] in ("to", "of", "in", "per", "every", "or", "and", "than", "by"):
         return True
     return any(
-        name in ("and", "or", "plus", "minus", "times", "remainder", "out", "than", "but") for name in names
+        name in ("and", "or", "plus", "minus", "times", "remainder", "out", "than", "but", "with") for name in names
     ) or any(token.kind in (",", ";", "=", "≈") for token in between)
 
 

@@ -57,7 +57,12 @@ _REFERENCE = re.compile(
     r"\b(?:step|part|question|problem|equation|example|case|method)s? ?#?\d{1,4}\b(?!\s?:)", re.I | re.A
 )
 _LABEL = re.compile(r"\b(?:step|part|question|problem|equation|example|case|method)s? ?#?\d{1,4}\s?:", re.I | re.A)
-_NOTE = re.compile(r"(?<=[\s*$])\([^()]{0,300}[A-Za-z]{2}[^()]{0,300}\)", re.ASCII)
+_NOTE = re.compile(
+    r"(?<=[\s*$])\((?![^()]{0,300}\b(?:actually|not|or|wrong|corrected|should|repeating|recurring|mod)\b)"
+    r"[^()]{0,300}[A-Za-z]{2}[^()]{0,300}\)",
+    re.ASCII,
+)
+"""A remark in parentheses that does not change what stands before it."""
 _RATIO = re.compile(r"(\bratio\b[^.?!\n]{0,80}? \d{1,9}) to (\d{1,9})\b", re.IGNORECASE)
 
 

@@ -32,7 +32,7 @@ _NOT_A_UNIT = word_set(
     "arccos arctan sqrt root but not if when where which who since half halves third thirds quarters "
     "score gross million millions billion hundred noon midnight past remainder approximately about "
     "respectively instead while whereas except versus vs k bn mn tn base gives makes leaves o'clock "
-    "infinity between from remaining' more' degrees'"
+    "grand infinity between from remaining' more' degrees'"
 )
 """Words that are never part of a unit."""
 _MAY_FOLLOW = word_set("half quarter third")
@@ -117,7 +117,8 @@ def _exponent(tokens: Sequence[Token], at: int) -> int | None:
     return None
 
 
-_CHANGING = word_set("repeating recurring mod base or not approximately about and")
+_CHANGING = word_set("approximately about and")
+_NEVER_A_REMARK = word_set("mod repeating recurring actually not or wrong corrected should base")
 
 
 def remark_end(tokens: Sequence[Token], at: int) -> int | None:
@@ -129,11 +130,8 @@ def remark_end(tokens: Sequence[Token], at: int) -> int | None:
         if depth == 0:
             return index + 1 if words and (tokens[at].space or named) else None
         if token.kind == "word":
-            if (token.text.lower() in _CHANGING and words == 0) or token.text.lower() in (
-                "mod",
-                "repeating",
-                "recurring",
-            ):
+            name = token.text.lower()
+            if name in _NEVER_A_REMARK or (name in _CHANGING and words == 0):
                 return None
             words += len(token.text) > 1
             named = named or len(token.text) > 2

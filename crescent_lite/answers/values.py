@@ -292,7 +292,10 @@ def _is_decimal_comma(tokens: Sequence[Token]) -> bool:
 
 def _may_be_mixed(tokens: Sequence[Token]) -> bool:
     """2 and 2/3 may be one number."""
-    if len(tokens) < 5 or tokens[1].text.lower() != "and" or tokens[3].kind != "/":
+    names = [token.text.lower() for token in tokens]
+    if names[-2:] in (["a", "half"], ["a", "quarter"], ["a", "third"]) and "and" in names:
+        return True
+    if len(tokens) < 5 or names[1] != "and" or tokens[3].kind != "/":
         return False
     whole, top, bottom = (tokens[index].value for index in (0, 2, 4))
     return whole is not None and whole.denominator == 1 and None not in (top, bottom) and 0 < top < bottom  # type: ignore[operator]
@@ -360,6 +363,8 @@ def _chain(tokens: Sequence[Token]) -> str | None:
     if not sides or len(sides) < 2 or not all(len(side) for side in sides):
         return None
     first, *between, last = sides
+    if len(sides) == 2 and len(last) == 1 and _is_name(last) and not _is_name(first):
+        return _one(first)  # 3 = x
     first_is_name = _is_name(first)
     if not first_is_name and not _is_calculation(first):
         return None
@@ -382,7 +387,8 @@ def _is_name(tokens: Sequence[Token]) -> bool:
         return False
     first = tokens[0]
     if first.kind == "(" and tokens[-1].kind == ")" and len(tokens) > 3:
-        return all(token.kind == "," or (len(token.text) == 1 and token.kind == "word") for token in tokens[1:-1])
+        letters = [token.text for token in tokens[1:-1] if token.kind != ","]
+        return all(len(letter) == 1 and letter.isalpha() for letter in letters) and letters == sorted(letters)
     if len(tokens) == 1:
         return first.kind == "var" or (first.kind == "word" and (len(first.text) != 2 or not first.text.islower()))
     if first.kind in ("word", "var") and tokens[1].kind == "(" and not tokens[1].space:
@@ -426,7 +432,7 @@ READERS: tuple[tuple[Reader, frozenset[str]], ...] = (
     (_matrix, word_set("begin")),
     (_chain, word_set("= ≈")),
 )
-"""Kinds of values that may fill a span, in the order in which they are tried, each with tokens of which it needs one."""
+"""Kinds of values that may fill a span, in the order in which they are tried, each with tokens that it needs."""
 OF_FORMULAS: tuple[tuple[Reader, frozenset[str]], ...] = (
     (read_inequality, word_set("< > ≤ ≥")),
     (read_equation, word_set("=")),
