@@ -21,28 +21,48 @@ _MARKUP = re.compile(
     r"|\\[()\[\],;:! ]|[*`${}]|</?(?:final_)?answer>",
     re.IGNORECASE,
 )
-_LETTER = r"(?:\(\s?(?P<{0}p>[A-Ta-t])\s?\)|\[(?P<{0}s>[A-T])\]|(?P<{0}>[A-T])(?![\w+'-])|(?P<{0}l>[b-t])\))"
+_LETTER = r"(?:\(\s?(?P<{0}p>[A-Ta-t])\s?\)|\[(?P<{0}s>[A-T])\]|(?P<{0}>[A-T])(?![\w+#'-])|(?P<{0}l>[b-t])\))"
 _BEGINS = re.compile(r"\W{0,9}(?:option\s|choice\s)?" + _LETTER.format("x") + r"(?P<after>.*)", re.DOTALL)
-_SURE = re.compile(
-    r"(?:\b(?:answer|réponse|respuesta|antwort|(?:correct|right|best)\s(?:option|choice|one))\b[^.\n=]{0,60}?(?:\b(?:is|are|was|be)\b|[:=])"
-    r"|\b(?:option|choice)\s(?:is|would be)\b|\bchoice\b[^.\n]{0,40}?\sis\b|\bréponse\b|答案(?:是|为)?[::]?"
-    r"|\b(?:I|we)\s(?:would\s)?(?:choose|pick|select|go with|chose|say)\b"
-    r"|\b(?:it|this)(?:'s|\sis|\smust be|\sshould be)\b|\bhence|\btherefore,?)[\s:]*"
-    r"(?:(?:therefore|clearly|thus|definitely|probably|simply|option|choice|indeed|the letter|letter|answer)\s)*"
-    r"[\s\"':]*" + _LETTER.format("x"),
-    re.IGNORECASE,
+_SAYS = "|".join(
+    (
+        r"\b(?:answer|réponse|respuesta|antwort|(?:correct|right|best)\s(?:option|choice|one))\b"
+        r"[^.\n=]{0,60}?(?:\b(?:is|are|was|be|es|est|ist)\b|[:=])",
+        r"\b(?:option|choice|letter)\s(?:is|would be)\b",
+        r"\bchoice:",
+        r"\bchoice\b[^.\n]{0,40}?\sis\b",
+        r"\bréponse\b",
+        r"答案(?:是|为)?:?",
+        r"\b(?:I|we)\s(?:would\s)?(?:choose|pick|select|chose|say)\b",
+        r"\bgo with\b",
+        r"\b(?:it|this)(?:'s|\sis|\smust be|\sshould be)\b",
+        r"\bhence",
+        r"\btherefore,?",
+    )
 )
+_FILLERS = (
+    r"(?:(?:therefore|clearly|thus|definitely|probably|simply|indeed|option|choice|the letter|letter|answer)\s)*"
+)
+_SURE = re.compile(rf"(?:{_SAYS})[\s:]*{_FILLERS}[\s\"':]*" + _LETTER.format("x"), re.IGNORECASE)
+"""'the answer is B', 'I choose (B)', 'it must be B'."""
 _THEN = re.compile(
-    _LETTER.format("x")
-    + r"[^.\n,;]{0,30}?\s(?:is|must be|would be|should be)\s(?:the\s)?(?:correct|right|answer|best|true)\b"
+    r"(?:^|[.,;:!\n]\s*|\b(?:option|choice|that|so|thus|hence)\s)"
+    + _LETTER.format("x")
+    + r"[^.\n,;]{0,30}?\s(?:is|must be|would be|should be)\s(?:the\s)?(?:correct|right|answer|best|true)\b",
+    re.MULTILINE,
 )
+"""'B is right', 'option B is the answer'."""
 _NAMED = re.compile(r"\b(?:[Oo]ption|[Cc]hoice)\s" + _LETTER.format("x"))
 _BOXED = re.compile(r"\\f?boxed\s?\{")
 _RULED_OUT = re.compile(
-    r"[)\s\"'*,]{0,4}[^.\n]{0,40}?\b(?:is|are|was|can be|seems)\s?(?:not|n't|wrong|incorrect|false|ruled out"
-    r"|eliminated)|\W{0,3}(?:isn't|is not|can't|cannot)\b",
+    r"[)\t \"'*:.]{0,4}(?:[\w-]{2,20}[ ]){0,3}?"
+    r"(?:(?:is|are|was|can be|seems)\s?(?:not|n't|wrong|incorrect|false|ruled out|eliminated)|isn't|can't|cannot)\b",
     re.IGNORECASE,
 )
+_DENIAL = re.compile(r"\b(?:not|isn't|wasn't|can't|never)\b", re.IGNORECASE)
+_ASKED = re.compile(r"[\s)*]*\?")
+_REASON = re.compile(r"\s(?:is|because|since|as|which|and|or)\b")
+_ENDS = re.compile(r"[)\s]*[.!]?\s*(?:\n|$)")
+_NEXT_OPTION = re.compile(r"\n\W*\(?[A-T][.):]\s")
 _ANOTHER = re.compile(r"\)?\s?(?:,|/|&|\bor\b|\band\b)\s?(?:option\s)?\(?[A-T](?![\w'])(?!\s[a-z])")
 _NOT_BEFORE = re.compile(r"\b(?:not|isn't|n't|neither|nor)\W{0,3}(?:option\s|choice\s)?$", re.IGNORECASE)
 
@@ -60,15 +80,14 @@ def chosen_letter(reply: str, options: Mapping[str, str]) -> tuple[str | None, b
     begins = _beginning(first, options)
     if in_a_box is not None:
         return in_a_box or None, False
-    sure = list(_said(_SURE, text, options))
-    sure += [letter for letter in _said(_THEN, text, options) if letter]
+    sure = [letter for _, letter in sorted([*_said(_SURE, text, options), *_said(_THEN, text, options)])]
     if begins and (not sure or sure[-1] == begins):
         return begins, True
     if sure:
         return sure[-1] or None, False
     if by_text := _by_text(text, options):
         return by_text, False
-    named = {letter for letter in _said(_NAMED, text, options) if letter is not None}
+    named = {letter for _, letter in _said(_NAMED, text, options)}
     if len(named) == 1:
         return named.pop() or None, False
     return None, False
@@ -78,28 +97,25 @@ def _letter(found: re.Match[str]) -> str:
     return next(found[name] for name in ("xp", "xs", "x", "xl") if found[name]).upper()
 
 
-def _said(pattern: re.Pattern[str], text: str, options: Mapping[str, str]) -> Iterator[str]:
-    """The letters that a pattern finds, '' where it is one of two; without those that are ruled out or no option."""
+def _said(pattern: re.Pattern[str], text: str, options: Mapping[str, str]) -> Iterator[tuple[int, str]]:
+    """Where a pattern finds a letter of an option that is meant, and the letter; '' where it is one of two."""
     for found in pattern.finditer(text):
         letter = _letter(found)
-        lower = (found["x"] or "").islower()
-        after = text[found.end() : found.end() + 80]
-        if letter not in options or lower or (pattern is not _THEN and _RULED_OUT.match(after)):
-            continue
-        if re.search(r"\b(?:not|n't|isn't|wasn't|never)\b", found[0]) or _NOT_BEFORE.search(
-            text[max(0, found.start() - 20) : found.start()]
-        ):
-            continue
-        if (
-            letter == "A"
-            and found["x"]
-            and re.match(r"\s[a-z]", after)
-            and not re.match(r"\s(?:is|because|since|as|which|and|or)\b", after)
-        ):
-            continue  # an article
-        if letter == "I" and found["x"] and re.match(r"\s[a-z']", after):
-            continue
-        yield "" if _ANOTHER.match(after) else letter
+        before, after = text[max(0, found.start() - 20) : found.start()], text[found.end() : found.end() + 80]
+        denied = _NOT_BEFORE.search(before) or _DENIAL.search(found[0])
+        ruled_out = pattern is not _THEN and _RULED_OUT.match(after)
+        if letter in options and not (denied or ruled_out or _ASKED.match(after) or _is_a_word(found, after)):
+            yield found.end(), "" if _ANOTHER.match(after) else letter
+
+
+def _is_a_word(found: re.Match[str], after: str) -> bool:
+    """Whether a bare letter is an article, a pronoun or a small letter inside a sentence."""
+    bare = found["x"]
+    if not bare:
+        return False
+    if bare.islower():
+        return bare == "a" or not _ENDS.match(after)
+    return bare in "AI" and bool(re.match(r"\s[a-z]", after)) and not _REASON.match(after)
 
 
 def _beginning(text: str, options: Mapping[str, str]) -> str | None:
@@ -110,7 +126,7 @@ def _beginning(text: str, options: Mapping[str, str]) -> str | None:
             return letter
         return None
     letter, after = _letter(found), found["after"]
-    if letter not in options or _ANOTHER.match(after) or _RULED_OUT.match(after):
+    if letter not in options or _ANOTHER.match(after) or _RULED_OUT.match(after) or _NEXT_OPTION.search(after):
         return None
     alone = not after.strip() or not re.match(r"\s?[\w]", after) or after.startswith("\n")
     is_option = after.strip().casefold().startswith(options[letter].casefold())
