@@ -67,12 +67,16 @@ def run(
     `rounds`: rounds in all; None takes the settings'. `overrides`: settings as `section.key=value`, for instance
     'vote.votes_per_question=5'. `new`: starts another run although one is unfinished.
     Raises Interrupted on Ctrl-C and `crescent stop`, WorkspaceError while another process runs this workspace, and
-    the CrescentError of whatever fails.
+    the CrescentError of whatever fails. Raises ConfigError at once for `rounds` out of range.
     Example: for event in run("maths", rounds=2): print(event)
     """
+    from crescent_lite.config.layers import build
+    from crescent_lite.config.settings import RunConfig
     from crescent_lite.engine import RunOptions, run_engine
     from crescent_lite.workspace import Workspace
 
+    if rounds is not None:
+        build(RunConfig, {"rounds": rounds}, "run")
     options = RunOptions(rounds=rounds, new=new, preset=preset, overrides=_texts(overrides))
     return run_engine(Workspace(Path(workspace)), options)
 
@@ -198,7 +202,11 @@ def scores(workspace: Folder, run: int | None = None, *, scoring: Scoring = "fle
 
 
 def decide(
-    votes: Iterable[Vote | str | None], *, policy: Policy = "majority", min_share: float = 0.5, max_share: float = 0.8
+    votes: str | Iterable[Vote | str | None],
+    *,
+    policy: Policy = "majority",
+    min_share: float = 0.5,
+    max_share: float = 0.8,
 ) -> Consensus:
     """The label of one question, or the reason why it has none.
 
@@ -215,7 +223,7 @@ def decide(
 
     given = [
         vote if isinstance(vote, Vote) else Vote(place, place, "", vote, None, "stop")
-        for place, vote in enumerate(votes)
+        for place, vote in enumerate((votes,) if isinstance(votes, str) else votes)
     ]
     rule = build(VoteConfig, {"policy": policy, "min_share": min_share, "max_share": max_share}, "decide")
     return consensus.decide(given, dataclasses.replace(rule, votes_per_question=len(given)))

@@ -98,6 +98,12 @@ def test_a_run_needs_a_workspace_and_settings_that_exist(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("rounds", [0, -1, 1001])
+def test_a_number_of_rounds_out_of_range_is_refused_before_the_run(rounds: int, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=rf"run\.rounds: {rounds} is out of range, 1 to 1,000"):
+        crescent_lite.run(tmp_path, rounds=rounds)
+
+
 def test_a_run_yields_its_events_and_the_same_call_resumes_it(tmp_path: Path) -> None:
     folder = make_workspace(tmp_path / "tiny").folder
     for event in crescent_lite.run(folder, rounds=1, overrides=SMALL):
@@ -267,6 +273,10 @@ def test_answer_keys_become_a_label() -> None:
 
     assert (decided.decision, decided.answer_key, decided.share, decided.abstentions) == ("labelled", "n:5", 0.5, 1)
     assert decided.chosen_vote == 1  # the position of the first vote for it
+
+
+def test_a_single_answer_key_is_one_vote() -> None:
+    assert crescent_lite.decide("n:5") == crescent_lite.decide(["n:5"])
 
 
 def test_a_question_without_a_label_says_why() -> None:
