@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import socket
 
+import httpx
 import pytest
 
 from crescent_lite.errors import BenchmarkError, CrescentError, ModelError, NetworkError, StorageError
@@ -17,6 +19,9 @@ hub = pytest.importorskip("huggingface_hub.errors")
     [
         (ConnectionError("no route"), NetworkError, "the hub cannot be reached: no route"),
         (TimeoutError("slow"), NetworkError, "the hub cannot be reached: slow"),
+        (httpx.ReadTimeout("in the middle of a file"), NetworkError, "the hub cannot be reached: in the middle"),
+        (httpx.RemoteProtocolError("closed"), NetworkError, "the hub cannot be reached: closed"),
+        (socket.gaierror(-2, "Name or service not known"), NetworkError, "the hub cannot be reached: [Errno -2]"),
         (hub.LocalEntryNotFoundError("no such entry"), NetworkError, "not in the local cache, and the hub cannot be"),
         (hub.HFValidationError("bad"), BenchmarkError, "nor a valid name of a hub repo"),
         (FileNotFoundError("no data set of that name"), BenchmarkError, "cannot be loaded: no data set of that name"),
@@ -31,6 +36,11 @@ def test_each_error_of_a_client_has_one_kind(raised: Exception, kind: type[Cresc
     assert str(caught.value).startswith("benchmark sums: owner/sums: ")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_bug_is_not_taken_for_an_error_of_the_hub() -> None:
+    with pytest.raises(AttributeError), hub_errors("m", missing=ModelError):
+        raise AttributeError("a bug")
 
 
 def test_offline_a_file_that_is_not_cached_is_missing_and_no_fault_of_the_network() -> None:

@@ -6,13 +6,17 @@ Used for models, embedding models and data sets; imports no client. Example:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from crescent_lite.errors import DISK_ERRORS, CrescentError, NetworkError, StorageError
 
 REASON_CHARACTERS = 200
+NETWORK_ERRORS = frozenset(
+    {"ConnectionError", "TimeoutError", "Timeout", "gaierror", "TransportError", "ClientConnectionError"}
+)
+"""Names of the classes for a lost connection: Python's own, and those of requests, httpx and aiohttp."""
 
 
 @contextmanager
@@ -27,13 +31,16 @@ def hub_errors(what: str, *, missing: type[CrescentError], offline: bool = False
         yield
     except (OSError, ValueError, LookupError, RuntimeError) as error:
         raise _classified(error, what, missing, offline) from None
+    except Exception as error:
+        if NETWORK_ERRORS.isdisjoint(_class_names(_with_causes(error))):
+            raise  # a bug
+        raise _classified(error, what, missing, offline) from None
 
 
 def _classified(error: Exception, what: str, missing: type[CrescentError], offline: bool) -> CrescentError:
     # transformers wraps the hub's errors in an OSError, so the causes are looked at too.
     causes = tuple(_with_causes(error))
-    # The clients are optional packages: their classes are known by name, not imported.
-    names = {kind.__name__ for each in causes for kind in type(each).__mro__}
+    names = _class_names(causes)
     if "HFValidationError" in names:
         return missing(f"{what}: is neither a file or folder here nor a valid name of a hub repo")
     if "LocalEntryNotFoundError" in names and offline:
@@ -44,11 +51,16 @@ def _classified(error: Exception, what: str, missing: type[CrescentError], offli
         response = next((each.response for each in causes if getattr(each, "response", None) is not None), None)
         status = response.status_code if response is not None else "nothing"
         return missing(f"{what}: the hub answers {status}; check the name, and that you may read it")
-    if any(isinstance(each, ConnectionError | TimeoutError) for each in causes):
+    if not NETWORK_ERRORS.isdisjoint(names):
         return NetworkError(f"{what}: not in the local cache, and the hub cannot be reached: {_reason(error)}")
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         return StorageError(f"{what}: cannot be downloaded: {error.strerror}")
     return missing(f"{what}: cannot be loaded: {_reason(error)}")
+
+
+def _class_names(errors: Iterable[Exception]) -> set[str]:
+    """Names of the errors' classes. The clients are optional packages, so their classes are not imported."""
+    return {kind.__name__ for error in errors for kind in type(error).__mro__}
 
 
 def _with_causes(error: BaseException | None) -> Iterator[Any]:
