@@ -1,4 +1,4 @@
-"""The process around the loop: it holds the workspace's lock, and keeps the run's state and its log true.
+"""The process around the loop: it holds the workspace's lock, and keeps the run's state and log up to date.
 
 Every way to stop (Ctrl-C, SIGTERM, `crescent stop`) ends here: the run's state becomes 'stopped' and `Interrupted` is
 raised. Knows the workspace, the store and the loop; prints nothing. Example:
@@ -59,7 +59,7 @@ def run_engine(
         unfinished = _run_to_continue(store, options)
         if unfinished and options.teacher_id not in (None, unfinished.teacher_id):
             raise WorkspaceError(
-                f"run {unfinished.run_id} is unfinished: `crescent run` resumes it; --new leaves it as it is"
+                f"run {unfinished.run_id} is unfinished: `crescent run` resumes it; --new starts another run"
             )
         config, kept = settings_of(workspace, options, unfinished)
         teacher_id = unfinished.teacher_id if unfinished else options.teacher_id
@@ -118,7 +118,7 @@ def run_controls(
         for name in sorted(names or CONTROLS, key=CONTROLS.index):
             if name in TRAINED and not spent.examples:
                 raise NotFoundError(
-                    f"run {run.run_id}: round 1 trained nothing that the control {name} could be compared with"
+                    f"run {run.run_id}: round 1 trained nothing, so the control {name} has nothing to compare with"
                 )
             earlier = store.runs.fetch_controls(run.run_id).get(name)
             if earlier and earlier.state == "finished":
@@ -131,7 +131,7 @@ def run_controls(
 
 
 def _spent(store: Store, run: Run, config: Config, samples: int | None) -> Spent:
-    """What a run spent on its texts, examples and tokens. Without `samples`, as many as its drawn tokens pay for."""
+    """The texts and examples of round 1, and `samples`; if None, as many samples as the run's tokens pay for."""
     first = next((each for each in store.runs.fetch_rounds(run.run_id) if each.number == 1), None)
     counts = store.fetch_round_counts(first.round_id if first else 0)  # all 0 for a round that does not exist
     if samples is None:
@@ -146,7 +146,7 @@ def _spent(store: Store, run: Run, config: Config, samples: int | None) -> Spent
 def choose_round(workspace: Workspace, run_id: int | None, number: int | None) -> tuple[int, int]:
     """Keep round `number` of a run, or its best one if None. Returns the run's id and the round now kept.
 
-    Raises NotFoundError for a round without an adapter, WorkspaceError while an engine is at work.
+    Raises NotFoundError for a round without an adapter, and WorkspaceError while an engine is running.
     """
     with workspace.lock(), _store(workspace) as store:
         run = store.runs.fetch_run(run_id, "improvement")
@@ -160,7 +160,7 @@ def choose_round(workspace: Workspace, run_id: int | None, number: int | None) -
 def _drive(
     job: Job, work: Generator[Event, None, None], *, resumed: bool, kept: tuple[str, ...]
 ) -> Generator[Event, None, None]:
-    """Pass on the loop's events, while the run's state and log are kept and requests to stop are watched for."""
+    """Pass on the loop's events, keep the run's state and log up to date, and end when a stop is requested."""
     store, workspace = job.store, job.workspace
     store.runs.set_state(job.run_id, "running")
     with _log(workspace, store, job.run_id) as log:

@@ -21,7 +21,7 @@ DISK_ERRORS = (
     errno.ENOTDIR,
     errno.EEXIST,
 )
-"""System errors of files that are the user's to solve: no room, no permission, something else in the way."""
+"""File errors that only the user can solve: no room, no permission, another file in the way."""
 
 
 class ExitCode(IntEnum):

@@ -1,4 +1,4 @@
-"""What happened in a run, in the past tense. The loop yields these events; the terminal and the log file take them.
+"""What happened in a run, in the past tense. The engine and its loop yield these events; terminal and log show them.
 
 They hold facts: nothing is laid out or formatted for people here. Example:
     StageProgressed(stage="vote", done=120, total=800, tokens=14210)
@@ -33,7 +33,7 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class MachineNoted:
-    """The machine that a run, or a part of it, is made on. Logged, and shown in the report."""
+    """The machine that a run, or a part of one, is running on. Logged, and shown in the report."""
 
     python: str
     """Version of Python."""
@@ -86,7 +86,7 @@ class StageProgressed:
 
 @dataclass(frozen=True)
 class StageFinished:
-    """A stage owes nothing any more."""
+    """A stage ended: all its items are stored, or asking stopped early."""
 
     round: int
     stage: Stage
@@ -121,7 +121,7 @@ class RoundAdded:
 
 @dataclass(frozen=True)
 class AskingStopped:
-    """Asking ended before all planned questions were asked: hardly anything the model writes is new."""
+    """Asking ended before all planned questions were asked: too few of the model's latest texts were kept."""
 
     round: int
     reason: str
@@ -156,11 +156,11 @@ class RoundFinished:
 
 @dataclass(frozen=True)
 class RunFinished:
-    """A run owes nothing any more."""
+    """A run ended: it has all its rounds, or a reason to have no more."""
 
     run_id: int
     reason: str | None = None
-    """Why it has fewer rounds than planned; None if it has them all."""
+    """Why the run has fewer rounds than planned; None if it has them all."""
 
 
 Event = (

@@ -1,9 +1,9 @@
-"""The method, one round after the other: the model asks, its own majority answers, and it learns from that.
+"""The method, one round after another: the model asks questions, votes on the answers, and learns from the labels.
 
     Ask        a bait prompt makes the model write questions; unusable ones and near-duplicates are rejected
-    Vote       the majority of its own answers becomes the label, where there is one
-    Train      the base is fine-tuned on pairs of a bare question and a chosen solution
-    Evaluate   the same benchmarks as for the base, asked in the same words
+    Vote       the model answers each question several times; if its answers agree enough, they give a label
+    Train      the base is fine-tuned on examples: a bare question with one of the solutions that led to its label
+    Evaluate   the trained model answers the same benchmarks as the base, asked in the same words
 
 Each stage asks the store what is still owed, does one item at a time and stores it, so the same call resumes a run
 that died anywhere. Yields events; prints nothing. Example: for event in run(job): print(event)
@@ -34,7 +34,7 @@ ALL_ROLES = EVERY_ROUND + AT_THE_END
 
 
 def run(job: Job) -> Generator[Event, None, None]:
-    """Everything that is owed on the run: the base's scores, the rounds, and the benchmarks kept for the end."""
+    """Do what the run still owes: evaluate the base, play the rounds, and evaluate the benchmarks kept for last."""
     try:
         yield RoundStarted(0)
         yield from evaluate(job, job.base_id, None, EVERY_ROUND)
@@ -49,7 +49,7 @@ def run(job: Job) -> Generator[Event, None, None]:
 
 
 def play_rounds(job: Job) -> Generator[Event, None, str | None]:
-    """The rounds that are owed. Returns why there are fewer than planned, or None."""
+    """Play the rounds that are owed. Returns why the run has fewer rounds than planned, or None."""
     number = 0
     while number < job.rounds:
         number += 1
@@ -63,7 +63,7 @@ def play_rounds(job: Job) -> Generator[Event, None, str | None]:
 
 
 def play_round(job: Job, this: Round) -> Iterator[Event]:
-    """One round of the method. A distillation neither asks nor votes: it learns from its teacher's labels."""
+    """Play one round of the method. A distillation neither asks nor votes: it learns from its teacher's labels."""
     yield RoundStarted(this.number)
     if job.teacher_id is None:
         yield from perform(AskStage(job, this))
@@ -79,9 +79,9 @@ def play_round(job: Job, this: Round) -> Iterator[Event]:
 
 
 def model_before(job: Job, number: int) -> int:
-    """The model that asks and votes in round `number`: that of the latest earlier round with an adapter.
+    """Id of the model that asks and votes in round `number`: the adapter of the latest earlier round that has one.
 
-    After a rollback it is the chosen round's; without any adapter, the base.
+    After a rollback, rounds later than the chosen one do not count. Without any adapter, it is the base.
     """
     standing = job.store.fetch_standing(job.run_id)
     last = number - 1 if standing.chosen is None else min(number - 1, standing.chosen)
@@ -90,14 +90,14 @@ def model_before(job: Job, number: int) -> int:
 
 
 def evaluate(job: Job, model_id: int, this: Round | None, roles: Collection[Role]) -> Iterator[Event]:
-    """One model on the benchmarks with these roles, then math-verify's opinion on its replies."""
+    """Evaluate one model on the benchmarks with these roles, then ask math-verify for its opinion on the replies."""
     evaluating = EvaluateStage(job, model_id, this, roles)
     yield from perform(evaluating)
     yield from perform(SecondOpinionStage(job, this, evaluating.evaluation_ids.values()))
 
 
 def evaluate_at_the_end(job: Job) -> Iterator[Event]:
-    """The base and the kept round on the benchmarks that no round was chosen by."""
+    """Evaluate the base and the kept round on the benchmarks that played no part in choosing that round."""
     if any(benchmark.role in AT_THE_END for benchmark in job.benchmarks):
         yield from evaluate(job, job.base_id, None, AT_THE_END)
         kept = job.store.fetch_standing(job.run_id).kept
@@ -107,7 +107,7 @@ def evaluate_at_the_end(job: Job) -> Iterator[Event]:
 
 
 def measure(job: Job, adapter: ModelFile | None) -> Generator[Event, None, None]:
-    """A run that only evaluates: the base, and an adapter on it if one is given."""
+    """Do a run that only evaluates: the base, and an adapter on it if one is given."""
     try:
         yield from evaluate(job, job.base_id, None, ALL_ROLES)
         if adapter:
@@ -121,7 +121,7 @@ def measure(job: Job, adapter: ModelFile | None) -> Generator[Event, None, None]
 
 
 def add_requested_round(job: Job) -> Generator[Event, None, bool]:
-    """Take a request for another round. Returns whether there was one; that round is played even after an alarm."""
+    """Take a request for one more round. Returns whether there was one; the round is played even after an alarm."""
     if not job.workspace.take("round"):
         return False
     job.add_requested_round()
@@ -142,7 +142,7 @@ def check_alarms(job: Job, this: Round) -> Iterator[Event]:
 
 
 def why_to_end(job: Job, number: int) -> str | None:
-    """The reason to play no round after this one: an alarm, or rounds that no longer improve. None to go on."""
+    """Return why the run should end after this round: an alarm, or no better score for some rounds. None to go on."""
     alarms = job.store.measures.fetch_alarms(job.run_id).get(number, [])
     fired = [f"{alarm.name.replace('_', ' ')} ({alarm.words})" for alarm in alarms if alarm.fired]
     if fired and job.config.alarms.stop:

@@ -1,7 +1,7 @@
 """Everything that a run needs before its first token is drawn: settings, inputs, checks, and the run's row.
 
-Paths are resolved here, once: what is below this floor takes them as they are. What would only fail after an hour is
-refused now, in one line. Knows the store and the loaders; plays no round. Example:
+Paths are resolved here, once; the layers below use them as they are. Anything that would otherwise fail after an hour
+is refused now, in one line. Knows the store and the loaders; plays no round. Example:
     job = prepare(workspace, store, config, Purpose(), None, open_sampler, rounds=1)
 """
 
@@ -79,7 +79,7 @@ class Purpose:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a run is made from, read and checked."""
+    """The inputs of a run, read and checked."""
 
     config: Config
     """The settings, their paths resolved."""
@@ -137,7 +137,7 @@ def _store_run(
     store: Store, config: Config, purpose: Purpose, unfinished: Run | None, inputs: Inputs, rounds: int
 ) -> int:
     """The run's id. Its settings are stored as the user wrote them, so that a workspace can be moved."""
-    with store.database.transaction():  # a run without its settings could not be read by anybody
+    with store.database.transaction():  # a run without its settings could not be read again
         base_id = store.runs.insert_model(inputs.base)
         own = [inputs.own_questions.as_prompt] if inputs.own_questions else []
         for prompt in (inputs.prompts.bait, inputs.prompts.rewrite, inputs.prompts.solve, *own):
@@ -214,10 +214,11 @@ def resolve_paths(config: Config, folder: Path) -> Config:
 
 
 def settings_of(workspace: Workspace, options: RunOptions, unfinished: Run | None) -> tuple[Config, tuple[str, ...]]:
-    """The settings of a run, and the names of those that were changed since but that a resumed run keeps.
+    """The settings of a run, and the names of settings that were changed after its start and that it ignores.
 
     What is asked and how it is voted on stays as it was when the run started. How the machine does the work may
-    change, in crescent.toml or on the command line; the command line of the run's start still applies below it.
+    change, in crescent.toml or on the command line. The command line that started the run still applies; today's
+    overrides it.
     """
     if unfinished is None:
         return load_config(workspace.config_path, preset=options.preset, overrides=options.overrides), ()
@@ -227,13 +228,13 @@ def settings_of(workspace: Workspace, options: RunOptions, unfinished: Run | Non
 
 
 def refuse_base_that_cannot_be_trained(base: ModelFile, config: Config, teacher_id: int | None) -> None:
-    """Raise what would end the training later, unless the run cannot have enough labels to train at all."""
+    """Raise the error that would end the training later, unless the run cannot have enough labels to train at all."""
     if config.train.min_examples > config.bait.questions and teacher_id is None:
         return
     try:
         refuse_untrainable(base.path, config.train)
     except TrainingError as error:
-        require_language_model(base.path)  # which says it more plainly of an image model
+        require_language_model(base.path)  # its message is clearer if the base is an image model
         raise TrainingError(
             f"{error}. To ask and vote only, set train.min_examples above bait.questions ({config.bait.questions})"
         ) from None

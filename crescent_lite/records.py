@@ -25,10 +25,10 @@ Stopped = Literal[
 
 all_drawn: every planned vote was drawn. leader_certain: the leading answer can no longer be overtaken.
 floor_out_of_reach: no answer can reach the minimum share any more. ceiling_passed: the leading answer will exceed the
-maximum share (policy `band`). leader_probable, floor_improbable: by the Beta rule, the leading answer is probably the
-majority, or probably no answer reaches the minimum share."""
+maximum share (policy `band`). leader_probable: by the Beta rule, the leading answer is probably the
+majority. floor_improbable: by the same rule, probably no answer reaches the minimum share."""
 BenchmarkKind = Literal["answers", "choices"]
-"""What a benchmark expects. answers: a value. choices: the letter of one of the options given."""
+"""What a benchmark expects. answers: a value. choices: the letter of one of the given options."""
 Role = Literal["score", "final", "general", "canary"]
 """What a benchmark is for. score: choosing the best round. final: measuring only the base and the best round, at the
 end, so that it has no part in that choice. general: other abilities, which should not suffer. canary: alarms."""
@@ -152,7 +152,7 @@ class Question:
 
     question_id: int
     text: str
-    """The cleaned question; the raw text where cleaning found no question."""
+    """The cleaned question; the raw text if cleaning found no question."""
     raw_text: str
     """Exactly what the model wrote, including the assistant prefix."""
     finish_reason: FinishReason
@@ -178,7 +178,7 @@ class Attempt:
     ask_index: int | None = None
     """Index of the raw question within its round, from 0; None for a rewrite."""
     rewrites: Question | None = None
-    """The question to be replaced; None for a bait."""
+    """The question that the model is told to rewrite; None for a bait."""
     steering: Mapping[str, str] = field(default_factory=dict)
     """Values of the bait's placeholders."""
 
@@ -324,7 +324,7 @@ class Benchmark:
     shots: tuple[tuple[str, str], ...] = ()
     """Worked examples, (question, solution), which few-shot prompts show before an item. They are never items."""
     left_out: int = 0
-    """Rows that were not made items: repeated questions and unreadable rows."""
+    """Rows that did not become items: repeated questions and unreadable rows."""
 
 
 @dataclass(frozen=True)
@@ -352,9 +352,9 @@ class ItemScore:
     """How one answer to one item was scored."""
 
     answer_raw: str | None
-    """The answer as written; None where no answer was found."""
+    """The answer as written; None if no answer was found."""
     answer_key: str | None
-    """Canonical key of the answer; None where no answer was found."""
+    """Canonical key of the answer; None if no answer was found."""
     strict: bool
     """Whether the right answer stands in a marked place: boxed, after '####', 'the answer is', the whole reply."""
     flexible: bool
@@ -366,7 +366,7 @@ class SampledReply:
     """One of several sampled replies to a benchmark's item, as far as it was scored."""
 
     answer_key: str | None
-    """Canonical key of its answer; None where no answer was found."""
+    """Canonical key of its answer; None if no answer was found."""
     right: bool
     """By the flexible scoring."""
 
@@ -423,7 +423,7 @@ class TrainingStep:
     """Tokens seen so far, including prompts but not padding."""
     tokens_per_second: float
     held_out_loss: float | None = None
-    """Loss on the held-out examples after this step, nats; None where it was not measured."""
+    """Loss on the held-out examples after this step, nats; None if it was not measured."""
 
 
 def peft_dir_of(adapter: Path) -> Path:

@@ -1,7 +1,7 @@
 """The counts of a round from which its measures are computed, and the alarms that those measures set off.
 
-The store counts (`store.measures`), `evaluation.drift` measures, and `evaluation.alarms` compares rounds. These are
-plain values that know none of the three. Example:
+`store.measures` counts, `evaluation.drift` computes the measures, and `evaluation.alarms` compares rounds. The values
+here know none of the three. Example:
     ReplyCounts(tokens={80: 3, 120: 1}, ended=4, parsed=3).count -> 4
 """
 
@@ -110,4 +110,4 @@ class Alarm:
     """Name of the check, for instance 'one_answer'."""
     fired: bool
     words: str
-    """What was seen and what it was compared with; what is missing where a check needs more data."""
+    """What was seen and what it was compared with; or what is missing, if the check needs more data."""

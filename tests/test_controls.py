@@ -131,11 +131,11 @@ def test_the_gain_is_split_into_its_parts(controlled: Workspace) -> None:
         ("the prompt", "base, bare", "base, solve"),
         ("everything", "base, bare", "round 1, bare"),
         ("all but the prompt", "base, solve", "round 1, bare"),
-        ("voting when asked", "base, solve, majority of 3", "round 1, bare"),
+        ("training instead of voting", "base, solve, majority of 3", "round 1, bare"),
         ("the votes", "unvoted, bare", "round 1, bare"),
         ("the diversity", "undiversified, bare", "round 1, bare"),
         ("everything", "base, solve", "round 1, solve"),
-        ("voting when asked", "base, solve, majority of 3", "round 1, solve"),
+        ("training instead of voting", "base, solve, majority of 3", "round 1, solve"),
         ("the votes", "unvoted, solve", "round 1, solve"),
         ("the diversity", "undiversified, solve", "round 1, solve"),
     ]
@@ -147,7 +147,7 @@ def test_the_report_says_how_many_examples_each_had(controlled: Workspace) -> No
     store = Store.open_read_only(controlled.database_path)
     examples = store.trainings.count_examples(store.runs.fetch_round(1, 1).round_id)
     text = report_markdown(build_report(store, 1))
-    assert f"Trained on: round 1 {examples} examples, unvoted {examples} examples, undiversified" in text
+    assert f"Examples of each training: round 1: {examples}, unvoted: {examples}, undiversified: " in text
     store.close()
 
 

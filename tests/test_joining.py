@@ -118,7 +118,7 @@ def test_a_run_that_was_not_finished_here_is_not_the_same(
 
     assert merge(sample, earlier) == ExitCode.OK
 
-    assert "continued in one place only" in capsys.readouterr().out
+    assert "only one of them was continued" in capsys.readouterr().out
 
 
 def test_a_run_that_learns_from_one_that_is_not_the_same_here_is_refused(

@@ -208,8 +208,8 @@ def test_the_report_has_all_its_sections_settings_and_words(document: Document) 
 def test_the_summary_says_what_is_kept_and_why_it_ended(document: Document) -> None:
     said = "\n".join(document.summary)
     assert re.search(r"In 2 rounds, .* wrote \d+ texts", said)
-    assert re.search(r"Kept: round \d, the best of those trained", said)
-    assert "It ended as planned, after 2 rounds." in said
+    assert re.search(r"Kept: round \d, the best trained round", said)
+    assert "The run ended as planned, after 2 rounds." in said
     assert "nobody checked that it is right" in said
 
 
@@ -223,7 +223,7 @@ def test_the_machine_of_the_run_is_noted_when_it_starts(store: Store) -> None:
 @pytest.mark.parametrize(
     ("run_id", "said", "left_out"),
     [
-        (2, "is to learn from the labels that", {"flow", "shares", "loss"}),
+        (2, "has not been trained yet on the labels that", {"flow", "shares", "loss"}),
         (3, "The run is not finished", {"shares", "loss", "alarms", "lengths"}),
         (4, "Only the base was measured", {"flow", "shares", "loss", "alarms", "lengths"}),
     ],
@@ -268,15 +268,20 @@ STANDING = Standing(1, {0: 0.5, 1: 0.6}, {1: 7}, None)
         (scored("-" * 40, "+" * 40), "Round 1 improved on the base in its one measurement."),
         (scored("-" * 40, "+" * 3 + "-" * 37), f"{NOTHING_SHOWN} in 1 measurement."),
         (scored("+" * 40, "-" * 40), "Round 1 got worse than the base in its one measurement, and improved in none."),
-        # a benchmark that chose the round does not count where another was measured at the end only
+        # a benchmark that chose the round does not count if another was measured at the end only
         (
             scored("-" * 40, "+" * 40) + scored("-" * 40, "-" * 40, "final"),
             f"{NOTHING_SHOWN} in 1 measurement.",
         ),
         (
             scored("-" * 40, "+" * 40) + scored("+" * 40, "-" * 40, "general"),
-            "Round 1 improved on the base in its one measurement; of 1 measurement of other abilities, it got worse "
-            "in 1.",
+            "Round 1 improved on the base in its one measurement; on other abilities, it got worse in its one "
+            "measurement.",
+        ),
+        (
+            scored("-" * 40, "+" * 40) + scored("-" * 40, "+" * 3 + "-" * 37, "general"),
+            "Round 1 improved on the base in its one measurement; on other abilities, no loss was shown in 1 "
+            "measurement.",
         ),
     ],
 )

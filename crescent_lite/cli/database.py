@@ -42,7 +42,7 @@ def add_query(subparsers: Subparsers) -> None:
     parser.add_argument("--list", action="store_true", help="list the saved queries and their parameters")
     parser.add_argument("--csv", action="store_true", help="print the rows as CSV")
     parser.add_argument(
-        "--limit", type=positive_integer, default=1000, metavar="N", help="largest number of rows (default: 1000)"
+        "--limit", type=positive_integer, default=1000, metavar="N", help="most rows to print (default: 1000)"
     )
     parser.add_argument(
         "--seconds", type=seconds, default=60.0, metavar="S", help="time limit of the query in seconds (default: 60)"
@@ -120,7 +120,7 @@ def add_db(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("db", help=about, description=about)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add_command(commands, "check", check_command, "check whether the database is intact")
-    backup = add_command(commands, "backup", backup_command, "copy the database, also while a run is in progress")
+    backup = add_command(commands, "backup", backup_command, "copy the database, even while a run is in progress")
     backup.add_argument(
         "--output", type=Path, metavar="FILE", help="file or folder for the copy (default: the workspace's backups)"
     )
@@ -134,7 +134,7 @@ def add_db(subparsers: Subparsers) -> None:
 
 
 def check_command(options: argparse.Namespace) -> int:
-    """Print what is wrong with the database. Raises StorageError where anything is."""
+    """Print what is wrong with the database. Raises StorageError if anything is."""
     from crescent_lite.store.checking import faults_of
 
     with closing(open_store(open_workspace(options.workspace))) as store:
@@ -146,7 +146,7 @@ def check_command(options: argparse.Namespace) -> int:
 
 
 def backup_command(options: argparse.Namespace) -> int:
-    """Copy the database to a new file. Raises WorkspaceError where the file exists."""
+    """Copy the database to a new file. Raises WorkspaceError if the file exists."""
     from crescent_lite.store.database import now
 
     workspace = open_workspace(options.workspace)
@@ -182,7 +182,7 @@ def merge_command(options: argparse.Namespace) -> int:
     lines = [f"run {there} of {other} is run {here} here" for there, here in merged.taken.items()]
     lines += [f"run {there} of {other} was already here, as run {here}" for there, here in merged.same.items()]
     for there, here in merged.unlike.items():
-        lines.append(f"run {there} of {other} is run {here} here and continued in one place only; left unchanged")
+        lines.append(f"run {there} of {other} is run {here} here, but only one of them was continued; left unchanged")
     for there, teacher in merged.refused.items():
         lines.append(f"run {there} of {other} learns from run {teacher}, which differs here: not copied")
     lines += [f"{path}: the adapter is missing; its round can be read but not used" for path in missing]

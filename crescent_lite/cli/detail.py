@@ -1,4 +1,4 @@
-"""One row of the database in full: a question with its votes, the figures of a round, the state of a run.
+"""One thing in full: a question with its votes, the figures of a round, or the state of the latest run.
 
 Reads the store into plain values and texts; prints nothing. Example: question_text(question_detail(store, 17))
 """

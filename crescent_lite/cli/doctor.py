@@ -39,7 +39,7 @@ class Finding:
     value: str
     """What was found: a version, a size, a path."""
     advice: str = ""
-    """What to do, one line; empty where there is nothing to do."""
+    """What to do, one line; empty if there is nothing to do."""
 
 
 Check = Callable[[], Iterable[Finding]]
@@ -84,7 +84,7 @@ def machine(workspace: Path) -> list[Finding]:
 
 
 def amount(name: str, free: int, total: int, little: int, advice: str) -> Finding:
-    """A finding about bytes, with a warning and the advice where less than `little` is free."""
+    """A finding about bytes, with a warning and the advice if less than `little` is free."""
     value = f"{free / GIB:.1f} GiB free of {total / GIB:.1f}"
     return Finding(name, "warning", value, advice) if free < little else Finding(name, "ok", value)
 
@@ -159,7 +159,7 @@ def packages(*, has_gpu: bool) -> list[Finding]:
 
 
 def package_finding(package: str, advice: str) -> Finding:
-    """The version of a package, or advice where it is not installed."""
+    """The version of a package, or advice if it is not installed."""
     version = installed_version(package)
     return Finding(package, "ok", version) if version else Finding(package, "missing", "not installed", advice)
 
@@ -198,7 +198,7 @@ def sqlite() -> list[Finding]:
 
 
 def sqlite_finding(version: str) -> Finding:
-    """An SQLite version, with a warning where WAL mode has a known bug."""
+    """An SQLite version, with a warning if its WAL mode has a known bug."""
     from crescent_lite.store.sqlite_version import has_wal_reset_bug
 
     if not has_wal_reset_bug(version):
@@ -245,7 +245,7 @@ def embedded_model() -> list[Finding]:
 
 
 def configured_model(config: Config, workspace: Path) -> list[Finding]:
-    """The model in the settings; no finding where it is the embedded one."""
+    """The model in the settings; no finding if it is the embedded one."""
     from crescent_lite.models import HUB_REFERENCE
     from crescent_lite.preparation import resolve_paths
 
@@ -290,7 +290,7 @@ def sampling_plan(config: Config, workspace: Path) -> list[Finding]:
 
 
 def loader(config: Config) -> list[Finding]:
-    """The library that would train. Raises MissingPackageError where it is not installed."""
+    """The library that would train. Raises MissingPackageError if it is not installed."""
     from crescent_lite.training.packages import choose_loader, require_packages
 
     name, reason = choose_loader(config.train)

@@ -1,4 +1,4 @@
-"""The command that hands a run's work to other tools: export.
+"""The command that writes a run's results for other tools: export.
 
 What the command needs is imported when it is called. Example:
     main(["export", "gguf", "--rounds", "1=0.5", "2=0.5", "--type", "q4_k_m"]) -> 0
@@ -57,7 +57,7 @@ def add_commands(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--type",
         choices=GGUF_TYPES,
-        help="gguf: type of the weights, 'same' as in the base (default: f16; fewer bits keep less of the adapter)",
+        help="gguf: type of the weights; 'same' keeps the base's (default: f16; fewer bits keep less of the adapter)",
     )
     examples = parser.add_argument_group("options of examples")
     examples.add_argument(

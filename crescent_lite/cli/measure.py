@@ -35,7 +35,7 @@ def add_eval(subparsers: Subparsers) -> None:
 
 
 def eval_command(options: argparse.Namespace) -> int:
-    """Measure the base, and the base with an adapter where one is given."""
+    """Measure the base, and the base with an adapter if one is given."""
     from crescent_lite.engine import RunOptions, run_evaluation
 
     workspace = open_workspace(options.workspace)
@@ -73,19 +73,19 @@ def controls_command(options: argparse.Namespace) -> int:
 
 def add_plan(subparsers: Subparsers) -> None:
     """`crescent plan` and its options."""
-    about = "compute how many items show a difference in score"
+    about = "compute how many items it takes to show a difference in score"
     parser = add_command(subparsers, "plan", plan_command, about, example="crescent plan --points 3 --items 500")
     parser.add_argument(
         "--points", type=float, metavar="POINTS", help="difference to show, in points of the score (0-100)"
     )
     parser.add_argument(
-        "--items", type=positive_integer, metavar="N", help="items at hand: compute the smallest difference they show"
+        "--items", type=positive_integer, metavar="N", help="items: compute the smallest difference that they show"
     )
     parser.add_argument(
         "--differ",
         type=float,
         metavar="PERCENT",
-        help="percentage of items that the two models answer differently (default: as in this workspace, else 20)",
+        help="percentage of items that only one of two models gets right (default: as in this workspace, else 20)",
     )
 
 
@@ -100,14 +100,14 @@ def plan_command(options: argparse.Namespace) -> int:
             raise ConfigError(f"{name}: must be above 0 and at most 100, not {value}")
     if options.points and options.differ and options.differ < options.points:
         raise ConfigError(
-            f"--differ: must be at least {options.points:g}: models that are {options.points:g} points apart answer "
-            "at least as many of 100 items differently"
+            f"--differ: must be at least {options.points:g}: if two models are {options.points:g} points apart, only "
+            "one of them is right on at least as many of 100 items"
         )
     differ, source = _differing(options)
     differ = max(differ, (options.points or 0) / 100)
     found: dict[str, Any] = {"differ": differ, "power": 0.8, "significance": 0.05}
     lines = [
-        f"For models that answer {100 * differ:.0f} of 100 items differently ({source}), with 80% power at p < 0.05:"
+        f"If only one of two models is right on {100 * differ:.0f}% of items ({source}), with 80% power at p < 0.05:"
     ]
     if options.points is not None:
         found["items_needed"] = items_needed(options.points / 100, differ)
@@ -119,7 +119,7 @@ def plan_command(options: argparse.Namespace) -> int:
 
 
 def _differing(options: argparse.Namespace) -> tuple[float, str]:
-    """The share of items that two models answer differently, 0-1, and where that number comes from."""
+    """The fraction of items, 0-1, that only one of two models gets right, and where that number comes from."""
     from crescent_lite.workspace import Workspace
 
     if options.differ is not None:

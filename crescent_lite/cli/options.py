@@ -17,7 +17,7 @@ from crescent_lite.config.names import MOST_ROUNDS, PRESETS
 
 DEFAULT_WORKSPACE = "data"
 LARGEST_INTEGER = 2**63 - 1
-"""SQLite stores no larger one."""
+"""The largest integer that SQLite stores."""
 Command = Callable[[argparse.Namespace], int]
 """Performs a command with its parsed options, and returns the exit code."""
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -141,7 +141,7 @@ def _integer(text: str, low: int, high: int | None, *, or_else: str = "") -> int
 
 
 def _number(text: str) -> float:
-    """NaN for a text that is not a number: no comparison holds for it."""
+    """The number that a text means; NaN if it means none, because every comparison with NaN is false."""
     try:
         return float(text)
     except ValueError:

@@ -33,7 +33,7 @@ from crescent_lite.events import (
 from crescent_lite.printable import printable
 
 PLAIN_SECONDS = 10.0
-"""Time between two lines of one stage where there are no live bars, in seconds."""
+"""Seconds between two lines of one stage without live bars."""
 TITLES = {
     "ask": "asking questions",
     "vote": "voting",
@@ -110,7 +110,7 @@ class RunProgress:
                 self._began += event.seconds
                 self._say(f"  resumed after {_duration(event.seconds)}")
             case RoundAdded():
-                self._say(f"  one more round was requested: {event.rounds} in all")
+                self._say(f"  one more round was requested: {event.rounds} in total")
             case AskingStopped():
                 self._say(f"  asking stopped early: {event.reason}")
             case AlarmFired():

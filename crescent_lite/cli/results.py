@@ -56,7 +56,10 @@ def add_show(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "show", show_command, about, example="crescent show question 17")
     parser.add_argument("what", choices=tuple(SHOWN), help="what to show")
     parser.add_argument(
-        "number", type=positive_integer, nargs="?", help="its number (default for a round and a run: the latest)"
+        "number",
+        type=positive_integer,
+        nargs="?",
+        help="number of the question, round or run (default for a round or a run: the latest)",
     )
 
 
@@ -176,7 +179,7 @@ def answer_command(options: argparse.Namespace) -> int:
 
 
 def _stream_as_json(piece: Piece) -> None:
-    """Print one JSON line for a piece. The last piece of a model comes with the answer that was found."""
+    """Print a piece as one line of JSON. The last piece of a model comes with the answer that was found."""
     value: dict[str, Any] = {"model": piece.model, "text": piece.text, "done": piece.end is not None}
     if end := piece.end:
         value |= {

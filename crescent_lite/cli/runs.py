@@ -165,7 +165,7 @@ def follow(
     work: Generator[Event, None, None],
     reported_run: int | None = None,
 ) -> int:
-    """Show the engine's progress, then the report of `reported_run`, or else of the run that the events are about."""
+    """Show the engine's progress, then the report of `reported_run`, or of the run that the events belong to."""
     from crescent_lite.cli.progress import RunProgress
 
     run_id = 0

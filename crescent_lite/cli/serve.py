@@ -35,7 +35,7 @@ def add_serve(subparsers: Subparsers) -> None:
 
 
 def serve_command(options: argparse.Namespace) -> int:
-    """Serve the database with Datasette on localhost, until Ctrl-C. Raises UsageError where the port is taken."""
+    """Serve the database with Datasette on localhost, until Ctrl-C. Raises UsageError if the port is taken."""
     import json
     import subprocess
     import tempfile

@@ -51,7 +51,7 @@ def add_config(subparsers: Subparsers) -> None:
 
 
 def config_command(options: argparse.Namespace) -> int:
-    """List every setting. Shows the defaults where there is no workspace."""
+    """List every setting. Shows the defaults if there is no workspace."""
     from crescent_lite.config import CONFIG_NAME, load_config
     from crescent_lite.config.text import config_rows
     from crescent_lite.config.toml import toml_text

@@ -23,11 +23,11 @@ TOO_WIDE = 1.5
 """A table with more than MANY_COLUMNS that is over TOO_WIDE times as wide as the terminal cannot be read with folded
 cells, so each row becomes a line instead (guesses)."""
 EMPTY = "-"
-"""Stands for an empty cell in such a line."""
+"""Stands for an empty cell in a row that is printed as a line."""
 
 
 def print_report(report: Report) -> None:
-    """Print the headline and the tables of a run's report."""
+    """Print the first lines and the tables of a run's short report."""
     from crescent_lite.printable import printable
 
     screen = console()
@@ -38,7 +38,7 @@ def print_report(report: Report) -> None:
 
 
 def print_table(title: str, columns: tuple[str, ...], rows: Any, note: str = "") -> None:
-    """Print a table, or one line for each row where the table is much wider than the terminal."""
+    """Print a table, or one line for each row if the table is much wider than the terminal."""
     from rich import box
     from rich.table import Table
     from rich.text import Text

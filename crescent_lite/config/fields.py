@@ -75,12 +75,12 @@ class Draft:
     """The settings of a run before it starts: those of a file, and what the user typed over them."""
 
     path: Path | None
-    """The workspace's crescent.toml; None if there is none, then the preset is 'quick'."""
+    """The workspace's crescent.toml; None if there is no such file; the preset is then 'quick'."""
     typed: Mapping[str, str] = field(default_factory=dict)
     """Typed values by `section.key`."""
 
     def with_value(self, name: str, typed: str) -> Draft:
-        """The draft with a typed value. A value that the setting has anyway is not kept as a change."""
+        """The draft with a typed value. A value that the setting already has is not kept as a change."""
         before = self.without(name)
         after = dataclasses.replace(before, typed={**before.typed, name: typed})
         value = after.value(name)
@@ -128,7 +128,7 @@ class Draft:
 
 
 def stored_rows(stored: Mapping[str, Any]) -> list[ConfigRow]:
-    """Every setting of a run, from its stored settings. Each origin is inferred from what the presets are now.
+    """Every setting of a run, from its stored settings. Each origin is inferred from the presets of this version.
 
     Raises ConfigError for a setting that this version does not know.
     """

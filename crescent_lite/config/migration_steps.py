@@ -59,7 +59,7 @@ def section_renamed(old: str, new: str) -> Step:
 
 
 def added(values: Mapping[str, Any]) -> Step:
-    """Set the settings that are missing, where today's default is not what the program did before it had them.
+    """Set missing settings to what the program did before it had them, because today's default differs.
 
     Names are as for `renamed`. A section that is missing is left out: its settings have their defaults.
     """
@@ -98,7 +98,7 @@ def _in_overrides_too(edit: Callable[[Stored], None]) -> Step:
 
 
 def _edited_override(text: str, edit: Callable[[Stored], None]) -> list[str]:
-    """The override afterwards: the same text where nothing changed, no text where its setting was removed."""
+    """The override after an edit: the same text if nothing changed, no text if its setting was removed."""
     _, layer = override_layer(text)
     edited = copy.deepcopy(dict(layer))
     edit(edited)

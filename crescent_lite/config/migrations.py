@@ -4,8 +4,8 @@ A run's settings are stored as JSON (`Config.as_dict`) together with `settings_v
 known when they were written. The store applies the later ones when it reads a run, to the settings and to the
 `section.key=value` texts of the command line that are stored beside them. The database itself is not changed.
 
-A migration stays as it is once it is on the main branch; new ones go at the end. This module does not import the
-classes of the settings, because those have only the names of today. Example:
+A migration is never edited once it is on the main branch; new ones go at the end. This module does not import the
+classes of the settings, because those have only today's names. Example:
     upgraded({"train": {"quantize_4bit": True}})   # {"train": {"precision": "auto"}, "settings_version": 3}
 """
 
@@ -41,7 +41,7 @@ MIGRATIONS = (
         removed("alarms.gap_rise"),
     ),
     Migration(
-        "settings that did not exist yet have the value that the program acted by",
+        "settings that did not exist yet got the values that the program worked with",
         added(
             {
                 "run.patience": 0,

@@ -1,7 +1,7 @@
 """Names that a user types (presets, policies, controls, export formats), each list in one place.
 
-The command line offers them, and the code behind it imports them. Imports nothing heavy, so that `crescent --help` is
-quick. Example: POLICIES -> ("majority", "band", "reference")
+The command line offers these names, and the code behind it imports them from here. Imports nothing heavy, so that
+`crescent --help` is quick. Example: POLICIES -> ("majority", "band", "reference")
 """
 
 from pathlib import Path

@@ -76,7 +76,7 @@ class SamplingConfig:
     """Requests that one server works on at the same time. 0 takes the number of slots of a llama-server, and 32 on
     any other server."""
     server_timeout_seconds: Annotated[float, Range(0.1, 86_400)] = 600.0
-    """Seconds without a complete reply after which a request to a server has failed, from 0.1."""
+    """Seconds without a complete reply after which a request to a server counts as failed, at least 0.1."""
     server_key_variable: str = "CRESCENT_SERVER_KEY"
     """Name of the environment variable with the API key for the servers. A variable that is not set sends no key."""
     adapters_here: bool = False
@@ -110,7 +110,7 @@ class BaitConfig:
 
 @dataclass(frozen=True)
 class DiversifyConfig:
-    """Diversification, the second half of 'ask': rejects texts that are no usable question, or not a new one."""
+    """Diversification, the second half of 'ask': rejects texts that are not usable questions, or not new ones."""
 
     duplicates: Literal["reject", "keep"] = "reject"
     """'reject' rejects questions that are not new. 'keep' keeps them, as the control without diversification does.
@@ -125,7 +125,7 @@ class DiversifyConfig:
     """Kept questions of one template, each with other numbers, 1-100. 0 sets no limit, for drills such as sums; then
     a question may also share its template with a benchmark item."""
     max_rewrites: Annotated[int, Range(0, 100)] = 2
-    """Times that the model may rewrite a question that is not new, before it is rejected for good, 0-100."""
+    """How often the model may rewrite a question that is not new before it is rejected for good, 0-100."""
     semantic: str = ""
     """A model2vec model, as a folder or a hub repo, that marks kept questions with nearly the same meaning. None are
     rejected for it. Empty: no marks."""
@@ -154,7 +154,7 @@ class VoteConfig:
     policy: Policy = "majority"
     """'majority': the answer with the most votes is the label, if its share is at least `min_share`; a tie is not a
     label. 'band': the same, but a share above `max_share` is not a label either, so that questions that are too easy
-    are left out. 'reference': as in the paper's code, the most frequent answer whatever its share; of a tie the one
+    are left out. 'reference': as in the paper's code, the most frequent answer whatever its share; in a tie, the one
     drawn first; "no answer" counts as an answer."""
     min_share: Annotated[float, Range(0, 1)] = 0.5
     """Share of all votes that the leading answer needs to be a label, 0-1. Abstentions count against it. Policy
@@ -199,8 +199,8 @@ class TrainConfig:
     rank: Annotated[int, Range(1, 1024)] = 16
     """Rank of the LoRA matrices. 16 is Unsloth's default; QLoRA found no difference from 8 to 256."""
     alpha: Annotated[int, Range(1, 4096)] = 32
-    """Scale of the adapter: its output is multiplied by alpha / rank. 32 at rank 16 doubles it (a guess between
-    QLoRA's 1/4 and Unsloth's 2)."""
+    """Scale of the adapter: its output is multiplied by alpha / rank. 32 at rank 16 doubles it (guess:
+    QLoRA uses 1/4 of the rank, Unsloth up to twice the rank)."""
     dropout: Annotated[float, Range(0, 0.99)] = 0.0
     """Probability that an input of the adapter is set to zero during training, 0-0.99."""
     learning_rate: Annotated[float, Range(0, 1)] = 0.0
@@ -321,8 +321,9 @@ class AlarmsConfig:
     """False consensus: rise of the mean share since the first round, 0-1, from which it is an alarm if fewer items of
     the 'score' and 'canary' benchmarks are right than with the base (SRT, arXiv 2505.21444; guess)."""
     one_answer: Annotated[float, Range(0, 1)] = 0.3
-    """Collapse onto one answer: its fraction of the labels, or of a benchmark's answers beyond where it is right and
-    beyond the base's, 0-1 (SRT, arXiv 2505.21444; guess)."""
+    """Collapse onto one answer: fraction of the labels that one answer may have, 0-1; or fraction of a benchmark's
+    replies by which it may exceed how often it is right and how often the base gives it (SRT, arXiv 2505.21444;
+    guess)."""
     diversity_kept: Annotated[float, Range(0, 1)] = 0.5
     """Collapse of diversity: the alarm fires when the number of different answers among the labels, or of different
     questions among the raw texts, falls below this part of round 1's, 0-1 (EVOL-RL, arXiv 2509.15194; guess)."""
@@ -330,7 +331,7 @@ class AlarmsConfig:
     """Rise of the mean similarity of a question to its nearest neighbour since round 1, in points of 100 (B-STaR,
     arXiv 2412.17256; guess)."""
     length_factor: Annotated[float, Range(1, 1000)] = 2.0
-    """How many times as long, or as short, solutions may become since round 1, from 1: their median or their 90th
+    """Factor, at least 1, by which solutions may become longer or shorter than in round 1: their median or their 90th
     percentile, in tokens (guess). A change of up to 16 tokens does not count."""
     broken_rise: Annotated[float, Range(0, 1)] = 0.2
     """Fraction of a benchmark's items, 0-1, by which replies that are cut off or have no answer may exceed the base's
@@ -359,7 +360,7 @@ class Config:
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     alarms: AlarmsConfig = field(default_factory=AlarmsConfig)
     preset: str = "default"
-    """Values that your own settings are laid over: 'quick', 'default' or 'reference'."""
+    """Preset that your own settings override: 'quick', 'default' or 'reference'."""
     preset_given: bool = field(default=False, compare=False)
     """Whether the command line named the preset. A resumed run applies the command line of its start again."""
     overrides: tuple[str, ...] = field(default=(), compare=False)

@@ -23,10 +23,10 @@ def unchangeable_config(stored: Mapping[str, Any]) -> Config:
 def resumed_config(
     stored: Mapping[str, Any], config_path: Path, *, preset: str | None, overrides: Sequence[str]
 ) -> tuple[Config, tuple[str, ...]]:
-    """The settings that a resumed run works with, and the names of changed settings that it does not take.
+    """The settings that a resumed run works with, and the names of changed settings that it ignores.
 
-    CHANGEABLE_SECTIONS come from the file as it is now, under the command line of the run's start and under
-    `preset` and `overrides`, those of today. Everything else stays as it was stored. Raises ConfigError.
+    CHANGEABLE_SECTIONS come from the file as it is now, overridden by the command line that started the run and
+    then by today's `preset` and `overrides`. Everything else stays as it was stored. Raises ConfigError.
     """
     config = unchangeable_config(stored)
     all_overrides = (*config.overrides, *overrides)

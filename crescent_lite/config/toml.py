@@ -58,5 +58,5 @@ def toml_text(value: Any) -> str:
 
 
 def toml_key(key: str) -> str:
-    """A key as TOML, in quotes where it needs them."""
+    """A key as TOML, in quotes if it needs them."""
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_text(key)

@@ -19,9 +19,9 @@ from crescent_lite.report import build_report, report_markdown
 from crescent_lite.store import Store
 
 LIMITS = """\
-- A label is the answer that most of a model's own solutions agreed on; nobody checked that it is right.
-- It was trained on one kind of maths questions (see the prompts below). Other abilities were measured only where the
-  scores say so.
+- A label is the answer that enough of the model's own votes agreed on; nobody checked that it is right.
+- The model was trained on one kind of maths questions (see the prompts below). Other abilities were measured only if
+  the scores say so.
 - Where no difference was shown, there may be none, and a score on few items is imprecise.
 - This model may make every mistake that the base makes. The licence of the base applies to it.
 """
@@ -29,7 +29,7 @@ LIMITS = """\
 
 @dataclass(frozen=True)
 class BaseFacts:
-    """What the base's GGUF says about itself; a text is empty where the GGUF does not say it."""
+    """What the base's GGUF says about itself; a text is empty if the GGUF does not say it."""
 
     name: str
     license: str
@@ -88,8 +88,8 @@ def card_text(
     parts = [
         "---\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in front.items() if value) + "---",
         f"# {base.name}, {by}",
-        f"{said} fine-tuned on what most of the answers agreed on. This is Crescent's method (arXiv 2502.13441), "
-        f"run by crescent-lite {VERSION}.",
+        f"{said} fine-tuned on the answers that enough of the votes agreed on. This is Crescent's method "
+        f"(arXiv 2502.13441), run by crescent-lite {VERSION}.",
         "## Lineage\n\n" + "\n".join(lineage),
         f"## Use\n\n{usage.rstrip()}",
         f"## Limits\n\n{LIMITS}- {measured}",

@@ -190,7 +190,7 @@ tags:
 # Questions that a model asked, with the answers it agreed on
 
 Made by crescent-lite from {which}, with {json.dumps(models)[1:-1]}. The model wrote the questions itself, and each
-label is the answer that most of its own sampled solutions have: nobody has checked it. Shares from
+label is the answer that enough of its own sampled solutions have: nobody has checked it. Shares from
 {choice.min_share:g} to {choice.max_share:g}; decided by {decided}.
 
 - `labels` ({labels:,} rows): `question`, `solution` (of the vote that was chosen), `label` (a typed key; 'n:5' is the

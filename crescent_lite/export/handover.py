@@ -80,7 +80,7 @@ def choose(store: Store, run_id: int, rounds: dict[int, float]) -> ChosenRounds:
 
 
 def export_adapter(store: Store, chosen: ChosenRounds, out: Path) -> Rounding:
-    """Export an adapter as GGUF and, where there is one, as PEFT adapter. Returns the effect of rounding: none.
+    """Export an adapter as GGUF and, if its PEFT files are there, also as PEFT. Returns the effect of rounding: none.
 
     Raises ConfigError, ModelError or StorageError.
     """
@@ -147,7 +147,7 @@ def export_folder(store: Store, chosen: ChosenRounds, out: Path) -> Rounding:
 
 
 def rounding_in_words(rounded: Rounding) -> str:
-    """Return a warning about the effect of rounding on the weights; empty where it is small."""
+    """Return a warning about the effect of rounding on the weights; empty if it is small."""
     if rounded.kept < MOST:
         left = f"rounding left {max(rounded.kept, 0):.0%} of the change that training made to the weights"
         return f"{left} (--type f16 leaves all of it)"

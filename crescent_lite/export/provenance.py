@@ -1,4 +1,4 @@
-"""A file in each exported model's folder that tells programs which run and rounds are in it, and in what form.
+"""The file in each exported model's folder that tells programs which run and rounds the model has, in what form.
 
 The file is read again from folders that anybody may have changed, so a malformed one is ignored. Knows no store.
 Example, for one folder that was exported from round 2:
@@ -19,7 +19,7 @@ NAME = "crescent.json"
 MAX_BYTES = 100_000
 """Largest file that is read (guess)."""
 MOST_FOLDERS = 500
-"""Most folders that are searched (guess)."""
+"""Most folders that are looked into (guess)."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class HandedOver:
     tensor_type: str | None
     """Type of a merged model's weights, as requested; None for an adapter."""
     change_kept: float | None
-    """Share of the change made by training that is in the files; None where it is not known."""
+    """Share of the change made by training that is in the files; None if it is not known."""
     size: int
     """Size of all files together, in bytes."""
 

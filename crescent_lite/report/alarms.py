@@ -29,7 +29,7 @@ MARKS = {"fired": "fired", "quiet": "quiet", "unknown": "not enough data"}
 
 
 def standing_of(alarm: Alarm) -> str:
-    """The state of an alarm: 'fired', 'quiet', or 'unknown' where there was not enough data to judge."""
+    """The state of an alarm: 'fired', 'quiet', or 'unknown' if there was not enough data to judge."""
     if alarm.fired:
         return "fired"
     return "unknown" if alarm.words.startswith("needs ") else "quiet"
@@ -48,7 +48,7 @@ def alarms_tables(store: Store, run: Run) -> list[Table]:
 
 
 def fired_in_words(store: Store, run: Run) -> str:
-    """One sentence on which alarms fired; empty where no alarm could be judged."""
+    """One sentence on which alarms fired; empty if no alarm could be judged."""
     found = store.measures.fetch_alarms(run.run_id)
     fired: dict[str, list[tuple[int, str]]] = {}
     for number, alarms in found.items():

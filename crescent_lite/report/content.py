@@ -1,7 +1,7 @@
 """The parts of a report as plain values: tables, figures, excerpts of what a model wrote, explained words.
 
-Knows nothing of how they are shown: `markdown`, `page` and the terminal render them. Texts are as they were stored,
-so untrusted; a renderer makes them safe. Example:
+Knows nothing of how they are shown: `markdown`, `page` and the terminal render them. Texts are untrusted, because
+they are as they were stored; a renderer makes them safe. Example:
     Table("Scores", ("model", "score"), (("base", "31.4%"), ("round 1", "56.3%")))
 """
 
@@ -42,7 +42,7 @@ class Figure:
     words: str
     """What is drawn and how to read it, or why the figure is left out."""
     svg: str = ""
-    """A self-contained <svg> element; empty where the figure is left out."""
+    """A self-contained <svg> element; empty if the figure is left out."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The full report of a run: put together from its parts, and saved as Markdown and as an HTML page.
 
-Reads the store. Its size is bounded: of many rounds only some are drawn, of many texts only a few are shown.
+Reads the store. Its size is bounded: only some of many rounds are drawn, and only a few of many texts are shown.
 Example: write_document(build_document(store, 1), workspace.exports, 1) -> exports/run-1.html, run-1.md
 """
 

@@ -16,19 +16,19 @@ from crescent_lite.report.tables import spaced
 from crescent_lite.store import Run, Store
 
 MOST_CHARACTERS = 800
-"""Characters of a text that are shown."""
+"""Most characters of a text that are shown."""
 ACCEPTED = 5
-"""Accepted questions that are shown."""
+"""Most accepted questions that are shown."""
 OF_A_REASON = 2
-"""Texts that are shown for one reason."""
+"""Most texts that are shown for one reason."""
 REASONS = 8
-"""Reasons that are shown, the commonest."""
+"""Most reasons that are shown, the commonest first."""
 
 
 def excerpt_sections(store: Store, run: Run) -> list[Section]:
     """The sections on accepted, disputed and rejected texts; a distillation shows those of its teacher's run."""
     asked_in = run.teacher_id or run.run_id
-    of_whom = f" They are from run {asked_in}, whose labels were trained on." if run.teacher_id else ""
+    of_whom = f" The texts are from run {asked_in}, whose labels were trained on." if run.teacher_id else ""
     labelled = store.questions.fetch_by_outcome(asked_in, "labelled")
     disputed = store.questions.fetch_by_outcome(asked_in, "disputed")
     rejected = store.questions.fetch_by_outcome(asked_in, "rejected")
@@ -36,17 +36,19 @@ def excerpt_sections(store: Store, run: Run) -> list[Section]:
     return [
         _section(
             "accepted", "Accepted: questions with a label", len(every),
-            "The votes agreed on an answer, and one of them became the solution that is trained on." + of_whom,
+            "Enough votes agreed on an answer, and the solution of one of these votes is trained on." + of_whom,
             [_accepted(store, question_id) for question_id in spread(every, ACCEPTED)],
         ),
         _section(
             "disputed", "Disputed: questions without a label", sum(map(len, disputed.values())),
-            "The questions were kept, but their votes did not agree enough; they are not trained on." + of_whom,
+            "These questions were kept, but too few of their votes agreed to give a label; they are not trained on."
+            + of_whom,
             [_disputed(store, question_id) for question_id in _of_each(disputed)],
         ),
         _section(
             "rejected", "Rejected: texts that were not voted on", sum(map(len, rejected.values())),
-            "They are not usable questions, or too close to an earlier one." + of_whom,
+            "These texts are not usable questions, or are too close to an earlier question or a benchmark item."
+            + of_whom,
             [_rejected(store, question_id) for question_id in _of_each(rejected)],
         ),
     ]  # fmt: skip
@@ -72,7 +74,7 @@ def _of_each(by_reason: dict[str, list[int]]) -> list[int]:
 def _section(name: str, title: str, there: int, line: str, excerpts: list[Excerpt]) -> Section:
     if not excerpts:
         return Section(name, title, ("None.",))
-    return Section(name, title, (f"{len(excerpts)} of {there:,}. {line}",), excerpts=tuple(excerpts))
+    return Section(name, title, (f"{len(excerpts)} of {there:,} are shown. {line}",), excerpts=tuple(excerpts))
 
 
 def _accepted(store: Store, question_id: int) -> Excerpt:

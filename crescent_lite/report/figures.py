@@ -1,7 +1,8 @@
 """The figures of a run: this module counts what is drawn, and says why a figure is left out.
 
-Reads the store; `plots` and `flow` draw. Where there are many rounds, only some are drawn: the first, the kept, the
-last, and others evenly between them. Example: shown_rounds([1, ..., 40], kept=7, most=6) -> [1, 7, 9, 17, 28, 40]
+Reads the store; `plots` and `flow` draw. If there are many rounds, only some are drawn: the first, the kept, the
+last, and others spread evenly between them. Example:
+    shown_rounds([1, ..., 40], kept=7, most=6) -> [1, 7, 9, 17, 28, 40]
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from crescent_lite.store import Round, Run, Store
 from crescent_lite.store.evaluations import EvaluationRow
 
 MOST_PANELS = 9
-"""Panels of one figure."""
+"""Most panels of one figure."""
 MOST_ROUNDS = 6
-"""Rounds that get a panel or a figure of their own."""
+"""Most rounds that get a panel or a figure of their own."""
 MOST_SCORES = 60
-"""Rounds on one axis."""
+"""Most rounds on one axis."""
 MOST_POINTS = 400
-"""Points of a curve; where there are more, neighbours are averaged."""
+"""Most points of a curve; if there are more, neighbours are averaged."""
 SHARE_BINS = 8
 """Bins of a histogram of shares, from 0 to 1."""
 
@@ -82,7 +83,7 @@ def shares_figure(store: Store, run: Run, rounds: Sequence[Round], kept: int | N
     floor = run.config.get("vote", {}).get("min_share") if policy in ("majority", "band") else None
     words = (
         "Each question is answered several times; its share is the fraction of these votes that agree on the leading "
-        "answer. On the questions to the right, the model agrees with itself."
+        "answer. The further to the right a question is, the more the model agrees with itself."
     )
     return _figure(
         "shares", "How sure the votes were", words + _left_out(len(rounds), MOST_ROUNDS, "rounds"),
@@ -97,7 +98,7 @@ def calibration_figure(store: Store, run: Run, kept: int | None) -> Figure:
     panels = [panel for e in wanted if (panel := _calibration(store, e))]
     words = (
         "Each benchmark item was answered several times, in the way that votes are drawn. A point shows how often "
-        "the leading answer was right where it had that share; below the dashed line it is right less often than its "
+        "the leading answer was right when it had that share; below the dashed line it is right less often than its "
         "share suggests. In a tie, the answer drawn first counts as the leading one. As the right answers are known "
         "here, the figure shows how far a majority can be trusted as a label."
     )
@@ -120,7 +121,7 @@ def loss_figure(store: Store, rounds: Sequence[Round], kept: int | None) -> Figu
             curves.append(plots.Curve(f"round {this.number} ({len(curve):,} steps)", steps, losses, held_out))
     words = (
         "The loss says how badly the model predicts the solutions that it is trained on, step by step; it should "
-        "fall. Held-out examples are not trained on: where their loss rises, or never falls below its value before "
+        "fall. Held-out examples are not trained on: if their loss rises, or never falls below its value before "
         "the first step, the model only memorises the other examples."
     )
     return _figure(
@@ -217,7 +218,7 @@ def _calibration(store: Store, e: EvaluationRow) -> plots.CalibrationPanel | Non
 
 
 def leading_share(samples: Sequence[SampledReply]) -> float:
-    """Fraction of all samples that agree on the commonest answer, 0-1; 0 where no sample has an answer."""
+    """Fraction of all samples that agree on the commonest answer, 0-1; 0 if no sample has an answer."""
     counts = Counter(sample.answer_key for sample in samples if sample.answer_key is not None)
     return max(counts.values(), default=0) / len(samples)
 

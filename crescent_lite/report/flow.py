@@ -19,7 +19,7 @@ STUB = 0.24
 LABEL = 0.072
 """Height of a label, as a fraction of the first step's bar."""
 MOST_REASONS = 4
-"""Reasons that are named for the losses of one step."""
+"""Most reasons that are named for the losses of one step."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def draw_flow(name: str, title: str, steps: Sequence[FlowStep]) -> str:
 
 
 def fewest(lost: Sequence[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
-    """The losses without zeros, all after the first MOST_REASONS added up: more could not be told apart."""
+    """The losses that are not 0, with all after the first MOST_REASONS in one sum: more could not be told apart."""
     lost = [(reason, count) for reason, count in lost if count]
     if len(lost) <= MOST_REASONS + 1:
         return tuple(lost)

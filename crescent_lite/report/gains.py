@@ -82,7 +82,7 @@ def _of_benchmark(
         if prompt != "solve":
             found.append(("all but the prompt", "base, solve", solved, now, best))
         for name, samples, right in _majorities(store, benchmark, others.get("majority", ())):
-            found.append(("voting when asked", f"base, {name}, majority of {samples}", right, now, best))
+            found.append(("training instead of voting", f"base, {name}, majority of {samples}", right, now, best))
         first = greedy(answers, 1, prompt)
         like, that = (f"round 1, {prompt}", first) if first else (now, best)
         for name, about in (("unvoted", "the votes"), ("undiversified", "the diversity")):

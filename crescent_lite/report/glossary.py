@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 WORDS = (
-    ("run", "One application of the method: the base is measured, then one round follows the other."),
-    ("round", "The model writes questions, answers each several times, is trained on the answers that it agrees with "
-     "itself on, and is measured. In the next round, the trained model asks and answers."),
+    ("run", "One application of the method: the base is measured, then one round follows another."),
+    ("round", "One cycle of the method: the model writes questions, answers each several times, is trained on the "
+     "answers that enough of its votes agree on, and is measured. Its new model asks and votes in the next round."),
     ("base", "The language model that the run starts from. It is never changed."),
     ("adapter", "The result of a round's training: a small set of weights that changes the base when it is added."),
     ("bait", "The prompt that makes the model write a question."),
@@ -23,8 +23,10 @@ WORDS = (
     ("strict", "A scoring: a right answer counts only in a marked place (boxed, after '####', after 'the answer is', "
      "or as the whole reply). Where flexible is higher than strict, the difference is format, not skill."),
     ("95% interval", "Of 100 intervals made like this, about 95 contain the true score. Few items make it wide."),
-    ("improved", "Said only where the difference on the same items is larger than chance explains: p < 0.05 and an "
-     "interval without 0, both corrected for the number of rounds."),
+    ("improved", "Said only if the difference on the same items is larger than chance explains: p < 0.05 and an "
+     "interval without 0, both corrected for the number of comparisons."),
+    ("could have seen", "Said where no difference was shown: the smallest difference that so many items show with a "
+     "probability of 80%. There may be a smaller one."),
     ("loss", "How badly the model predicts a text, in nats per token; 0 is perfect."),
 )  # fmt: skip
 """(word, meaning) pairs."""

@@ -20,7 +20,7 @@ WIDTH = 9.4
 ONE_PANEL = 3.6
 """Inches: the width of a figure with one panel."""
 MOST_TICKS = 8
-"""Rounds that are named under a panel."""
+"""Most rounds that are named under a panel."""
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ def _grid(panels: int, height: float, **shared: Any) -> Iterator[tuple[Any, list
 
 
 def _round_axis(axis: Any, rounds: Sequence[int]) -> None:
-    """Put the rounds on the x axis; where there are many, only some are named."""
+    """Put the rounds on the x axis; if there are many, only some are named."""
     every = math.ceil(len(rounds) / MOST_TICKS)
     named = [number for index, number in enumerate(rounds) if index % every == 0]
     axis.set_xticks(named, ["base" if number == 0 else f"{number}" for number in named])

@@ -1,4 +1,4 @@
-"""How a run was made: machine, versions, seeds, checksums, trainings, prompts and all settings.
+"""How a run was made: machine, versions, seed, checksums, trainings, prompts and all settings.
 
 Reads the store. Example: settings_table({"run": {"seed": 1}}).rows -> (("run.seed", "1"),)
 """
@@ -15,9 +15,9 @@ from crescent_lite.report.excerpts import cut
 from crescent_lite.store import Round, Run, Store
 
 MOST_CHARACTERS = 300
-"""Characters of a setting's value that are shown."""
+"""Most characters of a setting's value that are shown."""
 PROMPT_CHARACTERS = 3000
-"""Characters of a prompt that are shown."""
+"""Most characters of a prompt that are shown."""
 
 
 def making_section(store: Store, run: Run, rounds: list[Round]) -> Section:
@@ -26,8 +26,8 @@ def making_section(store: Store, run: Run, rounds: list[Round]) -> Section:
     lines = (
         f"Made by crescent-lite {run.version or 'of an unknown version'}. Started {run.started_at}"
         + (f", finished {run.finished_at} (UTC)." if run.finished_at else " (UTC); not finished."),
-        f"Seed: {seed} (run.seed). The seed of every text, vote and reply is derived by SHA-256 from this seed, from "
-        "what was asked and from the number of the sample; it is stored with the text."
+        f"Seed: {seed} (run.seed). The seed of each question, vote and reply is derived with SHA-256 from this seed, "
+        "the key of the request and the number of the sample, and is stored with the text."
         if seed is not None
         else "No settings are stored yet.",
     )

@@ -67,7 +67,7 @@ def compare(store: Store, run: Run, scorings: Iterable[str] = tuple(SCORINGS)) -
 
 
 def scores_table(store: Store, run: Run, scored: Iterable[Scored]) -> Table:
-    """A table of every score with its interval; without rows where nothing was measured."""
+    """A table of every score with its interval; without rows if nothing was measured."""
     rows = tuple(_score_row(one) for one in scored)
     columns = ("benchmark", "prompt", "scoring", "model", "right", "score", "95% interval", "against the base", "p")
     note = (
@@ -77,13 +77,13 @@ def scores_table(store: Store, run: Run, scored: Iterable[Scored]) -> Table:
     differing, judged = store.evaluations.fetch_disagreements(run.run_id)
     if judged:
         note += (
-            f" math-verify gave a second opinion on {judged:,} replies; on {differing:,} it disagrees with flexible."
+            f" math-verify gave a second opinion on {judged:,} replies, and disagrees with flexible on {differing:,}."
         )
     return Table("Scores", columns, rows, note)
 
 
 def samples_table(store: Store, run: Run) -> Table:
-    """A table of pass@1, pass@k and maj@k; without rows where no item was answered several times."""
+    """A table of pass@1, pass@k and maj@k; without rows if no item was answered several times."""
     rows = []
     for e in store.evaluations.fetch_evaluations(run.run_id):
         if e.samples > 1:
@@ -105,7 +105,7 @@ def _with_interval(score: SampledScore) -> str:
 
 
 def gains_table(store: Store, run: Run) -> Table:
-    """A table of the run compared with its controls; without rows where there are none."""
+    """A table of the run compared with its controls; without rows if it has none."""
     rows = tuple(
         (
             gain.benchmark,
@@ -119,31 +119,32 @@ def gains_table(store: Store, run: Run) -> Table:
     )
     columns = ("benchmark", "part of the method", "without", "with", "difference", "p")
     note = (
-        "Each row is one paired comparison on the same items. The two sides differ in one part of the method; a "
-        "round after the first also differs in the examples of the rounds before it. In a tied majority, the answer "
-        "drawn first counts. p and intervals are corrected for the number of comparisons on the benchmark (Holm)."
+        "Each row is one paired comparison on the same items. The two sides differ in one part of the method; if a "
+        "trained control is compared with a round after the first, the labels of other rounds are a second "
+        "difference. In a tied majority, the answer drawn first counts. p and intervals are corrected for the number "
+        "of comparisons on the benchmark (Holm)."
     )
     if trained_on := _trained_on(store, run):
-        note += f" Trained on: {trained_on}."
+        note += f" Examples of each training: {trained_on}."
     return Table("Where the gain comes from", columns, rows, note)
 
 
 def _trained_on(store: Store, run: Run) -> str:
-    """The number of examples of each round and each trained control: 'round 1 61 examples, unvoted 61 examples'."""
+    """The number of examples of each round and each trained control: 'round 1: 61, unvoted: 61'."""
     rounds = [(f"round {this.number}", this) for this in store.runs.fetch_rounds(run.run_id)]
     for name, control in store.runs.fetch_controls(run.run_id).items():
         rounds += [(name, this) for this in store.runs.fetch_rounds(control.run_id)]
     trained = [(name, this.round_id) for name, this in rounds if this.adapter_id]
-    return ", ".join(f"{name} {store.trainings.count_examples(round_id)} examples" for name, round_id in trained)
+    return ", ".join(f"{name}: {store.trainings.count_examples(round_id)}" for name, round_id in trained)
 
 
 def in_a_line(one: Scored, base: Scored) -> str:
-    """A comparison with the base in words: 'sums, asked with solve: 53.3% to 90.0% of 60 items right: improved
+    """A comparison with the base in words: 'sums, prompt solve: from 53.3% to 90.0% of 60 items right; improved
     (n=60, p<0.001)'."""
     assert one.verdict is not None
-    where = f"{one.evaluation.benchmark}, asked with {short_name(one.evaluation.prompt)}"
-    scores = f"{base.score.fraction:.1%} to {one.score.fraction:.1%} of {one.score.items:,} items right"
-    return f"{where}: {scores}: {in_words(one.verdict)}"
+    where = f"{one.evaluation.benchmark}, prompt {short_name(one.evaluation.prompt)}"
+    scores = f"from {base.score.fraction:.1%} to {one.score.fraction:.1%} of {one.score.items:,} items right"
+    return f"{where}: {scores}; {in_words(one.verdict)}"
 
 
 def _model(e: EvaluationRow) -> str:

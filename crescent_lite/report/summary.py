@@ -17,7 +17,7 @@ from crescent_lite.store import Run, Store
 MOST_LINES = 12
 """Measurements that get a line of their own."""
 ROLES = {
-    "final": " (measured at the end only: it did not choose the round)",
+    "final": " (measured only at the end, so it played no part in choosing the round)",
     "score": "",
     "general": " (other abilities)",
     "canary": " (for alarms only)",
@@ -29,7 +29,7 @@ def headline(run: Run, standing: Standing, scored: Sequence[Scored]) -> str:
     """The result of the run in one sentence."""
     if run.state != "finished" and not scored_of(scored, standing.kept, "flexible"):
         return "The run is not finished, and there is no result yet."
-    unfinished = "" if run.state == "finished" else " So far: the run is not finished."
+    unfinished = "" if run.state == "finished" else " This is the result so far; the run is not finished."
     if standing.kept is None and not any(one.verdict for one in scored):
         what = "Only the base was measured" if scored else "Nothing was measured"
         return f"{what}: no round trained anything.{unfinished}"
@@ -44,7 +44,7 @@ def headline(run: Run, standing: Standing, scored: Sequence[Scored]) -> str:
 
 
 def _outcome(whom: str, of_kept: Sequence[Scored]) -> str:
-    """The result of a round, from the benchmarks that did not choose it where there are any, else from the others."""
+    """The result of a round, by the benchmarks that played no part in choosing it, or by others if there are none."""
     roles = {one.evaluation.role for one in of_kept}
     role = next(role for role in ("final", "score", "canary", "general") if role in roles)
     better, worse, count = _counts([one for one in of_kept if one.evaluation.role == role])
@@ -64,7 +64,8 @@ def _outcome(whom: str, of_kept: Sequence[Scored]) -> str:
     if role != "general" and "general" in roles:
         better, worse, count = _counts([one for one in of_kept if one.evaluation.role == "general"])
         measurements = f"{count} measurement{'s' if count > 1 else ''}"
-        words += f"; of {measurements} of other abilities, it got worse in {worse or 'none'}"
+        words += f"; on other abilities, it got worse {of_all(worse)}" if worse else ""
+        words += "" if worse else f"; on other abilities, no loss was shown in {measurements}"
     return words
 
 
@@ -84,7 +85,7 @@ def summary(store: Store, run: Run, standing: Standing, scored: Sequence[Scored]
     lines += _measured(standing, scored)
     if kept := kept_in_words(standing):
         chosen = len(standing.adapters) > 1 and standing.chosen is None
-        bias = " The best of several rounds looks slightly better than it is, because chance helped to choose it."
+        bias = " The best of several rounds looks slightly better than it is, as the choice favours a lucky round."
         lines.append(kept + (bias if chosen else ""))
     elif run.state == "finished" and store.runs.fetch_rounds(run.run_id):
         lines.append("No round is kept: none trained an adapter.")
@@ -117,7 +118,7 @@ def _done(store: Store, run: Run) -> str:
     if run.teacher_id:
         teacher = store.runs.fetch_model(store.runs.fetch_run(run.teacher_id).base_id).name
         if not examples:
-            return f"{base} is to learn from the labels that {teacher} made in run {run.teacher_id}; it has not yet."
+            return f"{base} has not been trained yet on the labels that {teacher} made in run {run.teacher_id}."
         return f"{base} was fine-tuned on {examples:,} examples that {teacher} labelled in run {run.teacher_id}."
     texts = sum(each.texts for each in counts)
     if not texts:
@@ -125,8 +126,7 @@ def _done(store: Store, run: Run) -> str:
     kept, labels = sum(each.kept for each in counts), sum(each.labels for each in counts)
     votes = sum(each.votes for each in counts)
     voted = (
-        f"It answered them {votes:,} times in total; for {labels:,} of them, its answers agreed enough to become the "
-        "label."
+        f"It answered them {votes:,} times in total; for {labels:,} of them, enough answers agreed to give a label."
     )
     voted = voted if votes else "None of them has a vote yet."
     many = "one round" if len(rounds) == 1 else f"{len(rounds)} rounds"
@@ -165,13 +165,13 @@ def _ended(store: Store, run: Run) -> str:
     rounds = store.runs.fetch_rounds(run.run_id)
     done = sum(this.finished_at is not None for this in rounds)
     if run.state == "finished" and not rounds:
-        return "It only measured, without rounds, and ended as planned."
+        return "The run only measured, without training, and ended as planned."
     if run.state == "finished":
         if run.reason:
-            return f"It ended after {done} of {run.rounds} planned rounds: {run.reason}."
-        return f"It ended as planned, after {done} round{'' if done == 1 else 's'}."
+            return f"The run ended after {done} of {run.rounds} planned rounds: {run.reason}."
+        return f"The run ended as planned, after {done} round{'' if done == 1 else 's'}."
     if run.state == "running":
-        return f"It is still running, or was killed; {done} of {run.rounds} rounds are done."
-    return f"It {'was stopped' if run.state == 'stopped' else 'failed'} with {done} of {run.rounds} rounds done" + (
-        f": {run.reason}." if run.reason else "."
-    )
+        return f"The run is still in progress, or was killed; {done} of {run.rounds} rounds are done."
+    ended = "was stopped" if run.state == "stopped" else "failed"
+    why = f": {run.reason}" if run.reason else ""
+    return f"The run {ended} with {done} of {run.rounds} rounds done{why}."

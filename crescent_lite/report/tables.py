@@ -45,14 +45,14 @@ def build_report(store: Store, run_id: int) -> Report:
 
 
 def kept_in_words(standing: Standing) -> str:
-    """One sentence on which round is kept and why; empty where none is."""
+    """One sentence on which round is kept and why; empty if none is."""
     kept, scores = standing.kept, standing.scores
     if kept is None:
         return ""
-    best = "the best of those trained" if len(standing.adapters) > 1 else "the only one trained"
+    best = "the best trained round" if len(standing.adapters) > 1 else "the only trained round"
     said = f"Kept: round {kept}, {'chosen by hand' if standing.chosen else best}"
     if kept in scores and 0 in scores:
-        said += f"; mean flexible score {scores[kept]:.1%}, the base's {scores[0]:.1%}"
+        said += f"; mean flexible score {scores[kept]:.1%}, against {scores[0]:.1%} for the base"
     return f"{said}."
 
 
@@ -84,13 +84,13 @@ def yield_tables(store: Store, run: Run, this: Round) -> list[Table]:
 
 
 def _stopped(this: Round) -> str:
-    return f"; asking was stopped: {this.asking_stopped}" if this.asking_stopped else ""
+    return f"; asking stopped early: {this.asking_stopped}" if this.asking_stopped else ""
 
 
 def _saved(saved: Mapping[str, int]) -> str:
-    """Votes that were not needed, by the reason their question got no more."""
+    """Planned votes that were not drawn, by the reason why their question got no more votes."""
     reasons = ", ".join(f"{spaced(reason)} {count:,}" for reason, count in saved.items())
-    return f"{sum(saved.values()):,} planned ones not needed: {reasons}" if saved else ""
+    return f"{sum(saved.values()):,} planned votes not needed: {reasons}" if saved else ""
 
 
 def costs_table(store: Store, run: Run, number: int) -> Table:
@@ -113,9 +113,9 @@ def costs_table(store: Store, run: Run, number: int) -> Table:
         f"Not spent decoding or training: {_percent(total - sum(worked), total)} of {total:.0f} s." if total else ""
     )
     if pauses := sum(cost.pauses for cost in costs):
-        note += f" {pauses:,} times a sample had to wait because the cache was full; it was finished later."
+        note += f" Samples that had to wait because the cache was full, and were finished later: {pauses:,}."
     if lost := sum(cost.lost_servers for cost in costs):
-        note += f" Servers that were lost while others went on: {lost}."
+        note += f" Servers lost while others continued: {lost}."
     columns = ("stage", "seconds", "spent decoding or training", "tokens drawn", "tokens/s")
     return Table(f"Round {number}: time" if number else "Base: time", columns, rows, note)
 

@@ -1,8 +1,8 @@
 """The stage 'ask': the model is baited, each text is judged as it arrives, and near-duplicates are rewritten.
 
-In one stream the sampler's slots stay full with baits and rewrites alike, every text is compared with all that were
-kept before it, and asking can end early. What is owed is read from the store, so an interrupted stage continues where
-it stopped. Knows the questions' rules and the store; draws no votes. Source: arXiv 2502.13441.
+Baits and rewrites share one stream: the sampler's slots stay full, each text is compared with all texts kept before
+it, and asking can end early. What is owed is read from the store, so an interrupted stage continues where it stopped.
+Knows the rules for questions and the store; draws no votes. Source: arXiv 2502.13441.
 Example: yield from perform(AskStage(job, this))
 """
 
@@ -22,7 +22,7 @@ from crescent_lite.stages.frame import Job, StageOfRun, Tally, sampler_of
 from crescent_lite.store import Round
 
 ASKED_AHEAD = 512
-"""Raw questions handed to the sampler before it has room for them: more than it has slots (guess)."""
+"""No more baits are requested while so many texts are on their way: more than the sampler has slots (guess)."""
 
 
 class AskStage(StageOfRun):
@@ -92,7 +92,7 @@ class AskStage(StageOfRun):
     def _judge_own_questions(
         self, prompt: PromptText, known: diversify.Known, acceptance: diversify.Acceptance
     ) -> Generator[str, None, None]:
-        """Store and judge the user's own questions. None is rewritten, and asking never ends early."""
+        """Store and judge the user's own questions, which are never rewritten; asking never ends early."""
         questions = self.job.store.questions
         for question in self._undecided:
             yield self._judge(question, known, acceptance)
@@ -102,7 +102,7 @@ class AskStage(StageOfRun):
             yield self._judge(question, known, acceptance)
 
     def _judge(self, question: Question, known: diversify.Known, acceptance: diversify.Acceptance) -> str:
-        """Decide on a text, store the verdict, and request a rewrite where one is allowed. The verdict's reason."""
+        """Judge a text, store the verdict, and request a rewrite if one is allowed. Returns the verdict's reason."""
         questions, settings = self.job.store.questions, self.job.config.diversify
         verdict = diversify.judge(question, known, settings)
         questions.set_verdict(question.question_id, verdict)
@@ -123,7 +123,7 @@ class AskStage(StageOfRun):
         self._draw(diversify.rewriting(question, similar, prompts, config.bait, config.diversify, config.run.seed))
 
     def _draw_more(self) -> None:
-        """Hand raw questions to the sampler ahead of time, but not all of them: asking may end early."""
+        """Request more raw questions from the sampler ahead of time, but not all at once: asking may end early."""
         config, prompts = self.job.config, self.job.prompts
         while self._owed and len(self._on_their_way) < ASKED_AHEAD:
             index = self._owed.popleft()

@@ -1,6 +1,7 @@
-"""Ends a stage whose model writes nothing. One empty text is data; a hundred in a row mean a broken set-up.
+"""Ends a stage whose model writes nothing. One empty text is data; a hundred in a row are a broken set-up.
 
-The count starts again at every text that is not empty, so a model that falls silent late is noticed too. Example:
+The count starts again at every text that is not empty, so a model that falls silent late in a stage is noticed too.
+Example:
     empty = EmptyTexts("vote", "check the model's chat template"); empty.note("   ")
 """
 
@@ -10,7 +11,7 @@ from crescent_lite.errors import StageError
 from crescent_lite.events import Stage
 
 MOST_IN_A_ROW = 100
-"""Guess: no working model writes so many empty texts one after the other."""
+"""Guess: no working model writes as many empty texts in a row."""
 
 
 class EmptyTexts:

@@ -1,7 +1,7 @@
 """The stage 'evaluate': the same benchmarks, asked in the same words, for the base and for each round's adapter.
 
-Owns the queue of items that a model still has to answer; what was measured before with the same settings is used
-again. Scoring belongs to `evaluation`.
+Owns the queue of items that a model still has to answer. Replies that an earlier run stored for the same model and
+settings are reused. Scoring belongs to `evaluation`.
 Example: yield from perform(EvaluateStage(job, job.base_id, None, ALL_ROLES))
 """
 
@@ -29,7 +29,7 @@ class EvaluateStage(StageOfRun):
         self._model_id = model_id
         self._queue: list[OwedItem] = []
         self.evaluation_ids: dict[str, int] = {}
-        """By title of the measurement."""
+        """Ids of the evaluations, by the title of the measurement."""
         self._owed = Counter[str]()
         """Samples still to be drawn, by title."""
         total = 0
@@ -51,7 +51,7 @@ class EvaluateStage(StageOfRun):
         self.tally = Tally(total - self._owed.total(), total)
 
     def work(self) -> Generator[str, None, None]:
-        """Have every item answered and scored; yields the title of its measurement."""
+        """Answer and score each owed item; yields the title of the item's measurement."""
         evaluations, seed = self.job.store.evaluations, self.job.config.run.seed
         empty = EmptyTexts("evaluate", "check the model's chat template")
         sampler = sampler_of(self.job, self._model_id)

@@ -1,4 +1,4 @@
-"""What a round is trained on: its own labels and some of earlier rounds, or a teacher's, in the tokens of its model.
+"""What a round is trained on: its own labels and some of earlier rounds, or a teacher's, as tokens of the model.
 
 Reads the store; trains nothing. Example: examples = token_examples(job, labels_of(job, this), sampler)
 """
@@ -38,7 +38,7 @@ def teachers_labels(job: Job, teacher_id: int) -> list[Label]:
 
 
 def all_of_teacher(job: Job, teacher_id: int) -> list[Label]:
-    """Every label of the teacher's run; for the control 'unvoted' one sample of each question in its first round."""
+    """Every label of the teacher's run; for the control 'unvoted', one sample of each question of round 1."""
     if job.unvoted:
         return job.store.votes.fetch_single_samples(teacher_id, 1)
     return job.store.votes.fetch_labels(run_id=teacher_id)

@@ -1,8 +1,8 @@
 """What a run works with, and the frame around each of its stages: events, cost, pauses, and the sampler's life.
 
 A stage is a class with a `name`, a `tally` of what is done and owed, and `work()`, which does one item after another
-and stores each before it yields. The frame knows no stage. The sampler is loaded when a stage first needs it, its
-adapter is swapped without reloading the base, and it is freed for the training.
+and stores each before it yields. The frame knows none of the stages. The sampler is loaded when a stage first
+needs it, its adapter is swapped without reloading the base, and it is freed for the training.
 Example: yield from perform(VoteStage(job, this))
 """
 
@@ -36,7 +36,7 @@ from crescent_lite.workspace import Workspace
 from crescent_lite.workspace.interruption import suspended
 
 PAUSE_SECONDS = 0.2
-"""Time between two checks whether a pause is over."""
+"""Time between two checks whether a pause is over, in seconds."""
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Job:
         self.training_pid = pid
 
     def add_requested_round(self) -> None:
-        """Plan one round more than there are, and play it even after an alarm."""
+        """Plan one more round than the run has so far, to be played even after an alarm."""
         self.requested_rounds = len(self.store.runs.fetch_rounds(self.run_id)) + 1
         self.rounds = max(self.rounds, self.requested_rounds)
         self.store.runs.set_rounds(self.run_id, self.rounds)
@@ -116,12 +116,12 @@ class StageOfRun(ABC):
         """Do what is owed, one item at a time; each is stored before it is yielded."""
 
     def events_after(self) -> Iterator[Event]:
-        """What else the stage has to report when it has ended; nothing by default."""
+        """Events to report after the stage has ended; none by default."""
         return iter(())
 
 
 def perform(stage: StageOfRun) -> Iterator[Event]:
-    """Do what a stage owes, as events. Skips one that owes nothing; stores its cost even when it is interrupted."""
+    """Do what a stage owes, if anything, and yield its events. The cost of an interrupted stage is stored too."""
     if not stage.is_owed:
         return
     job, tally, number = stage.job, stage.tally, stage.this.number if stage.this else 0
@@ -159,7 +159,7 @@ def perform(stage: StageOfRun) -> Iterator[Event]:
 
 
 def wait_while_paused(job: Job) -> float:
-    """Wait until the pause request is withdrawn; the time waited, in seconds. A stop ends the wait too."""
+    """Wait until the pause request is withdrawn. Returns the seconds waited. A request to stop ends the wait too."""
     began = time.monotonic()
     with suspended(job.training_pid):
         while job.workspace.is_asked("pause"):

@@ -16,7 +16,7 @@ def round_outcome(job: Job, this: Round) -> str:
     if not job.store.runs.fetch_round(this.run_id, this.number).adapter_id:
         if labels < settings.min_examples:
             return f"not trained: {labels} labels, {settings.min_examples} needed"
-        return f"not trained: of {labels} labels too few have at most {settings.max_example_tokens} tokens"
+        return f"not trained: too few of the {labels} labels have at most {settings.max_example_tokens} tokens"
     training = job.store.trainings.fetch_latest(this.round_id)
     notes = [f"trained on {training.examples - training.held_out_examples} examples"]
     if training.held_out_examples:

@@ -31,7 +31,7 @@ class SecondOpinionStage(StageOfRun):
         self.tally = Tally(0, len(self._replies))
 
     def work(self) -> Generator[str, None, None]:
-        """Judge one reply after the other; yields each opinion in a word."""
+        """Judge one reply after another; yields each opinion in a word."""
         with closing(second_opinions((reply.reply, reply.gold) for reply in self._replies)) as opinions:
             for reply, opinion in zip(self._replies, opinions, strict=True):
                 if opinion is not None:

@@ -39,7 +39,7 @@ class TrainStage(StageOfRun):
         return len(self._examples) >= self.job.config.train.min_examples
 
     def work(self) -> Generator[TrainingStep, None, None]:
-        """Train, and store each step and at the end the adapter. An interrupted training can be continued."""
+        """Train; store each step and, at the end, the adapter. An interrupted training can be continued."""
         release_sampler(self.job)  # the training needs the memory
         training_id = self.job.store.trainings.start_training(self._round.round_id, self._examples)
         try:
@@ -71,7 +71,7 @@ class TrainStage(StageOfRun):
                 yield report
 
     def _adapter_to_start_from(self) -> Path | None:
-        """The PEFT folder of the adapter of the round before; None to start from the base."""
+        """The PEFT folder of the adapter that asked and voted in this round; None to start from the base."""
         if self.job.config.train.start_from != "last" or self._round.model_id == self.job.base_id:
             return None
         return peft_dir_of(self.job.store.runs.fetch_model(self._round.model_id).path)

@@ -1,4 +1,4 @@
-"""The stage 'vote', consensus: several answers to each kept question, until its label is decided.
+"""The stage 'vote': the model answers each kept question several times, until the label is decided.
 
 Knows the store and the sampler; what votes add up to is decided by `consensus`. A vote is stored as soon as it is
 drawn, so an interrupted stage continues with the votes that are missing. Source: arXiv 2502.13441.
@@ -50,7 +50,7 @@ class VoteStage(StageOfRun):
 
     @property
     def is_owed(self) -> bool:
-        """Whether a question is undecided, also one whose votes are all drawn."""
+        """Whether any question is undecided, even one whose votes are all drawn."""
         return bool(self._polls)
 
     def work(self) -> Generator[str, None, None]:
@@ -63,7 +63,7 @@ class VoteStage(StageOfRun):
             yield completion.finish_reason
 
     def _count(self, completion: Completion) -> list[Request]:
-        """Store a vote; the requests that follow from it, if any."""
+        """Store a vote. Returns the requests that follow from it, if any."""
         poll = self._polls[completion.key]
         answer = find_answer(completion.text, finished=completion.finish_reason == "stop")
         vote = self.job.store.votes.insert_vote(

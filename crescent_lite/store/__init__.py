@@ -52,7 +52,7 @@ class Store:
 
     @classmethod
     def open_read_only(cls, path: Path) -> Store:
-        """Open to read. Raises WorkspaceError where the file is missing or of another version."""
+        """Open to read. Raises WorkspaceError if the file is missing or of another version."""
         return cls(Database.open_read_only(path))
 
     @staticmethod

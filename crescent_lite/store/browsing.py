@@ -19,7 +19,7 @@ from crescent_lite.store.views import CLOSE_MARGIN
 LINE_CHARACTERS = 400
 """Characters of a question's text that a list shows."""
 IDS_AT_ONCE = 500
-"""Ids in one statement; SQLite limits the number of values in one."""
+"""Ids in one statement; SQLite limits the values that a statement may have."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class QuestionFilter:
     run_id: int
     verdict: Verdict | None = None
     reason: str | None = None
-    """Reason of the label decision where the votes are complete, else of the verdict."""
+    """Reason of the label decision if the votes are complete, else of the verdict."""
     round: int | None = None
     """Number of the round, from 1."""
     shares: tuple[float, float] | None = None
@@ -52,7 +52,7 @@ class QuestionLine:
     round: int
     verdict: Verdict | None
     reason: str | None
-    """Of the label decision where the votes are complete ('agreed', 'tie', ...), else of the verdict."""
+    """Reason of the label decision if the votes are complete ('agreed', 'tie', ...), else of the verdict."""
     share: float | None
     """Share of the leading answer, 0-1; None until the votes are complete."""
     text: str
@@ -157,7 +157,7 @@ class Browsing:
 
 
 def search_words(typed: str) -> str | None:
-    """A full-text query for what somebody typed: all words, the last one as a prefix. None where no word was typed.
+    """A full-text query for what somebody typed: all words, the last one as a prefix. None if no word was typed.
 
     Example: search_words('train "sta') -> '"train" "sta" *'
     """

@@ -23,7 +23,7 @@ MOST_FAULTS = 20
 
 
 def faults_of(database: Database) -> list[str]:
-    """One line for each fault; empty where the database is intact."""
+    """One line for each fault; empty if the database is intact."""
     faults = [row[0] for row in database.rows(f"PRAGMA integrity_check({MOST_FAULTS})") if row[0] != "ok"]
     if faults:
         return faults

@@ -55,7 +55,7 @@ class Database:
 
     @classmethod
     def open_read_only(cls, path: Path) -> Database:
-        """Open to read. Raises WorkspaceError where the file does not exist or is of another version."""
+        """Open to read. Raises WorkspaceError if the file does not exist or is of another version."""
         if not path.is_file():
             raise WorkspaceError(f"{path}: no database yet; `crescent run` creates it")
         with storage_errors(path):
@@ -85,7 +85,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit everything inside together, or nothing where an exception leaves the block."""
+        """Commit everything inside together, or nothing if an exception leaves the block."""
         with storage_errors(self.path), self._utils.atomic():
             yield
 
@@ -119,7 +119,7 @@ class Database:
         self._connection.close()
 
     def copy_to(self, path: Path) -> None:
-        """Write a copy of everything committed, also while another process writes; complete or not at all."""
+        """Write a copy of all that is committed, even while another process writes; complete or not at all."""
         with (
             atomic_replacement(path) as unfinished,
             storage_errors(path),
@@ -139,7 +139,7 @@ class Database:
 
     @cached_property
     def _utils(self) -> sqlite_utils.Database:
-        """sqlite-utils, loaded only to write: it imports pandas where that is installed, which takes long."""
+        """sqlite-utils, loaded only to write: it imports pandas if that is installed, which takes long."""
         import sqlite_utils
 
         # Plugins of sqlite-utils are third-party code, which the engine does not run.
@@ -157,7 +157,7 @@ def connected_to_read(path: Path) -> sqlite3.Connection:
     """A read-only connection, also on a read-only disk, where SQLite cannot create its files beside the database."""
     uri, log = f"{path.resolve().as_uri()}?mode=ro", path.with_name(f"{path.name}-wal")
     if not os.access(path.parent, os.W_OK) and not log.exists():
-        uri += "&immutable=1"  # nobody can write here, so nothing can change
+        uri += "&immutable=1"  # nobody can write here, so the file cannot change
     return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
 
 
@@ -181,7 +181,7 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def _advice(message: str) -> str | None:
-    """What to do about a message of SQLite; None where it is not about the disk or the file."""
+    """What to do about a message of SQLite; None if the message is not about the disk or the file."""
     known = {
         "disk is full": "free some space, then run the same command again: nothing stored is lost",
         "readonly database": "the file or its folder is read-only; make both writable or use another workspace",

@@ -177,7 +177,7 @@ class Evaluations:
     def fetch_round_scores(self, run_id: int) -> dict[int, float]:
         """The score that the best round is chosen by, for each round; round 0 is the base.
 
-        It is the mean flexible score, 0-1, over the benchmarks with the role 'score', or over the canaries where a
+        It is the mean flexible score, 0-1, over the benchmarks with the role 'score', or over the canaries if a
         run has no such benchmark. A round with an unfinished evaluation among them is left out.
         """
         rows = self._database.rows(
@@ -193,7 +193,7 @@ class Evaluations:
         return {row[0]: row[1] for row in rows}
 
     def fetch_right(self, evaluation_id: int, scoring: str) -> dict[str, bool]:
-        """Whether the first reply to each item is right, by one of SCORINGS. Items not scored by it are left out."""
+        """Whether the first reply to each item is right, by one of SCORINGS. Items without it are left out."""
         rows = self._database.rows(
             """SELECT item_id, strict, flexible, second_opinion FROM evaluated_items
             WHERE evaluation_id = ? AND sample_index = 0""",
@@ -247,7 +247,7 @@ class Evaluations:
     def fetch_differing(self) -> float | None:
         """Fraction of items, 0-1, on which exactly one of a round and its base is right, over all runs.
 
-        None where no round was measured beside its base, or where they never differed.
+        None if no round was measured on the same items as its base, or if they never differed.
         """
         share = self._database.value(
             """SELECT avg(b.flexible <> a.flexible) FROM run_evaluations rb
@@ -261,9 +261,9 @@ class Evaluations:
         return float(share) if share else None
 
     def fetch_mean_solution(self, run_id: int) -> float:
-        """Mean length, in tokens, of a solution by the base: of its greedy replies under its wordiest prompt.
+        """Mean length, in tokens, of the base's greedy replies with the prompt that makes them longest.
 
-        Only benchmarks whose answers are values count; 0 where the run has none.
+        Only benchmarks whose answers are values count; 0 if the run has none.
         """
         mean = self._database.value(
             """SELECT max(mean) FROM (SELECT avg(i.tokens) AS mean FROM run_evaluations r

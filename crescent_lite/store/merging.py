@@ -1,8 +1,8 @@
-"""Merging another database into this one: all runs that are missing here, or, where anything fails, nothing.
+"""Merging another database into this one: all runs that are missing here, or nothing if anything fails.
 
-Two runs are the same where their kind, start time and base are equal. Such a run is not copied again; where it went
-on in only one of the databases, the run here stays as it is. Prompts, models, benchmarks and evaluations that both
-have become one row. Knows no files besides the two databases. Example:
+Two runs are the same if their kind, start time and base are equal. Such a run is not copied again; if it continued in
+only one of the databases, the run here is left unchanged. A prompt, model, benchmark or evaluation that is in both
+databases becomes one row. Knows no files besides the two databases. Example:
     merge(database, Path("other/crescent.db"), bring).taken -> {1: 4, 2: 5}
 """
 
@@ -53,7 +53,7 @@ OF_A_RUN = {
     "note": """SELECT note_id AS id, run_id FROM other.notes JOIN other.questions USING (question_id)
         JOIN other.rounds USING (round_id)""",
 }
-"""For each kind of row that gets a new id: a query for the ids and the run each belongs to."""
+"""For each kind of row that gets a new id: a query for the ids and for the run that each belongs to."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,13 @@ class MergedAdapter:
     round: int
     """Number of its round."""
     path: str
-    """Path of its file as the other database says: untrusted."""
+    """Path of its file according to the other database; untrusted."""
     is_new: bool
     """Whether the merge added the adapter to this database."""
 
 
 Bring = Callable[[Sequence[MergedAdapter]], None]
-"""Brings the adapters' files over. Called before anything is committed: where it raises, nothing is merged."""
+"""Copies the adapters' files. Called before anything is committed: if it raises, nothing is merged."""
 
 
 @dataclass(frozen=True)
@@ -81,15 +81,15 @@ class Merged:
     """The outcome for each run of the other database."""
 
     taken: dict[int, int] = field(default_factory=dict)
-    """Runs that were copied: their id there, and their new id here."""
+    """Runs that were copied: their id in the other database -> their new id here."""
     same: dict[int, int] = field(default_factory=dict)
-    """Runs that were here already with the same contents: their id there, and their id here."""
+    """Runs that were here already, with the same contents: their id in the other database -> their id here."""
     unlike: dict[int, int] = field(default_factory=dict)
-    """Runs that were here already but went on in one of the databases: their id there, and here, where they stay as
-    they are."""
+    """Runs that were here already, but continued in only one of the databases: their id in the other database ->
+    their id here. They are left unchanged."""
     refused: dict[int, int] = field(default_factory=dict)
     """Runs that were not copied because the run they learn from is in `unlike` or `refused`, so that their examples
-    would be missing: their id there, and that run's id there."""
+    would be missing: their id -> that run's id, both in the other database."""
     models: set[int] = field(default_factory=set)
     """Ids, in this database, of the models that the merge added."""
 
@@ -264,7 +264,7 @@ def _extent(connection: sqlite3.Connection, schema: str, run_id: int) -> tuple[i
 
 
 def _number(connection: sqlite3.Connection, kind: str, rows: str, merged: Merged) -> None:
-    """Note the id here of each row there: a new id for a copied run's rows, the present one for the same run's."""
+    """Record the id here of each row of the other database: a new id if its run is copied."""
     table = f"{kind}s"
     last = connection.execute(f"SELECT coalesce(max({kind}_id), 0) FROM main.{table}").fetchone()[0]
     for old_run in merged.taken:

@@ -17,7 +17,7 @@ MOST_MODELS = 5000
 MOST_RUNS = 2000
 NAME_CHARACTERS = 200
 IDS_AT_ONCE = 500
-"""Ids in one statement; SQLite limits the number of values in one."""
+"""Ids in one statement; SQLite limits the values that a statement may have."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class ModelLine:
     parent_id: int | None
     """The base that an adapter was trained on; None for a base."""
     run_id: int | None
-    """The first run with a round that trained it; None where no round did."""
+    """The first run with a round that trained the model; None if no round did."""
     round: int | None
-    """Number of that round, from 1; None where no round trained it."""
+    """Number of that round, from 1; None if no round trained the model."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class ModelRun:
     run_id: int
     base_id: int
     teacher_id: int | None
-    """The run whose labels it learns from; None where it learns from its own."""
+    """The run whose labels a distillation learns from; None for a run that learns from its own."""
     control: str | None
     """Name of the control experiment; None for an ordinary run."""
     control_of: int | None
-    """The run that it is a control of; None for an ordinary run."""
+    """The run that this one is a control of; None for an ordinary run."""
     state: str
     """'running', 'stopped', 'failed' or 'finished'."""
 
@@ -61,9 +61,9 @@ class ModelDetail:
     """'base' or 'adapter'."""
     name: str
     source: str
-    """Where it came from: for a base 'embedded', a path or `repo:file` as the user wrote it."""
+    """Where the model came from: for a base 'embedded', a path or `repo:file`, as the user wrote it."""
     path: Path
-    """The file that is loaded: inside this workspace where the adapter is there, else as stored."""
+    """The file that is loaded: in this workspace if the adapter is there, else the stored path."""
     sha256: str
     created_at: str
     """UTC, ISO 8601."""

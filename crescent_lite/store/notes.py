@@ -1,4 +1,4 @@
-"""People's notes on questions, as stored; crescent_lite.workspace.notes collects them.
+"""People's notes on questions in the database; `workspace.notes` collects them during a run.
 
 Example: notes.fetch(412) -> [Note(key="9f...", question_id=412, text="the majority is wrong", created_at="...")]
 """

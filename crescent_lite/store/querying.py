@@ -1,7 +1,7 @@
 """Read-only SQL that users write: one statement at a time, with a time limit, and cells short enough to show.
 
-Owns what such a statement may do; knows no table. A connection that has answered one can only read from then on:
-SQLite asks `_judge` before it compiles each part of a statement. Example:
+Owns what such a statement may do; knows no table. A connection that has answered one can only read from then on,
+because SQLite asks `_judge` before it compiles each part of a statement. Example:
     querying = Querying(Database.open_read_only(path))
     querying.run("SELECT label, share FROM v_labels", limit=5).rows     # (("n:5", 0.75), ...)
 """
@@ -41,7 +41,7 @@ READING_PRAGMAS = {
     "data_version", "foreign_key_list", "index_info", "index_list", "index_xinfo", "table_info", "table_list",
     "table_xinfo",
 }  # fmt: skip
-"""Pragmas that change nothing, whatever their argument. A full-text index itself asks for data_version."""
+"""Pragmas that change nothing, whatever their argument. SQLite itself uses data_version for a full-text index."""
 FORBIDDEN_FUNCTIONS = {"load_extension", "fts3_tokenizer"}
 USERS_FAULTS = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH}
 """SQLite's error codes for a statement at fault; all other codes are about the file or the disk."""
@@ -72,7 +72,7 @@ class QueryResult:
 
 @dataclass(frozen=True)
 class CsvSummary:
-    """What is known of a result that was written as CSV."""
+    """The size of a result that was written as CSV."""
 
     rows: int
     """Rows written, without the header."""
@@ -207,7 +207,7 @@ class Querying:
 
 
 def quoted(name: str) -> str:
-    """A name as SQL writes it: in double quotes where it is not a plain identifier."""
+    """A name as SQL writes it: in double quotes unless it is a plain identifier."""
     simple = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)
     return name if simple else '"' + name.replace('"', '""') + '"'
 
@@ -237,7 +237,7 @@ def _judge(action: int, first: str | None, second: str | None, _database: str | 
 
 def _refuse_unspeakable(sql: str) -> None:
     if "\0" in sql or has_surrogate(sql):
-        raise UsageError("the query contains a NUL or half a character, which SQL cannot; remove it")
+        raise UsageError("the query contains a NUL or half a character, which SQL cannot contain; remove it")
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Questions as they are asked, judged and rewritten.
 
-A rewrite is its own row, which refers to the question it rewrites. Each row gets a verdict and a reason in the end.
+A rewrite has a row of its own, which refers to the question it rewrites. Each row gets a verdict and a reason.
 Example: questions.insert_asked(round_, attempt, completion); questions.fetch_undecided(round_id)
 """
 
@@ -102,8 +102,8 @@ class Questions:
     def fetch_to_rewrite(
         self, round_id: int, max_rewrites: int, reasons: Sequence[str]
     ) -> list[tuple[Question, Question]]:
-        """Questions rejected for one of `reasons`, with rewrites left and none made yet; each with the question that
-        it repeats."""
+        """Questions rejected for one of `reasons` that may be rewritten and are not yet; each with the question
+        that it repeats."""
         rows = self._database.rows(
             f"""SELECT q.question_id, q.duplicate_of FROM questions q
             LEFT JOIN questions rewrite ON rewrite.rewritten_from = q.question_id

@@ -1,4 +1,4 @@
-"""A database for other people's Python: sqlite-utils on a connection that cannot write.
+"""A database for users' own Python code: sqlite-utils on a connection that cannot write.
 
 The file is opened for reading only, so no statement can change it; SQLite also refuses to write to temporary tables
 and to attach a second database, through which the same file could be opened for writing. Example:

@@ -1,7 +1,7 @@
 """How many items of a round came through each stage: the one place where they are counted.
 
 Reports, `crescent status`, `crescent show round` and the TUI's progress all show these figures. They are counted from
-the items themselves, so they hold at any moment, also after a kill. Example:
+the items themselves, so they are right at any moment, even after a kill. Example:
     counts = store.fetch_round_counts(round_id)
     counts.texts, counts.rejected, counts.labels      # (400, {"near_duplicate": 52, "no_question": 38}, 211)
 """
@@ -36,7 +36,7 @@ class RoundCounts:
     votes: int
     """Votes drawn."""
     saved_votes: Mapping[str, int]
-    """Planned votes that were not drawn because their question was already settled, by `Stopped`; the most first."""
+    """Planned votes that were not drawn because their question was already settled, by `Stopped`, largest first."""
     labels: int
     """Questions whose votes gave a label."""
     no_label: Mapping[str, int]
@@ -61,7 +61,7 @@ class RoundCounts:
 
     @property
     def own_examples(self) -> int:
-        """Examples whose question was asked in this round; the others are replayed, or of a teacher's run."""
+        """Examples whose question was asked in this round; the others are replayed or from a teacher's run."""
         return self.examples_by_round.get(self.round_id, 0)
 
 

@@ -27,7 +27,7 @@ class Run:
 
     run_id: int
     state: str
-    """'running', 'stopped', 'failed' or 'finished'. 'running' without a living engine was killed."""
+    """'running', 'stopped', 'failed' or 'finished'. A run that is 'running' without a live engine was killed."""
     reason: str | None
     rounds: int
     base_id: int
@@ -38,7 +38,7 @@ class Run:
     started_at: str
     finished_at: str | None
     teacher_id: int | None = None
-    """The run whose labels a distillation learns from; None where the run learns from its own."""
+    """The run whose labels a distillation learns from; None for a run that learns from its own."""
     chosen_round: int | None = None
     """Number of the round that the user chose to keep; None keeps the best round."""
     control: str | None = None
@@ -66,13 +66,13 @@ class Round:
     model_id: int
     """The model that asks and votes."""
     adapter_id: int | None
-    """The adapter that the round trained; None before that, and where it trained none."""
+    """The adapter that the round trained; None before that, and for a round that trains none."""
     outcome: str | None
     """How the round ended, in words; None while it is unfinished."""
     finished_at: str | None
     """UTC, ISO 8601; None while the round is unfinished."""
     asking_stopped: str | None
-    """Why asking stopped before all planned questions were asked; None where it did not."""
+    """Why asking stopped before all planned questions were asked; None if it did not."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class StageCost:
     prompt_tokens: int
     """Tokens of the prompts."""
     finished: bool
-    """Whether the stage has ended once."""
+    """Whether the process that worked on the stage last has finished it."""
     pauses: int = 0
     """How often a sample had to leave its slot because the cache was full."""
     lost_servers: int = 0
@@ -105,7 +105,7 @@ class Runs:
     def insert_model(self, model: ModelFile, parent_id: int | None = None) -> int:
         """Store the model unless one with its kind, checksum and parent exists. Returns its id.
 
-        A known model gets the new path only where no file is at its stored path any more.
+        A known model gets the new path only if there is no longer a file at its stored path.
         """
         known = self._database.row(
             "SELECT model_id, path FROM models WHERE kind = ? AND sha256 = ? AND ifnull(parent_id, 0) = ifnull(?, 0)",
@@ -184,9 +184,9 @@ class Runs:
         self._database.write("UPDATE runs SET chosen_round = ? WHERE run_id = ?", [number, run_id])
 
     def fetch_run(self, run_id: int | None = None, kind: RunKind | None = None) -> Run:
-        """A run by id, or the latest run, of one kind where `kind` is given.
+        """A run by id, or else the latest run, or the latest of one `kind`.
 
-        Raises NotFoundError, or ConfigError where a newer version stored its settings.
+        Raises NotFoundError, or ConfigError if a newer version stored its settings.
         """
         found = self._database.row(
             """SELECT * FROM runs WHERE (:run IS NULL OR run_id = :run) AND (:kind IS NULL OR kind = :kind)
@@ -230,7 +230,7 @@ class Runs:
         return [row[0] for row in rows]
 
     def fetch_unfinished(self) -> Run | None:
-        """The latest improvement run where it is unfinished and has stored at least one item; else None."""
+        """The latest improvement run, if it is unfinished and has stored at least one item; else None."""
         run_id = self._database.value("SELECT max(run_id) FROM runs WHERE kind = 'improvement'")
         run = self.fetch_run(run_id) if run_id else None
         return run if run and run.state != "finished" and self._has_items(run.run_id) else None
@@ -274,7 +274,7 @@ class Runs:
         self._database.write("UPDATE rounds SET asking_stopped = ? WHERE round_id = ?", [reason, round_id])
 
     def finish_round(self, round_id: int, outcome: str) -> None:
-        """Store the outcome of the round; nothing is owed on it any more."""
+        """Store the outcome of the round, which is then complete."""
         self._database.write(
             "UPDATE rounds SET outcome = ?, finished_at = ? WHERE round_id = ?", [outcome, now(), round_id]
         )
@@ -323,7 +323,7 @@ class Runs:
         ]
 
     def insert_event(self, run_id: int, kind: str, detail: dict[str, Any]) -> None:
-        """Store an event. Ends of stages are stored, single votes are not."""
+        """Store an event. The engine stores the end of a stage, for instance, but not each vote."""
         self._database.write(
             "INSERT INTO events (run_id, kind, detail, created_at) VALUES (?, ?, ?, ?)",
             [run_id, kind, json.dumps(detail, default=str), now()],
@@ -338,7 +338,7 @@ class Runs:
 
 
 def current_model_path(kind: str, path: Path, folder: Path) -> Path:
-    """Path of a model: an adapter's file inside `folder` where it is there, since workspaces move; else as stored."""
+    """Path of a model: an adapter's file in `folder` if it is there, since workspaces are moved; else as stored."""
     here = folder.joinpath(*path.parts[-ADAPTER_DEPTH:])
     try:
         return here if kind == "adapter" and here.is_file() else path

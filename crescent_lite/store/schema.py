@@ -427,7 +427,7 @@ QUESTIONS_FTS = (
 
 @migrations()
 def m007_notes_and_search(database: Database) -> None:
-    """People's notes on questions; a full-text index of questions, for search while somebody types."""
+    """People's notes on questions; a full-text index of questions, to search while somebody types."""
     for statement in (NOTES, "CREATE INDEX notes_by_question ON notes (question_id)", *QUESTIONS_FTS):
         database.execute(statement)
 
@@ -483,7 +483,7 @@ MARGINS = """UPDATE consensus SET margin = share - 1.0 * coalesce(
 
 @migrations()
 def m009_what_is_referred_to_is_named(database: Database) -> None:
-    """Foreign keys name their column, which Datasette requires; margins of older questions; views made again."""
+    """Foreign keys name their column, which Datasette requires; margins of older questions; views recreated."""
     name_referred_columns(database)
     for statement in (MARGINS, *statements_to_recreate()):
         database.execute(statement)

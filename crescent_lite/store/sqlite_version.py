@@ -9,8 +9,8 @@ import sqlite3
 
 SQLITE_VERSION = sqlite3.sqlite_version
 FIRST_WITH_BUG, FIRST_FIXED = (3, 7, 0), (3, 51, 3)
-"""From the first version until before the second, two connections that write or checkpoint at the same moment can
-damage a database in WAL mode. Connections that only read cannot."""
+"""In versions from the first up to, but not including, the second, two connections that write or checkpoint at the
+same moment can damage a database in WAL mode. Connections that only read cannot."""
 FIXED_SERIES = {(3, 44): 6, (3, 50): 7}
 """Older series with a fix, each with its first fixed patch release."""
 

@@ -1,4 +1,4 @@
-"""Trainings, the examples given to each, and its steps as they happen.
+"""Trainings, the examples given to each, and their steps as they happen.
 
 Example: training_id = trainings.start_training(round_id, examples)
 """
@@ -23,21 +23,22 @@ class LatestTraining:
     held_out: tuple[float, ...]
     """Loss on the held-out examples, each time it was computed, nats per token."""
     stopped: str | None
-    """Why the training ended before its last step; None where it did not."""
+    """Why the training ended before its last step; None if it did not."""
     examples: int
     """Examples given to the training, held-out ones included."""
     held_out_examples: int
-    """Examples that the training does not learn from."""
+    """Examples that are held out, so not trained on."""
     state: str | None
-    """'running', 'interrupted', 'failed' or 'finished'; None where the round has no training."""
+    """'running', 'interrupted', 'failed' or 'finished'; None if the round has no training."""
     planned_steps: int
     """Planned optimiser steps; 0 before the first step."""
     held_out_before: float | None = None
-    """Loss on the held-out examples before the first step; None until the training has ended, or without any."""
+    """Loss on the held-out examples before the first step; None until the training has ended, and without
+    held-out examples."""
 
     @property
     def generalises(self) -> bool:
-        """False where the loss on the held-out examples never fell below its value before the training."""
+        """False if the loss on the held-out examples never fell below its value before the training."""
         return self.held_out_before is None or min(self.held_out, default=-math.inf) < self.held_out_before
 
 
@@ -48,7 +49,7 @@ class FinishedTraining:
     loader: str
     """'peft' or 'unsloth'."""
     seconds: float
-    """Time at work, in all processes together."""
+    """Seconds at work, in all processes together."""
     details: Mapping[str, str]
     """Versions, device and the settings that were chosen, by name."""
 
@@ -181,7 +182,7 @@ class Trainings:
         )
 
     def fetch_curve(self, round_id: int) -> list[tuple[int, float, float | None]]:
-        """(step, loss, held-out loss or None where it was not computed) of the round's latest training."""
+        """(step, loss, held-out loss or None if it was not computed) of the round's latest training."""
         rows = self._database.rows(
             """SELECT step, loss, held_out_loss FROM training_steps WHERE training_id =
                 (SELECT max(training_id) FROM trainings WHERE round_id = ?) ORDER BY step""",

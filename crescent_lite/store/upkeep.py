@@ -13,7 +13,7 @@ from crescent_lite.store.database import Database, storage_errors
 def vacuum(database: Database) -> tuple[int, int]:
     """Shrink the database, rebuild its full-text indexes and SQLite's statistics. Returns the bytes before and after.
 
-    Raises StorageError, also where a table, column, view, index or trigger is missing.
+    Raises StorageError, also if a table, column, view, index or trigger is missing.
     """
     connection = database.connection
     if missing := missing_parts(database):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 Z_SQUARED = 3.841458820694124
 """For 95% intervals: the square of the normal distribution's 0.975 quantile."""
 CLOSE_MARGIN = 0.25
-"""A question is disputed where its leading answer is ahead of the second one by at most this fraction of the votes
+"""A question is disputed if its leading answer is ahead of the second one by at most this fraction of the votes
 (guess: 2 of 8)."""
 
 RUN = "id of the run"
@@ -60,7 +60,7 @@ _ROUNDS = View(
         "examples": "examples given to the round's latest training, those of earlier rounds included",
         "loss": "loss of the latest training step, nats per token",
         "score": "mean flexible score, 0-1, over the benchmarks that choose a round; NULL until all are measured",
-        "seconds": "time at work in all stages of the round",
+        "seconds": "time at work in all stages of the round, in seconds",
         "tokens": "tokens drawn in all stages of the round",
     },
     """SELECT n.run_id, n.number AS round, r.kind, r.control, b.name AS model, n.outcome,
@@ -98,21 +98,21 @@ _ROUNDS = View(
 )
 
 _QUESTIONS = View(
-    "Each text that a model wrote as a question or the user's file holds: its verdict, and what its votes add up to.",
+    "Each text that a model wrote as a question, or that is in the user's file, with its verdict and votes.",
     "SELECT question_id, verdict, reason, answer_key, share, text FROM v_questions WHERE run_id = 1 LIMIT 5",
     {
         "question_id": QUESTION_ID,
         "run_id": RUN,
         "round": ROUND,
-        "text": "the cleaned question; what the model wrote where cleaning found no question",
+        "text": "the cleaned question; what the model wrote if cleaning found no question",
         "verdict": "'kept' or 'rejected'; NULL while it is not judged",
         "reason": "'new', or the rule that rejected it",
-        "external_id": "id of the question in the user's file; NULL where a model asked it",
+        "external_id": "id of the question in the user's file; NULL if a model asked it",
         "steering": "the values of the bait's placeholders, as JSON",
         "duplicate_of": "id of the kept question that it is too close to",
         "similarity": "similarity to that question or to benchmark_item, 0-100, with numbers masked",
         "benchmark_item": "the benchmark item that it is too close to, 'benchmark/item'",
-        "semantic_match": "id of the kept question closest in meaning; NULL where meanings are not compared",
+        "semantic_match": "id of the kept question closest in meaning; NULL if meanings are not compared",
         "semantic_similarity": "cosine similarity to semantic_match",
         "rewritten_from": "id of the question that this one is a rewrite of",
         "decision": f"'labelled' or 'rejected'; {NOT_DECIDED}, as are the columns after it",
@@ -120,8 +120,8 @@ _QUESTIONS = View(
         "answer_key": LEADER,
         "share": SHARE,
         "margin": "share less the share of the second answer, 0-1",
-        "entropy": "entropy of the answers, bits; 0 where all agree",
-        "votes_planned": "votes planned at most",
+        "entropy": "entropy of the answers, bits; 0 if all agree",
+        "votes_planned": "most votes that could be drawn",
         "votes": "votes drawn",
         "votes_saved": "votes planned but not drawn",
         "stopped": "why no more votes were drawn",
@@ -146,14 +146,14 @@ _VOTES = View(
         "sample_index": "number of the vote among those of its question, from 0",
         "question": "text of the question",
         "solution": "text that the model wrote",
-        "answer_written": "the answer as it is written in the solution; NULL where none was found",
-        "answer_key": "the answer as a typed key; NULL where none was found",
+        "answer_written": "the answer as it is written in the solution; NULL if none was found",
+        "answer_key": "the answer as a typed key; NULL if none was found",
         "answer_form": "how the answer is marked: whole, tagged, boxed, hash, phrase, bold, or last (not marked)",
-        "agrees": f"1 where its answer is the leading one, 0 where it is another or none; {NOT_DECIDED}",
+        "agrees": f"1 if its answer is the leading one, 0 if it is another or none; {NOT_DECIDED}",
         "chosen": f"1 for the solution that is trained on, 0 for the others; {NOT_DECIDED}",
         "finish_reason": "'stop', or why it was cut off: 'length' or 'context'",
         "tokens": "tokens drawn",
-        "mean_logprob": "mean log-probability of its tokens; NULL where it was not asked for",
+        "mean_logprob": "mean log-probability of its tokens; NULL if it was not asked for",
         "model": "name of the model that wrote it",
         "seed": "seed of its sampling",
         "created_at": "when it was stored, UTC, ISO 8601",
@@ -252,7 +252,7 @@ _EXAMPLES = View(
         "run_id": "id of the run that trained",
         "round": "number of the round that trained",
         "question_id": QUESTION_ID,
-        "asked_in_round": "number of the round that asked the question; an earlier one than round is a replay",
+        "asked_in_round": "number of the round that asked the question; the example is replayed if that was earlier",
         "question": "text of the question",
         "label": "the leading answer of the question's votes, as a typed key",
         "share": SHARE,
@@ -274,14 +274,14 @@ _MODELS = View(
         "model_id": "id of the model",
         "name": "name of the model",
         "kind": "'base' or 'adapter'",
-        "lineage": "names of the models from its base to itself",
-        "run_id": "id of the run that trained it, the first where several did; NULL for a base",
-        "round": "number of the round that trained it; NULL for a base",
+        "lineage": "names of the models from the base to this one",
+        "run_id": "id of the first run with a round that trained it; NULL if no round did",
+        "round": "number of that round; NULL if no round trained it",
         "parent_id": "id of the model that an adapter was trained on; NULL for a base",
-        "source": "for a base as configured: 'embedded', a path or 'repo:file'; for an adapter what trained it",
+        "source": "for a base 'embedded', a path or 'repo:file', as configured; for an adapter what trained it",
         "path": "path of its file",
         "sha256": "checksum of its file",
-        "trained_seconds": "time that its training was at work; NULL for a base",
+        "trained_seconds": "time that its training was at work, in seconds; NULL if no training made it",
         "created_at": "when it was stored, UTC, ISO 8601",
     },
     """SELECT m.model_id, m.name, m.kind, (
@@ -376,7 +376,7 @@ _COST = View(
         "run_id": RUN,
         "round": ROUND_OR_BASE,
         "stage": "'ask', 'vote', 'train', 'evaluate' or 'second_opinion'",
-        "seconds": "time at work, without pauses",
+        "seconds": "time at work, in seconds, without pauses",
         "tokens": "tokens drawn",
         "prompt_tokens": "tokens of the prompts",
         "tokens_per_second": "tokens drawn per second that the sampler was at work",
@@ -395,7 +395,7 @@ _COST = View(
 )
 
 _ACCEPTANCE = View(
-    "Each hundred judged texts of a round, and how many were kept: fewer as a model begins to repeat itself.",
+    "Each hundred judged texts of a round, and how many were kept; the number falls if a model repeats itself.",
     "SELECT hundred_texts, texts, kept, acceptance FROM v_acceptance WHERE run_id = 1 AND round = 1",
     {
         "run_id": RUN,
@@ -405,7 +405,7 @@ _ACCEPTANCE = View(
         "kept": "texts that were kept",
         "acceptance": "kept / texts, 0-1",
         "near_duplicates": "texts rejected as near-duplicates",
-        "same_template": "texts rejected because they differ only in numbers from enough kept questions",
+        "same_template": "texts rejected because enough kept questions differ from them only in numbers",
     },
     """SELECT run_id, round, hundred AS hundred_texts, count(*) AS texts, sum(kept) AS kept, avg(kept) AS acceptance,
         sum(reason = 'near_duplicate') AS near_duplicates, sum(reason = 'same_template') AS same_template

@@ -40,11 +40,11 @@ class StepProgress:
     """Items that have gone through the step, whatever the outcome, in order of STEPS: questions asked, texts judged,
     votes drawn, questions decided, optimiser steps, replies scored."""
     total: int
-    """Items known to be planned so far; grows while an earlier step is at work. 0 where it is not known yet."""
+    """Items known to be planned so far; grows while an earlier step is at work. 0 if it is not known yet."""
     passed: int
-    """Items of `done` that go on: kept questions, labels. For the other steps the same as `done`."""
+    """Items of `done` that go on to the next step: kept questions, labels. For other steps, the same as `done`."""
     seconds: float | None
-    """What the stage took so far; None until a process has finished or left the stage."""
+    """Seconds that the stage has taken so far; None until a process has finished or left the stage."""
     reasons: Reasons = ()
     """(reason, count) of the items that do not go on, the commonest first."""
 
@@ -86,13 +86,13 @@ class RunSnapshot:
     kind: str
     """'improvement' or 'evaluation'."""
     teacher_id: int | None
-    """The run whose labels a distillation learns from, which then asks nothing and votes on nothing; else None."""
+    """The run whose labels a distillation learns from (a distillation neither asks nor votes); else None."""
     own_questions: bool
     """Whether the questions come from the user's file and not from the model."""
     state: str
     """'running', 'stopped', 'failed' or 'finished', as stored: an engine that was killed leaves 'running'."""
     reason: str | None
-    """Why the run stopped, failed or finished early; None where nothing is stored."""
+    """Why the run stopped, failed or finished early; None if nothing is stored."""
     base: str
     """Name of the base model."""
     rounds: int
@@ -129,7 +129,7 @@ class RunLine:
     control: str | None
     """Name of the control experiment; None for an ordinary run."""
     teacher_id: int | None
-    """The run whose labels a distillation learns from; None where the run learns from its own."""
+    """The run whose labels a distillation learns from; None if the run learns from its own."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +140,9 @@ class WatchedQuestion:
     run_id: int
     round: int
     external_id: str | None
-    """Id of the question in the user's file; None where a model asked it."""
+    """Id of the question in the user's file; None if a model asked it."""
     text: str
-    """The cleaned question; the raw text where cleaning found none."""
+    """The cleaned question; the raw text if cleaning found none."""
     raw_text: str
     """Exactly what the model wrote, the assistant prefix included."""
     verdict: Verdict | None
@@ -150,23 +150,23 @@ class WatchedQuestion:
     reason: str | None
     """Reason of the verdict; None while it is not judged."""
     duplicate_of: int | None
-    """The kept question that it is too close to; None where it is not."""
+    """The kept question that this one is too close to; None if there is no such question."""
     benchmark_item: str | None
-    """The benchmark item that it is too close to, as `benchmark/item`; None where it is not."""
+    """The benchmark item that this one is too close to, as `benchmark/item`; None if there is no such item."""
     match_text: str | None
-    """Text of the kept question or benchmark item that it is too close to; None where it is not."""
+    """Text of that kept question or benchmark item; None if there is neither."""
     similarity: float | None
-    """Similarity to that text, 0-100; None where nothing was compared."""
+    """Similarity to that text, 0-100; None if nothing was compared."""
     rewritten_from: int | None
     """The question that this is a rewrite of; None for a question as it was first asked."""
     rewritten_as: int | None
     """The rewrite of this question; None without one."""
     decision: Decision | None
-    """None until its votes are complete, as are the six fields below."""
+    """None until the votes are complete, as are the fields from here to `chosen_vote`."""
     decision_reason: str | None
     """'agreed', 'tie', 'low_share', 'high_share', 'no_answer' or 'cut_off'."""
     answer_key: str | None
-    """The leading answer; None also where every vote abstained."""
+    """The leading answer; None also if every vote abstained."""
     share: float | None
     """Share of the leading answer, 0-1."""
     margin: float | None
@@ -178,15 +178,15 @@ class WatchedQuestion:
     chosen_vote: int | None
     """Id of the vote whose solution became the example; None without a label."""
     votes: tuple[Vote, ...]
-    """Its votes so far, by sample index."""
+    """Votes on the question so far, by sample index."""
     vote_tokens: tuple[int, ...]
     """Tokens drawn for each of `votes`."""
     notes: tuple[Note, ...]
-    """People's notes on it, oldest first."""
+    """People's notes on the question, oldest first."""
 
 
 class Watching:
-    """Bounded reads for those who watch a run."""
+    """Bounded reads for programs that watch a run."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -210,7 +210,7 @@ class Watching:
         return tuple(RunLine(*row) for row in rows)
 
     def fetch_snapshot(self, run_id: int | None = None, events: int = 50) -> RunSnapshot | None:
-        """The state of a run, by default the latest, with its last `events` events; None where no such run exists."""
+        """The state of a run, by default the latest, with its last `events` events; None if no such run exists."""
         run_id = self._database.value("SELECT max(run_id) FROM runs WHERE ? IS NULL OR run_id = ?", [run_id, run_id])
         if run_id is None:
             return None
@@ -238,7 +238,7 @@ class Watching:
         )
 
     def fetch_question(self, question_id: int) -> WatchedQuestion | None:
-        """One question in full; None where no such question exists."""
+        """One question in full; None if no such question exists."""
         row = self._questions.fetch_detail(question_id)
         if row is None:
             return None
@@ -275,7 +275,7 @@ class Watching:
     def _steps(
         self, run: Run, round_id: int, number: int, scores: tuple[ScoreCount, ...], planned: int | None
     ) -> tuple[StepProgress, ...]:
-        """The progress of each of STEPS in a round. Counted from the items, so it holds also after a kill.
+        """The progress of each of STEPS in a round, counted from the items, so it is right even after a kill.
 
         `planned` is the number of questions to ask; None before the first round, or where asking stopped early.
         """
