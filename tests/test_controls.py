@@ -102,7 +102,7 @@ def test_finished_controls_are_not_repeated(controlled: Workspace) -> None:
 def test_a_run_that_trained_nothing_has_no_trained_controls(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path, min_examples=1000)
     list(run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler()))
-    with pytest.raises(NotFoundError, match="round 1 trained nothing that the control unvoted could be"):
+    with pytest.raises(NotFoundError, match="round 1 trained nothing, so the control unvoted has nothing"):
         controls(workspace, names=("unvoted",))
 
 
