@@ -17,10 +17,10 @@ from crescent_lite.store import Run, Store
 MOST_LINES = 12
 """Measurements that get a line of their own."""
 ROLES = {
-    "final": " (measured only at the end, so it played no part in choosing the round)",
+    "final": "; measured only at the end, so it played no part in choosing the round",
     "score": "",
-    "general": " (other abilities)",
-    "canary": " (for alarms only)",
+    "general": "; a benchmark of other abilities",
+    "canary": "; used for alarms only",
 }
 """What is said of a benchmark's role; the benchmarks' lines are in this order."""
 
@@ -151,9 +151,7 @@ def _measured(standing: Standing, scored: Sequence[Scored]) -> list[str]:
         for strict in scored_of(scored, number, "strict"):
             if (strict.evaluation.benchmark, strict.evaluation.prompt) == key and strict.verdict:
                 before = bases[(*key, "strict")].score.fraction
-                line += (
-                    f". In a marked place: {before:.1%} to {strict.score.fraction:.1%}, {in_words(strict.verdict)}"
-                )
+                line += f". In marked places only: from {before:.1%} to {strict.score.fraction:.1%}; {in_words(strict.verdict)}"
         lines.append(f"{line}.")
     if len(lines) > MOST_LINES:
         lines[MOST_LINES:] = [f"{len(lines) - MOST_LINES} more measurements are in the table of scores."]
