@@ -151,7 +151,8 @@ def _measured(standing: Standing, scored: Sequence[Scored]) -> list[str]:
         for strict in scored_of(scored, number, "strict"):
             if (strict.evaluation.benchmark, strict.evaluation.prompt) == key and strict.verdict:
                 before = bases[(*key, "strict")].score.fraction
-                line += f". In marked places only: from {before:.1%} to {strict.score.fraction:.1%}; {in_words(strict.verdict)}"
+                scores = f"from {before:.1%} to {strict.score.fraction:.1%}"
+                line += f". In marked places only: {scores}; {in_words(strict.verdict)}"
         lines.append(f"{line}.")
     if len(lines) > MOST_LINES:
         lines[MOST_LINES:] = [f"{len(lines) - MOST_LINES} more measurements are in the table of scores."]
