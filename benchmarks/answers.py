@@ -169,7 +169,10 @@ def by_golds(path: Path, shown: int) -> dict[str, Any]:
         for other in same_key[1:20]:
             one, two = (parse(each if "$" in each else f"${each}$") for each in (same_key[0], other))
             if one and two:
-                pairs["agreed" if math_verify.verify(one, two, timeout_seconds=2) else "disagreed"] += 1
+                agreed = math_verify.verify(one, two, timeout_seconds=2)
+                pairs["agreed" if agreed else "disagreed"] += 1
+                if not agreed and (shown := shown - 1) >= 0:
+                    print(f"golds of one key: {same_key[0][:80]!r} and {other[:80]!r}", file=sys.stderr)
     return {"by source": {source: dict(each) for source, each in counts.items()}, "golds of one key": dict(pairs)}
 
 

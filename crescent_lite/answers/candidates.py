@@ -1,7 +1,7 @@
-"""The quantities of a sentence, in order, and which of them can be meant by themselves.
+"""Finds the quantities of a sentence, in order, and which of them stand by themselves.
 
-A quantity that is part of something larger (an expression, a comparison, a range, an unknown's factor) has no key.
-Ordinals (the 5th) and adjectives (a 3-year loan) count nothing and are left out. Example:
+A quantity that is part of something larger (an expression, a comparison, a range, a product with a variable) has no
+key. Ordinals (the 5th) and adjectives (a 3-year loan) are left out. Example:
     [each.key for each in candidates(tokenise("42 of the 50, 3x"), words=False)]    # ['n:42', 'n:50', None]
 """
 
@@ -19,7 +19,7 @@ from crescent_lite.answers.units import is_unit_tail
 from crescent_lite.answers.words import word_set
 
 OF_A_FORMULA = word_set("num + - * / ^ ! ( ) [ ] { } frac sqrt pi var % $ ± °")
-"""Kinds of tokens that a formula is made of."""
+"""Kinds of tokens in a formula."""
 _OPERATORS = word_set(r"+ * / ^ < > ≤ ≥ ≠ ± ∓ | ∪ ∈ _ \{")
 _PARTS = word_set("num frac sqrt pi var dots")
 _MONEY = ("$", "€", "£", "¥", "₹")
@@ -31,17 +31,17 @@ _CHANGES_IT = word_set(
     "trillion thousand hundred thirds quarters halves fourths fifths sixths eighths tenths third "
     "k bn mn percent remainder r grand"
 )
-"""Words after a number that make another value of it."""
+"""Words after a number that change its value."""
 _SAYS_MINUS = word_set("now is was of to get equals")
 _NONE = Token("", "", -1, -1, True)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A quantity among tokens."""
+    """A quantity and its position among the tokens."""
 
     key: str | None
-    """None of one that is part of something larger, or cannot be read."""
+    """Canonical key; None if the quantity is part of something larger or cannot be read."""
     first: int
     """Index of its first token."""
     after: int
@@ -49,7 +49,7 @@ class Candidate:
 
 
 def candidates(tokens: Sequence[Token], *, words: bool) -> list[Candidate]:
-    """Every quantity, in order. `words`: numbers in words are among them, as in a sentence without digits."""
+    """Return every quantity in order. `words`: include numbers in words, for a sentence without digits."""
     found: list[Candidate] = []
     at = 0
     while at < len(tokens):
@@ -91,7 +91,7 @@ def _after_formula(tokens: Sequence[Token], at: int) -> int:
 
 
 def _is_unread(tokens: Sequence[Token], at: int, found: list[Candidate], *, words: bool) -> bool:
-    """Whether a token that begins no quantity is mathematics all the same: it may be the answer, unread."""
+    """Whether a token that begins no quantity is unread mathematics, which could be the answer."""
     token = tokens[at]
     if token.kind == "dots":
         return bool(found) and at + 1 < len(tokens) and found[-1].after >= at
@@ -132,14 +132,14 @@ def _begins_a_date(tokens: Sequence[Token], at: int) -> bool:
 
 
 def _is_adjective(tokens: Sequence[Token], after: int) -> bool:
-    """3-year, 4-kg: what a thing is like, not how many there are."""
+    """Whether a hyphen makes the number part of an adjective: 3-year, 4-kg."""
     hyphen, word = _at(tokens, after), _at(tokens, after + 1)
     joined = hyphen.kind == "-" and not hyphen.space and not word.space
     return joined and word.kind == "word" and word.text.lower() not in SCALES
 
 
 def _is_clear_before(tokens: Sequence[Token], at: int, after: int) -> bool:
-    """Whether what stands before a quantity leaves it whole."""
+    """Whether the tokens before a quantity show that it is complete."""
     before, token = _at(tokens, at - 1), tokens[at]
     if before.kind in ("(", "[", "{"):
         alone = _at(tokens, after).kind in (")", "]", "}") and _at(tokens, at - 2).kind not in ("(", "[", "{")
@@ -160,7 +160,7 @@ def _is_clear_before(tokens: Sequence[Token], at: int, after: int) -> bool:
 
 
 def _is_clear_after(tokens: Sequence[Token], after: int) -> bool:
-    """Whether what stands after a quantity leaves it whole."""
+    """Whether the tokens after a quantity show that it is complete."""
     following, then = _at(tokens, after), _at(tokens, after + 1)
     if following.kind in _OPERATORS or following.kind in _PARTS:
         return False

@@ -1,4 +1,4 @@
-r"""One spelling for characters that mean the same: minus signs, spaces, digits of other scripts, fraction characters.
+r"""Normalises Unicode characters that mean the same: minus signs, spaces, digits of other scripts, fractions.
 
 Knows Unicode; knows no grammar. Fraction characters and superscripts become the LaTeX that says the same, so that
 everything after this reads one notation. Linear in the length of the text. Example:
@@ -20,7 +20,7 @@ _ZEROS = (
     0x660, 0x6F0, 0x7C0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xB66, 0xBE6, 0xC66, 0xCE6, 0xD66, 0xE50, 0xED0, 0xF20, 0x1040,
     0x17E0, 0x1810, 0xFF10, 0x1D7CE, 0x1D7D8, 0x1D7E2, 0x1D7EC, 0x1D7F6,
 )  # fmt: skip
-"""Code points of the digit zero in scripts with decimal digits; the other nine follow each."""
+"""Code point of the digit zero in each script with decimal digits; the other nine digits follow it."""
 _CHARACTERS: dict[int, str] = {
     **dict.fromkeys((*range(32), *range(0x7F, 0xA1)), " "),
     **dict.fromkeys((*range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000), " "),
@@ -50,7 +50,7 @@ _ENTITIES = {
 
 
 def normalised(text: str) -> str:
-    """The text with one spelling for each meaning; lines stay lines. Applying it twice changes nothing more."""
+    """Return the text with one spelling for each meaning. Lines are kept; applying it twice changes nothing more."""
     if "\x1b" in text:
         text = _TERMINAL_COLOUR.sub("", text)
     if text.isascii():

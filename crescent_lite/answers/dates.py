@@ -1,8 +1,8 @@
-"""Times of day, dates and ratios, from tokens: 'd:2024-03-15', 't:15:45', 'r:3:4'.
+"""Reads dates, times of day and ratios from tokens: 'd:2024-03-15', 't:15:45', 'r:3:4'.
 
 A date is one value: "March 15" is never 15. A time of a 12-hour clock becomes one of 24 hours; a bare 2:15 is a time.
-Each reader returns a key and the index after it, or None where nothing of its kind begins; it raises NoValueError for
-what can only be meant as one and is not: 17:35 am. Example:
+Each reader returns a key and the index after the value, or None if no value of its kind begins there. It raises
+NoValueError for an impossible one, such as 17:35 am. Example:
     read_date(tokenise("15 March 2024"), 0)    # ('d:2024-03-15', 3)
 """
 
@@ -32,7 +32,7 @@ def _at(tokens: Sequence[Token], at: int) -> Token:
 
 
 def is_month(token: Token) -> bool:
-    """Whether it names a month; "may" and "march" only with a capital."""
+    """Whether the token names a month; "may" and "march" need a capital letter."""
     return (
         token.kind == "word"
         and token.text.lower() in MONTHS
@@ -45,7 +45,7 @@ def _whole(token: Token, digits: int) -> int | None:
 
 
 def read_date(tokens: Sequence[Token], at: int) -> Read | None:
-    """March 15, 15 March 2024, the 5th of March, Jan. 5, March 2024."""
+    """Read a date: March 15, 15 March 2024, the 5th of March, Jan. 5, March 2024."""
     if _at(tokens, at).text.lower() in _WEEKDAYS:
         at += 1
         at += _at(tokens, at).kind in (",", ".")
@@ -87,7 +87,7 @@ def _year(tokens: Sequence[Token], at: int) -> tuple[int, int] | None:
 
 
 def read_time(tokens: Sequence[Token], at: int) -> Read | None:
-    """3:45 pm, 15:45:10, 3 pm, 3.45 pm, 12 noon, half past 3, quarter to 4, 10 past 5."""
+    """Read a time: 3:45 pm, 15:45:10, 3 pm, 3.45 pm, 12 noon, half past 3, quarter to 4, 10 past 5."""
     if spoken := _spoken(tokens, at):
         return spoken
     if _at(tokens, at).text.lower() in ("noon", "midday"):
@@ -118,7 +118,7 @@ def read_time(tokens: Sequence[Token], at: int) -> Read | None:
 
 
 def _two_digits(tokens: Sequence[Token], at: int) -> tuple[int | None, int]:
-    """The two digits after a colon without spaces."""
+    """Read a colon and two digits without spaces; return the number, or None, and the index after it."""
     colon, digits = _at(tokens, at), _at(tokens, at + 1)
     value = _whole(digits, 2)
     joined = colon.kind == ":" and not colon.space and not digits.space
@@ -129,7 +129,7 @@ _PARTS_OF_A_DAY = {"morning": "a", "afternoon": "p", "evening": "p"}
 
 
 def _half(tokens: Sequence[Token], at: int) -> tuple[str, int] | None:
-    """'a' or 'p' of a 12-hour clock, 'noon' or 'midnight', and the index after it."""
+    """Read what follows an hour: 'a', 'p', 'noon' or 'midnight', and the index after it; None for other words."""
     word = _at(tokens, at).text.lower()
     if word in ("am", "pm"):
         return word[0], at + 1
@@ -156,7 +156,7 @@ def _clock(hour: int, minute: int, second: int | None, half: str) -> str:
 
 
 def _spoken(tokens: Sequence[Token], at: int) -> Read | None:
-    """half past 3, a quarter to 4, 10 past 5, 20 minutes past 3."""
+    """Read a spoken time: half past 3, a quarter to 4, 10 past 5, 20 minutes past 3."""
     at += _at(tokens, at).text.lower() == "a"
     first = _at(tokens, at)
     minutes = {"half": 30, "quarter": 15}.get(first.text.lower()) or _whole(first, 2)
@@ -178,7 +178,7 @@ def _spoken(tokens: Sequence[Token], at: int) -> Read | None:
 
 
 def read_ratio(tokens: Sequence[Token], at: int) -> Read | None:
-    """3:4, 6 : 8, 1:2:3, in lowest terms. "2: 14" is not one: a colon with one space is a label's."""
+    """Read a ratio in lowest terms: 3:4, 6 : 8, 1:2:3. "2: 14" is not a ratio but a label and its value."""
     if _at(tokens, at).kind != "num":
         return None
     values = [tokens[at].value]

@@ -13,66 +13,66 @@ from fractions import Fraction
 from math import factorial, gcd, isqrt, lcm
 
 MAX_RADICAND = 10**6
-"""Largest whole number under a root."""
+"""Largest integer under a square root."""
 MAX_TERMS = 12
 MAX_POWER = 60
 """Largest exponent of a number."""
 MAX_DEGREE = 6
-"""Largest exponent of a sum."""
+"""Largest exponent of an expression with several terms."""
 MAX_FACTORIAL = 40
 LARGEST = 10**60
 
 Unknowns = tuple[tuple[str, int], ...]
-"""Names with their exponents, by name; no exponent is 0."""
+"""Variables with their exponents, sorted by name; no exponent is 0."""
 Monomial = tuple[int, int, Unknowns]
-"""Radicand, exponent of pi, unknowns."""
+"""Radicand, exponent of pi, variables."""
 Exact = dict[Monomial, Fraction]
 _ONE: Monomial = (1, 0, ())
 
 
 class NoValueError(ValueError):
-    """The text is not a value that the grammar knows, or the value is too large."""
+    """The text is not a value of the grammar, or its value exceeds a bound."""
 
 
 def number(value: Fraction | int) -> Exact:
-    """A plain number."""
+    """Return a rational number as an exact value."""
     return bounded({_ONE: Fraction(value)})
 
 
 def pi() -> Exact:
-    """The number pi."""
+    """Return pi as an exact value."""
     return {(1, 1, ()): Fraction(1)}
 
 
 def unknown(name: str) -> Exact:
-    """A variable."""
+    """Return a variable as an exact value."""
     return {(1, 0, ((name, 1),)): Fraction(1)}
 
 
 def is_plain(value: Exact) -> bool:
-    """Whether it is a rational number."""
+    """Whether the value is a rational number."""
     return set(value) <= {_ONE}
 
 
 def has_unknowns(value: Exact) -> bool:
-    """Whether a variable is in it."""
+    """Whether the value contains a variable."""
     return any(unknowns for _, _, unknowns in value)
 
 
 def plain(value: Exact) -> Fraction:
-    """The rational number that it is. Raises NoValueError for any other."""
+    """Return the value as a rational number. Raises NoValueError if it is not one."""
     if not is_plain(value):
         raise NoValueError
     return value.get(_ONE, Fraction(0))
 
 
 def scaled(value: Exact, factor: Fraction | int) -> Exact:
-    """Every term times a rational number."""
+    """Return the value multiplied by a rational number."""
     return bounded({key: part * factor for key, part in value.items()})
 
 
 def added(one: Exact, other: Exact, sign: int = 1) -> Exact:
-    """The sum, or with sign -1 the difference."""
+    """Return one + other, or one - other with sign -1."""
     result = dict(one)
     for key, part in other.items():
         result[key] = result.get(key, Fraction(0)) + sign * part
@@ -80,7 +80,7 @@ def added(one: Exact, other: Exact, sign: int = 1) -> Exact:
 
 
 def product(one: Exact, other: Exact) -> Exact:
-    """The product."""
+    """Return one * other."""
     result: Exact = {}
     for (radicand, pies, names), part in one.items():
         for (other_radicand, other_pies, other_names), other_part in other.items():
@@ -100,7 +100,7 @@ def _merged(one: Unknowns, other: Unknowns) -> Unknowns:
 
 
 def quotient(top: Exact, bottom: Exact) -> Exact:
-    """The quotient by one term, or by a sum of two roots. Raises NoValueError for any other divisor, and for 0."""
+    """Return top / bottom, for a bottom of one term or a sum of two roots; otherwise raises NoValueError."""
     if len(bottom) == 2 and all(not pies and not names for _, pies, names in bottom):
         (first, part), (second, other) = bottom.items()
         conjugate = {first: part, second: -other}  # times its conjugate a sum of two roots is a plain number
@@ -114,7 +114,7 @@ def quotient(top: Exact, bottom: Exact) -> Exact:
 
 
 def root(value: Fraction) -> Exact:
-    """The square root of a rational number of at least 0."""
+    """Return the square root of a rational number. Raises NoValueError for a negative or too large one."""
     radicand = value.numerator * value.denominator
     if not 0 <= radicand <= MAX_RADICAND:
         raise NoValueError
@@ -126,7 +126,7 @@ def root(value: Fraction) -> Exact:
 
 
 def power(base: Exact, exponent: Fraction) -> Exact:
-    """A power with a whole exponent, or the root that the exponent 1/2 means."""
+    """Return base ** exponent, for an integer exponent or 1/2. Raises NoValueError for others."""
     if exponent == Fraction(1, 2):
         return root(plain(base))
     if exponent.denominator != 1 or abs(exponent) > MAX_POWER:
@@ -153,7 +153,7 @@ def power(base: Exact, exponent: Fraction) -> Exact:
 
 
 def factorial_of(value: Exact, step: int = 1) -> Exact:
-    """n! or, with step 2, n!!."""
+    """Return n!, or the double factorial n!! with step 2."""
     count = plain(value)
     if count.denominator != 1 or not 0 <= count <= MAX_FACTORIAL:
         raise NoValueError
@@ -166,7 +166,7 @@ def factorial_of(value: Exact, step: int = 1) -> Exact:
 
 
 def bounded(value: Exact) -> Exact:
-    """Without empty terms. Raises NoValueError where it is too large."""
+    """Return the value without zero terms. Raises NoValueError if it exceeds a bound."""
     value = {key: part for key, part in value.items() if part}
     for (radicand, pies, names), part in value.items():
         if max(abs(part.numerator), part.denominator, radicand) > LARGEST or abs(pies) > MAX_POWER or len(names) > 6:
@@ -177,7 +177,7 @@ def bounded(value: Exact) -> Exact:
 
 
 def key_of(value: Exact) -> str:
-    """'n:...' of a plain number, 'e:...' of one with roots or pi, 'p:...' of one with unknowns."""
+    """Return the key: 'n:...' for a rational number, 'e:...' with roots or pi, 'p:...' with variables."""
     if is_plain(value):
         return f"n:{plain(value)}"
     if has_unknowns(value):
@@ -191,7 +191,7 @@ def key_of(value: Exact) -> str:
 
 
 def equation_key(difference: Exact) -> str:
-    """'q:...' of an equation whose sides differ by this: the same for all its multiples."""
+    """Return the key 'q:...' of the equation `difference` = 0. An equation and its multiples share a key."""
     if not has_unknowns(difference):
         raise NoValueError  # 3 = 3, or nonsense
     parts = [part for _, part in _ordered(difference)]
@@ -201,7 +201,7 @@ def equation_key(difference: Exact) -> str:
 
 
 def _ordered(value: Exact) -> list[tuple[Monomial, Fraction]]:
-    """The terms, highest powers first, by the names of the unknowns; plain numbers last."""
+    """Return the terms in a fixed order: highest powers first, by variable name; constants last."""
     names = sorted({name for _, _, unknowns in value for name, _ in unknowns})
     return sorted(
         value.items(),

@@ -1,8 +1,8 @@
-r"""Expressions: a parser by binding strength (Pratt) from tokens to exact values.
+r"""Parses expressions (operator precedence, recursive descent) from tokens to exact values.
 
 Reads numbers, mixed numbers, fractions in every spelling, powers, roots, factorials, binomials, absolute values and
-pi, and letters where unknowns are allowed. A sum or product of plain numbers is unfinished work and has no value.
-It stops before a token that cannot go on an expression and says where; the caller requires the rest. Example:
+pi, and variables where they are allowed. A sum or product of plain numbers is unfinished work and has no value.
+The parser stops at the first token that cannot continue the expression; the caller judges the rest. Example:
     evaluate(tokenise(r"\frac{\sqrt{12}}{4} cm"))    # value of 1/2*sqrt(3), stopped before the word
 """
 
@@ -32,17 +32,17 @@ from crescent_lite.answers.tokens import Token
 from crescent_lite.answers.words import word_set
 
 MAX_DEPTH = 12
-"""Brackets inside brackets."""
+"""Most brackets inside one another."""
 MAX_TOKENS = 120
 _CLOSING = {"(": ")", "{": "}", "[": "]", "|": "|", "⌊": "⌋", "⌈": "⌉"}
 _END = Token("", "", -1, -1, True)
 
 
 def evaluate(tokens: Sequence[Token], at: int = 0, *, unknowns: bool = False, either: int = 0) -> tuple[Exact, int]:
-    """The value of the longest expression that begins at a token, and the index after it. Raises NoValueError.
+    """Return the value of the longest expression that begins at token `at`, and the index after it.
 
-    `unknowns`: letters are variables. `either`: the sign that a plus-minus stands for;
-    0 where there must not be one.
+    `unknowns`: whether letters are variables. `either`: the sign that plus-minus stands for, 1 or -1; 0 forbids it.
+    Raises NoValueError.
     """
     if len(tokens) - at > MAX_TOKENS:
         tokens = tokens[: at + MAX_TOKENS]
@@ -51,7 +51,7 @@ def evaluate(tokens: Sequence[Token], at: int = 0, *, unknowns: bool = False, ei
 
 
 class _Parser:
-    """Every rule takes the tokens that it owns and returns a value; `at` is the next token."""
+    """Recursive descent: each rule consumes its tokens and returns a value. `at` is the index of the next token."""
 
     def __init__(self, tokens: Sequence[Token], at: int, unknowns: bool, either: int) -> None:
         self._tokens = tokens
@@ -66,7 +66,7 @@ class _Parser:
         return self._tokens[at] if at < len(self._tokens) else _END
 
     def _signs(self) -> int:
-        """The sign that signs before a term make."""
+        """Consume the signs before a term and return 1 or -1."""
         sign, seen = 1, 0
         while (kind := self._peek().kind) in ("+", "-", "±", "∓", "$"):
             if kind in "±∓" and not self._either:
@@ -96,7 +96,7 @@ class _Parser:
         return value
 
     def _is_hyphen(self) -> bool:
-        """A minus sign that joins a number and a word: 3-kg bags."""
+        """Whether the minus sign is a hyphen between a number and a word: 3-kg bags."""
         following = self._peek(1)
         return not self._peek().space and not following.space and following.kind == "word" and len(following.text) > 1
 
@@ -134,7 +134,7 @@ class _Parser:
                 return value
 
     def _is_per(self) -> bool:
-        """A slash before a unit: $5/hour."""
+        """Whether the slash stands before a unit: $5/hour."""
         below = self._peek(1)
         return below.kind == "word" and (below.roman or not self._unknowns or len(below.text) > 3)
 
@@ -146,7 +146,7 @@ class _Parser:
         return scaled(self._power(), sign)
 
     def _goes_on(self, token: Token) -> bool:
-        """Whether a token after a factor is the next factor."""
+        """Whether the token after a factor begins another factor (implicit multiplication)."""
         if token.kind in ("frac", "binom", "sqrt", "pi", "(", "{", "var"):
             return token.kind != "(" or not token.space or self._unknowns
         return self._unknowns and _is_letters(token)
@@ -169,7 +169,7 @@ class _Parser:
                 return value
 
     def _argument(self, *, signed: bool = False, whole: bool = False) -> Exact:
-        r"""What `\frac`, `\sqrt` and `^` take: a group, or one digit or letter: \frac12, \sqrt3, 2^-1."""
+        r"""Parse an argument of `\frac`, `\sqrt` or `^`: a group, or one digit or letter: \frac12, \sqrt3, 2^-1."""
         token = self._peek()
         if signed and token.kind == "-":
             self.at += 1
@@ -232,7 +232,7 @@ class _Parser:
         return number(comb(int(top), int(bottom)))
 
     def _letters(self, token: Token) -> Exact:
-        """A word of a formula: a product of letters. A power belongs to the last one."""
+        """Parse a word of a formula, a product of letters. A power belongs to the last letter."""
         if not token.text.isascii() or token.text.lower() in _FUNCTIONS or token.text in _SUFFIXES:
             raise NoValueError
         value = unknown(token.text[0])
@@ -247,7 +247,7 @@ class _Parser:
         return value
 
     def _mixed(self, value: Fraction, token: Token) -> Exact:
-        """A number, with the proper fraction that makes it a mixed one: 2 3/4, 2\\frac{3}{4}."""
+        """Parse the rest of a number that may be a mixed one: 2 3/4, 2\\frac{3}{4}."""
         whole = token.text.isdigit()
         upper, over, lower = self._peek(), self._peek(1), self._peek(2)
         if upper.kind == "num" and over.kind == "/" and lower.kind == "num":
@@ -277,7 +277,7 @@ class _Parser:
         return root(plain(self._argument(whole=True)))
 
     def _higher_root(self) -> Exact:
-        r"""\sqrt[3]{8}: only where it is a whole number or a fraction of two."""
+        r"""Parse \sqrt[3]{8}. Raises NoValueError if the root is not rational."""
         index = self._peek(1).value
         if index is None or index.denominator != 1 or not 3 <= index <= 10 or self._peek(2).kind != "]":
             raise NoValueError
@@ -306,12 +306,12 @@ class _Parser:
 
 
 def _has_a_differential(value: Exact) -> bool:
-    r"""Whether d is one of its unknowns, as on both sides of \frac{dx}{dt}."""
+    r"""Whether d is a variable of the value, as above and below in \frac{dx}{dt}."""
     return any(name == "d" for _, _, unknowns in value for name, _ in unknowns)
 
 
 def _is_letters(token: Token) -> bool:
-    """Whether a word is a letter of a formula, or some without spaces: x, 12ab."""
+    """Whether a word is one variable, or several without spaces: x, 12ab."""
     return (
         token.kind == "word"
         and not token.roman
@@ -320,12 +320,12 @@ def _is_letters(token: Token) -> bool:
 
 
 _SUFFIXES = word_set("st nd rd th bn mn tn MM")
-"""What is written behind a number and is not a product of letters."""
+"""Suffixes of numbers, which are not products of variables."""
 _FUNCTIONS = word_set("sin cos tan cot sec csc log ln lg exp gcd lcm max min mod arg det dim lim deg and or to of is")
 
 
 def _whole_root(value: int, index: int) -> int:
-    """The whole root of a whole number. Raises NoValueError where there is not one."""
+    """Return the integer root of an integer. Raises NoValueError if it has none."""
     if value > 10**18:
         raise NoValueError
     guess = round(value ** (1 / index))

@@ -1,7 +1,7 @@
-"""Formulas with unknowns in one spelling: polynomials, equations, and inequalities of one unknown as intervals.
+"""Reads formulas with variables: polynomials, equations, and inequalities of one variable as intervals.
 
-Terms are collected and ordered, and an equation is the same as its multiples, so that equal formulas have equal keys.
-Nothing is solved: x + 1 = 6 is an equation and not 5. Example:
+Terms are collected and ordered, and an equation is scaled to integers, so that equal formulas have equal keys.
+Nothing is solved: x + 1 = 6 is an equation, not 5. Example:
     read_equation(tokenise("y = 2x + 1"))       # 'q:2*x-y+1'
     read_inequality(tokenise("2 < x \\\\le 5"))   # 'i:(n:2;n:5]'
 """
@@ -18,7 +18,7 @@ _MIRRORED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤"}
 
 
 def _formula(tokens: Sequence[Token]) -> Exact:
-    """The value of tokens that are one expression and nothing else. Raises NoValueError."""
+    """Return the value of tokens that are one expression and nothing else. Raises NoValueError."""
     tokens = [token for token in tokens if token.kind != "$"]
     if not tokens or any(token.kind in ("±", "∓", "!") for token in tokens):
         raise NoValueError
@@ -38,7 +38,7 @@ def _sides(tokens: Sequence[Token], kinds: tuple[str, ...]) -> list[Sequence[Tok
 
 
 def read_polynomial(tokens: Sequence[Token]) -> str | None:
-    """'p:' of an expression with unknowns that calculates something; a letter alone is a word."""
+    """Return the key 'p:...' of an expression with variables. A letter alone is a word and has none."""
     if not any(token.kind in ("num", "+", "-", "*", "/", "^", "frac", "pi") for token in tokens):
         return None
     if len(tokens) == 2 and tokens[1].text in ("k", "K", "M", "B"):
@@ -51,7 +51,7 @@ def read_polynomial(tokens: Sequence[Token]) -> str | None:
 
 
 def read_equation(tokens: Sequence[Token]) -> str | None:
-    """'q:' of an equation with unknowns; of f(x) = ... the 'p:' of its right side."""
+    """Return the key 'q:...' of an equation with variables; for f(x) = ... the key of its right side."""
     sides = _sides(tokens, ("=",))
     if len(sides) != 2 or not all(len(side) for side in sides):
         return None
@@ -65,7 +65,7 @@ def read_equation(tokens: Sequence[Token]) -> str | None:
 
 
 def _is_function(tokens: Sequence[Token]) -> bool:
-    """f(x), or an inverse f^{-1}(x)."""
+    """Whether the tokens are f(x), or an inverse function f^{-1}(x)."""
     kinds = [token.kind for token in tokens]
     if kinds[1:6] == ["^", "{", "-", "num", "}"] and tokens[4].value == 1:
         tokens = [tokens[0], *tokens[6:]]
@@ -76,7 +76,7 @@ def _is_function(tokens: Sequence[Token]) -> bool:
 
 
 def read_inequality(tokens: Sequence[Token]) -> str | None:
-    """'i:' of an unknown that is compared with a number, or with two: x > 3, 2 < x <= 5."""
+    """Return the key 'i:...' of a variable compared with one number or two: x > 3, 2 < x <= 5."""
     compared = [token.kind for token in tokens if token.kind in _MIRRORED]
     sides = _sides(tokens, tuple(_MIRRORED))
     if len(compared) not in (1, 2) or not all(len(side) for side in sides):

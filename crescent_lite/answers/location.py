@@ -1,4 +1,4 @@
-"""The final answer of a free-text solution, as a typed canonical key. Without one it is an abstention.
+"""Finds the final answer of a free-text solution as a typed canonical key; without one it is an abstention.
 
 Owns where the answer stands: the whole reply; answer tags or an answer field of JSON; the last boxes; '#### x'; 'the
 answer is x'; a bold last line; else what the concluding sentence says. The first place that says anything decides:
@@ -30,29 +30,29 @@ from crescent_lite.answers.values import MAX_ANSWER, read_choice, read_value, re
 from crescent_lite.records import Answer, AnswerForm
 
 MAX_SOLUTION = 8_000
-"""Characters read, from the end: about 2,000 tokens. A final answer stands at the end."""
+"""Characters read, from the end: about 2,000 tokens. The final answer stands at the end."""
 MAX_NESTING = 8
-"""Braces inside a `\\boxed{}`. A deeper one is an abstention."""
+"""Most nested braces inside `\\boxed{}`. A deeper one is an abstention."""
 MAX_SENTENCE = 400
 """Characters read after 'the answer is', to the end of the sentence at most."""
 MAX_PLACES = 20
-"""Places of one kind that are looked at, from the end."""
+"""Places of one kind that are tried, from the end."""
 MAX_LAST_SENTENCES = 12
-"""Sentences without a quantity that are passed over at the end."""
+"""Lines at the end in which a check or note after the result is searched."""
 
 
 def canonical_answer(solution: str) -> str | None:
-    """The key of the solution's final answer; None when it gives none, or an unclear one."""
+    """Return the key of the solution's final answer; None if it gives none or an unclear one."""
     answer = find_answer(solution)
     return answer.key if answer else None
 
 
 def find_answer(solution: str, *, finished: bool = True, began_in_thoughts: bool = False) -> Answer | None:
-    """The solution's final answer, or None: an abstention.
+    """Return the solution's final answer; None is an abstention.
 
-    Of a solution that was cut off (`finished` is false) only a closed box or answer tag counts: "The answer is 1" may
-    have been on its way to 15, and a last number is a step. A solution that never left its thoughts has no answer;
-    `began_in_thoughts`: the prompt ended in their opening tag.
+    In a solution that was cut off (`finished` is False) only a closed box or answer tag counts: "The answer is 1"
+    could have become 15, and a last number is only a step. A solution that never left its thoughts has no answer;
+    `began_in_thoughts`: whether the prompt ended with their opening tag.
     """
     said = without_thoughts(solution, inside=began_in_thoughts)
     if said is None:
@@ -101,13 +101,13 @@ def _whole(text: str) -> Quantity | None:
 
 
 _SHORT_NAME = re.compile(r"[\s$\\(\[*]*[A-Za-z](?:_?\{?\d?\}?)?\s?=[^=]*$")
-"""x = 19; a calculation such as 12 + 7 = 19 is a sentence, and no bare answer."""
+"""x = 19. A calculation such as 12 + 7 = 19 is a sentence, not a bare answer."""
 _TAG_END = re.compile(r"<\s?/\s?(?:answer|final_answer|final answer|result|final)\s?>", re.IGNORECASE)
 _TAG_START = re.compile(r"<\s?(?:answer|final_answer|final answer|result|final)\s?>", re.IGNORECASE)
 
 
 def _tagged(text: str) -> Quantity | None:
-    """What stands in the last answer tags."""
+    """Return the answer inside the last answer tags."""
     end = None
     for end in _TAG_END.finditer(text):  # noqa: B007
         pass
@@ -127,7 +127,7 @@ _JSON = re.compile(
 
 
 def _json(text: str) -> Quantity | None:
-    """The answer field of a JSON object."""
+    """Return the answer field of a JSON object."""
     found = _JSON.findall(text)
     if not found:
         return None
@@ -147,7 +147,7 @@ _JOINS = re.compile(
 
 
 def _boxed(text: str) -> Quantity | None:
-    """The last box, or the last ones where they are one answer: \\boxed{2} and \\boxed{3}."""
+    """Return the last box, or the last boxes together if they are one answer: \\boxed{2} and \\boxed{3}."""
     starts = list(_BOX.finditer(text))[-MAX_PLACES:]
     boxes: list[tuple[int, int, str]] = []
     for found in starts:
@@ -175,7 +175,7 @@ def _boxed(text: str) -> Quantity | None:
 
 
 def _name_before(text: str, begin: int) -> str:
-    """The letter that is said to be what follows: x = 5."""
+    """Return the variable that an equals sign before the box names; '' if there is none."""
     found = _NAMED_VALUE.search(text[max(0, begin - 12) : begin])
     return found[1] if found else ""
 
@@ -185,7 +185,7 @@ _NAME_INSIDE = re.compile(r"[\s$]*([A-Za-z](?:_?\{?\d\}?)?)\s?=")
 
 
 def _joined(boxes: list[Quantity], names: list[str]) -> Quantity:
-    """Boxes that are one answer: a set, or where they have names of their own a list in the order of these."""
+    """Combine boxes that are one answer: a set, or a list in the order of their names if they have names."""
     raw = ", ".join(each.raw for each in boxes)
     keys = [str(each.key) for each in boxes]
     inside = [_NAME_INSIDE.match(each.raw) for each in boxes]
@@ -219,7 +219,7 @@ def _plain_words(text: str) -> str:
 
 
 def _inside_braces(text: str, start: int) -> str | None:
-    """What stands from `start` to its closing brace; None when it is too deep, too long or unclosed."""
+    """Return the text from `start` to its closing brace; None if it is too deep, too long or unclosed."""
     depth = 1
     for at in range(start, min(len(text), start + 4 * MAX_ANSWER)):
         if text[at] in "{}" and text[at - 1] != "\\":
@@ -284,7 +284,7 @@ def _phrase(text: str) -> Quantity | None:
 
 
 def _sentence(text: str, start: int) -> str:
-    """From there to the end of the sentence, or of the line."""
+    """Return the text from `start` to the end of the sentence or line."""
     rest = text[start : start + MAX_SENTENCE + 1]
     return first_part((sentences(rest.partition("\n")[0]) or [""])[0], MAX_SENTENCE)
 
@@ -307,7 +307,7 @@ def _bold(text: str) -> Quantity | None:
 
 
 def _first_line(text: str) -> Quantity | None:
-    """A reply that begins with its bare answer, or with yes or no, and goes on to explain."""
+    """Return the first line if it is the bare answer, or yes or no, and the reply goes on to explain it."""
     first, _, rest = text.lstrip().partition("\n")
     said = _plain_words(first)
     if (key := read_yes_no(said, alone=False)) and _is_the_answer(said, rest):
@@ -331,7 +331,7 @@ _YES_THEN = re.compile(
 
 
 def _is_the_answer(first: str, rest: str) -> bool:
-    """Whether a yes or no at the beginning is the answer, and no greeting: what follows states no number."""
+    """Whether a yes or no at the beginning is the answer and not a greeting, so that no number is stated after it."""
     match = _YES_THEN.match(first)
     if not match or match["aside"] is not None:
         return False
@@ -351,7 +351,7 @@ _LABELLED = re.compile(
 
 
 def _labelled(line: str) -> str | None:
-    """The key of a line that is a value with a label or bullet, or a value alone."""
+    """Return the key of a line that is a value, with or without a label or bullet."""
     label = _LABELLED.match(line)
     if label:
         return None if "=" in line[label.end() :] else read_value(line[label.end() :], "end")
@@ -359,7 +359,7 @@ def _labelled(line: str) -> str | None:
 
 
 def _is_bare(line: str) -> bool:
-    """Whether a line is a value and nothing else, or with a label: the first line is then one of several."""
+    """Whether a line is only a value, so that the line before it is one of several answers."""
     return bool(_labelled(line)) and (bool(_LABELLED.match(line)) or "=" not in line)
 
 
@@ -374,7 +374,7 @@ _CONCLUDES = re.compile(
 
 
 def _unchecked(text: str) -> str:
-    """Without a check, note or confidence after the result."""
+    """Return the text without a check, note or confidence after the result."""
     lines = text.split("\n")
     for index in range(max(1, len(lines) - MAX_LAST_SENTENCES), len(lines)):
         if _REMARK_LINE.match(lines[index]):
@@ -417,7 +417,7 @@ _OPTION = re.compile(r"\b(?:(?:option|choice)\s\(?|(?:is|was)\s\(?(?=[A-H]\)))([
 
 
 def _lines_of_values(text: str) -> Quantity | None:
-    """Two last lines that are a value each, with other labels or without: there is not one answer."""
+    """Return an unclear answer if the last two lines are different values, each with its label or bullet."""
     lines = [line for line in text.split("\n") if line.strip()][-2:]
     if len(lines) < 2 or lines[1].lstrip(" $\\[(&").startswith("="):
         return None
@@ -438,7 +438,7 @@ _CORRECTION = re.compile(
 
 
 def _corrected(text: str, found: Quantity) -> Quantity:
-    """What a correction after the place says; unclear where it corrects to nothing that can be read."""
+    """Return what a correction after the place says; unclear if the correction cannot be read."""
     marks = list(_CORRECTION.finditer(text))[-1:]
     if not marks:
         return found
@@ -466,11 +466,11 @@ PLACES: tuple[tuple[AnswerForm, Callable[[str], Quantity | None]], ...] = (
     ("last", _first_line),
     ("last", _last),
 )
-"""Where an answer may stand, best first."""
+"""Places where an answer can stand, most trusted first."""
 
 
 def _stated(text: str) -> Quantity | None:
-    """What a marked place says: a value, a choice, yes or no, a leading value or what its sentence concludes."""
+    """Return what a marked place says: a value, a choice, yes or no, a leading value or a concluded one."""
     key = read_value(text, "end")
     if key:
         return Quantity(text.strip(), key)

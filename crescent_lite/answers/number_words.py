@@ -1,7 +1,7 @@
-"""Numbers in words, from tokens: cardinals, decimals, fractions, mixed numbers, scales of Europe and India. English.
+"""Reads English numbers in words from tokens: cardinals, decimals, fractions, mixed numbers, Indian scales.
 
-A number goes on as long as its words do; words that go on in a way that is not a number make it unreadable, never
-shorter. Digits may stand for words before a scale or a fraction. Example:
+A number ends with the last word that can belong to it. Words that continue it in an impossible way make it
+unreadable, never shorter. Digits may replace words before a scale or a fraction. Example:
     words_value(tokenise("two and two sevenths of it"), 0)    # (Fraction(16, 7), 4): stopped before "of"
 """
 
@@ -31,18 +31,18 @@ _ORDINALS = frozenset(
     - {"half", "halve", "quarter"}
 )
 NUMBER_WORDS = frozenset({*ONES, *TENS, *_COUNTED, "half", "halves", *(word + "s" for word in _COUNTED)})
-"""Words that are a number or the rest of one."""
+"""Words that are a number or part of one."""
 _GOES_ON = NUMBER_WORDS | {"and", "point", *_DENOMINATORS, *(word + "s" for word in _DENOMINATORS)}
 ANY_NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(sorted(NUMBER_WORDS))}|{'|'.join(sorted(_DENOMINATORS))})s?\b", re.I)
 
 _Word = tuple["str | Fraction", int, bool]
-"""A word in small letters or a number, the index after its token, and whether it is joined to the word before."""
+"""A word in lower case or a number, the index after its token, and whether a hyphen joins it to the word before."""
 
 
 def words_value(tokens: Sequence[Token], at: int) -> tuple[Fraction, int] | None:
-    """The number in words that begins at a token, and the index after it; None where none begins.
+    """Return the number in words that begins at token `at` and the index after it; None if none begins there.
 
-    Raises NoValueError where one begins and goes on as no number does: "twenty eleven", "the twenty-first".
+    Raises NoValueError if the words that follow make it impossible: "twenty eleven", "twenty-first".
     """
     if at >= len(tokens) or (tokens[at].kind == "num" and not _may_go_on(tokens, at + 1)):
         return None
@@ -65,7 +65,7 @@ def words_value(tokens: Sequence[Token], at: int) -> tuple[Fraction, int] | None
 
 
 def _may_go_on(tokens: Sequence[Token], at: int) -> bool:
-    """Whether words after digits may belong to the number: a scale, a part, "and a half", "hours and a half"."""
+    """Whether words after digits can belong to the number: a scale, a part, "and a half", "hours and a half"."""
     for token in tokens[at : at + 3]:
         if token.kind == "word" and token.text.lower() in _GOES_ON:
             return True
@@ -99,7 +99,7 @@ def _words(tokens: Sequence[Token], at: int) -> list[_Word]:
 
 
 def _number(words: list[_Word], place: int) -> tuple[Fraction, int] | None:
-    """half a million, an hour and a half, two and two sevenths, three point five million, sixty."""
+    """Read any number in words: half a million, an hour and a half, two and two sevenths, sixty."""
     first = words[place][0]
     if first == "half" or (first in ("a", "an", "one") and _word(words, place + 1) == "half"):
         return _half(words, place + (first != "half") + 1)
@@ -142,7 +142,7 @@ def _number(words: list[_Word], place: int) -> tuple[Fraction, int] | None:
 
 
 def _half(words: list[_Word], place: int) -> tuple[Fraction, int] | None:
-    """What "half" is half of: half a million, half a dozen; of anything else it is 1/2."""
+    """Read what follows "half": half a million, half a dozen; before anything else it is 1/2."""
     if _word(words, place) in ("past", "of") and _word(words, place) == "past":
         return None
     if _word(words, place) in ("a", "an") and (scale := _COUNTED.get(str(_word(words, place + 1)))):
@@ -151,7 +151,7 @@ def _half(words: list[_Word], place: int) -> tuple[Fraction, int] | None:
 
 
 def _and_a_part(words: list[_Word], place: int) -> tuple[Fraction, int] | None:
-    """and a half, and three quarters: the part of 1, and the place after it."""
+    """Read "and a half", "and three quarters": return the fraction and the place after it."""
     if _word(words, place) != "and":
         return None
     above, below = _word(words, place + 1), _word(words, place + 2)
@@ -217,7 +217,7 @@ def _cardinal(words: list[_Word], place: int) -> tuple[Fraction, int] | None:
 
 
 def _none_or_raise(began: bool) -> None:
-    """None where no number began; one that goes on as none does is not readable."""
+    """Raise NoValueError if a number had begun."""
     if began:
         raise NoValueError
 

@@ -1,7 +1,7 @@
-"""What a sentence concludes: the value after its last verb or equals sign, or its only quantity.
+"""Reads what a sentence concludes: the value after its last verb or equals sign, or its only quantity.
 
-A sentence is clear where one value is stated; two that could be meant, a part of an expression, a comparison or a
-negation leave it unclear, and an unclear sentence has no answer. Knows nothing of where in a solution it stands.
+A sentence is clear if it states one value. Two possible values, part of an expression, a comparison or a negation
+make it unclear, and an unclear sentence has no answer. Knows nothing of where in a solution the sentence stands.
 Example:
     concluded("So 12 + 7 is 19 apples.")           # 'n:19'
     concluded("So 42 of the 50 are left.")         # unclear
@@ -21,19 +21,19 @@ from crescent_lite.answers.values import read_tokens
 from crescent_lite.answers.words import word_set
 
 MAX_STARTS = 5
-"""Verbs and equals signs of a sentence after which its conclusion may stand, from the end."""
+"""Verbs and equals signs that are tried as the place before the conclusion, from the end of the sentence."""
 MAX_PROSE_TOKENS = 400
-"""Tokens of a sentence, from its end."""
+"""Tokens read of a sentence, from its end."""
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A value as it stands in a text."""
+    """A value found in a text."""
 
     raw: str
-    """As written."""
+    """The value as written."""
     key: str | None
-    """None when it is unclear."""
+    """Canonical key; None if the value is unclear."""
 
 
 _VERBS = word_set(
@@ -48,7 +48,7 @@ _BETWEEN_VERB_AND_NUMBER = word_set(
     "up back off out with"
 )
 _BEFORE_OTHERS = word_set("for by per from among after before within over on at during every each between")
-"""Words after which a number is not what the sentence states, where another number stands before them."""
+"""Prepositions: if a number stands before the verb, a number after one of these is not the conclusion."""
 _NEGATIONS = word_set(
     "not never wrong incorrect cannot isn't wasn't aren't can't don't doesn't didn't won't neither nor false"
 )
@@ -70,12 +70,12 @@ _TASK = re.compile(
 
 
 def has_number(text: str) -> bool:
-    """Whether a digit, a root or pi is in it."""
+    """Whether the text contains a digit, a root or pi."""
     return bool(_HAS_NUMBER.search(text))
 
 
 def concluded(sentence: str) -> Quantity | None:
-    """What a sentence says. None when it states no quantity, repeats the task or is a question."""
+    """Return what a sentence concludes; None if it states no quantity, repeats the task or is a question."""
     sentence = prose(sentence).strip()
     if sentence.rstrip("*_ ").endswith("?") or _TASK.match(sentence):
         return None
@@ -119,7 +119,7 @@ def concluded(sentence: str) -> Quantity | None:
 
 
 def leading(text: str) -> Quantity | None:
-    """What a place that says "the answer is" goes on with: a value, then a reason or what is counted."""
+    """Return the value that follows "the answer is", possibly with a reason or a unit after it."""
     text = prose(text).strip()
     tokens = tokenise(text)[:MAX_PROSE_TOKENS]
     words = not has_number(text)
@@ -156,7 +156,7 @@ def _is_start(tokens: Sequence[Token], index: int) -> bool:
 
 
 def _is_said_of(tokens: Sequence[Token], start: int, *, words: bool) -> bool:
-    """Whether a verb says the number after it: "it takes 5 days", but not "to get there 5 minutes sooner"."""
+    """Whether the number belongs to the verb: "it takes 5 days", but not "to get there 5 minutes sooner"."""
     verb = tokens[start - 1].text.lower()
     before = tokens[start - 2].text.lower() if start > 1 else ""
     if verb == "be":
@@ -172,7 +172,7 @@ def _is_said_of(tokens: Sequence[Token], start: int, *, words: bool) -> bool:
 
 
 def _is_of_another(tokens: Sequence[Token], start: int, *, words: bool) -> bool:
-    """5 days are needed for 3 workers: the number before the verb is meant, or none."""
+    """Whether the number after the verb is not the conclusion: 5 days are needed for 3 workers."""
     if not _states_a_number(tokens[: start - 1], words=words):
         return False
     for token in tokens[start:]:
@@ -196,14 +196,14 @@ def _is_negated(tokens: Sequence[Token]) -> bool:
 
 
 def _is_comparison(tokens: Sequence[Token]) -> bool:
-    """x > 3 and its like: a condition, no value."""
+    """Whether the sentence contains a condition such as x > 3."""
     return any(token.kind in ("<", ">", "≤", "≥", "≠") for token in tokens) and not any(
         token.kind in ("[", "(") for token in tokens
     )
 
 
 def _assignments(tokens: Sequence[Token]) -> int:
-    """How many letters are given a number: x = 5 and y = 6."""
+    """Count the variables that get a number: two in x = 5 and y = 6."""
     count = 0
     for before, sign, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
         letter = before.kind == "var" or (before.kind == "word" and len(before.text) == 1)
@@ -212,7 +212,7 @@ def _assignments(tokens: Sequence[Token]) -> int:
 
 
 def _is_of_an_equation(tokens: Sequence[Token], start: int) -> bool:
-    """Whether the equals sign before `start` has unknowns on its left: 2x = 6. A single letter is a name."""
+    """Whether the left side of the equals sign before `start` has variables: 2x = 6. A single letter is a name."""
     if tokens[start - 1].kind not in ("=", "≈"):
         return False
     first = start - 1
@@ -240,7 +240,7 @@ def _is_of_an_equation(tokens: Sequence[Token], start: int) -> bool:
 
 
 def _is_coordinated(tokens: Sequence[Token], starts: Sequence[int], start: int) -> bool:
-    """A gets 12 and B gets 18: two statements with one verb."""
+    """Whether the verb occurs twice, in two statements: A gets 12 and B gets 18."""
     verb = tokens[start - 1]
     if verb.kind != "word":
         return False
@@ -267,7 +267,7 @@ def _tail(text: str, tail: Sequence[Token], *, words: bool) -> Quantity:
 
 
 def _are_alike(tokens: Sequence[Token]) -> bool:
-    """Whether the elements of a list are counted in one unit: 3, 4 and 5 cm, but not 10 apples, 5 red and 5 green."""
+    """Whether all elements of a list have one unit: 3, 4 and 5 cm, but not 10 apples, 5 red and 5 green."""
     units: list[str] = []
     last = max((index for index, token in enumerate(tokens) if token.kind == "num"), default=0)
     for index, token in enumerate(tokens[:last]):
@@ -281,7 +281,7 @@ def _are_alike(tokens: Sequence[Token]) -> bool:
 
 
 def _result(text: str, tail: Sequence[Token]) -> Quantity | None:
-    """The value after an equals sign, whatever is said of it: = 15 liters of the 24."""
+    """Return the value after an equals sign, with any prose after it: = 15 liters of the 24."""
     found = candidates(tail, words=False)
     if not found or found[0].first or not found[0].key:
         return None
@@ -307,7 +307,7 @@ _KIND_WORDS = word_set(
 
 
 def _leading(text: str, tokens: Sequence[Token], *, words: bool) -> Quantity | None:
-    """The first quantity, where a reason or what is counted follows, and no second one is joined to it."""
+    """Return the first quantity if a reason or a unit follows and no second quantity is joined to it."""
     start = 0
     while start < len(tokens) and (
         tokens[start].text.lower() in _KIND_WORDS
@@ -336,7 +336,7 @@ def _leading(text: str, tokens: Sequence[Token], *, words: bool) -> Quantity | N
 
 
 def _links(between: Sequence[Token]) -> bool:
-    """Whether two quantities belong together: 5 and 6, 1 in 6, 3 to 4, 42 of the 50."""
+    """Whether the words between two quantities join them: 5 and 6, 1 in 6, 3 to 4, 42 of the 50."""
     names = [token.text.lower() for token in between if token.kind == "word"]
     clause = next((index for index, token in enumerate(between) if token.text.lower() in _CLAUSES), None)
     if clause is not None:
@@ -350,7 +350,7 @@ def _links(between: Sequence[Token]) -> bool:
 
 
 def _only(text: str, tokens: Sequence[Token], *, words: bool) -> Quantity | None:
-    """The one quantity of a sentence. With two or more it is unclear."""
+    """Return the only quantity of a sentence; with two or more the sentence is unclear."""
     found = candidates(tokens, words=words)
     if len(found) > 1:
         given = _given_first(tokens)
@@ -371,7 +371,7 @@ _GIVEN = word_set("after when if since because with for given as while before at
 
 
 def _given_first(tokens: Sequence[Token]) -> int:
-    """The index after an opening clause that repeats what is given: After 2 hours, ..."""
+    """Return the index after an opening clause that repeats given facts: After 2 hours, ..."""
     if not tokens or tokens[0].text.lower() not in _GIVEN:
         return 0
     return next((index + 1 for index, token in enumerate(tokens) if token.kind == ","), 0)

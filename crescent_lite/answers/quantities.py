@@ -1,7 +1,7 @@
-"""One quantity: a number, percentage, time, date, ratio, measure or exact value, with the unit that it is counted in.
+"""Reads one quantity from tokens: a number, percentage, time, date, ratio, measure or exact value, and its unit.
 
-`read_core` reads the longest quantity that begins at a token; what follows is for the caller to judge. Where a token
-after it would go on the quantity (an operator, an unknown, another number) nothing was read. Example:
+`read_core` reads the longest quantity that begins at a token; the caller judges what follows. `read_single` requires
+that only a unit follows. Example:
     read_single(tokenise("about $1,250.50 per month"))    # 'n:2501/2'
 """
 
@@ -20,7 +20,7 @@ from crescent_lite.answers.units import is_unit_tail, read_measure
 from crescent_lite.answers.words import word_set
 
 Cry = Literal["factorial", "end", "unclear"]
-"""What an exclamation mark after the last number is."""
+"""Meaning of an exclamation mark after the last number: factorial, end of a sentence, or unclear."""
 _MONEY = ("$", "€", "£", "¥", "₹", "₩", "₽", "¢")
 _MONEY_WORDS = word_set("usd eur gbp inr rs us au ca aud cad cny jpy")
 _LETTER_SCALES = {"k": 10**3, "K": 10**3, "m": 10**6, "M": 10**6, "mn": 10**6, "mm": 10**6, "MM": 10**6, "b": 10**9,
@@ -31,9 +31,9 @@ _EDGES = {"'", '"', ".", ",", ";", ":", "!", "$"}
 
 
 def read_core(tokens: Sequence[Token], at: int) -> tuple[str, int] | None:
-    """The key of the longest quantity that begins at a token, and the index after it; None where none begins.
+    """Return the key of the longest quantity that begins at token `at` and the index after it; None if none begins.
 
-    Raises NoValueError where one begins and cannot be read whole.
+    Raises NoValueError if one begins but cannot be read whole.
     """
     token = tokens[at]
     number_word = token.kind == "word" and (
@@ -62,7 +62,7 @@ def _is_money_word(tokens: Sequence[Token], at: int) -> bool:
 
 
 def _read_number(tokens: Sequence[Token], at: int) -> tuple[Fraction, int] | None:
-    """A number of a measure: in words, or digits, also as a fraction or a mixed number."""
+    """Read a number of a measure: in words or digits, also a fraction or a mixed number."""
     if found := words_value(tokens, at):
         return found
     if tokens[at].kind not in ("num", "frac") if at < len(tokens) else True:
@@ -75,7 +75,7 @@ def _read_number(tokens: Sequence[Token], at: int) -> tuple[Fraction, int] | Non
 
 
 def _read_scaled(tokens: Sequence[Token], at: int) -> tuple[str, int] | None:
-    """A number in words or with a scale in words or letters: sixty, 2 hundred thousand, $3.5m, 5 lakh."""
+    """Read a number in words or with a scale in words or letters: sixty, 2 hundred thousand, $3.5m, 5 lakh."""
     money = tokens[at].kind in _MONEY
     start = at
     at += money
@@ -107,7 +107,7 @@ def _read_scaled(tokens: Sequence[Token], at: int) -> tuple[str, int] | None:
 
 
 def _mixed_with_a_unit(tokens: Sequence[Token], at: int) -> tuple[str, int] | None:
-    """2 and 1/2 hours. Without a unit it may be two numbers."""
+    """Read "2 and 1/2 hours". Without a unit it could be two numbers."""
     if (
         at + 5 >= len(tokens)
         or tokens[at + 1].text.lower() != "and"
@@ -179,7 +179,7 @@ def _percent_or_number(tokens: Sequence[Token], value: Fraction, after: int) -> 
 
 
 def _repeating(token: Token) -> Fraction:
-    """0.6 repeating. With more decimals it is not clear which of them repeat."""
+    """Return the value of "0.6 repeating". With more decimals it is not clear which of them repeat."""
     whole, _, decimals = token.text.partition(".")
     if token.kind != "num" or len(decimals) != 1 or not whole.isdigit():
         raise NoValueError
@@ -190,7 +190,7 @@ _EAST_SCALES = {"万": 10**4, "萬": 10**4, "億": 10**8, "亿": 10**8, "千": 1
 
 
 def _read_east_asian(tokens: Sequence[Token], at: int) -> tuple[str, int] | None:
-    """3万, 12万3千, 3億; 3分之1, 4分の3."""
+    """Read Chinese and Japanese scales and fractions: 3万, 12万3千, 3億; 3分之1, 4分の3."""
     first = tokens[at].value
     following = "".join(token.text if token.kind == "cjk" else "#" for token in tokens[at + 1 : at + 4])
     if following in ("分之#", "分の#") and first and (top := tokens[at + 3].value) is not None:
@@ -211,9 +211,9 @@ def _read_east_asian(tokens: Sequence[Token], at: int) -> tuple[str, int] | None
 
 
 def trimmed(tokens: Sequence[Token], cry: Cry = "factorial") -> Sequence[Token]:
-    """Without punctuation and mathematics marks at the edges, and words that only say "about".
+    """Return the tokens without punctuation and dollar signs at the edges and without words such as "about".
 
-    Raises NoValueError for a cry that may be a factorial.
+    Raises NoValueError for an exclamation mark that could be a factorial.
     """
     first, last = 0, len(tokens)
     if (last > 2 and tokens[0].kind == "$" and tokens[-1].kind == "$") or (
@@ -255,7 +255,7 @@ def trimmed(tokens: Sequence[Token], cry: Cry = "factorial") -> Sequence[Token]:
 
 
 def read_single(tokens: Sequence[Token]) -> str | None:
-    """The key of tokens that are one quantity and its unit, and nothing else."""
+    """Return the key of tokens that are one quantity and its unit, and nothing else; None for others."""
     if not tokens:
         return None
     if tokens[0].kind == "$" and tokens[-1].kind == "$" and len(tokens) > 2:
@@ -277,14 +277,14 @@ def read_single(tokens: Sequence[Token]) -> str | None:
 
 
 def _percent_first(tokens: Sequence[Token]) -> tuple[str, int] | None:
-    """百分之60."""
+    """Read 百分之60, which is 60 percent."""
     if "".join(token.text for token in tokens[:3]) == "百分之" and len(tokens) > 3 and tokens[3].value is not None:
         return f"%:{tokens[3].value}", 4
     return None
 
 
 def _restated(tokens: Sequence[Token], key: str, after: int) -> str | None:
-    """Eighteen (18): the value again, in parentheses."""
+    """Return the key if the value is repeated in parentheses: Eighteen (18)."""
     again = tokens[after:]
     if len(again) > 2 and again[0].kind == "(" and again[-1].kind == ")" and read_single(again[1:-1]) == key:
         return key
@@ -292,7 +292,7 @@ def _restated(tokens: Sequence[Token], key: str, after: int) -> str | None:
 
 
 def _is_one_and_a_sentence(tokens: Sequence[Token], after: int) -> bool:
-    """'One small rabbit': the word before more than a unit is no number."""
+    """Whether "one" begins a sentence and is not a number: One small rabbit."""
     return (
         tokens[0].text.lower() == "one" and after == 1 and len(tokens) > 2 and not any(t.kind == "(" for t in tokens)
     )

@@ -1,6 +1,6 @@
-"""A reply's text: thoughts, code, calculator notes and farewells taken off; remarks; sentences.
+"""Prepares a reply's text: removes thoughts, calculator notes, farewells and remarks, and splits it into sentences.
 
-Knows what replies look like; knows nothing of what a value is or where an answer stands. Everything here is linear in
+Knows what replies look like, not what a value is or where an answer stands. Everything here is linear in
 the length of the text, whatever the text is. Example:
     without_thoughts("[THINK]maybe 3[/THINK] 4")    # ' 4'
 """
@@ -22,13 +22,13 @@ _CLOSING = re.compile(
 
 _HINTS = ("think", "thought", "reasoning", "reflection", "scratchpad", "channel")
 MAX_SEARCHED = 100_000
-"""Characters in which the end of the thoughts is looked for, from the end."""
+"""Characters at the end of a reply in which the closing tag of its thoughts is searched."""
 
 
 def without_thoughts(text: str, *, inside: bool = False) -> str | None:
-    """What a reply says after its thoughts; None of one that never left them.
+    """Return what a reply says after its thoughts; None if it never left them.
 
-    `inside`: the prompt had already opened the thoughts, so that the reply begins in them.
+    `inside`: whether the prompt ended with the opening tag, so that the reply begins inside its thoughts.
     """
     lowered = text.lower()
     if not inside and not any(name in lowered for name in _HINTS):
@@ -67,12 +67,12 @@ _RATIO = re.compile(r"(\bratio\b[^.?!\n]{0,80}? \d{1,9}) to (\d{1,9})\b", re.IGN
 
 
 def last_part(text: str, limit: int) -> str:
-    """The last `limit` characters at most, without a word that the cut would halve."""
+    """Return at most the last `limit` characters, without a word that the cut would split."""
     return text if len(text) <= limit else re.sub(r"^\S*", "", text[-limit:])
 
 
 def first_part(text: str, limit: int) -> str:
-    """The first `limit` characters at most, without a word that the cut would halve."""
+    """Return at most the first `limit` characters, without a word that the cut would split."""
     return text if len(text) <= limit else text[:limit].rpartition(" ")[0]
 
 
@@ -81,13 +81,13 @@ FAREWELL = re.compile(
     r"|if you(?:'d)? (?:have|need|want|would|like)\b|do you (?:have|need|want)\b|would you\b|is there anything\b)",
     re.IGNORECASE,
 )
-"""A sentence that speaks to the reader: it may hold numbers, and says nothing of the answer."""
+"""A sentence addressed to the reader; it can contain numbers but not the answer."""
 MAX_FAREWELLS = 20
-"""Lines of them at the end of a text."""
+"""Most farewell lines removed at the end of a text."""
 
 
 def without_farewell(text: str) -> str:
-    """Without last lines that speak to the reader."""
+    """Return the text without last lines that are addressed to the reader."""
     for _ in range(MAX_FAREWELLS):
         before, _, last_line = text.rstrip().rpartition("\n")
         if not before or not FAREWELL.match(last_line):
@@ -97,12 +97,12 @@ def without_farewell(text: str) -> str:
 
 
 def without_rounding(text: str) -> str:
-    """Without what says how a number was rounded, as it holds numbers of its own."""
+    """Return the text without remarks on rounding, which contain numbers of their own."""
     return _ROUNDING.sub(" ", text) if "to " in text or "TO " in text else text
 
 
 def prose(sentence: str) -> str:
-    """A sentence without notes in parentheses, step numbers and rounding remarks; "ratio of 6 to 8" becomes 6:8."""
+    """Return a sentence without notes in parentheses, step numbers and rounding remarks; ratio 6 to 8 is 6:8."""
     sentence = _LABEL.sub(" ", without_rounding(sentence))
     if "(" in sentence:
         sentence = _NOTE.sub(" ", _NOTE.sub(" ", sentence))
@@ -112,14 +112,14 @@ def prose(sentence: str) -> str:
 MAX_LINES = 400
 """Lines that are read as sentences, from the end."""
 MAX_LINE = 4000
-"""Characters of a line that are read, from its end."""
+"""Characters read of a line, from its end."""
 _ABBREVIATED = re.compile(
     r"(?:\b[ap]\.m|\b(?:Rs|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|approx|No|vs|Mr|Mrs|Dr|St))\.$"
 )
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text, without the numbers of numbered lines."""
+    """Return the sentences of a text, without the numbers of numbered lines."""
     found: list[str] = []
     expected = {1}
     for line in text.split("\n")[-MAX_LINES:]:
@@ -145,7 +145,7 @@ _QUOTED = re.compile(r"(?m)^[ \t]*(?:>[ ]?){1,9}")
 
 
 def laid_out(text: str) -> str:
-    """The text without struck-out text and calculator notes; each row of an aligned environment is a line."""
+    """Return the text without struck-out text and calculator notes; each row of an aligned environment is a line."""
     if "<<" in text:
         text = re.sub(r"<<[^<>\n]{0,200}>>", "", text)
     if "~~" in text:

@@ -1,8 +1,8 @@
-r"""Tokens of a span: numbers, words, operators and brackets, whether it is written in LaTeX, Markdown or plainly.
+r"""Splits a span into tokens: numbers, words, operators and brackets, written in LaTeX, Markdown or plain text.
 
-Commands that mean nothing (spaces, fonts, sizes, delimiters) and markup vanish. A command or character that is not
-known is an `opaque` token, which no rule of the grammar takes: nothing is ever read around it. Linear in the length
-of the text. Knows how numbers are written; knows nothing of what they mean together. Example:
+Commands without a meaning (spaces, fonts, sizes, delimiters) and markup are dropped. An unknown command or character
+becomes an `opaque` token, which no rule of the grammar accepts: nothing is ever read around it. Linear in the length
+of the text. Knows how numbers are written, not what tokens mean together. Example:
     [token.kind for token in tokenise(r"\left(2, \text{ 5 cm}\right]")]    # ['(', 'num', ',', 'num', 'word', ']']
 """
 
@@ -22,21 +22,21 @@ MAX_POWER = 60
 
 
 class Token(NamedTuple):
-    """A number, a word, a sign."""
+    """A number, a word, a LaTeX command or a sign, with its position in the text."""
 
     kind: str
     """'num', 'word', 'var', 'frac', 'binom', 'sqrt', 'pi', 'inf', 'begin', 'end', 'row', 'cell', 'opaque', 'cjk',
     'dots'; of signs the sign itself."""
     text: str
-    """As written; of a variable or environment its name."""
+    """The text as written; for a variable or an environment its name."""
     start: int
     end: int
     space: bool
     """Whether there is a space before it."""
     value: Fraction | None = None
-    """Of a number."""
+    """Exact value of a number; None for other tokens."""
     roman: bool = False
-    r"""Whether it stands in \text{} or an upright font: no unknown."""
+    r"""Whether it stands in \text{} or an upright font, so that it is not a variable."""
 
 
 _SIGNS = {
@@ -68,7 +68,7 @@ _FONTS = word_set(
     "text textrm textbf textit texttt textsf textnormal mbox hbox mathrm mathbf mathit mathsf mathtt "
     "mathnormal emph operatorname boldsymbol bm underline textup ensuremath displaylines raggedright"
 )
-"""Commands with a group that is read as if they were not there."""
+"""Font commands: their group is read as if the command were not there."""
 _UPRIGHT = _FONTS - {"mathbf", "mathit", "boldsymbol", "bm", "ensuremath", "mathnormal", "underline"}
 _WITHOUT_EFFECT = re.compile(
     r"\\(?:hspace|vspace|hskip|phantom|hphantom|vphantom|label|tag|color|mspace)\*?\s?\{[^{}]{0,40}\}"
@@ -117,7 +117,7 @@ _DELIMITERS = {"\\(": "", "\\)": "", "\\[": "", "\\]": ""}
 
 @lru_cache(maxsize=32)
 def tokenise(text: str) -> tuple[Token, ...]:
-    """The tokens of a text that went through `characters.normalised`. A place is often read in more than one way."""
+    """Return the tokens of a normalised text. Cached, as a span is often read in several ways."""
     tokens: list[Token] = []
     braces: list[str] = []  # 'group' or, of a font's, 'font' and 'upright'
     pending = ""
@@ -241,7 +241,7 @@ _BEFORE_A_NUMBER = re.compile(r"\s?[-$]?[0-9.]")
 
 
 def _multiplies(text: str, match: re.Match[str], tokens: list[Token], spaced: bool) -> bool:
-    """Whether stars are an operator; else they are Markdown's."""
+    """Whether one or two stars are an operator and not Markdown."""
     if not tokens or tokens[-1].kind not in _VALUE:
         return False
     after = text[match.end() : match.end() + 2]
@@ -264,7 +264,7 @@ def _number(text: str, exponent: str | None) -> Fraction | None:
 
 
 _IN_PAIRS = re.compile(r"[1-9][0-9]?(?:,[1-9][0-9])+,[1-9][0-9]{2}(?:\.[0-9]+)?")
-"""12,34,567: a number in India, or a list of three where no group begins with 0."""
+"""12,34,567: a number in Indian grouping or a list of three. A group that begins with 0 would settle it."""
 _RUPEES_BEFORE = re.compile(r"(?:\b(?:Rs|INR)\.?|₹)\s?$", re.IGNORECASE)
 _RUPEES_AFTER = re.compile(r"\s?(?:rupees?\b|Rs\b|INR\b|₹)", re.IGNORECASE)
 
@@ -277,7 +277,7 @@ _GROUPING = re.compile(r"[^0-9.]+")
 
 
 def _repeating(text: str) -> Fraction | None:
-    r"""0.1\overline{6}, 0.\dot{1}4\dot{2}: the digits under a bar, or from dot to dot, go on for ever."""
+    r"""0.1\overline{6}, 0.\dot{1}4\dot{2}: the digits under the bar or between the dots repeat."""
     whole, _, rest = text.partition(".")
     fixed, _, marked = rest.partition("\\")
     digits = re.sub(r"\D", "", marked)

@@ -1,7 +1,7 @@
-"""Units: which words after a number say only what is counted, and measures in two units: 2 hours 30 minutes.
+"""Decides which words after a number are a unit, and reads measures in two units: 2 hours 30 minutes.
 
-A unit is dropped and none is converted. A word that changes the value (percent, hundred, squared, modulo, a month, a
-function) or goes on the sentence (and, or, than) is not a unit. Example:
+Units are dropped and never converted. A word that changes the value (percent, hundred, squared, modulo, a
+month, a function) or continues the sentence (and, or, than) is not a unit. Example:
     is_unit_tail(tokenise("19 apples per day"), 1)    # True
     is_unit_tail(tokenise("19 or 20"), 1)             # False
 """
@@ -17,14 +17,14 @@ from crescent_lite.answers.tokens import Token
 from crescent_lite.answers.words import word_set
 
 MAX_WORDS = 6
-"""Words of a unit."""
+"""Most words of a unit."""
 _LETTERS = word_set("m g s h l L W V A N J C F K")
-"""Units of one letter. Any other letter after a number is an unknown."""
+"""Units of one letter. Any other letter after a number is a variable."""
 _PAIRS = word_set(
     "cm mm km nm dm ml mL dl kg mg ft in lb oz mi yd hr ms kW MW MB GB KB TB Hz Pa eV kV kJ kN Wh pt qt "
     "bu ac ha cc of at by on to an he it us US UK my we up no pm PM am AM km² C's m²"
 )
-"""Words of two letters that may stand in a unit."""
+"""Words of two letters that can be part of a unit."""
 _NOT_A_UNIT = word_set(
     "is are was were plus minus times and or to than divided multiplied equals equal because so point has "
     "have had does do can will squared cubed factorial mod modulo choose repeating recurring percent "
@@ -39,7 +39,7 @@ _MAY_FOLLOW = word_set("half quarter third")
 
 
 def is_unit_tail(tokens: Sequence[Token], at: int) -> bool:
-    """Whether the tokens from there to the end are a unit, or nothing."""
+    """Whether the tokens from index `at` to the end are a unit or nothing."""
     words = 0
     first = at
     while at < len(tokens):
@@ -80,7 +80,7 @@ def is_unit_tail(tokens: Sequence[Token], at: int) -> bool:
 
 
 _CJK_VALUES = frozenset("万億亿千百十分之の点時时小角月日年半第度至到和与前后後上下倍几数多约")
-"""Characters that change what a number before or after them means."""
+"""Characters that change the value of a number before or after them."""
 
 
 def _is_unit_word(tokens: Sequence[Token], at: int, first: int) -> bool:
@@ -102,7 +102,7 @@ def _is_unit_word(tokens: Sequence[Token], at: int, first: int) -> bool:
 
 
 def _exponent(tokens: Sequence[Token], at: int) -> int | None:
-    """The index after a unit's exponent, 2 or 3; None where none stands there."""
+    """Return the index after the exponent of a unit (2, 3, -1 or -2); None if there is no exponent."""
     if at < len(tokens) and tokens[at].kind == "^":
         if at + 1 < len(tokens) and tokens[at + 1].value in (2, 3, -1, -2):
             return at + 2
@@ -122,7 +122,7 @@ _NEVER_A_REMARK = word_set("mod repeating recurring actually not or wrong correc
 
 
 def remark_end(tokens: Sequence[Token], at: int) -> int | None:
-    """The index after a remark in parentheses; None where it may be part of the value: 5 (mod 7)."""
+    """Return the index after a remark in parentheses; None if it can change the value: 5 (mod 7)."""
     depth, words, named = 0, 0, False
     for index in range(at, len(tokens)):
         token = tokens[index]
@@ -166,7 +166,7 @@ _NAMES = {name for family in _FAMILIES for name in family}
 
 
 def unit_name(word: str) -> str | None:
-    """The unit of a measure in two units that a word names; None of any other."""
+    """Return the canonical name of a unit of compound measures; None for other words."""
     word = word.lower()
     for name in (
         word,
@@ -180,7 +180,7 @@ def unit_name(word: str) -> str | None:
 
 
 def _smaller(unit: str, word: str) -> str | None:
-    """The unit that a word names after a measure in `unit`: m is minutes after hours and metres after kilometres."""
+    """Return the smaller unit that a word names after `unit`: m is minutes after hours, metres after kilometres."""
     name = "minute" if word == "m" and unit == "hour" else unit_name(word)
     for family in _FAMILIES:
         if unit in family and name in family and family.index(name) > family.index(unit):
@@ -192,7 +192,7 @@ ReadNumber = Callable[[Sequence[Token], int], "tuple[Fraction, int] | None"]
 
 
 def read_measure(tokens: Sequence[Token], at: int, read_number: ReadNumber) -> tuple[str, int] | None:
-    """'m:2 hour 30 minute' and the index after it; None of a measure in one unit."""
+    """Return a key such as 'm:2 hour 30 minute' and the index after the measure; None for one unit only."""
     parts: list[str] = []
     unit = ""
     end = at

@@ -1,4 +1,4 @@
-"""What an answer is: a span of text, read whole or not at all, as a typed canonical key in exact arithmetic.
+"""Reads a span of text, whole or not at all, as a typed canonical key in exact arithmetic.
 
 Equal values have equal keys. A key is `type:value`:
     n:19  n:-1/2         numbers; units and currency are dropped, none is converted; "nineteen" is 19
@@ -9,17 +9,17 @@ Equal values have equal keys. A key is `type:value`:
     d:2024-03-15         a date; d:03-15 without its year, d:2024-03 without its day
     r:3:4                a ratio, in lowest terms
     m:2 hour 30 minute   a measure in two units
-    p:x^2-5*x            a polynomial, its terms in one order
-    q:x^2-5*x+6          an equation, everything on one side; the same for all its multiples
+    p:x^2-5*x            a polynomial, its terms in a fixed order
+    q:x^2-5*x+6          an equation, everything on one side and scaled to integers
     l:n:3;n:4            a list in its order, also written as a tuple; a list in a list stands in parentheses
     s:n:2;n:3            a set: braces, plus-minus, or "x = 2 or x = 3"
     i:[n:1;n:5)          an interval, also written as x > 3; (1, 5) with two round brackets is a list, as coordinates
                          are written so; joined intervals have a U between them
     v:n:1|n:2            a matrix, row by row; this one is a column
     c:B  b:yes           a choice; yes or true
-Floats would make 0.1 + 0.2 an answer of its own, and evaluating would run what a model wrote, so neither happens
-here. Tokens that no rule takes leave the span without a value; a part of a span is never its value. Knows nothing of
-where in a solution the answer stands. Example:
+Floats would make 0.1 + 0.2 an answer of its own, and evaluating would run text that a model wrote, so neither happens
+here. A span with a token that no rule accepts has no value; a part of a span is never taken for the whole. Knows
+nothing of where in a solution the answer stands. Example:
     read_value("about $1,250.50 per month")    # 'n:2501/2'
 A new kind of value is one more reader in `quantities.read_core` or in `READERS`.
 """
@@ -38,18 +38,18 @@ from crescent_lite.answers.tokens import Token, tokenise
 from crescent_lite.answers.words import word_set
 
 MAX_ANSWER = 100
-"""Characters of an answer as it is stored."""
+"""Most characters of an answer as it is stored."""
 MAX_SPAN = 400
-"""Characters of a text that is read as one value. A longer one has no value."""
+"""Most characters of a span. A longer one has no value."""
 MAX_ELEMENTS = 20
-"""Elements of a list. A longer one has no value."""
+"""Most elements of a list. A longer one has no value."""
 _MAX_KEY = 200
 
 
 def read_value(text: str, cry: Cry = "factorial") -> str | None:
-    """The key of a text that is one value and nothing else but its unit. None for anything else.
+    """Return the key of a text that is one value and its unit, and nothing else; None for any other text.
 
-    `cry`: what an exclamation mark after a last number is; where it is unclear there is no value.
+    `cry`: meaning of an exclamation mark after the last number; if it is unclear the text has no value.
     """
     if len(text) > MAX_SPAN:
         return None
@@ -60,9 +60,9 @@ def read_value(text: str, cry: Cry = "factorial") -> str | None:
 
 
 def read_tokens(tokens: Sequence[Token], cry: Cry = "factorial", *, unknowns: bool = False) -> str | None:
-    """As `read_value`, for a text that is tokens already. Choices and yes or no are not among them.
+    """Return the key of tokens, as `read_value` does for a text, but without choices and yes or no.
 
-    `unknowns`: whether letters may be unknowns of a formula, as they are not in a sentence.
+    `unknowns`: whether letters can be variables of a formula; in a sentence they cannot.
     """
     if len(tokens) > MAX_TOKENS:
         return None
@@ -98,12 +98,12 @@ _MARKUP = re.compile(
 
 
 def _bare(text: str) -> str:
-    """Without markup and punctuation around it."""
+    """Return the text without markup and without punctuation at its ends."""
     return " ".join(_MARKUP.sub(" ", text).split()).strip(" \"',;:.!")
 
 
 def read_choice(text: str, *, alone: bool = True) -> str | None:
-    """'c:B' of a multiple choice letter: alone, before its option (B) 12, or with `alone` False before a reason."""
+    """Return a key such as 'c:B' for a letter alone or before its option, or with `alone` False before a reason."""
     bare = _bare(text)
     if len(bare) > MAX_SPAN or not bare:
         return None
@@ -114,7 +114,7 @@ def read_choice(text: str, *, alone: bool = True) -> str | None:
 
 
 def read_yes_no(text: str, *, alone: bool = True) -> str | None:
-    """'b:yes' for yes and true, 'b:no' for no and false: alone, or at the beginning."""
+    """Return 'b:yes' for yes and true, 'b:no' for no and false: alone, or with `alone` False at the beginning."""
     found = _YES_NO.match(text)
     if not found or (alone and found.end() < len(text)):
         return None
@@ -125,7 +125,7 @@ _OPENING, _CLOSING = ("(", "[", "{", "\\{", "begin"), (")", "]", "}", "\\}", "en
 
 
 def _depths(tokens: Sequence[Token]) -> list[int] | None:
-    """How many brackets each token stands in; None where they do not match in number."""
+    """Return the bracket depth of each token; None if the brackets are not balanced."""
     depths, depth = [], 0
     for token in tokens:
         depth -= token.kind in _CLOSING
@@ -137,7 +137,7 @@ def _depths(tokens: Sequence[Token]) -> list[int] | None:
 
 
 def _split(tokens: Sequence[Token], at: Callable[[Token], bool]) -> list[Sequence[Token]] | None:
-    """The parts between separators that stand outside of brackets."""
+    """Return the parts between separators outside of brackets; None if the brackets are not balanced."""
     depths = _depths(tokens)
     if depths is None:
         return None
@@ -150,7 +150,7 @@ def _split(tokens: Sequence[Token], at: Callable[[Token], bool]) -> list[Sequenc
 
 
 def _either_sign(tokens: Sequence[Token]) -> str | None:
-    r"""The set of both values of a plus-minus: \pm 4, 1 \pm \sqrt{5}."""
+    r"""Return the key of the two values of a plus-minus: \pm 4, 1 \pm \sqrt{5}."""
     if not any(token.kind in ("±", "∓") for token in tokens) or any(token.kind in (",", ";") for token in tokens):
         return None
     keys: list[str | None] = []
@@ -177,12 +177,12 @@ def _one(tokens: Sequence[Token]) -> str | None:
 
 
 def _letter(tokens: Sequence[Token]) -> str | None:
-    """A choice that is an element of a list."""
+    """Return the key of a choice that is an element of a list."""
     return f"c:{tokens[0].text}" if len(tokens) == 1 and re.fullmatch("[A-HJ]", tokens[0].text) else None
 
 
 def _named(tokens: Sequence[Token]) -> tuple[str, Sequence[Token]]:
-    """The name before an equals sign, and what stands after it: x = 3, x_1 = 3. Without one it is ''."""
+    """Split x = 3 into its name and value; the name is '' if there is none."""
     for length in (1, 2):
         if len(tokens) > length + 1 and tokens[length].kind == "=":
             name, index = tokens[0], tokens[1]
@@ -197,7 +197,7 @@ def _is_separator(token: Token) -> bool:
 
 
 def _several(tokens: Sequence[Token]) -> str | None:
-    """'l:', 's:' or 'i:' of a list, a set or an interval."""
+    """Return the key 'l:...', 's:...' or 'i:...' of a list, a set or an interval."""
     if tokens[0].kind == "$" and tokens[-1].kind == "$":
         tokens = tokens[1:-1]
     if not tokens:
@@ -258,7 +258,7 @@ def _collected(
 
 
 def _unbracketed(tokens: Sequence[Token]) -> tuple[str, Sequence[Token], str]:
-    """The bracket around all of the tokens, where there is one."""
+    """Return the opening bracket, the tokens inside and the closing bracket; without brackets these are ''."""
     if len(tokens) < 3 or tokens[0].kind not in _OPENING[:4] or tokens[-1].kind not in _CLOSING[:4]:
         return "", tokens, ""
     depths = _depths(tokens)
@@ -272,7 +272,7 @@ def _is_braced(inside: Sequence[Token]) -> bool:
 
 
 def _without_empty(parts: list[Sequence[Token]]) -> list[Sequence[Token]] | None:
-    """3, 4, and 5 has an empty part between its comma and its "and"; any other empty part is a fault."""
+    """Return the parts without the empty one of "3, 4, and 5"; None if another part is empty."""
     kept = [part for part in parts if len(part)]
     return (
         kept
@@ -282,7 +282,7 @@ def _without_empty(parts: list[Sequence[Token]]) -> list[Sequence[Token]] | None
 
 
 def _is_decimal_comma(tokens: Sequence[Token]) -> bool:
-    """3,5 may be 3.5."""
+    """Whether a comma could be a decimal comma: 3,5."""
     return any(
         token.kind == "," and not token.space and not tokens[index + 1].space
         and tokens[index - 1].kind == "num" and tokens[index + 1].kind == "num"
@@ -291,7 +291,7 @@ def _is_decimal_comma(tokens: Sequence[Token]) -> bool:
 
 
 def _may_be_mixed(tokens: Sequence[Token]) -> bool:
-    """2 and 2/3 may be one number."""
+    """Whether two elements could be one mixed number: 2 and 2/3."""
     names = [token.text.lower() for token in tokens]
     if names[-2:] in (["a", "half"], ["a", "quarter"], ["a", "third"]) and "and" in names:
         return True
@@ -315,7 +315,7 @@ def _element(tokens: Sequence[Token], *, interval: bool) -> str | None:
 
 
 def _union(tokens: Sequence[Token]) -> str | None:
-    """'i:' of intervals that are joined, or of one that an unknown is said to be in."""
+    """Return the key 'i:...' of a union of intervals, or of the interval that a variable is in."""
     if len(tokens) > 2 and tokens[1].kind == "∈" and len(tokens[0].text) == 1:
         return _union(tokens[2:]) or _as_interval(tokens[2:])
     parts = _split(tokens, lambda token: token.kind == "∪")
@@ -326,7 +326,7 @@ def _union(tokens: Sequence[Token]) -> str | None:
 
 
 def _as_interval(tokens: Sequence[Token]) -> str | None:
-    """An interval where round brackets cannot be coordinates."""
+    """Return the key of an interval in a place where round brackets cannot be coordinates."""
     key = _several(tokens)
     if key and key.startswith("l:") and key.count(";") == 1 and tokens[0].kind == "(" and tokens[-1].kind == ")":
         return f"i:({key[2:]})"
@@ -334,7 +334,7 @@ def _as_interval(tokens: Sequence[Token]) -> str | None:
 
 
 def _matrix(tokens: Sequence[Token]) -> str | None:
-    """'v:' of a matrix or column; the equations of a brace are a list."""
+    """Return the key 'v:...' of a matrix or column; a brace of equations is a list."""
     name, tokens = _named(tokens)
     _, inside, _ = _unbracketed(tokens)
     tokens = inside if inside and inside[0].kind == "begin" else tokens
@@ -358,7 +358,7 @@ def _matrix(tokens: Sequence[Token]) -> str | None:
 
 
 def _chain(tokens: Sequence[Token]) -> str | None:
-    """The last side of equations that begin with a name or with plain numbers: x = 19, 12 + 7 = 19, Area = 25."""
+    """Return the value of the last side if the first is a name or a calculation: x = 19, 12 + 7 = 19, Area = 25."""
     sides = _split(tokens, lambda token: token.kind in ("=", "≈"))
     if not sides or len(sides) < 2 or not all(len(side) for side in sides):
         return None
@@ -381,7 +381,7 @@ def _has_outer_separator(tokens: Sequence[Token]) -> bool:
 
 
 def _is_name(tokens: Sequence[Token]) -> bool:
-    """A letter, words, or a function of something: x, Total cost, f(2), P(A)."""
+    """Whether the tokens are a name: x, Total cost, f(2), P(A), (x, y)."""
     tokens = [token for token in tokens if token.kind != "$"]
     if not tokens:
         return False
@@ -406,7 +406,7 @@ _CALCULATION = word_set("num + - * / ^ ! ( ) [ ] { } % ‰ ° frac binom sqrt pi
 
 
 def _is_calculation(tokens: Sequence[Token]) -> bool:
-    """Numbers and operators, with units: its value is what the next side says."""
+    """Whether the tokens are numbers, operators and units: the next side says what they come to."""
     unit: bool | None = True
     for token in tokens:
         if token.kind == "word":
@@ -432,10 +432,10 @@ READERS: tuple[tuple[Reader, frozenset[str]], ...] = (
     (_matrix, word_set("begin")),
     (_chain, word_set("= ≈")),
 )
-"""Kinds of values that may fill a span, in the order in which they are tried, each with tokens that it needs."""
+"""Readers of values in the order in which they are tried, each with the kinds of tokens of which it needs one."""
 OF_FORMULAS: tuple[tuple[Reader, frozenset[str]], ...] = (
     (read_inequality, word_set("< > ≤ ≥")),
     (read_equation, word_set("=")),
     (read_polynomial, frozenset()),
 )
-"""Kinds of values with unknowns."""
+"""Readers of values with variables."""

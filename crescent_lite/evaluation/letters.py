@@ -1,4 +1,4 @@
-"""The letter that a reply to a multiple choice question chose. Pure.
+"""Finds the letter that a reply to a multiple choice question chose. Pure.
 
 A letter counts where it stands as the answer: the whole reply, its beginning, a box, after "the answer is", before
 "is right". An article, a list of the options, a letter that is ruled out and two letters at once are not a choice.
@@ -15,7 +15,7 @@ from crescent_lite.answers.characters import normalised
 from crescent_lite.answers.text import without_thoughts
 
 MAX_REPLY = 8_000
-"""Characters read, from the end, after the beginning was looked at."""
+"""Characters read from the beginning and from the end of a reply."""
 _MARKUP = re.compile(
     r"\\(?:text\w*|math\w*|mbox|boxed|fbox|bf|rm|left|right)(?![A-Za-z])"
     r"|\\[()\[\],;:! ]|[*`${}]|</?(?:final_)?answer>",
@@ -68,7 +68,7 @@ _NOT_BEFORE = re.compile(r"\b(?:not|isn't|n't|neither|nor)\W{0,3}(?:option\s|cho
 
 
 def chosen_letter(reply: str, options: Mapping[str, str]) -> tuple[str | None, bool]:
-    """The letter of the option that a reply chose, and whether the reply begins with it; None of an unclear one."""
+    """Return the chosen letter, None if the reply is unclear, and whether the reply begins with it."""
     said = without_thoughts(reply)
     if said is None:
         return None, False
@@ -98,7 +98,7 @@ def _letter(found: re.Match[str]) -> str:
 
 
 def _said(pattern: re.Pattern[str], text: str, options: Mapping[str, str]) -> Iterator[tuple[int, str]]:
-    """Where a pattern finds a letter of an option that is meant, and the letter; '' where it is one of two."""
+    """Yield the position and letter of each chosen option that a pattern finds; the letter is '' if there are two."""
     for found in pattern.finditer(text):
         letter = _letter(found)
         before, after = text[max(0, found.start() - 20) : found.start()], text[found.end() : found.end() + 80]
@@ -109,7 +109,7 @@ def _said(pattern: re.Pattern[str], text: str, options: Mapping[str, str]) -> It
 
 
 def _is_a_word(found: re.Match[str], after: str) -> bool:
-    """Whether a bare letter is an article, a pronoun or a small letter inside a sentence."""
+    """Whether a bare letter is an article, a pronoun or a lower-case letter inside a sentence."""
     bare = found["x"]
     if not bare:
         return False
@@ -119,7 +119,7 @@ def _is_a_word(found: re.Match[str], after: str) -> bool:
 
 
 def _beginning(text: str, options: Mapping[str, str]) -> str | None:
-    """The letter that a reply begins with: 'B', '(B)', 'B. Iron', but not 'A dog barks.'"""
+    """Return the letter that a reply begins with: 'B', '(B)', 'B. Iron', but not 'A dog barks.'"""
     found = _BEGINS.fullmatch(text)
     if not found:
         if re.fullmatch(r"\W*([a-t])\W*", text) and (letter := re.sub(r"\W", "", text).upper()) in options:
@@ -135,7 +135,7 @@ def _beginning(text: str, options: Mapping[str, str]) -> str | None:
 
 
 def _without_a_list(text: str, options: Mapping[str, str]) -> str:
-    """Without lines that repeat the options, where at least two are repeated."""
+    """Return the text without lines that repeat the options, if at least two are repeated."""
     listed = {f"{letter} {option}".casefold() for letter, option in options.items()}
     lines = text.split("\n")
     repeated = [" ".join(re.split(r"\W+", line.strip(" .*"), maxsplit=1)).casefold() in listed for line in lines]
@@ -145,7 +145,7 @@ def _without_a_list(text: str, options: Mapping[str, str]) -> str:
 
 
 def _in_the_last_box(text: str, options: Mapping[str, str]) -> str | None:
-    """The letter in the last box, by its letter or text; '' where the box holds anything else; None without a box."""
+    """Return the option in the last box, by letter or text; '' for any other content; None without a box."""
     starts = list(_BOXED.finditer(text))[-1:]
     if not starts:
         return None
@@ -165,7 +165,7 @@ _TEXT_PLACE = re.compile(
 
 
 def _by_text(text: str, options: Mapping[str, str]) -> str | None:
-    """The option whose text is the whole reply, or stands after "the answer is"."""
+    """Return the option whose text is the whole reply or follows "the answer is"."""
     places = [found["rest"] for found in _TEXT_PLACE.finditer(text)]
     return _same_text(text, options) or (_same_text(places[-1], options) if places else None)
 
