@@ -33,6 +33,7 @@ _CHANGES_IT = word_set(
 )
 """Words after a number that change its value."""
 _SAYS_MINUS = word_set("now is was of to get equals")
+_OF_PROSE = frozenset({r"\boxed", r"\fbox", r"\checkmark"})
 _NONE = Token("", "", -1, -1, True)
 
 
@@ -90,13 +91,18 @@ def _after_formula(tokens: Sequence[Token], at: int) -> int:
     return at
 
 
+def is_unread_command(token: Token) -> bool:
+    """Whether a token is a LaTeX command that the grammar does not know, and not one that prose may contain."""
+    return token.kind == "opaque" and token.text[:1] == "\\" and token.text not in _OF_PROSE
+
+
 def _is_unread(tokens: Sequence[Token], at: int, found: list[Candidate], *, words: bool) -> bool:
     """Whether a token that begins no quantity is unread mathematics, which could be the answer."""
     token = tokens[at]
     if token.kind == "dots":
         return bool(found) and at + 1 < len(tokens) and found[-1].after >= at
     if token.kind == "opaque":
-        return token.text[:1] == "\\" and token.text not in ("\\boxed", "\\fbox")
+        return is_unread_command(token)
     if words and token.text.lower() == "one":  # one in four, ten to one
         joined = {_at(tokens, at + 1).text.lower(), _at(tokens, at - 1).text.lower()}
         return bool(joined & {"in", "out", "or", "to", "and"})

@@ -12,8 +12,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from crescent_lite.answers.candidates import OF_A_FORMULA, candidates
+from crescent_lite.answers.candidates import OF_A_FORMULA, candidates, is_unread_command
 from crescent_lite.answers.number_words import ANY_NUMBER_WORD
 from crescent_lite.answers.text import prose
 from crescent_lite.answers.tokens import Token, tokenise
@@ -97,7 +98,7 @@ def concluded(sentence: str) -> Quantity | None:
         key = read_tokens(tokens[start:], "end") if not start or tokens[start - 1].kind != "=" else None
         if key and (key[0] in "lsi" or (plain and not start)):
             return _tail(sentence, tokens[start:], words=words)
-    if _is_comparison(tokens) or _assignments(tokens) > 1:
+    if _is_comparison(tokens) or _assignments(tokens) > 1 or any(is_unread_command(token) for token in tokens):
         return Quantity(sentence, None)
     for start in reversed(starts[-MAX_STARTS:]):
         tail = tokens[start:]
@@ -148,8 +149,11 @@ def _is_start(tokens: Sequence[Token], index: int) -> bool:
     token = tokens[index]
     if token.kind in ("=", "≈"):
         return True
+    if token.kind == "arrow":
+        return not (index and tokens[index - 1].kind == "word" and len(tokens[index - 1].text) == 1)
     if token.kind == ":":
-        return index + 1 < len(tokens) and tokens[index + 1].space and not token.space
+        labelled = any(each.kind == "word" and len(each.text) > 1 for each in tokens[:index])
+        return labelled and index + 1 < len(tokens) and tokens[index + 1].space and not token.space
     if token.kind == "cjk":
         return token.text in "是为"
     return token.kind == "word" and token.text.lower() in _VERBS
@@ -202,12 +206,22 @@ def _is_comparison(tokens: Sequence[Token]) -> bool:
     )
 
 
+_BEGINS_A_VALUE = frozenset({"num", "-", "frac", "$", "sqrt", "begin", "[", "(", "\\{"})
+
+
+def _is_function_value(tokens: Sequence[Token]) -> bool:
+    """Whether the tokens end in a letter with an argument in parentheses: f(2)."""
+    pairs = pairwise(tokens)
+    return any(name.kind == "word" and len(name.text) == 1 and at.kind == "(" and not at.space for name, at in pairs)
+
+
 def _assignments(tokens: Sequence[Token]) -> int:
     """Count the variables that get a number: two in x = 5 and y = 6."""
     count = 0
-    for before, sign, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
-        letter = before.kind == "var" or (before.kind == "word" and len(before.text) == 1)
-        count += letter and sign.kind == "=" and after.kind in ("num", "-", "frac", "$", "sqrt")
+    for index, (before, sign, after) in enumerate(zip(tokens, tokens[1:], tokens[2:], strict=False)):
+        letter = before.kind in ("var", "}", "opaque") or (before.kind == "word" and len(before.text) == 1)
+        letter = letter or (before.kind == ")" and _is_function_value(tokens[max(0, index - 8) : index + 1]))
+        count += letter and sign.kind in ("=", "≈") and after.kind in _BEGINS_A_VALUE
     return count
 
 
@@ -280,6 +294,9 @@ def _are_alike(tokens: Sequence[Token]) -> bool:
     return len(set(units)) < 2
 
 
+_SAYS_FOR_WHAT = word_set("for in per on after within from at over during by until")
+
+
 def _result(text: str, tail: Sequence[Token]) -> Quantity | None:
     """Return the value after an equals sign, with any prose after it: = 15 liters of the 24."""
     found = candidates(tail, words=False)
@@ -290,9 +307,8 @@ def _result(text: str, tail: Sequence[Token]) -> Quantity | None:
     names = [token.text.lower() for token in following]
     if names and (following[0].kind in (",", ";") or names[0] in ("and", "or", "remainder", "r", "with")):
         return None
-    if len(following) > 2 and (
-        names[1] in ("and", "or", "remainder", "r") or following[1].kind == "," or following[1].kind == "num"
-    ):
+    joined = names[1:2] and (names[1] in ("and", "or", "remainder", "r") or following[1].kind == ",")
+    if joined or (len(names) > 1 and following[1].kind == "num" and names[0] not in _SAYS_FOR_WHAT):
         return None
     if len(names) > 1 and names[0] == "to" and following[1].kind == "num":
         return None

@@ -26,7 +26,7 @@ class Token(NamedTuple):
 
     kind: str
     """'num', 'word', 'var', 'frac', 'binom', 'sqrt', 'pi', 'inf', 'begin', 'end', 'row', 'cell', 'opaque', 'cjk',
-    'dots'; of signs the sign itself."""
+    'dots', 'arrow'; of signs the sign itself."""
     text: str
     """The text as written; for a variable or an environment its name."""
     start: int
@@ -50,7 +50,8 @@ _SIGNS = {
     "dotsc": "dots", "cup": "∪", "pounds": "£", "euro": "€", "textdollar": "$", "in": "∈", "colon": ":",
     "newline": "row", "frac": "frac", "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "nicefrac": "frac",
     "sfrac": "frac", "xfrac": "frac", "binom": "binom", "tbinom": "binom", "dbinom": "binom", "sqrt": "sqrt",
-    "langle": "(", "rangle": ")",
+    "langle": "(", "rangle": ")", "Rightarrow": "arrow", "rightarrow": "arrow", "implies": "arrow", "to": "arrow",
+    "longrightarrow": "arrow", "Longrightarrow": "arrow", "therefore": "arrow",
 }  # fmt: skip
 """Commands with a meaning, and the kind of token each one is."""
 _GREEK = word_set(
@@ -103,14 +104,24 @@ _TOKEN = re.compile(
     | (?P<stars>\*\*|\*)
     | (?P<math>\$\$?)
     | (?P<cjk>[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af])
-    | (?P<sign>[-+/^!=≈≠<>≤≥±∓()\[\]|,;:.%‰£€¥₹₩₽¢°'"?∪∈&√π∞×÷])
+    | (?P<sign>[-+/^!=≈≠<>≤≥±∓()\[\]|,;:.%‰£€¥₹₩₽¢°'"?∪∈&√π∞×÷→⇒⟹])
     | (?P<brace>[{{}}])
     | (?P<other>.)
     """,
     re.VERBOSE | re.DOTALL,
 )
 _COMPARED = {"<=": "≤", "=<": "≤", ">=": "≥", "!=": "≠", "==": "="}
-_KINDS = {"√": "sqrt", "π": "pi", "∞": "inf", "×": "*", "÷": "/", "&": "cell"}
+_KINDS = {
+    "√": "sqrt",
+    "π": "pi",
+    "∞": "inf",
+    "×": "*",
+    "÷": "/",
+    "&": "cell",
+    "→": "arrow",
+    "⇒": "arrow",
+    "⟹": "arrow",
+}
 _VALUE = ("num", ")", "}", "word", "var", "pi", "!", "]")
 _DELIMITERS = {"\\(": "", "\\)": "", "\\[": "", "\\]": ""}
 

@@ -183,6 +183,8 @@ def _letter(tokens: Sequence[Token]) -> str | None:
 
 def _named(tokens: Sequence[Token]) -> tuple[str, Sequence[Token]]:
     """Split x = 3 into its name and value; the name is '' if there is none."""
+    if len(tokens) > 2 and tokens[1].kind == "≈" and len(tokens[0].text) == 1 and tokens[0].kind == "word":
+        return "", tokens[2:]
     for length in (1, 2):
         if len(tokens) > length + 1 and tokens[length].kind == "=":
             name, index = tokens[0], tokens[1]
@@ -238,9 +240,9 @@ def _several(tokens: Sequence[Token]) -> str | None:
 def _collected(
     left: str, right: str, names: list[str], elements: list[str], inside: Sequence[Token], *, interval: bool
 ) -> str | None:
-    if names[0] and (len(set(names)) == 1 or (not any(names[1:]) and not left)):
+    if all(names) and len(set(names)) == 1:
         return _set_key(elements)
-    if any(names) and not all(names):
+    if any(names[1:]) and not all(names):
         return None
     if all(names):
         if len(set(names)) < len(names):
@@ -251,7 +253,7 @@ def _collected(
     if left in ("{", "\\{"):
         return _set_key(elements)
     if any(element.startswith("s:") for element in elements):
-        return None
+        return _set_key(elements) if names[0] else None  # x = 0, ±2
     if any(token.kind == "word" and token.text.lower() == "or" for token in inside):
         return None  # "5 or 6" is a doubt
     return "l:" + ";".join(f"({element})" if element[:2] in ("l:", "i:") else element for element in elements)
