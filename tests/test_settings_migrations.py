@@ -16,6 +16,7 @@ import pytest
 from fake_sampler import FakeSampler
 from hypothesis import given
 from hypothesis import strategies as st
+from sample_run import load_sample_run
 
 from crescent_lite.config import PRESETS, BenchmarkConfig, Config, config_from_dict, load_config
 from crescent_lite.config.fields import stored_rows
@@ -163,6 +164,15 @@ def test_a_run_in_the_store_is_resumed_over_a_renamed_setting(tmp_path: Path) ->
     assert (config.train.rank, config.train.alpha) == (4, 64)  # the run's command line, over the file as it is now
     assert kept == ("bait.questions", "bait.max_tokens")
     assert config.overrides == ("vote.votes_per_question=5", "run.seed=7", "train.rank=4")
+
+
+@pytest.mark.parametrize("text", ["", "{not json", "[1]", "null"])
+def test_damaged_settings_are_refused_in_one_line(text: str, tmp_path: Path) -> None:
+    workspace = load_sample_run(tmp_path)
+    with closing(Store.open(workspace.database_path)) as store:
+        store.database.write("UPDATE runs SET config = ?", [text])
+        with pytest.raises(ConfigError, match="stored with the run: not a JSON object; restore the database"):
+            store.runs.fetch_run(1)
 
 
 def test_sections_that_may_change_are_not_read_from_the_stored_settings() -> None:

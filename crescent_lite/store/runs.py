@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from crescent_lite.config.migrations import upgraded
 from crescent_lite.config.names import VERSION
-from crescent_lite.errors import NotFoundError
+from crescent_lite.errors import ConfigError, NotFoundError
 from crescent_lite.records import ModelFile, PromptText
 from crescent_lite.store.database import Database, now
 
@@ -186,7 +186,7 @@ class Runs:
     def fetch_run(self, run_id: int | None = None, kind: RunKind | None = None) -> Run:
         """A run by id, or else the latest run, or the latest of one `kind`.
 
-        Raises NotFoundError, or ConfigError if a newer version stored its settings.
+        Raises NotFoundError, or ConfigError if its settings are damaged or a newer version stored them.
         """
         found = self._database.row(
             """SELECT * FROM runs WHERE (:run IS NULL OR run_id = :run) AND (:kind IS NULL OR kind = :kind)
@@ -203,7 +203,7 @@ class Runs:
             found["reason"],
             found["rounds"],
             found["base_id"],
-            upgraded(json.loads(found["config"])),
+            _stored_settings(found["config"]),
             json.loads(found["inputs"]),
             found["started_at"],
             found["finished_at"],
@@ -335,6 +335,17 @@ class Runs:
             "SELECT detail FROM events WHERE run_id = ? AND kind = ? ORDER BY event_id", [run_id, kind]
         )
         return [json.loads(row[0]) for row in rows]
+
+
+def _stored_settings(text: str) -> dict[str, Any]:
+    """Stored settings with today's names. Raises ConfigError for damaged ones, and for those of a newer version."""
+    try:
+        stored = json.loads(text)
+    except ValueError:
+        stored = None
+    if not isinstance(stored, dict):
+        raise ConfigError("the settings stored with the run: not a JSON object; restore the database from a backup")
+    return upgraded(stored)
 
 
 def current_model_path(kind: str, path: Path, folder: Path) -> Path:
