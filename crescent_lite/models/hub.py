@@ -24,8 +24,8 @@ def hub_errors(what: str, *, missing: type[CrescentError], offline: bool = False
     """Raise a client's error as a CrescentError whose message begins with `what`.
 
     Raises NetworkError when the hub cannot be reached, StorageError when the download cannot be written, and the
-    class `missing` for anything else, such as an unknown repo or a file that may not be read. `offline` tells whether
-    only the local cache was used.
+    class `missing` for anything else, such as an unknown repo or a file that may not be read. `offline`: whether only
+    the local cache was searched.
     """
     try:
         yield
@@ -38,7 +38,7 @@ def hub_errors(what: str, *, missing: type[CrescentError], offline: bool = False
 
 
 def _classified(error: Exception, what: str, missing: type[CrescentError], offline: bool) -> CrescentError:
-    # transformers wraps the hub's errors in an OSError, so the causes are looked at too.
+    # transformers wraps the hub's errors in an OSError, so the causes are examined too.
     causes = tuple(_with_causes(error))
     names = _class_names(causes)
     if "HFValidationError" in names:
@@ -48,9 +48,9 @@ def _classified(error: Exception, what: str, missing: type[CrescentError], offli
     if "LocalEntryNotFoundError" in names:
         return NetworkError(f"{what}: not in the local cache, and the hub cannot be reached")
     if "HfHubHTTPError" in names:
-        response = next((each.response for each in causes if getattr(each, "response", None) is not None), None)
+        response = next((cause.response for cause in causes if getattr(cause, "response", None) is not None), None)
         status = response.status_code if response is not None else "nothing"
-        return missing(f"{what}: the hub answers {status}; check the name, and that you may read it")
+        return missing(f"{what}: the hub answers {status}; check the name and your access to it")
     if not NETWORK_ERRORS.isdisjoint(names):
         return NetworkError(f"{what}: not in the local cache, and the hub cannot be reached: {_reason(error)}")
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:

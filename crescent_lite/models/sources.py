@@ -47,7 +47,7 @@ def find_model(source: str, *, offline: bool = False, checksum_cache: Path | Non
 def find_adapter(path: Path, base: ModelFile) -> ModelFile:
     """A GGUF adapter on this disk.
 
-    Raises ModelError when the file is not an adapter, or names another base than `base`.
+    Raises ModelError when the file is not an adapter, or was trained on a base other than `base`.
     """
     if not path.is_file():
         raise ModelError(f"{path}: there is no such adapter file")
@@ -75,7 +75,7 @@ def embedded_path() -> Path:
 
 
 def sha256_of(path: Path, cache: Path | None = None) -> str:
-    """The file's sha256, in hex. `cache` is a JSON file that remembers it by path, size and time of last change.
+    """The file's sha256, in hex. `cache`: a JSON file of known checksums by path, size and time of last change.
 
     Raises ModelError when the file cannot be read.
     """
@@ -100,7 +100,7 @@ def sha256_of(path: Path, cache: Path | None = None) -> str:
 
 
 def _base_checksum(path: Path) -> str:
-    """The checksum of the base that an adapter belongs to; '' when not stored, as in adapters made by other tools."""
+    """The checksum of an adapter's base; '' when the file does not state it, as in adapters made by other tools."""
     from crescent_lite.models.gguf_header import GgufHeader  # gguf takes a moment to import
 
     header = GgufHeader(path)

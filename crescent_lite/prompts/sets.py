@@ -2,8 +2,9 @@
 
 Owns which files a set has and which placeholders each file must contain; knows no model. LaTeX uses braces and
 dollars, so only a declared `{name}` is replaced, and the text put in its place is not searched for more placeholders.
-A set may vary its bait: `bait.topic.txt` holds the values of `{topic}`, one a line, and each time the model is asked
-for a question, one of them is drawn. Any word can be used in place of "topic".
+A set may vary its bait: `bait.topic.txt` holds the values of `{topic}`, one per line, and one of them is drawn each
+time the model is asked for a question. A placeholder can have any name of two or more lower-case letters and
+underscores.
 Example: load_prompt_set("arithmetic").solve.text -> "{question} Reply with the number only."
 """
 
@@ -29,7 +30,7 @@ def prompt_text(name: str, text: str) -> PromptText:
 
 
 BARE = prompt_text("bare", "{question}")
-"""The question with nothing around it."""
+"""The prompt that consists of the question alone."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _text(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8-sig").rstrip("\n")
     except FileNotFoundError:
-        raise ConfigError(f"{path}: this prompt is missing") from None
+        raise ConfigError(f"{path}: this prompt is missing; add the file, or use another prompt") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
     if not text.strip():

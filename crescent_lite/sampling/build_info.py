@@ -24,7 +24,7 @@ class LlamaBuild:
 
 
 def read_build() -> LlamaBuild:
-    """Ask the library how it was built. Raises MissingPackageError when it cannot be loaded."""
+    """Ask llama.cpp how it was built. Raises MissingPackageError when the library cannot be loaded."""
     try:
         from crescent_lite.sampling import llama_log  # noqa: F401  first, so that CUDA's start message is not printed
 
@@ -43,13 +43,13 @@ def features_in_words(system_info: str) -> str:
     backends: dict[str, list[str]] = {}
     backend = "CPU"
     for part in system_info.split("|"):
-        named = re.fullmatch(r"\s*(?:(?P<backend>\w+) : )?(?P<name>\w+) = (?P<value>.*?)\s*", part)
-        if named is None:
+        feature = re.fullmatch(r"\s*(?:(?P<backend>\w+) : )?(?P<name>\w+) = (?P<value>.*?)\s*", part)
+        if feature is None:
             continue
-        backend = named["backend"] or backend
+        backend = feature["backend"] or backend
         features = backends.setdefault(backend, [])
-        if named["value"] == "1":
-            features.append(named["name"])
-        elif named["value"] != "0":
-            features.append(f"{named['name']} {named['value']}")
+        if feature["value"] == "1":
+            features.append(feature["name"])
+        elif feature["value"] != "0":
+            features.append(f"{feature['name']} {feature['value']}")
     return "; ".join(f"{name}: {', '.join(features) or 'nothing special'}" for name, features in backends.items())

@@ -1,6 +1,6 @@
 """The model's own chat template, rendered once around a placeholder; every prompt is then head + text + tail.
 
-Knows the vocabulary, not the sampling. A template comes with the model and is untrusted: it is rendered in Jinja's
+Knows the vocabulary; draws no tokens. A template comes with the model and is untrusted, so it is rendered in Jinja's
 sandbox in a process of its own, with limits on size, time and memory.
 Example: ChatTemplate(model).encode("What is 2 + 3?", assistant_prefix="It is")
 """
@@ -98,20 +98,20 @@ class ChatTemplate:
 def _render(source: str, bos: str, eos: str) -> tuple[str, str]:
     """A question, and a question with a reply, as the template renders them. Raises ValueError or TimeoutError."""
     if len(source) > MAX_TEMPLATE_CHARACTERS:
-        raise ValueError(f"it is {len(source):,} characters long")
+        raise ValueError(f"it has {len(source):,} characters, more than {MAX_TEMPLATE_CHARACTERS:,}")
     question = [{"role": "user", "content": PLACEHOLDER}]
     answered = [*question, {"role": "assistant", "content": REPLY}]
-    told = json.dumps({"source": source, "bos": bos, "eos": eos, "conversations": [question, answered]})
+    job = json.dumps({"source": source, "bos": bos, "eos": eos, "conversations": [question, answered]})
     try:
-        ended = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-P", template_program.__file__],
-            input=told, capture_output=True, text=True, encoding="utf-8", timeout=RENDER_SECONDS, check=False,
+            input=job, capture_output=True, text=True, encoding="utf-8", timeout=RENDER_SECONDS, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise TimeoutError(f"it did not finish within {RENDER_SECONDS:g} s") from None
-    if ended.returncode:
+    if process.returncode:
         raise TimeoutError(f"it did not finish within {template_program.MAX_SECONDS} s of processor time and 1 GiB")
-    said = json.loads(ended.stdout)
-    if "error" in said:
-        raise ValueError(said["error"])
-    return said["texts"][0], said["texts"][1]
+    result = json.loads(process.stdout)
+    if "error" in result:
+        raise ValueError(result["error"])
+    return result["texts"][0], result["texts"][1]

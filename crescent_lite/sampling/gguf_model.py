@@ -18,7 +18,7 @@ from crescent_lite.sampling import llama_log
 from crescent_lite.sampling.memory_plan import ModelShape
 
 MAX_METADATA_BYTES = 1 << 20
-"""A longer metadata value is not read (guess)."""
+"""A longer metadata value raises ModelError (guess)."""
 
 
 @functools.cache
@@ -74,7 +74,7 @@ class GgufModel:
 
     @property
     def shape(self) -> ModelShape:
-        """What decides how much memory the model takes; from the metadata, so known without loading the weights."""
+        """The properties that decide how much memory the model takes; read from the metadata, not the weights."""
         kv_heads = self._numbers("attention.head_count_kv") or self._numbers("attention.head_count")
         layers = max(self._numbers("block_count"), default=0)
         heads = max(self._numbers("attention.head_count"), default=1)
@@ -107,7 +107,7 @@ class GgufModel:
 
     def _numbers(self, key: str) -> list[int]:
         """The numbers in a metadata value of the architecture: usually one, in some models one per layer, or none."""
-        return [int(each) for each in re.findall(r"\d+", self.metadata(f"{self.architecture}.{key}"))]
+        return [int(digits) for digits in re.findall(r"\d+", self.metadata(f"{self.architecture}.{key}"))]
 
     @property
     def architecture(self) -> str:
@@ -137,7 +137,7 @@ class GgufModel:
 
     @functools.cache  # noqa: B019
     def ends_turn(self, token: int) -> bool:
-        """Whether llama.cpp counts the token as an end of generation."""
+        """Whether llama.cpp treats the token as the end of a generation."""
         return bool(llama_cpp.llama_vocab_is_eog(self.vocab, token))
 
     @property
@@ -168,7 +168,7 @@ class GgufModel:
 
 
 def _check_header(path: Path) -> None:
-    """Raise ModelError for the mistakes that deserve a plainer message than llama.cpp's."""
+    """Raise ModelError for common mistakes, with a plainer message than llama.cpp's."""
     try:
         with path.open("rb") as file:
             magic = file.read(4)

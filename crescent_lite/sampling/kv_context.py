@@ -1,7 +1,10 @@
-"""A llama.cpp context and its KV cache: many sequences, and for each the tokens whose cells it holds.
+"""A llama.cpp context and its KV cache: many sequences, each with the list of tokens that it holds in the cache.
 
 Knows tokens and sequences, not requests. The beginning of a prompt is copied from the sequence that holds most of it.
-Example: context.begin(3, prompt) copies, then context.decode([(3, prompt[held:], True)]), context.draw([(0, chain)])
+Example, which copies what it can, decodes the rest of the prompt and draws one token:
+    held = context.begin(3, prompt)
+    context.decode([(3, prompt[held:], True)])
+    context.draw([(0, chain)])
 """
 
 from __future__ import annotations
@@ -23,8 +26,8 @@ Chunk = tuple[int, Sequence[int], bool]
 """A sequence, its next tokens, and whether to compute the logits after the last of them."""
 
 MIN_DRAWS_PER_THREAD = 8
-"""Fewer draws than this are not worth a thread: a draw takes about 0.2 ms, mostly for building the array of
-candidates, and handing work to a thread about 0.05 ms. (Measured on 2 cores.)"""
+"""Fewer draws than this are not worth a thread. Measured on 2 cores: a draw takes about 0.2 ms, mostly to build the
+array of candidates; handing work to a thread takes about 0.05 ms."""
 CACHE_IS_FULL = 1
 """llama_decode's code for "no room in the cache"; the cache is then as it was before the call."""
 
@@ -35,9 +38,8 @@ class KvContext:
     def __init__(self, model: GgufModel, plan: MemoryPlan, *, threads: int, drawing_threads: int = 1) -> None:
         """Create the context. Raises OutOfMemoryError."""
         self.plan = plan
-        params = (
-            llama_cpp.llama_context_default_params()
-        )  # llama.cpp turns on flash attention where the device has it
+        # The default parameters turn on flash attention where the device supports it.
+        params = llama_cpp.llama_context_default_params()
         params.n_ctx = plan.cells
         params.n_seq_max = plan.slots
         params.n_batch = params.n_ubatch = plan.batch_tokens
@@ -67,7 +69,7 @@ class KvContext:
         return self.plan.cells - sum(map(len, self.held))
 
     def begin(self, sequence: int, tokens: Sequence[int]) -> int:
-        """Copy the longest beginning of `tokens` that any sequence holds into `sequence`; returns its length.
+        """Copy the longest beginning of `tokens` that any sequence holds into `sequence`; return its length.
 
         The last token is never copied: it has to be decoded for its logits.
         """
@@ -158,7 +160,7 @@ class KvContext:
 
 
 class _Batch:
-    """llama.cpp's batch on top of numpy arrays: filling it entry by entry would take longer than a small decode."""
+    """llama.cpp's batch on numpy arrays, because filling it entry by entry would take longer than a small decode."""
 
     def __init__(self, size: int) -> None:
         self._token, self._position, self._sequence = (np.zeros(size, dtype=np.int32) for _ in range(3))
@@ -182,7 +184,7 @@ class _Batch:
         """For each chunk, the index of its last token in the batch."""
 
     def fill(self, chunks: Sequence[Chunk], held: Sequence[Sequence[int]]) -> None:
-        """Put the chunks one after the other; positions continue after the tokens that each sequence holds."""
+        """Lay the chunks out one after the other; positions continue after the tokens that each sequence holds."""
         begin = 0
         self.last_entry = []
         for sequence, tokens, wants_logits in chunks:

@@ -88,13 +88,13 @@ class LlamaSampler:
         self._adapters: dict[Path, object] = {}
         self._adapter: Path | None = None
         self._live = 0
-        """Most slots to use at present; fewer than planned after the cache was full."""
+        """Slots in use at most; lower than planned after the cache was full."""
 
     def sample(self, requests: Iterable[Request], watch: Watch | None = None) -> Iterator[Completion]:
         """Every sample of every request, as it finishes: see `Sampler.sample`."""
         waiting = WaitingSamples(
             requests,
-            lambda each: self._chat.encode(each.user, each.assistant_prefix),
+            lambda request: self._chat.encode(request.user, request.assistant_prefix),
             lambda text: self._model.tokenize(text, special=False),
         )
         if not waiting:
@@ -153,7 +153,10 @@ class LlamaSampler:
     # ── the context ──────────────────────────────────────────────────────────────────────────────────────────
 
     def _ready_context(self, needed: int) -> KvContext:
-        """The present context if `needed` tokens fit into each sequence, else a new one."""
+        """The present context if `needed` tokens fit in each sequence or the user has set its size, else a new one.
+
+        Raises OutOfMemoryError.
+        """
         if self._context and self._context.plan.context_tokens >= min(needed, self._model.trained_context):
             return self._context
         if self._context and self._config.context_tokens:
@@ -228,7 +231,7 @@ class LlamaSampler:
                 return [(0, "context")]
             chunks = self._chunks(context, active)
 
-        complete = [(number, active[each[0]]) for number, each in enumerate(chunks) if each[2]]
+        complete = [(number, active[sequence]) for number, (sequence, _, is_last) in enumerate(chunks) if is_last]
         drawn = iter(context.draw([(number, sample.chain) for number, sample in complete if not sample.forced]))
         finished: list[tuple[int, FinishReason]] = []
         for number, sample in complete:

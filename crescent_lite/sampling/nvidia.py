@@ -1,6 +1,6 @@
 """The NVIDIA GPUs of this machine, as NVIDIA's own tool lists them. The only place that runs nvidia-smi.
 
-Loads no library: importing torch to ask it would take seconds. Example:
+Loads no library: importing torch to list the GPUs would take seconds. Example:
     [gpu.description for gpu in list_gpus()] -> ["NVIDIA L4, 23034 MiB, driver 550.54"]
 Source: `nvidia-smi --help-query-gpu`
 """
@@ -17,7 +17,7 @@ MIB = 2**20
 
 
 class NvidiaSmiError(Exception):
-    """nvidia-smi failed or did not answer. The text is one line that says how."""
+    """nvidia-smi failed or did not answer. The message is one line with the reason."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class NvidiaGpu:
     driver: str
     """Version of the driver, such as '550.54'."""
     memory_bytes: int | None
-    """Size of its memory; None where the driver does not report it."""
+    """Size of the GPU's memory; None where the driver does not report it."""
     used_bytes: int | None
     """Memory in use, by all processes together; None where the driver does not report it."""
     busy: float | None
@@ -48,19 +48,19 @@ def list_gpus() -> tuple[NvidiaGpu, ...]:
         return ()
     query = [program, f"--query-gpu={','.join(FIELDS)}", "--format=csv,noheader,nounits"]
     try:
-        ended = subprocess.run(
+        process = subprocess.run(
             query, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NvidiaSmiError(f"nvidia-smi does not answer: {type(error).__name__}") from None
-    if ended.returncode:
-        lines = [line.strip() for line in ended.stdout.splitlines() if line.strip()]
-        raise NvidiaSmiError(lines[0] if lines else f"nvidia-smi failed with exit code {ended.returncode}")
-    return parse_listing(ended.stdout)
+    if process.returncode:
+        lines = [line.strip() for line in process.stdout.splitlines() if line.strip()]
+        raise NvidiaSmiError(lines[0] if lines else f"nvidia-smi failed with exit code {process.returncode}")
+    return parse_listing(process.stdout)
 
 
 def parse_listing(listing: str) -> tuple[NvidiaGpu, ...]:
-    """The GPUs in nvidia-smi's output, one a line with the values of FIELDS; other lines are skipped.
+    """The GPUs in nvidia-smi's output, one per line with the values of FIELDS; other lines are skipped.
 
     "NVIDIA L4, 23034, 550.54, 1024, 45" is an L4 with 1 GiB of its memory in use, busy for 0.45 of the time.
     """

@@ -1,4 +1,4 @@
-"""llama.cpp's own quantiser: encodes rows of floats in a tensor type, and requantises a whole GGUF.
+"""llama.cpp's own quantiser: encodes rows of floats as a tensor type, and requantises a whole GGUF.
 
 Knows nothing of adapters or of merging. Example: encode_rows(weights, gguf.GGMLQuantizationType.Q4_K) returns the
 bytes of each row as a GGUF stores them.
@@ -27,7 +27,7 @@ MIXTURES: Mapping[str, int] = {
     "q6_k": llama_cpp.LLAMA_FTYPE_MOSTLY_Q6_K,
     "q8_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0,
 }
-"""The quantisations that `quantise` offers, by llama.cpp's name in lower case. (Each mixes several tensor types.)"""
+"""The quantisations that `quantise` offers, by llama.cpp's name in lower case. Most mix several tensor types."""
 
 LITTLE_DISK_BYTES = 16 << 20
 """When writing fails and less space than this is free, the disk is reported as full (guess)."""
@@ -38,18 +38,18 @@ _encode.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_i
 _row_bytes = _ggml.libggml.ggml_row_size
 _row_bytes.restype = ctypes.c_size_t
 _row_bytes.argtypes = [ctypes.c_int, ctypes.c_int64]
-_wants_importance = _ggml.libggml.ggml_quantize_requires_imatrix
-_wants_importance.restype = ctypes.c_bool
-_wants_importance.argtypes = [ctypes.c_int]
+_needs_importance_matrix = _ggml.libggml.ggml_quantize_requires_imatrix
+_needs_importance_matrix.restype = ctypes.c_bool
+_needs_importance_matrix.argtypes = [ctypes.c_int]
 
 
 def encode_rows(rows: np.ndarray, tensor_type: int) -> np.ndarray:
     """Encode 32-bit floats of shape (rows, columns) as bytes of shape (rows, bytes per row).
 
-    `tensor_type` is ggml's number of the type. Raises ModelError for the few small types that also need an
-    importance matrix.
+    `tensor_type` is ggml's number of the type. Raises ModelError for the few very small types that cannot be
+    encoded without an importance matrix.
     """
-    if _wants_importance(tensor_type):
+    if _needs_importance_matrix(tensor_type):
         raise ModelError(
             f"ggml's tensor type {tensor_type} needs an importance matrix, which is not supported: "
             "choose another type for the merged model, for instance q4_k_m"

@@ -1,4 +1,4 @@
-"""A reply as it grows, token by token. Holds bytes, because a character or a stop string may span several tokens.
+"""A reply as it grows, token by token. Stored as bytes, because a character or a stop string may span tokens.
 
 Knows neither the model nor the sampler. Adding a piece takes the same time however long the reply is.
 Example: reply = Reply((b"Question:",)); reply.add(b"5\\nQues"); reply.add(b"tion: 2") -> True; reply.text() -> "5\\n"
@@ -14,9 +14,9 @@ class Reply:
 
     def __init__(self, stop: Sequence[bytes] = ()) -> None:
         """`stop` holds the stop strings: the first one that appears ends the reply and is cut off."""
-        self._stop = [each for each in stop if each]
+        self._stop = [text for text in stop if text]
         self._overlap = max(map(len, self._stop), default=1) - 1
-        """Bytes before a new piece in which a stop string may have begun."""
+        """How many bytes before a new piece may be the beginning of a stop string."""
         self._whole = bytearray()
 
     def add(self, piece: bytes) -> bool:
@@ -25,7 +25,7 @@ class Reply:
         self._whole += piece
         if not self._stop:
             return False
-        found = [at for each in self._stop if (at := self._whole.find(each, begin)) >= 0]
+        found = [at for text in self._stop if (at := self._whole.find(text, begin)) >= 0]
         if found:
             del self._whole[min(found) :]
         return bool(found)

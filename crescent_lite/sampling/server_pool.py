@@ -1,7 +1,7 @@
-"""Several servers as one sampler: each server gets as many requests at a time as it accepts, so fast ones get more.
+"""Several servers as one sampler. Each gets as many requests at a time as it accepts, so fast servers get more work.
 
 Owns the order of the work, the retries and the list of working servers; knows no dialect. When a server fails, its
-requests go to the others. When the last one fails, the run stops with an error that names it; what is stored stays.
+requests go to the others. When the last one fails, the run stops with an error that names it; stored work is kept.
 Example: ServerSampler(Path("model.gguf"), SamplingConfig(servers=("http://gpu1:8080", "http://gpu2:8080")))
 """
 
@@ -138,7 +138,7 @@ class ServerSampler:
         self._adapter = path
 
     def require_adapters(self) -> None:
-        """Raise ModelError when a model with an adapter could not be sampled later."""
+        """Raise ModelError if a server could not load an adapter that is trained later in the run."""
         for server in [] if self._config.adapters_here else self._servers:
             self._with_retries(server, server.require_adapters)
 
@@ -190,10 +190,10 @@ class ServerSampler:
         jobs.extendleft(reversed(arrived))
 
     def _hand_out(self, jobs: deque[_Job], under_way: UnderWay) -> None:
-        """Give a job to every free place, the emptiest server first. The other jobs wait here, not at a server."""
+        """Hand jobs to servers with room for more, the least busy first. Other jobs wait here, not at a server."""
         busy = Counter(server for server, _ in under_way.values())
         while jobs:
-            server = min(self._servers, key=lambda each: busy[each] / each.requests)
+            server = min(self._servers, key=lambda candidate: busy[candidate] / candidate.requests)
             if busy[server] >= server.requests:
                 return
             job = jobs.popleft()
@@ -224,7 +224,7 @@ class ServerSampler:
 
 
 async def _retried(attempts: int, ask: Callable[..., Awaitable[T]], *arguments: Any) -> T:
-    """Call `ask`, again after a failure that may be temporary, at most `attempts` times."""
+    """Call `ask`, and again after a failure that may be temporary, up to `attempts` times in all."""
     retrying = AsyncRetrying(
         stop=stop_after_attempt(attempts),
         wait=wait_random_exponential(multiplier=0.5, max=LONGEST_PAUSE_SECONDS),

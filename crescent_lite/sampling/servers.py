@@ -29,7 +29,7 @@ from crescent_lite.sampling.gguf_model import GgufModel
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Status codes after which the same request may succeed later."""
 OPENAI_REQUESTS = 32
-"""Requests at a time for an OpenAI-style server, which does not tell how many it accepts (guess)."""
+"""Requests at a time for an OpenAI-style server, which does not report how many it accepts (guess)."""
 MAX_REPLY_BYTES = 16_000_000
 """A longer response is rejected; no real completion is that long (guess)."""
 
@@ -43,7 +43,7 @@ class ServerHung(ServerTrouble):
 
 
 MALFORMED = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
-"""The exceptions that reading a response raises when its form is not the documented one."""
+"""The exceptions that are raised when a response does not have the documented form."""
 
 
 @dataclass(frozen=True)
@@ -179,10 +179,10 @@ class LlamaServer(Server):
         )
         if response.status_code == 400 and "exceed_context_size" in response.text:
             return ServerReply("", "context", 0, len(prompt.tokens))
-        said = self.json_of(response)
+        body = self.json_of(response)
         try:
-            text, drawn, why = _text(said["content"]), _count(said["tokens_predicted"]), said["stop_type"]
-            logprob = _mean([each["logprob"] for each in said.get("completion_probabilities") or ()])
+            text, drawn, why = _text(body["content"]), _count(body["tokens_predicted"]), body["stop_type"]
+            logprob = _mean([token["logprob"] for token in body.get("completion_probabilities") or ()])
         except MALFORMED:
             raise ServerTrouble("its response is not a completion") from None
         reason: FinishReason = "stop"
@@ -194,12 +194,12 @@ class LlamaServer(Server):
         # A server started with --lora applies the adapter to every request, unless the request gives it a scale of 0.
         listed = self.json_of(await self.ask("GET", "/lora-adapters"))
         try:
-            loaded = [(int(each["id"]), str(each["path"])) for each in listed]
+            loaded = [(int(adapter["id"]), str(adapter["path"])) for adapter in listed]
         except MALFORMED:
             raise ModelError(
                 f"{self.url}: does not list its adapters as llama-server does; check sampling.servers"
             ) from None
-        wanted = [number for number, theirs in loaded if path and _same_file(theirs, path)]
+        wanted = [number for number, reported in loaded if path and _same_file(reported, path)]
         if path and not wanted:
             raise ModelError(
                 f"{self.url}: has not loaded the adapter {path}, and cannot load it while it runs; start it with "
@@ -224,13 +224,13 @@ class OpenAiServer(Server):
         self._adapter_fields: dict[str, str] = {}
         """Fields that make a request use the adapter; empty without one."""
         self._context_tokens = 2**31
-        """Context that the server told; else a number too large to matter."""
+        """Context length that the server reports, in tokens; a number too large to matter if it reports none."""
 
     async def check(self) -> None:
         listed = self.json_of(await self.ask("GET", "/models"))
         try:
             # vLLM also lists the adapters it has loaded: their `parent` is the base.
-            bases = {_text(each["id"]): each for each in listed["data"] if not each.get("parent")}
+            bases = {_text(model["id"]): model for model in listed["data"] if not model.get("parent")}
         except MALFORMED:
             raise ModelError(
                 f"{self.url}: does not list its models; check that it is the address of an OpenAI-style server"
@@ -268,14 +268,15 @@ class OpenAiServer(Server):
             body["stop"] = list(generation.stop)
         if generation.logprobs:
             body["logprobs"] = 1
-        said = self.json_of(await self.ask("POST", "/completions", body))
+        completion = self.json_of(await self.ask("POST", "/completions", body))
         try:
-            choice = said["choices"][0]
+            choice = completion["choices"][0]
             text, why = _text(choice["text"]), choice["finish_reason"]
-            drawn = _count((said.get("usage") or {}).get("completion_tokens", 0))
-            told = choice.get("logprobs") or {}
-            # llama-server lists them in the form of OpenAI's chat completions
-            logprob = _mean(told.get("token_logprobs") or [each["logprob"] for each in told.get("content") or ()])
+            drawn = _count((completion.get("usage") or {}).get("completion_tokens", 0))
+            logprobs = choice.get("logprobs") or {}
+            # llama-server reports log-probabilities in the form of OpenAI's chat completions, under "content".
+            in_chat_form = [token["logprob"] for token in logprobs.get("content") or ()]
+            logprob = _mean(logprobs.get("token_logprobs") or in_chat_form)
         except MALFORMED:
             raise ServerTrouble("its response is not a completion") from None
         reason: FinishReason = "stop"
@@ -287,7 +288,7 @@ class OpenAiServer(Server):
         self._adapter_fields = {}
         if path is None:
             return
-        # The name contains the checksum, because round 1 of another workspace may already be loaded at the server.
+        # The name contains the checksum, because the server may already have loaded round 1 of another workspace.
         with path.open("rb") as file:
             checksum = hashlib.file_digest(file, "sha256").hexdigest()
         name = f"{'-'.join(path.parts[-3:-1])}-{checksum[:12]}"
@@ -309,10 +310,10 @@ class OpenAiServer(Server):
             )
 
     async def _load_adapter(self, body: dict[str, str]) -> tuple[httpx.Response, str]:
-        """The response, and the field in which a completion request names the adapter.
+        """Ask the server to load an adapter; return its response, and the request field that names the adapter later.
 
-        vLLM loads adapters under /v1 and names them as a model; SGLang loads them outside /v1, with a field of its
-        own.
+        vLLM loads adapters under /v1, and a request names the adapter as its model. SGLang loads them outside /v1,
+        and a request has a separate field for the adapter.
         """
         response = await self.ask("POST", "/load_lora_adapter", body)
         if response.status_code not in (404, 405):
@@ -335,9 +336,10 @@ class OllamaServer(OpenAiServer):
             "stop": list(generation.stop),
         }
         body = {"model": self.model_name, "prompt": prompt.text, "raw": True, "stream": False, "options": options}
-        said = self.json_of(await self.ask("POST", "/api/generate", body, outside_v1=True))
+        completion = self.json_of(await self.ask("POST", "/api/generate", body, outside_v1=True))
         try:
-            text, drawn, why = _text(said["response"]), _count(said.get("eval_count", 0)), said["done_reason"]
+            text, drawn = _text(completion["response"]), _count(completion.get("eval_count", 0))
+            why = completion["done_reason"]
         except MALFORMED:
             raise ServerTrouble("its response is not a completion") from None
         return ServerReply(text, "stop" if why == "stop" else "length", drawn, len(prompt.tokens))
@@ -359,10 +361,10 @@ async def is_ollama(server: OpenAiServer) -> bool:
         return False
 
 
-def _same_file(theirs: str, ours: Path) -> bool:
-    """Whether a path reported by a server is our adapter: the same path, or the same file on a disk we can read."""
-    there = Path(theirs)
-    return there == ours or (there.is_file() and there.samefile(ours))
+def _same_file(reported: str, adapter: Path) -> bool:
+    """Whether a path that a server reports is the adapter: the same path, or the same file on a disk we can read."""
+    path = Path(reported)
+    return path == adapter or (path.is_file() and path.samefile(adapter))
 
 
 def _text(value: object) -> str:
@@ -381,7 +383,7 @@ def _count(value: object) -> int:
 
 def _mean(logprobs: Sequence[object]) -> float | None:
     """The mean of log-probabilities; None for an empty list. Raises ValueError when one is not a finite number."""
-    values = [float(each) for each in logprobs if isinstance(each, int | float)]
+    values = [float(value) for value in logprobs if isinstance(value, int | float)]
     if len(values) != len(logprobs) or not all(map(math.isfinite, values)):
         raise ValueError("log-probabilities were expected")
     return sum(values) / len(values) if values else None
@@ -390,16 +392,16 @@ def _mean(logprobs: Sequence[object]) -> float | None:
 def _complaint(response: httpx.Response) -> str:
     """The error message in a response, as one printable line of at most 200 characters."""
     try:
-        said = response.json()
+        body = response.json()
     except (ValueError, RecursionError):
-        said = response.text
+        body = response.text
     for key in ("error", "message"):
-        if isinstance(said, dict):
-            said = said.get(key, said)
-    return printable(" ".join(str(said).split()))[:200] or "no reason given"
+        if isinstance(body, dict):
+            body = body.get(key, body)
+    return printable(" ".join(str(body).split()))[:200] or "no reason given"
 
 
 def _shortened(names: Sequence[str]) -> str:
-    """At most five of the names, and how many more there are."""
+    """The first five names, and how many more there are."""
     shown = ", ".join(printable(name) for name in names[:5])
     return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown or "no model"

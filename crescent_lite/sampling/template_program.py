@@ -32,13 +32,13 @@ def main() -> None:
 
         resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
         resource.setrlimit(resource.RLIMIT_CPU, (MAX_SECONDS, MAX_SECONDS))
-    asked = json.load(sys.stdin)
+    job = json.load(sys.stdin)
     try:
-        texts = [render(asked["source"], asked["bos"], asked["eos"], each) for each in asked["conversations"]]
-        said = {"texts": texts} if max(map(len, texts)) <= MAX_TEXT else {"error": "its text is too long"}
+        texts = [render(job["source"], job["bos"], job["eos"], messages) for messages in job["conversations"]]
+        result = {"texts": texts} if max(map(len, texts)) <= MAX_TEXT else {"error": "its text is too long"}
     except Exception as error:  # noqa: BLE001  a template is an untrusted program: it may raise anything
-        said = {"error": repr(error)[:MAX_TEXT]}
-    json.dump(said, sys.stdout)
+        result = {"error": repr(error)[:MAX_TEXT]}
+    json.dump(result, sys.stdout)
 
 
 def render(source: str, bos: str, eos: str, messages: list[dict[str, str]]) -> str:

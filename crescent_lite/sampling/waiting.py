@@ -1,8 +1,8 @@
 """The samples that have not started yet, and the order in which they start.
 
-Knows requests and tokens, not slots. While a prompt is being decoded, its other samples wait, because soon its cells
-can be copied. Requests that the caller appends during sampling go first: their prompts are probably still in the
-cache.
+Knows requests and tokens, not slots. While a prompt is being decoded for one sample, its other samples wait, because
+they can soon copy its cache cells. Requests that the caller appends during sampling go first: their prompts are
+probably still in the cache.
 Example: WaitingSamples(requests, encode, spell).take(busy={"q1"}, free_slots=8) -> a sample of "q2"
 """
 
@@ -100,7 +100,7 @@ class WaitingSamples:
 
     @property
     def longest(self) -> int:
-        """Most tokens that any waiting prompt and its reply may need together; 0 when no prompt is waiting."""
+        """Most tokens that a waiting prompt may need together with its reply; 0 when no prompt is waiting."""
         return max((len(p.tokens) + p.request.generation.max_tokens for p in self._prompts), default=0)
 
     def fit_into(self, context_tokens: int) -> None:
@@ -146,7 +146,7 @@ class WaitingSamples:
     def _sample(self, prompt: _Prompt, index: int) -> Sample:
         request = prompt.request
         seed = request.sample_seed(index)
-        stop = [each.encode() for each in request.generation.stop]
+        stop = [text.encode() for text in request.generation.stop]
         chain = sampler_chain(request.generation, seed)
         forced = self._spell(request.forced[index]) if request.forced else ()
         return Sample(request, index, seed, list(prompt.tokens), len(prompt.tokens), Reply(stop), chain, forced)

@@ -37,7 +37,8 @@ def open_store(workspace: Workspace) -> Store:
     if Store.is_older(path):
         if not os.access(path.parent, os.W_OK):
             raise WorkspaceError(
-                f"{path}: is of an older version and cannot be migrated in a read-only folder; copy the workspace"
+                f"{path}: is of an older version and cannot be migrated in a read-only folder; "
+                "copy the workspace to a writable one"
             )
         with workspace.lock():
             Store.open(path).close()

@@ -26,7 +26,7 @@ withdrawn. round: play one more round."""
 STOP_SECONDS = 20.0
 """Time that a stopped engine has to end (guess)."""
 LOCK_SECONDS = 1.0
-"""How long an engine waits for the lock, because a watcher that calls `is_busy` holds it for a moment (guess)."""
+"""How long an engine waits for the lock, which a watcher that calls `is_busy` holds for a moment (guess)."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Workspace:
 
     @property
     def database_path(self) -> Path:
-        """The database, which holds everything that the runs produced except adapters."""
+        """The database, which holds everything that the runs produced, except adapters and logs."""
         return self.folder / "crescent.db"
 
     @property
@@ -91,7 +91,7 @@ class Workspace:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the workspace's lock: inside, this process is its only engine. Old requests are withdrawn.
+        """Hold the workspace's lock, so that this process is its only engine. Earlier requests are withdrawn.
 
         Raises WorkspaceError if another process holds the lock, or StorageError.
         """
@@ -132,7 +132,7 @@ class Workspace:
             self._request_file(request).touch()
 
     def is_asked(self, request: EngineRequest) -> bool:
-        """Whether a request stands."""
+        """Whether a request is pending."""
         return self._request_file(request).exists()
 
     def take(self, request: EngineRequest) -> bool:

@@ -1,7 +1,7 @@
 """Stops and pauses processes. Ctrl-C, SIGTERM and a stop request in the workspace all raise KeyboardInterrupt.
 
-Knows signals and processes, nothing of a run. An exception raised during a callback from C is swallowed there (for
-instance by llama.cpp's log while it loads a model), so it is raised again until the block has ended. Example:
+Knows signals and processes, nothing of a run. An exception raised inside a callback from C is lost (for instance in
+the callback for llama.cpp's log while a model is loading), so it is raised again until the block has ended. Example:
     with interruptible(lambda: workspace.take("stop")): ...
 """
 
@@ -17,7 +17,7 @@ from types import FrameType
 import psutil
 
 POLL_SECONDS = 0.5
-"""Time between two looks for a request."""
+"""Time between two checks for a request."""
 AGAIN_SECONDS = 4.0
 """Time until an interrupt is raised again: longer than stopping a training program takes, shorter than the 5 seconds
 that a Ctrl-C may take."""
@@ -25,7 +25,7 @@ that a Ctrl-C may take."""
 
 @contextmanager
 def interruptible(take_request: Callable[[], bool]) -> Iterator[None]:
-    """Inside, a signal or a request raises KeyboardInterrupt. Has no effect outside the main thread.
+    """Within this block, a signal or a request raises KeyboardInterrupt. Has no effect outside the main thread.
 
     `take_request` returns whether there was a request, and removes it; it is called from another thread.
     """
@@ -58,7 +58,7 @@ def interruptible(take_request: Callable[[], bool]) -> Iterator[None]:
 
 @contextmanager
 def suspended(pid: int | None) -> Iterator[None]:
-    """Inside, the process is suspended. Has no effect if `pid` is None or the process has ended."""
+    """Suspend a process for the duration of this block. Has no effect if `pid` is None or the process has ended."""
     child = psutil.Process(pid) if pid is not None and psutil.pid_exists(pid) else None
     if child is None:
         yield

@@ -34,7 +34,7 @@ PACKAGES = (
 
 
 def describe_machine() -> MachineNoted:
-    """This machine, for the record of a run. Raises nothing: a value that cannot be found out is left empty."""
+    """This machine, for the record of a run. Never raises: a value that cannot be determined is left empty."""
     return MachineNoted(
         python=platform.python_version(),
         system=platform.platform(),

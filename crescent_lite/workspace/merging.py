@@ -18,14 +18,14 @@ from crescent_lite.store.runs import current_model_path
 from crescent_lite.workspace import Workspace
 
 ADAPTER_FOLDER = re.compile(r"/adapters/run-\d+/round-\d+$")
-"""The folders that adapters may be copied from: the other database could name any file on this machine."""
+"""Pattern of the folders that adapters may be copied from, because the other database could name any file."""
 
 
 def merge_workspace(store: Store, workspace: Workspace, other: Path) -> tuple[Merged, list[str]]:
     """Merge another workspace, or its database file, into this one.
 
     Returns what became of its runs, and the paths of adapters that were not found. An adapter that was missing in an
-    earlier merge is copied too. Raises WorkspaceError or StorageError; nothing is merged then.
+    earlier merge is copied now. If it raises WorkspaceError or StorageError, nothing was merged.
     """
     database = Workspace(other).database_path if other.is_dir() else other
     missing: list[str] = []
@@ -40,7 +40,7 @@ def merge_workspace(store: Store, workspace: Workspace, other: Path) -> tuple[Me
 
 
 def _copy_adapter(store: Store, workspace: Workspace, adapter: MergedAdapter, source: Path) -> bool:
-    """Copy an adapter and the files beside it unless it is here already; return whether it is here now."""
+    """Copy an adapter's folder, unless this workspace has it already; return whether this workspace has it now."""
     if not adapter.is_new and store.runs.fetch_model(adapter.model_id).path.is_file():
         return True
     here = workspace.adapters / f"run-{adapter.run_id}" / f"round-{adapter.round}"
