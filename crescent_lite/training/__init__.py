@@ -1,4 +1,4 @@
-"""Fine-tuning: examples in, LoRA adapter out. `child.py` starts the training program, which is `program.py`.
+"""Fine-tuning: examples in, LoRA adapter out. `child.py` starts the training program, `program.py`.
 
 Importing this package never imports torch. Example: list(finetune(examples, base=base, ...))[-1].gguf_path
 """

@@ -1,7 +1,7 @@
 """Converts a PEFT LoRA adapter to a GGUF adapter, which llama.cpp puts on the base.
 
 A property that a GGUF adapter cannot express is rejected by name, never dropped. Knows nothing of training.
-Example: write_adapter_gguf(peft_dir, read_base(gguf_path), out_dir / "adapter.gguf")
+Example: write_adapter_gguf(peft_dir, read_base(gguf_path), out_dir / "adapter.gguf", base_sha256)
 Source of the format: llama.cpp, convert_lora_to_gguf.py (tensors `<name>.lora_a` and `<name>.lora_b`).
 """
 
@@ -92,7 +92,7 @@ def _read_peft(peft_dir: Path) -> tuple[float, dict[tuple[str, str], np.ndarray]
             raise TrainingError(f"{peft_dir}: the tensor {key!r} does not belong to a LoRA pair of a linear layer")
         tensors[match["module"], match["side"]] = tensor
     if {(module, "A") for module, _ in tensors} | {(module, "B") for module, _ in tensors} != set(tensors):
-        raise TrainingError(f"{peft_dir}: half of a LoRA pair is missing")
+        raise TrainingError(f"{peft_dir}: half of a LoRA pair is missing; train the adapter again")
     for (module, side), tensor in tensors.items():
         if tensor.ndim != 2 or not np.isfinite(tensor).all():
             raise TrainingError(f"{peft_dir}: {side} of {module} is not a matrix of finite numbers")

@@ -1,4 +1,4 @@
-"""The supported architectures: those for which transformers and llama.cpp compute the same with an adapter.
+"""The supported architectures: those for which transformers and llama.cpp give the same results with an adapter.
 
 Each one has a parity test (tests/test_training.py). Knows names and layers only.
 Example: LINEAR_LAYERS["phi3"]      # ('qkv_proj', 'o_proj', 'gate_up_proj', 'down_proj')
@@ -25,12 +25,12 @@ LINEAR_LAYERS: dict[str, tuple[str, ...]] = {
 }
 """For each architecture, by llama.cpp's name, transformers' names of the linear layers in a block. All of them get a
 LoRA."""
-# transformers also reads these from a GGUF, but they are left out: mixtures of experts, because it does not read the
-# width of an expert; gpt2, bloom, falcon, deci, mamba and gemma4, because their parity has not been tested.
+# transformers can read other architectures from a GGUF too. They are left out: mixtures of experts, because it does
+# not read the width of an expert; gpt2, bloom, falcon, deci, mamba and gemma4, because their parity is not tested.
 PERMUTED = {"llama"}
 """The architectures for which llama.cpp stores the rows of q and k in another order than transformers."""
 _ROTARY_FRACTION = {"stablelm": 0.25, "nemotron": 0.5}
-"""Fraction of a head's width that positions rotate, where it is not 1; transformers assumes these."""
+"""Fraction of a head's width that is rotated by position, where it is not 1, as transformers assumes it."""
 _GEMMA_HEAD = 256
 """The head width that transformers assumes when it scales Gemma's attention."""
 

@@ -1,4 +1,4 @@
-"""The facts about the sampled GGUF that training needs, above all its tensor shapes, so that an adapter fits.
+"""The facts that training needs about the GGUF used for sampling, above all its tensor shapes: an adapter must fit.
 
 Reads the header only, never the weights. Example: read_base(path).architecture -> 'llama'
 """
@@ -39,7 +39,7 @@ class BaseGguf:
     parameters: int
     """Number of weights in all tensors."""
     rope_scaling: str
-    """The kind of position scaling in the header: 'linear', 'yarn', ...; 'none' without scaling."""
+    """The kind of position scaling: 'linear', 'yarn', 'attention', ...; 'none' without scaling."""
     rope_factors: np.ndarray | None
     """One divisor per rotary frequency (Llama 3.1 and later); None when the file has none."""
 
@@ -75,7 +75,7 @@ def read_base(path: Path) -> BaseGguf:
 
 
 def _most(heads: int | list[int]) -> int:
-    """One number of heads for the model; where layers differ, those without attention have 0."""
+    """The largest number of heads in any layer; layers without attention have 0."""
     return heads if isinstance(heads, int) else max(heads)
 
 

@@ -1,6 +1,6 @@
-"""The plan of a training: the examples of each optimiser step, its micro-batches and its learning rate. Pure.
+"""Plans the optimiser steps of a fine-tuning: the examples, micro-batches and learning rate of each step. Pure.
 
-Examples of similar length share a micro-batch, because padding costs as much time as tokens that are learnt. Example:
+Examples of similar length share a micro-batch, because padding costs as much time as real tokens. Example:
     plan_steps([30, 31, 90, 95], epochs=1, batch_size=2, micro_batch_size=1, seed=1)   # [[[0], [1]], [[2], [3]]]
 """
 
@@ -14,42 +14,42 @@ from typing import Literal, TypeVar
 Item = TypeVar("Item")
 
 WINDOW = 8
-"""How many batches of examples are sorted by length together; a larger window means less padding and less random
-batches (guess)."""
+"""How many batches' worth of examples are sorted by length together; a larger window means less padding but less
+random batches (guess)."""
 MIN_FOR_HELD_OUT = 50
-"""With fewer examples than this, none are held out: the loss of a few says too little (guess)."""
+"""With fewer examples than this, none are held out, because the loss of a few says too little (guess)."""
 
 Step = list[list[int]]
 """The micro-batches of one optimiser step; each is a list of example indexes."""
 
 
 def hold_out(count: int, fraction: float, seed: int) -> tuple[list[int], list[int]]:
-    """Split `count` examples: the indexes to learn from, and the indexes held out, both ascending.
+    """Split `count` examples: return the indexes to train on and the held-out indexes, both ascending.
 
-    `fraction` is how many are held out, 0-1. With fewer than MIN_FOR_HELD_OUT examples, none are held out.
+    `fraction`: fraction to hold out, 0-1. With fewer than MIN_FOR_HELD_OUT examples, none are held out.
     """
-    held = math.ceil(fraction * count) if count >= MIN_FOR_HELD_OUT else 0
-    chosen = set(random.Random(f"held out {seed}").sample(range(count), held))
+    held_out = math.ceil(fraction * count) if count >= MIN_FOR_HELD_OUT else 0
+    chosen = set(random.Random(f"held out {seed}").sample(range(count), held_out))
     return [index for index in range(count) if index not in chosen], sorted(chosen)
 
 
 def plan_steps(
     lengths: Sequence[int], *, epochs: float, batch_size: int, micro_batch_size: int, seed: int
 ) -> list[Step]:
-    """Every step of a training on examples of these lengths, in tokens.
+    """Plan every step for examples of these lengths, in tokens.
 
-    Each epoch sees each example once, in its own order. `epochs` may be a fraction.
+    Every epoch uses each example once, in a random order of its own; if `epochs` is not whole, the last is cut short.
     """
     per_epoch = math.ceil(len(lengths) / batch_size)
     steps: list[Step] = []
     for epoch in range(math.ceil(epochs)):
-        chance = random.Random(f"epoch {epoch} {seed}")
-        order = chance.sample(range(len(lengths)), len(lengths))
+        rng = random.Random(f"epoch {epoch} {seed}")
+        order = rng.sample(range(len(lengths)), len(lengths))
         batches = []
         for start in range(0, len(order), WINDOW * batch_size):
             window = sorted(order[start : start + WINDOW * batch_size], key=lambda index: (lengths[index], index))
             batches += pieces(window, batch_size)
-        chance.shuffle(batches)
+        rng.shuffle(batches)
         steps += [pieces(batch, micro_batch_size) for batch in batches]
     return steps[: math.ceil(epochs * per_epoch)]
 

@@ -1,7 +1,7 @@
-"""Checkpoints of a training on disk: the adapter and the optimiser's moments as safetensors, the progress as JSON.
+"""Checkpoints of a fine-tuning: the adapter and the optimiser's moments as safetensors, the progress as JSON.
 
-A checkpoint is written under another name, finished with a list of checksums, and renamed, so an incomplete one is
-never loaded. A checkpoint with a different fingerprint belongs to another training and is not loaded either. Example:
+A checkpoint is written under a temporary name, completed with a list of checksums, and then renamed, so an incomplete
+one is never loaded. A checkpoint with a different fingerprint, from other examples or settings, is ignored. Example:
     save(folder, Checkpoint(step=12, tensors={...}, progress={...}), fingerprint)
     load(folder, fingerprint).step      # 12
 """
@@ -26,10 +26,10 @@ TENSORS, PROGRESS, COMPLETE = "tensors.safetensors", "progress.json", "complete.
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything that is needed to resume a training."""
+    """Everything that is needed to resume a fine-tuning."""
 
     step: int
-    """Number of optimiser steps that are done."""
+    """Number of optimiser steps done so far."""
     tensors: Mapping[str, torch.Tensor]
     """The adapter and the optimiser's moments, by name."""
     progress: Mapping[str, Any]
@@ -39,7 +39,7 @@ class Checkpoint:
 def save(folder: Path, checkpoint: Checkpoint, fingerprint: str) -> None:
     """Write a checkpoint into `folder` and delete the older ones.
 
-    Raises OSError or SafetensorError when it cannot be written; the previous checkpoint then stays.
+    Raises OSError or SafetensorError when it cannot be written; the previous checkpoint is then kept.
     """
     place = folder / f"step-{checkpoint.step:06d}"
     unfinished = place.with_suffix(".unfinished")
@@ -65,7 +65,7 @@ def save(folder: Path, checkpoint: Checkpoint, fingerprint: str) -> None:
 
 
 def load(folder: Path, fingerprint: str) -> Checkpoint | None:
-    """The latest complete checkpoint of the training with this fingerprint, or None."""
+    """The latest complete checkpoint with this fingerprint; None if there is none."""
     for place in sorted(folder.glob("step-*"), reverse=True):
         if (checkpoint := _load_whole(place, fingerprint)) is not None:
             return checkpoint

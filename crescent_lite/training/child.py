@@ -28,7 +28,7 @@ from crescent_lite.training.packages import choose_loader, require_packages
 from crescent_lite.training.plan import TrainingPlan, parse_line, write_examples
 
 LOG_NAME = "training.log"
-"""File in the training's folder that gets everything libraries print."""
+"""File in the training's folder to which everything that libraries print is written."""
 SIGKILL_CODES = (-9, 137)
 """Exit codes of a process that was killed, as Python and as a shell report them."""
 
@@ -70,9 +70,9 @@ def finetune(
     """Train a LoRA adapter on the examples. Yields each optimiser step as it happens, and the adapter at the end.
 
     `start` is the PEFT folder of an adapter of the same base to train further; None starts a new adapter. `started`
-    is called with the id of the training process. An interrupted training of the same examples in `out_dir` resumes
-    from its last checkpoint. The checkpoints are deleted when the iterator is advanced past the adapter, which the
-    caller has stored by then. Closing the iterator stops the process: TERM, then KILL after `max_seconds_to_stop`.
+    is called with the id of the training process. If training on the same examples in `out_dir` was interrupted, it
+    resumes from its last checkpoint. The checkpoints are deleted when the caller, having stored the adapter, advances
+    the iterator past it. Closing the iterator stops the process: TERM, then KILL after `max_seconds_to_stop`.
     Raises MissingPackageError, TrainingError, OutOfMemoryError, ModelError or StorageError.
     """
     loader, _ = choose_loader(config)
@@ -81,12 +81,14 @@ def finetune(
     fitting = [e for e in examples if e.prompt_length < len(e.input_ids) <= config.max_example_tokens]
     if not fitting:
         raise TrainingError(
-            f"none of the {len(examples)} examples has an answer and at most "
-            f"{config.max_example_tokens} tokens (train.max_example_tokens)"
+            f"none of the {len(examples)} examples can be trained on: each has no answer, or more than "
+            f"{config.max_example_tokens} tokens; raise train.max_example_tokens"
         )
     left_out = len(examples) - len(fitting)
-    begun = start.resolve() if start else None
-    plan = TrainingPlan(base.path.resolve(), base.sha256, out_dir.resolve(), loader, seed, left_out, config, begun)
+    start_dir = start.resolve() if start else None
+    plan = TrainingPlan(
+        base.path.resolve(), base.sha256, out_dir.resolve(), loader, seed, left_out, config, start_dir
+    )
     try:
         plan.out_dir.mkdir(parents=True, exist_ok=True)
         write_examples(plan.examples_path, fitting)
@@ -126,7 +128,7 @@ def save_transformers_folder(gguf: Path, folder: Path) -> None:
 
 
 def _start(job: list[str], folder: Path, *, is_hub: bool) -> subprocess.Popen[str]:
-    """Start the training program on `job`, with `folder` as working folder and place of the log."""
+    """Start the training program on `job` in the working folder `folder`, where its log goes too."""
     with (folder / LOG_NAME).open("wb") as log:
         return subprocess.Popen(
             # -P keeps the working folder off sys.path, so that a torch.py in it is not imported.

@@ -20,18 +20,18 @@ MANY_EXAMPLES = 500
 BATCH, BATCH_MANY = 8, 16
 """Examples per step; 16 is QLoRA's value for 7B and 13B, 8 is a guess."""
 MIN_STEPS = 40
-"""Optimiser steps that a training should have at least, within the limits of EPOCHS (guess)."""
+"""Fewest optimiser steps to aim for, within the limits of EPOCHS (guess)."""
 EPOCHS = (2, 4)
 """Fewest and most passes over the examples: too few teach little, too many memorise the examples (guess)."""
 
 
 def resolved(config: TrainConfig, *, parameters: int, examples: int) -> TrainConfig:
-    """The settings with each 0 that means "choose" replaced. `parameters` is the number of weights of the model."""
+    """The settings with a value in place of each 0 that means "choose". `parameters`: weights in the model."""
     batch = config.batch_size or (BATCH_MANY if examples >= MANY_EXAMPLES else BATCH)
-    steps_an_epoch = math.ceil(examples / batch)
+    steps_per_epoch = math.ceil(examples / batch)
     return dataclasses.replace(
         config,
         learning_rate=config.learning_rate or (LEARNING_RATE_LARGE if parameters >= LARGE_MODEL else LEARNING_RATE),
         batch_size=batch,
-        epochs=config.epochs or float(min(max(math.ceil(MIN_STEPS / steps_an_epoch), EPOCHS[0]), EPOCHS[1])),
+        epochs=config.epochs or float(min(max(math.ceil(MIN_STEPS / steps_per_epoch), EPOCHS[0]), EPOCHS[1])),
     )

@@ -1,6 +1,6 @@
-"""The torch side of a training: gradients over micro-batches, the optimiser, and its state as named tensors.
+"""The torch side of fine-tuning: gradients over micro-batches, the optimiser, and its state as named tensors.
 
-Knows no files, no time limits and no plan of steps. Example:
+Knows nothing of files, time limits or the plan of steps. Example:
     learner = Learner(loaded, seed=1)
     loss = learner.gradients([[example, example], [example]])
     learner.update(learning_rate=2e-4)
@@ -74,7 +74,7 @@ class Learner:
         self._kept = {name: weight.detach().clone() for name, weight in self._weights.items()}
 
     def use_kept(self) -> None:
-        """Set the adapter's weights back to those of the last `keep`."""
+        """Restore the adapter's weights from the last `keep`."""
         self._set_weights(self._kept)
 
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -98,7 +98,7 @@ class Learner:
         self._set_weights(tensors)
 
     def restore(self, tensors: Mapping[str, torch.Tensor], step: int) -> None:
-        """Set the state back to that after `step` updates; `tensors` is what `tensors()` returned then."""
+        """Restore the state after `step` updates from what `tensors()` returned at that point."""
         of_kind: dict[str, dict[str, torch.Tensor]] = {}
         for key, tensor in tensors.items():
             kind, _, name = key.partition("/")
@@ -120,7 +120,7 @@ class Learner:
                 weight.copy_(tensors[name])
 
     def _loss(self, examples: Sequence[TokenExample], answers: int) -> torch.Tensor:
-        """The part of these examples in the mean loss over `answers` tokens."""
+        """These examples' contribution to the mean loss over `answers` tokens."""
         device = next(iter(self._weights.values())).device
         dtype = self._loaded.autocast
         with torch.autocast(device.type, dtype, enabled=dtype is not None):

@@ -1,7 +1,7 @@
 """Loads the base as a torch model with a new LoRA adapter on it, through PEFT or through Unsloth.
 
 With train.weights = 'gguf' the weights are those that llama.cpp samples from, dequantised. Code from a model repo is
-never run, and pickles are never read. Runs in the training program only; knows no examples and no steps.
+never run, and pickles are never read. Runs in the training program only; knows nothing of examples or steps.
 Example: loaded = load(plan, read_base(plan.base_gguf)); loaded.model(input_ids=...)
 """
 
@@ -63,8 +63,8 @@ def load_peft(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
     """
     on_gpu, config, in_4bit = torch.cuda.is_available(), plan.config, holds_4bit(plan.config)
     has_half = on_gpu or cpu_has_bfloat16() or config.precision == "bfloat16"
-    in_floats32 = config.precision == "float32" or not has_half
-    dtype = torch.float32 if in_floats32 else half_precision()
+    in_float32 = config.precision == "float32" or not has_half
+    dtype = torch.float32 if in_float32 else half_precision()
     if in_4bit and importlib.util.find_spec("bitsandbytes") is None:
         raise MissingPackageError(
             "train.precision: 4-bit weights need bitsandbytes: run `pip install bitsandbytes`, "
@@ -88,7 +88,7 @@ def load_peft(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
         task_type="CAUSAL_LM",
     )
     weights = "4-bit NF4" if in_4bit else _name(dtype)
-    autocast, tuned = None if in_floats32 else dtype, get_peft_model(model, lora)
+    autocast, tuned = None if in_float32 else dtype, get_peft_model(model, lora)
     if autocast:  # autocast converts the input of every product; PEFT would first convert it to 32 bits
         for layer in tuned.modules():
             if isinstance(layer, BaseTunerLayer):
@@ -161,10 +161,10 @@ def dequantised(base: BaseGguf, dtype: torch.dtype) -> Any:
         if isinstance(error, OSError) and error.errno == errno.ENOMEM:
             raise
         raise ModelError(f"{base.path}: transformers cannot dequantise it: {_first_line(error)}") from None
-    read, there = len(list(model.parameters())), len(base.shapes.keys() - {ROPE_FACTORS})
-    if read != there:
+    read, expected = len(list(model.parameters())), len(base.shapes.keys() - {ROPE_FACTORS})
+    if read != expected:
         raise ModelError(
-            f"{base.path}: transformers reads only {read} of its {there} tensors: "
+            f"{base.path}: transformers reads only {read} of its {expected} tensors: "
             "set train.weights to the model's Hugging Face folder or repo"
         )
     # The weights are plain floats now, but the model is still marked as quantised, so it could be neither trained nor

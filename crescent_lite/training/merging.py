@@ -91,38 +91,38 @@ def merge(
 
 @dataclass(frozen=True)
 class Rounding:
-    """What is left of the adapters' change after the merged weights were rounded to their tensor type."""
+    """How much of the adapters' change is left after the merged weights were rounded to their tensor type."""
 
     kept: float
     """The part of the change that is in the merged weights: 1 is all of it, 0 nothing."""
     noise: float
-    """How far rounding moved the weights, relative to the size of the change; 0 is not at all."""
+    """How far rounding moved the weights, relative to the size of the change; 0 means not at all."""
 
 
 NOTHING_ROUNDED = Rounding(kept=1.0, noise=0.0)
-"""The value when no adapter changes a tensor."""
+"""The result when no adapter changes a tensor."""
 
 
 def rounding(base: Path, adapters: Sequence[WeightedAdapter], merged: Path) -> Rounding:
-    """What rounding left of the adapters' change in a merged model, over all tensors that they change.
+    """Measure how much of the adapters' change a merged model contains, over all tensors that they change.
 
-    4-bit weights are far apart. A 4-bit base is rounded back to itself, and the adapter is lost; a base in floats is
-    moved by the rounding itself. `kept` is <merged - base, change> / <change, change>, and `noise` is
-    |merged - base - change| / |change|.
+    The steps between 4-bit values are large. If the base has 4 bits, a small change is rounded away and the adapter
+    is lost; if the base has floats, the rounding itself moves the weights. `kept` is
+    <merged - base, change> / <change, change>, and `noise` is |merged - base - change| / |change|.
     """
     source, result = GgufHeader(base), {tensor.name: tensor for tensor in GgufHeader(merged).tensors}
     changes = [_read_adapter(adapter, source, base) for adapter in adapters]
-    there, all_of_it, missed = 0.0, 0.0, 0.0
+    kept, intended, missed = 0.0, 0.0, 0.0
     for tensor in source.tensors:
         if not (deltas := [change[tensor.name] for change in changes if tensor.name in change]):
             continue
         blocks = zip(_row_blocks(tensor, deltas), _row_blocks(result[tensor.name], ()), strict=True)
         for (_, weights, change), (_, found, _) in blocks:
             off = found - weights - change
-            there += float(np.vdot(found - weights, change))
-            all_of_it += float(np.vdot(change, change))
+            kept += float(np.vdot(found - weights, change))
+            intended += float(np.vdot(change, change))
             missed += float(np.vdot(off, off))
-    return Rounding(there / all_of_it, math.sqrt(missed / all_of_it)) if all_of_it else NOTHING_ROUNDED
+    return Rounding(kept / intended, math.sqrt(missed / intended)) if intended else NOTHING_ROUNDED
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def merged_name(base: Path, made_by: str, tensor_type: str) -> str:
         label = known.get(header.value("general.file_type"), "")
         tensor_type = label.removeprefix("MOSTLY_").removeprefix("ALL_")
     name, finetune = _text(header, "basename"), _text(header, "finetune")
-    said = gguf.naming_convention(
+    file_name = gguf.naming_convention(
         model_name=None,
         base_name=name or base.stem,
         finetune_string=f"{finetune}-{made_by}" if finetune else made_by,
@@ -154,7 +154,7 @@ def merged_name(base: Path, made_by: str, tensor_type: str) -> str:
         size_label=(_text(header, "size_label") or None) if name else None,
         output_type=tensor_type or None,
     )
-    return re.sub(r"[^\w.+-]+", "-", said)[-MAX_NAME:].lstrip(".-")
+    return re.sub(r"[^\w.+-]+", "-", file_name)[-MAX_NAME:].lstrip(".-")
 
 
 def _text(header: GgufHeader, key: str) -> str:
@@ -166,9 +166,9 @@ def _read_adapter(adapter: WeightedAdapter, base: GgufHeader, base_path: Path) -
     header = GgufHeader(adapter.path)
     if _text(header, "type") != "adapter" or header.value("adapter.type") != "lora":
         raise ModelError(f"{adapter.path}: is not a LoRA adapter in GGUF format")
-    of_adapter, of_base = _text(header, "architecture"), _text(base, "architecture")
-    if of_adapter != of_base:
-        raise ModelError(f"{adapter.path}: is for the architecture {of_adapter!r}, but {base_path} is {of_base!r}")
+    theirs, ours = _text(header, "architecture"), _text(base, "architecture")
+    if theirs != ours:
+        raise ModelError(f"{adapter.path}: is for the architecture {theirs!r}, but {base_path} is {ours!r}")
     alpha = header.value(gguf.Keys.Adapter.LORA_ALPHA)
     if not isinstance(alpha, float):
         raise ModelError(f"{adapter.path}: has no LoRA alpha ({gguf.Keys.Adapter.LORA_ALPHA}) in its metadata")

@@ -39,13 +39,13 @@ def choose_loader(config: TrainConfig) -> tuple[LoaderName, str]:
 def require_packages(loader: LoaderName, installed: Callable[[str], bool] | None = None) -> None:
     """Raise MissingPackageError when a package that this loader needs is missing.
 
-    `installed` tells whether a package is there; None looks for it in this environment.
+    `installed`: tells whether a package is installed; None checks this environment.
     """
-    there_is = installed or is_installed
-    missing = [name for name in TRAINING_PACKAGES if not there_is(name)]
+    is_there = installed or is_installed
+    missing = [name for name in TRAINING_PACKAGES if not is_there(name)]
     if missing:
         raise MissingPackageError(f"fine-tuning needs {', '.join(missing)}: run `pip install 'crescent-lite[train]'`")
-    if loader == "unsloth" and not there_is("unsloth"):
+    if loader == "unsloth" and not is_there("unsloth"):
         raise MissingPackageError(
             "train.loader is 'unsloth', which is not installed: run `make unsloth`, or set train.loader = 'peft'"
         )

@@ -49,7 +49,7 @@ class TrainingPlan:
 
     @property
     def cache_dir(self) -> Path:
-        """Folder for dequantised weights, beside `out_dir`, so that the trainings of a run share it."""
+        """Folder for dequantised weights, beside `out_dir`, so that all rounds of a run share it."""
         return self.out_dir.parent / "dequantised"
 
     @property
@@ -58,9 +58,9 @@ class TrainingPlan:
         return self.out_dir / "checkpoints"
 
     def fingerprint(self) -> str:
-        """A checksum that is equal for trainings with the same base, settings and examples, hence the same steps."""
-        told = [self.loader, self.seed, self.base_sha256, str(self.start), dataclasses.asdict(self.config)]
-        return hashlib.sha256(json.dumps(told).encode() + self.examples_path.read_bytes()).hexdigest()
+        """A checksum of the base, settings and examples: two plans with the same fingerprint make the same steps."""
+        inputs = [self.loader, self.seed, self.base_sha256, str(self.start), dataclasses.asdict(self.config)]
+        return hashlib.sha256(json.dumps(inputs).encode() + self.examples_path.read_bytes()).hexdigest()
 
     def write(self) -> Path:
         """Write plan.json into `out_dir` and return its path."""

@@ -26,7 +26,7 @@ from crescent_lite.training.base_gguf import read_base
 from crescent_lite.training.plan import TrainingPlan, failed_line, finished_line, read_plan, step_line
 
 ORPHANED = 70
-"""Exit code after the parent has ended. It shows only in a system's records."""
+"""Exit code when the parent has ended, and so nobody is left to read it."""
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
 """How libraries report a lack of memory, in lower case: CUDA, torch, the system, C++."""
 
@@ -89,7 +89,7 @@ def _processor_threads() -> int:
 
 
 def _claim_stdout() -> TextIO:
-    """Keep stdout for the JSON lines, and send everything else that is printed, also by C code, to stderr."""
+    """Keep stdout for the JSON lines; whatever else is printed, by C code too, goes to stderr."""
     events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     return events
@@ -108,14 +108,14 @@ def _end_failed(events: TextIO, error: CrescentError) -> None:
 
 def _known_error(error: Exception) -> CrescentError | None:
     """The CrescentError for a library's exception that the user can act on, or None for a bug."""
-    said = str(error).lower()
-    if isinstance(error, MemoryError) or any(words in said for words in OUT_OF_MEMORY):
+    message = str(error).lower()
+    if isinstance(error, MemoryError) or any(words in message for words in OUT_OF_MEMORY):
         return OutOfMemoryError(
             "memory ran out while training: lower train.micro_batch_size or train.max_example_tokens"
         )
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         return StorageError(f"{error.filename or 'the disk'}: {error.strerror}")
-    if isinstance(error, SafetensorError) and (number := re.search(r"os error (\d+)", said)):
+    if isinstance(error, SafetensorError) and (number := re.search(r"os error (\d+)", message)):
         return StorageError(f"the weights cannot be written: {os.strerror(int(number[1]))}")
     return None
 

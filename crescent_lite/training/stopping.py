@@ -1,4 +1,4 @@
-"""Decides when a training ends early, and after which step its adapter was best. Pure: knows losses only.
+"""Decides when training ends early, and after which step the adapter was best. Pure: knows losses only.
 
 A loss that is not finite, or whose mean rises by MAX_RISE above its lowest, is a divergence. When examples are held
 out, their loss shows when the model starts to memorise the others. Example:
@@ -14,16 +14,15 @@ from dataclasses import dataclass, field
 RECENT = 5
 """Number of steps whose mean loss is watched; the loss of a single step depends on its examples (guess)."""
 MAX_RISE = 1.5
-"""Largest rise of the mean loss above its lowest, in nats per token: answer tokens became 4.5 times less likely
-(guess)."""
+"""Largest rise of the mean loss above its lowest, in nats per token. At 1.5, answer tokens are 4.5 times less likely
+than they were (guess)."""
 PATIENCE = 2
-"""How many measurements of the held-out loss in a row may fail to improve on the lowest before the training ends
-(guess)."""
+"""Training ends after this many measurements of the held-out loss in a row without a new lowest one (guess)."""
 
 
 @dataclass
 class LossWatch:
-    """The losses of a training so far, and what follows from them."""
+    """The losses so far, and what follows from them."""
 
     recent: list[float] = field(default_factory=list)
     """Losses of the last steps, at most RECENT of them, in nats per token."""
@@ -33,10 +32,10 @@ class LossWatch:
     """Every held-out loss measured so far, in nats per token."""
     best_step: int = 0
     """The step after which the adapter was best: by the held-out loss if it is measured, else by the mean of the last
-    RECENT losses. 0 is the adapter that the training started with."""
+    RECENT losses. 0 is the adapter before the first step."""
 
     def note_loss(self, step: int, loss: float) -> str | None:
-        """Note a step's loss, which belongs to the adapter before that step. Returns the reason to stop, or None."""
+        """Record a step's loss, computed before the step changed the adapter. Returns the reason to stop, or None."""
         if not math.isfinite(loss):
             return f"the loss became {loss} at step {step}"
         self.recent = [*self.recent, loss][-RECENT:]
@@ -52,7 +51,7 @@ class LossWatch:
         return None
 
     def note_held_out(self, step: int, loss: float) -> str | None:
-        """Note the held-out loss after a step. Returns the reason to stop, or None."""
+        """Record the held-out loss after a step. Returns the reason to stop, or None."""
         if loss < min(self.held_out, default=math.inf):
             self.best_step = step
         self.held_out.append(loss)

@@ -39,7 +39,7 @@ from crescent_lite.training.stopping import LossWatch
 def train(plan: TrainingPlan, base: BaseGguf, report: Callable[[TrainingStep], None]) -> TrainedAdapter:
     """Train an adapter and save it for PEFT and for llama.cpp. `report` is called after every optimiser step.
 
-    Resumes from a checkpoint of the same training. A training that diverges keeps the adapter from before that.
+    Resumes from a checkpoint if there is one. If the loss diverges, the adapter from before the divergence is kept.
     Raises TrainingError, ModelError, NetworkError or MissingPackageError.
     """
     examples = list(read_examples(plan.examples_path))
@@ -73,7 +73,7 @@ def train(plan: TrainingPlan, base: BaseGguf, report: Callable[[TrainingStep], N
 
 
 class Training:
-    """The steps of one training, from the first one or from the last checkpoint."""
+    """The steps of one fine-tuning, from the first or from the last checkpoint."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Training:
         return self._seconds_before + time.monotonic() - self._began
 
     def run(self) -> str | None:
-        """Make every step that is left. Returns the reason why the training ended early, or None."""
+        """Make every remaining step. Returns the reason for ending early, or None."""
         self._resume()
         if self._done == 0 and self.held_out:
             self.loss_before = self._held_out_loss()
@@ -155,7 +155,7 @@ class Training:
         self._done = number
         held_out_loss = None
         if not stopped:
-            held_out_loss, stopped = self._look(number)
+            held_out_loss, stopped = self._check_held_out(number)
         tokens = sum(len(example.input_ids) for examples in micro_batches for example in examples)
         self._tokens += tokens
         self._report(
@@ -172,10 +172,10 @@ class Training:
         )
         return stopped
 
-    def _look(self, number: int) -> tuple[float | None, str | None]:
-        """Measure the held-out loss if it is time to. Returns that loss and the reason to stop, or None for each."""
-        is_time = number % math.ceil(self._epoch_steps / 2) == 0 or number == len(self._steps)
-        if not self.held_out or not is_time:
+    def _check_held_out(self, number: int) -> tuple[float | None, str | None]:
+        """Measure the held-out loss if it is due. Returns that loss and the reason to stop, or None for either."""
+        is_due = number % math.ceil(self._epoch_steps / 2) == 0 or number == len(self._steps)
+        if not self.held_out or not is_due:
             return None, None
         loss = self._held_out_loss()
         best_before = self._watch.best_step
@@ -211,7 +211,7 @@ class Training:
 
 
 def adapter_tensors(peft_dir: Path) -> dict[str, torch.Tensor]:
-    """A saved adapter's tensors, by the names of its parameters in a model. Raises TrainingError."""
+    """A saved adapter's tensors, by the names that its parameters have in a model. Raises TrainingError."""
     try:
         saved = load_file(peft_dir / "adapter_model.safetensors")
     except (OSError, SafetensorError) as error:
