@@ -19,9 +19,9 @@ from crescent_lite.questions.duplicates import wording
 from crescent_lite.round_facts import Alarm, BenchmarkCounts, MeasuredRound, RoundFacts
 
 FEW = 20
-"""Fewest labels, texts, votes or items on which a check is based."""
+"""Fewest labels, texts, votes or items that a check is based on."""
 SHORT_TOKENS = 16
-"""A change of length by up to this many tokens fires no alarm: "5" or "2 + 3 = 5" makes no difference (guess)."""
+"""A length that changes by this many tokens or fewer fires no alarm: "5" and "2 + 3 = 5" are equally good (guess)."""
 
 
 def judge_round(base: MeasuredRound, first: MeasuredRound, now: MeasuredRound, settings: AlarmsConfig) -> list[Alarm]:
@@ -41,9 +41,9 @@ def judge_round(base: MeasuredRound, first: MeasuredRound, now: MeasuredRound, s
 
 
 def _false_consensus(base: MeasuredRound, first: MeasuredRound, now: MeasuredRound, settings: AlarmsConfig) -> Alarm:
-    """The votes agree more while the model is right less often."""
+    """The votes agree more often, but the model is right less often."""
     before, after = first.measures.get("mean_share"), now.measures.get("mean_share")
-    # Not the canaries alone: they detected 2 of 6 such runs, with the scored items 8 of 10 (benchmarks/alarms.py).
+    # Canaries alone detected 2 of 6 such runs; with the scored items, 8 of 10 were detected (benchmarks/alarms.py).
     old, new = ({**each.facts.right("score"), **each.facts.right("canary")} for each in (base, now))
     if before is None or after is None or first.facts.number == now.facts.number or not new:
         return Alarm("false_consensus", False, "needs the votes of two rounds and a benchmark")
@@ -54,15 +54,15 @@ def _false_consensus(base: MeasuredRound, first: MeasuredRound, now: MeasuredRou
 
 
 def _one_answer(base: RoundFacts, now: RoundFacts, settings: AlarmsConfig) -> Alarm:
-    """One answer dominates the labels, or the replies to a benchmark beyond how often it is right there."""
+    """One answer dominates the labels, or is given to far more items of a benchmark than it is right for."""
     seen = []
     if labels := len(now.labels):
         count = max(map(now.labels.count, set(now.labels)))
-        sure = labels >= FEW and upper_tail(settings.one_answer, count, labels) < settings.significance
-        seen.append((sure, count / labels, f"of {labels} labels"))
+        significant = labels >= FEW and upper_tail(settings.one_answer, count, labels) < settings.significance
+        seen.append((significant, count / labels, f"of {labels} labels"))
     for old, new in greedy_pairs(base, now):
         excess = commonest_excess(new) - commonest_excess(old)
-        where = f"of {new.title}, beyond how often it is right and how often the base gives it"
+        where = f"of {new.title} (only where it is wrong, and beyond the base's share)"
         seen.append((excess >= settings.one_answer, excess, where))
     if not seen:
         return Alarm("one_answer", False, f"needs {FEW} labels")
@@ -104,8 +104,8 @@ def _length(first: MeasuredRound, now: MeasuredRound, settings: AlarmsConfig) ->
     if first.facts.number == now.facts.number or min(first.facts.votes.count, now.facts.votes.count) < FEW:
         return Alarm("length", False, f"needs two rounds with {FEW} votes")
     pairs = [[each.measures[f"votes_tokens_p{percent}"] for each in (first, now)] for percent in (50, 90)]
-    (half, half_now), (most, most_now) = pairs
-    words = f"median solution {half:.0f} to {half_now:.0f} tokens, 90th percentile {most:.0f} to {most_now:.0f}"
+    (median, median_now), (long, long_now) = pairs
+    words = f"median solution {median:.0f} to {median_now:.0f} tokens, 90th percentile {long:.0f} to {long_now:.0f}"
     fired = any(
         max(pair) >= settings.length_factor * min(pair) and max(pair) - min(pair) > SHORT_TOKENS for pair in pairs
     )
@@ -142,7 +142,7 @@ def _format(base: RoundFacts, now: RoundFacts, settings: AlarmsConfig) -> Alarm:
 
 
 def _narrowing(base: MeasuredRound, now: MeasuredRound, settings: AlarmsConfig) -> Alarm:
-    """pass@k falls, and pass@1 does not, or by less than half as much: the model's answers become less varied."""
+    """pass@k falls, but pass@1 does not or by less than half as much: the model's answers become less varied."""
     before, after = base.measures, now.measures
     if "pass_at_k" not in before or "pass_at_k" not in after:
         return Alarm("narrowing", False, "needs a benchmark with samples")
@@ -162,7 +162,7 @@ def _forgetting(base: RoundFacts, now: RoundFacts, settings: AlarmsConfig) -> Al
 
 
 def _contamination(now: RoundFacts, settings: AlarmsConfig) -> Alarm:
-    """The model asks items of a benchmark. In round 1 already, if the base has memorised them."""
+    """The model's questions repeat items of a benchmark; in round 1 already if the base has memorised them."""
     texts = sum(now.reasons.values())
     if texts < FEW:
         return Alarm("contamination", False, f"needs {FEW} texts")
@@ -172,10 +172,10 @@ def _contamination(now: RoundFacts, settings: AlarmsConfig) -> Alarm:
 
 
 def decline(before: Mapping[str, int], after: Mapping[str, int]) -> tuple[float, float]:
-    """Return how far per-item counts fell, and the p-value of that.
+    """Return how far per-item counts fell, and the p-value of the fall.
 
-    The first is (items that fell - items that rose) / items that both have, -1 to 1; the second is of a one-sided
-    exact sign test, 0-1.
+    The fall is (items that fell - items that rose) / items in both, -1 to 1. The p-value is that of a one-sided exact
+    sign test, 0-1.
     """
     shared = before.keys() & after.keys()
     gained = sum(after[item] > before[item] for item in shared)
@@ -197,7 +197,7 @@ def points(difference: float, p_value: float) -> str:
 
 def greedy_pairs(base: RoundFacts, now: RoundFacts) -> Iterator[tuple[BenchmarkCounts, BenchmarkCounts]]:
     """Yield (base, now) for each greedy evaluation that both rounds have, if it has enough items."""
-    old = {each.title: each for each in base.evaluations if each.samples == 1}
+    old = {counts.title: counts for counts in base.evaluations if counts.samples == 1}
     for new in now.evaluations:
         if new.samples == 1 and new.title in old and len(new.right) >= FEW:
             yield old[new.title], new

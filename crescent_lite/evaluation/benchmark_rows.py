@@ -1,4 +1,4 @@
-"""Reads the rows of a benchmark from a JSONL file or a Hugging Face data set, each with its place for messages.
+"""Reads the rows of a benchmark from a JSONL file or a Hugging Face data set, each with its place for error messages.
 
 Does not know what a row means. Example: list(file_rows("sums", Path("sums.jsonl"))) ->
     [("sums.jsonl, line 1", "line-1", {"question": "What is 2 + 3?", "answer": "5"})]
@@ -18,7 +18,7 @@ MAX_LINE = 200_000
 """Longest accepted line of a file, in characters (guess)."""
 
 Row = tuple[str, str, Mapping[str, Any]]
-"""The row's place, for messages; the item id used where the row has no `id` of its own; the row's fields."""
+"""The row's place, for error messages; the item id to use if the row has no `id`; the row's fields."""
 
 
 def file_rows(name: str, path: Path) -> Iterator[Row]:

@@ -61,16 +61,17 @@ def control_config(control: Control, config: Config, spent: Spent) -> Config:
 
 
 def equal_samples(tokens_of_run: int, tokens_of_one: float) -> int:
-    """Return how many samples per item cost about as many tokens as the run drew, its one reply per item included.
+    """Return how many samples of each item the base must draw to use about as many tokens as the run.
 
-    `tokens_of_run`: tokens that the run drew to improve itself. `tokens_of_one`: tokens of one sample of every item.
+    `tokens_of_run`: tokens that the run drew to improve itself; it also drew one reply to every item, which takes
+    `tokens_of_one` tokens. The result is at least FEWEST_SAMPLES and at most MOST_SAMPLES.
     """
     samples = 1 + round(tokens_of_run / tokens_of_one) if tokens_of_one else FEWEST_SAMPLES
     return max(FEWEST_SAMPLES, min(samples, MOST_SAMPLES))
 
 
 def _asked_to_solve(evaluate: EvaluateConfig, *, samples: int) -> EvaluateConfig:
-    """Return evaluation settings with only the benchmarks that have a majority, prompted to solve step by step."""
+    """Return settings with only the benchmarks whose answers can be voted on, prompted to solve step by step."""
     benchmarks = {
         name: replace(each, prompts=(SOLVE,), samples=samples)
         for name, each in evaluate.benchmarks.items()

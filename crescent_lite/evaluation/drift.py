@@ -1,7 +1,7 @@
 """Summarises a round in a few dozen measures that may drift while a model trains on its own answers. Pure.
 
-Lengths are in tokens, shares and rates 0-1, similarities 0-100. A measure that cannot be computed is left out. Knows
-neither the store nor what is alarming. Example:
+Lengths are in tokens, shares and rates 0-1, similarities 0-100. A measure that cannot be computed is left out.
+Does not read the store, and does not decide what is alarming. Example:
     measure(RoundFacts(1, shares=(0.5, 1.0)))["mean_share"] -> 0.75
 """
 
@@ -63,25 +63,25 @@ def measure(facts: RoundFacts) -> dict[str, float]:
     return found
 
 
-def flexible(each: BenchmarkCounts) -> float:
+def flexible(counts: BenchmarkCounts) -> float:
     """The mean flexible score over all replies, 0-1."""
-    return sum(right for _, right in each.right.values()) / (each.samples * len(each.right))
+    return sum(right for _, right in counts.right.values()) / (counts.samples * len(counts.right))
 
 
-def strict(each: BenchmarkCounts) -> float:
+def strict(counts: BenchmarkCounts) -> float:
     """The mean strict score over all replies, 0-1."""
-    return sum(right for right, _ in each.right.values()) / (each.samples * len(each.right))
+    return sum(right for right, _ in counts.right.values()) / (counts.samples * len(counts.right))
 
 
-def commonest_excess(each: BenchmarkCounts) -> float:
-    """How much more often the model gives one answer than that answer is right, as a share of the items, 0-1."""
-    return max((n - each.gold.get(key, 0) for key, n in each.answers.items()), default=0) / len(each.right)
+def commonest_excess(counts: BenchmarkCounts) -> float:
+    """Return the largest excess of any one answer: (times given - times right) / items, 0-1."""
+    return max((n - counts.gold.get(key, 0) for key, n in counts.answers.items()), default=0) / len(counts.right)
 
 
 def similarity(questions: Iterable[str], size: int) -> float:
     """Return the mean similarity of a question's template (numbers masked) to its nearest neighbour, 0-100.
 
-    Computed over `size` questions chosen at random (fewer if there are fewer): compare rounds at the same size only.
+    Computed over `size` questions chosen at random, or all if there are fewer. Compare rounds at the same size only.
     """
     templates = sorted(map(template, questions))
     looked_at = random.Random(0).sample(templates, min(size, LOOKED_AT, len(templates)))

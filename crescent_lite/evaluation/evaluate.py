@@ -1,8 +1,8 @@
-"""Puts benchmark items to a model and scores each reply as it arrives, in any order.
+"""Asks a model the items of benchmarks and scores each reply as it arrives, in any order.
 
 All benchmarks and prompts share one queue, so the sampler's slots stay full until the end. Owns the requests; knows
 no model, no file and no database. Example:
-    for asked, completion, item_score in evaluate(sampler, [OwedItem(measurement, item, (0,))], seed=1): ...
+    for owed, completion, item_score in evaluate(sampler, [OwedItem(measurement, item, (0,))], seed=1): ...
 """
 
 from __future__ import annotations
@@ -49,22 +49,22 @@ def evaluate(
     sampler: Sampler, queue: Iterable[OwedItem], *, seed: int
 ) -> Iterator[tuple[OwedItem, Completion, ItemScore]]:
     """Yield each finished completion with its score. Items with the longest possible replies are requested first."""
-    asked: dict[str, OwedItem] = {}
+    owed_by_key: dict[str, OwedItem] = {}
     requests = []
-    for each in sorted(queue, key=lambda each: -each.measurement.generation.max_tokens):
-        request = each.request(seed)
-        asked[request.key] = each
+    for owed in sorted(queue, key=lambda owed: -owed.measurement.generation.max_tokens):
+        request = owed.request(seed)
+        owed_by_key[request.key] = owed
         requests.append(request)
     ranked: defaultdict[str, list[Completion]] = defaultdict(list)
     for completion in sampler.sample(requests):
-        each = asked[completion.key]
-        if each.measurement.ranks:
+        owed = owed_by_key[completion.key]
+        if owed.measurement.ranks:
             options = ranked[completion.key]
             options.append(completion)
-            if len(options) == len(stem_and_options(each.item)[1]):
-                yield each, *choose(ranked.pop(completion.key), each.item)
+            if len(options) == len(stem_and_options(owed.item)[1]):
+                yield owed, *choose(ranked.pop(completion.key), owed.item)
             continue
-        yield each, completion, score_item(completion, each.item)
+        yield owed, completion, score_item(completion, owed.item)
 
 
 def score_item(completion: Completion, item: BenchmarkItem) -> ItemScore:

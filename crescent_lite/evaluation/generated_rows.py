@@ -16,7 +16,7 @@ from crescent_lite.evaluation.benchmark_rows import Row
 from crescent_lite.records import derive_seed
 
 SPARE = 4
-"""Rows generated per row needed: small tasks repeat themselves, and repeats are left out (guess)."""
+"""Rows generated per row needed, because small tasks repeat themselves and repeats are left out (guess)."""
 
 
 def generated_rows(name: str, config: BenchmarkConfig) -> Iterator[Row]:
@@ -26,9 +26,9 @@ def generated_rows(name: str, config: BenchmarkConfig) -> Iterator[Row]:
     """
     if not config.tasks:
         raise BenchmarkError(f"benchmark {name}: reasoning-gym needs tasks, such as tasks.chain_sum = {{}}")
-    share = -(-config.items // len(config.tasks))
+    rows_per_task = -(-config.items // len(config.tasks))
     tasks = [
-        islice(_different_rows(name, task, _task(name, task, options, share, config), config), share)
+        islice(_different_rows(name, task, _task(name, task, options, rows_per_task, config), config), rows_per_task)
         for task, options in config.tasks.items()
     ]
     for turn in zip_longest(*tasks):
@@ -45,7 +45,7 @@ def _different_rows(name: str, task: str, rows: Any, config: BenchmarkConfig) ->
             yield f"benchmark {name}, {task} {index}", f"{task}-{index}", fields
 
 
-def _task(name: str, task: str, options: Any, share: int, config: BenchmarkConfig) -> Any:
+def _task(name: str, task: str, options: Any, rows: int, config: BenchmarkConfig) -> Any:
     try:
         import reasoning_gym
     except ImportError:
@@ -60,6 +60,6 @@ def _task(name: str, task: str, options: Any, share: int, config: BenchmarkConfi
         )
     seed = derive_seed(config.seed, task)
     try:
-        return reasoning_gym.create_dataset(task, size=SPARE * share, seed=seed, **options)
+        return reasoning_gym.create_dataset(task, size=SPARE * rows, seed=seed, **options)
     except (ValueError, TypeError, AssertionError) as error:
         raise BenchmarkError(f"benchmark {name}: reasoning-gym task {task!r}: {error}") from None

@@ -1,4 +1,4 @@
-"""Decides how a benchmark is put to a model: greedily with each of its prompts, and optionally with several samples.
+"""Decides how a model is measured on a benchmark: greedily with each prompt, and optionally with several samples.
 
 Owns the prompts that belong to no prompt set: 5-shot and the like, `letter` and `likelihood`. Knows no model and no
 database. Example, with the prompts "bare" and "5-shot":
@@ -24,7 +24,7 @@ N_SHOT = re.compile(r"([1-9]\d?)-shot")
 
 
 def prompts_of(settings: BenchmarkConfig, config: Config) -> tuple[str, ...]:
-    """Return the names of the prompts with which a benchmark is measured: its own, else the default ones."""
+    """Return the names of the prompts for a benchmark: its own, or by default those of the evaluation settings."""
     if settings.prompts:
         return settings.prompts
     return ("likelihood",) if settings.kind == "choices" else config.evaluate.prompts

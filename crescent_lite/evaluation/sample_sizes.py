@@ -30,7 +30,7 @@ def items_needed(difference: float, discordant: float, *, power: float = POWER) 
 
 
 def smallest_visible(items: int, discordant: float, *, power: float = POWER) -> float:
-    """Return the smallest true difference (0-1) that `items` items show with probability `power`; 1 if there is none.
+    """Return the smallest true difference (0-1) that `items` items show with probability `power`; 1 if none is shown.
 
     For a difference above `discordant`, the share of discordant items is assumed to be as large as the difference.
     """

@@ -1,9 +1,9 @@
-"""Scores of several samples per item: pass@1, pass@k, maj@k, and the one majority that reports speak of. Pure.
+"""Scores of several samples per item: pass@1, pass@k, maj@k, and the definition of a majority in reports. Pure.
 
 pass@k is the probability that at least one of k samples is right, maj@k that the majority of k samples is right.
 Both are means over choices of k of an item's n samples, so n > k gives a steadier figure than n = k.
 
-A tie: where several answers are given equally often, the one whose first sample was drawn first is the majority.
+Ties: when several answers are given equally often, the one whose first sample was drawn first is the majority.
 Samples are drawn alike, so each tied answer is equally likely to come first and the rule favours none. (A run is
 stricter: a tied question gets no label.) Example:
     majority(["n:7", "n:5", None, "n:5", "n:7"]) -> "n:7"
@@ -26,9 +26,9 @@ import numpy as np
 from crescent_lite.records import SampledReply
 
 CHOICES = 200
-"""Most choices of k samples that maj@k is averaged over for one item: the error is below a tenth of it (guess)."""
+"""Most choices of k samples that maj@k of one item is averaged over; its standard error is then at most 0.036."""
 RESAMPLES = 1000
-"""Bootstrap resamples of the items for an interval: its ends are then known to a tenth of its width."""
+"""Bootstrap resamples of the items for an interval; the error of its ends is then a few percent of its width."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,6 @@ def maj_at_k(samples: Sequence[SampledReply], k: int, *, seed: int = 0) -> float
         raise ValueError(f"k = {k} of {len(samples)} samples")
     if comb(len(samples), k) <= CHOICES:
         return fmean(majority_right(choice) for choice in combinations(samples, k))
-    chance, places = random.Random(seed), range(len(samples))
-    choices = [sorted(chance.sample(places, k)) for _ in range(CHOICES)]
-    return fmean(majority_right([samples[place] for place in choice]) for choice in choices)
+    rng, indexes = random.Random(seed), range(len(samples))
+    choices = [sorted(rng.sample(indexes, k)) for _ in range(CHOICES)]
+    return fmean(majority_right([samples[index] for index in choice]) for choice in choices)

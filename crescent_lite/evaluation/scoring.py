@@ -1,7 +1,7 @@
 """Scores a solution strictly (its answer must stand in a marked place) and flexibly (wherever the answer is found).
 
-The gap between the two scores is format, not skill. Answers are equal when their canonical keys are: 0.5 equals 1/2,
-but 20% equals neither 20 nor 0.2, because the scorer cannot know which was meant. Knows nothing of models or
+The gap between the two scores measures format, not skill. Answers are equal when their canonical keys are: 0.5 equals
+1/2, but 20% equals neither 20 nor 0.2, because the scorer cannot know which was meant. Knows nothing of models or
 benchmarks. Example:
     score("So there are 19 apples.", "n:19")      # strict False, flexible True
     score("#### 19", "n:19")                      # strict True, flexible True

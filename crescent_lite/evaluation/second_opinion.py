@@ -1,8 +1,8 @@
 """Second opinions on replies, by math-verify in a child process that is killed when it takes too long.
 
-They are only shown beside our own score against the gold answer. math-verify's equality is not transitive (50 equals
-50%, 50% equals 0.5, but 50 does not equal 0.5), so neither votes nor the choice of a round depend on it. Replies are
-untrusted: only the child parses them. Knows no database. Example:
+The opinions are only shown beside our own score against the gold answer. math-verify's equality is not transitive (50
+equals 50%, 50% equals 0.5, but 50 does not equal 0.5), so neither votes nor the choice of a round depend on it.
+Replies are untrusted: only the child parses them. Knows no database. Example:
     list(second_opinions([("So \\boxed{\\frac12}.", "0.5"), ("9^9^9^9", "1")])) -> [True, None]
 Source: https://github.com/huggingface/Math-Verify
 """
@@ -32,7 +32,7 @@ def second_opinions(
 ) -> Generator[bool | None, None, None]:
     """Yield for each (reply, gold answer), in order, whether math-verify finds the reply right; None is no opinion.
 
-    Every opinion is None if math-verify is not installed.
+    There is no opinion on a pair that takes too long or raises an error, and none at all without math-verify.
     """
     installed = importlib.util.find_spec("math_verify") is not None
     killed, child = 0, None
@@ -72,8 +72,8 @@ class _Child:
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps({"reply": reply, "gold": gold}).encode() + b"\n")
             self._process.stdin.flush()
-        said = self._line(seconds) if self._ready else b""
-        return said.endswith(b"\n"), {b"1\n": True, b"0\n": False}.get(said)
+        answer = self._line(seconds) if self._ready else b""
+        return answer.endswith(b"\n"), {b"1\n": True, b"0\n": False}.get(answer)
 
     def _line(self, seconds: float) -> bytes:
         """Return the next line of the child; empty if it is late or dead. The child writes whole lines."""

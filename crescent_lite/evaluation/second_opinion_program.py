@@ -1,4 +1,4 @@
-"""The program that asks math-verify whether replies give the gold answer; second_opinion.py runs it and kills it.
+"""The program that asks math-verify whether replies give the gold answer; second_opinion.py starts and ends it.
 
 math-verify passes parts of a reply to sympy, where five characters (9^9^9) can mean hours of work. The program writes
 "ready", then reads one JSON object per line and writes 1, 0 or null (no opinion) for each. It imports nothing of the
@@ -23,7 +23,7 @@ MAX_SECONDS = 10
 
 
 def main() -> None:
-    """Answer pairs until standard input ends."""
+    """Write an opinion for each pair until standard input ends."""
     logging.disable(logging.CRITICAL)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     sys.stdout = sys.stderr  # so that text printed by a library is not taken for an answer
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def opinion(reply: str, gold: str) -> int | None:
-    """Return 1 for right, 0 for wrong, None if the gold answer or the reply could not be parsed."""
+    """Return 1 for right and 0 for wrong or without an answer; None for an unreadable gold answer or a failure."""
     try:
         # math-verify's own time limits are off: they answer "wrong" for a reply that was never judged.
         wanted = parse(f"\\boxed{{{gold}}}", parsing_timeout=None, raise_on_error=True)

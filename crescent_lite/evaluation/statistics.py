@@ -1,7 +1,7 @@
 """Statistics that say whether models differ: exact McNemar test, paired bootstrap, Holm's correction.
 
-A comparison uses only the items that both models answered, and only items on which they differ decide it. Words
-follow the numbers: a model "improved" if the corrected p-value is significant and the corrected interval excludes 0;
+A comparison uses only the items that both models answered, and only items on which they differ decide it. `in_words`
+follows fixed rules: a model "improved" if the corrected p-value is significant and the corrected interval excludes 0;
 otherwise the words say how small a difference could have been seen. Knows nothing of models or storage. Example:
     mcnemar({"a": False, "b": False}, {"a": True, "b": False})   # gained 1, lost 0, p 1.0
 Sources: McNemar, Psychometrika 12 (1947) 153; Holm, Scand. J. Statist. 6 (1979) 65;
@@ -71,20 +71,20 @@ def paired_interval(comparison: PairedComparison, level: float = 0.95) -> tuple[
 
 
 def corrected(comparisons: Sequence[PairedComparison]) -> list[ComparisonResult]:
-    """Correct several comparisons with one base by Holm's method; the order stays.
+    """Correct several comparisons with the same base by Holm's method; return the results in the given order.
 
     The smallest of m p-values is tested at SIGNIFICANT / m, the next at SIGNIFICANT / (m - 1), and so on until one
     fails. Each interval has the level at which its p-value is tested.
     """
     order = sorted(range(len(comparisons)), key=lambda index: comparisons[index].p_value)
-    verdicts: dict[int, ComparisonResult] = {}
-    so_far = 0.0
+    results: dict[int, ComparisonResult] = {}
+    highest_p = 0.0
     for rank, index in enumerate(order):
         tests, comparison = len(comparisons) - rank, comparisons[index]
-        so_far = max(so_far, min(1.0, tests * comparison.p_value))
+        highest_p = max(highest_p, min(1.0, tests * comparison.p_value))
         low, high = paired_interval(comparison, 1 - SIGNIFICANT / tests)
-        verdicts[index] = ComparisonResult(comparison, so_far, low, high)
-    return [verdicts[index] for index in range(len(comparisons))]
+        results[index] = ComparisonResult(comparison, highest_p, low, high)
+    return [results[index] for index in range(len(comparisons))]
 
 
 def in_words(verdict: ComparisonResult) -> str:

@@ -40,19 +40,19 @@ def attempt(prompts: PromptSet, ask_index: int, bait: BaitConfig, seed: int, rou
 
 
 def check_steering(prompts: PromptSet, bait: BaitConfig) -> None:
-    """Raise ConfigError if a placeholder has no value list, or a value list no placeholder."""
-    wanted = {
+    """Raise ConfigError for a placeholder without a value list, or a value list without a placeholder."""
+    used_in = {
         name: where
         for where, text in (("bait.txt", prompts.bait.text), ("bait.assistant_prefix", bait.assistant_prefix))
         for name in PLACEHOLDER.findall(text)
     }
-    if missing := sorted(set(wanted) - set(prompts.choices)):
+    if missing := sorted(set(used_in) - set(prompts.choices)):
         name = missing[0]
         raise ConfigError(
-            f"{wanted[name]}: placeholder {{{name}}} has no value list; "
+            f"{used_in[name]}: placeholder {{{name}}} has no value list; "
             f"add bait.{name}.txt to the prompt set {prompts.name!r}"
         )
-    if unused := sorted(set(prompts.choices) - set(wanted)):
+    if unused := sorted(set(prompts.choices) - set(used_in)):
         raise ConfigError(
             f"{prompts.folder / f'bait.{unused[0]}.txt'}: value list without a placeholder; "
             f"add {{{unused[0]}}} to bait.txt or bait.assistant_prefix, or delete the file"
@@ -60,7 +60,7 @@ def check_steering(prompts: PromptSet, bait: BaitConfig) -> None:
 
 
 def bait_generation(bait: BaitConfig, temperature: float | None = None) -> Generation:
-    """How questions are drawn. Rewrites differ only in the temperature, which overrides `bait.temperature`."""
+    """The sampling settings for questions. `temperature`: for rewrites; None for bait.temperature."""
     return Generation(
         bait.max_tokens,
         bait.temperature if temperature is None else temperature,

@@ -65,17 +65,17 @@ INSTRUCTION = re.compile(
     r"|(?:your )?answer in\b",
     re.IGNORECASE,
 )
-"""What may follow the last question mark: "Round to two decimal places." Any other text there is an answer, or not
-part of the question."""
+"""How text after the last question mark may begin: "Round to two decimal places." Any other text there is an answer,
+or not part of the question."""
 MAX_RAW = 4_000
-"""Characters of a raw text that are read; a longer text is too long for a question anyway."""
+"""Only this many characters of a raw text are read; a longer text is too long for a question anyway."""
 MAX_LAYERS = 12
 """Most headings, quotes and lead-ins that are removed from around a question (guess)."""
 SENTENCE_END = ".?!)]}”\"'"
 
 
 def clean(raw_text: str) -> str:
-    """Return the question in a raw text, without lead-in, heading and outer quotes. Mathematics stays as it is."""
+    """Return the question in a raw text, without lead-in, heading and outer quotes. Formulas are not changed."""
     text = unicodedata.normalize("NFC", raw_text[:MAX_RAW]).replace("\r\n", "\n").strip()
     for _ in range(MAX_LAYERS):
         before = text
@@ -103,20 +103,20 @@ def unusable(text: str, finish_reason: str, settings: DiversifyConfig) -> str | 
     numbers = len(NUMBER.findall(text)) + len(words) + len(MORE_NUMBER_WORDS.findall(text))
     letters = [character for character in text if character.isalpha()]
     latin = sum("LATIN" in unicodedata.name(c, "") or "GREEK" in unicodedata.name(c, "") for c in letters)
-    most = settings.max_question_marks
-    asked = len(re.findall(r"\?+", text))
+    max_marks = settings.max_question_marks
+    marks = len(re.findall(r"\?+", text))
     trail = text.rpartition("?")[2].strip(" \n\"'*_)”’.$")
-    ends = text.endswith(tuple(SENTENCE_END)) or (text.endswith("$") and not text.count("$") % 2)
+    is_complete = text.endswith(tuple(SENTENCE_END)) or (text.endswith("$") and not text.count("$") % 2)
     rules = (
         ("empty", not text),
         ("refused", bool(REFUSAL.search(text))),
-        ("cut_off", finish_reason != "stop" and not ends),
+        ("cut_off", finish_reason != "stop" and not is_complete),
         ("too_short", len(text) < settings.min_characters),
         ("wrong_language", settings.language == "latin" and bool(letters) and latin < 0.8 * len(letters)),
         ("too_few_numbers", numbers < settings.min_numbers),
         ("contains_solution", bool(SOLUTION.search(text))),
-        ("text_after_question", asked > 0 and (len(trail) > MAX_TRAIL or not INSTRUCTION.match(trail or "("))),
-        ("several_questions", asked > most or (most == 1 and bool(SEVERAL.search(text)))),
+        ("text_after_question", marks > 0 and (len(trail) > MAX_TRAIL or not INSTRUCTION.match(trail or "("))),
+        ("several_questions", marks > max_marks or (max_marks == 1 and bool(SEVERAL.search(text)))),
         ("about_questions", bool(ABOUT_QUESTIONS.search(text) or QUOTED_QUESTION.search(text))),
         ("no_question", not ASKING.search(text) or bool(NO_QUANTITY.search(text))),
     )

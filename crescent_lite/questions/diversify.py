@@ -24,13 +24,13 @@ from crescent_lite.questions.semantic import SemanticIndex
 from crescent_lite.records import Attempt, Benchmark, FinishReason, Question, QuestionVerdict, Request
 
 NOT_NEW = ("near_duplicate", "same_template")
-"""Reasons of a verdict after which the model may rewrite the question."""
+"""Reasons for rejection after which the model may rewrite the question."""
 SHARED_WORDS = 13
 """Length of a sequence of words that makes a question contaminated if a benchmark item has it too (13 as for GPT-3,
 arXiv 2005.14165)."""
 REAL_WORDS = 8
-"""Fewest real words in such a sequence; the rest may be masked numbers and operators. Long sums would match otherwise
-(guess)."""
+"""Fewest real words in such a sequence; the rest may be masked numbers and operators. Without this limit, long sums
+would match (guess)."""
 
 
 class Known:
@@ -43,7 +43,7 @@ class Known:
         benchmarks: Iterable[Benchmark] = (),
         semantic: SemanticIndex | None = None,
     ) -> None:
-        """`kept`: id and text of each kept question. `semantic`: finds the nearest in meaning; None for no marks."""
+        """`kept`: id and text of each kept question. `semantic`: finds the nearest in meaning; None to skip that."""
         self._settings = settings
         self._semantic = semantic
         self._kept = DuplicateIndex(settings.near_duplicate)
@@ -87,12 +87,13 @@ class Known:
             self._sequences.setdefault(sequence, number)
 
     def benchmark_item(self, text: str) -> tuple[str, float] | None:
-        """Return the benchmark item that a text repeats and the similarity of the templates, 0-100; None if none."""
+        """Return the benchmark item that a text repeats, and the similarity of their templates, 0-100; else None."""
         match = self._items.nearest(text) if self._names else None
-        drill = self._settings.numbers_must_agree and not self._settings.max_per_template
-        if match and not (match.rule == "same_template" and drill):
+        # If a template may be used without limit, only the same numbers make a question a repeat.
+        only_numbers_count = self._settings.numbers_must_agree and not self._settings.max_per_template
+        if match and not (match.rule == "same_template" and only_numbers_count):
             return self._names[match.question_id], match.similarity
-        shared = next((self._sequences[each] for each in _word_sequences(text) if each in self._sequences), None)
+        shared = next((self._sequences[words] for words in _word_sequences(text) if words in self._sequences), None)
         if shared is None:
             return None
         return self._names[shared], fuzz.ratio(template(text), template(self._texts[shared]))
@@ -101,7 +102,7 @@ class Known:
 def _word_sequences(text: str) -> Iterable[tuple[str, ...]]:
     words = template(text).split()
     sequences = (tuple(words[start : start + SHARED_WORDS]) for start in range(len(words) - SHARED_WORDS + 1))
-    return (each for each in sequences if sum(word[0].isalpha() for word in each) >= REAL_WORDS)
+    return (sequence for sequence in sequences if sum(word[0].isalpha() for word in sequence) >= REAL_WORDS)
 
 
 def judge(question: Question, known: Known, settings: DiversifyConfig) -> QuestionVerdict:
@@ -143,22 +144,22 @@ def rewriting(
 
 
 class Acceptance:
-    """The acceptance rate: which share of the latest texts was kept."""
+    """The acceptance rate: the fraction of the latest texts that was kept."""
 
     WINDOW = 100
     """Number of latest texts that are counted."""
 
     def __init__(self, floor: float, kept: Iterable[bool] = ()) -> None:
-        """`floor`: lowest acceptable share, 0-1. `kept`: whether each earlier text was kept, oldest first."""
+        """`floor`: lowest acceptable rate, 0-1. `kept`: whether each earlier text was kept, oldest first."""
         self._floor = floor
         self._latest = deque(kept, maxlen=self.WINDOW)
 
     def note(self, *, kept: bool) -> None:
-        """Count a text with a verdict."""
+        """Record the verdict on one text."""
         self._latest.append(kept)
 
     def too_low(self) -> str | None:
-        """Return why asking should stop; None at an acceptable rate or before the window is full."""
+        """Return why asking should stop; None if the rate is acceptable or the window is not full yet."""
         if len(self._latest) < self.WINDOW or sum(self._latest) >= self._floor * self.WINDOW:
             return None
         return (

@@ -1,4 +1,4 @@
-"""Finds the known question that a text repeats: an exact rule, and an index of the few questions worth comparing.
+"""Finds the known question that a text repeats, by an exact rule and an index that leaves few questions to compare.
 
 The rule: two questions are alike when their templates (the texts with masked numbers) reach a threshold of
 similarity, `fuzz.ratio` of rapidfuzz. Alike questions with the same numbers in the same order are near-duplicates (in
@@ -6,9 +6,10 @@ a plain sum or product the order does not matter); with other numbers they have 
 texts would call "12 + 7" and "12 + 8" near-duplicates. Knows nothing of verdicts. Example:
     index = DuplicateIndex(threshold=85)
     index.add(7, "Tom has 3 eggs and buys 4 more. How many has he?")
-    index.nearest("Tom has three eggs and buys 4 more. How many does he have?")   # Match(7, 'near_duplicate', 90.2)
-The index keeps for each template the smallest hashes of its n-grams (a bottom-k sketch, most of which alike texts
-share), and for each hash the templates that have it (`postings`). Chosen by measurement: `benchmarks/diversify.py`.
+    index.nearest("Tom has three eggs and buys 4 more. How many does he have?")
+    -> Match(question_id=7, rule="near_duplicate", similarity=90.2, known=1)
+The index keeps a sketch of each template, the smallest hashes of its n-grams (alike templates share most of them),
+and for each hash the templates that have it (`postings`). Chosen by measurement: `benchmarks/diversify.py`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*|\.\d+")
 _SIGNED = rf"(?:(?<![\w)%])[-−](?=[\d.]))?(?:{NUMBER.pattern})"
 # The two lookaheads only save time.
 _ANY_NUMBER = re.compile(rf"(?=[-−.\d])(?:{_SIGNED})|\b(?=[a-z])(?:{NUMBER_WORDS.pattern})")
-_NO_NUMBER = "one"  # alone it is usually not a number: "the one that"
+_NO_NUMBER = "one"  # on its own this word is usually not a number: "the one that"
 _OPERATOR = re.compile(r"([-+*/×÷=^−])")
 _COMMUTES = re.compile(r"[^#]{0,40}(?:#(?: \+ #)+|#(?: [*×] #)+|(?:sum|product) of #(?:(?:,|,? and) #)+)[^#]{0,20}")
 _SPACE = re.compile(r"\s+")
@@ -46,9 +47,9 @@ SKETCH = 48
 HASH_BITS = 22
 """Bits of a hash; they limit the number of different hashes, and so the memory."""
 SHARED = 0.25
-"""Least share of a sketch that a candidate has in common (measured between alike templates: 0.4 and more)."""
+"""Smallest share of a sketch that a candidate must have in common (measured for alike templates: 0.4 or more)."""
 MAX_CANDIDATES = 160
-"""Most templates found by their sketch that one search compares by the rule."""
+"""Most templates that one search takes from the sketches and compares by the rule."""
 MAX_TEXT = 4_000
 """Characters of a text that are compared; the rest is ignored."""
 
@@ -91,12 +92,12 @@ def _read(text: str) -> tuple[str, list[str]]:
 
 
 def agreeing(shape: str, found: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a key that is equal for numbers that agree: their order counts, except in a plain sum or product."""
+    """Return a key that two lists of numbers share if they agree: order counts, except in a plain sum or product."""
     return tuple(sorted(found)) if _COMMUTES.fullmatch(shape) else found
 
 
 def wording(text: str) -> tuple[str, tuple[str, ...]]:
-    """Return a key that is equal for questions that are the same: their template and their numbers."""
+    """Return a key that two questions share if they are the same: the template and the numbers."""
     shape, found = _read(text)
     return shape, agreeing(shape, tuple(map(_spelt, found)))
 
@@ -120,7 +121,7 @@ class DuplicateIndex:
     """Known questions, searchable for the one that a text repeats. Ids are the caller's."""
 
     def __init__(self, threshold: float) -> None:
-        """`threshold`: least similarity of two alike templates, 0-100."""
+        """`threshold`: similarity from which two templates are alike, 0-100."""
         self._threshold = threshold
         self._templates: list[str] = []
         self._positions: dict[str, int] = {}
@@ -176,7 +177,7 @@ class DuplicateIndex:
         scores = process.cdist(
             [shape], texts, scorer=fuzz.ratio, score_cutoff=self._threshold, dtype=np.float64, workers=1
         )[0]
-        found = [(positions[at], float(scores[at])) for at in np.flatnonzero(scores)]
+        found = [(positions[index], float(scores[index])) for index in np.flatnonzero(scores)]
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 
     def _candidates(self, shape: str, key: tuple[str, ...]) -> list[int]:
@@ -189,7 +190,7 @@ class DuplicateIndex:
         return [*positions.tolist(), *others.difference(positions.tolist())]
 
     def _frequent(self, shared: np.ndarray, length: int, at_least: int) -> np.ndarray:
-        """Positions of the templates that share the most hashes, `at_least` so many, and have a possible length."""
+        """Positions of the templates that share the most hashes, `at_least` or more, and have a similar length."""
         positions = np.flatnonzero(shared >= max(1, at_least))
         shared = shared[positions]
         lengths = np.frombuffer(self._lengths, dtype=np.uint32)[positions]

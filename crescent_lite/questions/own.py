@@ -42,7 +42,7 @@ class QuestionFile:
 
     @property
     def as_prompt(self) -> PromptText:
-        """The prompt entry that these questions refer to; a question that a model asked refers to its bait there."""
+        """The entry among the prompts that these questions refer to, as a baited question refers to its bait."""
         return PromptText(f"external/{self.name}", "", self.sha256)
 
     def of_round(self, number: int, count: int) -> tuple[OwnQuestion, ...]:

@@ -1,7 +1,7 @@
-"""An inverted index that counts: how many hashes each known text shares with a new one.
+"""An inverted index that counts how many hashes each known text shares with a new one.
 
 A rare hash has a list of the texts that contain it, and lists are counted by `bincount`. A hash that more than one
-text in `DENSE` contains has a bit per text instead; these are added up 64 texts at a time by bitwise full adders (a
+text in `DENSE` contains has a bit per text instead; bits are added 64 texts at a time by bitwise full adders (a
 carry-save adder). Knows the hashes of texts, not the texts. Example:
     postings.add([3, 7]); postings.add([7, 9]); postings.shared([7, 9])     # [1, 2]
 """
@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 DENSE = 32
-"""A list of 32-bit numbers needs more memory than one bit per text once more than one text in 32 is on it."""
+"""A list of 32-bit numbers takes more memory than one bit per text once it has more than one text in 32."""
 FEW = 512
-"""Longest list that always stays a list, in texts."""
+"""A list of up to this many texts always stays a list."""
 
 
 class Postings:

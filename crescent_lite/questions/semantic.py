@@ -1,7 +1,7 @@
-"""Finds the kept question that is nearest in meaning to a new one. Optional; it marks questions and rejects none.
+"""Finds the kept question that is nearest in meaning to a new one. Optional, and never a reason for rejection.
 
 `duplicates` compares spelling; this module compares meaning, with static word embeddings (model2vec), which need
-microseconds per text and no GPU. The nearest question and its cosine are stored beside a question for people to look
+microseconds per text and no GPU. The nearest question and its cosine are stored with a question, for people to look
 at. Knows neither the database nor the verdict. Example:
     index = SemanticIndex(load_encoder("minishlab/potion-base-8M"))
     index.add(7, "Tom has 3 eggs.")
