@@ -29,21 +29,21 @@ if TYPE_CHECKING:
     from crescent_lite.store import Store
     from crescent_lite.store.reading import Database
 
-Folder = str | PathLike[str]
-"""The folder of a workspace."""
+AnyPath = str | PathLike[str]
+"""A path as text or as a Path."""
 Scoring = Literal["strict", "flexible", "math-verify"]
 """strict: the right answer in a marked place, such as a box. flexible: the right answer wherever `canonical_answer`
-finds it. math-verify: right by the second opinion of that library, where it was asked for."""
+finds it. math-verify: right in the opinion of that library, if second opinions were collected."""
 
 
 # ── runs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def init(folder: Folder, *, preset: str = "default") -> Path:
-    """Make a workspace and return its folder; its settings are in crescent.toml there.
+def init(folder: AnyPath, *, preset: str = "default") -> Path:
+    """Create a workspace and return its folder. Its settings are in the file crescent.toml in that folder.
 
     `preset`: the settings to begin with, such as 'quick', which takes a few minutes with the embedded model.
-    Raises WorkspaceError where there is a workspace already, ConfigError for an unknown preset.
+    Raises WorkspaceError if the folder already is a workspace, ConfigError for an unknown preset.
     Example: init("maths", preset="quick")
     """
     from crescent_lite.config.text import starter_toml
@@ -53,7 +53,7 @@ def init(folder: Folder, *, preset: str = "default") -> Path:
 
 
 def run(
-    workspace: Folder,
+    workspace: AnyPath,
     *,
     rounds: int | None = None,
     preset: str | None = None,
@@ -62,12 +62,14 @@ def run(
 ) -> Generator[Event, None, None]:
     """Start a run, or resume the unfinished one, and yield its events (`crescent_lite.events`) as they happen.
 
-    The run goes on while the events are read: nothing happens before the first one is asked for, and leaving the loop
-    stops the run after the item at hand. The same call resumes it.
-    `rounds`: rounds in all; None takes the settings'. `overrides`: settings as `section.key=value`, for instance
-    'vote.votes_per_question=5'. `new`: starts another run although one is unfinished.
-    Raises Interrupted on Ctrl-C and `crescent stop`, WorkspaceError while another process runs this workspace, and
-    the CrescentError of whatever fails. Raises ConfigError at once for `rounds` out of range.
+    The run advances only while its events are read: nothing happens before the first one is requested, and leaving
+    the loop stops the run. Finished items are stored, and the same call resumes the run.
+    `rounds`: total number of rounds; None for run.rounds, or for the number that a resumed run was started with.
+    `preset`: used instead of the preset in crescent.toml. `overrides`: settings as `section.key=value`, for instance
+    'vote.votes_per_question=5'. `new`: start another run even if one is unfinished.
+    Raises Interrupted on Ctrl-C and `crescent stop`, WorkspaceError while another process works on this workspace,
+    and other CrescentErrors for what fails. Raises ConfigError at once, before the first event, for `rounds` out of
+    range.
     Example: for event in run("maths", rounds=2): print(event)
     """
     from crescent_lite.config.layers import build
@@ -86,16 +88,16 @@ def run(
 
 @dataclass(frozen=True)
 class BenchmarkScore:
-    """One greedy answer to each item of a benchmark, by the base or by the model that a round trained."""
+    """The greedy score of one model, the base or the model of a round, on one benchmark with one prompt."""
 
     benchmark: str
     prompt: str
-    """Name of the prompt that the items are put with, such as 'arithmetic/solve'."""
+    """Name of the prompt that the items were asked with, such as 'arithmetic/solve'."""
     scoring: Scoring
     round: int
     """0 is the base."""
     right: int
-    """Items answered rightly."""
+    """Items answered correctly."""
     items: int
     """Items answered."""
     low: float
@@ -103,9 +105,9 @@ class BenchmarkScore:
     high: float
     """Upper end of that interval."""
     difference: float | None
-    """right / items less that of the base on the same items, -1 to 1; None for the base itself."""
+    """right / items minus the base's value on the same items, -1 to 1; None for the base itself."""
     difference_low: float | None
-    """Lower end of the difference's interval (paired bootstrap, 95%, wider where several rounds are compared)."""
+    """Lower end of the difference's interval (paired bootstrap, 95%; wider when several rounds are compared)."""
     difference_high: float | None
     """Upper end of that interval."""
     p_value: float | None
@@ -117,12 +119,12 @@ class BenchmarkScore:
         return self.right / self.items if self.items else 0.0
 
 
-def open_database(workspace: Folder) -> Database:
-    """A workspace's database as a sqlite-utils `Database` that can only read. Close it, or use it in a `with`.
+def open_database(workspace: AnyPath) -> Database:
+    """A workspace's database as a read-only sqlite-utils `Database`. Close it, or use it in a `with`.
 
     The views, whose names begin with `v_`, are explained in docs/database.md. Like every function that reads a
-    database, this brings one of an older version up to date first. Raises WorkspaceError where there is no workspace
-    or no run yet; what SQLite refuses later, such as a write, is an sqlite3.Error.
+    database, this first migrates a database of an older version. Raises WorkspaceError if there is no workspace, or
+    no run in it yet. A statement that SQLite rejects later, such as a write, raises sqlite3.Error.
     Example: open_database("maths")["v_labels"].count
     """
     from crescent_lite.store.reading import read_only
@@ -132,11 +134,11 @@ def open_database(workspace: Folder) -> Database:
     return read_only(path)
 
 
-def frame(workspace: Folder, what: str) -> pandas.DataFrame:
-    """A view or a table by its name, or the answer to one SELECT statement, as a pandas DataFrame.
+def frame(workspace: AnyPath, what: str) -> pandas.DataFrame:
+    """A view or table, or the result of one SELECT statement, as a pandas DataFrame of all rows.
 
-    All rows, with cells as they are stored. Raises MissingPackageError without pandas, NotFoundError for a name that
-    the database does not have, UsageError for SQL that is wrong or would write.
+    `what`: the name of the view or table, or the statement. Cells are as stored. Raises MissingPackageError without
+    pandas, NotFoundError for a name that the database does not have, UsageError for SQL that is wrong or would write.
     Example: frame("maths", "v_labels").groupby("round")["share"].mean()
     """
     from crescent_lite.errors import MissingPackageError, NotFoundError
@@ -159,18 +161,19 @@ def frame(workspace: Folder, what: str) -> pandas.DataFrame:
     return pandas.DataFrame.from_records(rows, columns=list(columns))
 
 
-def labels(workspace: Folder, run: int | None = None) -> list[Label]:
+def labels(workspace: AnyPath, run: int | None = None) -> list[Label]:
     """The labels of a run, in the order in which their questions were asked: question, solution, answer and share.
 
-    `run`: its number; None is the latest. Raises NotFoundError for a run that the workspace does not have.
+    `run`: number of the run; None for the latest run, leaving out evaluations and controls. Raises NotFoundError for
+    a run that the workspace does not have.
     Example: labels("maths")[0].share   # 0.75: three votes in four
     """
     with _store(workspace) as store:
         return store.votes.fetch_labels(run_id=store.runs.fetch_run(run, "improvement").run_id)
 
 
-def votes(workspace: Folder, question_id: int) -> list[Vote]:
-    """Every vote of a question by its sample index; empty where the question was not voted on.
+def votes(workspace: AnyPath, question_id: int) -> list[Vote]:
+    """Every vote on a question, in the order of the sample indexes; empty if the question was not voted on.
 
     Raises NotFoundError for a question that the workspace does not have.
     Example: [vote.answer_key for vote in votes("maths", 7)]   # ['n:19', 'n:19', None, 'n:12']
@@ -180,11 +183,12 @@ def votes(workspace: Folder, question_id: int) -> list[Vote]:
         return store.votes.fetch_votes(question_id)
 
 
-def scores(workspace: Folder, run: int | None = None, *, scoring: Scoring = "flexible") -> list[BenchmarkScore]:
-    """The scores of a run: the base (round 0) and each round on each benchmark with each prompt, greedily.
+def scores(workspace: AnyPath, run: int | None = None, *, scoring: Scoring = "flexible") -> list[BenchmarkScore]:
+    """The greedy scores of a run: the base (round 0) and each round, on each benchmark with each prompt.
 
-    Each round is compared with the base on the same items. `run`: its number; None is the latest. Benchmarks that the
-    base has not finished are left out. Raises NotFoundError for a run that the workspace does not have.
+    Each round is compared with the base on the same items. Benchmarks that the base has not finished are left out.
+    `run`: number of the run; None for the latest run, leaving out evaluations and controls. Raises NotFoundError for
+    a run that the workspace does not have.
     Example: pandas.DataFrame(scores("maths"))
     """
     from crescent_lite.errors import UsageError
@@ -211,22 +215,23 @@ def decide(
     """The label of one question, or the reason why it has none.
 
     `votes`: answer keys, with None for a vote without an answer, or `Vote` values; `chosen_vote` of the result is the
-    position of a key, counted from 0, or the id of a `Vote`. `policy`: 'majority' takes the leading answer from
-    `min_share` of all votes on (0-1; votes without an answer count against it) and rejects a tie; 'band' also rejects
-    shares above `max_share`; 'reference' takes the commonest answer however rare. Raises ConfigError for a value out
-    of range. Example: decide(["n:5", "n:5", None, "n:7"]).answer_key   # 'n:5', with a share of 0.5
+    position of a key, counted from 0, or the id of a `Vote`. `policy`: 'majority' takes the leading answer if its
+    share of all votes, including those without an answer, is at least `min_share` (0-1), and rejects a tie; 'band'
+    also rejects shares above `max_share`; 'reference' takes the most common answer, whatever its share, and counts
+    "no answer" as an answer. Raises ConfigError for a value out of range.
+    Example: decide(["n:5", "n:5", None, "n:7"]).answer_key   # 'n:5', with a share of 0.5
     """
     from crescent_lite import consensus
     from crescent_lite.config import VoteConfig
     from crescent_lite.config.layers import build
     from crescent_lite.records import Vote
 
-    given = [
-        vote if isinstance(vote, Vote) else Vote(place, place, "", vote, None, "stop")
-        for place, vote in enumerate((votes,) if isinstance(votes, str) else votes)
+    all_votes = [
+        vote if isinstance(vote, Vote) else Vote(index, index, "", vote, None, "stop")
+        for index, vote in enumerate((votes,) if isinstance(votes, str) else votes)
     ]
     rule = build(VoteConfig, {"policy": policy, "min_share": min_share, "max_share": max_share}, "decide")
-    return consensus.decide(given, dataclasses.replace(rule, votes_per_question=len(given)))
+    return consensus.decide(all_votes, dataclasses.replace(rule, votes_per_question=len(all_votes)))
 
 
 # ── sampling ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -236,7 +241,7 @@ class TextSampler:
     """A model that answers prompts; `open_sampler` makes it. Close it, or use it in a `with`."""
 
     def __init__(self, sampler: Sampler) -> None:
-        """`sampler`: the engine that draws the tokens; it is closed with this one."""
+        """`sampler`: draws the tokens; it is closed together with this object."""
         self._sampler = sampler
 
     def sample(
@@ -250,12 +255,13 @@ class TextSampler:
         top_k: int = 64,
         seed: int = 0,
     ) -> list[list[Completion]]:
-        """For each prompt its `n` completions, in the order of the prompts. All are drawn together.
+        """Draw `n` completions for each prompt, all together; return a list per prompt, in the order of the prompts.
 
-        A prompt is the user's turn, before the model's chat template. `temperature` 0 is greedy. `max_tokens`: of one
-        completion. `top_p`: the likeliest tokens that reach this probability together, 0-1. `top_k`: as many of the
-        likeliest tokens; 0 is the whole vocabulary, which is slow. The same call draws the same again, with the same
-        engine on the same machine. Raises UsageError for a value out of range, OutOfMemoryError, ModelError.
+        A prompt is the text of the user's turn; the model's chat template is added around it. `temperature`: 0 is
+        greedy. `max_tokens`: longest completion. `top_k`: draw only from this many of the likeliest tokens; 0 is the
+        whole vocabulary, which is slow. `top_p`: of these, draw only from the likeliest whose probabilities add up to
+        this value, 0-1. The same call with the same sampler settings on the same machine gives the same completions.
+        Raises UsageError for a value out of range, OutOfMemoryError or ModelError.
         """
         from crescent_lite.errors import UsageError
         from crescent_lite.records import Generation, Request
@@ -266,16 +272,16 @@ class TextSampler:
             )
         generation = Generation(max_tokens=max_tokens, temperature=temperature, top_p=top_p, top_k=top_k)
         requests = [
-            Request(str(place), prompt, generation, tuple(range(n)), seed=seed)
-            for place, prompt in enumerate(_texts(prompts))
+            Request(str(index), prompt, generation, tuple(range(n)), seed=seed)
+            for index, prompt in enumerate(_texts(prompts))
         ]
         drawn: list[list[Completion]] = [[] for _ in requests]
         for completion in self._sampler.sample(requests):
             drawn[int(completion.key)].append(completion)
-        return [sorted(each, key=lambda completion: completion.sample_index) for each in drawn]
+        return [sorted(of_prompt, key=lambda completion: completion.sample_index) for of_prompt in drawn]
 
-    def use_adapter(self, path: Folder | None) -> None:
-        """Put a GGUF adapter on the model, or take it off with None; the model is not loaded again.
+    def use_adapter(self, path: AnyPath | None) -> None:
+        """Put a GGUF adapter on the model, or remove it with None. The model is not reloaded.
 
         Raises ModelError for a file that is not an adapter of this model.
         """
@@ -293,13 +299,13 @@ class TextSampler:
 
 
 def open_sampler(
-    model: Folder = "embedded", *, servers: str | Iterable[str] = (), overrides: str | Iterable[str] = ()
+    model: AnyPath = "embedded", *, servers: str | Iterable[str] = (), overrides: str | Iterable[str] = ()
 ) -> TextSampler:
-    """A sampler over a model: in this process, or on servers that serve the same model.
+    """A sampler for a model that runs in this process, or on servers that serve the same model.
 
-    `model`: 'embedded', the path of a GGUF file, or `repo:file` on the Hugging Face hub. `servers`: their addresses;
-    'http://host:8080' is a llama-server, one that ends with '/v1' speaks OpenAI's protocol. `overrides`: settings of
-    [sampling], such as 'sampling.gpu_layers=0'.
+    `model`: 'embedded', the path of a GGUF file, or `repo:file` on the Hugging Face hub. `servers`: addresses; one
+    like 'http://host:8080' is a llama-server, one that ends with '/v1' speaks OpenAI's protocol. Without servers the
+    model runs in this process. `overrides`: settings of [sampling], such as 'sampling.gpu_layers=0'.
     Raises ModelError, OutOfMemoryError, ConfigError, NetworkError or MissingPackageError.
     Example: with open_sampler("model.gguf") as sampler: sampler.sample(["What is 2 + 3?"], n=8)
     """
@@ -316,12 +322,12 @@ def open_sampler(
     return TextSampler(sampling.open_sampler(path, config))
 
 
-# ── what the above share ─────────────────────────────────────────────────────────────────────────────────────────
+# ── shared helpers ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @contextmanager
-def _store(workspace: Folder) -> Iterator[Store]:
-    """The workspace's database for reading; one of an older version is brought up to date first."""
+def _store(workspace: AnyPath) -> Iterator[Store]:
+    """The workspace's database, read-only. A database of an older version is migrated first."""
     from crescent_lite.workspace.database import open_store, open_workspace
 
     with closing(open_store(open_workspace(Path(workspace)))) as store:
@@ -329,23 +335,23 @@ def _store(workspace: Folder) -> Iterator[Store]:
 
 
 def _texts(given: str | Iterable[str]) -> tuple[str, ...]:
-    """One text is a list of one; read as an iterable it would be its characters."""
+    """A single text as a tuple of one; iterating over the text itself would give its characters."""
     return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _benchmark_score(one: Scored, scoring: Scoring) -> BenchmarkScore:
-    asked, against = one.evaluation, one.verdict
+    evaluation, verdict = one.evaluation, one.verdict
     return BenchmarkScore(
-        benchmark=asked.benchmark,
-        prompt=asked.prompt,
+        benchmark=evaluation.benchmark,
+        prompt=evaluation.prompt,
         scoring=scoring,
-        round=asked.round_number,
+        round=evaluation.round_number,
         right=one.score.right,
         items=one.score.items,
         low=one.score.low,
         high=one.score.high,
-        difference=against.comparison.difference if against else None,
-        difference_low=against.low if against else None,
-        difference_high=against.high if against else None,
-        p_value=against.p_corrected if against else None,
+        difference=verdict.comparison.difference if verdict else None,
+        difference_low=verdict.low if verdict else None,
+        difference_high=verdict.high if verdict else None,
+        p_value=verdict.p_corrected if verdict else None,
     )

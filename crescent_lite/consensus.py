@@ -68,7 +68,7 @@ def decide(votes: Iterable[Vote], policy: VoteConfig) -> Consensus:
     stopped = settled(votes, policy) or "all_drawn"
     chosen = None
     if policy.policy == "reference" and votes:
-        # An abstention counts as an answer here, and of equally common answers the first drawn wins.
+        # Here an abstention counts as an answer, and a tie goes to the answer that was drawn first.
         commonest = Counter(vote.answer_key for vote in votes).most_common(2)
         (leader, count), (_, second) = [*commonest, (None, 0)][:2]
         reason, chosen = "agreed", next(vote.vote_id for vote in votes if vote.answer_key == leader)
@@ -101,21 +101,24 @@ def decide(votes: Iterable[Vote], policy: VoteConfig) -> Consensus:
 
 
 def settled(votes: Sequence[Vote], policy: VoteConfig) -> Stopped | None:
-    """Return why the question needs no more votes; None while it does."""
+    """Return why no more votes are needed; None as long as more are needed."""
     if len(votes) >= policy.votes_per_question:
         return "all_drawn"
     if _draws_all(policy) or not votes:
         return None
     leader, count, second = _leaders(votes)
     reason = _settled(count, second, len(votes), policy)
-    # A label needs a finished solution: while all of the leader's were cut off, another vote may still bring one.
+    # A label needs a finished solution: if all solutions of the leader were cut off, another vote may bring one.
     if reason in ("leader_certain", "leader_probable") and _solution(votes, leader, policy) is None:
         return None
     return reason
 
 
 def wave_size(votes: Sequence[Vote], policy: VoteConfig) -> int:
-    """Return the fewest further votes that could settle the question, if all or none of them go to the leader."""
+    """Return the fewest further votes that could settle the question.
+
+    Two outcomes are considered: all of these votes go to the leading answer, or none of them does.
+    """
     missing = policy.votes_per_question - len(votes)
     if _draws_all(policy):
         return missing
@@ -199,18 +202,18 @@ def _entropy(ballots: Counter[str]) -> float:
 
 
 def _solution(votes: Iterable[Vote], leader: str | None, policy: VoteConfig) -> int | None:
-    """Return the id of the vote whose solution is kept, or None if all of the leader's were cut off.
+    """Return the id of the vote whose solution is kept; None if every solution with the leading answer was cut off.
 
     Solutions that mark their answer come first, then `vote.keep` decides, then the sample index.
     """
     finished = [vote for vote in votes if vote.answer_key == leader and vote.finish_reason == "stop"]
 
     def rank(vote: Vote) -> tuple[bool, float, int]:
-        worse = {
+        badness = {
             "first": 0.0,
             "shortest": float(len(vote.text)),
             "likeliest": -vote.mean_logprob if vote.mean_logprob is not None else math.inf,
         }
-        return vote.answer_form == "last", worse[policy.keep], vote.sample_index
+        return vote.answer_form == "last", badness[policy.keep], vote.sample_index
 
     return min(finished, key=rank).vote_id if finished else None

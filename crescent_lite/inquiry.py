@@ -1,7 +1,7 @@
 """Lets models of a run answer a question, one model after the other, and reports each answer while it is written.
 
-Reads the run and loads its models. Holds no lock, writes nothing and needs no engine, but shares memory and processor
-with one that is running. Example, which prints the base's answer piece by piece, then that of the kept round:
+Reads the run and loads its models. Holds no lock, writes nothing and needs no engine; with a running engine it shares
+memory and processor. Example, which prints the base's answer piece by piece, then the kept round's answer:
     answer(workspace, store, Inquiry("What is 2 + 3?"), tell=lambda piece: print(piece.model, piece.text))
 """
 
@@ -25,8 +25,8 @@ from crescent_lite.sampling import Sampler, open_sampler
 from crescent_lite.store import Run, Store
 from crescent_lite.workspace import Workspace
 
-HALF_A_CHARACTER = "\ufffd"
-"""The replacement character: it ends a growing text whose last character is not complete yet."""
+INCOMPLETE_CHARACTER = "\ufffd"
+"""The replacement character, which ends a growing text while some bytes of its last character are missing."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Inquiry:
     temperature: float = 0.0
     """Softmax temperature; 0 is greedy."""
     max_tokens: int | None = None
-    """Most tokens of an answer; None for the limit that the run is measured with."""
+    """Longest answer, in tokens; None for the run's own evaluate.max_tokens."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def answer(
 ) -> None:
     """Let each model answer, passing every piece of its text to `tell`.
 
-    Raises CrescentError; before a model is loaded where the fault can be known by then.
+    Raises CrescentError, before any model is loaded if the fault can be found that early.
     """
     question = inquiry.question.encode("utf-8", "replace").decode()
     if not question.strip():
@@ -105,14 +105,14 @@ def answer(
 
 
 def _answer_once(sampler: Sampler, request: Request, model: str, tell: Callable[[Piece], object]) -> None:
-    told = ""
+    sent = ""
 
     def watch(_key: str, text: str) -> None:
-        nonlocal told
-        whole = text.rstrip(HALF_A_CHARACTER)
-        if len(whole) > len(told):
-            tell(Piece(model, whole[len(told) :]))
-            told = whole
+        nonlocal sent
+        whole = text.rstrip(INCOMPLETE_CHARACTER)
+        if len(whole) > len(sent):
+            tell(Piece(model, whole[len(sent) :]))
+            sent = whole
 
     tell(Piece(model, ""))
     began = time.monotonic()
@@ -124,14 +124,14 @@ def _answer_once(sampler: Sampler, request: Request, model: str, tell: Callable[
         )
     found = find_answer(completion.text, finished=completion.finish_reason == "stop")
     end = End(found, completion.finish_reason, completion.tokens, time.monotonic() - began)
-    tell(Piece(model, completion.text[len(told) :], end))
+    tell(Piece(model, completion.text[len(sent) :], end))
 
 
 def _config(workspace: Workspace, run: Run) -> Config:
-    """The run's settings with the workspace's present sampling settings; one answer at a time needs one slot."""
+    """The run's settings, but with the workspace's current [sampling], and one slot: answers come one at a time."""
     config = unchangeable_config(run.config)
-    here = load_config(workspace.config_path).sampling
-    return dataclasses.replace(config, sampling=dataclasses.replace(here, slots=1))
+    sampling = load_config(workspace.config_path).sampling
+    return dataclasses.replace(config, sampling=dataclasses.replace(sampling, slots=1))
 
 
 def _models(store: Store, run: Run, rounds: tuple[int, ...] | None) -> tuple[Path, dict[int, Path | None]]:
@@ -154,12 +154,15 @@ def _models(store: Store, run: Run, rounds: tuple[int, ...] | None) -> tuple[Pat
 
 
 def _prompt(workspace: Workspace, store: Store, run: Run, config: Config, name: str) -> str:
-    """Return the prompt as the run used it, else as the prompt set has it. Raises ConfigError."""
+    """Return the prompt's text as the run used it; for a prompt that the run did not use, from its prompt set.
+
+    Raises ConfigError.
+    """
     if name == "bare":
         return BARE.text
     used = {short_name(full): text for full, text in store.runs.fetch_prompts(run.run_id)}
     if name in used:
         return used[name]
     if not name.replace("-", "").isalnum():
-        raise ConfigError(f"--prompt: {name!r} is not the name of a prompt; give 'bare' or one of the prompt set")
+        raise ConfigError(f"--prompt: {name!r} is not the name of a prompt; give 'bare' or a prompt of the run's set")
     return load_prompt_set(resolve_paths(config, workspace.folder).run.prompts).for_evaluation(name).text
