@@ -32,6 +32,9 @@ _CHANGES_IT = word_set(
     "k bn mn percent remainder r grand"
 )
 """Words after a number that change its value."""
+_MULTIPLIES = word_set("half twice double triple thrice")
+_TAKES_A_PART = word_set("half third quarter root square cube percent multiple factor fraction power % double twice")
+"""Words that make another value of the number after "of"."""
 _SAYS_MINUS = word_set("now is was of to get equals")
 _OF_PROSE = frozenset({r"\boxed", r"\fbox", r"\checkmark"})
 _NONE = Token("", "", -1, -1, True)
@@ -159,8 +162,10 @@ def _is_clear_before(tokens: Sequence[Token], at: int, after: int) -> bool:
     if before.kind in (".", "/", ":") and glued and not before.space:
         return False
     if before.kind == "word":
-        return (
-            not (len(before.text) == 1 and glued and before.text.isascii()) and before.text.lower() not in _FUNCTIONS
+        name = before.text.lower()
+        taken_of = name == "of" and _at(tokens, at - 2).text.lower() in _TAKES_A_PART
+        return not (
+            taken_of or name in _MULTIPLIES or name in _FUNCTIONS or (len(name) == 1 and glued and name.isascii())
         )
     return not (before.kind == "cjk" and before.text in "第分之百")
 
@@ -170,8 +175,8 @@ def _is_clear_after(tokens: Sequence[Token], after: int) -> bool:
     following, then = _at(tokens, after), _at(tokens, after + 1)
     if following.kind in _OPERATORS or following.kind in _PARTS:
         return False
-    if any(token.text.lower() in ("below", "bc") for token in tokens[after : after + 2]):
-        return False  # 5 degrees below zero
+    if any(token.text.lower() in ("below", "bc", "base", "modulo") for token in tokens[after : after + 2]):
+        return False  # 5 degrees below zero, 12 in base 3
     glued = not following.space
     if following.kind == "!":
         return not (glued and then.kind in ("!", "=", "*", "/"))

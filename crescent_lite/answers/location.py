@@ -269,6 +269,8 @@ def _phrase(text: str) -> Quantity | None:
     for match in reversed(places):
         sentence = _sentence(text, match.end()).strip(" *")
         said = match[0]
+        if said.endswith("\n") and _BULLET.match(sentence):
+            return Quantity(sentence, None)  # the first of several, or a minus sign
         if _NOT_THE_ANSWER.search(said):
             return Quantity(sentence, None)
         if denied and denied[0].start() > match.start() and has_number(_sentence(text, denied[0].start())):
@@ -445,14 +447,16 @@ def _corrected(text: str, found: Quantity) -> Quantity:
     after = text[marks[0].end() :]
     if _BOX.search(after) or _ANSWER_IS.search(after) or _HASH.search(after) or _TAG_END.search(after):
         return found
-    sentence = (sentences(after) or [""])[0]
     before = text[: marks[0].start()]
     at = before.rfind(found.raw) if found.raw else -1
     if at < 0 or not has_number(after) or len(after) > MAX_SENTENCE:
         return found
-    key = read_value(sentence, "end")
-    stated = Quantity(sentence, key) if key else concluded(sentence)
-    return stated if stated else Quantity(found.raw, None)
+    said = [sentence for sentence in sentences(after) if has_number(sentence)]
+    stated = [Quantity(each, key) if (key := read_value(each, "end")) else concluded(each) for each in said]
+    last = stated[-1]
+    if last and (_CONCLUDES.match(said[-1]) or len({each.key for each in stated if each}) == 1):
+        return last
+    return Quantity(found.raw, None)
 
 
 PLACES: tuple[tuple[AnswerForm, Callable[[str], Quantity | None]], ...] = (
@@ -478,7 +482,8 @@ def _stated(text: str) -> Quantity | None:
     for read in (read_choice, read_yes_no):
         key = read(said, alone=False)
         if key:
-            return Quantity(said, key)
+            also = key[0] == "b" and read_value(said.partition(" ")[2], "end")
+            return Quantity(said, None if also else key)  # "yes, 12" says two things
     if _UNKNOWN.search(text):
         return Quantity(text, None)
     return leading((sentences(text) or [""])[0] if "\n" not in text.strip() else text)

@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from crescent_lite.answers.exact import NoValueError
 from crescent_lite.answers.tokens import Token
-from crescent_lite.answers.words import ONES, TENS
+from crescent_lite.answers.words import ONES, TENS, word_set
 
 SCALES = {
     "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "lakh": 10**5, "crore": 10**7,
@@ -35,6 +35,8 @@ NUMBER_WORDS = frozenset({*ONES, *TENS, *_COUNTED, "half", "halves", *(word + "s
 _GOES_ON = NUMBER_WORDS | {"and", "point", *_DENOMINATORS, *(word + "s" for word in _DENOMINATORS)}
 ANY_NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(sorted(NUMBER_WORDS))}|{'|'.join(sorted(_DENOMINATORS))})s?\b", re.I)
 
+_UNITS = word_set("hour mile dollar year day minute week month foot cup pound")
+"""Units that "and a half" may follow: an hour and a half."""
 _Word = tuple["str | Fraction", int, bool]
 """A word in lower case or a number, the index after its token, and whether a hyphen joins it to the word before."""
 
@@ -103,10 +105,7 @@ def _number(words: list[_Word], place: int) -> tuple[Fraction, int] | None:
     first = words[place][0]
     if first == "half" or (first in ("a", "an", "one") and _word(words, place + 1) == "half"):
         return _half(words, place + (first != "half") + 1)
-    if first in ("a", "an") and (
-        _word(words, place + 1)
-        in ("hour", "mile", "dollar", "year", "day", "minute", "week", "month", "foot", "cup", "pound")
-    ):
+    if first in ("a", "an") and _word(words, place + 1) in _UNITS:
         after = _and_a_part(words, place + 2)
         return (1 + after[0], after[1]) if after else None
     if first in ("a", "an", "one") and (part := _DENOMINATORS.get(str(_word(words, place + 1)))):
@@ -130,11 +129,7 @@ def _number(words: list[_Word], place: int) -> tuple[Fraction, int] | None:
         if value >= 1000:
             raise NoValueError  # three million and a half
         value, place = value + after[0], after[1]
-    elif (
-        _word(words, place) not in ("", "and")
-        and (after := _and_a_part(words, place + 1))
-        and isinstance(first, Fraction | str)
-    ):
+    elif _word(words, place) not in ("", "and") and (after := _and_a_part(words, place + 1)):
         value, place = value + after[0], after[1]  # 2 hours and a half
     if (scale := SCALES.get(_singular(_word(words, place)))) and not (value.denominator == 1 and value >= scale):
         return value * scale, place + 1
@@ -143,7 +138,7 @@ def _number(words: list[_Word], place: int) -> tuple[Fraction, int] | None:
 
 def _half(words: list[_Word], place: int) -> tuple[Fraction, int] | None:
     """Read what follows "half": half a million, half a dozen; before anything else it is 1/2."""
-    if _word(words, place) in ("past", "of") and _word(words, place) == "past":
+    if _word(words, place) == "past":
         return None
     if _word(words, place) in ("a", "an") and (scale := _COUNTED.get(str(_word(words, place + 1)))):
         return Fraction(scale, 2), place + 2

@@ -128,14 +128,7 @@ def leading(text: str) -> Quantity | None:
         return None
     if tokens and (_is_negated(tokens[:3]) or tokens[0].text.lower() in _COMPARISONS):
         return Quantity(text, None)
-    cut = next(
-        (
-            index
-            for index, token in enumerate(tokens)
-            if (index and token.kind in (",", ";")) or token.text.lower() in _CLAUSES
-        ),
-        0,
-    )
+    cut = next((index for index in range(1, len(tokens)) if _ends_the_value(tokens, index)), 0)
     if cut and (key := read_tokens(tokens[:cut], "end")):
         return Quantity(_raw(text, tokens[:cut]), key)
     found = concluded(text)
@@ -143,6 +136,13 @@ def leading(text: str) -> Quantity | None:
         return found
     first = _leading(text, tokens, words=words)
     return first or found or (Quantity(text, None) if _states_a_number(tokens, words=words) else None)
+
+
+def _ends_the_value(tokens: Sequence[Token], index: int) -> bool:
+    """Whether a reason or remark begins at a token. A comma without a space may be a decimal comma."""
+    if tokens[index].kind in (",", ";"):
+        return index + 1 == len(tokens) or tokens[index + 1].space
+    return tokens[index].text.lower() in _CLAUSES
 
 
 def _is_start(tokens: Sequence[Token], index: int) -> bool:
@@ -256,7 +256,7 @@ def _is_of_an_equation(tokens: Sequence[Token], start: int) -> bool:
 def _is_coordinated(tokens: Sequence[Token], starts: Sequence[int], start: int) -> bool:
     """Whether the verb occurs twice, in two statements: A gets 12 and B gets 18."""
     verb = tokens[start - 1]
-    if verb.kind != "word":
+    if verb.kind not in ("word", ":"):
         return False
     for other in starts:
         if other < start and tokens[other - 1].text.lower() == verb.text.lower():

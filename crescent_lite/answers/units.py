@@ -35,7 +35,6 @@ _NOT_A_UNIT = word_set(
     "grand infinity between from remaining' more' degrees'"
 )
 """Words that are never part of a unit."""
-_MAY_FOLLOW = word_set("half quarter third")
 
 
 def is_unit_tail(tokens: Sequence[Token], at: int) -> bool:
