@@ -204,10 +204,16 @@ def _stated_in_a_box(content: str) -> Quantity:
     if key:
         return Quantity(content.strip(), key)
     said = _plain_words(content)
-    key = read_choice(said, alone=False) or read_yes_no(said, alone=False)
+    key = read_choice(said, alone=False) or _yes_no(said)
     if not key and (label := _BOX_LABEL.match(content)):
         key = read_value(content[label.end() :])
     return Quantity(content.strip(), key)
+
+
+def _yes_no(said: str) -> str | None:
+    """Return the key of a yes or no at the beginning; None for "yes, 12", which says two things."""
+    key = read_yes_no(said, alone=False)
+    return None if key and read_value(said.partition(" ")[2], "end") else key
 
 
 _BOX_LABEL = re.compile(r"\s*(?:\\text\w*\s?\{)?\s*[A-Za-z][A-Za-z ]{2,40}(?::|\bis\b)\s*\}?")
@@ -482,8 +488,7 @@ def _stated(text: str) -> Quantity | None:
     for read in (read_choice, read_yes_no):
         key = read(said, alone=False)
         if key:
-            also = key[0] == "b" and read_value(said.partition(" ")[2], "end")
-            return Quantity(said, None if also else key)  # "yes, 12" says two things
+            return Quantity(said, key if key[0] == "c" else _yes_no(said))
     if _UNKNOWN.search(text):
         return Quantity(text, None)
     return leading((sentences(text) or [""])[0] if "\n" not in text.strip() else text)

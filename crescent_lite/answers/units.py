@@ -32,7 +32,7 @@ _NOT_A_UNIT = word_set(
     "arccos arctan sqrt root but not if when where which who since half halves third thirds quarters "
     "score gross million millions billion hundred noon midnight past remainder approximately about "
     "respectively instead while whereas except versus vs k bn mn tn base gives makes leaves o'clock "
-    "grand infinity between from remaining' more' degrees'"
+    "grand infinity between below above from remaining' more' degrees'"
 )
 """Words that are never part of a unit."""
 

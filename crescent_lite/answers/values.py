@@ -319,7 +319,8 @@ def _element(tokens: Sequence[Token], *, interval: bool) -> str | None:
 def _union(tokens: Sequence[Token]) -> str | None:
     """Return the key 'i:...' of a union of intervals, or of the interval that a variable is in."""
     if len(tokens) > 2 and tokens[1].kind == "∈" and len(tokens[0].text) == 1:
-        return _union(tokens[2:]) or _as_interval(tokens[2:])
+        listed = _several(tokens[2:])
+        return listed if listed and listed.startswith("s:") else _union(tokens[2:]) or _as_interval(tokens[2:])
     parts = _split(tokens, lambda token: token.kind == "∪")
     if not parts or not 2 <= len(parts) <= MAX_ELEMENTS or not all(len(part) for part in parts):
         return None
