@@ -67,9 +67,10 @@ def run(
     `rounds`: total number of rounds; None for run.rounds, or for the number that a resumed run was started with.
     `preset`: used instead of the preset in crescent.toml. `overrides`: settings as `section.key=value`, for instance
     'vote.votes_per_question=5'. `new`: start another run even if one is unfinished.
-    Raises Interrupted on Ctrl-C and `crescent stop`, WorkspaceError while another process works on this workspace,
-    and other CrescentErrors for what fails. Raises ConfigError at once, before the first event, for `rounds` out of
-    range.
+    Ctrl-C and `crescent stop` raise Interrupted, or KeyboardInterrupt if they come while the body of your loop runs.
+    They do not stop a run outside the main thread: leave its loop. Raises WorkspaceError while another process works
+    on this workspace, and other CrescentErrors for what fails. Raises ConfigError at once, before the first event,
+    for `rounds` out of range.
     Example: for event in run("maths", rounds=2): print(event)
     """
     from crescent_lite.config.layers import build
