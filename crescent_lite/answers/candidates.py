@@ -114,6 +114,8 @@ def _is_unread(tokens: Sequence[Token], at: int, found: list[Candidate], *, word
 
 def _may_begin(tokens: Sequence[Token], at: int, *, words: bool) -> bool:
     token, following, before = tokens[at], _at(tokens, at + 1), _at(tokens, at - 1)
+    if token.kind == "num" and not token.space and before.kind == "word" and len(before.text) > 1:
+        return not before.text.isascii()  # GSM8K
     if token.kind in ("num", "frac", "sqrt", "pi"):
         return True
     if token.kind in ("-", "+"):
