@@ -9,6 +9,7 @@ of the text. Knows how numbers are written, not what tokens mean together. Examp
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
@@ -123,124 +124,153 @@ _KINDS = {
     "⟹": "arrow",
 }
 _VALUE = ("num", ")", "}", "word", "var", "pi", "!", "]")
-_DELIMITERS = {"\\(": "", "\\)": "", "\\[": "", "\\]": ""}
+_PLAIN_KINDS = {"dots": "dots", "plusminus": "±", "degree": "°", "cjk": "cjk", "row": "row", "math": "$"}
+"""Groups of `_TOKEN` with one kind of token each."""
 
 
 @lru_cache(maxsize=32)
 def tokenise(text: str) -> tuple[Token, ...]:
     """Return the tokens of a normalised text. Cached, as a span is often read in several ways."""
-    tokens: list[Token] = []
-    braces: list[str] = []  # 'group' or, of a font's, 'font' and 'upright'
-    pending = ""
-    spaced = False
-    at = 0
-    add = tokens.append
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        assert match is not None  # `other` takes any character
-        kind, start, at = match.lastgroup or "", at, match.end()
-        if kind == "index" or kind == "word":
-            roman = "upright" in braces
-            if kind == "index":
-                name = match["word"] + "_" + match["index"].strip("_{}")
-                add(Token("var" if len(match["word"]) == 1 else "opaque", name, start, at, spaced))
-            elif match[0].lower() == "pi" and not roman:
-                add(Token("pi", "pi", start, at, spaced))
-            elif match[0] == "sqrt":
-                add(Token("sqrt", "sqrt", start, at, spaced))
-            else:
-                add(Token("word", match[0], start, at, spaced, None, roman))
-        elif kind == "space":
-            spaced = True
-            continue
-        elif kind in ("num", "exponent"):
-            value = _number(match["num"], match["exponent"])
-            if _IN_PAIRS.fullmatch(match["num"]) and not _is_rupees(text, start, at):
-                value = None
-            add(Token("num" if value is not None else "opaque", match[0], start, at, spaced, value))
-        elif kind == "repeating":
-            value = _repeating(match[0])
-            add(Token("num" if value is not None else "opaque", match[0], start, at, spaced, value))
-        elif kind == "sign":
-            add(Token(_KINDS.get(match[0], match[0]), match[0], start, at, spaced))
-        elif kind == "brace":
-            if match[0] == "{":
-                braces.append(pending or "group")
-                if not pending:
-                    add(Token("{", "{", start, at, spaced))
-                pending = ""
-                continue
-            opened = braces.pop() if braces else "none"
-            if opened in ("group", "none"):
-                add(Token("}" if opened == "group" else "opaque", "}", start, at, spaced))
-            else:
-                spaced = spaced or opened == "upright"
-                continue
-        elif kind == "command":
-            name = match[0][1:]
-            if name in _NOTHING:
-                continue
-            if name in _SPACES:
-                spaced = True
-                continue
-            if name in _FONTS and text[at : at + 2].lstrip()[:1] == "{":
-                pending = "upright" if name in _UPRIGHT else "font"
-                continue
-            skipped = _WITHOUT_EFFECT.match(text, start) or _PLAIN_FRACTION.match(text, start)
-            if skipped:
-                at = skipped.end()
-                if skipped[0].startswith("\\genfrac"):
-                    add(Token("frac", "frac", start, at, spaced))
-                continue
-            if coloured := _THEN_A_GROUP.match(text, start):
-                at, pending = coloured.end(), "font"
-                continue
-            sign = _SIGNS.get(name) or ("var" if name in _GREEK else "opaque")
-            add(Token(sign, name if sign == "var" else match[0], start, at, spaced))
-        elif kind == "escaped":
-            mark = match[0][1]
-            if match[0] in _DELIMITERS:
-                spaced = True
-                continue
-            add(Token({"{": "\\{", "}": "\\}", "|": "opaque"}.get(mark, mark if mark in "%$&" else "opaque"),
-                      match[0], start, at, spaced))  # fmt: skip
-        elif kind == "stars":
-            if not _multiplies(text, match, tokens, spaced):
-                continue
-            raised = match[0] == "**"
-            add(Token("^" if raised else "*", match[0], start, at, spaced))
-        elif kind == "math":
-            add(Token("$", "$", start, at, spaced))
-        elif kind == "environment":
-            name = match[0].partition("{")[2].partition("}")[0]
-            add(Token("begin" if match[0].startswith("\\begin") else "end", name, start, at, spaced))
-        elif kind == "other" and match[0] in "`~_#":
-            if match[0] == "~" and tokens and not spaced and tokens[-1].kind == "num" and text[at : at + 1].isdigit():
-                add(Token("opaque", "~", start, at, spaced))
-            elif match[0] == "~":
-                if (tokens and not spaced) or not _BEFORE_A_NUMBER.match(text, at):
-                    spaced = True  # a space of LaTeX
-                    continue
-                add(Token("≈", "~", start, at, spaced))
-            elif match[0] == "_" and tokens and not spaced and text[at : at + 1] not in ("", " ", "\n", "."):
-                add(Token("opaque", "_", start, at, spaced))
-            elif match[0] == "#":
-                add(Token("opaque", "#", start, at, spaced))
-            else:
-                continue
-        else:
-            simple = {"dots": "dots", "plusminus": "±", "compared": _COMPARED.get(match[0], ""), "degree": "°",
-                      "cjk": "cjk", "row": "row"}  # fmt: skip
-            add(Token(simple.get(kind, "opaque"), match[0], start, at, spaced))
-        spaced = False
-        if pending and kind != "command":
-            pending = ""
-    if "group" in braces or pending:
-        add(Token("opaque", "", at, at, False))
+    tokens = _Tokeniser(text).run()
     for index in range(1, len(tokens) - 1):
         if tokens[index].text in ("x", "X") and _is_times(*tokens[index - 1 : index + 2]):
             tokens[index] = tokens[index]._replace(kind="*")
     return tuple(tokens)
+
+
+class _Tokeniser:
+    """Reads a text from left to right; `_TOKEN` names the group that matched, and a method handles each group."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens: list[Token] = []
+        self._braces: list[str] = []
+        """Open braces: 'group', or 'font' and 'upright' for the argument of a font command, which is no token."""
+        self._font = ""
+        """Kind of the brace that a font command has announced."""
+        self._spaced = False
+        self._start = self._at = 0
+
+    def run(self) -> list[Token]:
+        """Return all tokens. An unclosed brace adds an opaque one."""
+        while self._at < len(self._text):
+            match = _TOKEN.match(self._text, self._at)
+            assert match is not None  # the group `other` takes any character
+            kind, self._start, self._at = match.lastgroup or "", self._at, match.end()
+            handler = _HANDLERS.get(kind)
+            if handler:
+                handler(self, match)
+            else:
+                self._add(_COMPARED[match[0]] if kind == "compared" else _PLAIN_KINDS[kind], match[0])
+        if "group" in self._braces:
+            self._add("opaque", "")
+        return self._tokens
+
+    def _add(self, kind: str, text: str, value: Fraction | None = None, *, roman: bool = False) -> None:
+        self._tokens.append(Token(kind, text, self._start, self._at, self._spaced, value, roman))
+        self._spaced = False
+
+    def _space(self, _: re.Match[str]) -> None:
+        self._spaced = True
+
+    def _word(self, match: re.Match[str]) -> None:
+        roman = "upright" in self._braces
+        if match[0].lower() == "pi" and not roman:
+            self._add("pi", "pi")
+        elif match[0] == "sqrt":
+            self._add("sqrt", "sqrt")
+        else:
+            self._add("word", match[0], roman=roman)
+
+    def _indexed(self, match: re.Match[str]) -> None:
+        name = match["word"] + "_" + match["index"].strip("_{}")
+        self._add("var" if len(match["word"]) == 1 else "opaque", name)
+
+    def _number(self, match: re.Match[str]) -> None:
+        value = _number(match["num"], match["exponent"])
+        if _IN_PAIRS.fullmatch(match["num"]) and not _is_rupees(self._text, self._start, self._at):
+            value = None
+        self._add("num" if value is not None else "opaque", match[0], value)
+
+    def _repeating(self, match: re.Match[str]) -> None:
+        value = _repeating(match[0])
+        self._add("num" if value is not None else "opaque", match[0], value)
+
+    def _sign(self, match: re.Match[str]) -> None:
+        self._add(_KINDS.get(match[0], match[0]), match[0])
+
+    def _brace(self, match: re.Match[str]) -> None:
+        if match[0] == "{":
+            self._braces.append(self._font or "group")
+            if not self._font:
+                self._add("{", "{")
+            self._font = ""
+            return
+        opened = self._braces.pop() if self._braces else "none"
+        if opened in ("group", "none"):
+            self._add("}" if opened == "group" else "opaque", "}")
+        else:
+            self._spaced = self._spaced or opened == "upright"
+
+    def _command(self, match: re.Match[str]) -> None:
+        name = match[0][1:]
+        if name in _NOTHING:
+            return
+        if name in _SPACES:
+            self._spaced = True
+        elif name in _FONTS and self._text[self._at : self._at + 2].lstrip()[:1] == "{":
+            self._font = "upright" if name in _UPRIGHT else "font"
+        elif skipped := _WITHOUT_EFFECT.match(self._text, self._start):
+            self._at = skipped.end()
+        elif fraction := _PLAIN_FRACTION.match(self._text, self._start):
+            self._at = fraction.end()
+            self._add("frac", match[0])
+        elif coloured := _THEN_A_GROUP.match(self._text, self._start):
+            self._at, self._font = coloured.end(), "font"
+        else:
+            sign = _SIGNS.get(name) or ("var" if name in _GREEK else "opaque")
+            self._add(sign, name if sign == "var" else match[0])
+
+    def _escaped(self, match: re.Match[str]) -> None:
+        mark = match[0][1]
+        if mark in "()[]":
+            self._spaced = True  # \\( and \\[ begin mathematics
+        else:
+            self._add(match[0] if mark in "{}" else mark if mark in "%$" else "opaque", match[0])
+
+    def _stars(self, match: re.Match[str]) -> None:
+        if _multiplies(self._text, match, self._tokens, self._spaced):
+            self._add("^" if match[0] == "**" else "*", match[0])
+
+    def _environment(self, match: re.Match[str]) -> None:
+        name = match[0].partition("{")[2].partition("}")[0]
+        self._add("begin" if match[0].startswith("\\begin") else "end", name)
+
+    def _other(self, match: re.Match[str]) -> None:
+        """Handle the marks of Markdown and LaTeX, and any other character."""
+        mark, after = match[0], self._text[self._at : self._at + 1]
+        glued = bool(self._tokens) and not self._spaced
+        if mark == "~":
+            self._tilde(glued=glued, after=after)
+        elif mark not in "`_" or (mark == "_" and glued and after not in ("", " ", "\n", ".")):
+            self._add("opaque", mark)
+
+    def _tilde(self, *, glued: bool, after: str) -> None:
+        """Handle a tilde: about, a space of LaTeX, or unclear between two numbers."""
+        if glued and self._tokens[-1].kind == "num" and after.isdigit():
+            self._add("opaque", "~")
+        elif glued or not _BEFORE_A_NUMBER.match(self._text, self._at):
+            self._spaced = True
+        else:
+            self._add("≈", "~")
+
+
+_HANDLERS: dict[str, Callable[[_Tokeniser, re.Match[str]], None]] = {
+    "space": _Tokeniser._space, "word": _Tokeniser._word, "index": _Tokeniser._indexed, "num": _Tokeniser._number,
+    "exponent": _Tokeniser._number, "repeating": _Tokeniser._repeating, "sign": _Tokeniser._sign,
+    "brace": _Tokeniser._brace, "command": _Tokeniser._command, "escaped": _Tokeniser._escaped,
+    "stars": _Tokeniser._stars, "environment": _Tokeniser._environment, "other": _Tokeniser._other,
+}  # fmt: skip
 
 
 def _is_times(before: Token, x: Token, after: Token) -> bool:
