@@ -429,8 +429,7 @@ def _lines_of_values(text: str) -> Quantity | None:
     lines = [line for line in text.split("\n") if line.strip()][-2:]
     if len(lines) < 2 or lines[1].lstrip(" $\\[(&").startswith("="):
         return None
-    both = [_LABELLED.match(line) for line in lines]
-    if not all(both):
+    if not all(_LABELLED.match(line) or "=" not in line for line in lines):
         return None
     keys = [_labelled(line) for line in lines]
     if None in keys or keys[0] == keys[1]:

@@ -43,6 +43,7 @@ _VERBS = word_set(
     "pay pays paid spend spends spent take takes took weigh weighs lasts save saves saved sell sells sold "
     "receive receives received leaving making meaning totaling"
 )
+_CONCLUDING = word_set("so therefore thus hence")
 _WEAK_VERBS = _VERBS - word_set("is are was were equals equal be so therefore thus hence")
 _BETWEEN_VERB_AND_NUMBER = word_set(
     "it now him her them you us me only about exactly approximately a an total of in to around roughly the just "
@@ -84,7 +85,7 @@ def concluded(sentence: str) -> Quantity | None:
     if words and not ANY_NUMBER_WORD.search(sentence):
         return None
     tokens = tokenise(sentence)[-MAX_PROSE_TOKENS:]
-    if len(tokens) == 2 and tokens[1].kind == "!" and tokens[0].kind == "num":
+    if len(tokens) > 1 and tokens[0].kind == "num" and all(token.kind == "!" for token in tokens[1:]):
         return Quantity(sentence, None)  # 5! may be 120
     reason = next(
         (index for index, token in enumerate(tokens) if index > 2 and token.text.lower() in ("because", "since")), 0
@@ -98,12 +99,15 @@ def concluded(sentence: str) -> Quantity | None:
         key = read_tokens(tokens[start:], "end") if not start or tokens[start - 1].kind != "=" else None
         if key and (key[0] in "lsi" or (plain and not start)):
             return _tail(sentence, tokens[start:], words=words)
-    if _is_comparison(tokens) or _assignments(tokens) > 1 or any(is_unread_command(token) for token in tokens):
+    unread = any(is_unread_command(token) for token in tokens)
+    if unread or _is_comparison(tokens) or _assignments(_conclusion(tokens)) > 1:
         return Quantity(sentence, None)
     for start in reversed(starts[-MAX_STARTS:]):
         tail = tokens[start:]
         if not _states_a_number(tail, words=words) or not _is_said_of(tokens, start, words=words):
             continue
+        if [token.text.lower() for token in tail[:2]] == ["the", "answer"]:
+            return _only(sentence, tokens[: start - 1], words=words)
         result = tokens[start - 1].kind in ("=", "≈")
         if (
             (not result and _is_negated(tokens[max(0, start - 1) :]))
@@ -215,11 +219,26 @@ def _is_function_value(tokens: Sequence[Token]) -> bool:
     return any(name.kind == "word" and len(name.text) == 1 and at.kind == "(" and not at.space for name, at in pairs)
 
 
+def _is_counted(tokens: Sequence[Token], index: int) -> bool:
+    """Whether a word is the unit of a number before it: 36 buns = ..."""
+    while index >= 0 and tokens[index].kind == "word":
+        if len(tokens[index].text) == 1 or tokens[index].text.lower() in _CLAUSES:
+            return False
+        index -= 1
+    return index >= 0 and tokens[index].kind in ("num", ")", "/", "%")
+
+
+def _conclusion(tokens: Sequence[Token]) -> Sequence[Token]:
+    """Return the tokens after the last "so" or "therefore"."""
+    last = max((index + 1 for index, token in enumerate(tokens) if token.text.lower() in _CONCLUDING), default=0)
+    return tokens[last:]
+
+
 def _assignments(tokens: Sequence[Token]) -> int:
-    """Count the variables that get a number: two in x = 5 and y = 6."""
+    """Count the names that get a value: two in x = 5 and y = 6."""
     count = 0
     for index, (before, sign, after) in enumerate(zip(tokens, tokens[1:], tokens[2:], strict=False)):
-        letter = before.kind in ("var", "}", "opaque") or (before.kind == "word" and len(before.text) == 1)
+        letter = before.kind in ("var", "}", "opaque") or (before.kind == "word" and not _is_counted(tokens, index))
         letter = letter or (before.kind == ")" and _is_function_value(tokens[max(0, index - 8) : index + 1]))
         count += letter and sign.kind in ("=", "≈") and after.kind in _BEGINS_A_VALUE
     return count
