@@ -18,7 +18,7 @@ help:  ## list these targets
 run: $(INSTALLED) $(WORKSPACE)/crescent.toml  ## run one round with the embedded model, or continue it
 	$(BIN)/crescent run -w $(WORKSPACE)
 
-test: $(INSTALLED)  ## run the tests that take a moment each
+test: $(INSTALLED)  ## run the quick tests
 	$(PYTEST) --dist worksteal -m 'not slow'
 
 test-slow: $(INSTALLED)  ## run the others: whole runs, trainings, a real terminal

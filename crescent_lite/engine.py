@@ -104,7 +104,7 @@ def run_controls(
     """Run the controls of a run, each as a run of its own: finished ones are skipped, an unfinished one is resumed.
 
     `names`: which controls; None for all. `samples`: samples per item of the control 'majority'; None for as many as
-    the run's own tokens would pay for. Raises what `run_engine` raises.
+    take about the tokens of the run's questions and votes. Raises what `run_engine` raises.
     """
     workspace.require()
     with workspace.lock(), _store(workspace) as store:
@@ -131,7 +131,7 @@ def run_controls(
 
 
 def _spent(store: Store, run: Run, config: Config, samples: int | None) -> Spent:
-    """The texts and examples of round 1, and `samples`; if None, as many samples as the run's tokens pay for."""
+    """The texts and examples of round 1, and `samples`; if None, as many as its own tokens would allow."""
     first = next((each for each in store.runs.fetch_rounds(run.run_id) if each.number == 1), None)
     counts = store.fetch_round_counts(first.round_id if first else 0)  # all 0 for a round that does not exist
     if samples is None:

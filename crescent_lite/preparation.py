@@ -45,7 +45,7 @@ class RunOptions:
     preset: str | None = None
     """Name of the preset; None takes the one in crescent.toml."""
     overrides: tuple[str, ...] = ()
-    """`section.key=value` texts. A resumed run applies those of the sections that may change (see `config`)."""
+    """`section.key=value` texts. A resumed run applies those in CHANGEABLE_SECTIONS only."""
     teacher_id: int | None = None
     """The run whose labels a new run learns from, instead of asking and voting; None for an ordinary run."""
     next_round: bool = False
@@ -217,8 +217,8 @@ def settings_of(workspace: Workspace, options: RunOptions, unfinished: Run | Non
     """The settings of a run, and the names of settings that were changed after its start and that it ignores.
 
     What is asked and how it is voted on stays as it was when the run started. How the machine does the work may
-    change, in crescent.toml or on the command line. The command line that started the run still applies; today's
-    overrides it.
+    change, in crescent.toml or on the command line. The options of the command that started the run still
+    apply; those of the command that resumes it override them.
     """
     if unfinished is None:
         return load_config(workspace.config_path, preset=options.preset, overrides=options.overrides), ()
@@ -228,7 +228,7 @@ def settings_of(workspace: Workspace, options: RunOptions, unfinished: Run | Non
 
 
 def refuse_base_that_cannot_be_trained(base: ModelFile, config: Config, teacher_id: int | None) -> None:
-    """Raise the error that would end the training later, unless the run cannot have enough labels to train at all."""
+    """Raise TrainingError if the base cannot be trained. A run that cannot have enough labels is not checked."""
     if config.train.min_examples > config.bait.questions and teacher_id is None:
         return
     try:

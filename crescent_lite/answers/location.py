@@ -1,10 +1,10 @@
-"""Finds the final answer of a free-text solution as a typed canonical key; without one it is an abstention.
+"""Finds the final answer of a free-text solution, as a typed canonical key; an unclear one is an abstention.
 
-Owns where the answer stands: the whole reply; answer tags or an answer field of JSON; the last boxes; '#### x'; 'the
+Knows where an answer can be: the whole reply; answer tags or an answer field of JSON; the last boxes; '#### x'; 'the
 answer is x'; a bold last line; else what the concluding sentence says. The first place that says anything decides:
 when it is unclear (a list of values, an unfinished sum, a negation) there is no second guess elsewhere. A correction
-takes the place of what it corrects; a check, note or farewell after the result is passed over. What an answer is, is
-`answers.values`. Pure, linear in time, safe on hostile text. Example:
+replaces what it corrects; a check, note or farewell after the result is passed over. Which texts are values is
+decided in `answers.values`. Pure, linear in time, safe on hostile text. Example:
     canonical_answer("12 + 7 = 19 (see step 2), so there are **19 apples**.")    # 'n:19'
     canonical_answer("So there are 12 + 7 apples.")                              # None
 """
@@ -42,7 +42,7 @@ MAX_LAST_SENTENCES = 12
 
 
 def canonical_answer(solution: str) -> str | None:
-    """Return the key of the solution's final answer; None if it gives none or an unclear one."""
+    """Return the key of the solution's final answer; None if there is none or it is unclear."""
     answer = find_answer(solution)
     return answer.key if answer else None
 

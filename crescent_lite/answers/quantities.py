@@ -19,7 +19,7 @@ from crescent_lite.answers.tokens import Token
 from crescent_lite.answers.units import is_unit_tail, read_measure
 from crescent_lite.answers.words import word_set
 
-Cry = Literal["factorial", "end", "unclear"]
+Exclamation = Literal["factorial", "end", "unclear"]
 """Meaning of an exclamation mark after the last number: factorial, end of a sentence, or unclear."""
 _MONEY = ("$", "€", "£", "¥", "₹", "₩", "₽", "¢")
 _MONEY_WORDS = word_set("usd eur gbp inr rs us au ca aud cad cny jpy")
@@ -210,7 +210,7 @@ def _read_east_asian(tokens: Sequence[Token], at: int) -> tuple[str, int] | None
     return f"n:{total}", at
 
 
-def trimmed(tokens: Sequence[Token], cry: Cry = "factorial") -> Sequence[Token]:
+def trimmed(tokens: Sequence[Token], exclamation: Exclamation = "factorial") -> Sequence[Token]:
     """Return the tokens without punctuation and dollar signs at the edges and without words such as "about".
 
     Raises NoValueError for an exclamation mark that could be a factorial.
@@ -220,15 +220,17 @@ def trimmed(tokens: Sequence[Token], cry: Cry = "factorial") -> Sequence[Token]:
         last > 1 and tokens[0].kind == "$" and tokens[1].kind not in ("num", "-")
     ):
         first = 1
-    while last > first and (tokens[last - 1].kind in _EDGES or (cry == "end" and tokens[last - 1].kind == "dots")):
+    while last > first and (
+        tokens[last - 1].kind in _EDGES or (exclamation == "end" and tokens[last - 1].kind == "dots")
+    ):
         kind = tokens[last - 1].kind
         if kind == "dots" and "." in tokens[last - 2].text:
             break  # 0.333...
         before = tokens[last - 2] if last - 2 >= first else None
         if kind == "!" and before is not None and before.kind in ("num", ")", "!") and not tokens[last - 1].space:
-            if cry == "factorial" or (last < len(tokens) and tokens[last].kind == "$"):
+            if exclamation == "factorial" or (last < len(tokens) and tokens[last].kind == "$"):
                 break
-            if cry == "unclear":
+            if exclamation == "unclear":
                 raise NoValueError
         if kind == "'" and before is not None and before.kind == "num":
             break  # feet, minutes

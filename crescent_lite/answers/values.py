@@ -17,9 +17,9 @@ Equal values have equal keys. A key is `type:value`:
                          are written so; joined intervals have a U between them
     v:n:1|n:2            a matrix, row by row; this one is a column
     c:B  b:yes           a choice; yes or true
-Floats would make 0.1 + 0.2 an answer of its own, and evaluating would run text that a model wrote, so neither happens
-here. A span with a token that no rule accepts has no value; a part of a span is never taken for the whole. Knows
-nothing of where in a solution the answer stands. Example:
+No floats are used (0.1 + 0.2 would differ from 0.3), and no text is evaluated as code (a model wrote it). A span with
+a token that no rule accepts has no value; a part of a span is never taken for the whole. Knows nothing of where in a
+solution the answer stands. Example:
     read_value("about $1,250.50 per month")    # 'n:2501/2'
 A new kind of value is one more reader in `quantities.read_core` or in `READERS`.
 """
@@ -32,7 +32,7 @@ from collections.abc import Callable, Sequence
 from crescent_lite.answers.characters import normalised
 from crescent_lite.answers.expression import MAX_TOKENS
 from crescent_lite.answers.formulas import read_equation, read_inequality, read_polynomial
-from crescent_lite.answers.quantities import Cry, read_single, trimmed
+from crescent_lite.answers.quantities import Exclamation, read_single, trimmed
 from crescent_lite.answers.text import without_rounding
 from crescent_lite.answers.tokens import Token, tokenise
 from crescent_lite.answers.words import word_set
@@ -46,20 +46,22 @@ MAX_ELEMENTS = 20
 _MAX_KEY = 200
 
 
-def read_value(text: str, cry: Cry = "factorial") -> str | None:
+def read_value(text: str, exclamation: Exclamation = "factorial") -> str | None:
     """Return the key of a text that is one value and its unit, and nothing else; None for any other text.
 
-    `cry`: meaning of an exclamation mark after the last number; if it is unclear the text has no value.
+    `exclamation`: meaning of an exclamation mark after the last number; if it is unclear the text has no value.
     """
     if len(text) > MAX_SPAN:
         return None
     text = without_rounding(normalised(text))
     if key := read_choice(text) or read_yes_no(_bare(text)):
         return key
-    return read_tokens(tokenise(text), cry, unknowns=True)
+    return read_tokens(tokenise(text), exclamation, unknowns=True)
 
 
-def read_tokens(tokens: Sequence[Token], cry: Cry = "factorial", *, unknowns: bool = False) -> str | None:
+def read_tokens(
+    tokens: Sequence[Token], exclamation: Exclamation = "factorial", *, unknowns: bool = False
+) -> str | None:
     """Return the key of tokens, as `read_value` does for a text, but without choices and yes or no.
 
     `unknowns`: whether letters can be variables of a formula; in a sentence they cannot.
@@ -67,7 +69,7 @@ def read_tokens(tokens: Sequence[Token], cry: Cry = "factorial", *, unknowns: bo
     if len(tokens) > MAX_TOKENS:
         return None
     try:
-        tokens = trimmed(tokens, cry)
+        tokens = trimmed(tokens, exclamation)
     except ValueError:
         return None
     kinds = {token.kind for token in tokens}

@@ -179,12 +179,16 @@ def merge_command(options: argparse.Namespace) -> int:
     workspace, other = open_workspace(options.workspace), options.other
     with store_to_change(workspace) as store:
         merged, missing = merge_workspace(store, workspace, other)
-    lines = [f"run {there} of {other} is run {here} here" for there, here in merged.taken.items()]
+    lines = [f"copied run {there} of {other} as run {here}" for there, here in merged.taken.items()]
     lines += [f"run {there} of {other} was already here, as run {here}" for there, here in merged.same.items()]
     for there, here in merged.unlike.items():
-        lines.append(f"run {there} of {other} is run {here} here, but only one of them was continued; left unchanged")
+        lines.append(
+            f"run {there} of {other} and run {here} here are one run, continued in one of the two; left as it is here"
+        )
     for there, teacher in merged.refused.items():
-        lines.append(f"run {there} of {other} learns from run {teacher}, which differs here: not copied")
+        lines.append(
+            f"run {there} of {other} not copied: it learns from run {teacher}, and the copy of that run here differs"
+        )
     lines += [f"{path}: the adapter is missing; its round can be read but not used" for path in missing]
     said: dict[str, Any] = {
         "taken": merged.taken, "same": merged.same, "unlike": merged.unlike, "refused": merged.refused,

@@ -17,7 +17,8 @@ def run_status(store: Store, *, engine_is_running: bool) -> dict[str, Any]:
     run = store.runs.fetch_run()
     state = run.state
     if state == "running" and not engine_is_running:
-        state = "killed; `crescent run` resumes it"
+        how = "`crescent run` resumes it" if run.kind == "improvement" else "repeat the command that started it"
+        state = f"killed; {how}"
     rounds = store.runs.fetch_rounds(run.run_id)
     status: dict[str, Any] = {
         "run": run.run_id,

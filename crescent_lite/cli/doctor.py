@@ -142,10 +142,12 @@ def offload_finding(version: str, *, can_offload: bool, has_gpu: bool) -> Findin
 def packages(*, has_gpu: bool) -> list[Finding]:
     """The packages that training, the database and the comparison of questions depend on."""
     if has_gpu:
-        unsloth = "optional: train.loader = 'auto' uses it on a GPU, and PEFT without it: make unsloth"
+        unsloth = (
+            "optional (make unsloth): on a GPU, train.loader = 'auto' uses it if it is installed, otherwise PEFT"
+        )
         four_bit = "train.precision = 'auto' on a GPU (4 bits, QLoRA) needs it: pip install bitsandbytes"
     else:
-        unsloth = "optional: PEFT trains without it; train.loader = 'unsloth' trains with it on a CPU: make unsloth"
+        unsloth = "optional (make unsloth): PEFT trains here; Unsloth does only with train.loader = 'unsloth'"
         four_bit = "optional: only train.precision = 'nf4' needs it: pip install bitsandbytes"
     return [
         torch_finding(installed_version("torch"), torch_accelerator(), has_gpu=has_gpu),

@@ -41,7 +41,11 @@ def main(arguments: list[str] | None = None) -> int:
     except CrescentError as error:
         return _failed(options, str(error), error.exit_code)
     except (Interrupted, KeyboardInterrupt):
-        say(f"crescent: stopped; all finished work is stored. Resume with: crescent run -w {options.workspace}")
+        starts_a_run = getattr(options, "starts_a_run", False)
+        resume = (
+            f"Resume with: crescent run -w {options.workspace}" if starts_a_run else "Repeat the command to continue."
+        )
+        say(f"crescent: stopped; all finished work is stored. {resume}")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has left; there is nobody to tell

@@ -54,7 +54,7 @@ def add_controls(subparsers: Subparsers) -> None:
         "--samples",
         type=positive_integer,
         metavar="N",
-        help="samples per item of the majority control (default: as many as the run's own tokens pay for)",
+        help="samples per item of the majority control (default: as many tokens as the run's questions and votes)",
     )
     add_settings_options(parser)
 
@@ -100,8 +100,8 @@ def plan_command(options: argparse.Namespace) -> int:
             raise ConfigError(f"{name}: must be above 0 and at most 100, not {value}")
     if options.points and options.differ and options.differ < options.points:
         raise ConfigError(
-            f"--differ: must be at least {options.points:g}: if two models are {options.points:g} points apart, only "
-            "one of them is right on at least as many of 100 items"
+            f"--differ: must be at least {options.points:g}, as --points: two models that disagree on fewer items "
+            f"cannot be {options.points:g} points apart"
         )
     differ, source = _differing(options)
     differ = max(differ, (options.points or 0) / 100)

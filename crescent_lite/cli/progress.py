@@ -110,7 +110,7 @@ class RunProgress:
                 self._began += event.seconds
                 self._say(f"  resumed after {_duration(event.seconds)}")
             case RoundAdded():
-                self._say(f"  one more round was requested: {event.rounds} in total")
+                self._say(f"  the next round will be played even after an alarm; rounds in total: {event.rounds}")
             case AskingStopped():
                 self._say(f"  asking stopped early: {event.reason}")
             case AlarmFired():

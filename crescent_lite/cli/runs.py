@@ -46,6 +46,7 @@ def add_run(subparsers: Subparsers) -> None:
     """`crescent run` and its options."""
     about, example = "start a run, or resume the unfinished one", "crescent run -w maths --rounds 3"
     parser = add_command(subparsers, "run", run_command, about, example=example)
+    parser.set_defaults(starts_a_run=True)
     parser.add_argument(
         "--rounds", type=rounds_of_run, metavar="N", help="rounds of the run in total (default: run.rounds)"
     )
@@ -59,7 +60,7 @@ def add_run(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--next-round",
         action="store_true",
-        help="add one round to the latest run, whether finished, in progress or stopped by an alarm",
+        help="play one more round of the latest run, even after an alarm and after the planned ones",
     )
     add_settings_options(parser)
 
@@ -136,6 +137,7 @@ def add_distill(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers, "distill", distill_command, about, example="crescent distill --student weaker.gguf --run 1"
     )
+    parser.set_defaults(starts_a_run=True)
     add_run_option(parser, "number of the run whose labels are used")
     parser.add_argument(
         "--student", required=True, metavar="MODEL", help="model to fine-tune: a GGUF file, or repo:file on the hub"

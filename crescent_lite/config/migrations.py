@@ -5,7 +5,7 @@ known when they were written. The store applies the later ones when it reads a r
 `section.key=value` texts of the command line that are stored beside them. The database itself is not changed.
 
 A migration is never edited once it is on the main branch; new ones go at the end. This module does not import the
-classes of the settings, because those have only today's names. Example:
+classes of the settings, because those have only the current names. Example:
     upgraded({"train": {"quantize_4bit": True}})   # {"train": {"precision": "auto"}, "settings_version": 3}
 """
 
@@ -41,7 +41,7 @@ MIGRATIONS = (
         removed("alarms.gap_rise"),
     ),
     Migration(
-        "settings that did not exist yet got the values that the program worked with",
+        "settings added later get the values that match how the program behaved before them",
         added(
             {
                 "run.patience": 0,
@@ -62,8 +62,8 @@ def upgraded(stored: Mapping[str, Any], migrations: Sequence[Migration] = MIGRAT
         raise ConfigError(f"the settings stored with the run: {VERSION_KEY}: {version!r} is not a version number")
     if version > len(migrations):
         raise ConfigError(
-            f"the settings stored with the run: written by a newer crescent-lite (settings version {version}, this "
-            f"one reads up to {len(migrations)}); upgrade this one"
+            f"the settings stored with the run: written by a newer crescent-lite (settings version {version}; this "
+            f"installation reads up to {len(migrations)}); upgrade crescent-lite"
         )
     settings = dict(stored)
     for migration in migrations[version:]:

@@ -26,7 +26,7 @@ def resumed_config(
     """The settings that a resumed run works with, and the names of changed settings that it ignores.
 
     CHANGEABLE_SECTIONS come from the file as it is now, overridden by the command line that started the run and
-    then by today's `preset` and `overrides`. Everything else stays as it was stored. Raises ConfigError.
+    then by the current `preset` and `overrides`. Everything else stays as it was stored. Raises ConfigError.
     """
     config = unchangeable_config(stored)
     all_overrides = (*config.overrides, *overrides)

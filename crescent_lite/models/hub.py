@@ -49,8 +49,10 @@ def _classified(error: Exception, what: str, missing: type[CrescentError], offli
         return NetworkError(f"{what}: not in the local cache, and the hub cannot be reached")
     if "HfHubHTTPError" in names:
         response = next((cause.response for cause in causes if getattr(cause, "response", None) is not None), None)
-        status = response.status_code if response is not None else "nothing"
-        return missing(f"{what}: the hub answers {status}; check the name and your access to it")
+        if response is None:
+            return NetworkError(f"{what}: the hub did not answer; check the network and the repo's name")
+        status = response.status_code
+        return missing(f"{what}: the hub answers {status}; check the repo's name, and that your account may read it")
     if not NETWORK_ERRORS.isdisjoint(names):
         return NetworkError(f"{what}: not in the local cache, and the hub cannot be reached: {_reason(error)}")
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:

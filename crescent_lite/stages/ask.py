@@ -22,7 +22,7 @@ from crescent_lite.stages.frame import Job, StageOfRun, Tally, sampler_of
 from crescent_lite.store import Round
 
 ASKED_AHEAD = 512
-"""No more baits are requested while so many texts are on their way: more than the sampler has slots (guess)."""
+"""Most texts requested and not yet written: more than the sampler has slots, so that none is idle (guess)."""
 
 
 class AskStage(StageOfRun):

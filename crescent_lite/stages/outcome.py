@@ -20,7 +20,7 @@ def round_outcome(job: Job, this: Round) -> str:
     training = job.store.trainings.fetch_latest(this.round_id)
     notes = [f"trained on {training.examples - training.held_out_examples} examples"]
     if training.held_out_examples:
-        unlearnt = "" if training.generalises else ", whose loss was lowest before the training"
+        unlearnt = "" if training.generalises else " (their loss never fell below its value before training)"
         notes.append(f"{training.held_out_examples} held out{unlearnt}")
     if labels > training.examples:
         notes.append(f"{labels - training.examples} too long")

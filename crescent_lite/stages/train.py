@@ -1,6 +1,6 @@
 """The stage 'train': the base is fine-tuned on the round's labels, in a child process. Source: arXiv 2502.13441.
 
-Owns the training's rows in the store; what is trained on is chosen by `examples`, and how is decided in `training`.
+Owns the training's rows in the store; `examples` chooses the training data, and `training` decides how to train.
 Example: yield from perform(TrainStage(job, this))
 """
 
@@ -20,7 +20,7 @@ from crescent_lite.training import finetune
 
 
 class TrainStage(StageOfRun):
-    """The training of a round. It owes nothing when the round has an adapter, or too few examples for one."""
+    """The training of a round. Nothing is owed if the round has an adapter, or too few examples for one."""
 
     name: ClassVar[Stage] = "train"
 

@@ -20,7 +20,7 @@ from crescent_tui.content.words import readable_answer
 
 CUT_OFF = {"length": "cut off: token limit", "context": "cut off: context full"}
 
-NO_MODEL = "No model selected; choose one above. A round trains one if it has enough labels."
+NO_MODEL = "No model selected; choose one above. A round with enough labels adds a model to the list."
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from crescent_tui.content.words import local_date_time, spaced
 
 LINK_CHARACTERS = 400
 REASONS = {
-    "new": "a question that is unlike all others",
+    "new": "a usable question, unlike every question kept before it",
     "empty": "nothing is left of the text after cleaning",
     "no_question": "the text has no question",
     "refused": "the model refused to ask",

@@ -112,9 +112,7 @@ def _line(
 def gains(found: Sequence[Gain], width: int) -> Content:
     """Where the gain comes from: one comparison for each part of the method."""
     if not found:
-        words = (
-            "This run has no controls yet; `crescent controls` repeats the method, leaving out one part at a time."
-        )
+        words = "This run has no controls yet; `crescent controls` shows which part of the method a gain comes from."
         return Content.styled(_wrapped(words, width), MUTED)
     lines: list[Content] = []
     for benchmark, of_benchmark in groupby(found, key=lambda gain: gain.benchmark):

@@ -33,7 +33,7 @@ ABSTAINED: dict[FinishReason, str] = {
 }
 """Why a vote has no answer, by the reason stored."""
 DECIDED = {
-    "agreed": "the majority is large enough to learn from",
+    "agreed": "enough votes agree on the leading answer",
     "tie": "no label: another answer has as many votes as the leading one",
     "low_share": "no label: too few votes agree with the leading answer",
     "high_share": "no label: so many votes agree that there is nothing to learn",

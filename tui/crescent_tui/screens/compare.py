@@ -32,7 +32,7 @@ from crescent_tui.widgets.cached_static import CachedStatic
 SHOW_SECONDS = 0.1
 """Time between two updates of a growing text."""
 HINT = "enter or ctrl+r: ask both; u: use the selected question"
-BUSY = "A run is active: it shares memory and processor with this, so both are slower."
+BUSY = "A run is in progress; it shares memory and processor with these models, so both are slower."
 
 
 class QuestionEditor(TextArea):

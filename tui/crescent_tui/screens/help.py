@@ -23,9 +23,9 @@ from crescent_tui.workspace_app import TabLabel, WorkspaceApp
 
 WORDS = (
     ("asked", "raw questions that the model wrote"),
-    ("kept", "a valid question that is unlike all others"),
-    ("share", "the fraction of all votes for the leading answer"),
-    ("labelled", "a question whose majority is large enough to learn from"),
+    ("kept", "a usable question, unlike all kept before it"),
+    ("share", "the fraction of a question's votes for its leading answer"),
+    ("labelled", "a question on whose answer enough votes agree"),
     ("abstained", "a vote in which no answer was found"),
     ("killed", "a run whose engine has died; s resumes it"),
     ("base", "the model before any training"),

@@ -284,8 +284,8 @@ class StartScreen(ModalScreen[None]):
             button.refresh(layout=True)  # Textual keeps the width of the old label
         if run and not self._another:
             ignored = [name for name in typed if name != ROUNDS and name.partition(".")[0] not in CHANGEABLE_SECTIONS]
-            kept = f" It keeps its {', '.join(ignored)}." if ignored else ""
-            words = f"Run {run.run_id} is unfinished, and start resumes it; {changed}.{kept}"
+            kept = f" Not changed in a resumed run: {', '.join(ignored)}." if ignored else ""
+            words = f"Run {run.run_id} is unfinished; Start resumes it ({changed}).{kept}"
         else:
             left = f" Run {run.run_id} stays unfinished." if run else ""
             words = f"Start begins a run with these settings; {changed}.{left}"
