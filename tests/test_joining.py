@@ -118,7 +118,7 @@ def test_a_run_that_was_not_finished_here_is_not_the_same(
 
     assert merge(sample, earlier) == ExitCode.OK
 
-    assert "only one of them was continued" in capsys.readouterr().out
+    assert "continued in one of the two" in capsys.readouterr().out
 
 
 def test_a_run_that_learns_from_one_that_is_not_the_same_here_is_refused(
@@ -136,7 +136,7 @@ def test_a_run_that_learns_from_one_that_is_not_the_same_here_is_refused(
     assert merge(other, here) == ExitCode.OK
 
     assert "run 2 of" in (said := capsys.readouterr().out)
-    assert "learns from run 1, which differs here: not copied" in said
+    assert "not copied: it learns from run 1, and the copy of that run here differs" in said
     assert runs(here) == 1
 
 

@@ -143,11 +143,11 @@ def packages(*, has_gpu: bool) -> list[Finding]:
     """The packages that training, the database and the comparison of questions depend on."""
     if has_gpu:
         unsloth = (
-            "optional (make unsloth): on a GPU, train.loader = 'auto' uses it if it is installed, otherwise PEFT"
+            "optional: on a GPU with it (make unsloth), train.loader = 'auto' takes it instead of PEFT"
         )
         four_bit = "train.precision = 'auto' on a GPU (4 bits, QLoRA) needs it: pip install bitsandbytes"
     else:
-        unsloth = "optional (make unsloth): PEFT trains here; Unsloth does only with train.loader = 'unsloth'"
+        unsloth = "optional: PEFT trains here; Unsloth (make unsloth) only with train.loader = 'unsloth'"
         four_bit = "optional: only train.precision = 'nf4' needs it: pip install bitsandbytes"
     return [
         torch_finding(installed_version("torch"), torch_accelerator(), has_gpu=has_gpu),

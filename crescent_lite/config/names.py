@@ -16,7 +16,7 @@ PRESETS = ("quick", "default", "reference")
 MOST_ROUNDS = 1000
 """Upper limit of run.rounds and of `crescent run --rounds`."""
 CHANGEABLE_SECTIONS = ("model", "sampling", "train", "alarms")
-"""Sections that a resumed run takes from the current settings: how the work is done, not what is asked or voted on."""
+"""Sections a resumed run takes from the current settings: how the work is done, not what is asked and voted on."""
 
 Policy = Literal["majority", "band", "reference"]
 """How votes become a label; described at the setting vote.policy."""

@@ -91,9 +91,9 @@ async def test_an_unfinished_run_goes_on_unless_another_one_is_wanted(tmp_path: 
     app = StartedWith(sample.workspace)
     async with app.run_test(size=(100, 30)) as pilot:
         await opened(pilot)
-        await until(pilot, lambda: "Run 1 is unfinished, and start resumes it" in shown(app))
+        await until(pilot, lambda: "Run 1 is unfinished; Start resumes it" in shown(app))
         await pilot.press("slash", *"bait.questions", "enter", "enter", "1", "enter")
-        await until(pilot, lambda: "It keeps its bait.questions." in shown(app))
+        await until(pilot, lambda: "Not changed in a resumed run: bait.questions." in shown(app))
         await pilot.press("w")
         await until(pilot, lambda: "Run 1 stays unfinished." in shown(app))
         await pilot.press("s")
