@@ -26,9 +26,9 @@ PROGRAM = server_program()
 HAS_LM_EVAL = (ROOT / ".venv-lm-eval/bin/python").exists() or importlib.util.find_spec("lm_eval") is not None
 pytestmark = pytest.mark.skipif(not HAS_LM_EVAL, reason="no lm-eval here: make lm-eval")
 
-PART = "lm-eval takes a part of the answer: of a fraction, a percentage, a unit"
-PLACE = "another place: lm-eval takes the last number, we the one that is marked"
-SPELLING = "the same number, written otherwise: lm-eval compares texts"
+PART = "lm-eval takes only a part of the answer, such as one number of a fraction"
+PLACE = "another place: lm-eval takes the last number, we take the marked one"
+SPELLING = "the same number, written differently: lm-eval compares texts"
 NO_NUMBER = "lm-eval finds no number"
 ABSTAINED = "no answer of ours: unclear, or cut off before it"
 
