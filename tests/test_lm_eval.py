@@ -30,7 +30,7 @@ PART = "lm-eval takes only a part of the answer, such as one number of a fractio
 PLACE = "another place: lm-eval takes the last number, we take the marked one"
 SPELLING = "the same number, written differently: lm-eval compares texts"
 NO_NUMBER = "lm-eval finds no number"
-ABSTAINED = "no answer of ours: unclear, or cut off before it"
+ABSTAINED = "we find no answer: it is unclear, or the reply was cut off before it"
 
 ITEMS: list[tuple[str, str, str, str | None]] = [
     ("Ana has 7 pears and buys 11. How many has she?", "18", "7 + 11 = 18\n#### 18", None),
@@ -64,8 +64,8 @@ ITEMS: list[tuple[str, str, str, str | None]] = [
     ("Xena had 10 and lost 3. How many has she?", "7", "The answer is 7. (She began with 10.)", PLACE),
     # lm-eval reads digits only
     ("Yan has five and finds seven. How many?", "12", "The answer is twelve.", NO_NUMBER),
-    # our scorer does not guess
-    ("Zoe buys 3 pens at 1 each. What does she pay?", "3", "The answer is 3x", ABSTAINED),
+    # our scorer reads an answer whole, and does not guess
+    ("Zoe buys 3 pens at 1 each. What does she pay?", "3", "The answer is 3x", PART),
     ("Abe has 9 coins and gets 9. How many has he?", "18", "He has 9 and gets 9, so he has 18 (cut off)", ABSTAINED),
 ]
 
