@@ -183,7 +183,7 @@ def merge_command(options: argparse.Namespace) -> int:
     lines += [f"run {there} of {other} was already here, as run {here}" for there, here in merged.same.items()]
     for there, here in merged.unlike.items():
         lines.append(
-            f"run {there} of {other} and run {here} here are one run, continued in one of the two; left as it is here"
+            f"run {there} of {other} and run {here} here are one run, continued in one of the two; left unchanged"
         )
     for there, teacher in merged.refused.items():
         lines.append(

@@ -142,9 +142,7 @@ def offload_finding(version: str, *, can_offload: bool, has_gpu: bool) -> Findin
 def packages(*, has_gpu: bool) -> list[Finding]:
     """The packages that training, the database and the comparison of questions depend on."""
     if has_gpu:
-        unsloth = (
-            "optional: on a GPU with it (make unsloth), train.loader = 'auto' takes it instead of PEFT"
-        )
+        unsloth = "optional: on a GPU with it (make unsloth), train.loader = 'auto' takes it instead of PEFT"
         four_bit = "train.precision = 'auto' on a GPU (4 bits, QLoRA) needs it: pip install bitsandbytes"
     else:
         unsloth = "optional: PEFT trains here; Unsloth (make unsloth) only with train.loader = 'unsloth'"
