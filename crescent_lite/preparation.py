@@ -115,14 +115,15 @@ def prepare(
         encoder = load_encoder(resolved.diversify.semantic, offline=config.model.offline)
     if unfinished:
         refuse_changed_inputs(unfinished, inputs.checksums)
+    run_id, base_id = _store_run(store, config, purpose, unfinished, inputs, rounds)
     return Job(
-        run_id=_store_run(store, config, purpose, unfinished, inputs, rounds),
+        run_id=run_id,
         rounds=rounds,
         config=resolved,
         prompts=prompts,
         benchmarks=inputs.benchmarks,
         base=base,
-        base_id=store.runs.insert_model(base),
+        base_id=base_id,
         store=store,
         workspace=workspace,
         open_sampler=lambda: opener(base.path, resolved),
@@ -135,8 +136,8 @@ def prepare(
 
 def _store_run(
     store: Store, config: Config, purpose: Purpose, unfinished: Run | None, inputs: Inputs, rounds: int
-) -> int:
-    """The run's id. Its settings are stored as the user wrote them, so that a workspace can be moved."""
+) -> tuple[int, int]:
+    """The ids of the run and its base. Settings are stored as the user wrote them, so a workspace can be moved."""
     with store.database.transaction():  # a run without its settings could not be read again
         base_id = store.runs.insert_model(inputs.base)
         own = [inputs.own_questions.as_prompt] if inputs.own_questions else []
@@ -149,7 +150,7 @@ def _store_run(
                 purpose.kind, base_id, inputs.checksums, purpose.teacher_id, purpose.control, purpose.control_of
             )
         store.runs.set_plan(run_id, config.as_dict(), rounds)
-    return run_id
+    return run_id, base_id
 
 
 def read_inputs(workspace: Workspace, config: Config) -> Inputs:
@@ -163,7 +164,7 @@ def read_inputs(workspace: Workspace, config: Config) -> Inputs:
         )
     )
     measured = [each for benchmark in benchmarks for each in measurements(benchmark, config, prompts)]
-    base = find_base(workspace, config)
+    base = _find_base(workspace, config, resolved)
     own = load_question_file(Path(resolved.bait.file)) if config.bait.file else None
     asked_with = {each.prompt.name: each.prompt.sha256 for each in measured}
     checksums = {
@@ -177,7 +178,10 @@ def read_inputs(workspace: Workspace, config: Config) -> Inputs:
 
 def find_base(workspace: Workspace, config: Config) -> ModelFile:
     """The model that the settings name. Its `source` is the user's spelling. Raises ModelError or NetworkError."""
-    resolved = resolve_paths(config, workspace.folder)
+    return _find_base(workspace, config, resolve_paths(config, workspace.folder))
+
+
+def _find_base(workspace: Workspace, config: Config, resolved: Config) -> ModelFile:
     cache = workspace.folder / ".checksums.json"
     found = find_model(resolved.model.source, offline=config.model.offline, checksum_cache=cache)
     return replace(found, source=config.model.source)
