@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from crescent_lite.answers import canonical_answer
+from crescent_lite.answers.dates import MONTHS
+from crescent_lite.answers.number_words import NUMBER_WORDS
 from crescent_lite.config import DiversifyConfig
 from crescent_lite.printable import printable
 from crescent_lite.questions.diversify import Known, judge
@@ -123,6 +125,41 @@ def _seconds(read: object, text: str) -> float:
     began = time.process_time()
     read(text)  # type: ignore[operator]
     return time.process_time() - began
+
+
+REPEATED = (
+    *sorted(NUMBER_WORDS), *MONTHS, "a", "an", "and", "point", "negative", "third", "quarters", "first", "cm", "m²",
+    "dollars", "percent", "is", "sells", "so", "the answer is", "not", "because", "yes", "wait,", "option B",
+    *"+-*/^!()[]{}|<>=≈≤±,;:.%$€°'\"?∪√π∞×→万第之点", "\\text{", "\\begin{pmatrix}", "\\le", "\\ln", "\\boxed{1}",
+    "3:45", "2 1/2",
+    "3 = 4", "x = 3,", "f(3) = 4,", "one hundred and",
+)  # fmt: skip
+MOST_CALLS = 60_000
+"""Calls of Python functions while one text is read, which take about 10 ms."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("between", [" ", " 3 ", ""])
+def test_the_work_on_a_repeated_scrap_is_bounded(between: str) -> None:
+    for scrap in REPEATED:
+        text = (scrap + between) * (10_000 // len(scrap + between))
+
+        assert _calls(canonical_answer, text) < MOST_CALLS, scrap
+
+
+def _calls(read: Callable[[str], object], text: str) -> int:
+    count = 0
+
+    def hook(_: object, event: str, __: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(hook)
+    try:
+        read(text)
+    finally:
+        sys.setprofile(None)
+    return count
 
 
 @pytest.mark.slow

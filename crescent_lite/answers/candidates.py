@@ -7,7 +7,7 @@ key. Ordinals (the 5th) and adjectives (a 3-year loan) are left out. Example:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from crescent_lite.answers.dates import is_month
@@ -52,14 +52,14 @@ class Candidate:
     """Index after its last token; its unit is not part of it."""
 
 
-def candidates(tokens: Sequence[Token], *, words: bool) -> list[Candidate]:
-    """Return every quantity in order. `words`: include numbers in words, for a sentence without digits."""
-    found: list[Candidate] = []
+def candidates(tokens: Sequence[Token], *, words: bool) -> Iterator[Candidate]:
+    """Yield every quantity in order. `words`: include numbers in words, for a sentence without digits."""
+    previous: Candidate | None = None
     at = 0
     while at < len(tokens):
         if not _may_begin(tokens, at, words=words):
-            if _is_unread(tokens, at, found, words=words):
-                found.append(Candidate(None, at, at + 1))
+            if _is_unread(tokens, at, previous, words=words):
+                yield (previous := Candidate(None, at, at + 1))
             at += 1
             continue
         try:
@@ -69,7 +69,7 @@ def candidates(tokens: Sequence[Token], *, words: bool) -> list[Candidate]:
             core, unreadable = None, True
         if core is None:
             if unreadable:
-                found.append(Candidate(None, at, at + 1))
+                yield (previous := Candidate(None, at, at + 1))
             at = _after_formula(tokens, at + 1)
             continue
         key, after = core
@@ -79,9 +79,8 @@ def candidates(tokens: Sequence[Token], *, words: bool) -> list[Candidate]:
             at = after + 2
         else:
             clear = _is_clear_before(tokens, at, after) and _is_clear_after(tokens, after)
-            found.append(Candidate(key if clear else None, at, after))
+            yield (previous := Candidate(key if clear else None, at, after))
             at = after
-    return found
 
 
 def _at(tokens: Sequence[Token], at: int) -> Token:
@@ -99,11 +98,11 @@ def is_unread_command(token: Token) -> bool:
     return token.kind == "opaque" and token.text[:1] == "\\" and token.text not in _OF_PROSE
 
 
-def _is_unread(tokens: Sequence[Token], at: int, found: list[Candidate], *, words: bool) -> bool:
+def _is_unread(tokens: Sequence[Token], at: int, previous: Candidate | None, *, words: bool) -> bool:
     """Whether a token that begins no quantity is unread mathematics, which could be the answer."""
     token = tokens[at]
     if token.kind == "dots":
-        return bool(found) and at + 1 < len(tokens) and found[-1].after >= at
+        return previous is not None and at + 1 < len(tokens) and previous.after >= at
     if token.kind == "opaque":
         return is_unread_command(token)
     if words and token.text.lower() == "one":  # one in four, ten to one

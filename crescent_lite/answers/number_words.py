@@ -37,8 +37,8 @@ ANY_NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(sorted(NUMBER_WORDS))}|{'|'.join(
 
 _UNITS = word_set("hour mile dollar year day minute week month foot cup pound")
 """Units that "and a half" may follow: an hour and a half."""
-_Word = tuple["str | Fraction", int, bool]
-"""A word in lower case or a number, the index after its token, and whether a hyphen joins it to the word before."""
+MAX_WORDS = 24
+"""Most words of one number."""
 
 
 def words_value(tokens: Sequence[Token], at: int) -> tuple[Fraction, int] | None:
@@ -48,22 +48,21 @@ def words_value(tokens: Sequence[Token], at: int) -> tuple[Fraction, int] | None
     """
     if at >= len(tokens) or (tokens[at].kind == "num" and not _may_go_on(tokens, at + 1)):
         return None
-    words = _words(tokens, at)
-    if not words:
-        return None
+    words = _Words(tokens, at)
+    first = words.word(0)
     sign, place = 1, 0
-    if words[0][0] in ("negative", "minus") and len(words) > 1:
+    if first in ("negative", "minus"):
         sign, place = -1, 1
     found = _number(words, place)
     if not found:
         return None
     value, place = found
-    after = _word(words, place)
+    after = words.word(place)
     if after in NUMBER_WORDS or (after in _ORDINALS and after != "second"):
         raise NoValueError  # five six, twenty-first
-    if place == 1 and isinstance(words[0][0], Fraction):
+    if place == 1 and isinstance(first, Fraction):
         return None  # only digits
-    return sign * value, words[place - 1][1]
+    return sign * value, words.after(place - 1)
 
 
 def _may_go_on(tokens: Sequence[Token], at: int) -> bool:
@@ -76,40 +75,61 @@ def _may_go_on(tokens: Sequence[Token], at: int) -> bool:
     return False
 
 
-def _words(tokens: Sequence[Token], at: int) -> list[_Word]:
-    words: list[_Word] = []
-    joined = False
-    while at < len(tokens) and len(words) < 24:
+class _Words:
+    """The words of a number, read from the tokens only as far as they are asked for."""
+
+    def __init__(self, tokens: Sequence[Token], at: int) -> None:
+        self._tokens = tokens
+        self._at = at
+        self._read: list[tuple[str | Fraction, int]] = []
+        """Words in lower case, or a number, each with the index after its token."""
+
+    def word(self, place: int) -> str | Fraction:
+        """Return the word at a place; '' if no word stands there."""
+        return self._read[place][0] if self._has(place) else ""
+
+    def after(self, place: int) -> int:
+        """Return the index after the token of a word that was read."""
+        return self._read[place][1]
+
+    def _has(self, place: int) -> bool:
+        while len(self._read) <= place:
+            if place >= MAX_WORDS or not self._read_one():
+                return False
+        return True
+
+    def _read_one(self) -> bool:
+        tokens, at = self._tokens, self._at
+        if at >= len(tokens):
+            return False
         token = tokens[at]
         if token.kind == "word":
-            words.append((token.text.lower(), at + 1, joined))
-        elif token.kind == "num" and token.value is not None and not words:
-            words.append((token.value, at + 1, joined))
+            self._read.append((token.text.lower(), at + 1))
+        elif token.kind == "num" and token.value is not None and not self._read:
+            self._read.append((token.value, at + 1))
         else:
-            break
-        at += 1
-        hyphen = (
-            at + 1 < len(tokens)
-            and tokens[at].kind == "-"
-            and not tokens[at].space
-            and tokens[at + 1].kind == "word"
+            return False
+        hyphened = (
+            at + 2 < len(tokens)
+            and tokens[at + 1].kind == "-"
             and not tokens[at + 1].space
+            and tokens[at + 2].kind == "word"
+            and not tokens[at + 2].space
         )
-        joined = hyphen
-        at += hyphen
-    return words
+        self._at = at + 1 + hyphened
+        return True
 
 
-def _number(words: list[_Word], place: int) -> tuple[Fraction, int] | None:
+def _number(words: _Words, place: int) -> tuple[Fraction, int] | None:
     """Read any number in words: half a million, an hour and a half, two and two sevenths, sixty."""
-    first = words[place][0]
-    if first == "half" or (first in ("a", "an", "one") and _word(words, place + 1) == "half"):
+    first = words.word(place)
+    if first == "half" or (first in ("a", "an", "one") and words.word(place + 1) == "half"):
         return _half(words, place + (first != "half") + 1)
-    if first in ("a", "an") and _word(words, place + 1) in _UNITS:
+    if first in ("a", "an") and words.word(place + 1) in _UNITS:
         after = _and_a_part(words, place + 2)
         return (1 + after[0], after[1]) if after else None
-    if first in ("a", "an", "one") and (part := _DENOMINATORS.get(str(_word(words, place + 1)))):
-        after_it = _word(words, place + 2)
+    if first in ("a", "an", "one") and (part := _DENOMINATORS.get(str(words.word(place + 1)))):
+        after_it = words.word(place + 2)
         if first == "one" or after_it in ("", "of"):
             return Fraction(1, part), place + 2
         return None
@@ -117,11 +137,11 @@ def _number(words: list[_Word], place: int) -> tuple[Fraction, int] | None:
     if not found:
         return None
     value, place = found
-    if _word(words, place) == "point":
+    if words.word(place) == "point":
         value, place = _decimals(words, value, place + 1)
-    elif part := _parts(_word(words, place)):
+    elif part := _parts(words.word(place)):
         digits = isinstance(first, Fraction)
-        plural = str(_word(words, place)).endswith("s")
+        plural = str(words.word(place)).endswith("s")
         if not plural or (digits and part in (2, 4)) or value.denominator != 1 or value <= 1:
             raise NoValueError  # the twenty-third; 3 quarters, which may be coins
         return value / part, place + 1
@@ -129,27 +149,27 @@ def _number(words: list[_Word], place: int) -> tuple[Fraction, int] | None:
         if value >= 1000:
             raise NoValueError  # three million and a half
         value, place = value + after[0], after[1]
-    elif _word(words, place) not in ("", "and") and (after := _and_a_part(words, place + 1)):
+    elif words.word(place) not in ("", "and") and (after := _and_a_part(words, place + 1)):
         value, place = value + after[0], after[1]  # 2 hours and a half
-    if (scale := SCALES.get(_singular(_word(words, place)))) and not (value.denominator == 1 and value >= scale):
+    if (scale := SCALES.get(_singular(words.word(place)))) and not (value.denominator == 1 and value >= scale):
         return value * scale, place + 1
     return value, place
 
 
-def _half(words: list[_Word], place: int) -> tuple[Fraction, int] | None:
+def _half(words: _Words, place: int) -> tuple[Fraction, int] | None:
     """Read what follows "half": half a million, half a dozen; before anything else it is 1/2."""
-    if _word(words, place) == "past":
+    if words.word(place) == "past":
         return None
-    if _word(words, place) in ("a", "an") and (scale := _COUNTED.get(str(_word(words, place + 1)))):
+    if words.word(place) in ("a", "an") and (scale := _COUNTED.get(str(words.word(place + 1)))):
         return Fraction(scale, 2), place + 2
     return Fraction(1, 2), place
 
 
-def _and_a_part(words: list[_Word], place: int) -> tuple[Fraction, int] | None:
+def _and_a_part(words: _Words, place: int) -> tuple[Fraction, int] | None:
     """Read "and a half", "and three quarters": return the fraction and the place after it."""
-    if _word(words, place) != "and":
+    if words.word(place) != "and":
         return None
-    above, below = _word(words, place + 1), _word(words, place + 2)
+    above, below = words.word(place + 1), words.word(place + 2)
     part = _parts(below)
     top = 1 if above in ("a", "an") else ONES.get(str(above), 0)
     if not part or not 0 < top < part or (top > 1) != str(below).endswith("s"):
@@ -157,34 +177,33 @@ def _and_a_part(words: list[_Word], place: int) -> tuple[Fraction, int] | None:
     return Fraction(top, part), place + 3
 
 
-def _decimals(words: list[_Word], value: Fraction, place: int) -> tuple[Fraction, int]:
+def _decimals(words: _Words, value: Fraction, place: int) -> tuple[Fraction, int]:
     digits = ""
-    while (word := str(_word(words, place))) in ONES and ONES[word] < 10:
+    while (word := str(words.word(place))) in ONES and ONES[word] < 10:
         digits, place = digits + str(ONES[word]), place + 1
     if not digits or value.denominator != 1:
         raise NoValueError
     return value + Fraction(int(digits), 10 ** len(digits)), place
 
 
-def _cardinal(words: list[_Word], place: int) -> tuple[Fraction, int] | None:
+def _cardinal(words: _Words, place: int) -> tuple[Fraction, int] | None:
     total, group, room, last_scale = Fraction(0), Fraction(0), Fraction(10**30), 10**30
     began = False
-    if words[place][0] in ("a", "an"):
-        if _word(words, place + 1) not in _COUNTED:
+    if words.word(place) in ("a", "an"):
+        if words.word(place + 1) not in _COUNTED:
             return None
         group, place, room, began = Fraction(1), place + 1, Fraction(1), True
-    while place < len(words):
-        word = words[place][0]
+    while (word := words.word(place)) != "":
         name = _singular(word)
         if isinstance(word, Fraction):
             group, room = word, Fraction(1)
         elif word == "and":
-            following = str(_word(words, place + 1))
+            following = str(words.word(place + 1))
             if (
                 not began
                 or room not in (100, 1000)
                 or not (following in TENS or following in ONES)
-                or _parts(_word(words, place + 2))
+                or _parts(words.word(place + 2))
             ):
                 break
         elif name in SCALES or name == "dozen":
@@ -225,7 +244,3 @@ def _parts(word: str | Fraction) -> int:
 def _singular(word: str | Fraction) -> str:
     word = str(word)
     return word if word in _COUNTED else word.removesuffix("s")
-
-
-def _word(words: list[_Word], place: int) -> str | Fraction:
-    return words[place][0] if place < len(words) else ""

@@ -12,12 +12,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
-from crescent_lite.answers.candidates import OF_A_FORMULA, candidates, is_unread_command
+from crescent_lite.answers.candidates import OF_A_FORMULA, Candidate, candidates, is_unread_command
 from crescent_lite.answers.number_words import ANY_NUMBER_WORD
 from crescent_lite.answers.text import prose
 from crescent_lite.answers.tokens import Token, tokenise
+from crescent_lite.answers.units import MAX_WORDS
 from crescent_lite.answers.values import read_tokens
 from crescent_lite.answers.words import word_set
 
@@ -221,11 +222,12 @@ def _is_function_value(tokens: Sequence[Token]) -> bool:
 
 def _is_counted(tokens: Sequence[Token], index: int) -> bool:
     """Whether a word is the unit of a number before it: 36 buns = ..."""
-    while index >= 0 and tokens[index].kind == "word":
+    first = max(0, index - MAX_WORDS)
+    while index >= first and tokens[index].kind == "word":
         if len(tokens[index].text) == 1 or tokens[index].text.lower() in _CLAUSES:
             return False
         index -= 1
-    return index >= 0 and tokens[index].kind in ("num", ")", "/", "%")
+    return index >= first and tokens[index].kind in ("num", ")", "/", "%")
 
 
 def _conclusion(tokens: Sequence[Token]) -> Sequence[Token]:
@@ -237,10 +239,12 @@ def _conclusion(tokens: Sequence[Token]) -> Sequence[Token]:
 def _assignments(tokens: Sequence[Token]) -> int:
     """Count the names that get a value: two in x = 5 and y = 6."""
     count = 0
-    for index, (before, sign, after) in enumerate(zip(tokens, tokens[1:], tokens[2:], strict=False)):
+    for index in range(len(tokens) - 2):
+        if tokens[index + 1].kind not in ("=", "≈") or tokens[index + 2].kind not in _BEGINS_A_VALUE:
+            continue
+        before = tokens[index]
         letter = before.kind in ("var", "}", "opaque") or (before.kind == "word" and not _is_counted(tokens, index))
-        letter = letter or (before.kind == ")" and _is_function_value(tokens[max(0, index - 8) : index + 1]))
-        count += letter and sign.kind in ("=", "≈") and after.kind in _BEGINS_A_VALUE
+        count += letter or (before.kind == ")" and _is_function_value(tokens[max(0, index - 8) : index + 1]))
     return count
 
 
@@ -277,15 +281,10 @@ def _is_coordinated(tokens: Sequence[Token], starts: Sequence[int], start: int) 
     verb = tokens[start - 1]
     if verb.kind not in ("word", ":"):
         return False
-    for other in starts:
-        if other < start and tokens[other - 1].text.lower() == verb.text.lower():
-            between = tokens[other : start - 1]
-            linked = any(
-                token.kind in (",", ";") or token.text.lower() in ("and", "while", "but") for token in between
-            )
-            if linked and any(token.kind == "num" for token in between):
-                return True
-    return False
+    first = next(other for other in starts if tokens[other - 1].text.lower() == verb.text.lower())
+    between = tokens[first : start - 1]
+    linked = any(token.kind in (",", ";") or token.text.lower() in ("and", "while", "but") for token in between)
+    return linked and any(token.kind == "num" for token in between)
 
 
 def _tail(text: str, tail: Sequence[Token], *, words: bool) -> Quantity:
@@ -318,10 +317,9 @@ _SAYS_FOR_WHAT = word_set("for in per on after within from at over during by unt
 
 def _result(text: str, tail: Sequence[Token]) -> Quantity | None:
     """Return the value after an equals sign, with any prose after it: = 15 liters of the 24."""
-    found = candidates(tail, words=False)
-    if not found or found[0].first or not found[0].key:
+    first = next(candidates(tail, words=False), None)
+    if not first or first.first or not first.key:
         return None
-    first = found[0]
     following = tail[first.after : first.after + 3]
     names = [token.text.lower() for token in following]
     if names and (following[0].kind in (",", ";") or names[0] in ("and", "or", "remainder", "r", "with")):
@@ -358,7 +356,7 @@ def _leading(text: str, tokens: Sequence[Token], *, words: bool) -> Quantity | N
                 return Quantity(_raw(text, tokens[start:after]), key)
             if len(tokens) - after > 30:
                 break
-    found = candidates(tokens[start:], words=words)
+    found = list(islice(candidates(tokens[start:], words=words), 2))
     if not found or found[0].first or not found[0].key:
         return None
     first = found[0]
@@ -386,10 +384,14 @@ def _links(between: Sequence[Token]) -> bool:
 
 def _only(text: str, tokens: Sequence[Token], *, words: bool) -> Quantity | None:
     """Return the only quantity of a sentence; with two or more the sentence is unclear."""
-    found = candidates(tokens, words=words)
-    if len(found) > 1:
-        given = _given_first(tokens)
-        found = [each for each in found if each.first >= given] or found
+    after_given = _given_first(tokens)
+    given: list[Candidate] = []
+    said: list[Candidate] = []
+    for each in candidates(tokens, words=words):
+        (said if each.first >= after_given else given).append(each)
+        if len(said) > 1:
+            break
+    found = said or given
     if not found:
         return None
     if len(found) > 1:
