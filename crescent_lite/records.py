@@ -34,6 +34,9 @@ Role = Literal["score", "final", "general", "canary"]
 end, so that it has no part in that choice. general: other abilities, which should not suffer. canary: alarms."""
 AnswerForm = Literal["whole", "tagged", "boxed", "hash", "phrase", "bold", "last"]
 """Where an answer stood in a reply. 'last' is an unmarked place; every other form says "this is the answer"."""
+Abstention = Literal["in_thoughts", "cut_off", "no_answer"]
+"""Why a reply has no answer. in_thoughts: it never left its thoughts. cut_off: it was cut off before its answer.
+no_answer: it ended, but gives no answer or an unclear one."""
 ModelKind = Literal["base", "adapter"]
 BASE_SHA256 = "crescent.base.sha256"
 """Metadata key of a GGUF adapter that holds the checksum of its base."""
@@ -58,7 +61,8 @@ class Generation:
     top_k: int = 64
     """Candidates kept before any other filter; 0 keeps the whole vocabulary, which slows down every token."""
     stop: tuple[str, ...] = ()
-    """Texts that end the reply; the text itself is cut off."""
+    """Texts that end the reply; the text itself is cut off. One that begins with a line break marks a new block: it
+    ends a reply only after the reply has said something outside its thoughts."""
     logprobs: bool = False
     """Whether to report the mean log-probability of the reply's tokens. Slows down every token."""
 
@@ -95,7 +99,8 @@ class Completion:
     sample_index: int
     seed: int
     text: str
-    """What the model wrote, without the end-of-turn token. May be empty. Untrusted."""
+    """What the model wrote, without the end-of-turn token; where the prompt ended with the opening tag of the model's
+    thoughts, the text begins with that tag. May be empty. Untrusted."""
     finish_reason: FinishReason
     tokens: int
     """Tokens drawn, including the end-of-turn token."""
@@ -228,6 +233,8 @@ class Vote:
     finish_reason: FinishReason
     mean_logprob: float | None = None
     """Mean log-probability of the tokens before temperature and truncation are applied; None if not requested."""
+    abstained: Abstention | None = None
+    """Why it has no answer; None if it has one, and for votes that were stored before the reason was."""
 
 
 @dataclass(frozen=True)
@@ -359,6 +366,8 @@ class ItemScore:
     """Whether the right answer stands in a marked place: boxed, after '####', 'the answer is', the whole reply."""
     flexible: bool
     """Whether the right answer stands anywhere that `find_answer` looks."""
+    abstained: Abstention | None = None
+    """Why no answer was found; None if one was."""
 
 
 @dataclass(frozen=True)

@@ -275,7 +275,7 @@ def test_a_prompt_with_shots_shows_them_before_the_question(tmp_path: Path) -> N
     benchmark = load_benchmark("sums", resolved(settings, tmp_path), shots_of(prompts_of(settings, config)))
     (measured,) = measurements(benchmark, config, load_prompt_set("word-problems"))
     assert measured.title == "sums, 1-shot"
-    assert measured.generation.stop == ("Question:",)
+    assert measured.generation.stop == ("\nQuestion:",)
     assert OwedItem(measured, benchmark.items[0], (0,)).request(1).user == (
         "Question: What is 13 + 1?\nAnswer: 13 and 1.\n#### 14\n\nQuestion: What is 12 + 1?\nAnswer:"
     )

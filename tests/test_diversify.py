@@ -57,6 +57,8 @@ def reason(text: str, finish_reason: str = "stop", settings: DiversifyConfig = W
         ("There are 20 trees in this garden and 30 in that one.", "no_question"),
         ("小明有 3 个苹果,又买了 4 个。他现在有多少个苹果?", "wrong_language"),
         ("2 + 2?", "too_short"),
+        ("<think>12 eggs?</think>\n\nTom has twelve eggs and eats half of them. How many are left?", "new"),
+        ("<think>\nLet it be eggs. Tom has 3 eggs and 4 more. How many are there?", "in_thoughts"),
     ],
 )
 def test_every_text_gets_its_reason(text: str, why: str) -> None:

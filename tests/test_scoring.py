@@ -11,10 +11,12 @@ from fake_sampler import FakeSampler
 from crescent_lite.answers import canonical_answer
 from crescent_lite.evaluation import OwedItem, evaluate, score
 from crescent_lite.evaluation.choices import choice_item, choose, score_choice
+from crescent_lite.evaluation.evaluate import score_item
 from crescent_lite.records import (
     Benchmark,
     BenchmarkItem,
     Completion,
+    FinishReason,
     Generation,
     ItemScore,
     Measurement,
@@ -136,6 +138,39 @@ def test_a_choice_is_scored_by_its_letter(reply: str, strict: bool, flexible: bo
     assert (scored.strict, scored.flexible) == (strict, flexible)
 
 
+@pytest.mark.parametrize(
+    ("reply", "letter"),
+    [
+        ("B", "B"),
+        ("B. iron is a met", "B"),
+        ("The answer is B. It condu", "B"),
+        ("**Answer:** B\n\nIt condu", "B"),
+        ("\\boxed{B} as it cond", "B"),
+        ("The answer is B", None),
+        ("The answer is B or", None),
+        ("First look at option B", None),
+        ("Glass breaks. The answer is iro", None),
+    ],
+)
+def test_of_a_reply_that_was_cut_off_only_what_is_complete_counts(reply: str, letter: str | None) -> None:
+    scored = score_choice(reply, METAL, finished=False)
+
+    assert scored.answer_raw == letter
+    assert scored.abstained == (None if letter else "cut_off")
+
+
+@pytest.mark.parametrize("item", [METAL, BenchmarkItem("x", "What is 1 + 1?", "2", "n:2")], ids=["letter", "number"])
+def test_a_reply_that_never_left_its_thoughts_chose_nothing(item: BenchmarkItem) -> None:
+    def scored(text: str, finish_reason: FinishReason) -> ItemScore:
+        return score_item(Completion("q", 0, 1, text, finish_reason, 9, 9), item)
+
+    for finish_reason in ("stop", "length"):
+        cut = scored("<think>\nMaybe 2. The answer is B.\n\nB", finish_reason)
+        assert (cut.answer_key, cut.abstained) == (None, "in_thoughts")
+    whole = scored(f"<think>\nMaybe A, or 7.</think>{item.answer}", "stop")
+    assert (whole.flexible, whole.abstained) == (True, None)
+
+
 def test_the_options_are_lettered_whatever_the_data_set_calls_them() -> None:
     arc = {"choices": {"text": ["glass", "iron"], "label": ["1", "2"]}, "answerKey": "2"}
     mmlu = {"choices": ["glass", "iron"], "answer": 1}
@@ -172,7 +207,7 @@ def test_the_likeliest_option_is_the_answer() -> None:
 
 def test_without_room_for_any_option_there_is_no_answer() -> None:
     ranked = [Completion("m", n, 0, "", "context", 0, 999) for n in range(2)]
-    assert choose(ranked, METAL)[1] == ItemScore(None, None, strict=False, flexible=False)
+    assert choose(ranked, METAL)[1] == ItemScore(None, None, strict=False, flexible=False, abstained="cut_off")
 
 
 def test_options_are_ranked_each_after_the_question_alone() -> None:

@@ -26,8 +26,10 @@ def test_values_are_compared_and_not_their_spelling() -> None:
         ("It is 12, no, 13.", "12"),
         ("I do not know.", "12"),
         ("", "12"),
+        ("<think>\nMaybe it is 13.</think>It is 12.", "12"),
+        ("<think>\nMaybe it is 12.", "12"),
     ]
-    assert list(second_opinions(pairs)) == [True, True, True, False, False, False]
+    assert list(second_opinions(pairs)) == [True, True, True, False, False, False, True, False]
 
 
 @pytest.mark.slow

@@ -6,7 +6,8 @@ well under a second. Example: make_tiny_gguf(tmp_path / "tiny.gguf", architectur
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -86,6 +87,57 @@ def make_tiny_gguf(
         tensors["rope_freqs.weight"] = np.linspace(1, 8, _head_width(architecture) // 2, dtype=np.float32)
     if broken:
         tensors["output_norm.weight"] = np.full(HIDDEN, np.nan, dtype=np.float32)
+    for name, weights in tensors.items():
+        writer.add_tensor(name, weights)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def make_scripted_gguf(
+    path: Path, script: Sequence[str], *, control: Sequence[str] = (), chat_template: str = CHAT_TEMPLATE
+) -> Path:
+    """Write a llama that answers every prompt with these tokens, then ends its turn; return `path`.
+
+    Each text of `script` is a single token, which must not occur twice; those in `control` are control tokens. The
+    prompt must end with a line break.
+    """
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_name("scripted")
+    writer.add_file_type(int(gguf.LlamaFileType.ALL_F32))
+    for add, value in (
+        (writer.add_block_count, LAYERS), (writer.add_context_length, CONTEXT), (writer.add_embedding_length, HIDDEN),
+        (writer.add_feed_forward_length, FEED_FORWARD), (writer.add_head_count, HEADS),
+        (writer.add_head_count_kv, KV_HEADS), (writer.add_rope_dimension_count, HIDDEN // HEADS),
+        (writer.add_layer_norm_rms_eps, 1e-5), (writer.add_rope_freq_base, 10_000.0),
+    ):  # fmt: skip
+        add(value)
+    as_bytes = ["".join(_byte_characters()[byte] for byte in text.encode()) for text in script]
+    spelled = [text if text in control else spelt for text, spelt in zip(script, as_bytes, strict=True)]
+    tokens = [*SPECIAL_TOKENS, *_byte_characters()]
+    tokens += [text for text in dict.fromkeys((*spelled, *control)) if text not in tokens]
+    special, normal = int(gguf.TokenType.CONTROL), int(gguf.TokenType.NORMAL)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([special if token in (*SPECIAL_TOKENS, *control) else normal for token in tokens])
+    writer.add_token_merges(["a b"])
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(2)
+    writer.add_add_bos_token(False)
+    writer.add_vocab_size(len(tokens))
+    writer.add_chat_template(chat_template)
+    tensors = _tensors("llama", len(tokens), 0)
+    # Nothing is added to a token's embedding, so the next token depends on the last one only.
+    embedding, output = np.zeros((2, len(tokens), HIDDEN), dtype=np.float32)
+    chain = [tokens.index("Ċ"), *map(tokens.index, spelled), 2]
+    for position, (token, following) in enumerate(itertools.pairwise(chain)):
+        embedding[token, position], output[following, position] = 1, 20
+    tensors |= {"token_embd.weight": embedding, "output.weight": output}
+    for name in [name for name in tensors if "attn_output" in name or "ffn_down" in name]:
+        tensors[name] *= 0
     for name, weights in tensors.items():
         writer.add_tensor(name, weights)
     writer.write_header_to_file()

@@ -24,8 +24,8 @@ from crescent_lite.answers.text import (
     prose,
     sentences,
     without_farewell,
-    without_thoughts,
 )
+from crescent_lite.answers.thoughts import without_thoughts
 from crescent_lite.answers.values import MAX_ANSWER, read_choice, read_value, read_yes_no
 from crescent_lite.records import Answer, AnswerForm
 

@@ -1,49 +1,13 @@
-"""Prepares a reply's text: removes thoughts, calculator notes, farewells and remarks, and splits it into sentences.
+"""Prepares a reply's text: removes calculator notes, farewells and remarks, and splits it into sentences.
 
 Knows what replies look like, not what a value is or where an answer stands. Everything here is linear in
 the length of the text, whatever the text is. Example:
-    without_thoughts("[THINK]maybe 3[/THINK] 4")    # ' 4'
+    laid_out("2 + 3 = <<2+3=5>>5")    # '2 + 3 = 5'
 """
 
 from __future__ import annotations
 
 import re
-
-_NAMES = r"(?:seed:)?(?:think(?:ing)?|thoughts?|reasoning|reflection|scratchpad)"
-_OPENING = re.compile(
-    rf"<\s?{_NAMES}\s?>|\[{_NAMES}\]|◁{_NAMES}▷|<\|{_NAMES}\|>|<\|channel\|>(?:analysis|commentary)\b", re.IGNORECASE
-)
-_CLOSING = re.compile(
-    rf"<\s?/\s?{_NAMES}\s?>|\[/{_NAMES}\]|◁/{_NAMES}▷|<\|/{_NAMES}\|>|<\|end_of_{_NAMES}\|>"
-    r"|<\|channel\|>final(?:<\|message\|>)?",
-    re.IGNORECASE,
-)
-
-
-_HINTS = ("think", "thought", "reasoning", "reflection", "scratchpad", "channel")
-MAX_SEARCHED = 100_000
-"""Characters at the end of a reply in which the closing tag of its thoughts is searched."""
-
-
-def without_thoughts(text: str, *, inside: bool = False) -> str | None:
-    """Return what a reply says after its thoughts; None if it never left them.
-
-    `inside`: whether the prompt ended with the opening tag, so that the reply begins inside its thoughts.
-    """
-    lowered = text.lower()
-    if not inside and not any(name in lowered for name in _HINTS):
-        return text
-    end = None
-    for end in _CLOSING.finditer(text, max(0, len(text) - MAX_SEARCHED)):  # noqa: B007
-        pass
-    if inside and end is None:
-        return None
-    rest = text[end.end() :] if end else text
-    again = _OPENING.search(rest)
-    if again and not rest[: again.start()].strip():
-        return None
-    return rest[: again.start()] if again else rest
-
 
 _NUMBERED_LINE = re.compile(r"[\s>#•-]*(\d{1,2})[.)]\s+(?=\S)", re.ASCII)
 _ROUNDING = re.compile(

@@ -17,8 +17,9 @@ from dataclasses import replace
 from string import ascii_uppercase
 from typing import Any
 
+from crescent_lite.answers.thoughts import why_unanswered
 from crescent_lite.evaluation.letters import chosen_letter
-from crescent_lite.records import BenchmarkItem, Completion, ItemScore
+from crescent_lite.records import Abstention, BenchmarkItem, Completion, ItemScore
 
 MAX_OPTIONS = 20
 """Most options of a question (guess)."""
@@ -42,16 +43,19 @@ def choice_item(
     )
 
 
-def score_choice(reply: str, item: BenchmarkItem) -> ItemScore:
-    """Score a reply. Strict: it begins with the right letter. Flexible: it names the letter, or is that option."""
+def score_choice(reply: str, item: BenchmarkItem, *, finished: bool = True) -> ItemScore:
+    """Score a reply. Strict: it begins with the right letter. Flexible: it names the letter, or is that option.
+
+    `finished`: False for a reply that was cut off.
+    """
     _, options = stem_and_options(item)
-    chosen, strict = chosen_letter(reply, options)
-    return _scored(chosen, item, strict=strict)
+    chosen, strict = chosen_letter(reply, options, finished=finished)
+    return _scored(chosen, item, strict=strict, abstained=why_unanswered(reply, finished=finished))
 
 
-def _scored(letter: str | None, item: BenchmarkItem, *, strict: bool = True) -> ItemScore:
+def _scored(letter: str | None, item: BenchmarkItem, *, abstained: Abstention, strict: bool = True) -> ItemScore:
     if letter is None:
-        return ItemScore(answer_raw=None, answer_key=None, strict=False, flexible=False)
+        return ItemScore(answer_raw=None, answer_key=None, strict=False, flexible=False, abstained=abstained)
     key = f"choice:{letter}"
     right = item.answer_key == key
     return ItemScore(answer_raw=letter, answer_key=key, strict=right and strict, flexible=right)
@@ -72,7 +76,7 @@ def choose(ranked: Sequence[Completion], item: BenchmarkItem) -> tuple[Completio
     """
     best = max(ranked, key=lambda completion: (_mean_logprob(completion), -completion.sample_index))
     letter = None if best.mean_logprob is None else ascii_uppercase[best.sample_index]
-    return replace(best, sample_index=0), _scored(letter, item)
+    return replace(best, sample_index=0), _scored(letter, item, abstained="cut_off")
 
 
 def _mean_logprob(completion: Completion) -> float:

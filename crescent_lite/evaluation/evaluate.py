@@ -69,6 +69,7 @@ def evaluate(
 
 def score_item(completion: Completion, item: BenchmarkItem) -> ItemScore:
     """Score one reply against the item's gold answer."""
+    finished = completion.finish_reason == "stop"
     if item.answer_key.startswith("choice:"):
-        return score_choice(completion.text, item)
-    return score(completion.text, item.answer_key, finished=completion.finish_reason == "stop")
+        return score_choice(completion.text, item, finished=finished)
+    return score(completion.text, item.answer_key, finished=finished)

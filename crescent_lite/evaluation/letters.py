@@ -2,7 +2,8 @@
 
 A letter counts where it stands as the answer: the whole reply, its beginning, a box, after "the answer is", before
 "is right". An article, a list of the options, a letter that is ruled out and two letters at once are not a choice.
-Thoughts are taken off; a reply that never left them chose nothing. Knows no data set. Example:
+Thoughts are taken off; a reply that never left them chose nothing. Of a reply that was cut off only its beginning, a
+closed box and whole sentences count. Knows no data set. Example:
     chosen_letter("The answer is B. Option A is incorrect.", {"A": "liquid", "B": "solid"})    # ('B', False)
 """
 
@@ -12,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from crescent_lite.answers.characters import normalised
-from crescent_lite.answers.text import without_thoughts
+from crescent_lite.answers.thoughts import without_thoughts
 
 MAX_REPLY = 8_000
 """Characters read from the beginning and from the end of a reply."""
@@ -64,11 +65,16 @@ _REASON = re.compile(r"\s(?:is|because|since|as|which|and|or)\b")
 _ENDS = re.compile(r"[)\s]*[.!]?\s*(?:\n|$)")
 _NEXT_OPTION = re.compile(r"\n\W*\(?[A-T][.):]\s")
 _ANOTHER = re.compile(r"\)?\s?(?:,|/|&|\bor\b|\band\b)\s?(?:option\s)?\(?[A-T](?![\w'])(?!\s[a-z])")
+_UNFINISHED = re.compile(r"(?:^|(?<=[.!?\n]))[^.!?\n]*$")
+"""The last sentence, if it has no end."""
 _NOT_BEFORE = re.compile(r"\b(?:not|isn't|n't|neither|nor)\W{0,3}(?:option\s|choice\s)?$", re.IGNORECASE)
 
 
-def chosen_letter(reply: str, options: Mapping[str, str]) -> tuple[str | None, bool]:
-    """Return the chosen letter, None if the reply is unclear, and whether the reply begins with it."""
+def chosen_letter(reply: str, options: Mapping[str, str], *, finished: bool = True) -> tuple[str | None, bool]:
+    """Return the chosen letter, None if the reply is unclear, and whether the reply begins with it.
+
+    `finished`: False for a reply that was cut off: "The answer is B" could have become "B or C".
+    """
     said = without_thoughts(reply)
     if said is None:
         return None, False
@@ -80,11 +86,14 @@ def chosen_letter(reply: str, options: Mapping[str, str]) -> tuple[str | None, b
     begins = _beginning(first, options)
     if in_a_box is not None:
         return in_a_box or None, False
+    text = text if finished else _UNFINISHED.sub("", text)
     sure = [letter for _, letter in sorted([*_said(_SURE, text, options), *_said(_THEN, text, options)])]
     if begins and (not sure or sure[-1] == begins):
         return begins, True
     if sure:
         return sure[-1] or None, False
+    if not finished:
+        return None, False
     if by_text := _by_text(text, options):
         return by_text, False
     named = {letter for _, letter in _said(_NAMED, text, options)}

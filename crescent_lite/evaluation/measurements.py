@@ -21,6 +21,9 @@ LETTER = "{question}\nAnswer with the letter of the right option only."
 """The prompt `letter`, for multiple choice."""
 N_SHOT = re.compile(r"([1-9]\d?)-shot")
 """Name of a prompt with worked examples: '5-shot'."""
+NEXT_QUESTION = "\nQuestion:"
+"""Ends the reply to such a prompt, because after a list of questions a model tends to write another one. Unlike the
+'Question:' of lm-evaluation-harness, it ends a reply only at the start of a line, and not in the first one."""
 
 
 def prompts_of(settings: BenchmarkConfig, config: Config) -> tuple[str, ...]:
@@ -70,8 +73,7 @@ def _measurement(
             f"Question: {asked}\nAnswer: {solution}\n\n" for asked, solution in benchmark.shots[: int(shown[1])]
         )
         prompt = prompt_text(f"{benchmark.name}/{name}", text + "Question: {question}\nAnswer:")
-        # After a list of questions a model tends to write another one.
-        generation = replace(generation, stop=("Question:",))
+        generation = replace(generation, stop=(NEXT_QUESTION,))
     elif name == "letter":
         prompt = prompt_text(name, LETTER)
     elif name == "likelihood":

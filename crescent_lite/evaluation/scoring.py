@@ -10,6 +10,7 @@ benchmarks. Example:
 from __future__ import annotations
 
 from crescent_lite.answers import find_answer
+from crescent_lite.answers.thoughts import why_unanswered
 from crescent_lite.records import ItemScore
 
 
@@ -20,7 +21,8 @@ def score(solution: str, gold_key: str, *, finished: bool = True) -> ItemScore:
     """
     answer = find_answer(solution, finished=finished)
     if answer is None:
-        return ItemScore(answer_raw=None, answer_key=None, strict=False, flexible=False)
+        why = why_unanswered(solution, finished=finished)
+        return ItemScore(answer_raw=None, answer_key=None, strict=False, flexible=False, abstained=why)
     right = answer.key == gold_key
     return ItemScore(
         answer_raw=answer.raw, answer_key=answer.key, strict=right and answer.form != "last", flexible=right

@@ -18,6 +18,8 @@ import sys
 from collections.abc import Generator, Iterable
 from pathlib import Path
 
+from crescent_lite.answers.thoughts import without_thoughts
+
 PROGRAM = Path(__file__).with_name("second_opinion_program.py")
 START_SECONDS = 60.0
 """Time for the child to start. It imports sympy, which takes 1 s, and 4 s on a busy machine."""
@@ -32,7 +34,8 @@ def second_opinions(
 ) -> Generator[bool | None, None, None]:
     """Yield for each (reply, gold answer), in order, whether math-verify finds the reply right; None is no opinion.
 
-    There is no opinion on a pair that takes too long or raises an error, and none at all without math-verify.
+    A reply is judged by what it says after its thoughts; one that never left them is wrong. There is no opinion on a
+    pair that takes too long or raises an error, and none at all without math-verify.
     """
     installed = importlib.util.find_spec("math_verify") is not None
     killed, child = 0, None
@@ -42,7 +45,7 @@ def second_opinions(
                 yield None
                 continue
             child = child or _Child()
-            answered, opinion = child.ask(reply, gold, pair_seconds)
+            answered, opinion = child.ask(without_thoughts(reply) or "", gold, pair_seconds)
             if not answered:
                 child.kill()
                 child, killed = None, killed + 1

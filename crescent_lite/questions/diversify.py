@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 from rapidfuzz import fuzz
 
+from crescent_lite.answers.thoughts import without_thoughts
 from crescent_lite.config import BaitConfig, DiversifyConfig
 from crescent_lite.prompts.sets import PromptSet, fill
 from crescent_lite.questions.bait import bait_generation
@@ -107,8 +108,12 @@ def _word_sequences(text: str) -> Iterable[tuple[str, ...]]:
 
 def judge(question: Question, known: Known, settings: DiversifyConfig) -> QuestionVerdict:
     """Return the verdict on one raw question: kept if it is usable and new."""
-    text = clean(question.raw_text)
-    if question.external_id is not None and text:
+    is_own = question.external_id is not None
+    said = question.raw_text if is_own else without_thoughts(question.raw_text)
+    if said is None:
+        return QuestionVerdict("rejected", "in_thoughts", question.raw_text)
+    text = clean(said)
+    if is_own and text:
         return known.verdict(text)  # a user's own question need not look like one
     finish_reason: FinishReason = question.finish_reason
     if settings.first_question_only:

@@ -17,6 +17,7 @@ import llama_cpp
 from crescent_lite.errors import ModelError
 from crescent_lite.sampling import template_program
 from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.thoughts import Opening, tokenize_reply
 
 PLACEHOLDER = "CRESCENTUSERTEXT"
 """Stands for the user's text while the template is rendered."""
@@ -47,6 +48,8 @@ class ChatTemplate:
         if rendered.count(PLACEHOLDER) != 1:
             raise ModelError(f"{model.path}: its chat template does not contain the user's text exactly once")
         self.head, self.tail = rendered.split(PLACEHOLDER)
+        self.opening = Opening(self.tail)
+        """The opening tag of the model's thoughts, if every prompt ends with it."""
         self._model = model
         self._bos = bos
         self._writes_bos = bool(bos) and self.head.startswith(bos)
@@ -58,10 +61,10 @@ class ChatTemplate:
         add_special = not self._writes_bos
         tokenize = self._model.tokenize
         if tokenize(user, special=True) == tokenize(user, special=False):
-            whole = self.head + user + self.tail + assistant_prefix
+            whole = self.head + user + self.tail + self.opening.begun(assistant_prefix)
             return tokenize(whole, special=True, add_special=add_special)
         head = tokenize(self.head, special=True, add_special=add_special)
-        tail = tokenize(self.tail + assistant_prefix, special=True)
+        tail = tokenize(self.tail + self.opening.begun(assistant_prefix), special=True)
         return head + tokenize(user, special=False) + tail
 
     def render(self, user: str, assistant_prefix: str = "") -> str:
@@ -73,12 +76,12 @@ class ChatTemplate:
             if self._model.is_control(token) and (name := self._model.token_text(token)):
                 user = user.replace(name, f"{name[0]} {name[1:]}")
         head = self.head.removeprefix(self._bos) if self._model.adds_bos else self.head
-        return head + user + self.tail + assistant_prefix
+        return head + user + self.tail + self.opening.begun(assistant_prefix)
 
     def encode_example(self, user: str, solution: str) -> tuple[list[int], int]:
         """The tokens of prompt + solution + end of turn, and how many of them belong to the prompt."""
         prompt = self.encode(user)
-        reply = self._model.tokenize(solution, special=False)
+        reply = tokenize_reply(self._model, self.opening.learnable(solution))
         return [*prompt, *reply, self.end_of_turn_id], len(prompt)
 
     @property

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import llama_cpp
 
+from crescent_lite.answers.thoughts import is_tag
 from crescent_lite.errors import ModelError, OutOfMemoryError
 from crescent_lite.sampling import llama_log
 from crescent_lite.sampling.memory_plan import ModelShape
@@ -130,9 +131,14 @@ class GgufModel:
 
     @functools.cache  # noqa: B019  a process loads few models, so keeping them alive costs nothing
     def piece(self, token: int) -> bytes:
-        """The bytes of one token; empty for a special token. A character may span several tokens."""
+        """The bytes of one token; empty for a special token, unless it is a tag of the model's thoughts.
+
+        A character may span several tokens.
+        """
         buffer = ctypes.create_string_buffer(256)
         count = llama_cpp.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, False)
+        if count == 0 and is_tag(text := self.token_text(token)):
+            return text.encode()
         return buffer.raw[:count] if count > 0 else b""
 
     @functools.cache  # noqa: B019

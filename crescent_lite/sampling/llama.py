@@ -96,6 +96,7 @@ class LlamaSampler:
             requests,
             lambda request: self._chat.encode(request.user, request.assistant_prefix),
             lambda text: self._model.tokenize(text, special=False),
+            lambda request: self._chat.opening.before(request.assistant_prefix),
         )
         if not waiting:
             return

@@ -27,6 +27,7 @@ from crescent_lite.records import Completion, Request
 from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.protocol import Sampler, SamplerUsage, Watch
+from crescent_lite.sampling.server_replies import complete_in_full
 from crescent_lite.sampling.servers import (
     LlamaServer,
     OllamaServer,
@@ -185,7 +186,8 @@ class ServerSampler:
         while source:
             request = source.popleft()
             tokens = self._chat.encode(request.user, request.assistant_prefix)
-            prompt = Prompt(tokens, self._chat.render(request.user, request.assistant_prefix))
+            text = self._chat.render(request.user, request.assistant_prefix)
+            prompt = Prompt(tokens, text, self._chat.opening.before(request.assistant_prefix))
             arrived += [_Job(request, index, prompt) for index in request.sample_indexes]
         jobs.extendleft(reversed(arrived))
 
@@ -199,7 +201,7 @@ class ServerSampler:
             job = jobs.popleft()
             busy[server] += 1
             seed = job.request.sample_seed(job.index)
-            work = _retried(self._attempts, server.complete, job.prompt, job.request.generation, seed)
+            work = _retried(self._attempts, complete_in_full, server, job.prompt, job.request.generation, seed)
             under_way[asyncio.run_coroutine_threadsafe(work, self._loop)] = (server, job)
 
     def _lose(self, server: Server, trouble: ServerTrouble) -> None:

@@ -25,6 +25,7 @@ from crescent_lite.errors import ModelError, NetworkError
 from crescent_lite.printable import printable
 from crescent_lite.records import FinishReason, Generation
 from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.thoughts import control_tags
 
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Status codes after which the same request may succeed later."""
@@ -52,6 +53,8 @@ class Prompt:
 
     tokens: Sequence[int]
     text: str
+    opening: str = ""
+    """The opening tag of the model's thoughts, where the prompt ends with it."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,7 @@ class LlamaServer(Server):
                 "cache_prompt": True,
                 "lora": self._adapters,
                 "n_probs": int(generation.logprobs),
+                "preserved_tokens": list(control_tags(self._model)),
             },
         )
         if response.status_code == 400 and "exceed_context_size" in response.text:
@@ -266,6 +270,9 @@ class OpenAiServer(Server):
         }
         if generation.stop:
             body["stop"] = list(generation.stop)
+        if control_tags(self._model):
+            # The tags of the model's thoughts would be left out: the first is for vLLM and SGLang.
+            body |= {"skip_special_tokens": False, "preserved_tokens": list(control_tags(self._model))}
         if generation.logprobs:
             body["logprobs"] = 1
         completion = self.json_of(await self.ask("POST", "/completions", body))

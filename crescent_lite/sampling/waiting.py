@@ -3,7 +3,7 @@
 Knows requests and tokens, not slots. While a prompt is being decoded for one sample, its other samples wait, because
 they can soon copy its cache cells. Requests that the caller appends during sampling go first: their prompts are
 probably still in the cache.
-Example: WaitingSamples(requests, encode, spell).take(busy={"q1"}, free_slots=8) -> a sample of "q2"
+Example: WaitingSamples(requests, encode, spell, begin).take(busy={"q1"}, free_slots=8) -> a sample of "q2"
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ Encode = Callable[[Request], list[int]]
 """Turns a request into the tokens of its prompt."""
 Spell = Callable[[str], list[int]]
 """Turns the text of a forced reply into tokens."""
+Begin = Callable[[Request], str]
+"""Text that the replies to a request begin with although it is not drawn: the opening tag of the model's thoughts."""
 
 
 @dataclass
@@ -84,10 +86,10 @@ class _Prompt:
 class WaitingSamples:
     """A queue of requests that hands out one sample at a time."""
 
-    def __init__(self, requests: Iterable[Request], encode: Encode, spell: Spell) -> None:
+    def __init__(self, requests: Iterable[Request], encode: Encode, spell: Spell, begin: Begin) -> None:
         """Take the requests: a deque is emptied, and may be appended to later; any other iterable is read once."""
         self._source = requests if isinstance(requests, deque) else deque(requests)
-        self._encode, self._spell = encode, spell
+        self._encode, self._spell, self._begin = encode, spell, begin
         self._prompts: deque[_Prompt] = deque()
         self._paused: deque[Sample] = deque()
         self._refused: deque[Completion] = deque()
@@ -149,7 +151,8 @@ class WaitingSamples:
         stop = [text.encode() for text in request.generation.stop]
         chain = sampler_chain(request.generation, seed)
         forced = self._spell(request.forced[index]) if request.forced else ()
-        return Sample(request, index, seed, list(prompt.tokens), len(prompt.tokens), Reply(stop), chain, forced)
+        reply = Reply(stop, self._begin(request))
+        return Sample(request, index, seed, list(prompt.tokens), len(prompt.tokens), reply, chain, forced)
 
     def _poll(self) -> None:
         arrived = []

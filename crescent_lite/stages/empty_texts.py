@@ -7,6 +7,7 @@ Example:
 
 from __future__ import annotations
 
+from crescent_lite.answers.thoughts import is_blank
 from crescent_lite.errors import StageError
 from crescent_lite.events import Stage
 
@@ -24,6 +25,6 @@ class EmptyTexts:
 
     def note(self, text: str) -> None:
         """Count one more text. Raises StageError at the hundredth empty one in a row."""
-        self._in_a_row = 0 if text.strip() else self._in_a_row + 1
+        self._in_a_row = self._in_a_row + 1 if is_blank(text) else 0
         if self._in_a_row >= MOST_IN_A_ROW:
             raise StageError(f"{self._stage}: the model wrote {self._in_a_row} empty texts in a row; {self._advice}")

@@ -23,6 +23,7 @@ LINK_CHARACTERS = 400
 REASONS = {
     "new": "a usable question, unlike every question kept before it",
     "empty": "nothing is left of the text after cleaning",
+    "in_thoughts": "the text never left the model's thoughts",
     "no_question": "the text has no question",
     "refused": "the model refused to ask",
     "too_few_numbers": "the text has too few numbers",

@@ -1,0 +1,33 @@
+"""Makes a server's reply the one that the sampler in this process would have drawn: its thoughts, and where it ends.
+
+A server cuts at a stop text wherever it stands, and leaves out the opening tag that the prompt ended with. Knows
+servers and texts; owns no retries. Example:
+    await complete_in_full(server, prompt, generation, seed=7) -> ServerReply(text="<think>\n6*7</think> 42", ...)
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from crescent_lite.records import Generation
+from crescent_lite.sampling.reply import cut_at_stop, says_something
+from crescent_lite.sampling.servers import Prompt, Server, ServerReply
+
+
+async def complete_in_full(server: Server, prompt: Prompt, generation: Generation, seed: int) -> ServerReply:
+    """Complete a prompt. Where a stop text left nothing, or only thoughts, ask again without it and cut here."""
+    reply = await server.complete(prompt, generation, seed)
+    whole = _with_opening(reply.text, prompt.opening)
+    blocks = tuple(text for text in generation.stop if text.startswith("\n"))
+    if blocks and reply.finish_reason == "stop" and not says_something(whole):
+        others = tuple(text for text in generation.stop if text not in blocks)
+        reply = await server.complete(prompt, replace(generation, stop=others), seed)
+        whole, ended = cut_at_stop(_with_opening(reply.text, prompt.opening), generation.stop)
+        return replace(reply, text=whole, finish_reason="stop" if ended else reply.finish_reason)
+    return replace(reply, text=whole)
+
+
+def _with_opening(text: str, opening: str) -> str:
+    """The text behind the opening tag, unless it is empty or the server has put the tag there."""
+    has_it = not text or text.lstrip().startswith(opening.strip())
+    return text if has_it else opening + text
