@@ -18,9 +18,9 @@ from crescent_lite.answers import find_answer
 from crescent_lite.config import Config, load_config
 from crescent_lite.config.stored import unchangeable_config
 from crescent_lite.errors import ConfigError, ModelError, UsageError
-from crescent_lite.preparation import resolve_paths
+from crescent_lite.preparation import model_settings_of, resolve_paths
 from crescent_lite.prompts.sets import BARE, fill, load_prompt_set
-from crescent_lite.records import Answer, FinishReason, Generation, Request, short_name
+from crescent_lite.records import TEMPLATE_SET, Answer, FinishReason, Generation, Request, short_name
 from crescent_lite.sampling import Sampler, open_sampler
 from crescent_lite.store import Run, Store
 from crescent_lite.workspace import Workspace
@@ -86,7 +86,7 @@ def answer(
     if not question.strip():
         raise UsageError("the question is empty; give its text")
     run = store.runs.fetch_run(inquiry.run_id, "improvement")
-    config = _config(workspace, run)
+    config = _config(workspace, store, run)
     base, adapters = _models(store, run, inquiry.rounds)
     request = Request(
         key="answer",
@@ -127,11 +127,12 @@ def _answer_once(sampler: Sampler, request: Request, model: str, tell: Callable[
     tell(Piece(model, completion.text[len(sent) :], end))
 
 
-def _config(workspace: Workspace, run: Run) -> Config:
+def _config(workspace: Workspace, store: Store, run: Run) -> Config:
     """The run's settings, but with the workspace's current [sampling], and one slot: answers come one at a time."""
     config = unchangeable_config(run.config)
     sampling = load_config(workspace.config_path).sampling
-    return dataclasses.replace(config, sampling=dataclasses.replace(sampling, slots=1))
+    model = model_settings_of(store, run)
+    return dataclasses.replace(config, model=model, sampling=dataclasses.replace(sampling, slots=1))
 
 
 def _models(store: Store, run: Run, rounds: tuple[int, ...] | None) -> tuple[Path, dict[int, Path | None]]:
@@ -160,7 +161,11 @@ def _prompt(workspace: Workspace, store: Store, run: Run, config: Config, name: 
     """
     if name == "bare":
         return BARE.text
-    used = {short_name(full): text for full, text in store.runs.fetch_prompts(run.run_id)}
+    used = {
+        short_name(full): text
+        for full, text in store.runs.fetch_prompts(run.run_id)
+        if not full.startswith(f"{TEMPLATE_SET}/")
+    }
     if name in used:
         return used[name]
     if not name.replace("-", "").isalnum():

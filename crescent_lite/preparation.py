@@ -7,11 +7,13 @@ is refused now, in one line. Knows the store and the loaders; plays no round. Ex
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from crescent_lite.config import BenchmarkConfig, Config, load_config
+from crescent_lite.config import BenchmarkConfig, Config, ModelConfig, config_from_dict, load_config
 from crescent_lite.config.names import Control
 from crescent_lite.config.paths import settings_path
 from crescent_lite.config.stored import resumed_config
@@ -19,12 +21,13 @@ from crescent_lite.errors import NotFoundError, TrainingError, WorkspaceError
 from crescent_lite.evaluation import load_benchmark, measurements, prompts_of, shots_of
 from crescent_lite.evaluation.controls import TRAINED
 from crescent_lite.models import find_model
-from crescent_lite.prompts.sets import PromptSet, load_prompt_set, packaged_sets
+from crescent_lite.prompts.sets import PromptSet, load_prompt_set, packaged_sets, prompt_text
 from crescent_lite.questions.bait import check_steering
 from crescent_lite.questions.own import QuestionFile, load_question_file
 from crescent_lite.questions.semantic import load_encoder
-from crescent_lite.records import Benchmark, ModelFile
-from crescent_lite.sampling import Sampler, check_servers, require_language_model
+from crescent_lite.records import TEMPLATE_SET, Benchmark, ModelFile, PromptText
+from crescent_lite.sampling import Sampler, check_chat_template, check_servers, require_language_model
+from crescent_lite.sampling.known_templates import KNOWN, is_template_text, template_text
 from crescent_lite.stages.frame import Job
 from crescent_lite.store import Run, RunKind, Store
 from crescent_lite.training import refuse_untrainable
@@ -90,6 +93,8 @@ class Inputs:
     """The sha256 of each input, by a name that the user knows."""
     own_questions: QuestionFile | None
     """The user's questions; None when the model writes them."""
+    chat_template: PromptText | None
+    """The chat template that replaces the GGUF's own; None for that one."""
 
 
 def prepare(
@@ -109,7 +114,8 @@ def prepare(
     if purpose.trains:
         refuse_base_that_cannot_be_trained(base, resolved, purpose.teacher_id)
     adapter = purpose.adapter.path if purpose.adapter else None
-    check_servers(base.path, config, will_train=purpose.trains, adapter=adapter)
+    check_chat_template(base.path, resolved)
+    check_servers(base.path, resolved, will_train=purpose.trains, adapter=adapter)
     encoder = None
     if purpose.asks and config.diversify.semantic:
         encoder = load_encoder(resolved.diversify.semantic, offline=config.model.offline)
@@ -140,8 +146,10 @@ def _store_run(
     """The ids of the run and its base. Settings are stored as the user wrote them, so a workspace can be moved."""
     with store.database.transaction():  # a run without its settings could not be read again
         base_id = store.runs.insert_model(inputs.base)
-        own = [inputs.own_questions.as_prompt] if inputs.own_questions else []
-        for prompt in (inputs.prompts.bait, inputs.prompts.rewrite, inputs.prompts.solve, *own):
+        used = [inputs.prompts.bait, inputs.prompts.rewrite, inputs.prompts.solve]
+        used += [inputs.own_questions.as_prompt] if inputs.own_questions else []
+        used += [inputs.chat_template] if inputs.chat_template else []
+        for prompt in used:
             store.runs.insert_prompt(prompt)
         if unfinished:
             run_id = unfinished.run_id
@@ -156,6 +164,9 @@ def _store_run(
 def read_inputs(workspace: Workspace, config: Config) -> Inputs:
     """Read and check the prompts, the benchmarks, the base and the user's questions. Raises CrescentError."""
     resolved = resolve_paths(config, workspace.folder)
+    chat_template = read_chat_template(resolved.model)
+    if chat_template:
+        resolved = replace(resolved, model=replace(resolved.model, chat_template=chat_template.text))
     prompts = load_prompt_set(resolved.run.prompts)
     benchmarks = tuple(
         replace(load_benchmark(name, settings, shots_of(prompts_of(settings, config))), source=written.source)
@@ -172,8 +183,27 @@ def read_inputs(workspace: Workspace, config: Config) -> Inputs:
         **{f"the prompt {name}": sha256 for name, sha256 in (prompts.checksums() | asked_with).items()},
         **{f"the benchmark {benchmark.name}": benchmark.sha256 for benchmark in benchmarks},
         **({f"the questions of {own.name}": own.sha256} if own else {}),
+        **({"the chat template (model.chat_template)": chat_template.sha256} if chat_template else {}),
     }
-    return Inputs(resolved, prompts, benchmarks, base, checksums, own)
+    if arguments := resolved.model.template_arguments:
+        text = json.dumps(arguments, sort_keys=True)
+        checksums["the table model.template_arguments"] = hashlib.sha256(text.encode()).hexdigest()
+    return Inputs(resolved, prompts, benchmarks, base, checksums, own, chat_template)
+
+
+def read_chat_template(model: ModelConfig) -> PromptText | None:
+    """The chat template that the settings name, as a prompt; None for the GGUF's own. Raises ConfigError."""
+    text, name = template_text(model.chat_template), model.chat_template
+    if not text:
+        return None
+    return prompt_text(f"{TEMPLATE_SET}/{'given' if is_template_text(name) else Path(name).stem}", text)
+
+
+def model_settings_of(store: Store, run: Run) -> ModelConfig:
+    """The settings of a run's model, with the text of its chat template as it was when the run started."""
+    stored = config_from_dict({"model": run.config.get("model", {})}).model
+    templates = [text for name, text in store.runs.fetch_prompts(run.run_id) if name.startswith(f"{TEMPLATE_SET}/")]
+    return replace(stored, chat_template=templates[0]) if templates else stored
 
 
 def find_base(workspace: Workspace, config: Config) -> ModelFile:
@@ -195,8 +225,10 @@ def resolve_paths(config: Config, folder: Path) -> Config:
     """
 
     def resolved(text: str, *names: str) -> str:
+        if not text or text in names or is_template_text(text):
+            return text
         path = settings_path(text, folder)
-        if not text or text in names or not path.exists():
+        if not path.exists():
             return text
         return str(path) if path.is_absolute() else f"./{path}"
 
@@ -209,7 +241,11 @@ def resolve_paths(config: Config, folder: Path) -> Config:
     return replace(
         config,
         run=replace(config.run, prompts=resolved(config.run.prompts, *packaged_sets())),
-        model=replace(config.model, source=resolved(config.model.source, "embedded")),
+        model=replace(
+            config.model,
+            source=resolved(config.model.source, "embedded"),
+            chat_template=resolved(config.model.chat_template, *KNOWN),
+        ),
         bait=replace(config.bait, file=resolved(config.bait.file)),
         diversify=replace(config.diversify, semantic=resolved(config.diversify.semantic)),
         train=replace(config.train, weights=resolved(config.train.weights, "gguf")),

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 FinishReason = Literal["stop", "length", "context"]
 """Why a completion ended. stop: the model ended its turn or wrote a stop text. length: `max_tokens` were drawn.
@@ -132,6 +132,10 @@ class Note:
     """The remark; an empty text deletes the question's earlier notes."""
     created_at: str
     """UTC, ISO 8601."""
+
+
+TEMPLATE_SET = "chat-template"
+"""Set name, among a run's prompts, of the chat template that replaces the GGUF's own: 'chat-template/chatml'."""
 
 
 def short_name(prompt: str) -> str:
@@ -346,6 +350,9 @@ class Measurement:
     """Samples drawn per item."""
     ranks: bool = False
     """Whether the options are ranked by likelihood (choices only): nothing is drawn, the likeliest is the answer."""
+    chat: Mapping[str, Any] = field(default_factory=dict)
+    """What the settings change in how a prompt is wrapped: the sha256 of the chat template that replaces the GGUF's,
+    and the template arguments. Empty for the GGUF's own template without arguments."""
 
     @property
     def title(self) -> str:

@@ -166,4 +166,5 @@ def _kind(hint: Any) -> Kind:
         return Kind("text", is_text=True)
     if get_origin(hint) is tuple:
         return Kind("texts separated by commas", is_list=True)
-    return Kind("a TOML table: { name = { key = value } }")
+    entry = "{ key = value }" if dataclasses.is_dataclass(get_args(hint)[1]) else "value"
+    return Kind(f"a TOML table: {{ name = {entry} }}")

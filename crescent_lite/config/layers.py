@@ -12,6 +12,7 @@ import functools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from crescent_lite.config.toml import Layer
@@ -101,13 +102,20 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
     if isinstance(origin, type) and issubclass(origin, Mapping):
         table = _table(value, name)
         return {key: _convert(arguments[1], each, f"{name}.{key}") for key, each in table.items()}
+    if isinstance(hint, UnionType):
+        if type(value) not in arguments:
+            *others, last = (_WORDS[each] for each in arguments)
+            raise ConfigError(f"{name}: must be {', '.join(others)} or {last}, not {_shown(value)}")
+        return _storable(value, name)
     return _number_or_text(hint, bounds, value, name)
 
 
+_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+
+
 def _number_or_text(hint: Any, bounds: Range | None, value: Any, name: str) -> Any:
-    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-    if hint in words and type(value) is not hint and not (hint is float and type(value) is int):
-        raise ConfigError(f"{name}: must be {words[hint]}, not {_shown(value)}")
+    if hint in _WORDS and type(value) is not hint and not (hint is float and type(value) is int):
+        raise ConfigError(f"{name}: must be {_WORDS[hint]}, not {_shown(value)}")
     if bounds and not bounds.low <= value <= bounds.high:
         raise ConfigError(f"{name}: {_shown(value)} is out of range, {bounds.low:,} to {bounds.high:,}")
     return float(value) if hint is float else _storable(value, name)

@@ -17,6 +17,8 @@ MOST_ROUNDS = 1000
 """Upper limit of run.rounds and of `crescent run --rounds`."""
 CHANGEABLE_SECTIONS = ("model", "sampling", "train", "alarms")
 """Sections a resumed run takes from the current settings: how the work is done, not what is asked and voted on."""
+RESERVED_ARGUMENTS = ("messages", "tools", "documents", "add_generation_prompt")
+"""Variables of a chat template that `model.template_arguments` may not set."""
 
 Policy = Literal["majority", "band", "reference"]
 """How votes become a label; described at the setting vote.policy."""

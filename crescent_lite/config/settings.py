@@ -19,9 +19,12 @@ from typing import Annotated, Any, Literal
 
 from crescent_lite.config.layers import Range, build, resolve_layers
 from crescent_lite.config.migrations import MIGRATIONS, VERSION_KEY
-from crescent_lite.config.names import MOST_ROUNDS, PRESET_DIR, PRESETS, Policy
+from crescent_lite.config.names import MOST_ROUNDS, PRESET_DIR, PRESETS, RESERVED_ARGUMENTS, Policy
 from crescent_lite.config.toml import override_layer, read_toml
 from crescent_lite.errors import ConfigError
+
+TemplateValue = str | int | float | bool
+"""A value of `model.template_arguments`."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,19 @@ class ModelConfig:
     path, here and in every setting, starts in the workspace, or else in the current folder."""
     offline: bool = False
     """Whether to take files of the Hugging Face hub from the local cache only."""
+    chat_template: str = ""
+    """Chat template in place of the GGUF's own, for a file with none or a broken one: alpaca, chatml, gemma, llama2,
+    llama3, mistral, phi3, phi4, vicuna or zephyr, or the path of a Jinja file. Empty: the GGUF's own."""
+    template_arguments: Mapping[str, TemplateValue] = field(default_factory=dict)
+    """Variables that the chat template is rendered with, such as `enable_thinking = false` (Qwen 3, SmolLM3) or
+    `reasoning_effort = "low"` (gpt-oss). Each is text, a number, or true or false; a template ignores names that it
+    does not use."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for an argument that the program sets itself."""
+        for name in self.template_arguments:
+            if name in RESERVED_ARGUMENTS:
+                raise ConfigError(f"model.template_arguments.{name}: is set by the program; remove it")
 
 
 @dataclass(frozen=True)

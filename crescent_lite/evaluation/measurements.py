@@ -7,11 +7,13 @@ database. Example, with the prompts "bare" and "5-shot":
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
-from crescent_lite.config import BenchmarkConfig, Config
+from crescent_lite.config import BenchmarkConfig, Config, ModelConfig
 from crescent_lite.errors import ConfigError
 from crescent_lite.evaluation.choices import RANKED_AFTER
 from crescent_lite.prompts.sets import PromptSet, prompt_text
@@ -39,7 +41,10 @@ def shots_of(names: Iterable[str]) -> int:
 
 
 def measurements(benchmark: Benchmark, config: Config, prompts: PromptSet) -> list[Measurement]:
-    """Return every measurement of a benchmark. Raises ConfigError for prompts that are missing or do not suit it."""
+    """Return every measurement of a benchmark. Raises ConfigError for prompts that are missing or do not suit it.
+
+    `config`: its `model.chat_template`, if there is one, is the template's text.
+    """
     settings = config.evaluate.benchmarks[benchmark.name]
     limit = settings.max_tokens or config.evaluate.max_tokens
     evaluate, vote = config.evaluate, config.vote
@@ -62,6 +67,16 @@ def measurements(benchmark: Benchmark, config: Config, prompts: PromptSet) -> li
     found = [_measurement(benchmark, name, prompts, greedy, 1) for name in names]
     if settings.samples > 1:
         found.append(_measurement(benchmark, names[-1], prompts, drawn, settings.samples))
+    return [replace(each, chat=_chat(config.model)) for each in found]
+
+
+def _chat(model: ModelConfig) -> dict[str, Any]:
+    """See `Measurement.chat`."""
+    found: dict[str, Any] = {}
+    if model.chat_template:
+        found["chat_template"] = hashlib.sha256(model.chat_template.encode()).hexdigest()
+    if model.template_arguments:
+        found["template_arguments"] = dict(model.template_arguments)
     return found
 
 

@@ -8,19 +8,22 @@ that are stored with the run. Example:
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from crescent_lite.config import ModelConfig
 from crescent_lite.config.names import GgufType
 from crescent_lite.errors import ConfigError, ModelError, StorageError, TrainingError
 from crescent_lite.export.card import BaseFacts, card_text
 from crescent_lite.export.provenance import write_provenance
 from crescent_lite.files import refuse_sqlite_name
 from crescent_lite.models import sha256_of
+from crescent_lite.preparation import model_settings_of
 from crescent_lite.printable import printable, printable_line
 from crescent_lite.records import ModelFile, peft_dir_of
 from crescent_lite.sampling.chat import PLACEHOLDER, ChatTemplate
@@ -43,6 +46,8 @@ MOST = 0.9
 """The user is warned if rounding leaves less than this share of the change made by training (guess)."""
 NOISY = 0.5
 """The user is warned if rounding moves the weights by more than this multiple of the change (guess)."""
+TEMPLATE_FILE = "chat_template.jinja"
+"""The chat template beside an exported adapter, if the run was given one."""
 PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
 """The files of a PEFT adapter."""
 
@@ -57,6 +62,8 @@ class ChosenRounds:
     """Round -> weight of its adapter; 1 is the adapter as trained."""
     adapters: dict[int, ModelFile]
     """Round -> its adapter."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """The run's settings of its model: the chat template given in place of the GGUF's, and template arguments."""
 
     @property
     def is_as_trained(self) -> bool:
@@ -76,7 +83,7 @@ def choose(store: Store, run_id: int, rounds: dict[int, float]) -> ChosenRounds:
         rounds = {standing.kept: 1.0}
     base = _unchanged(store.runs.fetch_model(run.base_id))
     adapters = {number: _unchanged(store.runs.fetch_model(standing.adapters[number])) for number in rounds}
-    return ChosenRounds(run_id, base, rounds, adapters)
+    return ChosenRounds(run_id, base, rounds, adapters, model_settings_of(store, run))
 
 
 def export_adapter(store: Store, chosen: ChosenRounds, out: Path) -> Rounding:
@@ -90,8 +97,10 @@ def export_adapter(store: Store, chosen: ChosenRounds, out: Path) -> Rounding:
         )
     ((number, adapter),) = chosen.adapters.items()
     base, peft_dir, name = read_base(chosen.base.path), peft_dir_of(adapter.path), f"round-{number}.gguf"
-    usage = f"    llama-server -m {chosen.base.path.name} --lora {name}"
+    usage = f"    llama-server -m {chosen.base.path.name} --lora {name}{_template_options(chosen.model)}"
     with _finished_folder(out) as folder:
+        if chosen.model.chat_template:
+            (folder / TEMPLATE_FILE).write_text(chosen.model.chat_template, encoding="utf-8")
         shutil.copy(adapter.path, folder / name)
         has_peft = peft_dir.is_dir()
         if has_peft:
@@ -120,8 +129,9 @@ def export_gguf(store: Store, chosen: ChosenRounds, out: Path, tensor_type: Gguf
     """
     with _finished_folder(out) as folder:
         path, rounded = _merge(chosen, folder, tensor_type)
-        (folder / "Modelfile").write_text(modelfile(path), encoding="utf-8")
-        usage = f"    llama-server -m {path.name}\n    ollama create my-model -f Modelfile"
+        (folder / "Modelfile").write_text(modelfile(path, chosen.model), encoding="utf-8")
+        options = _template_options(replace(chosen.model, chat_template=""))  # the file contains the template
+        usage = f"    llama-server -m {path.name}{options}\n    ollama create my-model -f Modelfile"
         _write_card(store, chosen, folder, "llama.cpp", usage, rounded)
         write_provenance(folder, chosen.run_id, chosen.rounds, "gguf", tensor_type, rounded.kept)
     return rounded
@@ -135,7 +145,7 @@ def export_folder(store: Store, chosen: ChosenRounds, out: Path) -> Rounding:
     with _finished_folder(out) as folder:
         merged, rounded = _merge(chosen, folder, "bf16")
         save_transformers_folder(merged, folder)
-        _set_end_of_turn(folder, merged)
+        _set_end_of_turn(folder, merged, chosen.model)
         merged.unlink()
         usage = """\
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -157,11 +167,11 @@ def rounding_in_words(rounded: Rounding) -> str:
     return ""
 
 
-def modelfile(path: Path) -> str:
-    """Return an Ollama Modelfile with the chat template that the model was trained with."""
+def modelfile(path: Path, settings: ModelConfig | None = None) -> str:
+    """Return an Ollama Modelfile with the chat template that the model was trained with, arguments included."""
     model = GgufModel(path, vocabulary_only=True)
     try:
-        template = ChatTemplate(model)
+        template = ChatTemplate(model, settings)
         head, _, tail = template.render(PLACEHOLDER).partition(PLACEHOLDER)
         stop = template.end_of_turn
     finally:
@@ -183,6 +193,8 @@ def _merge(chosen: ChosenRounds, folder: Path, tensor_type: str) -> tuple[Path, 
     name = merged_name(chosen.base.path, f"crescent-{rounds}", tensor_type)
     path = folder / f"{name}.gguf"
     metadata = {"general.name": name}
+    if chosen.model.chat_template:
+        metadata["tokenizer.chat_template"] = chosen.model.chat_template
     if tensor_type not in MIXTURES:
         merge(chosen.base.path, adapters, path, tensor_type=tensor_type, encode=encode_rows, metadata=metadata)
     else:
@@ -244,10 +256,18 @@ def _name_base(settings: Path, name: str) -> None:
     settings.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
-def _set_end_of_turn(folder: Path, gguf: Path) -> None:
+def _template_options(model: ModelConfig) -> str:
+    """The options by which llama-server gets the run's chat template and its arguments; '' without any."""
+    options = f" --jinja --chat-template-file {TEMPLATE_FILE}" if model.chat_template else ""
+    if model.template_arguments:
+        options += f" --chat-template-kwargs {shlex.quote(json.dumps(dict(model.template_arguments)))}"
+    return options
+
+
+def _set_end_of_turn(folder: Path, gguf: Path, settings: ModelConfig) -> None:
     """Set the end-of-turn token that the model was trained with, which may differ from the GGUF's EOS token."""
     model = GgufModel(gguf, vocabulary_only=True)
-    template = ChatTemplate(model)
+    template = ChatTemplate(model, settings)
     ends, text = list(dict.fromkeys((template.end_of_turn_id, *model.end_tokens))), template.end_of_turn
     model.close()
     for name, values in (

@@ -18,6 +18,7 @@ __all__ = [
     "Sampler",
     "SamplerUsage",
     "Watch",
+    "check_chat_template",
     "check_servers",
     "open_sampler",
     "plan_before_loading",
@@ -36,10 +37,10 @@ def open_sampler(model_path: Path, config: Config) -> Sampler:
     if config.sampling.servers:
         from crescent_lite.sampling.server_pool import ServerSampler
 
-        return ServerSampler(model_path, config.sampling)
+        return ServerSampler(model_path, config.sampling, config.model)
     from crescent_lite.sampling.llama import LlamaSampler
 
-    return LlamaSampler(model_path, config.sampling)
+    return LlamaSampler(model_path, config.sampling, config.model)
 
 
 def check_servers(model_path: Path, config: Config, *, will_train: bool, adapter: Path | None = None) -> None:
@@ -50,7 +51,7 @@ def check_servers(model_path: Path, config: Config, *, will_train: bool, adapter
     if config.sampling.servers:
         from crescent_lite.sampling import server_pool
 
-        server_pool.check_servers(model_path, config.sampling, will_train=will_train, adapter=adapter)
+        server_pool.check_servers(model_path, config, will_train=will_train, adapter=adapter)
 
 
 def require_language_model(model_path: Path) -> None:
@@ -58,6 +59,21 @@ def require_language_model(model_path: Path) -> None:
     from crescent_lite.sampling.gguf_model import GgufModel
 
     GgufModel(model_path, vocabulary_only=True).close()
+
+
+def check_chat_template(model_path: Path, config: Config) -> None:
+    """Check before a run starts that prompts can be wrapped for this model: renders its template, reads no weights.
+
+    Raises ModelError, or ConfigError when `model.chat_template` cannot be used.
+    """
+    from crescent_lite.sampling.chat import ChatTemplate
+    from crescent_lite.sampling.gguf_model import GgufModel
+
+    model = GgufModel(model_path, vocabulary_only=True)
+    try:
+        ChatTemplate(model, config.model).encode("2 + 3?")
+    finally:
+        model.close()
 
 
 def plan_before_loading(model_path: Path, config: Config) -> MemoryPlan:

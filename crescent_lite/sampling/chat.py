@@ -11,12 +11,15 @@ import functools
 import json
 import subprocess
 import sys
+from typing import Any
 
 import llama_cpp
 
-from crescent_lite.errors import ModelError
+from crescent_lite.config import ModelConfig
+from crescent_lite.errors import ConfigError, CrescentError, ModelError
 from crescent_lite.sampling import template_program
 from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.known_templates import KNOWN, template_text
 from crescent_lite.sampling.thoughts import Opening, tokenize_reply
 
 PLACEHOLDER = "CRESCENTUSERTEXT"
@@ -32,26 +35,29 @@ RENDER_SECONDS = 10.0
 class ChatTemplate:
     """How one model expects a user's text to be wrapped: the template puts `head` before it and `tail` after it."""
 
-    def __init__(self, model: GgufModel) -> None:
-        """Render the model's template. Raises ModelError when the model has no usable chat template."""
-        source = model.metadata("tokenizer.chat_template")
+    def __init__(self, model: GgufModel, settings: ModelConfig | None = None) -> None:
+        """Render the model's template, or the one in the settings, with the arguments in the settings.
+
+        Raises ModelError when the model has no usable chat template, or ConfigError when the one in the settings is
+        not usable.
+        """
+        settings = settings or ModelConfig()
+        source = template_text(settings.chat_template) or model.metadata("tokenizer.chat_template")
         if not source:
             raise ModelError(
-                f"{model.path}: has no chat template; use an instruct (chat) model, not a pretrained one"
+                f"{model.path}: has no chat template; use an instruct (chat) model, or name the template that the "
+                f"model was trained with in model.chat_template: {', '.join(KNOWN)}, or a Jinja file"
             )
-        bos = model.token_text(llama_cpp.llama_vocab_bos(model.vocab))
-        eos = model.token_text(llama_cpp.llama_vocab_eos(model.vocab))
+        variables = {**model.special_tokens(), **settings.template_arguments}
         try:
-            rendered, answered = _render(source, bos, eos)
+            rendered, answered = _conversations(source, variables)
         except (ValueError, TimeoutError) as error:
-            raise ModelError(f"{model.path}: its chat template cannot be rendered: {error}") from None
-        if rendered.count(PLACEHOLDER) != 1:
-            raise ModelError(f"{model.path}: its chat template does not contain the user's text exactly once")
+            raise _unusable(model, settings, str(error)) from None
         self.head, self.tail = rendered.split(PLACEHOLDER)
         self.opening = Opening(self.tail)
         """The opening tag of the model's thoughts, if every prompt ends with it."""
         self._model = model
-        self._bos = bos
+        self._bos = bos = model.token_text(llama_cpp.llama_vocab_bos(model.vocab))
         self._writes_bos = bool(bos) and self.head.startswith(bos)
         self.end_of_turn_id = self._find_end_of_turn(answered.partition(REPLY)[2])
         """Id of the token that ends a reply."""
@@ -97,24 +103,63 @@ class ChatTemplate:
         return int(llama_cpp.llama_vocab_eos(self._model.vocab))
 
 
+def _unusable(model: GgufModel, settings: ModelConfig, reason: str) -> CrescentError:
+    """The error for a template that fails, which says whose template it is."""
+    if settings.chat_template:
+        return ConfigError(f"model.chat_template: {reason}")
+    return ModelError(
+        f"{model.path}: its chat template {reason}; another one can be named in model.chat_template: "
+        f"{', '.join(KNOWN)}, or a Jinja file"
+    )
+
+
+def _conversations(source: str, variables: dict[str, Any]) -> tuple[str, str]:
+    """A question, and a question with a reply, as the template renders them. Raises ValueError or TimeoutError.
+
+    A turn is given as text, or as a list of parts to a template that reads nothing else.
+    """
+    for in_parts in (False, True):
+        question, answered = _render(source, json.dumps(variables), in_parts=in_parts)
+        if question.count(PLACEHOLDER) == 1:
+            return question, answered
+    raise ValueError("does not contain the user's text exactly once")
+
+
 @functools.cache
-def _render(source: str, bos: str, eos: str) -> tuple[str, str]:
-    """A question, and a question with a reply, as the template renders them. Raises ValueError or TimeoutError."""
+def _render(source: str, variables: str, *, in_parts: bool) -> tuple[str, str]:
+    """The two conversations, rendered by `template_program`. `variables` is JSON."""
     if len(source) > MAX_TEMPLATE_CHARACTERS:
-        raise ValueError(f"it has {len(source):,} characters, more than {MAX_TEMPLATE_CHARACTERS:,}")
-    question = [{"role": "user", "content": PLACEHOLDER}]
-    answered = [*question, {"role": "assistant", "content": REPLY}]
-    job = json.dumps({"source": source, "bos": bos, "eos": eos, "conversations": [question, answered]})
+        raise ValueError(f"has {len(source):,} characters, more than {MAX_TEMPLATE_CHARACTERS:,}")
+
+    def turn(role: str, text: str) -> dict[str, Any]:
+        return {"role": role, "content": [{"type": "text", "text": text}] if in_parts else text}
+
+    question = [turn("user", PLACEHOLDER)]
+    answered = [*question, turn("assistant", REPLY)]
+    job = {"source": source, "variables": json.loads(variables), "conversations": [question, answered]}
     try:
         process = subprocess.run(
             [sys.executable, "-P", template_program.__file__],
-            input=job, capture_output=True, text=True, encoding="utf-8", timeout=RENDER_SECONDS, check=False,
+            input=json.dumps(job), capture_output=True, text=True, encoding="utf-8", timeout=RENDER_SECONDS,
+            check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise TimeoutError(f"it did not finish within {RENDER_SECONDS:g} s") from None
+        raise TimeoutError(f"cannot be rendered: it did not finish within {RENDER_SECONDS:g} s") from None
     if process.returncode:
-        raise TimeoutError(f"it did not finish within {template_program.MAX_SECONDS} s of processor time and 1 GiB")
+        limits = f"{template_program.MAX_SECONDS} s of processor time and 1 GiB"
+        raise TimeoutError(f"cannot be rendered: it did not finish within {limits}")
     result = json.loads(process.stdout)
     if "error" in result:
-        raise ValueError(result["error"])
+        raise ValueError(f"cannot be rendered: {result['error']}")
+    for text in result["texts"]:
+        if not _is_unicode(text):
+            raise ValueError("cannot be rendered: it writes half of a surrogate pair, which is not a character")
     return result["texts"][0], result["texts"][1]
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

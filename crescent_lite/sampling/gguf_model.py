@@ -21,6 +21,16 @@ from crescent_lite.sampling.memory_plan import ModelShape
 MAX_METADATA_BYTES = 1 << 20
 """A longer metadata value raises ModelError (guess)."""
 
+NAMED_TOKENS = {
+    "bos_token": "bos",
+    "eos_token": "eos",
+    "unk_token": "unknown",
+    "pad_token": "padding",
+    "sep_token": "seperator",
+    "mask_token": "mask",
+}
+"""The special tokens that a chat template may use, and the part of the GGUF's key that names each."""
+
 
 @functools.cache
 def _start_backend() -> None:
@@ -153,13 +163,26 @@ class GgufModel:
         return [int(token) for token in named if token >= 0]
 
     def is_control(self, token: int) -> bool:
-        """Whether the token is a control token such as '<|im_end|>', not text."""
-        return bool(llama_cpp.llama_vocab_is_control(self.vocab, token))
+        """Whether the token is a control token such as '<|im_end|>', not text; -1 means "no such token"."""
+        return token >= 0 and bool(llama_cpp.llama_vocab_is_control(self.vocab, token))
 
     @property
     def adds_bos(self) -> bool:
         """Whether the tokenizer puts a BOS token before a text."""
         return bool(llama_cpp.llama_vocab_get_add_bos(self.vocab))
+
+    def special_tokens(self) -> dict[str, str]:
+        """The texts of the model's special tokens by the names that chat templates use, such as 'bos_token'.
+
+        A token that the GGUF does not name is left out, unless llama.cpp's default for it is a control token.
+        """
+        defaults = {"bos_token": llama_cpp.llama_vocab_bos, "eos_token": llama_cpp.llama_vocab_eos}
+        ids = {name: token for name, find in defaults.items() if self.is_control(token := int(find(self.vocab)))}
+        for name, key in NAMED_TOKENS.items():
+            given = self.metadata(f"tokenizer.ggml.{key}_token_id")
+            if len(given) < 10 and given.isdecimal() and int(given) < self.vocab_size:
+                ids[name] = int(given)
+        return {name: self.token_text(token) for name, token in ids.items()}
 
     def token_text(self, token: int) -> str:
         """The text of a token, special tokens included; '' for -1, which means "no such token"."""

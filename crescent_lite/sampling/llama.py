@@ -20,8 +20,8 @@ from pathlib import Path
 import llama_cpp
 import psutil
 
-from crescent_lite.config import SamplingConfig
-from crescent_lite.errors import ModelError, OutOfMemoryError
+from crescent_lite.config import ModelConfig, SamplingConfig
+from crescent_lite.errors import CrescentError, ModelError, OutOfMemoryError
 from crescent_lite.records import Completion, FinishReason, Request
 from crescent_lite.sampling import llama_log
 from crescent_lite.sampling.chat import ChatTemplate
@@ -74,13 +74,18 @@ def plan_sampling(
 class LlamaSampler:
     """A Sampler that runs llama.cpp in this process."""
 
-    def __init__(self, model_path: Path, config: SamplingConfig | None = None) -> None:
-        """Load the model and its chat template. Raises ModelError or OutOfMemoryError."""
+    def __init__(
+        self, model_path: Path, config: SamplingConfig | None = None, model: ModelConfig | None = None
+    ) -> None:
+        """Load the model and its chat template, which `model` may replace.
+
+        Raises ModelError, OutOfMemoryError, or ConfigError for the chat template of `model`.
+        """
         self._config = config or SamplingConfig()
         self._model = _load(model_path, self._config.gpu_layers)
         try:
-            self._chat = ChatTemplate(self._model)
-        except ModelError:
+            self._chat = ChatTemplate(self._model, model)
+        except CrescentError:
             self._model.close()
             raise
         self.usage = SamplerUsage()

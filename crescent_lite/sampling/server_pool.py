@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from crescent_lite.config import SamplingConfig
+from crescent_lite.config import Config, ModelConfig, SamplingConfig
 from crescent_lite.errors import ConfigError, NetworkError
 from crescent_lite.records import Completion, Request
 from crescent_lite.sampling.chat import ChatTemplate
@@ -69,11 +69,18 @@ class ServerSampler:
     Requests run on an event loop in a separate thread, so that abandoned ones are cancelled at the servers too.
     """
 
-    def __init__(self, model_path: Path, config: SamplingConfig, *, attempts: int = ATTEMPTS) -> None:
+    def __init__(
+        self,
+        model_path: Path,
+        config: SamplingConfig,
+        model: ModelConfig | None = None,
+        *,
+        attempts: int = ATTEMPTS,
+    ) -> None:
         """Connect to every server. Raises NetworkError, ModelError or ConfigError, naming the server."""
         self._attempts = attempts
         self.usage = SamplerUsage()
-        self._path, self._config = model_path, config
+        self._path, self._config, self._model_config = model_path, config, model
         self._model = GgufModel(model_path, vocabulary_only=True)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="servers", daemon=True)
@@ -88,7 +95,7 @@ class ServerSampler:
         self._local: Sampler | None = None
         self._adapter: Path | None = None
         try:
-            self._chat = ChatTemplate(self._model)
+            self._chat = ChatTemplate(self._model, model)
             self._servers = [self._connect(url) for url in config.servers]
         except BaseException:
             self.close()
@@ -134,7 +141,7 @@ class ServerSampler:
         elif path:
             from crescent_lite.sampling.llama import LlamaSampler
 
-            self._local = self._local or LlamaSampler(self._path, self._config)
+            self._local = self._local or LlamaSampler(self._path, self._config, self._model_config)
             self._local.use_adapter(path)
         self._adapter = path
 
@@ -238,12 +245,12 @@ async def _retried(attempts: int, ask: Callable[..., Awaitable[T]], *arguments: 
     return await retrying(ask, *arguments)
 
 
-def check_servers(model_path: Path, config: SamplingConfig, *, will_train: bool, adapter: Path | None) -> None:
+def check_servers(model_path: Path, config: Config, *, will_train: bool, adapter: Path | None) -> None:
     """Check that every server responds, serves the model, and can load the adapters if the run will train some.
 
     Raises NetworkError, ModelError or ConfigError, naming the server.
     """
-    sampler = ServerSampler(model_path, config)
+    sampler = ServerSampler(model_path, config.sampling, config.model)
     try:
         sampler.use_adapter(adapter)
         if will_train:

@@ -96,6 +96,7 @@ class Evaluations:
         settings = {name: value for name, value in generation.items() if value not in ((), False)} | {"seed": seed}
         if measurement.samples > 1:
             settings["samples"] = measurement.samples
+        settings |= measurement.chat  # replies to the same words in another template are other replies
         key = [model_id, benchmark_id, prompt.sha256, json.dumps(settings, sort_keys=True)]
         with self._database.transaction():
             self._database.write(

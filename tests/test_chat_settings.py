@@ -1,0 +1,140 @@
+"""The settings that change how a prompt is wrapped: model.chat_template and model.template_arguments."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_model import make_tiny_gguf
+
+from crescent_lite.config import ModelConfig, load_config
+from crescent_lite.errors import ConfigError, CrescentError, ModelError
+from crescent_lite.sampling.chat import ChatTemplate
+from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.known_templates import KNOWN
+
+THINKING = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n"
+    "{% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
+)
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GgufModel]:
+    """A model without a chat template."""
+    path = make_tiny_gguf(tmp_path_factory.mktemp("models") / "bare.gguf", chat_template=None)
+    model = GgufModel(path, vocabulary_only=True)
+    yield model
+    model.close()
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_model_without_a_template_gets_a_known_one(name: str, bare: GgufModel) -> None:
+    chat = ChatTemplate(bare, ModelConfig(chat_template=name))
+    prompt, length = chat.encode_example("What is 2 + 3?", "5")
+    assert prompt[:length] == chat.encode("What is 2 + 3?")
+    assert prompt[-1] == chat.end_of_turn_id
+
+
+def test_a_template_from_a_file_is_that_template(bare: GgufModel, tmp_path: Path) -> None:
+    file = tmp_path / "mine.jinja"
+    file.write_text("\ufeff[{{ messages[0].content }}] é\n", encoding="utf-8")
+    assert ChatTemplate(bare, ModelConfig(chat_template=str(file))).render("hm") == "[hm] é"
+
+
+def test_without_a_template_one_line_names_the_gap_and_the_ways_out(bare: GgufModel) -> None:
+    with pytest.raises(
+        ModelError, match=r"bare\.gguf: has no chat template; .* model\.chat_template: .*chatml.*"
+    ) as error:
+        ChatTemplate(bare)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        (
+            "chatlm",
+            "'chatlm' cannot be read: there is no such file; give the path of a Jinja file or a known template",
+        ),
+        ("{% for", "cannot be rendered: TemplateSyntaxError"),
+        ("{{ tomorrow() }}", "cannot be rendered: UndefinedError"),
+        ("{{ messages[0].content }}{{ messages[0].content }}", "does not contain the user's text exactly once"),
+        ("{{ '\\ud800' }}{{ messages[0].content }}", "half of a surrogate pair"),
+        ("a\0b", "'a\\x00b' is not a text file in UTF-8"),
+    ],
+)
+def test_a_template_that_cannot_be_used_is_one_line(chosen: str, words: str, bare: GgufModel) -> None:
+    with pytest.raises(ConfigError) as error:
+        ChatTemplate(bare, ModelConfig(chat_template=chosen))
+    assert str(error.value).startswith("model.chat_template: ")
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"\xff\xfe\x00"])
+def test_a_file_that_is_no_template_is_one_line(content: bytes, bare: GgufModel, tmp_path: Path) -> None:
+    file = tmp_path / "mine.jinja"
+    file.write_bytes(content)
+    for chosen in (file, tmp_path):
+        with pytest.raises(ConfigError, match=r"^model\.chat_template: .+"):
+            ChatTemplate(bare, ModelConfig(chat_template=str(chosen)))
+
+
+def test_a_broken_template_of_a_gguf_names_the_way_out(tmp_path: Path) -> None:
+    model = GgufModel(make_tiny_gguf(tmp_path / "a.gguf", chat_template="{{ later() }}"), vocabulary_only=True)
+    with pytest.raises(CrescentError, match=r"another one can be named in model\.chat_template: alpaca, chatml"):
+        ChatTemplate(model)
+    model.close()
+
+
+def test_arguments_reach_the_prompts_and_the_examples(bare: GgufModel) -> None:
+    silent = ChatTemplate(bare, ModelConfig(chat_template=THINKING, template_arguments={"enable_thinking": False}))
+    assert silent.render("2 + 3?").endswith("<think>\n\n</think>\n\n")
+    prompt, length = silent.encode_example("2 + 3?", "5")
+    assert prompt[:length] == silent.encode("2 + 3?")
+    assert len(prompt) > len(ChatTemplate(bare, ModelConfig(chat_template=THINKING)).encode_example("2 + 3?", "5")[0])
+
+
+def test_a_template_that_reads_parts_of_a_turn_gets_parts(bare: GgufModel) -> None:
+    parts = (
+        "{% for m in messages %}{% for p in m.content if p.type == 'text' %}<{{ p.text }}>{% endfor %}{% endfor %}"
+    )
+    assert ChatTemplate(bare, ModelConfig(chat_template=parts)).render("2 + 3?") == "<2 + 3?>"
+
+
+def test_a_template_finds_the_special_tokens_of_the_gguf(bare: GgufModel) -> None:
+    assert bare.special_tokens() == {
+        "bos_token": "<|endoftext|>",
+        "eos_token": "<|im_end|>",
+        "unk_token": "<|endoftext|>",
+        "pad_token": "<|endoftext|>",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ('"low"', "model.template_arguments: must be a table, not 'low'"),
+        ("[1]", "model.template_arguments: must be a table, not [1]"),
+        (
+            "{ a = [1] }",
+            "model.template_arguments.a: must be text, a whole number, a number or true or false, not [1]",
+        ),
+        ("{ a = { b = 1 } }", "model.template_arguments.a: must be text"),
+        ("{ a = 2030-01-01 }", "model.template_arguments.a: must be text"),
+        ("{ a = nan }", "model.template_arguments.a: NaN cannot be stored"),
+        ("{ messages = 'x' }", "model.template_arguments.messages: is set by the program; remove it"),
+    ],
+)
+def test_arguments_of_a_wrong_type_are_refused_by_name(value: str, words: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config(overrides=[f"model.template_arguments={value}"])
+    assert words in str(error.value)
+
+
+def test_arguments_are_kept_as_they_are_written() -> None:
+    written: dict[str, Any] = {"enable_thinking": False, "effort": "low", "budget": 512, "part": 0.5}
+    text = "{ enable_thinking = false, effort = 'low', budget = 512, part = 0.5 }"
+    assert load_config(overrides=[f"model.template_arguments={text}"]).model.template_arguments == written
