@@ -19,6 +19,7 @@ from crescent_lite.config import Config, load_config
 from crescent_lite.config.stored import unchangeable_config
 from crescent_lite.errors import ConfigError, ModelError, UsageError
 from crescent_lite.preparation import model_settings_of, resolve_paths
+from crescent_lite.printable import storable
 from crescent_lite.prompts.sets import BARE, fill, load_prompt_set
 from crescent_lite.records import TEMPLATE_SET, Answer, FinishReason, Generation, Request, short_name
 from crescent_lite.sampling import Sampler, open_sampler
@@ -82,7 +83,7 @@ def answer(
 
     Raises CrescentError, before any model is loaded if the fault can be found that early.
     """
-    question = inquiry.question.encode("utf-8", "replace").decode()
+    question = storable(inquiry.question)
     if not question.strip():
         raise UsageError("the question is empty; give its text")
     run = store.runs.fetch_run(inquiry.run_id, "improvement")

@@ -1,14 +1,17 @@
-"""The only sanitiser: makes text from a model, a data set, a GGUF or a log safe to show on a terminal.
+"""The only sanitiser: makes text from outside fit to be stored, and text from anywhere safe to show on a terminal.
 
-Characters that a terminal would obey or hide are replaced by visible ones: escape and other control characters, bidi
-overrides, tag characters, lone surrogates. Newlines and tabs stay. For display only: the database and exports keep
-the original text. Example:
+To store: NUL and lone surrogates, which SQLite and UTF-8 files cannot hold, become U+FFFD; everything else is kept as
+it is. To show: characters that a terminal would obey or hide are replaced by visible ones: escape and other control
+characters, bidi overrides, tag characters. Newlines and tabs stay. Examples:
+    storable("caf\\udce9")              # "caf�"
     printable("\\x1b]52;c;aGk=\\x07")   # "␛]52;c;aGk=␇"
 Source: Unicode general categories (UAX 44); control pictures are the block U+2400.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import unicodedata
 
 MAX_CHARACTERS = 20_000
@@ -16,6 +19,11 @@ MAX_CHARACTERS = 20_000
 
 JOINERS = (0x200C, 0x200D)
 """Zero-width joiner and non-joiner: invisible, but Persian, Hindi and family emoji are misspelt without them."""
+EMOJI_STYLE = 0xFE0F
+"""Variation selector that asks for a coloured picture. Terminals disagree on how wide it makes the character before
+it, which shifts the rest of the line, so it is left out."""
+REPLACEMENT = "\ufffd"
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class _Visible(dict[int, str]):
@@ -31,6 +39,8 @@ def _shown(codepoint: int) -> str:
         return chr(0x2400 + codepoint)
     if codepoint == 0x7F:
         return "␡"
+    if codepoint == EMOJI_STYLE:
+        return ""
     if codepoint not in JOINERS and unicodedata.category(chr(codepoint)) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
         return "�"
     return chr(codepoint)
@@ -46,9 +56,31 @@ def printable(text: str, max_characters: int = MAX_CHARACTERS) -> str:
     return text.replace("\r\n", "\n").translate(_VISIBLE)
 
 
-def has_surrogate(text: str) -> bool:
-    """Whether the text contains half a character (a lone surrogate), which UTF-8 files and SQLite cannot hold."""
-    return any("\ud800" <= character <= "\udfff" for character in text)
+def storable(text: str) -> str:
+    """Return `text` with U+FFFD for what SQLite and UTF-8 files cannot hold: NUL and lone surrogates."""
+    return _UNSTORABLE.sub(REPLACEMENT, text)
+
+
+def unstorable(text: str) -> str | None:
+    """What SQLite and UTF-8 files cannot hold of a text, in words; None if they can hold all of it."""
+    found = _UNSTORABLE.search(text)
+    if found is None:
+        return None
+    return "a NUL character" if found[0] == "\0" else "half a character (a lone surrogate)"
+
+
+def argument_text(argument: str) -> str:
+    """Return the text of a command-line argument, with U+FFFD for bytes that are not UTF-8.
+
+    Python passes bytes that the locale cannot decode as lone surrogates. They are read as UTF-8 here, so that an
+    argument means the same in every locale.
+    """
+    if unstorable(argument) is None:
+        return argument
+    try:
+        return storable(os.fsencode(argument).decode("utf-8", "replace"))
+    except UnicodeEncodeError:  # a surrogate that does not stand for a byte
+        return storable(argument)
 
 
 def printable_line(text: str, max_characters: int = MAX_CHARACTERS) -> str:

@@ -117,7 +117,8 @@ this page are from a run of a 0.5B model with two rounds
 
 The words of questions and solutions can be searched, with the saved queries [find-questions](#find-questions) and
 [find-solutions](#find-solutions) or through the tables `questions_fts` and `solutions_fts`. A question is searchable
-as soon as it is stored, a solution once all votes on its question are complete.
+as soon as it is stored, a solution once all votes on its question are complete. Texts are stored as they were
+written, except that NUL and invalid Unicode become U+FFFD (�).
 """
 _QUERIES = """\
 `crescent query NAME` runs a saved query; parameters follow its name, as in

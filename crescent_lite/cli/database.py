@@ -15,7 +15,7 @@ from crescent_lite.cli.options import Subparsers, add_command, positive_integer,
 from crescent_lite.cli.serve import add_serve
 from crescent_lite.cli.terminal import PrintableOutput, print_table, result, say, stream_json
 from crescent_lite.errors import ExitCode, StorageError, UsageError, WorkspaceError
-from crescent_lite.printable import printable_line
+from crescent_lite.printable import argument_text, printable_line
 from crescent_lite.workspace.database import open_store, open_workspace, store_to_change
 
 if TYPE_CHECKING:
@@ -37,8 +37,12 @@ def add_query(subparsers: Subparsers) -> None:
     """`crescent query` and its options."""
     about, example = "query the database in SQL, read-only", "crescent query what-is-rejected round=1"
     parser = add_command(subparsers, "query", query_command, about, example=example)
-    parser.add_argument("sql", nargs="?", help="one SQL statement in quotes, or the name of a saved query")
-    parser.add_argument("values", nargs="*", metavar="NAME=VALUE", help="parameters of the saved query")
+    parser.add_argument(
+        "sql", type=argument_text, nargs="?", help="one SQL statement in quotes, or the name of a saved query"
+    )
+    parser.add_argument(
+        "values", type=argument_text, nargs="*", metavar="NAME=VALUE", help="parameters of the saved query"
+    )
     parser.add_argument("--list", action="store_true", help="list the saved queries and their parameters")
     parser.add_argument("--csv", action="store_true", help="print the rows as CSV")
     parser.add_argument(

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from crescent_lite.cli import database, export, measure, results, runs, setup
 from crescent_lite.cli.options import Command, Subparsers
-from crescent_lite.cli.terminal import say
+from crescent_lite.cli.terminal import accept_every_character, say
 from crescent_lite.config.names import VERSION
 from crescent_lite.errors import CrescentError, ExitCode, Interrupted
 
@@ -31,6 +31,7 @@ GROUPS: tuple[tuple[str, Callable[[Subparsers], None]], ...] = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns its exit code."""
+    accept_every_character()
     options = build_parser().parse_args(arguments)
     command: Command = options.command
     try:

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from crescent_lite.config.names import MOST_ROUNDS, PRESETS
+from crescent_lite.records import LARGEST_INTEGER
 
 DEFAULT_WORKSPACE = "data"
-LARGEST_INTEGER = 2**63 - 1
-"""The largest integer that SQLite stores."""
 Command = Callable[[argparse.Namespace], int]
 """Performs a command with its parsed options, and returns the exit code."""
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"

@@ -22,7 +22,7 @@ from crescent_lite.cli.options import (
 )
 from crescent_lite.cli.terminal import print_report, result, say, stream_json, stream_text
 from crescent_lite.errors import ExitCode, UsageError, WorkspaceError
-from crescent_lite.printable import printable_line
+from crescent_lite.printable import REPLACEMENT, argument_text, printable_line
 from crescent_lite.workspace.database import open_store, open_workspace, store_to_change
 
 if TYPE_CHECKING:
@@ -140,7 +140,9 @@ def add_answer(subparsers: Subparsers) -> None:
     about = "let models of a run answer a question; nothing is stored"
     example = 'crescent answer "What is 17 + 25?" --rounds base 1'
     parser = add_command(subparsers, "answer", answer_command, about, example=example)
-    parser.add_argument("question", help="text of the question, or - to read it from standard input")
+    parser.add_argument(
+        "question", type=argument_text, help="text of the question, or - to read it from standard input"
+    )
     add_run_option(parser)
     parser.add_argument(
         "--rounds",
@@ -151,6 +153,7 @@ def add_answer(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--prompt",
+        type=argument_text,
         default="solve",
         metavar="NAME",
         help="'solve' (default), 'bare', or another prompt of the run's set",
@@ -223,10 +226,13 @@ def note_command(options: argparse.Namespace) -> int:
     workspace = open_workspace(options.workspace)
     with closing(open_store(workspace)) as store:
         store.questions.require(options.number)
-    add_note(workspace, options.number, options.text)
+    text = argument_text(options.text)
+    add_note(workspace, options.number, text)
     busy = workspace.is_busy()
     if not busy:
         with store_to_change(workspace) as store:
             store_notes(workspace, store)
     words = "noted; the run in progress stores the note at its next stage" if busy else "noted"
+    if REPLACEMENT in text and text != options.text:
+        words += f"; bytes that are not UTF-8 text became {REPLACEMENT}"
     return result(options, {"question": options.number, "stored": not busy}, words)

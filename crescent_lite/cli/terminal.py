@@ -7,6 +7,7 @@ Knows no command. Example: result(options, {"run": 1}, "run 1")
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,17 @@ TOO_WIDE = 1.5
 cells, so each row becomes a line instead (guesses)."""
 EMPTY = "-"
 """Stands for an empty cell in a row that is printed as a line."""
+
+
+def accept_every_character() -> None:
+    """Let stdout and stderr write characters that their encoding lacks, as escapes such as \\u2153.
+
+    Without this, a question with such a character would end a command with a UnicodeEncodeError wherever the locale
+    is not UTF-8, and so would a path that is not UTF-8 everywhere else.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a shell can close it, and tests replace it
+            stream.reconfigure(errors="backslashreplace")
 
 
 def print_report(report: Report) -> None:

@@ -123,6 +123,8 @@ def _number_or_text(hint: Any, bounds: Range | None, value: Any, name: str) -> A
 
 def _storable(value: Any, name: str) -> Any:
     """The value itself, if it can be stored as JSON. TOML's dates cannot. Raises ConfigError."""
+    if isinstance(value, str) and "\0" in value:
+        raise ConfigError(f"{name}: {_shown(value)} contains a NUL character; remove it")
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):

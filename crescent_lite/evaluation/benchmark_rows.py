@@ -6,16 +6,13 @@ Does not know what a row means. Example: list(file_rows("sums", Path("sums.jsonl
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from crescent_lite.errors import BenchmarkError, MissingPackageError
+from crescent_lite.files import json_lines
 from crescent_lite.models.hub import hub_errors
-
-MAX_LINE = 200_000
-"""Longest accepted line of a file, in characters (guess)."""
 
 Row = tuple[str, str, Mapping[str, Any]]
 """The row's place, for error messages; the item id to use if the row has no `id`; the row's fields."""
@@ -24,32 +21,18 @@ Row = tuple[str, str, Mapping[str, Any]]
 def file_rows(name: str, path: Path) -> Iterator[Row]:
     """Yield the rows of a JSONL file; blank lines are skipped. Raises BenchmarkError."""
     try:
-        with path.open(encoding="utf-8-sig") as lines:
-            for number, line in enumerate(iter(lambda: lines.readline(MAX_LINE + 1), ""), start=1):
-                where = f"{path}, line {number}"
-                if len(line) > MAX_LINE:
-                    raise BenchmarkError(f"{where}: longer than {MAX_LINE:,} characters")
-                if line.strip():
-                    yield where, f"line-{number}", _json_object(where, line)
+        with path.open("rb") as file:
+            # a number keeps its spelling: 0.10 as a float would be 0.1000000000000000055
+            for line in json_lines(path, file, BenchmarkError, numbers_as_text=True):
+                if not isinstance(line.value, dict):
+                    raise BenchmarkError(f"{line.where}: not a JSON object; write one with a question and an answer")
+                yield line.where, f"line-{line.number}", line.value
     except FileNotFoundError:
         raise BenchmarkError(
             f"benchmark {name}: no file {path}; a relative path starts in the workspace, else in the current folder"
         ) from None
-    except UnicodeDecodeError as error:
-        raise BenchmarkError(f"{path}: not UTF-8 text: {error.reason}") from None
     except OSError as error:
         raise BenchmarkError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _json_object(where: str, line: str) -> Mapping[str, Any]:
-    try:
-        # a number keeps its spelling: 0.10 as a float would be 0.1000000000000000055
-        row = json.loads(line, parse_float=str, parse_int=str)
-    except (ValueError, RecursionError) as error:
-        raise BenchmarkError(f"{where}: not JSON: {shortened(str(error))}") from None
-    if not isinstance(row, dict):
-        raise BenchmarkError(f"{where}: not a JSON object; write one with a question and an answer")
-    return row
 
 
 def hub_rows(name: str, repo: str, subset: str, split: str) -> Iterator[Row]:

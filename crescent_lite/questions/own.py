@@ -8,16 +8,13 @@ the file are ignored: labels come from the votes alone. Knows no model and no da
 from __future__ import annotations
 
 import hashlib
-import json
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 from crescent_lite.errors import ConfigError
-from crescent_lite.printable import has_surrogate
+from crescent_lite.files import JsonLine, json_lines
 from crescent_lite.records import PromptText
-
-MAX_LINE = 200_000
-"""Longest accepted line, in characters (guess)."""
 
 
 @dataclass(frozen=True)
@@ -54,33 +51,21 @@ def load_question_file(path: Path) -> QuestionFile:
     """Read a question file. Raises ConfigError, which names the line, for a file or line that cannot be read."""
     try:
         content = path.read_bytes()
-        lines = content.decode("utf-8-sig").split("\n")
     except FileNotFoundError:
         raise ConfigError(f"bait.file: no file {path}; check the path") from None
-    except UnicodeDecodeError as error:
-        number = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}, line {number}: not UTF-8 text: {error.reason}") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    questions = tuple(_question(path, number, line) for number, line in enumerate(lines, 1) if line.strip())
+    questions = tuple(map(_question, json_lines(path, io.BytesIO(content), ConfigError)))
     if not questions:
         raise ConfigError(f"{path}: has no question; write one JSON string or object per line")
     return QuestionFile(path.name, hashlib.sha256(content).hexdigest(), questions)
 
 
-def _question(path: Path, number: int, line: str) -> OwnQuestion:
-    where = f"{path}, line {number}"
-    if len(line) > MAX_LINE:
-        raise ConfigError(f"{where}: longer than {MAX_LINE:,} characters; shorten or split it")
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        raise ConfigError(f"{where}: not JSON; write a string in quotes, or an object with a 'question'") from None
-    text, name = found, None
-    if isinstance(found, dict):
-        text, name = found.get("question"), found.get("id")
+def _question(line: JsonLine) -> OwnQuestion:
+    text, name = line.value, None
+    if isinstance(line.value, dict):
+        text, name = line.value.get("question"), line.value.get("id")
     if not isinstance(text, str) or not text.strip():
-        raise ConfigError(f"{where}: no question; write a string in quotes, or an object with a 'question'")
-    if has_surrogate(f"{name}{text}"):
-        raise ConfigError(f"{where}: contains half a character (a lone surrogate); write the whole character")
-    return OwnQuestion(str(name) if isinstance(name, str | int) else f"line-{number}", text)
+        raise ConfigError(f"{line.where}: no question; write a string in quotes, or an object with a 'question'")
+    is_name = isinstance(name, str | int) and not isinstance(name, bool)
+    return OwnQuestion(str(name) if is_name else f"line-{line.number}", text)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crescent_lite.answers.thoughts import without_thoughts
+from crescent_lite.printable import storable
 
 
 class Reply:
@@ -38,8 +39,8 @@ class Reply:
         return ends >= 0
 
     def text(self) -> str:
-        """The reply. Invalid UTF-8, including an incomplete character at the end, becomes U+FFFD."""
-        return self._whole.decode("utf-8", "replace")
+        """The reply. Invalid UTF-8, including an incomplete character at the end, and NUL become U+FFFD."""
+        return storable(self._whole.decode("utf-8", "replace"))
 
     def _find(self, stop: bytes, begin: int) -> int:
         """Where this stop text ends the reply, at or after `begin`; -1 if it does not."""

@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 
 from crescent_lite.errors import ModelError, NetworkError
-from crescent_lite.printable import printable
+from crescent_lite.printable import printable, storable
 from crescent_lite.records import FinishReason, Generation
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.thoughts import control_tags
@@ -375,10 +375,10 @@ def _same_file(reported: str, adapter: Path) -> bool:
 
 
 def _text(value: object) -> str:
-    """The value, if it is a text, without lone surrogates, which SQLite cannot store. Raises TypeError otherwise."""
+    """The value, if it is a text, as it can be stored. Raises TypeError otherwise."""
     if not isinstance(value, str):
         raise TypeError("a text was expected")
-    return value.encode("utf-8", "replace").decode()
+    return storable(value)
 
 
 def _count(value: object) -> int:

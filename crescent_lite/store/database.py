@@ -168,9 +168,17 @@ def now() -> str:
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors about the disk or the file into StorageError. Other errors are bugs and pass through."""
+    """Turn errors about the disk, the file or a value that SQLite cannot hold into StorageError.
+
+    Other errors are bugs and pass through.
+    """
     try:
         yield
+    except OverflowError:
+        raise StorageError(f"{path}: a whole number beyond 64 bits cannot be stored or looked up") from None
+    except UnicodeEncodeError as error:
+        text = printable_line(str(error.object), 200)
+        raise StorageError(f"{path}: the text or path {text!r} is not valid Unicode and cannot be stored") from None
     except sqlite3.DatabaseError as error:
         if str(error) == "interrupted":
             raise QueryInterrupted from None

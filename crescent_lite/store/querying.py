@@ -21,7 +21,7 @@ from typing import Protocol
 
 from crescent_lite.errors import UsageError
 from crescent_lite.files import atomic_replacement
-from crescent_lite.printable import has_surrogate, printable_line
+from crescent_lite.printable import printable_line, unstorable
 from crescent_lite.store.database import Database, QueryInterrupted, storage_errors
 
 ROWS = 1000
@@ -236,8 +236,8 @@ def _judge(action: int, first: str | None, second: str | None, _database: str | 
 
 
 def _refuse_unspeakable(sql: str) -> None:
-    if "\0" in sql or has_surrogate(sql):
-        raise UsageError("the query contains a NUL or half a character, which SQL cannot contain; remove it")
+    if what := unstorable(sql):
+        raise UsageError(f"the query contains {what}, which SQL cannot contain; remove it")
 
 
 @contextmanager

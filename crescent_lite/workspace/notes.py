@@ -1,7 +1,8 @@
 """People's notes on questions: written to a file at once, and moved into the database later. Never used as labels.
 
 Only the process that holds the workspace's lock writes the database, and that may be a running engine. So a note goes
-into a file of the workspace first, and whoever holds the lock stores it. Example:
+into a file of the workspace first, and whoever holds the lock stores it. A line of that file that is not a note, such
+as one that was cut short by a full disk, is kept in `notes.unreadable` beside it. Example:
     add_note(workspace, 412, "the majority is wrong")
     pending_notes(workspace)[0].text    # "the majority is wrong"
 """
@@ -13,26 +14,32 @@ import secrets
 from dataclasses import asdict
 
 from crescent_lite.errors import file_errors
-from crescent_lite.records import Note
+from crescent_lite.files import json_value
+from crescent_lite.printable import storable
+from crescent_lite.records import LARGEST_INTEGER, Note
 from crescent_lite.store import Store
 from crescent_lite.store.database import now
 from crescent_lite.workspace import Workspace
 
 
 def add_note(workspace: Workspace, question_id: int, text: str) -> None:
-    """Append a note to the workspace's file; an empty `text` deletes the question's notes. Raises StorageError."""
-    note = Note(secrets.token_hex(8), question_id, text.strip(), now())
+    """Append a note to the workspace's file; an empty `text` deletes the question's notes. Raises StorageError.
+
+    NUL and lone surrogates become U+FFFD, since neither the file nor the database can hold them.
+    """
+    note = Note(secrets.token_hex(8), question_id, storable(text).strip(), now())
     with file_errors(workspace.notes), workspace.notes.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(note), ensure_ascii=False) + "\n")
+        # The newline before the note ends a line that was cut short, which would swallow the note.
+        file.write(f"\n{json.dumps(asdict(note), ensure_ascii=False)}\n")
 
 
 def pending_notes(workspace: Workspace) -> list[Note]:
     """Read the notes that are not in the database yet, the oldest first."""
     try:
-        lines = workspace.notes.read_text(encoding="utf-8").splitlines()
+        content = workspace.notes.read_bytes()
     except OSError:
         return []
-    return [note for line in lines if (note := _parsed(line))]
+    return _parsed(content)[0]
 
 
 def store_notes(workspace: Workspace, store: Store) -> None:
@@ -44,16 +51,34 @@ def store_notes(workspace: Workspace, store: Store) -> None:
     if taken.exists():
         # If the process dies here, the notes are stored again later, which changes nothing: each note has a key.
         with file_errors(taken):
-            lines = taken.read_text(encoding="utf-8").splitlines()
-        store.notes.insert([note for line in lines if (note := _parsed(line))])
+            notes, unreadable = _parsed(taken.read_bytes())
+        store.notes.insert(notes)
+        if unreadable:
+            kept = workspace.notes.with_suffix(".unreadable")
+            with file_errors(kept), kept.open("ab") as file:
+                file.writelines(line + b"\n" for line in unreadable)
         taken.unlink()
 
 
-def _parsed(line: str) -> Note | None:
+def _parsed(content: bytes) -> tuple[list[Note], list[bytes]]:
+    """The notes in the file's content, and the lines that are not notes."""
+    notes, unreadable = [], []
+    for line in content.split(b"\n"):
+        if note := _note(line):
+            notes.append(note)
+        elif line.strip():
+            unreadable.append(line)
+    return notes, unreadable
+
+
+def _note(line: bytes) -> Note | None:
     """Parse a line; None for one that is not a note, because it was cut short or edited by hand."""
     try:
-        note = Note(**json.loads(line))
+        note = Note(**json_value(line))
     except (ValueError, TypeError):
         return None
     fields = (note.key, note.text, note.created_at)
-    return note if isinstance(note.question_id, int) and all(isinstance(field, str) for field in fields) else None
+    is_number = isinstance(note.question_id, int) and not isinstance(note.question_id, bool)
+    if not (is_number and all(isinstance(field, str) for field in fields)):
+        return None
+    return note if 0 < note.question_id <= LARGEST_INTEGER else None

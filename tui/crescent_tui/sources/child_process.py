@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crescent_lite.errors import StorageError
+from crescent_lite.printable import REPLACEMENT
 from crescent_lite.workspace import Workspace
 
 OUTPUT_NAME = "engine-output.txt"
@@ -68,7 +69,8 @@ class CommandResult:
 
 def command_line(workspace: Workspace, command: str, *arguments: str) -> list[str]:
     """The command as a user would type it, run with this interpreter."""
-    return [sys.executable, "-m", "crescent_lite.cli", command, "-w", str(workspace.folder), *arguments]
+    texts = (text.replace("\0", REPLACEMENT) for text in arguments)  # no argument can contain a NUL
+    return [sys.executable, "-m", "crescent_lite.cli", command, "-w", str(workspace.folder), *texts]
 
 
 def run_command(
@@ -90,6 +92,8 @@ def run_command(
             output, errors = process.communicate()
     except OSError as error:
         return CommandResult(1, "", f"cannot start crescent {command}: {error.strerror}")
+    except UnicodeEncodeError:
+        return CommandResult(1, "", f"crescent {command}: this locale cannot pass the text on; set LC_ALL=C.UTF-8")
     return CommandResult(process.returncode, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace"))
 
 
