@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
 import re
 from pathlib import Path
 
@@ -54,7 +55,7 @@ class GgufModel:
         params.load_mode = llama_cpp.LLAMA_LOAD_MODE_NONE
         params.n_gpu_layers = gpu_layers
         llama_log.forget_complaints()
-        self.handle = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
+        self.handle = llama_cpp.llama_model_load_from_file(os.fsencode(path), params)
         if not self.handle:
             reason = llama_log.last_complaint()
             kind = OutOfMemoryError if "alloc" in reason else ModelError

@@ -135,7 +135,7 @@ class LlamaSampler:
         """Put a GGUF adapter on the base; None removes the adapter. Raises ModelError."""
         if path is not None and path not in self._adapters:
             llama_log.forget_complaints()
-            adapter = llama_cpp.llama_adapter_lora_init(self._model.handle, str(path).encode())
+            adapter = llama_cpp.llama_adapter_lora_init(self._model.handle, os.fsencode(path))
             if not adapter:
                 raise ModelError(
                     f"{path}: llama.cpp cannot use it as an adapter for {self._model.path.name}: "
