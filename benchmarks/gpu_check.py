@@ -43,7 +43,7 @@ def main() -> int:
     options = parser.parse_args()
     gpus = list_gpus()
     if not gpus:
-        print("No NVIDIA GPU found (there is no nvidia-smi); nothing was checked.", file=sys.stderr)
+        print("No NVIDIA GPU that CUDA may use was found; nothing was checked.", file=sys.stderr)
         return 1
     print(*(gpu.description for gpu in gpus), sep="\n")
     base = find_model(options.model)

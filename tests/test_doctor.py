@@ -9,7 +9,6 @@ import pytest
 from crescent_lite.cli import doctor
 from crescent_lite.cli.doctor import Finding, examine
 from crescent_lite.sampling.build_info import features_in_words, read_build
-from crescent_lite.sampling.nvidia import NvidiaGpu, NvidiaSmiError, parse_listing
 from crescent_lite.store.sqlite_version import has_wal_reset_bug
 
 
@@ -110,19 +109,12 @@ def test_the_wal_reset_bug_is_recognised_by_version(version: str, affected: bool
     assert ("one process writes" in finding.advice) is affected
 
 
-def test_a_gpu_is_named_with_its_memory_and_driver() -> None:
-    listing = "NVIDIA H200, 143771, 570.86.15, 0, 0\nB, [N/A], 5, [N/A], [N/A]\n"
-    found = doctor.find_gpu(lambda: parse_listing(listing))
-    assert (found.state, found.value) == ("ok", "NVIDIA H200, 143771 MiB, driver 570.86.15; B, [N/A], driver 5")
-
-
-def test_a_missing_gpu_is_not_a_fault_but_a_broken_driver_is() -> None:
-    def broken() -> tuple[NvidiaGpu, ...]:
-        raise NvidiaSmiError("NVIDIA-SMI has failed because it could not reach the driver.")
-
-    assert doctor.find_gpu(tuple).state == "missing"
-    assert doctor.find_gpu(broken).state == "warning"
-    assert "has failed" in doctor.find_gpu(broken).value
+@pytest.mark.parametrize(
+    ("allowed", "installed", "words"),
+    [(8, 8, "8 cores"), (2, 8, "2 of 8 cores"), (1, 1, "1 core"), (16, 8, "8 cores")],
+)
+def test_cores_that_may_not_be_used_are_said(allowed: int, installed: int, words: str) -> None:
+    assert doctor.cores_in_words(allowed, installed) == words
 
 
 @pytest.mark.parametrize("has_gpu", [False, True])

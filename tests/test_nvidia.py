@@ -1,77 +1,110 @@
-"""What nvidia-smi prints is read in one place, whatever it prints."""
+"""The GPUs that CUDA may use are listed once, and everything that asks is told the same."""
 
 from __future__ import annotations
 
-import os
+import sys
 from pathlib import Path
 
 import pytest
+from fake_nvml import GIB, Card, NVMLError, NVMLError_LibraryNotFound, fake_nvml
 
-from crescent_lite.sampling.nvidia import FIELDS, NvidiaGpu, NvidiaSmiError, list_gpus, parse_listing
+from crescent_lite.cli.doctor import find_gpu
+from crescent_lite.sampling.nvidia import NvidiaError, list_gpus
 from crescent_lite.training.packages import has_nvidia_gpu
 from crescent_lite.workspace.machine import describe_machine
+from crescent_tui.sources.machine_load import gpu_load
 
-L4 = "NVIDIA L4, 23034, 550.54, 1024, 45"
-
-
-def install(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """Put a program named nvidia-smi before all others."""
-    program = folder / "nvidia-smi"
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+A100 = Card("A100", "GPU-aa11", 40 * GIB, 2 * GIB, 10)
+L4 = Card("L4", "GPU-bb22", 24 * GIB, 3 * GIB, 50)
+DIVIDED = Card(
+    "H100", "GPU-bb33", 80 * GIB,
+    instances=[Card("H100 MIG 1g", "MIG-c1", 10 * GIB, GIB, None), Card("H100 MIG 2g", "MIG-c2", 20 * GIB, 0, None)],
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("listing", "gpus"),
+    ("setting", "names"),
     [
-        (f"{L4}\n", (NvidiaGpu("NVIDIA L4", "550.54", 23034 * 2**20, 2**30, 0.45),)),
-        ("A, B, 1, 5, [N/A], 0\n", (NvidiaGpu("A, B", "5", 2**20, None, 0.0),)),
-        ("B, [N/A], 5, [N/A], [Insufficient Permissions]\n", (NvidiaGpu("B", "5", None, None, None),)),
-        ("A, ², 5, -1, 1.5\n", (NvidiaGpu("A", "5", None, None, None),)),
-        ("No devices were found\n", ()),
-        ("", ()),
+        (None, ["A100", "L4", "H100 MIG 1g"]),
+        ("", []),
+        ("-1", []),
+        ("1", ["L4"]),
+        (" 1 , 0 ", ["L4", "A100"]),
+        ("GPU-aa", ["A100"]),
+        ("GPU-bb22,GPU-aa11", ["L4", "A100"]),
+        ("GPU-bb", []),  # the beginning of two
+        ("MIG-c2", ["H100 MIG 2g"]),
+        ("GPU-bb33", ["H100 MIG 1g"]),
+        ("1,7,0", ["L4"]),
+        ("0,GPU-aa11,1", ["A100"]),
+        ("none", []),
+        ("²", []),
     ],
 )
-def test_each_line_is_a_gpu_or_nothing(listing: str, gpus: tuple[NvidiaGpu, ...]) -> None:
-    assert parse_listing(listing) == gpus
-
-
-def test_a_gpu_is_described_by_name_memory_and_driver() -> None:
-    assert [gpu.description for gpu in parse_listing(f"{L4}\nB, [N/A], 5, [N/A], [N/A]\n")] == [
-        "NVIDIA L4, 23034 MiB, driver 550.54",
-        "B, [N/A], driver 5",
-    ]
-
-
-def test_a_listed_gpu_is_found_by_everything_that_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(tmp_path, monkeypatch, f'echo "$1" > {tmp_path}/asked; echo "{L4}"')
-
-    assert list_gpus() == parse_listing(L4)
-    assert describe_machine().gpus == ("NVIDIA L4, 23034 MiB, driver 550.54",)
-    assert has_nvidia_gpu()
-    assert (tmp_path / "asked").read_text() == f"--query-gpu={','.join(FIELDS)}\n"
-
-
-@pytest.mark.parametrize(
-    ("script", "words"),
-    [
-        ("echo NVIDIA-SMI has failed; exit 9", "NVIDIA-SMI has failed"),
-        ("exit 6", "nvidia-smi failed with exit code 6"),
-    ],
-)
-def test_a_broken_driver_is_an_error_and_not_a_gpu(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, words: str
+def test_the_cards_that_cuda_may_use_are_told_to_everything_that_asks(
+    monkeypatch: pytest.MonkeyPatch, setting: str | None, names: list[str]
 ) -> None:
-    install(tmp_path, monkeypatch, script)
+    monkeypatch.setitem(sys.modules, "pynvml", fake_nvml(A100, L4, DIVIDED))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if setting is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", setting)
 
-    with pytest.raises(NvidiaSmiError, match=words):
+    gpus = list_gpus()
+
+    assert [gpu.name for gpu in gpus] == names
+    assert has_nvidia_gpu() == bool(names)
+    assert [text.partition(",")[0] for text in describe_machine().gpus] == names
+    found = find_gpu()
+    assert (found.state == "ok") == bool(names)
+    assert all(name in found.value for name in names)
+    load = gpu_load(gpus)
+    assert (load.total if load else 0) == sum(gpu.memory_bytes or 0 for gpu in gpus)
+
+
+def test_the_values_of_a_card_are_read_and_those_that_it_does_not_report_are_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    silent = Card("GB10", "GPU-1", None, None, None)
+    monkeypatch.setitem(sys.modules, "pynvml", fake_nvml(L4, silent))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    first, second = list_gpus()
+
+    assert (first.memory_bytes, first.used_bytes, first.busy) == (24 * GIB, 3 * GIB, 0.5)
+    assert (second.memory_bytes, second.used_bytes, second.busy) == (None, None, None)
+    assert [first.description, second.description] == ["L4, 24576 MiB, driver 550.54", "GB10, [N/A], driver 550.54"]
+
+
+def test_hidden_cards_are_said_with_the_way_to_use_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", fake_nvml(A100, L4))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert find_gpu().value == "L4, 24576 MiB, driver 550.54 (CUDA_VISIBLE_DEVICES=1 leaves 1 of 2)"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert find_gpu().value == "CUDA_VISIBLE_DEVICES= leaves 0 of 2"
+    assert "unset CUDA_VISIBLE_DEVICES" in find_gpu().advice
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert find_gpu().value.endswith("; the first trains")
+
+
+def test_a_broken_driver_is_an_error_and_not_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", fake_nvml(L4, fails=NVMLError("Driver Not Loaded")))
+
+    with pytest.raises(NvidiaError, match="Driver Not Loaded"):
         list_gpus()
     assert describe_machine().gpus == ()
     assert not has_nvidia_gpu()
+    assert find_gpu().state == "warning"
+    assert "driver" in find_gpu().advice
 
 
-def test_without_nvidia_smi_there_is_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
+def test_without_a_driver_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", fake_nvml(fails=NVMLError_LibraryNotFound("Not Found")))
 
     assert list_gpus() == ()
+    assert find_gpu().state == "missing"
+
+
+def test_every_name_that_is_asked_of_nvml_is_in_the_library(tmp_path: Path) -> None:
+    library = pytest.importorskip("pynvml")
+    missing = [name for name in vars(fake_nvml()) if not name.startswith("__") and not hasattr(library, name)]
+    assert missing == []

@@ -10,7 +10,7 @@ import importlib.util
 import os
 import platform
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,8 +19,8 @@ import psutil
 
 from crescent_lite.config import CONFIG_NAME, Config, load_config
 from crescent_lite.errors import CrescentError
-from crescent_lite.sampling.nvidia import NvidiaGpu, NvidiaSmiError, list_gpus
-from crescent_lite.workspace.machine import GIB, installed_version, physical_cores
+from crescent_lite.sampling.nvidia import VISIBLE_DEVICES, NvidiaError, NvidiaGpu, installed_gpus, visible_gpus
+from crescent_lite.workspace.machine import GIB, allowed_threads, installed_version, memory_now, physical_cores
 
 LITTLE_MEMORY = 2 * GIB
 """Free memory, bytes, below which there is a warning (guess). Enough for the embedded model, too little for 3B."""
@@ -71,33 +71,56 @@ def _safely(name: str, check: Check) -> list[Finding]:
 
 
 def machine(workspace: Path) -> list[Finding]:
-    """Python, memory, and free space on the disk of the workspace."""
-    python = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {physical_cores()} cores"
-    memory, there = psutil.virtual_memory(), _nearest_folder(workspace)
+    """Python, the processors and the memory that may be used, and free space on the disk of the workspace."""
+    python = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    memory, there = memory_now(), _nearest_folder(workspace)
+    whose = ", the limit of this process" if memory.is_limited else ""
     return [
-        Finding("Python", "ok", python),
+        Finding("Python", "ok", f"{python}, {cores_in_words(allowed_threads(), physical_cores())}"),
         amount(
-            "memory", memory.available, memory.total, LITTLE_MEMORY, "use a smaller model or fewer sampling.slots"
+            "memory",
+            memory.free_bytes,
+            memory.total_bytes,
+            LITTLE_MEMORY,
+            "use a smaller model or fewer sampling.slots",
+            whose,
         ),
         amount("disk", *_free_and_total(there), LITTLE_DISK, f"make room on the disk of {there}"),
     ]
 
 
-def amount(name: str, free: int, total: int, little: int, advice: str) -> Finding:
+def cores_in_words(allowed: int, installed: int) -> str:
+    """'8 cores', or '2 of 8 cores' where the affinity or a cgroup allows fewer."""
+    number = installed if allowed >= installed else allowed
+    return f"{number}{f' of {installed}' if number < installed else ''} {'core' if installed == 1 else 'cores'}"
+
+
+def amount(name: str, free: int, total: int, little: int, advice: str, whose: str = "") -> Finding:
     """A finding about bytes, with a warning and the advice if less than `little` is free."""
-    value = f"{free / GIB:.1f} GiB free of {total / GIB:.1f}"
+    value = f"{free / GIB:.1f} GiB free of {total / GIB:.1f}{whose}"
     return Finding(name, "warning", value, advice) if free < little else Finding(name, "ok", value)
 
 
-def find_gpu(ask: Callable[[], tuple[NvidiaGpu, ...]] = list_gpus) -> Finding:
-    """The NVIDIA GPUs, or what is wrong with their driver."""
+def find_gpu(ask: Callable[[], tuple[NvidiaGpu, ...]] = installed_gpus) -> Finding:
+    """The NVIDIA GPUs that CUDA may use, or what is wrong with their driver."""
     try:
-        gpus = ask()
-    except NvidiaSmiError as error:
-        return Finding("GPU", "warning", str(error), "repair or reinstall the NVIDIA driver")
-    if not gpus:
+        return gpu_finding(ask(), os.environ.get(VISIBLE_DEVICES))
+    except NvidiaError as error:
+        return Finding("GPU", "warning", str(error), error.advice)
+
+
+def gpu_finding(installed: Sequence[NvidiaGpu], setting: str | None) -> Finding:
+    """The GPUs that a value of CUDA_VISIBLE_DEVICES leaves (None: all), and which of them trains."""
+    if not installed:
         return Finding("GPU", "missing", "no NVIDIA GPU", "not required; a GPU makes larger models practical")
-    return Finding("GPU", "ok", "; ".join(gpu.description for gpu in gpus))
+    visible = visible_gpus(installed, setting)
+    found = "; ".join(gpu.description for gpu in visible) + ("; the first trains" if len(visible) > 1 else "")
+    if setting is None:
+        return Finding("GPU", "ok", found)
+    limited = f"{VISIBLE_DEVICES}={setting} leaves {len(visible)} of {len(installed)}"
+    if not visible:
+        return Finding("GPU", "warning", limited, f"no GPU is used; unset {VISIBLE_DEVICES} to use all")
+    return Finding("GPU", "ok", f"{found} ({limited})")
 
 
 def _nearest_folder(path: Path) -> Path:

@@ -79,7 +79,7 @@ class SamplingConfig:
     """Memory for the key-value cache and the buffers, in GB (10^9 bytes). 0 takes up to 70% of the free memory: the
     GPU's if layers are on a GPU, else the computer's."""
     threads: Annotated[int, Range(0, 1024)] = 0
-    """Processor threads. 0 takes one for each physical core."""
+    """Processor threads. 0 takes one for each physical core that may be used (CPU affinity, cgroup quota)."""
     gpu_layers: Annotated[int, Range(-1, 10_000)] = -1
     """Layers to put on the GPU, if llama.cpp was built for one. -1 takes as many as fit, 0 none."""
     servers: tuple[str, ...] = ()

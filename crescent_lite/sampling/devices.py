@@ -1,4 +1,4 @@
-"""The GPU that this build of llama.cpp can use, and its memory. Loads the library, but no model.
+"""The GPUs that this build of llama.cpp can use, and their memory. Loads the library, but no model.
 
 Example: find_gpu() -> Gpu(free_bytes=23_000_000_000, total_bytes=25_000_000_000), or None without a GPU
 """
@@ -6,6 +6,7 @@ Example: find_gpu() -> Gpu(free_bytes=23_000_000_000, total_bytes=25_000_000_000
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import llama_cpp
@@ -17,7 +18,7 @@ GPU = 1
 
 @dataclass(frozen=True)
 class Gpu:
-    """The first GPU that llama.cpp lists."""
+    """All GPUs that llama.cpp lists, together: it puts layers on each of them."""
 
     free_bytes: int
     """Memory that is free now."""
@@ -26,16 +27,29 @@ class Gpu:
 
 
 def find_gpu() -> Gpu | None:
-    """The GPU that llama.cpp would put layers on; None when it was built without GPU support or finds no GPU."""
+    """The GPUs that llama.cpp would put layers on; None when it was built without GPU support or finds no GPU.
+
+    CUDA hides the GPUs that CUDA_VISIBLE_DEVICES leaves out from llama.cpp too.
+    """
     if not llama_cpp.llama_supports_gpu_offload():
         return None
-    find, memory = libggml.ggml_backend_dev_by_type, libggml.ggml_backend_dev_memory
-    find.argtypes, find.restype = [ctypes.c_int], ctypes.c_void_p
+    count, at, kind, memory = (
+        libggml.ggml_backend_dev_count,
+        libggml.ggml_backend_dev_get,
+        libggml.ggml_backend_dev_type,
+        libggml.ggml_backend_dev_memory,
+    )
+    count.argtypes, count.restype = [], ctypes.c_size_t
+    at.argtypes, at.restype = [ctypes.c_size_t], ctypes.c_void_p
+    kind.argtypes, kind.restype = [ctypes.c_void_p], ctypes.c_int
     memory.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_size_t), ctypes.POINTER(ctypes.c_size_t)]
     memory.restype = None
-    device = find(GPU)
-    if not device:
-        return None
+    gpus = [device for number in range(count()) if kind(device := at(number)) == GPU]
+    sizes = [_free_and_total(memory, device) for device in gpus]
+    return Gpu(sum(free for free, _ in sizes), sum(total for _, total in sizes)) if gpus else None
+
+
+def _free_and_total(memory: Callable[..., None], device: int) -> tuple[int, int]:
     free, total = ctypes.c_size_t(), ctypes.c_size_t()
     memory(device, ctypes.byref(free), ctypes.byref(total))
-    return Gpu(free.value, total.value)
+    return free.value, total.value

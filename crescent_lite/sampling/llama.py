@@ -18,7 +18,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import llama_cpp
-import psutil
 
 from crescent_lite.config import ModelConfig, SamplingConfig
 from crescent_lite.errors import CrescentError, ModelError, OutOfMemoryError
@@ -28,6 +27,7 @@ from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.devices import find_gpu
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.kv_context import KvContext
+from crescent_lite.sampling.machine_limits import allowed_threads, memory_now
 from crescent_lite.sampling.memory_plan import (
     DEFAULT_SLOTS,
     DEFAULT_SLOTS_ON_GPU,
@@ -53,12 +53,12 @@ threads spin for a while after a decode."""
 def plan_sampling(
     shape: ModelShape, config: SamplingConfig, needed_context: int, *, weights_loaded: bool
 ) -> MemoryPlan:
-    """Slots and context that fit in the memory that is free on this machine now. Raises OutOfMemoryError.
+    """Slots and context that fit in the memory that may be used now. Raises OutOfMemoryError.
 
     `needed_context` is the length of the longest prompt with its reply, in tokens.
     """
     gpu = find_gpu() if config.gpu_layers else None
-    free_bytes = gpu.free_bytes if gpu else psutil.virtual_memory().available
+    free_bytes = gpu.free_bytes if gpu else memory_now().free_bytes
     return plan_memory(
         shape,
         needed_context=needed_context,
@@ -82,6 +82,7 @@ class LlamaSampler:
         Raises ModelError, OutOfMemoryError, or ConfigError for the chat template of `model`.
         """
         self._config = config or SamplingConfig()
+        self._threads = self._config.threads or allowed_threads()
         self._model = _load(model_path, self._config.gpu_layers)
         try:
             self._chat = ChatTemplate(self._model, model)
@@ -172,8 +173,8 @@ class LlamaSampler:
         self._context = KvContext(
             self._model,
             plan,
-            threads=self._config.threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1,
-            drawing_threads=max(1, min(MAX_DRAWING_THREADS, (os.cpu_count() or 1) // 2)),
+            threads=self._threads,
+            drawing_threads=max(1, min(MAX_DRAWING_THREADS, allowed_threads(per_core=False) // 2)),
         )
         if self._adapter:
             self._context.use_adapter(self._adapters[self._adapter])
@@ -303,10 +304,12 @@ def _load(path: Path, gpu_layers: int) -> GgufModel:
         described = GgufModel(path, vocabulary_only=True)
         gpu_layers = layers_that_fit(described.shape, gpu.free_bytes)
         described.close()
-    available = psutil.virtual_memory().available
-    if not gpu and path.is_file() and (size := path.stat().st_size) > available:
+    memory = memory_now()
+    if not gpu and path.is_file() and (size := path.stat().st_size) > memory.free_bytes:
+        whose = " that this process may use" if memory.is_limited else ""
         raise OutOfMemoryError(
-            f"{path}: its weights take {size / 1e9:.1f} GB, but only {available / 1e9:.1f} GB of memory are free; "
+            f"{path}: its weights take {size / 1e9:.1f} GB, but only {memory.free_bytes / 1e9:.1f} GB of the "
+            f"{memory.total_bytes / 1e9:.1f} GB of memory{whose} are free; "
             "use a smaller model or a smaller quantisation"
         )
     return GgufModel(path, gpu_layers=gpu_layers)

@@ -21,8 +21,9 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from crescent_lite.config import TrainConfig
-from crescent_lite.errors import MissingPackageError, ModelError
+from crescent_lite.errors import MissingPackageError, ModelError, OutOfMemoryError
 from crescent_lite.models.hub import hub_errors
+from crescent_lite.sampling.machine_limits import memory_now
 from crescent_lite.training.architectures import LINEAR_LAYERS, refuse_unread_settings
 from crescent_lite.training.base_gguf import ROPE_FACTORS, BaseGguf
 from crescent_lite.training.losses import TokenBatch, answer_loss, fused_loss
@@ -152,7 +153,13 @@ def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
 
 
 def dequantised(base: BaseGguf, dtype: torch.dtype) -> Any:
-    """The GGUF's weights as an ordinary transformers model of floats. Raises ModelError."""
+    """The GGUF's weights as an ordinary transformers model of floats. Raises ModelError or OutOfMemoryError."""
+    size, memory = base.parameters * dtype.itemsize, memory_now()
+    if size > memory.free_bytes:
+        raise OutOfMemoryError(
+            f"{base.path}: for training its weights take {size / 1e9:.1f} GB as {_name(dtype)}, but only "
+            f"{memory.free_bytes / 1e9:.1f} GB of memory can be used; use a smaller model"
+        )
     try:
         model = AutoModelForCausalLM.from_pretrained(
             str(base.path.parent), gguf_file=base.path.name, dtype=dtype, trust_remote_code=False

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import MissingPackageError
-from crescent_lite.sampling.nvidia import NvidiaSmiError, list_gpus
+from crescent_lite.sampling.nvidia import NvidiaError, list_gpus
 from crescent_lite.training.plan import LoaderName
 
 TRAINING_PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")
@@ -29,7 +29,7 @@ def choose_loader(config: TrainConfig) -> tuple[LoaderName, str]:
     if not has_nvidia_gpu():
         return (
             "peft",
-            "there is no NVIDIA GPU; Unsloth's CPU backend is used only with train.loader = 'unsloth'",
+            "there is no NVIDIA GPU for CUDA; Unsloth's CPU backend is used only with train.loader = 'unsloth'",
         )
     if _torch_version().endswith("+cpu"):
         return "peft", f"there is a GPU, but torch {_torch_version()} is built without CUDA"
@@ -60,10 +60,10 @@ def is_installed(package: str) -> bool:
 
 
 def has_nvidia_gpu() -> bool:
-    """Whether the driver lists a GPU."""
+    """Whether a CUDA program would find a GPU."""
     try:
         return bool(list_gpus())
-    except NvidiaSmiError:
+    except NvidiaError:
         return False
 
 

@@ -16,11 +16,11 @@ import threading
 from pathlib import Path
 from typing import TextIO
 
-import psutil
 from safetensors import SafetensorError
 
 from crescent_lite.errors import DISK_ERRORS, CrescentError, ModelError, OutOfMemoryError, StorageError
 from crescent_lite.records import TrainedAdapter
+from crescent_lite.sampling.machine_limits import allowed_threads
 from crescent_lite.training.architectures import refuse_unknown_architecture, refuse_unread_settings
 from crescent_lite.training.base_gguf import read_base
 from crescent_lite.training.plan import TrainingPlan, failed_line, finished_line, read_plan, step_line
@@ -64,7 +64,7 @@ def _train(plan: TrainingPlan, events: TextIO) -> TrainedAdapter:
 
     from crescent_lite.training.trainer import train
 
-    torch.set_num_threads(_processor_threads())
+    torch.set_num_threads(allowed_threads())
     return train(plan, base, report=lambda step: print(step_line(step), file=events))
 
 
@@ -79,13 +79,6 @@ def _save(gguf: Path, folder: Path) -> None:
     from crescent_lite.training.loaders import save_folder
 
     save_folder(base, folder)
-
-
-def _processor_threads() -> int:
-    """Number of physical cores that this process may use."""
-    process = psutil.Process()
-    allowed = len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else os.cpu_count() or 1
-    return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))
 
 
 def _claim_stdout() -> TextIO:

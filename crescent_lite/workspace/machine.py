@@ -12,15 +12,26 @@ from pathlib import Path
 import psutil
 
 from crescent_lite.events import MachineNoted
-from crescent_lite.sampling.nvidia import NvidiaGpu, NvidiaSmiError, list_gpus, parse_listing
+from crescent_lite.sampling.machine_limits import (
+    Memory,
+    allowed_processors,
+    allowed_threads,
+    cpu_quota,
+    memory_now,
+)
+from crescent_lite.sampling.nvidia import NvidiaError, NvidiaGpu, list_gpus
 
 __all__ = [
+    "Memory",
+    "NvidiaError",
     "NvidiaGpu",
-    "NvidiaSmiError",
+    "allowed_processors",
+    "allowed_threads",
+    "cpu_quota",
     "describe_machine",
     "installed_version",
     "list_gpus",
-    "parse_listing",
+    "memory_now",
     "physical_cores",
     "processor_name",
 ]
@@ -72,5 +83,5 @@ def installed_version(package: str) -> str | None:
 def _gpus() -> tuple[str, ...]:
     try:
         return tuple(gpu.description for gpu in list_gpus())
-    except NvidiaSmiError:
+    except NvidiaError:
         return ()

@@ -14,14 +14,14 @@ from textual.widgets import Button, Static
 from crescent_lite.config import Config
 from crescent_lite.events import StageFinished
 from crescent_lite.intervals import wilson
-from crescent_lite.sampling.nvidia import parse_listing
 from crescent_lite.store.watching import ScoreCount
 from crescent_lite.workspace import Workspace
+from crescent_lite.workspace.machine import NvidiaGpu
 from crescent_tui.app import LIGHT, CrescentApp
 from crescent_tui.content import run as run_content
 from crescent_tui.content.doctor import doctor_report
 from crescent_tui.sources.child_process import command_line
-from crescent_tui.sources.machine_load import GpuLoad, MachineLoad, gpu_load
+from crescent_tui.sources.machine_load import CpuLoad, GpuLoad, MachineLoad, gpu_load
 from crescent_tui.sources.throughput import Throughput
 
 pytestmark = pytest.mark.asyncio
@@ -171,23 +171,45 @@ async def test_a_machine_without_a_gpu_has_no_meters_for_it() -> None:
     lines = run_content.meters(MachineLoad(0.5, 2**30, 2**32), 36).plain.splitlines()
     assert lines[1].endswith("1.0 of 4.0 GiB")
     assert [line.split() for line in lines[2:]] == [["GPU", "n/a"], ["VRAM", "n/a"]]
-    lines = run_content.meters(
-        MachineLoad(0.5, 2**30, 2**32, gpu_load(parse_listing("A, 4096, 5, 1024, 45"))), 36
-    ).plain.splitlines()
+    lines = run_content.meters(MachineLoad(0.5, 2**30, 2**32, GpuLoad(0.45, 2**30, 2**32)), 36).plain.splitlines()
     assert lines[2].endswith("45%") and lines[3].endswith("1.0 of 4.0 GiB")
 
 
+async def test_several_gpus_share_a_line() -> None:
+    load = MachineLoad(0.5, 2**30, 2**32, GpuLoad(0.45, 2**30, 2**32, count=2))
+    assert run_content.meters(load, 36).plain.splitlines()[2].startswith("GPUs")
+
+
+async def test_the_load_is_that_of_the_quota(tmp_path: Path) -> None:
+    files = {
+        "proc/self/cgroup": "0::/\n",
+        "proc/self/mountinfo": "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+        "sys/fs/cgroup/cpu.max": "1000 100000\n",
+        "sys/fs/cgroup/cpu.stat": "usage_usec 0\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    load = CpuLoad(tmp_path)
+    assert load.since_last_call() == 0
+    (tmp_path / "sys/fs/cgroup/cpu.stat").write_text("usage_usec 1000000000\n")
+    assert load.since_last_call() == 1
+
+
 @pytest.mark.parametrize(
-    ("listing", "load"),
+    ("memory", "busy", "load"),
     [
-        ("A, 4096, 5, 1024, 45\nB, 4096, 5, 0, 55\n", GpuLoad(0.5, 2**30, 2**33)),
-        ("A, 4096, 5, 1024, [N/A]", GpuLoad(None, 2**30, 2**32)),
-        ("A, [N/A], 5, [N/A], 45", None),
-        ("", None),
+        ([], [], None),
+        ([(None, None)], [0.5], None),
+        ([(1, 4)], [None], GpuLoad(None, 1, 4)),
+        ([(1, 4), (0, 4)], [0.45, 0.55], GpuLoad(0.5, 1, 8, count=2)),
     ],
 )
-async def test_the_loads_of_several_gpus_are_added_up(listing: str, load: GpuLoad | None) -> None:
-    assert gpu_load(parse_listing(listing)) == load
+async def test_the_loads_of_several_gpus_are_added_up(
+    memory: list[tuple[int | None, int | None]], busy: list[float | None], load: GpuLoad | None
+) -> None:
+    gpus = [NvidiaGpu("A", "5", total, used, share) for (used, total), share in zip(memory, busy, strict=True)]
+    assert gpu_load(gpus) == load
 
 
 async def test_a_curve_begins_at_zero_and_shows_the_newest() -> None:

@@ -139,13 +139,17 @@ def curve(values: Sequence[float], width: int, rows: int) -> Content:
 
 
 def meters(load: MachineLoad | None, width: int) -> Content:
-    """One line each for processor, memory, GPU and GPU memory; 'n/a' if there is none."""
+    """One line each for processor, memory, GPU and GPU memory; 'n/a' if there is none.
+
+    Several GPUs share the lines: the mean of their loads, and their memory together.
+    """
     gpu = load.gpu if load else None
+    several = "s" if gpu and gpu.count > 1 else ""
     lines = [
         _meter("CPU", load.cpu if load else None, width),
         _meter("RAM", load.memory_used / load.memory_total if load and load.memory_total else None, width,
                _bytes(load.memory_used, load.memory_total) if load else ""),
-        _meter("GPU", gpu.busy if gpu else None, width),
+        _meter(f"GPU{several}", gpu.busy if gpu else None, width),
         _meter("VRAM", gpu.used / gpu.total if gpu and gpu.total else None, width,
                _bytes(gpu.used, gpu.total) if gpu else ""),
     ]  # fmt: skip

@@ -1,18 +1,28 @@
-"""Measures, in a separate thread, how busy the machine is: processor, memory, and NVIDIA GPUs if it has any.
+"""Measures, in a separate thread, how busy the part of the machine is that this process may use.
 
-Knows no widget. A machine without a GPU is asked for one only once. Example:
+Its affinity and cgroup limit the processors and the memory, CUDA_VISIBLE_DEVICES the GPUs. Knows no widget. A machine
+without a GPU is asked for one only once. Example:
     LoadMonitor(lambda load: screen.post_message(LoadMeasured(load))).watch()   # MachineLoad(cpu=0.62, ...)
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
-from crescent_lite.workspace.machine import NvidiaGpu, NvidiaSmiError, list_gpus
+from crescent_lite.workspace.machine import (
+    NvidiaError,
+    NvidiaGpu,
+    allowed_processors,
+    cpu_quota,
+    list_gpus,
+    memory_now,
+)
 
 SECONDS = 2.0
 """Time between two measurements."""
@@ -22,7 +32,7 @@ FIRST_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class GpuLoad:
-    """The load of all GPUs together."""
+    """The load of all GPUs that CUDA may use, together."""
 
     busy: float | None
     """Utilisation, 0-1, averaged over the GPUs; None if the driver does not report it."""
@@ -30,20 +40,22 @@ class GpuLoad:
     """Memory in use, in bytes."""
     total: int
     """Memory, in bytes."""
+    count: int = 1
+    """Number of GPUs."""
 
 
 @dataclass(frozen=True)
 class MachineLoad:
-    """The load of the machine at one moment."""
+    """The load of what may be used of the machine, at one moment."""
 
     cpu: float
-    """Utilisation of all processors together, 0-1."""
+    """Utilisation of the allowed processors together, 0-1; with a CPU quota, the used part of it."""
     memory_used: int
     """Bytes that are not available to a new process."""
     memory_total: int
-    """Bytes."""
+    """Bytes of the machine, or the limit of the cgroup."""
     gpu: GpuLoad | None = None
-    """None without an NVIDIA GPU, or if nvidia-smi does not answer."""
+    """None without an NVIDIA GPU that CUDA may use, or if its driver does not answer."""
 
 
 class LoadMonitor:
@@ -54,7 +66,7 @@ class LoadMonitor:
         self._active = threading.Event()
         self._end = threading.Event()
         self._has_gpu = True
-        """Assumed until nvidia-smi fails."""
+        """Assumed until none is found."""
 
     def set_active(self, active: bool) -> None:
         """From any thread: measure only while the load is shown."""
@@ -70,26 +82,50 @@ class LoadMonitor:
 
     def watch(self) -> None:
         """In a separate thread: measure, report and wait, until `end`."""
-        psutil.cpu_percent()  # the load since the last call; the first call returns a meaningless 0
+        load = CpuLoad()
         seconds = FIRST_SECONDS
         while not self._end.wait(seconds):
             self._active.wait()
             if not self._end.is_set():
-                self._on_load(self._measure())
+                self._on_load(self._measure(load.since_last_call()))
             seconds = SECONDS
 
-    def _measure(self) -> MachineLoad:
-        memory = psutil.virtual_memory()
+    def _measure(self, cpu: float) -> MachineLoad:
+        memory = memory_now()
         gpu = self._ask_gpu() if self._has_gpu else None
-        return MachineLoad(psutil.cpu_percent() / 100, memory.total - memory.available, memory.total, gpu)
+        return MachineLoad(cpu, memory.total_bytes - memory.free_bytes, memory.total_bytes, gpu)
 
     def _ask_gpu(self) -> GpuLoad | None:
         try:
             found = gpu_load(list_gpus())
-        except NvidiaSmiError:
+        except NvidiaError:
             found = None
         self._has_gpu = found is not None
         return found
+
+
+class CpuLoad:
+    """The utilisation of the processors that this process may use."""
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        """Begin to measure. `root`: the folder that holds /proc and /sys."""
+        quota = cpu_quota(root)
+        self._quota = quota if quota and quota.processors < len(allowed_processors()) else None
+        psutil.cpu_percent(percpu=True)  # the load since the last call; the first call returns a meaningless 0
+        self._used, self._at = self._used_seconds(), time.monotonic()
+
+    def since_last_call(self) -> float:
+        """Utilisation since the last call, 0-1: of the CPU quota if there is one, else of the allowed processors."""
+        percents: list[float] = psutil.cpu_percent(percpu=True)
+        before, self._used = self._used, self._used_seconds()
+        began, self._at = self._at, time.monotonic()
+        if self._quota and before is not None and self._used is not None and self._at > began:
+            return min(1.0, (self._used - before) / (self._at - began) / self._quota.processors)
+        allowed = [percents[number] for number in allowed_processors() if number < len(percents)] or percents
+        return sum(allowed) / len(allowed) / 100
+
+    def _used_seconds(self) -> float | None:
+        return self._quota.used_seconds() if self._quota else None
 
 
 def gpu_load(gpus: Sequence[NvidiaGpu]) -> GpuLoad | None:
@@ -100,4 +136,4 @@ def gpu_load(gpus: Sequence[NvidiaGpu]) -> GpuLoad | None:
     if not known:
         return None
     mean = sum(busy) / len(busy) if busy else None
-    return GpuLoad(mean, sum(used for used, _ in known), sum(total for _, total in known))
+    return GpuLoad(mean, sum(used for used, _ in known), sum(total for _, total in known), len(gpus))
