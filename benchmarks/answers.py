@@ -28,6 +28,7 @@ from crescent_lite.config import BenchmarkConfig
 from crescent_lite.errors import BenchmarkError
 from crescent_lite.evaluation.benchmarks import read_item
 from crescent_lite.evaluation.choices import choice_item, score_choice
+from crescent_lite.evaluation.scoring import score
 
 OPTIONS = ["liquid", "solid", "gas"]
 """Options of the inputs that are read for a letter."""
@@ -123,6 +124,12 @@ def by_gsm8k(path: Path, shown: int) -> dict[str, Any]:
             counts[name][verdict] += 1
             if verdict == "wrong" and (shown := shown - 1) >= 0:
                 print(f"gsm8k {name}: {body[-120:]!r} is {key}, gold {gold}", file=sys.stderr)
+        scored = score(body, f"n:{gold}", question=row["question"], gold=gold)
+        if scored.flexible:
+            by_key = scored.answer_key in right
+            counts["scores without their gold"]["right" if by_key else "right only in the asked unit"] += 1
+        else:
+            counts["scores without their gold"]["wrong" if scored.answer_key else "abstained"] += 1
     return {name: dict(each) for name, each in counts.items()}
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from fake_sampler import FakeSampler
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crescent_lite.answers import canonical_answer
 from crescent_lite.evaluation import OwedItem, evaluate, score
@@ -57,6 +59,46 @@ def test_strict_requires_a_marked_place_and_flexible_does_not(
 def test_an_abstention_is_wrong_and_has_no_answer() -> None:
     scored = score("I do not know.", "n:19")
     assert (scored.answer_raw, scored.answer_key, scored.strict, scored.flexible) == (None, None, False, False)
+
+
+@pytest.mark.parametrize(
+    ("question", "gold", "solution", "right"),
+    [
+        ("Some walk. What percentage of them walks?", "60", "So 60% of the students.", True),
+        ("What percentage of them walks?", "60%", "60", True),
+        ("What percentage of them walks?", "60", "0.6", False),
+        ("What percentage of them walks?", "60", "40%", False),
+        ("It is 20 percent off. How much is it?", "60", "60%", False),
+        ("A 20% share is sold. What percent is left? It costs $5.", "80", "80%", False),
+        ("How many dozens of eggs does she eat?", "7", "She will eat 7 dozen eggs.", True),
+        ("How many dozen eggs does she eat?", "7", "She will eat 84 eggs.", False),
+        ("How many dozen eggs does she eat?", "7 dozen", "She eats 7.", True),
+        ("How many eggs does she eat?", "7", "She will eat 7 dozen eggs.", False),
+        ("How many million people live there?", "5", "About 5 million.", True),
+        ("How much is one, in cents?", "25", "So one is $0.25.", True),
+        ("How much is one, in cents?", "25", "So one is $25$ cents.", True),
+        ("How much is one, in cents?", "25", "So one is $2.50.", False),
+        ("How much is it in dollars?", "2.50", "It is 250 cents.", True),
+        ("How much is it in dollars?", "2.50", "It is 250.", False),
+        ("What percentage, and how many dozen?", "84", "7 dozen", True),
+        ("What percentage, and how many dozen?", "7", "7 dozen", False),
+    ],
+)
+def test_the_unit_that_a_question_asks_for_is_that_of_both_answers(
+    question: str, gold: str, solution: str, right: bool
+) -> None:
+    gold_key = canonical_answer(gold)
+    assert gold_key is not None
+    scored = score(solution, gold_key, question=question, gold=gold)
+    assert scored.flexible is right
+    assert scored.answer_key == canonical_answer(solution)
+
+
+@given(st.integers(1, 99), st.integers(1, 99), st.sampled_from(["{}", "{}%", "{} dozen", "${}", "{} cents"]))
+def test_a_question_that_fixes_no_unit_changes_no_score(gold: int, said: int, written: str) -> None:
+    solution = f"The answer is {written.format(said)}."
+    asked = score(solution, f"n:{gold}", question="How many are there?", gold=str(gold))
+    assert asked == score(solution, f"n:{gold}")
 
 
 class AddingSampler:

@@ -80,6 +80,7 @@ MAX_LINE = 4000
 _ABBREVIATED = re.compile(
     r"(?:\b[ap]\.m|\b(?:Rs|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|approx|No|vs|Mr|Mrs|Dr|St))\.$"
 )
+_TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof)\.$")
 
 
 def sentences(text: str) -> list[str]:
@@ -94,7 +95,8 @@ def sentences(text: str) -> list[str]:
             line = line[number.end() :]
         pieces: list[str] = []
         for piece in re.split(r"(?<=[.!?])(?:\*\*)?\s++(?![=*/+×÷<>≈^-]\s)", last_part(line, MAX_LINE)):
-            if pieces and _ABBREVIATED.search(pieces[-1]) and (piece[:1].isdigit() or piece[:1].islower()):
+            goes_on = piece[:1].isdigit() or piece[:1].islower()
+            if pieces and (_TITLE.search(pieces[-1]) or (goes_on and _ABBREVIATED.search(pieces[-1]))):
                 pieces[-1] += " " + piece
             else:
                 pieces.append(piece)

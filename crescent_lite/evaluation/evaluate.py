@@ -72,4 +72,4 @@ def score_item(completion: Completion, item: BenchmarkItem) -> ItemScore:
     finished = completion.finish_reason == "stop"
     if item.answer_key.startswith("choice:"):
         return score_choice(completion.text, item, finished=finished)
-    return score(completion.text, item.answer_key, finished=finished)
+    return score(completion.text, item.answer_key, finished=finished, question=item.question, gold=item.answer)

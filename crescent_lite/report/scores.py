@@ -79,6 +79,9 @@ def scores_table(store: Store, run: Run, scored: Iterable[Scored]) -> Table:
         note += (
             f" math-verify gave a second opinion on {judged:,} replies, and disagrees with flexible on {differing:,}."
         )
+    only_in_unit, right = store.evaluations.fetch_right_in_asked_unit(run.run_id)
+    if only_in_unit:
+        note += f" {only_in_unit:,} of {right:,} right answers are right only in the unit that the question asks for."
     return Table("Scores", columns, rows, note)
 
 

@@ -234,6 +234,18 @@ class Evaluations:
         )
         return (row[0], row[1]) if row else (0, 0)
 
+    def fetch_right_in_asked_unit(self, run_id: int) -> tuple[int, int]:
+        """How many right greedy replies of a run are right only in the unit that the question asks for, and how many
+        are right. Such a reply has another key than the gold answer."""
+        row = self._database.row(
+            """SELECT coalesce(sum(i.answer_key <> b.answer_key), 0), count(*) FROM run_evaluations
+            JOIN evaluations e USING (evaluation_id) JOIN evaluated_items i USING (evaluation_id)
+            JOIN benchmark_items b ON b.benchmark_id = e.benchmark_id AND b.item_id = i.item_id
+            WHERE run_id = ? AND e.samples = 1 AND i.flexible""",
+            [run_id],
+        )
+        return (row[0], row[1]) if row else (0, 0)
+
     def fetch_samples(self, evaluation_id: int) -> dict[str, list[SampledReply]]:
         """The sampled replies to each item, in the order they were drawn."""
         found: dict[str, list[SampledReply]] = {}
