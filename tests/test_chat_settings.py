@@ -1,17 +1,26 @@
 """The settings that change how a prompt is wrapped: model.chat_template and model.template_arguments."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_model import make_tiny_gguf
+from fake_sampler import FakeSampler
+from small_workspace import make_workspace
+from tiny_model import CHAT_TEMPLATE, make_tiny_gguf
 
-from crescent_lite.config import ModelConfig, load_config
-from crescent_lite.errors import ConfigError, CrescentError, ModelError
+from crescent_lite.config import Config, ModelConfig, load_config
+from crescent_lite.engine import RunOptions, run_engine
+from crescent_lite.errors import ConfigError, CrescentError, ModelError, WorkspaceError
+from crescent_lite.evaluation import measurements
+from crescent_lite.inquiry import Inquiry, answer
+from crescent_lite.preparation import read_inputs
 from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.known_templates import KNOWN
+from crescent_lite.store import Store
+from crescent_lite.workspace import Workspace
 
 THINKING = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -138,3 +147,74 @@ def test_arguments_are_kept_as_they_are_written() -> None:
     written: dict[str, Any] = {"enable_thinking": False, "effort": "low", "budget": 512, "part": 0.5}
     text = "{ enable_thinking = false, effort = 'low', budget = 512, part = 0.5 }"
     assert load_config(overrides=[f"model.template_arguments={text}"]).model.template_arguments == written
+
+
+# ── runs ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Loaded(list[ModelConfig]):
+    """A way to open a fake sampler that notes which settings of the model it was opened with."""
+
+    def __call__(self, _path: Path, config: Config) -> FakeSampler:
+        self.append(config.model)
+        return FakeSampler()
+
+
+def evaluation_id(workspace: Workspace, *overrides: str) -> int:
+    """The evaluation of the base that a run with these settings would use, stored anew or earlier."""
+    config = load_config(workspace.config_path, overrides=overrides)
+    inputs = read_inputs(workspace, config)
+    (benchmark,) = inputs.benchmarks
+    measurement = measurements(benchmark, inputs.config, inputs.prompts)[0]
+    with closing(Store.open(workspace.database_path)) as store:
+        store.runs.insert_prompt(measurement.prompt)
+        base_id = store.runs.insert_model(inputs.base)
+        run_id = store.runs.insert_run("evaluation", base_id, inputs.checksums)
+        benchmark_id = store.evaluations.insert_benchmark(benchmark)
+        return store.evaluations.insert_evaluation(run_id, 0, base_id, benchmark_id, measurement, seed=1)
+
+
+def test_scores_of_another_template_or_other_arguments_are_not_taken_over(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path)
+    file, given = tmp_path / "mine.jinja", "model.chat_template=mine.jinja"
+    file.write_text(CHAT_TEMPLATE)
+    own, replaced = evaluation_id(workspace), evaluation_id(workspace, given)
+    silent = evaluation_id(workspace, "model.template_arguments={ enable_thinking = false }")
+    assert [own, replaced] == [evaluation_id(workspace), evaluation_id(workspace, given)]
+    file.write_text(CHAT_TEMPLATE + "!")
+    changed = evaluation_id(workspace, given)
+    assert len({own, replaced, silent, changed}) == 4
+
+
+def test_a_run_keeps_its_template_and_arguments(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path, min_examples=1000)
+    file = tmp_path / "mine.jinja"
+    file.write_text(THINKING)
+    given = ("model.chat_template=mine.jinja", "model.template_arguments={ enable_thinking = false }")
+    loaded = Loaded()
+    with closing(run_engine(workspace, RunOptions(overrides=given), loaded)) as events:
+        for _ in zip(range(30), events, strict=False):
+            pass
+    assert loaded == [ModelConfig(str(tmp_path / "tiny.gguf"), False, THINKING, {"enable_thinking": False})]
+
+    with pytest.raises(WorkspaceError, match=r"the table model\.template_arguments has changed"):
+        list(run_engine(workspace, RunOptions(overrides=("model.template_arguments={}",)), loaded))
+    file.write_text(CHAT_TEMPLATE)
+    with pytest.raises(WorkspaceError, match=r"the chat template \(model\.chat_template\) has changed"):
+        list(run_engine(workspace, RunOptions(), loaded))
+
+    with closing(Store.open_read_only(workspace.database_path)) as store:
+        answer(workspace, store, Inquiry("What is 2 + 3?", rounds=(0,)), lambda _: None, loaded)
+        with pytest.raises(ConfigError, match="mine"):
+            answer(workspace, store, Inquiry("2 + 3?", rounds=(0,), prompt="mine"), lambda _: None, loaded)
+    assert [model.chat_template for model in loaded] == [THINKING, THINKING]
+
+
+@pytest.mark.parametrize("template", [None, "{{ tomorrow() }}"])
+def test_a_run_that_is_refused_for_its_template_leaves_no_run(template: str | None, tmp_path: Path) -> None:
+    model = make_tiny_gguf(tmp_path / "bare.gguf", chat_template=template)
+    workspace = make_workspace(tmp_path, model, min_examples=1000)
+    with pytest.raises(ModelError):
+        list(run_engine(workspace, RunOptions()))
+    with closing(Store.open_read_only(workspace.database_path)) as store:
+        assert not store.database.value("SELECT count(*) FROM runs")

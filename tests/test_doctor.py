@@ -1,10 +1,12 @@
 """What `crescent doctor` finds, and its advice on what is missing."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tiny_model import make_tiny_gguf
 
 from crescent_lite.cli import doctor
 from crescent_lite.cli.doctor import Finding, examine
@@ -74,11 +76,55 @@ def test_a_configured_model_that_is_missing_is_a_finding(tmp_path: Path, source:
     assert found["workspace"].state == "ok"
 
 
-def test_a_model_file_is_found_without_being_read(tmp_path: Path) -> None:
-    model = tmp_path / "model.gguf"
-    model.write_bytes(b"not even a GGUF")
-    (tmp_path / "crescent.toml").write_text(f"[model]\nsource = '{model}'\n")
-    assert by_name(examine(tmp_path))["model"].state == "ok"
+def model_finding(folder: Path, model: Path, *settings: str) -> Finding:
+    """What doctor says about a model file, with more lines for the section [model]."""
+    lines = ["[model]", f"source = '{model}'", *settings, "[sampling]", "threads = 1", "gpu_layers = 0"]
+    (folder / "crescent.toml").write_text("\n".join(lines))
+    return by_name(doctor.settings(folder))["model"]
+
+
+def test_a_model_is_ok_after_it_has_drawn_tokens(tmp_path: Path) -> None:
+    found = model_finding(tmp_path, make_tiny_gguf(tmp_path / "tiny.gguf"))
+    assert found.state == "ok"
+    assert re.search(r"tiny\.gguf, 0\.0 GiB; drew [1-4] tokens after its chat template$", found.value)
+    assert {path.name for path in tmp_path.iterdir()} == {"tiny.gguf", "crescent.toml"}
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        (None, "has no chat template; use an instruct (chat) model, or name the template"),
+        ("{{ tomorrow() }}", "'tomorrow' is undefined"),
+        ("{% for m in messages %}", "TemplateSyntaxError"),
+        ("{{ '\\ud800' }}{{ messages[0].content }}", "half of a surrogate pair"),
+        ("Hello!", "does not contain the user's text exactly once"),
+    ],
+)
+def test_a_template_that_a_run_refuses_is_a_warning(template: str | None, words: str, tmp_path: Path) -> None:
+    found = model_finding(tmp_path, make_tiny_gguf(tmp_path / "tiny.gguf", chat_template=template))
+    assert found.state == "warning"
+    assert "a run would be refused" in found.value
+    assert words in found.advice
+    assert "model.chat_template" in found.advice
+    assert "\n" not in found.advice
+
+
+def test_a_model_that_cannot_be_decoded_is_a_warning(tmp_path: Path) -> None:
+    whole = make_tiny_gguf(tmp_path / "tiny.gguf").read_bytes()
+    (tmp_path / "cut.gguf").write_bytes(whole[:-5000])
+    (tmp_path / "text.gguf").write_bytes(b"not even a GGUF")
+    broken = make_tiny_gguf(tmp_path / "broken.gguf", broken=True)
+    assert "cannot load it" in model_finding(tmp_path, tmp_path / "cut.gguf").advice
+    assert "is not a GGUF file" in model_finding(tmp_path, tmp_path / "text.gguf").advice
+    assert "no probabilities (NaN)" in model_finding(tmp_path, broken).advice
+
+
+def test_a_template_of_another_model_is_a_warning(tmp_path: Path) -> None:
+    model = make_tiny_gguf(tmp_path / "tiny.gguf", chat_template=None)
+    assert model_finding(tmp_path, model, "chat_template = 'chatml'").state == "ok"
+    other = model_finding(tmp_path, model, "chat_template = 'llama3'")
+    assert other.state == "warning"
+    assert "ends a reply with '<|eot_id|>', which is no end of a reply for this model" in other.advice
 
 
 def test_a_hub_model_is_not_downloaded(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-"""What this machine has, and advice on what is missing. Reads versions and sizes; loads no weights and never torch.
+"""What this machine has, and advice on what is missing. Reads versions and sizes, and tries the workspace's model.
 
-Knows nothing of runs. Each finding is one line. Example:
+Never loads torch; knows nothing of runs. Each finding is one line. Example:
     Finding("peft", "missing", "not installed", "fine-tuning needs it: pip install 'crescent-lite[train]'")
 """
 
@@ -19,6 +19,7 @@ import psutil
 
 from crescent_lite.config import CONFIG_NAME, Config, load_config
 from crescent_lite.errors import CrescentError
+from crescent_lite.printable import printable_line
 from crescent_lite.sampling.nvidia import VISIBLE_DEVICES, NvidiaError, NvidiaGpu, installed_gpus, visible_gpus
 from crescent_lite.workspace.machine import GIB, allowed_threads, installed_version, memory_now, physical_cores
 
@@ -253,7 +254,7 @@ def settings(workspace: Path) -> list[Finding]:
     return [
         found,
         *_safely("embedded model", embedded_model),
-        *_safely("model", lambda: configured_model(config, workspace)),
+        *_safely("model", lambda: model_findings(config, workspace, will_try=found.state == "ok")),
         *_safely("sampling", lambda: sampling_plan(config, workspace)),
         *_safely("training", lambda: loader(config)),
     ]
@@ -265,6 +266,30 @@ def embedded_model() -> list[Finding]:
 
     path = embedded_path()
     return [Finding("embedded model", "ok", f"{path.name}, {path.stat().st_size / 1e6:.0f} MB")]
+
+
+def model_findings(config: Config, workspace: Path, *, will_try: bool) -> list[Finding]:
+    """The model in the settings: whether its file is there and, with `will_try`, whether a run could use it."""
+    from crescent_lite.cli.model_trial import model_on_disk, try_model
+    from crescent_lite.preparation import resolve_paths
+
+    there = configured_model(config, workspace)
+    resolved = resolve_paths(config, workspace)
+    path = model_on_disk(resolved) if will_try and all(each.state == "ok" for each in there) else None
+    if path is None:
+        return there
+    what = there[0].value if there else path.name
+    try:
+        trial = try_model(path, resolved)
+    except CrescentError as error:
+        return [Finding("model", "warning", f"{what}; a run would be refused", str(error))]
+    if trial.foreign_end:
+        advice = (
+            f"its chat template ends a reply with {printable_line(trial.foreign_end)!r}, which is no end of a reply "
+            "for this model; name the template that it was trained with in model.chat_template"
+        )
+        return [Finding("model", "warning", what, advice)]
+    return [Finding("model", "ok", f"{what}; drew {trial.tokens} tokens after its chat template")]
 
 
 def configured_model(config: Config, workspace: Path) -> list[Finding]:

@@ -156,7 +156,8 @@ def distill_command(options: argparse.Namespace) -> int:
         teacher_id = store.runs.fetch_run(options.run, "improvement").run_id
     here = Path(options.student).expanduser()
     student = str(here.resolve()) if here.is_file() else options.student
-    overrides = (f"model.source={toml_text(student)}", *options.overrides)
+    of_the_student = (f"model.source={toml_text(student)}", 'model.chat_template=""')  # the file's is the teacher's
+    overrides = (*of_the_student, *options.overrides)
     wanted = RunOptions(1, options.new, options.preset, overrides, teacher_id)
     return follow(options, workspace, run_engine(workspace, wanted))
 

@@ -61,17 +61,20 @@ def require_language_model(model_path: Path) -> None:
     GgufModel(model_path, vocabulary_only=True).close()
 
 
-def check_chat_template(model_path: Path, config: Config) -> None:
+def check_chat_template(model_path: Path, config: Config) -> str:
     """Check before a run starts that prompts can be wrapped for this model: renders its template, reads no weights.
 
-    Raises ModelError, or ConfigError when `model.chat_template` cannot be used.
+    Returns what the template writes after a reply although it ends no reply of this model; '' if it fits. Raises
+    ModelError, or ConfigError when `model.chat_template` cannot be used.
     """
     from crescent_lite.sampling.chat import ChatTemplate
     from crescent_lite.sampling.gguf_model import GgufModel
 
     model = GgufModel(model_path, vocabulary_only=True)
     try:
-        ChatTemplate(model, config.model).encode("2 + 3?")
+        chat = ChatTemplate(model, config.model)
+        chat.encode("2 + 3?")
+        return chat.foreign_end
     finally:
         model.close()
 

@@ -59,8 +59,12 @@ class ChatTemplate:
         self._model = model
         self._bos = bos = model.token_text(llama_cpp.llama_vocab_bos(model.vocab))
         self._writes_bos = bool(bos) and self.head.startswith(bos)
-        self.end_of_turn_id = self._find_end_of_turn(answered.partition(REPLY)[2])
+        after_reply = answered.partition(REPLY)[2].strip()
+        self.end_of_turn_id = self._find_end_of_turn(after_reply)
         """Id of the token that ends a reply."""
+        self.foreign_end = after_reply if after_reply and not self._ends_turn(after_reply) else ""
+        """What the template writes after a reply, if no such token ends a reply of this model: the template was then
+        probably made for another one. Empty if it fits."""
 
     def encode(self, user: str, assistant_prefix: str = "") -> list[int]:
         """The prompt's tokens, with exactly one BOS if the model uses one. Special tokens in `user` stay text."""
@@ -97,10 +101,14 @@ class ChatTemplate:
 
     def _find_end_of_turn(self, after_reply: str) -> int:
         """The token that the template writes after a reply. (llama.cpp guesses '<|endoftext|>' for SmolLM2.)"""
-        first = self._model.tokenize(after_reply.strip(), special=True)[:1]
-        if first and self._model.ends_turn(first[0]):
-            return first[0]
+        if self._ends_turn(after_reply):
+            return self._model.tokenize(after_reply, special=True)[0]
         return int(llama_cpp.llama_vocab_eos(self._model.vocab))
+
+    def _ends_turn(self, text: str) -> bool:
+        """Whether the text begins with a token that ends a reply."""
+        first = self._model.tokenize(text, special=True)[:1]
+        return bool(first) and self._model.ends_turn(first[0])
 
 
 def _unusable(model: GgufModel, settings: ModelConfig, reason: str) -> CrescentError:

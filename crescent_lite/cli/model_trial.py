@@ -1,0 +1,61 @@
+"""Tries the model of a workspace as a run would use it, so that `crescent doctor` says ok only of a model that works.
+
+Renders the chat template with the arguments in the settings, tokenises a prompt, and draws a few tokens, in this
+process or on the servers in the settings. Downloads nothing. Example:
+    try_model(Path("tiny.gguf"), Config()) -> Trial(tokens=4, foreign_end="")
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from crescent_lite.config import Config
+from crescent_lite.errors import CrescentError, ModelError
+from crescent_lite.models import HUB_REFERENCE, embedded_path, find_model
+from crescent_lite.records import Generation, Request
+from crescent_lite.sampling import check_chat_template, open_sampler
+
+TRIAL_TOKENS = 4
+"""Tokens to draw: enough to see that the weights can be decoded after a prompt and after a token of their own."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a trial of a model showed. A model that cannot be used raises an error instead."""
+
+    tokens: int
+    """Tokens drawn; fewer than TRIAL_TOKENS if the model ended its reply."""
+    foreign_end: str
+    """What the chat template writes after a reply although no such token ends a reply of the model; '' if it fits."""
+
+
+def model_on_disk(config: Config) -> Path | None:
+    """The model's file, if it need not be downloaded. `config`: its paths are resolved."""
+    source = config.model.source
+    if source == "embedded":
+        return embedded_path()
+    if Path(source).is_file():
+        return Path(source)
+    if not HUB_REFERENCE.fullmatch(source):
+        return None
+    try:
+        return find_model(source, offline=True).path
+    except CrescentError:  # it is not in the hub's cache
+        return None
+
+
+def try_model(path: Path, config: Config) -> Trial:
+    """Draw a few tokens from the model, one sequence at a time. Raises CrescentError for what a run would refuse."""
+    foreign_end = check_chat_template(path, config)
+    one = replace(config, sampling=replace(config.sampling, slots=1))
+    generation = Generation(max_tokens=TRIAL_TOKENS, temperature=0.0, logprobs=not config.sampling.servers)
+    with closing(open_sampler(path, one)) as sampler:
+        (completion,) = sampler.sample([Request("trial", "What is 2 + 3?", generation)])
+    if completion.mean_logprob is not None and not math.isfinite(completion.mean_logprob):
+        raise ModelError(f"{path}: its weights give no probabilities (NaN); use another file of the model")
+    if completion.finish_reason == "context":
+        raise ModelError(f"{path}: a short prompt does not fit into its context; raise sampling.context_tokens")
+    return Trial(completion.tokens, foreign_end)
