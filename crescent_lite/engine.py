@@ -10,13 +10,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from crescent_lite import loop
 from crescent_lite.config import Config, config_from_dict
 from crescent_lite.config.names import CONTROLS, Control
-from crescent_lite.errors import CrescentError, Interrupted, NotFoundError, WorkspaceError, file_errors
+from crescent_lite.errors import CrescentError, Interrupted, NotFoundError, StorageError, WorkspaceError, file_errors
 from crescent_lite.evaluation.controls import (
     TRAINED,
     Spent,
@@ -37,6 +37,7 @@ from crescent_lite.preparation import (
     refuse_teacher_without_labels,
     settings_of,
 )
+from crescent_lite.printable import printable_line
 from crescent_lite.sampling import open_sampler
 from crescent_lite.stages.frame import Job
 from crescent_lite.store import Run, Store
@@ -47,6 +48,9 @@ from crescent_lite.workspace.machine import describe_machine
 from crescent_lite.workspace.notes import store_notes
 
 __all__ = ["OpenSampler", "RunOptions", "choose_round", "run_controls", "run_engine", "run_evaluation"]
+
+REASON_CHARACTERS = 1000
+"""A longer reason for the end of a run is cut."""
 
 
 def run_engine(
@@ -162,36 +166,60 @@ def _drive(
 ) -> Generator[Event, None, None]:
     """Pass on the loop's events, keep the run's state and log up to date, and end when a stop is requested."""
     store, workspace = job.store, job.workspace
-    store.runs.set_state(job.run_id, "running")
-    with _log(workspace, store, job.run_id) as log:
-        try:
-            with interruptible(lambda: workspace.take("stop")), closing(work):
-                started = RunStarted(job.run_id, resumed, job.rounds, job.base.name, kept)
-                log(started)
-                log(describe_machine())  # for the record; not yielded, so that no watcher waits for it
-                yield started
-                for event in work:
-                    log(event)
-                    if isinstance(event, StageStarted | RunFinished):
-                        store_notes(workspace, store)
-                    yield event
-            store.runs.set_state(job.run_id, "finished", event.reason if isinstance(event, RunFinished) else None)
-        except (KeyboardInterrupt, GeneratorExit) as request:
-            store.runs.set_state(job.run_id, "stopped", "asked to stop")
-            if isinstance(request, GeneratorExit):
-                raise
-            raise Interrupted from None
-        except CrescentError as error:
-            store.runs.set_state(job.run_id, "failed", str(error))
+    with _state_of(store, job.run_id) as state, _log(workspace, store, job.run_id) as log:
+        with interruptible(lambda: workspace.take("stop")), closing(work):
+            started = RunStarted(job.run_id, resumed, job.rounds, job.base.name, kept)
+            log(started)
+            log(describe_machine())  # for the record; not yielded, so that no watcher waits for it
+            yield started
+            for event in work:
+                log(event)
+                if isinstance(event, StageStarted | RunFinished):
+                    store_notes(workspace, store)
+                yield event
+        state.reason = event.reason if isinstance(event, RunFinished) else None
+
+
+@dataclasses.dataclass
+class _End:
+    """How a run ends."""
+
+    reason: str | None = None
+    """Why a finished run has fewer rounds than planned; None if it has them all."""
+
+
+@contextmanager
+def _state_of(store: Store, run_id: int) -> Iterator[_End]:
+    """Keep a run's stored state up to date: running inside, then finished, stopped or failed, whatever ends it.
+
+    Raises Interrupted where the user asked to stop.
+    """
+    store.runs.set_state(run_id, "running")
+    end = _End()
+    try:
+        yield end
+        store.runs.set_state(run_id, "finished", end.reason)
+    except (KeyboardInterrupt, GeneratorExit) as request:
+        store.runs.set_state(run_id, "stopped", "asked to stop")
+        if isinstance(request, GeneratorExit):
             raise
+        raise Interrupted from None
+    except Exception as error:
+        reason = str(error) if isinstance(error, CrescentError) else f"{type(error).__name__}: {error}"
+        with suppress(StorageError):  # a full disk, perhaps; then the next engine stores that this one has ended
+            store.runs.set_state(run_id, "failed", printable_line(reason, REASON_CHARACTERS))
+        raise
 
 
 @contextmanager
 def _store(workspace: Workspace) -> Iterator[Store]:
+    """The database, for the process that holds the lock: a run that is still 'running' there was killed."""
     store = Store.open(workspace.database_path)
     try:
+        store.runs.end_killed_runs()
         yield store
     finally:
+        store.database.shrink_log()
         store.close()
 
 

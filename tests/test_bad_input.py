@@ -289,6 +289,33 @@ def test_a_run_that_failed_before_its_first_item_is_replaced(run: Run, tmp_path:
     assert Store.open_read_only(tmp_path / "crescent.db").runs.fetch_run().state == "finished"
 
 
+def test_a_run_that_a_bug_ends_before_its_first_item_does_not_stay_running(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path, min_examples=1000)
+
+    def broken(_path: Path, _config: object) -> FakeSampler:
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError):
+        list(run_engine(workspace, RunOptions(), broken))
+
+    run = Store.open_read_only(workspace.database_path).runs.fetch_run()
+    assert (run.state, run.reason) == ("failed", "ZeroDivisionError: a bug")
+
+
+def test_a_run_that_was_killed_before_its_first_item_is_stopped_when_the_next_one_starts(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path, min_examples=1000)
+    with closing(run_engine(workspace, RunOptions(), lambda _path, _config: FakeSampler())) as events:
+        next(events)
+    with closing(Store.open(workspace.database_path)) as store:
+        store.runs.set_state(1, "running")  # as a kill leaves it
+
+    engine_run(workspace, limit=2)
+
+    with closing(Store.open_read_only(workspace.database_path)) as store:
+        states = [(run.run_id, run.state, run.reason) for run in map(store.runs.fetch_run, (1, 2))]
+    assert states == [(1, "stopped", "its engine was killed"), (2, "stopped", "asked to stop")]
+
+
 @pytest.mark.slow
 def test_examples_that_are_all_too_long_are_the_outcome_of_the_round(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path)

@@ -187,6 +187,14 @@ def test_the_build_of_torch_is_read_from_its_version_file() -> None:
     assert doctor.accelerator_named("") == ""
 
 
+def test_a_write_ahead_log_that_has_grown_is_a_warning(tmp_path: Path) -> None:
+    log = tmp_path / "crescent.db-wal"
+    for size, states in ((doctor.LARGE_LOG, []), (doctor.LARGE_LOG + 1, ["warning"])):
+        with log.open("wb") as file:
+            file.truncate(size)
+        assert [finding.state for finding in doctor.write_ahead_log(tmp_path)] == states
+
+
 def test_little_free_space_is_a_warning() -> None:
     assert doctor.amount("disk", 1, 10, 2, "make room").advice == "make room"
     assert doctor.amount("disk", 2, 10, 2, "make room").state == "ok"

@@ -23,6 +23,7 @@ from crescent_lite.records import (
 )
 from crescent_lite.report import build_report, report_markdown
 from crescent_lite.store import Round, StageCost, Store
+from crescent_lite.store.database import storage_errors, use_write_ahead_log
 from crescent_lite.store.schema import migrations
 from crescent_lite.store.schema_versions import MIGRATIONS
 
@@ -164,6 +165,64 @@ def test_a_full_disk_is_reported_in_one_line_and_loses_nothing(store: Store, thi
 
     assert store.database.value("SELECT count(*) FROM questions") == 1
     assert store.database.value("PRAGMA integrity_check") == "ok"
+
+
+@pytest.mark.parametrize(
+    ("message", "advice"),
+    [
+        ("locking protocol", "local disk"),
+        ("disk I/O error", "local disk"),
+        ("large file support is disabled", "local disk"),
+        ("out of memory", "no memory"),
+        ("database table is locked: votes", "close that program"),
+        ("access permission denied", "readable and writable"),
+    ],
+)
+def test_what_a_file_system_cannot_do_is_said_with_advice(message: str, advice: str, tmp_path: Path) -> None:
+    path = tmp_path / "crescent.db"
+    with pytest.raises(StorageError, match=f"crescent.db: {message}; .*{advice}"), storage_errors(path):
+        raise sqlite3.OperationalError(message)
+
+
+def test_a_query_that_is_wrong_is_a_bug_and_no_fault_of_the_disk(tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError), storage_errors(tmp_path):
+        raise sqlite3.OperationalError("no such column: votse")
+
+
+def test_a_file_system_without_shared_memory_is_refused(tmp_path: Path) -> None:
+    """With lock files, as on some network drives, SQLite has no write-ahead log."""
+    path = tmp_path / "crescent.db"
+    with (
+        closing(sqlite3.connect(f"file:{path}?vfs=unix-dotfile", uri=True)) as connection,
+        pytest.raises(StorageError, match=r"journal mode delete.*local disk"),
+    ):
+        use_write_ahead_log(connection, path)
+
+
+def test_a_reader_keeps_the_write_ahead_log_and_it_is_emptied_after_it(
+    store: Store, this_round: Round, tmp_path: Path
+) -> None:
+    log = tmp_path / "crescent.db-wal"
+    with closing(sqlite3.connect(tmp_path / "crescent.db")) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM runs").fetchone()
+        ask(store, this_round, 0, "What is 2 + 3?")
+        store.database.shrink_log()
+        assert log.stat().st_size > 0
+        reader.rollback()
+    store.database.shrink_log()
+    assert log.stat().st_size == 0
+
+
+def test_a_run_that_was_killed_is_stored_as_stopped(store: Store, this_round: Round) -> None:
+    finished = store.runs.insert_run("improvement", this_round.model_id, {})
+    store.runs.set_state(finished, "finished")
+
+    store.runs.end_killed_runs()
+
+    states = store.database.rows("SELECT run_id, state, reason FROM runs ORDER BY run_id")
+    killed = (this_round.run_id, "stopped", "its engine was killed")
+    assert [tuple(row) for row in states] == [killed, (finished, "finished", None)]
 
 
 @pytest.mark.parametrize(("before", "generalises"), [("0.26", False), ("0.3", True), (None, True), ("inf", True)])

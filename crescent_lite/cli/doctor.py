@@ -21,12 +21,15 @@ from crescent_lite.config import CONFIG_NAME, Config, load_config
 from crescent_lite.errors import CrescentError
 from crescent_lite.printable import printable_line
 from crescent_lite.sampling.nvidia import VISIBLE_DEVICES, NvidiaError, NvidiaGpu, installed_gpus, visible_gpus
+from crescent_lite.workspace import Workspace
 from crescent_lite.workspace.machine import GIB, allowed_threads, installed_version, memory_now, physical_cores
 
 LITTLE_MEMORY = 2 * GIB
 """Free memory, bytes, below which there is a warning (guess). Enough for the embedded model, too little for 3B."""
 LITTLE_DISK = 2 * GIB
 """Free disk space, bytes, below which there is a warning (guess): a database, adapters and a training's files."""
+LARGE_LOG = 256 << 20
+"""Size of the database's write-ahead log, bytes, above which there is a warning (guess)."""
 INSTALL_TRAIN = "fine-tuning needs it: pip install 'crescent-lite[train]'"
 
 
@@ -253,11 +256,22 @@ def settings(workspace: Path) -> list[Finding]:
             found = Finding("workspace", "warning", "its settings are invalid", str(error))
     return [
         found,
+        *_safely("database", lambda: write_ahead_log(workspace)),
         *_safely("embedded model", embedded_model),
         *_safely("model", lambda: model_findings(config, workspace, will_try=found.state == "ok")),
         *_safely("sampling", lambda: sampling_plan(config, workspace)),
         *_safely("training", lambda: loader(config)),
     ]
+
+
+def write_ahead_log(workspace: Path) -> list[Finding]:
+    """A warning if the log beside the database is large: a reader that never ends keeps SQLite from emptying it."""
+    log = Path(f"{Workspace(workspace).database_path}-wal")
+    size = log.stat().st_size if log.is_file() else 0
+    if size <= LARGE_LOG:
+        return []
+    advice = "close what keeps reading the database (a terminal UI, crescent serve, sqlite3); the next run shrinks it"
+    return [Finding("database", "warning", f"{log.name} has grown to {size / GIB:.1f} GiB", advice)]
 
 
 def embedded_model() -> list[Finding]:

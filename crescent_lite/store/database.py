@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crescent_lite.errors import StorageError, WorkspaceError
+from crescent_lite.errors import OutOfMemoryError, StorageError, WorkspaceError
 from crescent_lite.files import atomic_replacement
 from crescent_lite.printable import printable_line
 from crescent_lite.store.schema_versions import MIGRATIONS, applied_to, pending_for
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     import sqlite_utils
 
 BUSY_SECONDS = 30.0
+LOG_LIMIT_BYTES = 64 << 20
+"""Size to which SQLite shortens the write-ahead log once its content is in the database (guess)."""
+LOCAL_DISK = "the file system lacks what SQLite needs, as many network drives do; move the workspace to a local disk"
 Values = Sequence[Any] | dict[str, Any]
 
 
@@ -45,7 +48,7 @@ class Database:
         with storage_errors(path):
             database = cls(sqlite3.connect(path, timeout=BUSY_SECONDS), path)
             database._check_version()
-            database._connection.execute("PRAGMA journal_mode = WAL")
+            use_write_ahead_log(database._connection, path)
             database._connection.execute("PRAGMA synchronous = FULL")
             database._connection.execute("PRAGMA mmap_size = 0")
             if pending := pending_for(database._connection):
@@ -118,6 +121,13 @@ class Database:
         """Close the connection. The last one to close also checkpoints the write-ahead log."""
         self._connection.close()
 
+    def shrink_log(self) -> None:
+        """Bring the write-ahead log into the database and empty it, unless a reader with an open query needs it."""
+        with suppress(StorageError), storage_errors(self.path):
+            self._connection.execute("PRAGMA busy_timeout = 0")  # a reader may stay for hours
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+
     def copy_to(self, path: Path) -> None:
         """Write a copy of all that is committed, even while another process writes; complete or not at all."""
         with (
@@ -161,6 +171,14 @@ def connected_to_read(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
 
 
+def use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
+    """Let readers read while one process writes. Raises StorageError where the file system does not support that."""
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StorageError(f"{path}: has no write-ahead log (journal mode {mode}): {LOCAL_DISK}")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_LIMIT_BYTES}")
+
+
 def now() -> str:
     """The current time as it is stored: UTC, ISO 8601, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -170,7 +188,7 @@ def now() -> str:
 def storage_errors(path: Path) -> Iterator[None]:
     """Turn errors about the disk, the file or a value that SQLite cannot hold into StorageError.
 
-    Other errors are bugs and pass through.
+    A lack of memory becomes OutOfMemoryError. Other errors are bugs and pass through.
     """
     try:
         yield
@@ -179,6 +197,8 @@ def storage_errors(path: Path) -> Iterator[None]:
     except UnicodeEncodeError as error:
         text = printable_line(str(error.object), 200)
         raise StorageError(f"{path}: the text or path {text!r} is not valid Unicode and cannot be stored") from None
+    except MemoryError:  # so Python reports SQLite's lack of memory
+        raise OutOfMemoryError(f"{path}: memory ran out in the database; close other programs") from None
     except sqlite3.DatabaseError as error:
         if str(error) == "interrupted":
             raise QueryInterrupted from None
@@ -194,10 +214,15 @@ def _advice(message: str) -> str | None:
         "disk is full": "free some space, then run the same command again: nothing stored is lost",
         "readonly database": "the file or its folder is read-only; make both writable or use another workspace",
         "unable to open": "its folder is missing or not writable; create it or change its permissions",
-        "disk i/o error": "the disk or file system failed; check it, then run the same command again",
+        "disk i/o error": "the disk failed; check it, and use a local disk where it is a network drive",
         "not a database": "the file is not a crescent-lite database; move it away",
         "malformed": "the database is damaged; restore a backup or move it away",
         "could not decode": "it contains a text that is not UTF-8; `crescent query` can still show it",
         "database is locked": "another program has locked it; close that program and try again",
+        "table is locked": "another program has locked it; close that program and try again",
+        "locking protocol": LOCAL_DISK,
+        "large file support": LOCAL_DISK,
+        "permission denied": "make the file and its folder readable and writable",
+        "out of memory": "SQLite got no memory; close other programs, and use a local disk, not a network drive",
     }
     return next((advice for sign, advice in known.items() if sign in message), None)

@@ -27,7 +27,8 @@ class Run:
 
     run_id: int
     state: str
-    """'running', 'stopped', 'failed' or 'finished'. A run that is 'running' without a live engine was killed."""
+    """'running', 'stopped', 'failed' or 'finished'. A run that is 'running' without a live engine was killed; the
+    next engine stores it as 'stopped'."""
     reason: str | None
     rounds: int
     base_id: int
@@ -177,6 +178,12 @@ class Runs:
         self._database.write(
             "UPDATE runs SET state = ?, reason = ?, finished_at = ? WHERE run_id = ?",
             [state, reason, now() if state == "finished" else None, run_id],
+        )
+
+    def end_killed_runs(self) -> None:
+        """Store that every run in the state 'running' was killed. Only for the holder of the workspace's lock."""
+        self._database.write(
+            "UPDATE runs SET state = 'stopped', reason = 'its engine was killed' WHERE state = 'running'"
         )
 
     def set_chosen_round(self, run_id: int, number: int | None) -> None:
