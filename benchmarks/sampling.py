@@ -15,16 +15,13 @@ import contextlib
 import json
 import os
 import resource
-import socket
 import statistics
-import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import llama_cpp
+from llama_server_process import running_llama_server
 from workload import MAX_TOKENS, vote_requests
 
 from crescent_lite.config import SamplingConfig
@@ -66,8 +63,13 @@ def main() -> int:
     llama = llama_cpp.Llama(str(options.model), n_ctx=1024, n_threads=threads, n_threads_batch=threads, verbose=False)
     names = ("ours", "sequential", "llama_server", "prefill", "prefill_with_logits", "outside")
     found: dict[str, list[float]] = {name: [] for name in names}
-    with running_server(options.llama_server, options.model, options.slots, threads) as url:
-        there = ServerSampler(options.model, SamplingConfig(servers=(url,))) if url else None
+    with contextlib.ExitStack() as stack:
+        there = None
+        if options.llama_server:
+            settings = ["-m", options.model, "-np", options.slots, "-c", options.slots * CONTEXT]
+            settings += ["-t", threads, "-tb", threads]
+            url = stack.enter_context(running_llama_server(options.llama_server, *settings))
+            there = ServerSampler(options.model, SamplingConfig(servers=(url,)))
         for repeat in range(options.repeats):
             found["prefill"].append(prefill(options.model, threads))
             found["prefill_with_logits"].append(prefill(options.model, threads, logits=True))
@@ -170,43 +172,6 @@ def prefill(model: Path, threads: int, *, logits: bool = False) -> float:
     llama_cpp.llama_free(context)
     loaded.close()
     return best
-
-
-@contextlib.contextmanager
-def running_server(program: Path | None, model: Path, slots: int, threads: int) -> Iterator[str]:
-    """Start llama-server, yield its address, and stop it at the end. Yields '' without a program."""
-    if program is None:
-        yield ""
-        return
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    command = [
-        program,
-        "-m",
-        model,
-        "--port",
-        port,
-        "-np",
-        slots,
-        "-c",
-        slots * CONTEXT,
-        "-t",
-        threads,
-        "-tb",
-        threads,
-    ]
-    with subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            url = f"http://127.0.0.1:{port}"
-            for _ in range(600):
-                with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/health") as answer:
-                    if answer.status == 200:
-                        break
-                time.sleep(0.1)
-            yield url
-        finally:
-            process.terminate()
 
 
 if __name__ == "__main__":

