@@ -304,9 +304,9 @@ def open_sampler(
 ) -> TextSampler:
     """A sampler for a model that runs in this process, or on servers that serve the same model.
 
-    `model`: 'embedded', the path of a GGUF file, or `repo:file` on the Hugging Face hub. `servers`: addresses; one
-    like 'http://host:8080' is a llama-server, one that ends with '/v1' speaks OpenAI's protocol. Without servers the
-    model runs in this process. `overrides`: settings of [sampling], such as 'sampling.gpu_layers=0'.
+    `model`: 'embedded', the path of a GGUF file, or `repo:file` on the Hugging Face hub. `servers`: addresses
+    like 'http://host:8080'; each is asked what kind of server it is. Without servers the model runs in this process.
+    `overrides`: settings of [sampling], such as 'sampling.gpu_layers=0'.
     Raises ModelError, OutOfMemoryError, ConfigError, NetworkError or MissingPackageError.
     Example: with open_sampler("model.gguf") as sampler: sampler.sample(["What is 2 + 3?"], n=8)
     """

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -24,7 +26,15 @@ from crescent_lite.evaluation.controls import (
     equal_samples,
     has_a_value,
 )
-from crescent_lite.events import Event, RunFinished, RunStarted, StageProgressed, StageStarted, TrainingStepped
+from crescent_lite.events import (
+    Event,
+    RunFinished,
+    RunStarted,
+    SamplingWarned,
+    StageProgressed,
+    StageStarted,
+    TrainingStepped,
+)
 from crescent_lite.models import find_adapter
 from crescent_lite.preparation import (
     OpenSampler,
@@ -240,4 +250,22 @@ def _log(workspace: Workspace, store: Store, run_id: int) -> Iterator[Callable[[
             if not isinstance(event, StageProgressed | TrainingStepped):
                 store.runs.insert_event(run_id, kind, detail)
 
-        yield log
+        with _warnings_logged(log):
+            yield log
+
+
+@contextmanager
+def _warnings_logged(log: Callable[[Event], None]) -> Iterator[None]:
+    """Put what the sampler warns of into the run's log too; it is still shown wherever logging shows it."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if threading.current_thread() is thread:  # the store's connection belongs to one thread
+                log(SamplingWarned(record.getMessage()))
+
+    handler, thread, source = Handler(), threading.current_thread(), logging.getLogger("crescent_lite.sampling")
+    source.addHandler(handler)
+    try:
+        yield
+    finally:
+        source.removeHandler(handler)

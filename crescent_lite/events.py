@@ -112,6 +112,16 @@ class RunResumed:
 
 
 @dataclass(frozen=True)
+class SamplingWarned:
+    """The sampler noticed something that does not end the run, such as a server that asks to wait.
+
+    Logged at once, while no item is finished; the command line shows the same line as a warning.
+    """
+
+    words: str
+
+
+@dataclass(frozen=True)
 class RoundAdded:
     """A user requested one more round."""
 
@@ -172,6 +182,7 @@ Event = (
     | StageFinished
     | RunPaused
     | RunResumed
+    | SamplingWarned
     | RoundAdded
     | AskingStopped
     | TrainingStepped

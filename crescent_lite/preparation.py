@@ -7,6 +7,7 @@ is refused now, in one line. Knows the store and the loaders; plays no round. Ex
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable
@@ -30,7 +31,7 @@ from crescent_lite.sampling import Sampler, check_chat_template, check_servers, 
 from crescent_lite.sampling.known_templates import KNOWN, is_template_text, template_text
 from crescent_lite.stages.frame import Job
 from crescent_lite.store import Run, RunKind, Store
-from crescent_lite.training import refuse_untrainable
+from crescent_lite.training import refuse_untrainable, trial_adapter
 from crescent_lite.workspace import Workspace
 
 OpenSampler = Callable[[Path, Config], Sampler]
@@ -115,7 +116,14 @@ def prepare(
         refuse_base_that_cannot_be_trained(base, resolved, purpose.teacher_id)
     adapter = purpose.adapter.path if purpose.adapter else None
     check_chat_template(base.path, resolved)
-    check_servers(base.path, resolved, will_train=purpose.trains, adapter=adapter)
+    with contextlib.ExitStack() as stack:
+        loads_adapters = purpose.trains and config.sampling.servers and not config.sampling.adapters_here
+        trial = (
+            stack.enter_context(trial_adapter(base.path, resolved.train, workspace.adapters))
+            if loads_adapters
+            else None
+        )
+        check_servers(base.path, resolved, will_train=purpose.trains, adapter=adapter, trial=trial)
     encoder = None
     if purpose.asks and config.diversify.semantic:
         encoder = load_encoder(resolved.diversify.semantic, offline=config.model.offline)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -268,72 +267,6 @@ def test_a_llama_server_uses_the_adapter_it_was_started_with(tiny: Path, tmp_pat
     assert said[None] != said[adapter]
 
 
-def test_vllm_loads_the_adapter_while_it_runs(tiny: Path, proxy: FaultyProxy, tmp_path: Path) -> None:
-    adapter = make_tiny_adapter(tmp_path / "run-1" / "round-2" / "adapter.gguf")
-    proxy.canned["/v1/load_lora_adapter"] = b'"Success: LoRA adapter added."'
-    sampler = ServerSampler(tiny, settings(f"{proxy.url}/v1"))
-    sampler.require_adapters()
-
-    sampler.use_adapter(adapter)
-    list(sampler.sample(requests(1)))
-
-    asked = proxy.bodies["/v1/load_lora_adapter"]
-    name = str(asked["lora_name"])
-    assert name.startswith("run-1-round-2-")
-    assert asked["lora_path"] == str(tmp_path / "run-1" / "round-2" / "peft")
-    assert proxy.bodies["/v1/completions"]["model"] == name
-    sampler.use_adapter(None)
-    list(sampler.sample(requests(1)))
-    assert proxy.bodies["/v1/completions"]["model"] != name
-    sampler.close()
-
-
-def test_sglang_names_the_adapter_beside_the_model(tiny: Path, proxy: FaultyProxy, tmp_path: Path) -> None:
-    adapter = make_tiny_adapter(tmp_path / "run-1" / "round-2" / "adapter.gguf")
-    proxy.canned["/load_lora_adapter"] = b'{"success": true}'
-    sampler = ServerSampler(tiny, settings(f"{proxy.url}/v1"))
-
-    sampler.use_adapter(adapter)
-    list(sampler.sample(requests(1)))
-
-    sent = proxy.bodies["/v1/completions"]
-    assert sent["lora_path"] == proxy.bodies["/load_lora_adapter"]["lora_name"]
-    assert sent["model"] != sent["lora_path"]
-    sampler.close()
-
-
-def test_ollama_gets_raw_prompts(tiny: Path, proxy: FaultyProxy) -> None:
-    proxy.canned["/api/version"] = b'{"version": "0.34.1"}'
-    proxy.canned["/api/generate"] = b'{"response": "5", "done": true, "done_reason": "stop", "eval_count": 2}'
-    sampler = ServerSampler(tiny, settings(f"{proxy.url}/v1"))
-
-    (completion,) = sampler.sample(requests(1, samples=1))
-
-    assert (completion.text, completion.finish_reason, completion.tokens) == ("5", "stop", 2)
-    sent = proxy.bodies["/api/generate"]
-    assert sent["raw"] is True
-    assert "What is 0 + 0?" in str(sent["prompt"])
-    with pytest.raises(ModelError, match="cannot load adapters"):
-        sampler.require_adapters()
-    sampler.close()
-
-
-def test_vllms_limits_and_loaded_adapters_are_respected(tiny: Path, proxy: FaultyProxy) -> None:
-    models = [{"id": "base", "max_model_len": 60}, {"id": "run-1-round-1", "parent": "base"}]
-    proxy.canned["/v1/models"] = json.dumps({"data": models}).encode()
-    sampler = ServerSampler(tiny, settings(f"{proxy.url}/v1"))
-
-    completion, *_ = sampler.sample(requests(1, samples=1, max_tokens=500))
-
-    sent = proxy.bodies["/v1/completions"]
-    assert sent["model"] == "base"
-    assert sent["max_tokens"] == 60 - completion.prompt_tokens
-    assert (sent["top_k"], sent["min_p"], sent["repetition_penalty"]) == (64, 0.0, 1.0)
-    (long,) = sampler.sample([Request("long", "word " * 60, Generation(max_tokens=4))])
-    assert (long.text, long.finish_reason) == ("", "context")
-    sampler.close()
-
-
 MALFORMED = [
     b"[]",
     b'{"content": null, "tokens_predicted": 3, "stop_type": "eos"}',
@@ -369,7 +302,8 @@ def test_half_a_character_from_a_server_can_be_stored(tiny: Path, proxy: FaultyP
     ("address", "words"),
     [
         ("http://gpu1:80a", "is not a valid address"),
-        ("gpu1:8080", "is not a valid address"),
+        ("http:/gpu1:8080", "is not a valid address"),
+        ("", "is not a valid address"),
         ("ftp://gpu1", "is not a valid address"),
         ("http://me:s3cret@gpu1:8080", "an address must not contain a user or password"),
     ],

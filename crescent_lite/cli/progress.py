@@ -7,6 +7,7 @@ Knows events and the terminal, nothing of the method. Example:
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -69,14 +70,18 @@ class RunProgress:
         self._began = self._spoke = 0.0
         self._first: tuple[float, int] | None = None
         """When the stage's first item was reported: seconds since its start, pauses excluded, and items done."""
+        self._warnings = _Warnings(self._say)
+        """Shows what the sampler warns of at once, also while it waits and there are no events."""
 
     def __enter__(self) -> RunProgress:
         self._bars.start()
+        logging.getLogger("crescent_lite").addHandler(self._warnings)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        logging.getLogger("crescent_lite").removeHandler(self._warnings)
         self._bars.stop()
 
     def show(self, event: Event) -> None:
@@ -152,6 +157,17 @@ class RunProgress:
 
     def _say(self, line: str) -> None:
         self._console.print(printable(line), markup=False, highlight=False)
+
+
+class _Warnings(logging.Handler):
+    """Passes the text of each warning on."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._tell = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._tell(f"  {record.getMessage()}")
 
 
 def _duration(seconds: float) -> str:

@@ -83,11 +83,11 @@ class SamplingConfig:
     gpu_layers: Annotated[int, Range(-1, 10_000)] = -1
     """Layers to put on the GPU, if llama.cpp was built for one. -1 takes as many as fit, 0 none."""
     servers: tuple[str, ...] = ()
-    """Addresses of servers to sample on instead of in this process. 'http://host:8080' is a llama-server; an address
-    that ends with '/v1' is an OpenAI-style server (vLLM, SGLang, LM Studio) or Ollama. All must serve the model that
-    `model.source` names."""
+    """Addresses of servers to sample on instead of in this process, such as 'http://host:8080'. Each is asked once
+    what it is: llama-server, Ollama, or an OpenAI-style server (vLLM, SGLang, LM Studio). '/v1' at the end asks a
+    llama-server for OpenAI-style completions. All must serve the model that `model.source` names."""
     server_model: str = ""
-    """Name of the model on OpenAI-style servers. May be empty if the server has only one."""
+    """Name of the model on servers that list several. May be empty if a server has only one."""
     server_requests: Annotated[int, Range(0, 10_000)] = 0
     """Requests that one server works on at the same time. 0 takes the number of slots of a llama-server, and 32 on
     any other server."""

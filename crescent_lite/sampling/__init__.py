@@ -43,15 +43,23 @@ def open_sampler(model_path: Path, config: Config) -> Sampler:
     return LlamaSampler(model_path, config.sampling, config.model)
 
 
-def check_servers(model_path: Path, config: Config, *, will_train: bool, adapter: Path | None = None) -> None:
+def check_servers(
+    model_path: Path,
+    config: Config,
+    *,
+    will_train: bool,
+    adapter: Path | None = None,
+    trial: Path | None = None,
+) -> None:
     """Check before a run starts that the servers in the settings, if any, can do everything that the run needs.
 
+    `trial` is a PEFT folder with an adapter like those that will be trained, which the servers then load on trial.
     Raises CrescentError.
     """
     if config.sampling.servers:
         from crescent_lite.sampling import server_pool
 
-        server_pool.check_servers(model_path, config, will_train=will_train, adapter=adapter)
+        server_pool.check_servers(model_path, config, will_train=will_train, adapter=adapter, trial=trial)
 
 
 def require_language_model(model_path: Path) -> None:

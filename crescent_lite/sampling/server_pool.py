@@ -2,12 +2,15 @@
 
 Owns the order of the work, the retries and the list of working servers; knows no dialect. When a server fails, its
 requests go to the others. When the last one fails, the run stops with an error that names it; stored work is kept.
+A server that asks to be left alone gets nothing until then. What is noticed but ends nothing is a logging warning.
 Example: ServerSampler(Path("model.gguf"), SamplingConfig(servers=("http://gpu1:8080", "http://gpu2:8080")))
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import os
 import threading
 import time
@@ -18,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from crescent_lite.config import Config, ModelConfig, SamplingConfig
@@ -27,18 +29,12 @@ from crescent_lite.records import Completion, Request
 from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.protocol import Sampler, SamplerUsage, Watch
+from crescent_lite.sampling.server_holds import Holds
 from crescent_lite.sampling.server_replies import complete_in_full
-from crescent_lite.sampling.servers import (
-    LlamaServer,
-    OllamaServer,
-    OpenAiServer,
-    Prompt,
-    Server,
-    ServerHung,
-    ServerReply,
-    ServerTrouble,
-    is_ollama,
-)
+from crescent_lite.sampling.servers.address import Address, read_address
+from crescent_lite.sampling.servers.connection import ServerBusy, ServerHung, ServerTrouble, open_client
+from crescent_lite.sampling.servers.recognise import recognise
+from crescent_lite.sampling.servers.server import Prompt, Server, ServerReply
 
 T = TypeVar("T")
 
@@ -46,8 +42,12 @@ ATTEMPTS = 8
 """Attempts for one request at one server, with growing random pauses between them (guess)."""
 LONGEST_PAUSE_SECONDS = 8.0
 """Longest pause between two attempts (guess)."""
-CONNECT_SECONDS = 10.0
-"""Time to connect to a server (guess)."""
+STEP_SECONDS = 0.2
+"""Time within which a request to stop is noticed while servers are waited for."""
+PROBE = "What is 2 + 3?"
+"""What a server is tried with before a run."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ class ServerSampler:
         attempts: int = ATTEMPTS,
     ) -> None:
         """Connect to every server. Raises NetworkError, ModelError or ConfigError, naming the server."""
+        addresses = [read_address(text) for text in config.servers]
+        http = open_client(addresses, _key(config.server_key_variable), config.server_timeout_seconds)
         self._attempts = attempts
         self.usage = SamplerUsage()
         self._path, self._config, self._model_config = model_path, config, model
@@ -85,18 +87,14 @@ class ServerSampler:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="servers", daemon=True)
         self._thread.start()
-        key = _key(config.server_key_variable)
-        self._http = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx.Timeout(config.server_timeout_seconds, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=None),
-            trust_env=False,  # the addresses are the user's own machines, so no proxy is used
-        )
+        self._http = http
         self._local: Sampler | None = None
         self._adapter: Path | None = None
+        self._holds = Holds()
         try:
             self._chat = ChatTemplate(self._model, model)
-            self._servers = [self._connect(url) for url in config.servers]
+            self._probe = self._prompt(PROBE)
+            self._servers = [self._connect(address) for address in addresses]
         except BaseException:
             self.close()
             raise
@@ -113,17 +111,16 @@ class ServerSampler:
             while source or jobs or under_way:
                 self._take(source, jobs)
                 self._hand_out(jobs, under_way)
-                began = time.perf_counter()
-                done = wait(under_way, return_when=FIRST_COMPLETED).done
-                self.usage.seconds += time.perf_counter() - began
-                for future in done:
+                for future in self._wait(under_way):
                     server, job = under_way.pop(future)
                     try:
                         reply = future.result()
                     except ServerTrouble as trouble:
                         jobs.appendleft(job)
-                        self._lose(server, trouble)
+                        self._leave_alone(server, trouble)
                         continue
+                    self._holds.end(server)
+                    _show_warnings(server)
                     self.usage.tokens += reply.tokens
                     self.usage.prompt_tokens += reply.prompt_tokens
                     yield _completion(job, reply)
@@ -137,7 +134,7 @@ class ServerSampler:
             return
         if not self._config.adapters_here:
             for server in self._servers:
-                self._with_retries(server, server.use_adapter, path)
+                self._with_retries(server.url, server.use_adapter, path)
         elif path:
             from crescent_lite.sampling.llama import LlamaSampler
 
@@ -145,10 +142,13 @@ class ServerSampler:
             self._local.use_adapter(path)
         self._adapter = path
 
-    def require_adapters(self) -> None:
-        """Raise ModelError if a server could not load an adapter that is trained later in the run."""
+    def require_adapters(self, trial: Path | None = None) -> None:
+        """Raise ModelError if a server could not load an adapter that is trained later in the run.
+
+        `trial` is a PEFT folder with an adapter like those that will be trained. Each server loads and unloads it.
+        """
         for server in [] if self._config.adapters_here else self._servers:
-            self._with_retries(server, server.require_adapters)
+            self._with_retries(server.url, server.require_adapters, trial)
 
     def encode_example(self, user: str, solution: str) -> tuple[list[int], int]:
         """The tokens of prompt + solution + end of turn, and how many of them belong to the prompt."""
@@ -165,44 +165,62 @@ class ServerSampler:
             self._loop.close()
         self._model.close()
 
-    def _connect(self, url: str) -> Server:
-        _check_address(url)
-        server: Server = LlamaServer(url, self._http, self._model)
-        if url.rstrip("/").endswith("/v1"):
-            openai = OpenAiServer(url, self._http, self._model, self._config.server_model)
-            if self._with_retries(openai, is_ollama, openai):
-                openai = OllamaServer(url, self._http, self._model, self._config.server_model)
-            server = openai
-        self._with_retries(server, server.check)
+    def _connect(self, address: Address) -> Server:
+        server: Server = self._with_retries(
+            address.root, recognise, address, self._http, self._model, self._config.server_model
+        )
+        self._with_retries(server.url, server.check, self._probe)
+        _show_warnings(server)
         server.requests = self._config.server_requests or server.requests
         return server
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        _first_done([future], math.inf)
+        return future.result()
 
-    def _with_retries(self, server: Server, ask: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+    def _with_retries(self, url: str, ask: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """Ask a server something outside sampling, with retries. Raises NetworkError when all attempts fail."""
-        try:
-            return self._run(_retried(self._attempts, ask, *arguments))
-        except ServerTrouble as trouble:
-            raise NetworkError(f"{server.url}: {trouble}; start the server, or correct sampling.servers") from None
+        holds = Holds()
+        while True:
+            try:
+                return self._run(_retried(self._attempts, ask, *arguments))
+            except ServerTrouble as trouble:
+                if not isinstance(trouble, ServerBusy) or not holds.begin(url, url, trouble):
+                    raise NetworkError(f"{url}: {trouble}; start the server, or correct sampling.servers") from None
+            _first_done((), holds.seconds([url]))
+
+    def _wait(self, under_way: UnderWay) -> set[Future[ServerReply]]:
+        """Wait for replies, or until a server that asked to be left alone may be asked again. Returns the replies."""
+        began, held = time.perf_counter(), self._holds.seconds(self._servers)
+        done = _first_done(under_way, held if held or not under_way else math.inf)
+        self.usage.seconds += time.perf_counter() - began
+        return done
+
+    def _leave_alone(self, server: Server, trouble: ServerTrouble) -> None:
+        """Ask a busy server later, and do without one that failed. Raises NetworkError when none is left."""
+        if not (isinstance(trouble, ServerBusy) and self._holds.begin(server, server.url, trouble)):
+            self._lose(server, trouble)
+
+    def _prompt(self, user: str, assistant_prefix: str = "") -> Prompt:
+        tokens, text = self._chat.encode(user, assistant_prefix), self._chat.render(user, assistant_prefix)
+        return Prompt(tokens, text, self._chat.opening.before(assistant_prefix))
 
     def _take(self, source: deque[Request], jobs: deque[_Job]) -> None:
         """Turn requests into jobs. The newest go first, because their prompts are probably in a server's cache."""
         arrived = []
         while source:
             request = source.popleft()
-            tokens = self._chat.encode(request.user, request.assistant_prefix)
-            text = self._chat.render(request.user, request.assistant_prefix)
-            prompt = Prompt(tokens, text, self._chat.opening.before(request.assistant_prefix))
+            prompt = self._prompt(request.user, request.assistant_prefix)
             arrived += [_Job(request, index, prompt) for index in request.sample_indexes]
         jobs.extendleft(reversed(arrived))
 
     def _hand_out(self, jobs: deque[_Job], under_way: UnderWay) -> None:
         """Hand jobs to servers with room for more, the least busy first. Other jobs wait here, not at a server."""
         busy = Counter(server for server, _ in under_way.values())
-        while jobs:
-            server = min(self._servers, key=lambda candidate: busy[candidate] / candidate.requests)
+        willing = self._holds.without(self._servers)
+        while jobs and willing:
+            server = min(willing, key=lambda candidate: busy[candidate] / candidate.requests)
             if busy[server] >= server.requests:
                 return
             job = jobs.popleft()
@@ -232,46 +250,51 @@ class ServerSampler:
             self.usage = self.usage + (local.usage - before)
 
 
+def _first_done(futures: Iterable[Future[T]], seconds: float) -> set[Future[T]]:
+    """Wait until at least one future is done, for at most `seconds`. Returns those that are done."""
+    ends, done = time.monotonic() + seconds, set[Future[T]]()
+    # In short steps, because a request to stop cannot wake a thread that waits for a lock or for a long time.
+    while not done and (left := ends - time.monotonic()) > 0:
+        if futures:
+            done = wait(futures, timeout=min(left, STEP_SECONDS), return_when=FIRST_COMPLETED).done
+        else:
+            time.sleep(min(left, STEP_SECONDS))
+    return done
+
+
 async def _retried(attempts: int, ask: Callable[..., Awaitable[T]], *arguments: Any) -> T:
     """Call `ask`, and again after a failure that may be temporary, up to `attempts` times in all."""
     retrying = AsyncRetrying(
         stop=stop_after_attempt(attempts),
         wait=wait_random_exponential(multiplier=0.5, max=LONGEST_PAUSE_SECONDS),
         retry=retry_if_exception(
-            lambda error: isinstance(error, ServerTrouble) and not isinstance(error, ServerHung)
+            lambda error: isinstance(error, ServerTrouble) and not isinstance(error, ServerHung | ServerBusy)
         ),
         reraise=True,
     )
     return await retrying(ask, *arguments)
 
 
-def check_servers(model_path: Path, config: Config, *, will_train: bool, adapter: Path | None) -> None:
+def check_servers(
+    model_path: Path, config: Config, *, will_train: bool, adapter: Path | None, trial: Path | None
+) -> None:
     """Check that every server responds, serves the model, and can load the adapters if the run will train some.
 
-    Raises NetworkError, ModelError or ConfigError, naming the server.
+    `trial`: see `ServerSampler.require_adapters`. Raises NetworkError, ModelError or ConfigError, naming the server.
     """
     sampler = ServerSampler(model_path, config.sampling, config.model)
     try:
         sampler.use_adapter(adapter)
         if will_train:
-            sampler.require_adapters()
+            sampler.require_adapters(trial)
     finally:
         sampler.close()
 
 
-def _check_address(url: str) -> None:
-    """Raise ConfigError unless the text is the http(s) address of a server, without user and password."""
-    try:
-        address = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise ConfigError(f"sampling.servers: {url!r} is not a valid address: {error}") from None
-    if address.userinfo:
-        # Addresses are stored with the run and shown, so they must not contain a secret.
-        raise ConfigError(
-            "sampling.servers: an address must not contain a user or password; see sampling.server_key_variable"
-        )
-    if address.scheme not in ("http", "https") or not address.host:
-        raise ConfigError(f"sampling.servers: {url!r} is not a valid address; write it like http://host:8080")
+def _show_warnings(server: Server) -> None:
+    """Log what a server was noticed doing, in the caller's thread."""
+    while server.warnings:
+        log.warning("%s: %s", server.url, server.warnings.pop(0))
 
 
 def _key(variable: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from crescent_lite.records import Generation
 from crescent_lite.sampling.reply import cut_at_stop, says_something
-from crescent_lite.sampling.servers import Prompt, Server, ServerReply
+from crescent_lite.sampling.servers.server import Prompt, Server, ServerReply
 
 
 async def complete_in_full(server: Server, prompt: Prompt, generation: Generation, seed: int) -> ServerReply:

@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 
 from crescent_lite.errors import TrainingError
 from crescent_lite.records import BASE_SHA256
-from crescent_lite.training.architectures import PERMUTED, refuse_unknown_architecture
+from crescent_lite.training.architectures import PERMUTED, architecture_number, refuse_unknown_architecture
 from crescent_lite.training.base_gguf import BaseGguf
 
 UNSUPPORTED_FIELDS: Mapping[str, Callable[[Any], bool]] = {
@@ -48,7 +48,7 @@ def write_adapter_gguf(peft_dir: Path, base: BaseGguf, path: Path, base_sha256: 
     """
     refuse_unknown_architecture(base.architecture)
     alpha, tensors = _read_peft(peft_dir)
-    names = gguf.get_tensor_name_map(_architecture_number(base.architecture), base.layers)
+    names = gguf.get_tensor_name_map(architecture_number(base.architecture), base.layers)
     unfinished = path.with_suffix(".unfinished")
     writer = gguf.GGUFWriter(unfinished, base.architecture)
     writer.add_type(gguf.GGUFType.ADAPTER)
@@ -122,7 +122,3 @@ def _permuted(rows: np.ndarray, module: str, base: BaseGguf) -> np.ndarray:
         return rows
     halves = rows.reshape(heads, 2, rows.shape[0] // heads // 2, rows.shape[1])
     return halves.swapaxes(1, 2).reshape(rows.shape)
-
-
-def _architecture_number(architecture: str) -> Any:
-    return next(number for number, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)

@@ -6,6 +6,10 @@ Example: LINEAR_LAYERS["phi3"]      # ('qkv_proj', 'o_proj', 'gate_up_proj', 'do
 
 from __future__ import annotations
 
+from typing import Any
+
+import gguf
+
 from crescent_lite.errors import ModelError, TrainingError
 from crescent_lite.training.base_gguf import BaseGguf
 
@@ -33,6 +37,11 @@ _ROTARY_FRACTION = {"stablelm": 0.25, "nemotron": 0.5}
 """Fraction of a head's width that is rotated by position, where it is not 1, as transformers assumes it."""
 _GEMMA_HEAD = 256
 """The head width that transformers assumes when it scales Gemma's attention."""
+
+
+def architecture_number(architecture: str) -> Any:
+    """The number of an architecture in the package gguf."""
+    return next(number for number, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
 
 
 def refuse_unknown_architecture(architecture: str) -> None:

@@ -1,0 +1,235 @@
+"""Sends requests to servers: certificates and proxies from the environment, and what a failure means.
+
+A failure is either certain (a wrong key, a certificate that is not trusted, an unknown name), which is an error at
+once, or may be temporary, which is a ServerTrouble. Knows HTTP, no dialect and no order of work. Example:
+    response = await Connection(http, "http://gpu1:8080").ask("GET", "/props")
+Source: the environment variables as curl, requests and httpx read them; Retry-After as in RFC 9110, section 10.2.3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import email.utils
+import os
+import socket
+import ssl
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import certifi
+import httpx
+
+from crescent_lite.errors import ConfigError, ModelError, NetworkError
+from crescent_lite.printable import printable
+from crescent_lite.sampling.servers.address import Address
+from crescent_lite.sampling.servers.fields import complaint
+
+TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Status codes after which the same request may succeed later."""
+CONNECT_SECONDS = 10.0
+"""Time to connect to a server (guess)."""
+MAX_REPLY_BYTES = 16_000_000
+"""A longer response is rejected; no real completion is that long (guess)."""
+CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
+"""Environment variables that name a file or folder with the certificates of trusted authorities; the first one that
+is set replaces the usual authorities."""
+
+
+class ServerTrouble(Exception):  # noqa: N818  it is retried first, and becomes an error only when that fails
+    """A request failed for a reason that may be temporary, such as a lost connection or an overloaded server."""
+
+
+class ServerHung(ServerTrouble):
+    """A server did not respond in time. The request is not retried: the server is stuck rather than busy."""
+
+
+class ServerBusy(ServerTrouble):
+    """A server asks to be left alone for a while (429 or 503 with Retry-After)."""
+
+    def __init__(self, words: str, seconds: float) -> None:
+        super().__init__(words)
+        self.seconds = seconds
+        """How long it asks to be left alone, in seconds; more than 0."""
+
+
+def open_client(addresses: Sequence[Address], key: str, timeout_seconds: float) -> httpx.AsyncClient:
+    """An HTTP client for these servers. Raises ConfigError when a variable of the environment cannot be used.
+
+    A proxy is never used for this machine: not even its address is read when all servers are here.
+    """
+    far = any(not address.is_loopback for address in addresses)
+    try:
+        return httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=None),
+            trust_env=far,
+            verify=_trusted() if any(address.scheme == "https" for address in addresses) else _nothing_trusted(),
+            mounts={f"all://{_bracketed(each.host)}": None for each in addresses if each.is_loopback},
+        )
+    except (ValueError, ImportError, httpx.InvalidURL) as error:
+        raise ConfigError(
+            f"the proxy in the environment (HTTP_PROXY, HTTPS_PROXY or ALL_PROXY) cannot be used: {error}; correct "
+            "or unset the variable, or list the servers in NO_PROXY"
+        ) from None
+
+
+class Connection:
+    """One server's address, and the client that reaches it."""
+
+    def __init__(self, http: httpx.AsyncClient, root: str, base: str | None = None) -> None:
+        self.root = root
+        """The address without /v1."""
+        self.base = base or root
+        """The address that paths are added to, unless they are asked at the root."""
+        self._http = http
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        at_root: bool = False,
+        model: str = "",
+        final: Sequence[int] = (),
+    ) -> httpx.Response:
+        """Send one request and return the response, whatever its status.
+
+        `model` is named in the query. Statuses in `final` are returned although they are usually temporary. Raises
+        ServerTrouble for a temporary failure, and NetworkError for one that is certain to happen again.
+        """
+        url = (self.root if at_root else self.base) + path
+        seconds = self._http.timeout.read
+        query = {"model": model} if model else None
+        try:
+            async with asyncio.timeout(seconds):  # for the whole response: httpx's own timeout is for each part of it
+                response = await self._http.request(method, url, json=body, params=query)
+        except httpx.ConnectTimeout:
+            raise ServerTrouble(f"cannot be reached in time{self._proxy_hint()}") from None
+        except (httpx.TimeoutException, TimeoutError):
+            raise ServerHung(f"did not respond within {seconds:g} s (sampling.server_timeout_seconds)") from None
+        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+            # The message itself is left out: it may contain the API key.
+            raise NetworkError(
+                f"{self.base}: the request cannot be sent ({type(error).__name__}); correct sampling.servers"
+            ) from None
+        except httpx.RequestError as error:
+            self._refuse_what_is_certain(error)
+            words = printable(str(error)) or type(error).__name__
+            raise ServerTrouble(f"{words}{self._proxy_hint()}") from None
+        status = response.status_code
+        if status in TRANSIENT and status not in final:
+            words = f"responded with status {status} ({complaint(response)})"
+            if status in (429, 503) and (wait := retry_after(response.headers.get("Retry-After", ""))):
+                raise ServerBusy(words, wait)
+            raise ServerTrouble(f"{words}{self._proxy_hint() if status in (502, 503, 504) else ''}")
+        return response
+
+    def json_of(self, response: httpx.Response) -> Any:
+        """The JSON in a successful response. Raises NetworkError, ModelError or ServerTrouble for any other."""
+        status = response.status_code
+        if status in (401, 403):
+            raise NetworkError(
+                f"{self.base}: rejected the API key ({status}); see sampling.server_key_variable{self._proxy_hint()}"
+            )
+        if status in (301, 302, 303, 307, 308):
+            target = printable(response.headers.get("Location", "no address"))[:200]
+            raise NetworkError(
+                f"{self.base}: redirects to {target}; put the address it leads to into sampling.servers"
+            )
+        if status >= 300:
+            raise ModelError(f"{self.base}: responded with status {status}: {complaint(response)}")
+        try:
+            if len(response.content) > MAX_REPLY_BYTES:
+                raise ServerTrouble(f"its response is too long ({len(response.content):,} bytes)")
+            return response.json()
+        except (ValueError, RecursionError):
+            raise ServerTrouble("its response is not JSON, or is truncated") from None
+
+    def _refuse_what_is_certain(self, error: httpx.RequestError) -> None:
+        """Raise NetworkError for a failure to connect that would happen again."""
+        host = httpx.URL(self.root).host
+        for cause in _causes(error):
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                advice = (
+                    "write its name in sampling.servers as the certificate has it"
+                    if "match" in cause.verify_message
+                    else f"name the file of its authority in {CERTIFICATE_VARIABLES[0]}"
+                )
+                raise NetworkError(
+                    f"{self.base}: its certificate is not accepted: {printable(cause.verify_message)}; {advice}"
+                ) from None
+            if isinstance(cause, ssl.SSLError) and cause.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
+                raise NetworkError(f"{self.base}: does not speak https; write http:// in sampling.servers") from None
+            if isinstance(cause, socket.gaierror) and cause.errno != socket.EAI_AGAIN:
+                raise NetworkError(
+                    f"{self.base}: the name {host} is not known here ({cause.strerror}); correct sampling.servers"
+                    f"{self._proxy_hint()}"
+                ) from None
+        if isinstance(error, httpx.ProxyError) and str(error).startswith(("401", "403", "407")):
+            raise NetworkError(
+                f"{self.base}: the proxy refuses to connect ({printable(str(error))}){self._proxy_hint()}"
+            ) from None
+
+    def _proxy_hint(self) -> str:
+        """Words for an error where a proxy lies between, because then the proxy may be the cause; else ''."""
+        url = httpx.URL(self.root)
+        proxies = urllib.request.getproxies()
+        name = next((name for name in (url.scheme, "all") if proxies.get(name)), "")
+        is_direct = Address(self.root, ends_with_v1=False).is_loopback or urllib.request.proxy_bypass(url.host)
+        if not name or is_direct or not self._http.trust_env:
+            return ""
+        return f" (through the proxy in {name.upper()}_PROXY; NO_PROXY={url.host} leaves it out)"
+
+
+def _trusted() -> ssl.SSLContext:
+    """The authorities that the environment names, else those of certifi and of the system. Raises ConfigError."""
+    variable = next((name for name in CERTIFICATE_VARIABLES if os.environ.get(name)), None)
+    if variable is None:
+        context = ssl.create_default_context(cafile=certifi.where())
+        context.load_default_certs()
+        return context
+    path = Path(os.environ[variable]).expanduser()
+    try:
+        if path.is_dir():
+            return ssl.create_default_context(capath=str(path))
+        return ssl.create_default_context(cafile=str(path))
+    except (OSError, ssl.SSLError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{variable}={path}: no certificates can be read there: {reason}") from None
+
+
+def _nothing_trusted() -> ssl.SSLContext:
+    """For http alone: no certificate is needed, so a variable that names a missing file does not matter."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and the ones it was raised from, those inside groups too."""
+    yield error
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _causes(each)
+    if cause := error.__cause__ or error.__context__:
+        yield from _causes(cause)
+
+
+def retry_after(value: str) -> float:
+    """The seconds that a Retry-After header asks for, as a number or as a date; 0 for anything else or the past."""
+    if value.strip().isascii() and value.strip().isdigit():
+        return float(value.strip()[:12])
+    try:
+        until = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return 0.0
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=datetime.UTC)
+    return max(0.0, (until - datetime.datetime.now(datetime.UTC)).total_seconds())

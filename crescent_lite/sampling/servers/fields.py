@@ -1,0 +1,71 @@
+"""Reads the fields of a server's response, which is untrusted: each value has the expected type, or raises.
+
+Knows types and texts, no dialect. Example: count(body["tokens_predicted"]) -> 12
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+import httpx
+
+from crescent_lite.printable import printable, storable
+
+MALFORMED = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
+"""The exceptions that are raised when a response does not have the documented form."""
+TOO_LONG = re.compile(
+    r"exceed_context|context (length|size|window)|(maximum|available|model's) context|max_model_len", re.I
+)
+"""Found in the complaint of a server whose context is too short for a prompt, in the words of each kind."""
+
+
+def text(value: object) -> str:
+    """The value, if it is a text, as it can be stored. Raises TypeError otherwise."""
+    if not isinstance(value, str):
+        raise TypeError("a text was expected")
+    return storable(value)
+
+
+def count(value: object) -> int:
+    """The value, if it is a plausible count of tokens. Raises ValueError otherwise."""
+    if not isinstance(value, int) or not 0 <= value < 2**31:
+        raise ValueError("a count was expected")
+    return value
+
+
+def mean(logprobs: Sequence[object]) -> float | None:
+    """The mean of log-probabilities; None for an empty list. Raises ValueError when one is not a finite number."""
+    values = [float(value) for value in logprobs if isinstance(value, int | float)]
+    if len(values) != len(logprobs) or not all(map(math.isfinite, values)):
+        raise ValueError("log-probabilities were expected")
+    return sum(values) / len(values) if values else None
+
+
+def with_thoughts(reply: str, thoughts: object) -> str:
+    """The whole reply where a server keeps the thoughts in a field of their own.
+
+    Thoughts that no reply follows have not ended, so their tag stays open.
+    """
+    if not isinstance(thoughts, str) or not thoughts.strip():
+        return reply
+    return f"<think>{text(thoughts)}</think>{reply}" if reply.strip() else f"<think>{text(thoughts)}"
+
+
+def complaint(response: httpx.Response) -> str:
+    """The error message in a response, as one printable line of at most 200 characters."""
+    try:
+        body = response.json()
+    except (ValueError, RecursionError):
+        body = response.text
+    for key in ("error", "message", "error_message", "detail"):
+        if isinstance(body, dict):
+            body = body.get(key, body)
+    return printable(" ".join(str(body).split()))[:200] or "no reason given"
+
+
+def shortened(names: Sequence[str]) -> str:
+    """The first five names, and how many more there are."""
+    shown = ", ".join(printable(name) for name in names[:5])
+    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown or "no model"

@@ -1,0 +1,198 @@
+"""Servers with OpenAI-style completions: vLLM, SGLang, LM Studio and others. Prompts are sent as text.
+
+Example: see `server.py`. Sources: OpenAI's API reference, legacy completions; the vLLM and SGLang documentation on
+LoRA adapters (vllm/entrypoints/openai/models/serving.py has the statuses).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from crescent_lite.errors import ModelError
+from crescent_lite.records import FinishReason, Generation
+from crescent_lite.sampling.servers.connection import ServerTrouble
+from crescent_lite.sampling.servers.fields import (
+    MALFORMED,
+    TOO_LONG,
+    complaint,
+    count,
+    mean,
+    text,
+    with_thoughts,
+)
+from crescent_lite.sampling.servers.server import Prompt, Server, ServerReply
+from crescent_lite.sampling.thoughts import control_tags
+
+REQUESTS = 32
+"""Requests at a time for a server that does not report how many it accepts (guess)."""
+NO_SUCH_ROUTE = (404, 405, 501)
+RANK = re.compile(r"max.?lora.?rank|lora.?rank.*(greater|exceed|larger)", re.I)
+"""Found in the complaint of vLLM or SGLang about an adapter whose rank is above its limit."""
+VLLM_START = "start vLLM with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True"
+INTERNAL_ERROR = 500
+"""What vLLM answers when its engine refuses an adapter. Asking again does not help."""
+
+
+class OpenAiServer(Server):
+    """One server with OpenAI-style completions."""
+
+    requests = REQUESTS
+    _adapter = ""
+    """The server's name of the adapter in use; '' without one."""
+    _context_tokens = 2**31
+    """Context length that the server reports, in tokens; a number too large to matter if it reports none."""
+    _loads_outside_v1: bool | None = None
+    """Whether adapters are loaded and named in SGLang's way; False for vLLM's, None until it is known."""
+    _names: tuple[str, ...] = ()
+    """All models that the server lists."""
+
+    async def check(self, probe: Prompt) -> None:
+        listed = await self._listed("/models")
+        # vLLM also lists the adapters it has loaded: their `parent` is the base.
+        bases = {name: model for name, model in listed.items() if not model.get("parent")}
+        self.model_name = self._choose(list(bases))
+        self._names = tuple(bases)
+        base = bases[self.model_name]
+        limit = base.get("max_model_len")  # vLLM rejects a request that might become longer
+        if isinstance(limit, int):
+            self._context_tokens = limit
+        if base.get("owned_by") in ("vllm", "sglang"):
+            self._loads_outside_v1 = base["owned_by"] == "sglang"
+        await self._try(probe)
+
+    async def _try(self, probe: Prompt) -> None:
+        """Draw one token. Raises ModelError when another model answers, as its name or its tokenizer shows."""
+        body = {"model": self.model_name, "prompt": probe.text, "max_tokens": 1, "temperature": 0.0}
+        completion = self._json_of(await self._ask("POST", "/completions", body))
+        try:
+            counted = (completion.get("usage") or {}).get("prompt_tokens")
+            answering = completion.get("model")
+        except MALFORMED:
+            raise ModelError(f"{self.url}: its response is not a completion") from None
+        if isinstance(counted, int):
+            self._refuse_other_count(counted, probe)
+        self._refuse_other(answering)
+
+    async def complete(self, prompt: Prompt, generation: Generation, seed: int) -> ServerReply:
+        room = self._context_tokens - len(prompt.tokens)
+        if room < 1:
+            return ServerReply("", "context", 0, len(prompt.tokens))
+        body: dict[str, Any] = {
+            "model": self.model_name,
+            "prompt": prompt.text,
+            "max_tokens": min(generation.max_tokens, room),
+            "temperature": generation.temperature,
+            "top_p": generation.top_p,
+            "seed": seed,
+            # Neutral values are sent too: for a missing one, vLLM uses the model's generation_config.json.
+            "top_k": generation.top_k or -1,
+            "min_p": 0.0,
+            "repetition_penalty": 1.0,
+            **self._adapter_fields,
+        }
+        if generation.stop:
+            body["stop"] = list(generation.stop)
+        if control_tags(self._model):
+            # The tags of the model's thoughts would be left out: the first is for vLLM and SGLang.
+            body |= {"skip_special_tokens": False, "preserved_tokens": list(control_tags(self._model))}
+        if generation.logprobs:
+            body["logprobs"] = 1
+        response = await self._ask("POST", "/completions", body)
+        if response.status_code == 400 and TOO_LONG.search(complaint(response)):
+            return ServerReply("", "context", 0, len(prompt.tokens))
+        completion = self._json_of(response)
+        try:
+            choice = completion["choices"][0]
+            written, why = text(choice["text"]), choice["finish_reason"]
+            written = with_thoughts(written, choice.get("reasoning") or choice.get("reasoning_content"))
+            drawn = count((completion.get("usage") or {}).get("completion_tokens", 0))
+            logprobs = choice.get("logprobs") or {}
+            # llama-server reports log-probabilities in the form of OpenAI's chat completions, under "content".
+            in_chat_form = [token["logprob"] for token in logprobs.get("content") or ()]
+            logprob = mean(logprobs.get("token_logprobs") or in_chat_form)
+            answering = completion.get("model")
+        except MALFORMED:
+            raise ServerTrouble("its response is not a completion") from None
+        self._refuse_other(answering)
+        reason: FinishReason = "stop"
+        if why != "stop":
+            reason = "length" if room >= generation.max_tokens else "context"
+        return ServerReply(written, reason, drawn, len(prompt.tokens), logprob)
+
+    def _refuse_other(self, answering: object) -> None:
+        """Raise ModelError if a reply comes from another model than the one that was asked."""
+        asked = str(self._adapter_fields.get("model", self.model_name))
+        self._refuse_other_model(asked, answering, [name for name in self._names if name != asked])
+
+    @property
+    def _adapter_fields(self) -> dict[str, str]:
+        """Fields that make a request use the adapter: SGLang has one for it, vLLM takes it for a model of its own."""
+        if not self._adapter:
+            return {}
+        return {"lora_path": self._adapter} if self._loads_outside_v1 else {"model": self._adapter}
+
+    async def use_adapter(self, path: Path | None) -> None:
+        self._adapter = ""
+        if path is None:
+            return
+        # The name contains the checksum, because the server may already have loaded round 1 of another workspace.
+        with path.open("rb") as file:
+            checksum = hashlib.file_digest(file, "sha256").hexdigest()
+        name = f"{'-'.join(path.absolute().parts[-3:-1])}-{checksum[:12]}"
+        await self._load(name, path.parent / "peft")
+        self._adapter = name
+
+    async def require_adapters(self, trial: Path | None) -> None:
+        response = await self._post_adapter("/load_lora_adapter", {})
+        if response.status_code in NO_SUCH_ROUTE:
+            raise ModelError(
+                f"{self.url}: cannot load the adapters that this run will train; {VLLM_START}, "
+                "or set sampling.adapters_here = true"
+            )
+        if trial:
+            name = f"trial-{os.urandom(6).hex()}"
+            await self._load(name, trial)
+            await self._post_adapter("/unload_lora_adapter", {"lora_name": name})
+
+    async def _load(self, name: str, folder: Path) -> None:
+        """Make the server load the PEFT adapter in `folder`. Raises ModelError."""
+        folder = folder.absolute()  # the server has another working directory
+        response = await self._post_adapter("/load_lora_adapter", {"lora_name": name, "lora_path": str(folder)})
+        if response.status_code < 300 or "already" in (reason := complaint(response)):
+            return
+        if RANK.search(reason):
+            advice = (
+                f"restart it with --max-lora-rank {_rank_of(folder)} or more (train.rank), then run the same command "
+                "again, or set sampling.adapters_here = true"
+            )
+        elif "not enabled" in reason or response.status_code in (405, 501) or reason == "Not Found":
+            advice = f"{VLLM_START}, or set sampling.adapters_here = true"
+        else:
+            advice = "make the folder available there under the same path, or set sampling.adapters_here = true"
+        raise ModelError(f"{self.url}: cannot load the adapter {folder} ({response.status_code}: {reason}); {advice}")
+
+    async def _post_adapter(self, path: str, body: dict[str, str]) -> httpx.Response:
+        """Send a request about adapters where this kind of server expects it, and return the response.
+
+        vLLM loads adapters under /v1, SGLang outside. Where the list of models does not tell them apart, the kind is
+        found out once, by an empty request: a route that exists complains about its fields.
+        """
+        if self._loads_outside_v1 is None:
+            response = await self._ask("POST", path, {}, final=(INTERNAL_ERROR,))
+            self._loads_outside_v1 = response.status_code in NO_SUCH_ROUTE
+        return await self._ask("POST", path, body, at_root=self._loads_outside_v1, final=(INTERNAL_ERROR,))
+
+
+def _rank_of(folder: Path) -> int | str:
+    """The rank of a PEFT adapter, as its settings say."""
+    try:
+        return int(json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["r"])
+    except (OSError, *MALFORMED):
+        return "N"

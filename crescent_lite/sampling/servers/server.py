@@ -1,0 +1,147 @@
+"""What every kind of server has in common: it is checked once, completes prompts, and may load adapters.
+
+Knows no dialect. Example: await server.complete(prompt, generation, seed=7)
+    -> ServerReply(text="x = 4", finish_reason="stop", tokens=6, prompt_tokens=40)
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from crescent_lite.errors import ModelError
+from crescent_lite.records import FinishReason, Generation
+from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.servers.connection import Connection
+from crescent_lite.sampling.servers.fields import MALFORMED, shortened, text
+
+OTHER_TOKENS = 1
+"""By how many tokens a server's count of a prompt may differ from ours: whether it counts BOS is not fixed."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One prompt, as tokens and as text, for servers that accept only one of them."""
+
+    tokens: Sequence[int]
+    text: str
+    opening: str = ""
+    """The opening tag of the model's thoughts, where the prompt ends with it."""
+
+
+@dataclass(frozen=True)
+class ServerReply:
+    """One completion from a server; the fields are those of `records.Completion`."""
+
+    text: str
+    finish_reason: FinishReason
+    tokens: int
+    prompt_tokens: int
+    mean_logprob: float | None = None
+
+
+class Server(ABC):
+    """One server that completes prompts with one model. Methods raise ModelError, NetworkError or ServerTrouble."""
+
+    requests: int
+    """How many requests the server gets at a time."""
+
+    def __init__(self, connection: Connection, model: GgufModel, model_name: str) -> None:
+        self.url = connection.base
+        self.model_name = model_name
+        """The server's name of the base; '' until `check` has asked for it."""
+        self.warnings: list[str] = []
+        """What was noticed and does not end the run, a sentence each; whoever shows them takes them out."""
+        self._connection = connection
+        self._model = model
+        self._answering: dict[str, str] = {}
+        """The model that replies name, by the model that was asked."""
+
+    @abstractmethod
+    async def check(self, probe: Prompt) -> None:
+        """Raise an error unless the server responds and serves the model. `probe` is a prompt to try it with."""
+
+    @abstractmethod
+    async def complete(self, prompt: Prompt, generation: Generation, seed: int) -> ServerReply:
+        """Complete one prompt."""
+
+    @abstractmethod
+    async def use_adapter(self, path: Path | None) -> None:
+        """Use a GGUF adapter in the requests that follow; None stops using it."""
+
+    @abstractmethod
+    async def require_adapters(self, trial: Path | None) -> None:
+        """Raise ModelError when the server cannot load an adapter while it runs.
+
+        `trial` is a PEFT folder with an adapter like those that will be trained, to try it with; it may be None.
+        """
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None, **how: Any) -> httpx.Response:
+        return await self._connection.ask(method, path, body, **how)
+
+    def _json_of(self, response: httpx.Response) -> Any:
+        return self._connection.json_of(response)
+
+    async def _listed(self, path: str, *, at_root: bool = False) -> dict[str, dict[str, Any]]:
+        """The models that the server lists, by name. Raises ModelError."""
+        listed = self._json_of(await self._ask("GET", path, at_root=at_root))
+        try:
+            return {text(model["id"]): model for model in listed["data"]}
+        except MALFORMED:
+            raise ModelError(
+                f"{self.url}: does not list its models; check that it is the address of a server for language models"
+            ) from None
+
+    def _choose(self, names: Sequence[str], kind: str = "") -> str:
+        """The model to ask for: the one in the settings, or the only one. Raises ModelError."""
+        what = f"is {kind} and " if kind else ""
+        if self.model_name and self.model_name not in names:
+            raise ModelError(
+                f"{self.url}: {what}does not serve the model {self.model_name!r}, but {shortened(names)}; "
+                "correct sampling.server_model"
+            )
+        if not self.model_name and len(names) != 1:
+            raise ModelError(f"{self.url}: {what}serves {shortened(names)}; name one in sampling.server_model")
+        return self.model_name or names[0]
+
+    def _refuse_other_sizes(self, served: dict[str, int]) -> None:
+        """Raise ModelError where a size that the server reports is not that of the local model."""
+        sizes = {"tokens in the vocabulary": self._model.vocab_size}
+        sizes["values in an embedding"] = self._model.embedding_length
+        for what, number in served.items():
+            if number != sizes[what]:
+                raise ModelError(
+                    f"{self.url}: serves another model: it has {number:,} {what}, "
+                    f"but {self._model.path.name} has {sizes[what]:,}; start it with that file"
+                )
+
+    def _refuse_other_count(self, counted: int, prompt: Prompt) -> None:
+        """Raise ModelError if the server counts other tokens in a prompt than the local model: another tokenizer."""
+        if abs(counted - len(prompt.tokens)) > OTHER_TOKENS:
+            raise ModelError(
+                f"{self.url}: serves another model: it counts {counted:,} tokens in a prompt that has "
+                f"{len(prompt.tokens):,} with {self._model.path.name}; serve the model of that file"
+            )
+
+    def _refuse_other_model(self, asked: str, answering: object, others: Sequence[str] = ()) -> None:
+        """Raise ModelError if a reply comes from another model of the server, or from another one than before.
+
+        Some servers write a name in their own way; that is one warning.
+        """
+        if not isinstance(answering, str) or not answering:
+            return
+        before = self._answering.get(asked)
+        if answering in others or before not in (None, answering):
+            change = f"; before, {before!r} answered" if before not in (None, answering) else ""
+            raise ModelError(
+                f"{self.url}: the model {shortened([answering])} answers, but {shortened([asked])} was asked"
+                f"{change}; correct sampling.server_model, or serve the model of the run"
+            )
+        self._answering[asked] = answering
+        if before is None and asked and answering != asked:
+            self.warnings.append(f"answers as {shortened([answering])} when {shortened([asked])} is asked")
