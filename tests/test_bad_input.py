@@ -19,7 +19,7 @@ from tiny_model import make_tiny_adapter, make_tiny_gguf, rewrite_gguf
 from crescent_lite.cli import main
 from crescent_lite.config import TrainConfig
 from crescent_lite.engine import RunOptions, run_engine, run_evaluation
-from crescent_lite.errors import CrescentError, ExitCode, StageError
+from crescent_lite.errors import CrescentError, ExitCode, ModelError, StageError
 from crescent_lite.events import RunStarted
 from crescent_lite.store import Store
 from crescent_lite.training import refuse_untrainable
@@ -280,13 +280,18 @@ def engine_run(workspace: Workspace, *overrides: str, replies: str | None = None
 
 
 @pytest.mark.slow
-def test_a_run_that_failed_before_its_first_item_is_replaced(run: Run, tmp_path: Path) -> None:
-    make_workspace(tmp_path, make_tiny_gguf(tmp_path / "base.gguf", chat_template=None), min_examples=1000)
-    assert run()[0] == ExitCode.MODEL
+def test_a_run_that_failed_before_its_first_item_is_replaced(tmp_path: Path) -> None:
+    def fails(*_: object) -> FakeSampler:
+        raise ModelError("tiny.gguf: cannot be loaded")
 
-    engine_run(make_workspace(tmp_path, min_examples=1000))
+    workspace = make_workspace(tmp_path, min_examples=1000)
+    with pytest.raises(ModelError):
+        list(run_engine(workspace, RunOptions(), fails))
 
-    assert Store.open_read_only(tmp_path / "crescent.db").runs.fetch_run().state == "finished"
+    engine_run(workspace)
+
+    with closing(Store.open_read_only(workspace.database_path)) as store:
+        assert [store.runs.fetch_run(number).state for number in (1, 2)] == ["failed", "finished"]
 
 
 def test_a_run_that_a_bug_ends_before_its_first_item_does_not_stay_running(tmp_path: Path) -> None:

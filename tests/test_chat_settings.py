@@ -5,15 +5,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import gguf
 import pytest
 from fake_sampler import FakeSampler
-from small_workspace import make_workspace
+from small_workspace import make_workspace, workspace_with_adapter
 from tiny_model import CHAT_TEMPLATE, make_tiny_gguf
 
 from crescent_lite.config import Config, ModelConfig, load_config
 from crescent_lite.engine import RunOptions, run_engine
 from crescent_lite.errors import ConfigError, CrescentError, ModelError, WorkspaceError
 from crescent_lite.evaluation import measurements
+from crescent_lite.export.handover import ChosenRounds, export_adapter, export_gguf
 from crescent_lite.inquiry import Inquiry, answer
 from crescent_lite.preparation import read_inputs
 from crescent_lite.sampling.chat import ChatTemplate
@@ -218,3 +220,22 @@ def test_a_run_that_is_refused_for_its_template_leaves_no_run(template: str | No
         list(run_engine(workspace, RunOptions()))
     with closing(Store.open_read_only(workspace.database_path)) as store:
         assert not store.database.value("SELECT count(*) FROM runs")
+
+
+def test_a_given_template_is_handed_over_with_its_arguments(tmp_path: Path) -> None:
+    text = CHAT_TEMPLATE + "{% if add_generation_prompt and not thinking %}<think></think>{% endif %}"
+    given = ModelConfig(chat_template=text, template_arguments={"thinking": False})
+    with closing(Store.open_read_only(workspace_with_adapter(tmp_path).database_path)) as store:
+        base, adapter = store.runs.fetch_model(1), store.runs.fetch_model(2)
+        chosen = ChosenRounds(1, base, {1: 1.0}, {1: adapter}, given)
+        export_gguf(store, chosen, tmp_path / "merged", "f16")
+        export_adapter(store, chosen, tmp_path / "alone")
+
+    (merged,) = (tmp_path / "merged").glob("*.gguf")
+    assert gguf.GGUFReader(merged).get_field("tokenizer.chat_template").contents() == text
+    assert "assistant\n<think></think>{{ .Response }}" in (tmp_path / "merged" / "Modelfile").read_text()
+    arguments = """--chat-template-kwargs '{"thinking": false}'"""
+    assert f"{merged.name} {arguments}" in (tmp_path / "merged" / "README.md").read_text()
+    assert (tmp_path / "alone" / "chat_template.jinja").read_text() == text
+    wanted = f"--jinja --chat-template-file chat_template.jinja {arguments}"
+    assert wanted in (tmp_path / "alone" / "README.md").read_text()
