@@ -13,13 +13,12 @@ import subprocess
 import sys
 from typing import Any
 
-import llama_cpp
-
 from crescent_lite.config import ModelConfig
 from crescent_lite.errors import ConfigError, CrescentError, ModelError
 from crescent_lite.sampling import template_program
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.known_templates import KNOWN, template_text
+from crescent_lite.sampling.library import llama_cpp
 from crescent_lite.sampling.thoughts import Opening, tokenize_reply
 
 PLACEHOLDER = "CRESCENTUSERTEXT"

@@ -9,8 +9,7 @@ import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import llama_cpp
-from llama_cpp._ggml import libggml
+from crescent_lite.sampling.library import libggml, llama_cpp
 
 GPU = 1
 """ggml_backend_dev_type of a GPU with its own memory."""

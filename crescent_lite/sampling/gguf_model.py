@@ -12,11 +12,10 @@ import os
 import re
 from pathlib import Path
 
-import llama_cpp
-
 from crescent_lite.answers.thoughts import is_tag
 from crescent_lite.errors import ModelError, OutOfMemoryError
 from crescent_lite.sampling import llama_log
+from crescent_lite.sampling.library import llama_cpp
 from crescent_lite.sampling.memory_plan import ModelShape
 
 MAX_METADATA_BYTES = 1 << 20

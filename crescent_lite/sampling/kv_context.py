@@ -14,12 +14,12 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import llama_cpp
 import numpy as np
 
 from crescent_lite.errors import ModelError, OutOfMemoryError
 from crescent_lite.sampling import llama_log
 from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.library import llama_cpp
 from crescent_lite.sampling.memory_plan import MemoryPlan
 
 Chunk = tuple[int, Sequence[int], bool]

@@ -17,8 +17,6 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import llama_cpp
-
 from crescent_lite.config import ModelConfig, SamplingConfig
 from crescent_lite.errors import CrescentError, ModelError, OutOfMemoryError
 from crescent_lite.records import Completion, FinishReason, Request
@@ -27,6 +25,7 @@ from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.devices import find_gpu
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.kv_context import KvContext
+from crescent_lite.sampling.library import llama_cpp
 from crescent_lite.sampling.machine_limits import allowed_threads, memory_now
 from crescent_lite.sampling.memory_plan import (
     DEFAULT_SLOTS,

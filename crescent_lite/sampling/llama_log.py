@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections import deque
 
-import llama_cpp
+from crescent_lite.sampling.library import llama_cpp
 
 WARNING = 3
 """ggml_log_level of a warning; an error is 4."""

@@ -13,12 +13,11 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-import llama_cpp
 import numpy as np
-from llama_cpp import _ggml  # llama_cpp's public modules do not offer these functions of ggml
 
 from crescent_lite.errors import ModelError, StorageError
 from crescent_lite.sampling import llama_log
+from crescent_lite.sampling.library import libggml, llama_cpp
 
 MIXTURES: Mapping[str, int] = {
     "q4_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_0,
@@ -32,13 +31,13 @@ MIXTURES: Mapping[str, int] = {
 LITTLE_DISK_BYTES = 16 << 20
 """When writing fails and less space than this is free, the disk is reported as full (guess)."""
 
-_encode = _ggml.libggml.ggml_quantize_chunk
+_encode = libggml.ggml_quantize_chunk
 _encode.restype = ctypes.c_size_t
 _encode.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_int64] * 3, ctypes.c_void_p]
-_row_bytes = _ggml.libggml.ggml_row_size
+_row_bytes = libggml.ggml_row_size
 _row_bytes.restype = ctypes.c_size_t
 _row_bytes.argtypes = [ctypes.c_int, ctypes.c_int64]
-_needs_importance_matrix = _ggml.libggml.ggml_quantize_requires_imatrix
+_needs_importance_matrix = libggml.ggml_quantize_requires_imatrix
 _needs_importance_matrix.restype = ctypes.c_bool
 _needs_importance_matrix.argtypes = [ctypes.c_int]
 

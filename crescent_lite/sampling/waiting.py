@@ -12,9 +12,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import llama_cpp
-
 from crescent_lite.records import Completion, FinishReason, Generation, Request
+from crescent_lite.sampling.library import llama_cpp
 from crescent_lite.sampling.reply import Reply
 
 Encode = Callable[[Request], list[int]]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ from crescent_lite.config import TrainConfig
 from crescent_lite.errors import ConfigError, CrescentError, ModelError, OutOfMemoryError, StorageError, TrainingError
 from crescent_lite.models.gguf_header import GgufHeader
 from crescent_lite.records import ModelFile, TokenExample, TrainedAdapter, TrainingStep
+from crescent_lite.sampling.build_info import end_in_words
 from crescent_lite.training.architectures import refuse_unknown_architecture, refuse_unread_settings
 from crescent_lite.training.base_gguf import read_base
 from crescent_lite.training.packages import choose_loader, require_packages
@@ -153,6 +153,7 @@ def _environment(*, is_hub: bool) -> dict[str, str]:
         # Waiting threads sleep instead of spinning. Measured on 2 busy cores: a matrix product of the 135M model
         # takes 13 ms instead of 23, and one of a tiny model 0.04 ms instead of 11.
         "OMP_WAIT_POLICY": "PASSIVE",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # the numbers of CUDA_VISIBLE_DEVICES are then those of the driver's tools
         **os.environ,
         **offline,
         "PYTHONPATH": os.pathsep.join(search_path),
@@ -204,11 +205,7 @@ def _unexplained_error(exit_code: int, log: Path) -> CrescentError:
             "the training program was killed, probably because memory ran out: "
             f"lower train.micro_batch_size or train.max_example_tokens (log: {log})"
         )
-    how = (
-        f"was ended by signal {-exit_code} ({signal.strsignal(-exit_code)})"
-        if exit_code < 0
-        else f"ended with code {exit_code}"
-    )
+    how = end_in_words(exit_code, package="torch")
     return TrainingError(f"the training program {how}: {_last_line(log)} (log: {log})")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from crescent_lite.events import MachineNoted
+from crescent_lite.sampling.build_info import end_in_words
 from crescent_lite.sampling.machine_limits import (
     Memory,
     allowed_processors,
@@ -29,6 +30,7 @@ __all__ = [
     "allowed_threads",
     "cpu_quota",
     "describe_machine",
+    "end_in_words",
     "installed_version",
     "list_gpus",
     "memory_now",

@@ -18,6 +18,7 @@ from pathlib import Path
 from crescent_lite.errors import StorageError
 from crescent_lite.printable import REPLACEMENT
 from crescent_lite.workspace import Workspace
+from crescent_lite.workspace.machine import end_in_words
 
 OUTPUT_NAME = "engine-output.txt"
 TAIL_BYTES = 2000
@@ -42,7 +43,9 @@ class EngineChild:
         return self.process.poll()
 
     def last_line(self) -> str:
-        """The last line of output, which is the reason if the run failed. Untrusted."""
+        """The last line of output, which is the reason if the run failed; or the signal that ended it. Untrusted."""
+        if signalled := _signal_in_words(self.exit_code()):
+            return signalled
         try:
             with self.output_path.open("rb") as file:
                 file.seek(max(self.output_begins, self.output_path.stat().st_size - TAIL_BYTES))
@@ -62,9 +65,16 @@ class CommandResult:
 
     @property
     def last_line(self) -> str:
-        """The last line of output, or of the errors if the command failed."""
+        """The last line of output, or of the errors if the command failed; or the signal that ended it."""
+        if signalled := _signal_in_words(self.exit_code):
+            return signalled
         lines = (self.errors if self.exit_code else self.output or self.errors).strip().splitlines()
         return lines[-1].removeprefix("crescent: ") if lines else ""
+
+
+def _signal_in_words(exit_code: int | None) -> str:
+    """What ended a process that a signal ended; '' for another one."""
+    return f"the process {end_in_words(exit_code)}" if exit_code is not None and exit_code < 0 else ""
 
 
 def command_line(workspace: Workspace, command: str, *arguments: str) -> list[str]:
