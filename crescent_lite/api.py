@@ -306,7 +306,8 @@ def open_sampler(
 
     `model`: 'embedded', the path of a GGUF file, or `repo:file` on the Hugging Face hub. `servers`: addresses
     like 'http://host:8080'; each is asked what kind of server it is. Without servers the model runs in this process.
-    `overrides`: settings of [sampling], such as 'sampling.gpu_layers=0'.
+    `overrides`: settings of [sampling], such as 'sampling.gpu_layers=0', and how
+    prompts are wrapped, such as 'model.chat_template=chatml'.
     Raises ModelError, OutOfMemoryError, ConfigError, NetworkError or MissingPackageError.
     Example: with open_sampler("model.gguf") as sampler: sampler.sample(["What is 2 + 3?"], n=8)
     """

@@ -12,6 +12,7 @@ from small_workspace import make_workspace, workspace_with_adapter
 from tiny_model import CHAT_TEMPLATE, make_tiny_gguf
 
 from crescent_lite.config import Config, ModelConfig, load_config
+from crescent_lite.config.text import config_rows
 from crescent_lite.engine import RunOptions, run_engine
 from crescent_lite.errors import ConfigError, CrescentError, ModelError, WorkspaceError
 from crescent_lite.evaluation import measurements
@@ -46,6 +47,11 @@ def test_a_model_without_a_template_gets_a_known_one(name: str, bare: GgufModel)
     prompt, length = chat.encode_example("What is 2 + 3?", "5")
     assert prompt[:length] == chat.encode("What is 2 + 3?")
     assert prompt[-1] == chat.end_of_turn_id
+
+
+def test_the_help_of_the_setting_names_every_known_template() -> None:
+    (text,) = [each for name, _, _, each in config_rows(load_config()) if name == "model.chat_template"]
+    assert all(name in text for name in KNOWN)
 
 
 def test_a_template_from_a_file_is_that_template(bare: GgufModel, tmp_path: Path) -> None:

@@ -84,6 +84,17 @@ def test_a_known_template_is_valid_for_transformers_and_has_every_turn_once(name
 
 
 @pytest.mark.parametrize(
+    ("name", "family"),
+    [("chatml", "lfm2"), ("gemma", "gemma-3"), ("mistral", "mistral-v0.3"), ("phi3", "phi-3"), ("phi4", "phi-4")],
+)
+def test_a_known_template_wraps_a_question_as_its_family_does(name: str, family: str) -> None:
+    of_family = (Path(__file__).parent / "chat_templates" / f"{family}.jinja").read_text(encoding="utf-8")
+    for messages in ([QUESTION], [SYSTEM, QUESTION]):
+        prompt = here(of_family, messages, {})
+        assert here(template_text(name), messages, {}) == (prompt.removeprefix("<s>") if name == "chatml" else prompt)
+
+
+@pytest.mark.parametrize(
     "source",
     [
         "{{ messages[0] | tojson }}",
