@@ -1,18 +1,23 @@
 """Tries the model of a workspace as a run would use it, so that `crescent doctor` says ok only of a model that works.
 
 Renders the chat template with the arguments in the settings, tokenises a prompt, and draws a few tokens, in this
-process or on the servers in the settings. Downloads nothing. Example:
+child process or on the servers in the settings: llama.cpp aborts the whole process at a tensor that it cannot use.
+Downloads nothing. Example:
     try_model(Path("tiny.gguf"), Config()) -> Trial(tokens=4, foreign_end="")
 """
 
 from __future__ import annotations
 
+import json
 import math
+import signal
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from crescent_lite.config import Config
+from crescent_lite.config import Config, config_from_dict
 from crescent_lite.errors import CrescentError, ModelError
 from crescent_lite.models import HUB_REFERENCE, embedded_path, find_model
 from crescent_lite.records import Generation, Request
@@ -48,8 +53,13 @@ def model_on_disk(config: Config) -> Path | None:
 
 
 def try_model(path: Path, config: Config) -> Trial:
-    """Draw a few tokens from the model, one sequence at a time. Raises CrescentError for what a run would refuse."""
+    """Wrap a prompt and draw a few tokens after it. Raises CrescentError for what a run would refuse."""
     foreign_end = check_chat_template(path, config)
+    return Trial(draw(path, config) if config.sampling.servers else _draw_in_child(path, config), foreign_end)
+
+
+def draw(path: Path, config: Config) -> int:
+    """Draw tokens, one sequence at a time, and return how many there are. Raises CrescentError."""
     one = replace(config, sampling=replace(config.sampling, slots=1))
     generation = Generation(max_tokens=TRIAL_TOKENS, temperature=0.0, logprobs=not config.sampling.servers)
     with closing(open_sampler(path, one)) as sampler:
@@ -58,4 +68,37 @@ def try_model(path: Path, config: Config) -> Trial:
         raise ModelError(f"{path}: its weights give no probabilities (NaN); use another file of the model")
     if completion.finish_reason == "context":
         raise ModelError(f"{path}: a short prompt does not fit into its context; raise sampling.context_tokens")
-    return Trial(completion.tokens, foreign_end)
+    return completion.tokens
+
+
+def _draw_in_child(path: Path, config: Config) -> int:
+    """`draw` in a process of its own. Raises ModelError with the reason why nothing was drawn."""
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", __name__],
+        input=json.dumps({"path": str(path), "config": config.as_dict()}),
+        capture_output=True, text=True, encoding="utf-8", errors="replace", check=False,
+    )  # fmt: skip
+    if ended.returncode:
+        lines = [line.strip() for line in ended.stderr.splitlines() if line.strip()]
+        named = [line for line in lines if "GGML_ASSERT" in line] or lines[-1:]
+        code = ended.returncode
+        how = f"signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"exit code {code}"
+        raise ModelError(f"{path}: llama.cpp ends while it draws from it: {': '.join([how, *named[:1]])}")
+    answer = json.loads(ended.stdout)
+    if "error" in answer:
+        raise ModelError(answer["error"])
+    return int(answer["tokens"])
+
+
+def main() -> None:
+    """Draw from the model named on stdin; writes {"tokens": 4} or {"error": "..."} to stdout."""
+    job = json.load(sys.stdin)
+    try:
+        answer: dict[str, object] = {"tokens": draw(Path(job["path"]), config_from_dict(job["config"]))}
+    except CrescentError as error:
+        answer = {"error": str(error)}
+    json.dump(answer, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
