@@ -10,6 +10,7 @@ import importlib.util
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,17 +31,20 @@ def server_program() -> Path | None:
 
 
 @contextlib.contextmanager
-def running_llama_server(program: Path, *arguments: object) -> Iterator[str]:
+def running_llama_server(program: Path, *arguments: object, prefix: str = "") -> Iterator[str]:
     """Start a server on a free port, yield its address when it is ready, and stop it at the end.
+
+    `prefix` is put before its paths.
 
     Raises RuntimeError when it ends by itself, and TimeoutError when it is not ready in time.
     """
     port = free_port()
-    command = [program, "--port", port, *arguments]
+    url = f"http://127.0.0.1:{port}{prefix}"
+    command = [program, "--port", port, *(["--api-prefix", prefix] if prefix else ()), *arguments]
     with subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            _wait_until_ready(f"http://127.0.0.1:{port}", process)
-            yield f"http://127.0.0.1:{port}"
+            _wait_until_ready(url, process)
+            yield url
         finally:
             process.terminate()
 
@@ -57,8 +61,13 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"llama-server ended with {process.returncode}")
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=1) as answer:
-            if answer.status == 200:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=1):
                 return
+        except urllib.error.HTTPError as refusal:
+            if refusal.code == 401:  # behind a prefix it asks for the key here too
+                return
+        except OSError:
+            pass  # it does not listen yet
         time.sleep(0.05)
     raise TimeoutError(f"llama-server did not start within {START_SECONDS:g} s")

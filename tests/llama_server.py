@@ -20,11 +20,13 @@ Fault = Literal["500", "hang", "truncate", "drop", "401"]
 
 
 @contextlib.contextmanager
-def llama_server(program: Path, model: Path | None, *arguments: str, slots: int = 4) -> Iterator[str]:
+def llama_server(
+    program: Path, model: Path | None, *arguments: str, slots: int = 4, prefix: str = ""
+) -> Iterator[str]:
     """Start a small server, yield its address, and stop it at the end. Without a model `arguments` name them."""
     which = ["-m", str(model)] if model else []
     small = ["-np", str(slots), "-c", str(slots * 256), "-t", "1", "-ngl", "0"]
-    with running_llama_server(program, *which, *small, *arguments) as url:
+    with running_llama_server(program, *which, *small, *arguments, prefix=prefix) as url:
         yield url
 
 

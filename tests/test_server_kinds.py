@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from llama_server import llama_server, server_program
-from server_stand_ins import Answer, Kind, LlamaSwap, Ollama, Sglang, Vllm, stand_in
+from server_stand_ins import NOT_FOUND, Answer, Body, Kind, LlamaSwap, Ollama, Sglang, Vllm, stand_in
 from small_workspace import make_workspace
 from tiny_model import make_tiny_adapter, make_tiny_gguf
 
 from crescent_lite.config import SamplingConfig, TrainConfig
 from crescent_lite.engine import RunOptions, run_engine
-from crescent_lite.errors import ConfigError, ModelError
+from crescent_lite.errors import ConfigError, ModelError, NetworkError
 from crescent_lite.records import Completion, Generation, Request
 from crescent_lite.sampling.server_pool import ServerSampler
 from crescent_lite.sampling.servers.address import Address, read_address
@@ -111,12 +111,41 @@ def test_a_llama_server_is_recognised_at_each_of_its_addresses(tiny: Path, route
     assert draw(tiny, router + ending, server_model="small").tokens > 0
 
 
+@needs_llama_server
+def test_a_prefix_and_a_key(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert PROGRAM
+    with llama_server(PROGRAM, tiny, "--api-key", "k", prefix="/x") as url:
+        for ending in ("", "/", "/v1"):
+            monkeypatch.setenv("CRESCENT_SERVER_KEY", "k")
+            assert draw(tiny, url + ending).tokens > 0
+            for key in ("wrong", ""):
+                monkeypatch.setenv("CRESCENT_SERVER_KEY", key)
+                with pytest.raises(NetworkError, match=r"rejected the API key \(401\)"):
+                    sampler(tiny, url + ending)
+        monkeypatch.setenv("CRESCENT_SERVER_KEY", "k")
+        for without in ("", "/v1"):
+            with pytest.raises(ModelError, match="no server for language models answers there"):
+                sampler(tiny, url.removesuffix("/x") + without)
+
+
 def test_an_address_without_a_model_server_names_the_endings(tiny: Path) -> None:
     class Web(Kind):
         def answer(self, *_: object) -> Answer:
             return Answer("hello")
 
     with stand_in(Web(tiny)) as server, pytest.raises(ModelError, match=r"http://host:8000/v1 for an OpenAI-style"):
+        sampler(tiny, server.url)
+
+
+def test_a_server_that_only_chats_is_one_line(tiny: Path) -> None:
+    class Chat(Vllm):
+        def answer(self, path: str, query: Mapping[str, str], body: Body) -> Answer:
+            return NOT_FOUND if path == "/v1/completions" else super().answer(path, query, body)
+
+    with (
+        stand_in(Chat(tiny)) as server,
+        pytest.raises(ModelError, match=r"has no raw completions \(404: Not Found\)"),
+    ):
         sampler(tiny, server.url)
 
 

@@ -44,8 +44,8 @@ LONGEST_PAUSE_SECONDS = 8.0
 """Longest pause between two attempts (guess)."""
 STEP_SECONDS = 0.2
 """Time within which a request to stop is noticed while servers are waited for."""
-PROBE = "What is 2 + 3?"
-"""What a server is tried with before a run."""
+PROBE = "What is 9 % of 1,234,567.89 km? Überprüfe: naïve café — 数学, алгебра; for(i=0;i<10;++i){x[i]+=y;}"
+"""What a server is tried with before a run: a text that tokenizers split into different numbers of tokens."""
 
 log = logging.getLogger(__name__)
 

@@ -29,6 +29,8 @@ class LlamaServer(Server):
     async def check(self, probe: Prompt) -> None:
         listed = await self._listed("/v1/models")
         properties = await self._properties(listed)
+        if self._routed_model:  # a router lists the sizes of a model once it has loaded it
+            listed = await self._listed("/v1/models")
         try:
             self.requests = max(1, int(properties["total_slots"]))
             of_one = listed[self._routed_model] if self._routed_model else next(iter(listed.values()))

@@ -70,7 +70,13 @@ class OpenAiServer(Server):
     async def _try(self, probe: Prompt) -> None:
         """Draw one token. Raises ModelError when another model answers, as its name or its tokenizer shows."""
         body = {"model": self.model_name, "prompt": probe.text, "max_tokens": 1, "temperature": 0.0}
-        completion = self._json_of(await self._ask("POST", "/completions", body))
+        response = await self._ask("POST", "/completions", body)
+        if response.status_code in NO_SUCH_ROUTE and self.model_name not in complaint(response):
+            raise ModelError(
+                f"{self.url}: has no raw completions ({response.status_code}: {complaint(response)}), only chats; "
+                "prompts are wrapped in the chat template here, so use a server with POST /v1/completions"
+            )
+        completion = self._json_of(response)
         try:
             counted = (completion.get("usage") or {}).get("prompt_tokens")
             answering = completion.get("model")

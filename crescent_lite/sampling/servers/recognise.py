@@ -17,7 +17,7 @@ from crescent_lite.sampling.servers.connection import Connection
 from crescent_lite.sampling.servers.llama_server import LlamaServer
 from crescent_lite.sampling.servers.ollama import OllamaServer
 from crescent_lite.sampling.servers.openai_style import OpenAiServer
-from crescent_lite.sampling.servers.server import Server
+from crescent_lite.sampling.servers.server import NO_SERVER, Server
 
 OF_LLAMA_CPP = ("llamacpp", "llama-swap")
 """Who owns the models that llama-server and llama-swap list."""
@@ -51,10 +51,7 @@ async def recognise(address: Address, http: httpx.AsyncClient, model: GgufModel,
             if owners & set(OF_LLAMA_CPP):
                 return LlamaServer(at_root, model, model_name)
             return OpenAiServer(connection, model, model_name)
-    raise ModelError(
-        f"{address.root}: no server for language models answers there; write http://host:8080 for a llama-server, "
-        "http://host:8000/v1 for an OpenAI-style server (vLLM, SGLang, LM Studio), http://host:11434 for Ollama"
-    )
+    raise ModelError(f"{address.root}: {NO_SERVER}")
 
 
 def _object(response: httpx.Response) -> dict[str, Any]:

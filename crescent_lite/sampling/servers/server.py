@@ -21,7 +21,13 @@ from crescent_lite.sampling.servers.connection import Connection
 from crescent_lite.sampling.servers.fields import MALFORMED, shortened, text
 
 OTHER_TOKENS = 1
-"""By how many tokens a server's count of a prompt may differ from ours: whether it counts BOS is not fixed."""
+"""By how many tokens a server's count of a text may differ from ours: whether it counts BOS is not fixed."""
+
+
+NO_SERVER = (
+    "no server for language models answers there; write http://host:8080 for a llama-server, http://host:8000/v1 for "
+    "an OpenAI-style server (vLLM, SGLang, LM Studio), http://host:11434 for Ollama"
+)
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,10 @@ class Server(ABC):
 
     async def _listed(self, path: str, *, at_root: bool = False) -> dict[str, dict[str, Any]]:
         """The models that the server lists, by name. Raises ModelError."""
-        listed = self._json_of(await self._ask("GET", path, at_root=at_root))
+        response = await self._ask("GET", path, at_root=at_root)
+        if response.status_code in (404, 405):
+            raise ModelError(f"{self.url}: {NO_SERVER}")
+        listed = self._json_of(response)
         try:
             return {text(model["id"]): model for model in listed["data"]}
         except MALFORMED:
@@ -121,8 +130,12 @@ class Server(ABC):
                 )
 
     def _refuse_other_count(self, counted: int, prompt: Prompt) -> None:
-        """Raise ModelError if the server counts other tokens in a prompt than the local model: another tokenizer."""
-        if abs(counted - len(prompt.tokens)) > OTHER_TOKENS:
+        """Raise ModelError if the server counts other tokens in a prompt than the local model: another tokenizer.
+
+        Beside each control token there may be one more or less: some tokenizers put a space there.
+        """
+        controls = sum(map(self._model.is_control, prompt.tokens))
+        if abs(counted - len(prompt.tokens)) > OTHER_TOKENS + controls:
             raise ModelError(
                 f"{self.url}: serves another model: it counts {counted:,} tokens in a prompt that has "
                 f"{len(prompt.tokens):,} with {self._model.path.name}; serve the model of that file"
