@@ -72,7 +72,8 @@ def measured(model: Path, options: argparse.Namespace) -> dict[tuple[str, str], 
             name: stack.enter_context(sampling_process(model, threads, variables))
             for name, (threads, variables) in settings.items()
         }
-        for _ in range(options.repeats):
+        for number in range(options.repeats):
+            print(f"repeat {number + 1} of {options.repeats}", file=sys.stderr, flush=True)
             for workload in options.workloads:
                 for neighbours in (0, *options.busy):
                     with busy_processes(neighbours):

@@ -21,7 +21,8 @@ from crescent_lite.records import Generation, Request
 from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.kv_context import KvContext
-from crescent_lite.sampling.llama import LlamaSampler
+from crescent_lite.sampling.llama import LlamaSampler, refuse_too_large
+from crescent_lite.sampling.machine_limits import Memory
 from crescent_lite.sampling.memory_plan import MemoryPlan, ModelShape, layers_that_fit, plan_memory
 from crescent_lite.sampling.reply import Reply
 from crescent_lite.sampling.waiting import sampler_chain
@@ -370,6 +371,16 @@ def test_weights_that_are_not_loaded_yet_count() -> None:
 def test_too_little_memory_for_one_sequence_is_one_line() -> None:
     with pytest.raises(OutOfMemoryError, match=r"1,000,000 tokens of context and 32 slots need 12\.8 GB"):
         plan(asked_slots=32, asked_context=1_000_000)
+
+
+def test_weights_beyond_the_memory_that_may_be_used_are_refused_before_loading(tmp_path: Path) -> None:
+    model = tmp_path / "model.gguf"
+    with model.open("wb") as file:
+        file.truncate(2_000_000_000)
+    refuse_too_large(model, Memory(2_000_000_000, 4_000_000_000, True))
+    for limited, words in ((True, "of memory that this process may use are free"), (False, "of memory are free")):
+        with pytest.raises(OutOfMemoryError, match=rf"take 2\.0 GB, but only 900 MB of the 4\.0 GB {words}"):
+            refuse_too_large(model, Memory(900_000_000, 4_000_000_000, limited))
 
 
 def test_a_context_is_never_longer_than_the_model_was_trained_on() -> None:

@@ -36,11 +36,12 @@ from crescent_lite.errors import (
     TrainingError,
 )
 from crescent_lite.records import TokenExample, TrainedAdapter, TrainingStep
+from crescent_lite.sampling.machine_limits import Memory
 from crescent_lite.training import choose_loader, finetune, save_transformers_folder
 from crescent_lite.training.adapter_gguf import UNSUPPORTED_FIELDS, write_adapter_gguf
 from crescent_lite.training.architectures import LINEAR_LAYERS
 from crescent_lite.training.base_gguf import read_base
-from crescent_lite.training.loaders import dequantised, load_peft
+from crescent_lite.training.loaders import dequantised, load_peft, refuse_too_large
 from crescent_lite.training.losses import NO_LOSS, padded
 from crescent_lite.training.packages import require_packages
 from crescent_lite.training.plan import TrainingPlan, write_examples
@@ -212,6 +213,13 @@ def test_a_folder_without_safetensors_is_refused(tiny: Path, tmp_path: Path) -> 
     config = dataclasses.replace(HOT, weights=str(tmp_path / "folder"))
     with pytest.raises(ModelError, match=r"train\.weights: .* cannot be loaded"):
         train(plan_of(tmp_path / "training", tiny, config), read_base(tiny), lambda step: None)
+
+
+def test_a_base_beyond_the_memory_that_may_be_used_is_refused_before_loading(tiny: Path) -> None:
+    base = read_base(tiny)
+    refuse_too_large(base, torch.float32, Memory(4 * base.parameters, 8 * base.parameters, True))
+    with pytest.raises(OutOfMemoryError, match="as float32, but only"):
+        refuse_too_large(base, torch.float32, Memory(4 * base.parameters - 1, 8 * base.parameters, True))
 
 
 def test_a_loss_that_is_not_finite_ends_the_training(tiny: Path, tmp_path: Path) -> None:

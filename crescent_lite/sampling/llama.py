@@ -26,13 +26,14 @@ from crescent_lite.sampling.devices import find_gpu
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.kv_context import KvContext
 from crescent_lite.sampling.library import llama_cpp
-from crescent_lite.sampling.machine_limits import allowed_threads, memory_now
+from crescent_lite.sampling.machine_limits import Memory, allowed_threads, memory_now
 from crescent_lite.sampling.memory_plan import (
     DEFAULT_SLOTS,
     DEFAULT_SLOTS_ON_GPU,
     MEMORY_FRACTION,
     MemoryPlan,
     ModelShape,
+    in_gigabytes,
     layers_that_fit,
     plan_memory,
 )
@@ -303,12 +304,17 @@ def _load(path: Path, gpu_layers: int) -> GgufModel:
         described = GgufModel(path, vocabulary_only=True)
         gpu_layers = layers_that_fit(described.shape, gpu.free_bytes)
         described.close()
-    memory = memory_now()
-    if not gpu and path.is_file() and (size := path.stat().st_size) > memory.free_bytes:
+    if not gpu and path.is_file():
+        refuse_too_large(path, memory_now())
+    return GgufModel(path, gpu_layers=gpu_layers)
+
+
+def refuse_too_large(path: Path, memory: Memory) -> None:
+    """Raise OutOfMemoryError, before anything is loaded, if the weights do not fit in the memory that may be used."""
+    if (size := path.stat().st_size) > memory.free_bytes:
         whose = " that this process may use" if memory.is_limited else ""
         raise OutOfMemoryError(
-            f"{path}: its weights take {size / 1e9:.1f} GB, but only {memory.free_bytes / 1e9:.1f} GB of the "
-            f"{memory.total_bytes / 1e9:.1f} GB of memory{whose} are free; "
+            f"{path}: its weights take {in_gigabytes(size)}, but only {in_gigabytes(memory.free_bytes)} of the "
+            f"{in_gigabytes(memory.total_bytes)} of memory{whose} are free; "
             "use a smaller model or a smaller quantisation"
         )
-    return GgufModel(path, gpu_layers=gpu_layers)

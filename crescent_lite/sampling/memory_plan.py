@@ -103,8 +103,8 @@ def plan_memory(
     if cells < context:
         short = context * bytes_per_cell + buffers
         raise OutOfMemoryError(
-            f"sampling: {context:,} tokens of context and {slots} slots need {_gigabytes(short)}, "
-            f"but only {_gigabytes(max(usable, 0))} can be used; "
+            f"sampling: {context:,} tokens of context and {slots} slots need {in_gigabytes(short)}, "
+            f"but only {in_gigabytes(max(usable, 0))} can be used; "
             "lower sampling.context_tokens, sampling.slots or max_tokens, or use a smaller model"
         )
     return MemoryPlan(
@@ -131,5 +131,6 @@ def _round_up(tokens: int) -> int:
     return -(-tokens // ROUNDING) * ROUNDING
 
 
-def _gigabytes(count: float) -> str:
-    return f"{count / 1e9:.1f} GB"
+def in_gigabytes(count: float) -> str:
+    """'1.5 GB'; '96 MB' below one gigabyte."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

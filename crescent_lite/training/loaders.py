@@ -23,7 +23,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import MissingPackageError, ModelError, OutOfMemoryError
 from crescent_lite.models.hub import hub_errors
-from crescent_lite.sampling.machine_limits import memory_now
+from crescent_lite.sampling.machine_limits import Memory, memory_now
+from crescent_lite.sampling.memory_plan import in_gigabytes
 from crescent_lite.training.architectures import LINEAR_LAYERS, refuse_unread_settings
 from crescent_lite.training.base_gguf import ROPE_FACTORS, BaseGguf
 from crescent_lite.training.losses import TokenBatch, answer_loss, fused_loss
@@ -154,12 +155,7 @@ def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
 
 def dequantised(base: BaseGguf, dtype: torch.dtype) -> Any:
     """The GGUF's weights as an ordinary transformers model of floats. Raises ModelError or OutOfMemoryError."""
-    size, memory = base.parameters * dtype.itemsize, memory_now()
-    if size > memory.free_bytes:
-        raise OutOfMemoryError(
-            f"{base.path}: for training its weights take {size / 1e9:.1f} GB as {_name(dtype)}, but only "
-            f"{memory.free_bytes / 1e9:.1f} GB of memory can be used; use a smaller model"
-        )
+    refuse_too_large(base, dtype, memory_now())
     try:
         model = AutoModelForCausalLM.from_pretrained(
             str(base.path.parent), gguf_file=base.path.name, dtype=dtype, trust_remote_code=False
@@ -180,6 +176,15 @@ def dequantised(base: BaseGguf, dtype: torch.dtype) -> Any:
     model.is_quantized = False
     del model.config.quantization_config
     return model
+
+
+def refuse_too_large(base: BaseGguf, dtype: torch.dtype, memory: Memory) -> None:
+    """Raise OutOfMemoryError, before anything is loaded, if the dequantised weights do not fit in memory."""
+    if (size := base.parameters * dtype.itemsize) > memory.free_bytes:
+        raise OutOfMemoryError(
+            f"{base.path}: for training its weights take {in_gigabytes(size)} as {_name(dtype)}, but only "
+            f"{in_gigabytes(memory.free_bytes)} of memory can be used; use a smaller model"
+        )
 
 
 def weights_source(plan: TrainingPlan, base: BaseGguf) -> str:
