@@ -40,7 +40,7 @@ from crescent_lite.sampling.protocol import SamplerUsage
         ("12 + 7 = 19", "19", False, True),
         ("So there are 19 apples left.", "19", False, True),
         ("\\boxed{18}", "19", False, False),
-        ("The answer is 18. No, 19 apples.", "19", False, False),
+        ("The answer is 18. No, 19 apples.", "19", True, True),
         ("20%", "20", False, False),
         ("20%", "0.2", False, False),
         ("20 percent", "20%", True, True),

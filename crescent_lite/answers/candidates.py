@@ -29,7 +29,7 @@ _FUNCTIONS = word_set("point sin cos tan cot sec csc log ln lg exp mod gcd lcm m
 _CHANGES_IT = word_set(
     "mod choose squared cubed factorial bc bce repeating recurring or score gross lakh crore million billion "
     "trillion thousand hundred thirds quarters halves fourths fifths sixths eighths tenths third "
-    "k bn mn percent remainder r grand"
+    "k bn mn percent remainder r grand mil mill mio mrd"
 )
 """Words after a number that change its value."""
 _MULTIPLIES = word_set("half twice double triple thrice")
@@ -78,7 +78,8 @@ def candidates(tokens: Sequence[Token], *, words: bool) -> Iterator[Candidate]:
         elif _is_adjective(tokens, after):
             at = after + 2
         else:
-            clear = _is_clear_before(tokens, at, after) and _is_clear_after(tokens, after)
+            cry = after == len(tokens) and tokens[after - 1].kind == "!"  # 12! may be a factorial
+            clear = not cry and _is_clear_before(tokens, at, after) and _is_clear_after(tokens, after)
             yield (previous := Candidate(key if clear else None, at, after))
             at = after
 
@@ -180,7 +181,7 @@ def _is_clear_after(tokens: Sequence[Token], after: int) -> bool:
         return False  # 5 degrees below zero, 12 in base 3
     glued = not following.space
     if following.kind == "!":
-        return not (glued and then.kind in ("!", "=", "*", "/"))
+        return not (glued and (then.kind in ("!", "=", "*", "/") or then.kind == "word"))
     if following.kind == "-":
         return then is _NONE or (following.space and then.space and then.kind == "word" and len(then.text) > 1)
     if following.kind in ("opaque", "("):

@@ -49,6 +49,8 @@ def read_date(tokens: Sequence[Token], at: int) -> Read | None:
     if _at(tokens, at).text.lower() in _WEEKDAYS:
         at += 1
         at += _at(tokens, at).kind in (",", ".")
+    if numeric := _year_first(tokens, at):
+        return numeric
     if _at(tokens, at).text.lower() == "the":
         at += 1
     if is_month(_at(tokens, at)):
@@ -67,6 +69,20 @@ def read_date(tokens: Sequence[Token], at: int) -> Read | None:
         return None
     year = _year(tokens, at + (_at(tokens, at).kind == ","))
     return (f"d:{year[0]}-{month:02}-{day:02}", year[1]) if year else (f"d:{month:02}-{day:02}", at)
+
+
+def _year_first(tokens: Sequence[Token], at: int) -> Read | None:
+    """Read 2024-03-15 or 2024/03/15. Other orders of digits are not clear."""
+    year, *rest = (_at(tokens, index) for index in range(at, at + 5))
+    mark, month, _, day = rest
+    digits = [_whole(each, 2) for each in (month, day) if len(each.text) == 2]
+    joined = mark.kind in ("-", "/") and rest[2].kind == mark.kind and not any(token.space for token in rest)
+    if not joined or len(year.text) != 4 or not _year(tokens, at) or len(digits) < 2 or None in digits:
+        return None
+    number_of_month, number_of_day = (digit or 0 for digit in digits)
+    if not 1 <= number_of_month <= 12 or not 1 <= number_of_day <= _DAYS[number_of_month - 1]:
+        return None
+    return f"d:{year.text}-{number_of_month:02}-{number_of_day:02}", at + 5
 
 
 def _month(tokens: Sequence[Token], at: int) -> tuple[int, int]:
@@ -137,6 +153,8 @@ def _half(tokens: Sequence[Token], at: int) -> tuple[str, int] | None:
         return word, at + 3 + (_at(tokens, at + 3).kind == ".")
     if word in ("noon", "midnight"):
         return word, at + 1
+    if word == "o'clock":
+        return _half(tokens, at + 1) or ("", at + 1)
     if word == "in" and _at(tokens, at + 1).text.lower() == "the":
         part = _PARTS_OF_A_DAY.get(_at(tokens, at + 2).text.lower())
         return (part, at + 3) if part else None

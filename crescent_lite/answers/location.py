@@ -65,11 +65,23 @@ def find_answer(solution: str, *, finished: bool = True, began_in_thoughts: bool
             continue
         if form in ("phrase", "boxed", "hash", "bold"):
             found = _corrected(text, found)
+        if form in ("boxed", "tagged") and _is_contradicted(text, found):
+            return None
         if not finished and form not in ("boxed", "tagged"):
             return None
         raw = found.raw.strip().rstrip(".")[:MAX_ANSWER]
         return Answer(raw, found.key, form) if found.key else None
     return None
+
+
+def _is_contradicted(text: str, found: Quantity) -> bool:
+    """Whether a sentence after a marked place says that the answer is another one."""
+    at = text.rfind(found.raw) if found.key else -1
+    after = text[at + len(found.raw) :] if at >= 0 else ""
+    if not _ANSWER_IS.search(after):
+        return False
+    later = _phrase(after)
+    return later is not None and later.key is not None and later.key[2:] != str(found.key)[2:]
 
 
 _CODE_BLOCK = re.compile(r"```[a-zA-Z]{0,20}[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL)
@@ -245,7 +257,7 @@ def _hash(text: str) -> Quantity | None:
     for line in reversed(_HASH.findall(text)[-MAX_PLACES:]):
         if _TITLE.match(line):
             continue
-        key = read_value(line, "unclear") or read_yes_no(_plain_words(line), alone=False)
+        key = read_value(line) or read_yes_no(_plain_words(line), alone=False)
         if not key and (label := _HASH_LABEL.match(line)):
             key = read_value(line[label.end() :], "end")
         if key:
@@ -263,6 +275,11 @@ _ANSWER_IS = re.compile(
         [\s:=≈"\#]*""",
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
+_NOT_STATED = re.compile(
+    r"\b(?:if|wrong|incorrect|some (?:say|think)(?: that)?|suppose|assume|whether)(?: the)?(?: (?:right|final))? $",
+    re.IGNORECASE,
+)
+"""Words before "the answer is" by which it does not say what the answer is."""
 _NOT_THE_ANSWER = re.compile(
     r"\b(?:isn't|wasn't|is not|was not|not|can't|cannot|can not|could not|couldn't|won't)\b", re.IGNORECASE
 )
@@ -273,6 +290,8 @@ def _phrase(text: str) -> Quantity | None:
     places = list(_ANSWER_IS.finditer(text))[-MAX_PLACES:]
     denied = list(_DENIED_ANSWER.finditer(text))[-1:]
     for match in reversed(places):
+        if _NOT_STATED.search(text, max(0, match.start() - 40), match.start()):
+            continue
         sentence = _sentence(text, match.end()).strip(" *")
         said = match[0]
         if said.endswith("\n") and _BULLET.match(sentence):
@@ -438,7 +457,7 @@ def _lines_of_values(text: str) -> Quantity | None:
 
 
 _CORRECTION = re.compile(
-    r"(?:^|(?<=[\s.,;!*(]))(?:no,? wait|wait|actually|correction|sorry|oops|scratch that|on second thought|no,"
+    r"(?:^|(?<=[\s.,;!*(]))(?:no,? wait|wait|actually|correction|sorry|oops|scratch that|on second thought|no(?=,)"
     r"|i made an? (?:mistake|error)|my mistake)\b[\s,:.!-]*",
     re.IGNORECASE | re.MULTILINE,
 )

@@ -146,8 +146,8 @@ def _number(words: _Words, place: int) -> tuple[Fraction, int] | None:
             raise NoValueError  # the twenty-third; 3 quarters, which may be coins
         return value / part, place + 1
     elif after := _and_a_part(words, place):
-        if value >= 1000:
-            raise NoValueError  # three million and a half
+        if _singular(words.word(place - 1)) in _COUNTED:
+            raise NoValueError  # three million and a half, a dozen and a half
         value, place = value + after[0], after[1]
     elif words.word(place) not in ("", "and") and (after := _and_a_part(words, place + 1)):
         value, place = value + after[0], after[1]  # 2 hours and a half

@@ -58,9 +58,7 @@ _NEGATIONS = word_set(
 _COMPARISONS = word_set(
     "than least most over under above below between exceeds beyond exceeding minus plus times maximum minimum within"
 )
-"""A sentence that repeats what was asked."""
-
-
+_COMPARATIVES = word_set("more less fewer higher lower greater larger smaller older younger taller longer times")
 _CLAUSES = word_set("since because as which so where when if after before given considering assuming while that's")
 _OPERATORS = word_set("+ * / ^ ! < > ≤ ≥ ≠ ± ∓ | ∪ ∈ _ \\{")
 _HAS_NUMBER = re.compile(r"[0-9]|\\(?:sqrt|pi|frac)|[√π]")
@@ -107,6 +105,8 @@ def concluded(sentence: str) -> Quantity | None:
         tail = tokens[start:]
         if not _states_a_number(tail, words=words) or not _is_said_of(tokens, start, words=words):
             continue
+        if _is_compared_aside(tokens, start):
+            continue
         if [token.text.lower() for token in tail[:2]] == ["the", "answer"]:
             return _only(sentence, tokens[: start - 1], words=words)
         result = tokens[start - 1].kind in ("=", "≈")
@@ -135,7 +135,7 @@ def leading(text: str) -> Quantity | None:
         return Quantity(text, None)
     cut = next((index for index in range(1, len(tokens)) if _ends_the_value(tokens, index)), 0)
     if cut and (key := read_tokens(tokens[:cut], "end")):
-        return Quantity(_raw(text, tokens[:cut]), key)
+        return Quantity(_raw(text, tokens[:cut]), None if _says_another(tokens, cut) else key)
     found = concluded(text)
     if found and found.key:
         return found
@@ -148,6 +148,18 @@ def _ends_the_value(tokens: Sequence[Token], index: int) -> bool:
     if tokens[index].kind in (",", ";"):
         return index + 1 == len(tokens) or tokens[index + 1].space
     return tokens[index].text.lower() in _CLAUSES
+
+
+def _says_another(tokens: Sequence[Token], cut: int) -> bool:
+    """Whether what follows the first value is a second one: 1, 2 and so on; 11.7, which rounds to 12."""
+    rest = [token.text.lower() for token in tokens[cut + 1 : cut + 5]]
+    if tokens[cut].kind in (",", ";") and cut + 1 < len(tokens):
+        following = tokens[cut + 1 + (rest[0] in ("or", "and")) :]
+        if following and (following[0].kind in ("num", "dots", "frac") or rest[:4] == ["for", "a", "total", "of"]):
+            return True
+    if any(token.text.lower() == "but" for token in tokens[cut:]) and _states_a_number(tokens[cut:], words=False):
+        return True
+    return any(word.startswith("round") for word in rest) and has_number("".join(t.text for t in tokens[cut:]))
 
 
 def _is_start(tokens: Sequence[Token], index: int) -> bool:
@@ -178,6 +190,12 @@ def _is_said_of(tokens: Sequence[Token], start: int, *, words: bool) -> bool:
         start += 1
     signed = start < len(tokens) and tokens[start].kind in ("-", "$", "€", "£", "(", "[")
     return _states_a_number(tokens[start : start + 1 + signed], words=words)
+
+
+def _is_compared_aside(tokens: Sequence[Token], start: int) -> bool:
+    """Whether the verb belongs to an aside that compares the result: 42 apples, which is 6 more than before."""
+    aside = start > 1 and tokens[start - 2].text.lower() in ("which", "that")
+    return aside and any(token.text.lower() in _COMPARATIVES for token in tokens[start:])
 
 
 def _is_of_another(tokens: Sequence[Token], start: int, *, words: bool) -> bool:

@@ -224,8 +224,8 @@ def trimmed(tokens: Sequence[Token], exclamation: Exclamation = "factorial") -> 
         tokens[last - 1].kind in _EDGES or (exclamation == "end" and tokens[last - 1].kind == "dots")
     ):
         kind = tokens[last - 1].kind
-        if kind == "dots" and "." in tokens[last - 2].text:
-            break  # 0.333...
+        if kind == "dots" and ("." in tokens[last - 2].text or tokens[last - 2].kind == ","):
+            break  # 0.333..., 1, 2, ...
         before = tokens[last - 2] if last - 2 >= first else None
         if kind == "!" and before is not None and before.kind in ("num", ")", "!") and not tokens[last - 1].space:
             if exclamation == "factorial" or (last < len(tokens) and tokens[last].kind == "$"):

@@ -78,7 +78,8 @@ MAX_LINES = 400
 MAX_LINE = 4000
 """Characters read of a line, from its end."""
 _ABBREVIATED = re.compile(
-    r"(?:\b[ap]\.m|\b(?:Rs|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|approx|No|vs|Mr|Mrs|Dr|St))\.$"
+    r"(?:\b[ap]\.m|\b(?:Rs|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|approx|No|vs|St|in|ft|oz|lbs?"
+    r"|yd|mi|hrs?|min|sec|sq|cu|gal|qt|pt|pp?))\.$"
 )
 _TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof)\.$")
 
@@ -96,7 +97,8 @@ def sentences(text: str) -> list[str]:
         pieces: list[str] = []
         for piece in re.split(r"(?<=[.!?])(?:\*\*)?\s++(?![=*/+×÷<>≈^-]\s)", last_part(line, MAX_LINE)):
             goes_on = piece[:1].isdigit() or piece[:1].islower()
-            if pieces and (_TITLE.search(pieces[-1]) or (goes_on and _ABBREVIATED.search(pieces[-1]))):
+            factorial = goes_on and bool(pieces) and re.search(r"[0-9]!$", pieces[-1])
+            if factorial or (pieces and (_TITLE.search(pieces[-1]) or (goes_on and _ABBREVIATED.search(pieces[-1])))):
                 pieces[-1] += " " + piece
             else:
                 pieces.append(piece)

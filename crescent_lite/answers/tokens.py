@@ -170,8 +170,8 @@ class _Tokeniser:
         self._tokens.append(Token(kind, text, self._start, self._at, self._spaced, value, roman))
         self._spaced = False
 
-    def _space(self, _: re.Match[str]) -> None:
-        self._spaced = True
+    def _space(self, match: re.Match[str]) -> None:
+        self._spaced = self._spaced or match[0] != "\\!"  # a negative space
 
     def _word(self, match: re.Match[str]) -> None:
         roman = "upright" in self._braces

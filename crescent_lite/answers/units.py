@@ -22,7 +22,7 @@ _LETTERS = word_set("m g s h l L W V A N J C F K")
 """Units of one letter. Any other letter after a number is a variable."""
 _PAIRS = word_set(
     "cm mm km nm dm ml mL dl kg mg ft in lb oz mi yd hr ms kW MW MB GB KB TB Hz Pa eV kV kJ kN Wh pt qt "
-    "bu ac ha cc of at by on to an he it us US UK my we up no pm PM am AM km² C's m²"
+    "bu ac ha cc sq cu rs of at by on to an he it us US UK my we up no pm PM am AM km² C's m²"
 )
 """Words of two letters that can be part of a unit."""
 _NOT_A_UNIT = word_set(
@@ -32,7 +32,8 @@ _NOT_A_UNIT = word_set(
     "arccos arctan sqrt root but not if when where which who since half halves third thirds quarters "
     "score gross million millions billion hundred noon midnight past remainder approximately about "
     "respectively instead while whereas except versus vs k bn mn tn base gives makes leaves o'clock "
-    "grand infinity between below above from remaining' more' degrees'"
+    "grand infinity loss deficit mil mill mio mrd squares cubes factorials "
+    "between below above from remaining' more' degrees'"
 )
 """Words that are never part of a unit."""
 

@@ -166,8 +166,13 @@ def _either_sign(tokens: Sequence[Token]) -> str | None:
 def _set_key(keys: Sequence[str | None]) -> str:
     elements: set[str] = set()
     for key in keys:
-        elements |= set(key[2:].split(";")) if key and key.startswith("s:") else {str(key)}
+        elements |= set(key[2:].split(";")) if key and key.startswith("s:") else {_enclosed(str(key))}
     return "s:" + ";".join(sorted(elements))
+
+
+def _enclosed(element: str) -> str:
+    """Return the key of an element; one that has several parts stands in parentheses."""
+    return f"({element})" if element[:2] in ("l:", "i:") else element
 
 
 def _one(tokens: Sequence[Token]) -> str | None:
@@ -222,6 +227,8 @@ def _several(tokens: Sequence[Token]) -> str | None:
     if not left and len(parts) == 2 and _may_be_mixed(inside):
         return None
     interval = len(parts) == 2 and (left + right in ("[)", "(]", "[]") or (left and any(map(_infinity, parts))))
+    if not _have_one_unit(parts):
+        return None
     names, elements = [], []
     for part in parts:
         name, value = _named(part)
@@ -239,6 +246,17 @@ def _several(tokens: Sequence[Token]) -> str | None:
     return _collected(left, right, names, elements, inside, interval=bool(interval))
 
 
+def _have_one_unit(parts: Sequence[Sequence[Token]]) -> bool:
+    """Whether the numbers of a list count one thing: 3, 4 and 5 cm, but not 3 apples and 4 pears."""
+    units = set()
+    for part in parts:
+        number = max((index for index, token in enumerate(part) if token.kind == "num"), default=None)
+        after = [token for token in part[number + 1 :] if token.kind == "word"] if number is not None else []
+        if after and (len(after[0].text) > 1 or after[0].roman):
+            units.add(after[0].text.lower().removesuffix("s"))
+    return len(units) < 2
+
+
 def _collected(
     left: str, right: str, names: list[str], elements: list[str], inside: Sequence[Token], *, interval: bool
 ) -> str | None:
@@ -250,6 +268,8 @@ def _collected(
         if len(set(names)) < len(names):
             return None
         elements = [element for _, element in sorted(zip(names, elements, strict=True))]
+    if interval and any(element[:2] not in ("n:", "e:") and not element.endswith("inf") for element in elements):
+        return None
     if interval:
         return f"i:{left}{elements[0]};{elements[1]}{right}"
     if left in ("{", "\\{"):
@@ -258,7 +278,7 @@ def _collected(
         return _set_key(elements) if names[0] else None  # x = 0, ±2
     if any(token.kind == "word" and token.text.lower() == "or" for token in inside):
         return None  # "5 or 6" is a doubt
-    return "l:" + ";".join(f"({element})" if element[:2] in ("l:", "i:") else element for element in elements)
+    return "l:" + ";".join(map(_enclosed, elements))
 
 
 def _unbracketed(tokens: Sequence[Token]) -> tuple[str, Sequence[Token], str]:
@@ -370,6 +390,8 @@ def _chain(tokens: Sequence[Token]) -> str | None:
     first, *between, last = sides
     if len(sides) == 2 and len(last) == 1 and _is_name(last) and not _is_name(first):
         return _one(first)  # 3 = x
+    if len(sides) == 2 and len(first) == len(last) == 1 and None not in (first[0].value, last[0].value):
+        return _one(last) if first[0].value == last[0].value else None  # 5 = 6
     first_is_name = _is_name(first)
     if not first_is_name and not _is_calculation(first):
         return None

@@ -62,11 +62,18 @@ _RULED_OUT = re.compile(
 _DENIAL = re.compile(r"\b(?:not|isn't|wasn't|can't|never)\b", re.IGNORECASE)
 _ASKED = re.compile(r"[\s)*]*\?")
 _REASON = re.compile(r"\s(?:is|because|since|as|which|and|or)\b")
+_ANOTHER_LINE = re.compile(r"\)?\s*\n\W*[A-T]\W*$")
 _ENDS = re.compile(r"[)\s]*[.!]?\s*(?:\n|$)")
 _NEXT_OPTION = re.compile(r"\n\W*\(?[A-T][.):]\s")
 _ANOTHER = re.compile(r"\)?\s?(?:,|/|&|\bor\b|\band\b)\s?(?:option\s)?\(?[A-T](?![\w'])(?!\s[a-z])")
 _UNFINISHED = re.compile(r"(?:^|(?<=[.!?\n]))[^.!?\n]*$")
 """The last sentence, if it has no end."""
+_CORRECTED = re.compile(
+    r"\b(?:actually|wait|correction|sorry|oops|no|scratch that|i mean)\b[\s,:.!-]*(?:it'?s?\s(?:is\s)?|option\s)?"
+    + _LETTER.format("x"),
+    re.IGNORECASE,
+)
+"""'Wait, B': the letter after it replaces the one before."""
 _NOT_BEFORE = re.compile(r"\b(?:not|isn't|n't|neither|nor)\W{0,3}(?:option\s|choice\s)?$", re.IGNORECASE)
 
 
@@ -87,7 +94,12 @@ def chosen_letter(reply: str, options: Mapping[str, str], *, finished: bool = Tr
     if in_a_box is not None:
         return in_a_box or None, False
     text = text if finished else _UNFINISHED.sub("", text)
-    sure = [letter for _, letter in sorted([*_said(_SURE, text, options), *_said(_THEN, text, options)])]
+    sure = [
+        letter
+        for _, letter in sorted(
+            each for pattern in (_SURE, _THEN, _CORRECTED) for each in _said(pattern, text, options)
+        )
+    ]
     if begins and (not sure or sure[-1] == begins):
         return begins, True
     if sure:
@@ -136,6 +148,8 @@ def _beginning(text: str, options: Mapping[str, str]) -> str | None:
         return None
     letter, after = _letter(found), found["after"]
     if letter not in options or _ANOTHER.match(after) or _RULED_OUT.match(after) or _NEXT_OPTION.search(after):
+        return None
+    if _ANOTHER_LINE.match(after):
         return None
     alone = not after.strip() or not re.match(r"\s?[\w]", after) or after.startswith("\n")
     is_option = after.strip().casefold().startswith(options[letter].casefold())
