@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 
 from rich.console import Console
 
@@ -37,3 +38,11 @@ def test_the_time_left_is_estimated_without_the_wait_for_the_first_item() -> Non
         "  evaluating (base): 131/300  5 tok/s  5:38 left",
         "  evaluating (base): 131 in 1:00, 20 tok/s",
     ]
+
+
+def test_what_the_sampler_warns_of_is_shown_at_once_and_only_during_the_run() -> None:
+    said, sampler = io.StringIO(), logging.getLogger("crescent_lite.sampling.server_holds")
+    with RunProgress(Console(file=said, width=100)):
+        sampler.warning("%s: waiting until 12:00:00", "http://gpu1:8080")
+    sampler.warning("after the run")
+    assert said.getvalue() == "  http://gpu1:8080: waiting until 12:00:00\n"

@@ -386,6 +386,7 @@ def test_the_trial_adapter_has_the_rank_and_the_shapes_of_the_base(tmp_path: Pat
     from crescent_lite.training.base_gguf import read_base
 
     base = make_tiny_gguf(tmp_path / "tiny.gguf", architecture)  # type: ignore[arg-type]
+    (tmp_path / "adapters" / "trial-left-over").mkdir(parents=True)
     with trial_adapter(base, TrainConfig(rank=3), tmp_path / "adapters") as folder:
         assert folder
         tensors = load_file(folder / "adapter_model.safetensors")
@@ -395,7 +396,7 @@ def test_the_trial_adapter_has_the_rank_and_the_shapes_of_the_base(tmp_path: Pat
 
     assert {tensor.shape[0] for name, tensor in tensors.items() if "lora_A" in name} == {3}
     assert not any(tensor.any() for tensor in tensors.values())
-    assert not folder.exists()
+    assert not list((tmp_path / "adapters").iterdir())
 
 
 # ── limits ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -24,7 +24,8 @@ from crescent_lite.records import Generation, Request
 from crescent_lite.sampling import server_holds
 from crescent_lite.sampling.server_holds import Holds
 from crescent_lite.sampling.server_pool import ServerSampler
-from crescent_lite.sampling.servers.connection import ServerBusy, retry_after
+from crescent_lite.sampling.servers.address import read_address
+from crescent_lite.sampling.servers.connection import ServerBusy, is_direct, retry_after
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
@@ -135,6 +136,14 @@ def test_no_proxy_is_used_for_this_machine(tiny: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("ALL_PROXY", proxy)
     with stand_in(Vllm(tiny)) as server:
         assert draw(sampler(tiny, server.url)) == [" 5"]
+
+
+@pytest.mark.parametrize("listed", ["10.0.0.0/8", "10.1.2.3", "example.com,10.1.2.3:8000", "*"])
+def test_no_proxy_names_hosts_and_networks(monkeypatch: pytest.MonkeyPatch, listed: str) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", listed)
+    assert is_direct(read_address("10.1.2.3:8000"))
+    assert is_direct(read_address("gpu.example:8000")) == (listed == "*")
 
 
 def test_a_proxy_that_refuses_is_said_at_once(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

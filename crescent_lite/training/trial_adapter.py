@@ -43,6 +43,8 @@ def trial_adapter(base_path: Path, config: TrainConfig, adapters: Path) -> Itera
 
     with file_errors(adapters):
         adapters.mkdir(parents=True, exist_ok=True)
+        for left_over in adapters.glob("trial-*"):  # of a process that was killed
+            shutil.rmtree(left_over, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix="trial-", dir=adapters))
         folder.chmod(0o755)  # the server may run as another user
     try:

@@ -45,7 +45,8 @@ class Address:
     def is_loopback(self) -> bool:
         """Whether the host is this machine."""
         try:
-            return ipaddress.ip_address(self.host).is_loopback
+            number = ipaddress.ip_address(self.host)
+            return number.is_loopback or number.is_unspecified
         except ValueError:
             return self.host == "localhost" or self.host.endswith(".localhost")
 

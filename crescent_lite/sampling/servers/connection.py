@@ -9,8 +9,10 @@ Source: the environment variables as curl, requests and httpx read them; Retry-A
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import email.utils
+import ipaddress
 import os
 import socket
 import ssl
@@ -58,17 +60,17 @@ class ServerBusy(ServerTrouble):
 def open_client(addresses: Sequence[Address], key: str, timeout_seconds: float) -> httpx.AsyncClient:
     """An HTTP client for these servers. Raises ConfigError when a variable of the environment cannot be used.
 
-    A proxy is never used for this machine: not even its address is read when all servers are here.
+    A proxy is never used for this machine: not even its address is read when no server needs it.
     """
-    far = any(not address.is_loopback for address in addresses)
+    direct = [address for address in addresses if is_direct(address)]
     try:
         return httpx.AsyncClient(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=None),
-            trust_env=far,
+            trust_env=len(direct) < len(addresses),
             verify=_trusted() if any(address.scheme == "https" for address in addresses) else _nothing_trusted(),
-            mounts={f"all://{_bracketed(each.host)}": None for each in addresses if each.is_loopback},
+            mounts={f"all://{_bracketed(address.host)}": None for address in direct},
         )
     except (ValueError, ImportError, httpx.InvalidURL) as error:
         raise ConfigError(
@@ -180,10 +182,20 @@ class Connection:
         url = httpx.URL(self.root)
         proxies = urllib.request.getproxies()
         name = next((name for name in (url.scheme, "all") if proxies.get(name)), "")
-        is_direct = Address(self.root, ends_with_v1=False).is_loopback or urllib.request.proxy_bypass(url.host)
-        if not name or is_direct or not self._http.trust_env:
+        if not name or is_direct(Address(self.root, ends_with_v1=False)):
             return ""
         return f" (through the proxy in {name.upper()}_PROXY; NO_PROXY={url.host} leaves it out)"
+
+
+def is_direct(address: Address) -> bool:
+    """Whether a server is reached without a proxy: it is on this machine, or NO_PROXY names its host or network."""
+    if address.is_loopback or urllib.request.proxy_bypass(httpx.URL(address.root).netloc.decode()):
+        return True
+    for network in urllib.request.getproxies().get("no", "").split(","):
+        with contextlib.suppress(ValueError):
+            if ipaddress.ip_address(address.host) in ipaddress.ip_network(network.strip()):
+                return True
+    return False
 
 
 def _trusted() -> ssl.SSLContext:
