@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from crescent_lite.config import SamplingConfig
@@ -32,6 +32,10 @@ LIBRARY_SPINS = 300_000
 BATCHED = Request("votes", "What is 17 + 25? Explain each step.", Generation(48, temperature=0.8), tuple(range(32)))
 SINGLE = Request("one", "What is 17 + 25? Explain each step.", Generation(48, temperature=0.8))
 WORKLOADS = {"batched": BATCHED, "single": SINGLE}
+
+
+class TimeIsUp(Exception):  # noqa: N818  it was asked for
+    """Ends a measurement."""
 
 
 def main() -> int:
@@ -160,13 +164,18 @@ def serve(model: Path, threads: int) -> int:
 
 
 def tokens_per_second(sampler: LlamaSampler, request: Request, seconds: float) -> float:
-    """Sample the request again and again for so long."""
+    """Sample the request again and again for so long; a decode that has begun is finished."""
     began, before = time.perf_counter(), sampler.usage.tokens
-    while (now := time.perf_counter()) - began < seconds:
-        for _ in sampler.sample([request]):
-            if time.perf_counter() - began > seconds:
-                break
-    return (sampler.usage.tokens - before) / (time.perf_counter() - began if seconds else now - began)
+
+    def stop_in_time(_key: str, _text: str) -> None:
+        if time.perf_counter() - began > seconds:
+            raise TimeIsUp
+
+    with suppress(TimeIsUp):
+        while True:
+            for _ in sampler.sample([request], stop_in_time):
+                pass
+    return (sampler.usage.tokens - before) / (time.perf_counter() - began)
 
 
 if __name__ == "__main__":
