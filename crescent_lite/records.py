@@ -7,6 +7,7 @@ Knows nothing of SQL, models or files. Example:
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -145,16 +146,40 @@ def short_name(prompt: str) -> str:
     return prompt.rpartition("/")[2]
 
 
+SPLIT_NAME = re.compile(r"(?P<model>.+)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})\.gguf", re.DOTALL)
+"""The name of a part of a split GGUF, as llama.cpp counts the parts: 'x-00001-of-00003.gguf'."""
+
+
 @dataclass(frozen=True)
 class ModelFile:
-    """A model file on this disk."""
+    """A model on this disk: one GGUF, or the parts of a split one."""
 
     name: str
+    """The file's name without its ending, as the user gave it: a link keeps its own name, not that of its target."""
     path: Path
+    """The file, or the first part of a split GGUF; may be a link."""
     sha256: str
+    """Checksum of the file; of a split GGUF that of all parts, one after the other."""
     source: str
     """What the user wrote: 'embedded', a path, or `repo:file`."""
     kind: ModelKind = "base"
+
+    @property
+    def file_name(self) -> str:
+        """The file's name as the user gave it. llama.cpp finds the parts of a split GGUF by this name."""
+        return self.path.name if self.source == "embedded" else named_file(self.source) or self.path.name
+
+
+def named_file(source: str) -> str:
+    """The name of the GGUF in a path or `repo:file`; '' for a source without one, such as 'embedded'."""
+    name = re.split(r"[/\\:]", source)[-1]
+    return name if name.lower().endswith(".gguf") else ""
+
+
+def model_name(file_name: str) -> str:
+    """A model's name: its file's name without '.gguf', and without '-00001-of-00003'."""
+    split = SPLIT_NAME.fullmatch(file_name)
+    return split["model"] if split else re.sub(r"\.gguf$", "", file_name, flags=re.IGNORECASE)
 
 
 @dataclass(frozen=True)

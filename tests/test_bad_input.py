@@ -124,7 +124,12 @@ def test_an_untrainable_architecture_is_rejected_before_anything_is_asked(run: R
         ("llama.rope.scaling.factor", 4.0, ExitCode.MODEL, r"its positions are scaled (linear)"),
         ("llama.rope.scale_linear", 4.0, ExitCode.MODEL, r"its positions are scaled (linear)"),
         ("llama.rope.scaling.attn_factor", 2.0, ExitCode.MODEL, r"its positions are scaled (attention)"),
-        ("split.count", 2, ExitCode.MODEL, "is one part of a split model"),
+        (
+            "split.count",
+            2,
+            ExitCode.MODEL,
+            "is one of 2 parts of a split model, and its name does not",
+        ),
     ],
 )
 def test_what_would_fail_in_training_is_reported_before_anything_is_asked(

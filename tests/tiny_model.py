@@ -6,15 +6,16 @@ well under a second. Example: make_tiny_gguf(tmp_path / "tiny.gguf", architectur
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import gguf
 import numpy as np
 
-from crescent_lite.records import BASE_SHA256, ModelFile
+from crescent_lite.records import BASE_SHA256, ModelFile, model_name
 
 TinyArchitecture = Literal[
     "llama", "qwen2", "qwen3", "gemma2", "gemma3", "phi3", "starcoder2", "stablelm", "nemotron", "lfm2"
@@ -147,16 +148,32 @@ def make_scripted_gguf(
     return path
 
 
-def rewrite_gguf(source: Path, target: Path, change: Callable[[gguf.GGUFWriter], None]) -> Path:
-    """Copy the GGUF of a llama, with the changes that `change` makes to the writer."""
-    reader, writer = gguf.GGUFReader(source), gguf.GGUFWriter(target, "llama")
+def rewrite_gguf(
+    source: Path,
+    target: Path,
+    change: Callable[[gguf.GGUFWriter], object] = lambda _writer: None,
+    *,
+    as_type: Mapping[str, type[np.floating]] | None = None,
+    tensors_per_part: int = 0,
+) -> Path:
+    """Copy a GGUF, with the changes that `change` makes to the writer.
+
+    `as_type`: number types of some tensors. With `tensors_per_part` the copy is split as llama-gguf-split splits it,
+    and `target` gives the name without the numbers.
+    """
+    reader = gguf.GGUFReader(source)
+    architecture = reader.get_field("general.architecture").contents()
+    writer = gguf.GGUFWriter(target, architecture, split_max_tensors=tensors_per_part)
     for field in list(reader.fields.values())[3:]:
         if field.name != "general.architecture":
             sub_type = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
             writer.add_key_value(field.name, field.contents(), field.types[0], sub_type=sub_type)
     change(writer)
     for tensor in reader.tensors:
-        writer.add_tensor(tensor.name, tensor.data)
+        if as_type and tensor.name in as_type:
+            writer.add_tensor(tensor.name, tensor.data.astype(as_type[tensor.name]))
+        else:
+            writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -164,9 +181,29 @@ def rewrite_gguf(source: Path, target: Path, change: Callable[[gguf.GGUFWriter],
     return target
 
 
+def split_gguf(source: Path, folder: Path, tensors_per_part: int = 10) -> list[Path]:
+    """Copy a GGUF into `folder` in parts of a few tensors; returns the parts in order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rewrite_gguf(source, folder / source.name, tensors_per_part=tensors_per_part)
+    return sorted(folder.glob(f"{source.stem}-*-of-*.gguf"))
+
+
+def link_into_cache(files: Sequence[Path], cache: Path) -> list[Path]:
+    """Move files to blobs named by their checksums, as the hub's client stores them; returns links to them."""
+    (cache / "blobs").mkdir(parents=True)
+    (cache / "snapshots").mkdir()
+    links = []
+    for file in files:
+        blob = cache / "blobs" / hashlib.sha256(file.read_bytes()).hexdigest()
+        file.rename(blob)
+        links.append(cache / "snapshots" / file.name)
+        links[-1].symlink_to(Path("..") / "blobs" / blob.name)
+    return links
+
+
 def as_base(path: Path) -> ModelFile:
     """The file as the ModelFile of a run's base."""
-    return ModelFile(path.stem, path, "its checksum", str(path))
+    return ModelFile(model_name(path.name), path, "its checksum", str(path))
 
 
 def make_tiny_adapter(path: Path, seed: int = 1, columns: int = FEED_FORWARD, base_sha256: str = "") -> Path:

@@ -308,7 +308,8 @@ def model_findings(config: Config, workspace: Path, *, will_try: bool) -> list[F
 
 def configured_model(config: Config, workspace: Path) -> list[Finding]:
     """The model in the settings; no finding if it is the embedded one."""
-    from crescent_lite.models import HUB_REFERENCE
+    from crescent_lite.models import HUB_REFERENCE, size_of
+    from crescent_lite.models.spellings import meant_by
     from crescent_lite.preparation import resolve_paths
 
     source = config.model.source
@@ -316,9 +317,9 @@ def configured_model(config: Config, workspace: Path) -> list[Finding]:
     if source == "embedded":
         return []
     if path.is_file():
-        return [Finding("model", "ok", f"{path}, {path.stat().st_size / GIB:.1f} GiB")]
+        return [Finding("model", "ok", f"{path}, {size_of(path) / GIB:.1f} GiB")]
     if not HUB_REFERENCE.fullmatch(source):
-        return [Finding("model", "missing", f"no file {path}", "set model.source to a GGUF file, or to 'embedded'")]
+        return [Finding("model", "missing", f"no file {path}", f"model.source: {meant_by(source, offline=True)}")]
     if installed_version("huggingface_hub") is None:
         return [Finding("model", "missing", source, "hub models need: pip install 'crescent-lite[hub]'")]
     return [Finding("model", "ok", f"{source}, read from the hub's cache or downloaded when a run starts")]
@@ -353,8 +354,10 @@ def sampling_plan(config: Config, workspace: Path) -> list[Finding]:
 
 def loader(config: Config) -> list[Finding]:
     """The library that would train. Raises MissingPackageError if it is not installed."""
-    from crescent_lite.training.packages import choose_loader, require_packages
+    from crescent_lite.training.packages import UNUSABLE, choose_loader, require_packages
 
     name, reason = choose_loader(config.train)
     require_packages(name)
+    if reason.startswith(UNUSABLE):
+        return [Finding("training", "warning", f"{name}: {reason}", "or set train.loader = 'peft'")]
     return [Finding("training", "ok", f"{name}: {reason}")]

@@ -155,7 +155,7 @@ def distill_command(options: argparse.Namespace) -> int:
     with closing(open_store(workspace)) as store:
         teacher_id = store.runs.fetch_run(options.run, "improvement").run_id
     here = Path(options.student).expanduser()
-    student = str(here.resolve()) if here.is_file() else options.student
+    student = str(here.parent.resolve() / here.name) if here.is_file() else options.student
     of_the_student = (f"model.source={toml_text(student)}", 'model.chat_template=""')  # the file's is the teacher's
     overrides = (*of_the_student, *options.overrides)
     wanted = RunOptions(1, options.new, options.preset, overrides, teacher_id)

@@ -170,7 +170,7 @@ def _write_parquet(store: Store, choice: Choice, labels: Sequence[Label], folder
 
 def _card(store: Store, choice: Choice, labels: int, votes: int) -> str:
     """Return the data set's card; its front matter tells `datasets` which file is which."""
-    models = sorted({store.runs.fetch_model(store.runs.fetch_run(run_id).base_id).name for run_id in choice.runs})
+    models = sorted({store.runs.fetch_base(store.runs.fetch_run(run_id)).name for run_id in choice.runs})
     which = f"run {', '.join(map(str, choice.runs))}"
     which += f", round {', '.join(map(str, choice.rounds))}" if choice.rounds else ""
     decided = f"the policy {choice.policy!r}, from the stored votes" if choice.policy else "the run"

@@ -3,6 +3,7 @@
 Never loads a model. Example: find_model("embedded").name -> "SmolLM2-135M-Instruct.Q4_1"
 """
 
+from crescent_lite.models.parts import parts_of, size_of
 from crescent_lite.models.sources import (
     EMBEDDED_FILE,
     HUB_REFERENCE,
@@ -12,4 +13,13 @@ from crescent_lite.models.sources import (
     sha256_of,
 )
 
-__all__ = ["EMBEDDED_FILE", "HUB_REFERENCE", "embedded_path", "find_adapter", "find_model", "sha256_of"]
+__all__ = [
+    "EMBEDDED_FILE",
+    "HUB_REFERENCE",
+    "embedded_path",
+    "find_adapter",
+    "find_model",
+    "parts_of",
+    "sha256_of",
+    "size_of",
+]

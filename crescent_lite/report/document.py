@@ -33,7 +33,7 @@ def build_document(store: Store, run_id: int) -> Document:
     standing = store.fetch_standing(run_id)
     kept, scored = standing.kept, compare(store, run)
     yields = [table for this in rounds for table in yield_tables(store, run, this)]
-    base = store.runs.fetch_model(run.base_id)
+    base = store.runs.fetch_base(run)
     sections = [
         Section(
             "scores",

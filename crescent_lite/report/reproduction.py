@@ -57,7 +57,7 @@ def machine_table(store: Store, run: Run) -> Table:
 
 def models_table(store: Store, run: Run, rounds: list[Round]) -> Table:
     """A table of the base and the adapters, with their checksums."""
-    models = [("base", store.runs.fetch_model(run.base_id))]
+    models = [("base", store.runs.fetch_base(run))]
     models += [(f"round {r.number}", store.runs.fetch_model(r.adapter_id)) for r in rounds if r.adapter_id]
     rows = tuple((what, model.name, cut(model.source, 100), model.sha256) for what, model in models)
     return Table("Models", ("what", "name", "from", "sha256"), rows)

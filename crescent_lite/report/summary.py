@@ -109,14 +109,14 @@ def scored_of(scored: Sequence[Scored], number: int | None, scoring: str) -> lis
 
 
 def _done(store: Store, run: Run) -> str:
-    base = store.runs.fetch_model(run.base_id).name
+    base = store.runs.fetch_base(run).name
     rounds = store.runs.fetch_rounds(run.run_id)
     counts = [store.fetch_round_counts(this.round_id) for this in rounds]
     examples = sum(each.examples for each in counts)
     if run.control:
         return f"Control '{run.control}' of run {run.control_of}: {base} without one part of the method."
     if run.teacher_id:
-        teacher = store.runs.fetch_model(store.runs.fetch_run(run.teacher_id).base_id).name
+        teacher = store.runs.fetch_base(store.runs.fetch_run(run.teacher_id)).name
         if not examples:
             return f"{base} has not been trained yet on the labels that {teacher} made in run {run.teacher_id}."
         return f"{base} was fine-tuned on {examples:,} examples that {teacher} labelled in run {run.teacher_id}."

@@ -21,7 +21,7 @@ SHARE_BINS = 8
 def build_report(store: Store, run_id: int) -> Report:
     """The short report of a run, finished or not. Raises NotFoundError for an unknown run."""
     run = store.runs.fetch_run(run_id)
-    base = store.runs.fetch_model(run.base_id)
+    base = store.runs.fetch_base(run)
     rounds = store.runs.fetch_rounds(run_id)
     state = run.state + (f" ({run.reason})" if run.reason else "")
     lines = [
@@ -31,7 +31,7 @@ def build_report(store: Store, run_id: int) -> Report:
     if run.control:
         lines.append(f"Control of run {run.control_of}: {run.control}.")
     elif run.teacher_id:
-        teacher = store.runs.fetch_model(store.runs.fetch_run(run.teacher_id).base_id)
+        teacher = store.runs.fetch_base(store.runs.fetch_run(run.teacher_id))
         lines.append(f"Distillation: it learns from the labels of run {run.teacher_id}, by {teacher.name}.")
     if kept := kept_in_words(store.fetch_standing(run_id)):
         lines.append(kept)

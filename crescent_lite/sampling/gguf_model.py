@@ -40,10 +40,13 @@ def _start_backend() -> None:
 class GgufModel:
     """Weights and vocabulary of one GGUF. `close` frees them."""
 
-    def __init__(self, path: Path, *, gpu_layers: int = -1, vocabulary_only: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, gpu_layers: int = -1, vocabulary_only: bool = False, mapped: bool = False
+    ) -> None:
         """Load the model. `gpu_layers` is how many layers go on the GPU, if there is one; -1 means all.
 
         With `vocabulary_only` no weights are read, which is enough for tokens, the chat template and the metadata.
+        With `mapped` the file is mapped, which takes little memory and is slower.
         Raises ModelError or OutOfMemoryError.
         """
         _check_header(path)
@@ -51,7 +54,8 @@ class GgufModel:
         params = llama_cpp.llama_model_default_params()
         params.vocab_only = vocabulary_only
         # The file is read, not mapped: with a mapped file, weights repacked for the processor are in memory twice.
-        params.load_mode = llama_cpp.LLAMA_LOAD_MODE_NONE
+        params.load_mode = llama_cpp.LLAMA_LOAD_MODE_MMAP if mapped else llama_cpp.LLAMA_LOAD_MODE_NONE
+        params.use_extra_bufts = not mapped
         params.n_gpu_layers = gpu_layers
         llama_log.forget_complaints()
         self.handle = llama_cpp.llama_model_load_from_file(os.fsencode(path), params)
@@ -94,7 +98,7 @@ class GgufModel:
         value = max(self._numbers("attention.value_length"), default=key)
         all_heads = sum(kv_heads) if len(kv_heads) > 1 else layers * max(kv_heads, default=0)
         return ModelShape(
-            weights_bytes=self.path.stat().st_size,
+            weights_bytes=int(llama_cpp.llama_model_size(self.handle)),  # all parts; known without the weights too
             vocabulary=self.vocab_size,
             cache_bytes_per_token=all_heads * (key + value) * 2,
             layers=layers,

@@ -6,14 +6,14 @@ Example: run_id = runs.insert_run("improvement", base_id, inputs); runs.fetch_un
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from crescent_lite.config.migrations import upgraded
 from crescent_lite.config.names import VERSION
 from crescent_lite.errors import ConfigError, NotFoundError
-from crescent_lite.records import ModelFile, PromptText
+from crescent_lite.records import ModelFile, PromptText, model_name, named_file
 from crescent_lite.store.database import Database, now
 
 ADAPTER_DEPTH = 4
@@ -129,6 +129,16 @@ class Runs:
             raise NotFoundError(f"model {model_id}: not in {self._database.path}")
         path = current_model_path(row["kind"], Path(row["path"]), self._database.path.parent)
         return ModelFile(row["name"], path, row["sha256"], row["source"], row["kind"])
+
+    def fetch_base(self, run: Run) -> ModelFile:
+        """The base of a run, under the name that the run's settings give it.
+
+        The row of a model keeps the name of its first use; another run may use the same file under another name.
+        """
+        base = self.fetch_model(run.base_id)
+        source = str(run.config.get("model", {}).get("source", ""))
+        name = named_file(source)
+        return replace(base, name=model_name(name), source=source) if name else base
 
     def set_model_path(self, model_id: int, path: Path) -> None:
         """Store where a model's file is now."""

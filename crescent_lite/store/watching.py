@@ -10,10 +10,10 @@ untrusted. Example, of a round that has asked 120 of its 400 questions:
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from crescent_lite.records import Decision, Note, Stopped, Verdict, Vote
+from crescent_lite.records import Decision, Note, Stopped, Verdict, Vote, model_name, named_file
 from crescent_lite.store.database import Database
 from crescent_lite.store.notes import Notes
 from crescent_lite.store.questions import Questions
@@ -203,11 +203,13 @@ class Watching:
     def fetch_runs(self, limit: int = 1000) -> tuple[RunLine, ...]:
         """Up to `limit` runs, newest first."""
         rows = self._database.rows(
-            """SELECT run_id, r.kind, state, m.name, started_at, control, teacher_id
+            """SELECT run_id, r.kind, state, m.name, started_at, control, teacher_id,
+                iif(json_valid(r.config), json_extract(r.config, '$.model.source'), NULL)
             FROM runs r JOIN models m ON m.model_id = r.base_id ORDER BY run_id DESC LIMIT ?""",
             [limit],
         )
-        return tuple(RunLine(*row) for row in rows)
+        lines = ((RunLine(*row[:-1]), named_file(row[-1] or "")) for row in rows)
+        return tuple(replace(line, base=model_name(name)) if name else line for line, name in lines)
 
     def fetch_snapshot(self, run_id: int | None = None, events: int = 50) -> RunSnapshot | None:
         """The state of a run, by default the latest, with its last `events` events; None if no such run exists."""
@@ -226,7 +228,7 @@ class Watching:
             own_questions=run.has_own_questions,
             state=run.state,
             reason=run.reason,
-            base=self._runs.fetch_model(run.base_id).name,
+            base=self._runs.fetch_base(run).name,
             rounds=run.rounds,
             round=number,
             outcome=latest.outcome if latest else None,
