@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from peft import PeftModel
 from processes import training_process
 from safetensors.numpy import load_file, save_file
-from tiny_model import HEADS, TinyArchitecture, as_base, make_tiny_gguf
+from tiny_model import HEADS, TinyArchitecture, as_base, make_tiny_gguf, split_gguf
 from transformers import AutoTokenizer
 
 from crescent_lite.config import TrainConfig
@@ -41,7 +41,7 @@ from crescent_lite.training import choose_loader, finetune, save_transformers_fo
 from crescent_lite.training.adapter_gguf import UNSUPPORTED_FIELDS, write_adapter_gguf
 from crescent_lite.training.architectures import LINEAR_LAYERS
 from crescent_lite.training.base_gguf import read_base
-from crescent_lite.training.loaders import dequantised, load_peft, refuse_too_large
+from crescent_lite.training.loaders import dequantised, half_precision_of, load_peft, refuse_too_large
 from crescent_lite.training.losses import NO_LOSS, padded
 from crescent_lite.training.packages import require_packages
 from crescent_lite.training.plan import TrainingPlan, write_examples
@@ -196,6 +196,14 @@ def test_the_same_seed_gives_the_same_adapter(tiny: Path, tmp_path: Path) -> Non
     plans = [plan_of(tmp_path / name, tiny, config) for name in "ab"]
     first, second = (train(plan, read_base(tiny), lambda step: None).gguf_path for plan in plans)
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_split_base_trains_the_same_adapter(tiny: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(HOT, epochs=1)
+    first = split_gguf(tiny, tmp_path / "parts")[0]
+    plans = [plan_of(tmp_path / name / "round-1", base, config) for name, base in (("a", tiny), ("b", first))]
+    whole, split = (train(plan, read_base(plan.base_gguf), lambda step: None).gguf_path for plan in plans)
+    assert whole.read_bytes() == split.read_bytes()
 
 
 def test_weights_from_a_folder_train_the_same_adapter(tiny: Path, tmp_path: Path) -> None:
@@ -386,6 +394,21 @@ def test_unsloth_must_be_installed_when_it_is_requested() -> None:
 def test_the_requested_loader_is_used() -> None:
     assert choose_loader(TrainConfig(loader="peft"))[0] == "peft"
     assert choose_loader(TrainConfig(loader="unsloth"))[0] == "unsloth"
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype"),
+    [
+        (None, torch.bfloat16),
+        ((9, 0), torch.bfloat16),
+        ((8, 0), torch.bfloat16),
+        ((7, 5), torch.float16),
+        ((7, 0), torch.float16),
+    ],
+)
+def test_bfloat16_is_used_where_the_hardware_has_it(capability: tuple[int, int] | None, dtype: torch.dtype) -> None:
+    """A T4 (7.5) and a V100 (7.0) only emulate it."""
+    assert half_precision_of(capability) == dtype
 
 
 @pytest.mark.parametrize(

@@ -203,15 +203,15 @@ class TrainConfig:
     """The stage 'train': LoRA fine-tuning on the labels."""
 
     loader: Literal["auto", "unsloth", "peft"] = "auto"
-    """Library that loads and trains the model. 'auto' takes Unsloth if it is installed, there is an NVIDIA GPU and
-    torch is built for it; otherwise PEFT."""
+    """Library that loads and trains the model. 'auto' takes Unsloth if it is installed and can be imported, there is
+    an NVIDIA GPU and torch is built for it; otherwise PEFT."""
     weights: str = "gguf"
     """'gguf' trains on the weights of the sampled GGUF, dequantised. Otherwise a Hugging Face folder or repo with the
     same model."""
     precision: Literal["auto", "float32", "bfloat16", "nf4"] = "auto"
-    """How the frozen base is held in memory: 32-bit floats, bfloat16 (float16 on a GPU without it), or 4-bit NF4 as
-    in QLoRA, which needs bitsandbytes. 'auto' is nf4 on a GPU. On a CPU it is bfloat16 if the processor has
-    instructions for it, else float32; Unsloth makes its own choice there, and has nf4 on a GPU only."""
+    """How the frozen base is held in memory: 32-bit floats, bfloat16 (float16 on a GPU that only emulates
+    it), or 4-bit NF4 as in QLoRA, which needs bitsandbytes. 'auto' is nf4 on a GPU. On a CPU it is bfloat16 if the
+    processor has instructions for it, else float32; Unsloth makes its own choice there, and has nf4 on a GPU only."""
     rank: Annotated[int, Range(1, 1024)] = 16
     """Rank of the LoRA matrices. 16 is Unsloth's default; QLoRA found no difference from 8 to 256."""
     alpha: Annotated[int, Range(1, 4096)] = 32

@@ -6,15 +6,13 @@ Example: for event in finetune(examples, base=base, config=config.train, seed=1,
 
 from __future__ import annotations
 
-import os
+import logging
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-
-import gguf
 
 from crescent_lite import errors
 from crescent_lite.config import TrainConfig
@@ -24,9 +22,11 @@ from crescent_lite.records import ModelFile, TokenExample, TrainedAdapter, Train
 from crescent_lite.sampling.build_info import end_in_words
 from crescent_lite.training.architectures import refuse_unknown_architecture, refuse_unread_settings
 from crescent_lite.training.base_gguf import read_base
-from crescent_lite.training.packages import choose_loader, require_packages
+from crescent_lite.training.environment import training_environment
+from crescent_lite.training.packages import UNUSABLE, choose_loader, require_packages
 from crescent_lite.training.plan import TrainingPlan, parse_line, write_examples
 
+_log = logging.getLogger(__name__)
 LOG_NAME = "training.log"
 """File in the training's folder to which everything that libraries print is written."""
 SIGKILL_CODES = (-9, 137)
@@ -36,17 +36,17 @@ SIGKILL_CODES = (-9, 137)
 def refuse_untrainable(base: Path, config: TrainConfig) -> None:
     """Raise, before any question is asked, the errors that would otherwise end the training hours later.
 
-    Reads the GGUF's header. Raises MissingPackageError, ModelError, ConfigError, or TrainingError for an unsupported
-    architecture.
+    Reads the GGUF's header, and imports Unsloth in a child process if it would load the model. Raises
+    MissingPackageError, ModelError, ConfigError, or TrainingError for an unsupported architecture.
     """
-    loader, _ = choose_loader(config)
+    loader, reason = choose_loader(config)
+    if reason.startswith(UNUSABLE):
+        _log.warning("train.loader = 'auto' chooses %s: %s", loader, reason)
     require_packages(loader)
     weights_are_on_the_hub(config.weights)
     header = GgufHeader(base)
     architecture = str(header.value("general.architecture", ""))
     refuse_unknown_architecture(architecture)
-    if header.value(gguf.Keys.Split.LLM_KV_SPLIT_COUNT, 1) > 1:
-        raise ModelError(f"{base}: is one part of a split model; join its parts with llama-gguf-split --merge")
     if config.weights == "gguf":
         refuse_unread_settings(read_base(base))
     context = header.value(f"{architecture}.context_length")
@@ -87,7 +87,7 @@ def finetune(
     left_out = len(examples) - len(fitting)
     start_dir = start.resolve() if start else None
     plan = TrainingPlan(
-        base.path.resolve(), base.sha256, out_dir.resolve(), loader, seed, left_out, config, start_dir
+        base.path.absolute(), base.sha256, out_dir.resolve(), loader, seed, left_out, config, start_dir
     )
     try:
         plan.out_dir.mkdir(parents=True, exist_ok=True)
@@ -138,36 +138,10 @@ def _start(job: list[str], folder: Path, *, is_hub: bool) -> subprocess.Popen[st
             stdout=subprocess.PIPE,
             stderr=log,
             cwd=folder,
-            env=_environment(is_hub=is_hub),
+            env=training_environment(is_hub=is_hub),
             text=True,
             encoding="utf-8",
         )
-
-
-def _environment(*, is_hub: bool) -> dict[str, str]:
-    """This process's environment, without telemetry, and without network unless a hub repo was named."""
-    package_root = str(Path(errors.__file__).resolve().parent.parent)
-    search_path = [package_root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    offline = {} if is_hub else {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
-    return {
-        # Waiting threads sleep instead of spinning. Measured on 2 busy cores: a matrix product of the 135M model
-        # takes 13 ms instead of 23, and one of a tiny model 0.04 ms instead of 11.
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # the numbers of CUDA_VISIBLE_DEVICES are then those of the driver's tools
-        **os.environ,
-        **offline,
-        "PYTHONPATH": os.pathsep.join(search_path),
-        "PYTHONIOENCODING": "utf-8",
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "DO_NOT_TRACK": "1",
-        "WANDB_MODE": "disabled",
-        "TQDM_DISABLE": "1",  # a progress bar would be the last line of the log, which is quoted in errors
-        "UNSLOTH_DISABLE_STATISTICS": "1",
-        # PyPI's torchvision does not work with a CPU build of torch, so torchvision may be missing.
-        "UNSLOTH_SKIP_TORCHVISION_CHECK": "1",
-    }
 
 
 def _follow(

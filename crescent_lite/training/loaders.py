@@ -11,10 +11,11 @@ import errno
 import importlib.util
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -22,14 +23,21 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import MissingPackageError, ModelError, OutOfMemoryError
+from crescent_lite.models import parts_of
 from crescent_lite.models.hub import hub_errors
+from crescent_lite.records import model_name
 from crescent_lite.sampling.machine_limits import Memory, memory_now
 from crescent_lite.sampling.memory_plan import in_gigabytes
 from crescent_lite.training.architectures import LINEAR_LAYERS, refuse_unread_settings
 from crescent_lite.training.base_gguf import ROPE_FACTORS, BaseGguf
 from crescent_lite.training.losses import TokenBatch, answer_loss, fused_loss
+from crescent_lite.training.merging import merge
 from crescent_lite.training.plan import TrainingPlan
 
+BFLOAT16_CAPABILITY = (8, 0)
+"""The lowest compute capability of a GPU with instructions for bfloat16: Ampere."""
+CHECKED_TOKENS = 20
+"""Tokens that are generated to check a folder."""
 FOLDER_FORMAT = 2
 """Version of the folders that `save_folder` writes; a cached folder of an older version is not used."""
 
@@ -51,9 +59,13 @@ class LoadedModel:
 
 
 def load(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
-    """Load the model with the loader that the plan names. Raises ModelError, NetworkError or MissingPackageError."""
+    """Load the model with the loader that the plan names.
+
+    Raises ModelError, NetworkError, StorageError or MissingPackageError.
+    """
     if plan.config.weights == "gguf":
         refuse_unread_settings(base)
+        base = in_one_file(plan, base)
     return load_unsloth(plan, base) if plan.loader == "unsloth" else load_peft(plan, base)
 
 
@@ -153,6 +165,24 @@ def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
     return LoadedModel(model, device_name(), weights, autocast, fused_loss)
 
 
+def in_one_file(plan: TrainingPlan, base: BaseGguf) -> BaseGguf:
+    """The base; a split one as a joined copy in the cache folder, because transformers reads one file only.
+
+    Raises StorageError.
+    """
+    if len(parts_of(base.path)) == 1:
+        return base
+    joined = plan.cache_dir / f"{model_name(base.path.name)}-{plan.base_sha256[:12]}.gguf"
+    if not joined.exists():
+        joined.parent.mkdir(parents=True, exist_ok=True)
+        merge(base.path, [], joined, tensor_type="same", encode=_nothing_to_encode, metadata={})
+    return replace(base, path=joined)
+
+
+def _nothing_to_encode(rows: np.ndarray, tensor_type: int) -> np.ndarray:
+    raise AssertionError(f"joining parts encodes no rows, but got {rows.shape} of type {tensor_type}")
+
+
 def dequantised(base: BaseGguf, dtype: torch.dtype) -> Any:
     """The GGUF's weights as an ordinary transformers model of floats. Raises ModelError or OutOfMemoryError."""
     refuse_too_large(base, dtype, memory_now())
@@ -192,7 +222,7 @@ def weights_source(plan: TrainingPlan, base: BaseGguf) -> str:
     if plan.config.weights != "gguf":
         folder = Path(plan.config.weights).expanduser()
         return str(folder) if folder.is_dir() else plan.config.weights
-    folder = plan.cache_dir / f"{base.path.stem}-{plan.base_sha256[:12]}-{FOLDER_FORMAT}"
+    folder = plan.cache_dir / f"{model_name(base.path.name)}-{plan.base_sha256[:12]}-{FOLDER_FORMAT}"
     if not folder.exists():
         unfinished = folder.with_name(folder.name + ".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -224,15 +254,39 @@ def save_folder(base: BaseGguf, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
+def require_generation(folder: Path) -> None:
+    """Raise ModelError unless transformers loads the folder and generates some tokens with it."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    prompt = tokenizer("What is 2 + 3?", return_tensors="pt")
+    done = model.generate(
+        **prompt,
+        max_new_tokens=CHECKED_TOKENS,
+        min_new_tokens=CHECKED_TOKENS,
+        do_sample=False,
+        output_logits=True,
+        return_dict_in_generate=True,
+    )
+    if any(logits.isnan().any() for logits in done.logits):
+        raise ModelError(f"{folder}: transformers loads it, but its logits are not numbers")
+
+
 def holds_4bit(config: TrainConfig) -> bool:
     """Whether the frozen base is stored in 4 bits, as in QLoRA (arXiv 2305.14314)."""
     return config.precision == "nf4" or (config.precision == "auto" and torch.cuda.is_available())
 
 
 def half_precision() -> torch.dtype:
-    """bfloat16 on a CPU and on a GPU that supports it; float16 on an older GPU."""
-    has_bfloat16 = not torch.cuda.is_available() or torch.cuda.is_bf16_supported()
-    return torch.bfloat16 if has_bfloat16 else torch.float16
+    """The 16-bit float type that this machine multiplies."""
+    return half_precision_of(torch.cuda.get_device_capability() if torch.cuda.is_available() else None)
+
+
+def half_precision_of(capability: tuple[int, int] | None) -> torch.dtype:
+    """bfloat16 on a CPU (None) and on a GPU whose compute capability is at least 8.0; float16 on an older GPU.
+
+    torch.cuda.is_bf16_supported() is also true where bfloat16 is only emulated, as on a T4 or V100, and then slow.
+    """
+    return torch.bfloat16 if capability is None or capability >= BFLOAT16_CAPABILITY else torch.float16
 
 
 def cpu_has_bfloat16() -> bool:

@@ -1,8 +1,9 @@
 """Merges a base GGUF and adapters into one GGUF that needs no adapter, tensor by tensor, so that memory stays small.
 
     merged = base + sum over the adapters of  weight * alpha / rank * B @ A
-Tensors that no adapter changes are copied unchanged, and so is the metadata: tokens, chat template, licence. Knows
-nothing of runs or rounds. Source: LoRA, arXiv 2106.09685. Example:
+Tensors that no adapter changes are copied unchanged, and so is the metadata: tokens, chat template, licence. A base
+that is split into several files becomes one. Knows nothing of runs or rounds. Source: LoRA, arXiv 2106.09685.
+Example:
     merge(base, [WeightedAdapter(adapter)], out, tensor_type="f16", encode=encode_rows, metadata={})
 """
 
@@ -34,6 +35,14 @@ FILE_TYPES = {
 """The metadata value `general.file_type` for each of SIMPLE_TYPES."""
 WRITER_KEYS = (gguf.Keys.General.ARCHITECTURE, gguf.Keys.General.ALIGNMENT)
 """Metadata keys that the GGUF writer sets itself."""
+SPLIT_KEYS = "split."
+"""How the metadata keys begin that only a part of a split GGUF has."""
+KEPT_IN_FLOATS = re.compile(
+    r"(?:.*\.)?(?:[a-z0-9_]*_norm|shortconv\.conv|ssm_conv1d(?:_[qkv])?|ssm_[ad]|ffn_gate_inp(?:_shexp)?|altup_\w+"
+    r"|time_mix_(?:first|w1|w2|decay_w1|decay_w2|lerp_fused)|position_embd|token_types)(?:\.weight)?"
+)
+"""Names of the tensors that are 32-bit floats in every type of file, even if they have two dimensions: llama.cpp
+aborts at the first token where a convolution has 16 bits. Source: llama.cpp, convert_hf_to_gguf.py."""
 MAX_NAME = 150
 """Most characters of a file's name; file systems allow 255 bytes."""
 EncodeRows = Callable[[np.ndarray, int], np.ndarray]
@@ -71,7 +80,7 @@ def merge(
         if (alignment := source.value(gguf.Keys.General.ALIGNMENT)) is not None:
             writer.add_custom_alignment(alignment)
         _copy_metadata(source, writer, dict(metadata), tensor_type)
-        types = {tensor.name: _type_of(tensor, tensor_type) for tensor in source.tensors}
+        types = _types(source, tensor_type)
         for tensor in source.tensors:
             _add_tensor_info(writer, tensor, types[tensor.name])
         writer.write_header_to_file()
@@ -134,11 +143,11 @@ class _Delta:
     scale: float
 
 
-def merged_name(base: Path, made_by: str, tensor_type: str) -> str:
+def merged_name(base: Path, given_name: str, made_by: str, tensor_type: str) -> str:
     """A file name by the GGUF naming convention: the base's name, what was done to it, and its tensor type.
 
-    The base's name comes from its metadata and is untrusted: every character except letters, digits, dots, plus signs
-    and underscores becomes a hyphen.
+    `given_name` is used if the base's metadata has no name. That name is untrusted: every character except letters,
+    digits, dots, plus signs and underscores becomes a hyphen.
     """
     header = GgufHeader(base)
     if tensor_type == "same":
@@ -148,7 +157,7 @@ def merged_name(base: Path, made_by: str, tensor_type: str) -> str:
     name, finetune = _text(header, "basename"), _text(header, "finetune")
     file_name = gguf.naming_convention(
         model_name=None,
-        base_name=name or base.stem,
+        base_name=name or given_name,
         finetune_string=f"{finetune}-{made_by}" if finetune else made_by,
         version_string=_text(header, "version") or None,
         size_label=(_text(header, "size_label") or None) if name else None,
@@ -183,11 +192,23 @@ def _read_adapter(adapter: WeightedAdapter, base: GgufHeader, base_path: Path) -
     return pairs
 
 
-def _type_of(tensor: Any, wanted: str) -> TensorType:
-    """A tensor's type in the merged file. Vectors keep theirs: llama.cpp needs norms and biases as 32-bit floats."""
-    if wanted == "same" or len(tensor.shape) < 2:
-        return TensorType(tensor.tensor_type)
-    return SIMPLE_TYPES[wanted]
+def _types(base: GgufHeader, wanted: str) -> dict[str, TensorType]:
+    """Each tensor's type in the merged file, by its name.
+
+    Vectors keep theirs: llama.cpp needs norms and biases as 32-bit floats. So do matrices in 32 bits between smaller
+    ones, because whoever made the base left them so on purpose.
+    """
+    found = {tensor.name: TensorType(tensor.tensor_type) for tensor in base.tensors}
+    if wanted == "same":
+        return found
+    matrices = [tensor.name for tensor in base.tensors if len(tensor.shape) > 1]
+    is_mixed = sum(found[name] != TensorType.F32 for name in matrices) > len(matrices) / 2
+    for name in matrices:
+        if KEPT_IN_FLOATS.fullmatch(name):
+            found[name] = TensorType.F32
+        elif not (is_mixed and found[name] == TensorType.F32):
+            found[name] = SIMPLE_TYPES[wanted]
+    return found
 
 
 def _add_tensor_info(writer: Any, tensor: Any, tensor_type: TensorType) -> None:
@@ -249,7 +270,7 @@ def _encoded(block: np.ndarray, tensor_type: TensorType, encode: EncodeRows) -> 
 
 def _copy_metadata(source: GgufHeader, writer: Any, changed: dict[str, str], tensor_type: str) -> None:
     for name, field in source.fields.items():
-        if name.startswith("GGUF.") or name in (*WRITER_KEYS, *changed):
+        if name.startswith(("GGUF.", SPLIT_KEYS)) or name in (*WRITER_KEYS, *changed):
             continue
         value = source.value(name, raw=True)
         if value == []:

@@ -18,11 +18,19 @@ from typing import TextIO
 
 from safetensors import SafetensorError
 
-from crescent_lite.errors import DISK_ERRORS, CrescentError, ModelError, OutOfMemoryError, StorageError
+from crescent_lite.errors import (
+    DISK_ERRORS,
+    CrescentError,
+    MissingPackageError,
+    ModelError,
+    OutOfMemoryError,
+    StorageError,
+)
 from crescent_lite.records import TrainedAdapter
 from crescent_lite.sampling.machine_limits import allowed_threads
 from crescent_lite.training.architectures import refuse_unknown_architecture, refuse_unread_settings
 from crescent_lite.training.base_gguf import read_base
+from crescent_lite.training.packages import first_line, unusable_unsloth
 from crescent_lite.training.plan import TrainingPlan, failed_line, finished_line, read_plan, step_line
 
 ORPHANED = 70
@@ -59,13 +67,22 @@ def _train(plan: TrainingPlan, events: TextIO) -> TrainedAdapter:
     base = read_base(plan.base_gguf)
     refuse_unknown_architecture(base.architecture)
     if plan.loader == "unsloth":
-        import unsloth  # noqa: F401  imported first, because it patches transformers
+        _import_unsloth()
     import torch
 
     from crescent_lite.training.trainer import train
 
     torch.set_num_threads(allowed_threads())
     return train(plan, base, report=lambda step: print(step_line(step), file=events))
+
+
+def _import_unsloth() -> None:
+    """Import Unsloth, which has to be imported before transformers, because it patches transformers."""
+    try:
+        import unsloth  # noqa: F401
+    except Exception as error:  # whatever does not fit: the driver, triton, another package
+        problem = first_line(f"{type(error).__name__}: {error}")
+        raise MissingPackageError(unusable_unsloth(problem)) from error
 
 
 def _save(gguf: Path, folder: Path) -> None:
@@ -76,9 +93,10 @@ def _save(gguf: Path, folder: Path) -> None:
         raise ModelError(
             f"{gguf}: a transformers folder cannot express its rotary factors; export an adapter or a GGUF instead"
         )
-    from crescent_lite.training.loaders import save_folder
+    from crescent_lite.training.loaders import require_generation, save_folder
 
     save_folder(base, folder)
+    require_generation(folder)
 
 
 def _claim_stdout() -> TextIO:
