@@ -112,7 +112,7 @@ def test_an_untrusted_gguf_writes_no_lines_into_the_modelfile_and_no_paths(tmp_p
     hostile = tmp_path / "hostile.gguf"
     merge(base, [], hostile, tensor_type="same", encode=encode_rows, metadata=metadata)
 
-    name = merged_name(hostile, "crescent-r1", "f16")
+    name = merged_name(hostile, "hostile", "crescent-r1", "f16")
     assert re.fullmatch(r"[\w+-][\w.+-]{1,149}", name)
     assert name.endswith("a-crescent-r1-F16")
     assert [line for line in modelfile(hostile).splitlines() if not line.startswith("#")] == ["FROM ./hostile.gguf"]

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from crescent_lite.config.names import VERSION
+from crescent_lite.export.front_matter import front_matter, is_repo, licence_fields, repo_of
+from crescent_lite.models import HUB_REFERENCE
 from crescent_lite.printable import printable
 from crescent_lite.records import ModelFile
 from crescent_lite.report import build_report, report_markdown
@@ -33,7 +35,7 @@ class BaseFacts:
 
     name: str
     license: str
-    """Short name of the licence, for instance 'apache-2.0'."""
+    """The licence's name, as the GGUF has it, for instance 'apache-2.0'."""
     license_link: str
     repo_url: str
     """Address of the Hugging Face repo."""
@@ -55,15 +57,14 @@ def card_text(
     `usage`: Markdown with the commands. `measured`: a sentence that says which model the scores belong to.
     """
     run = store.runs.fetch_run(run_id)
-    base = store.runs.fetch_model(run.base_id)
+    base = store.runs.fetch_base(run)
     report = build_report(store, run_id)
     front = {
         "library_name": library,
         "pipeline_tag": "text-generation",
         "tags": ["crescent-lite", "self-improvement", "lora"],
-        "base_model": facts.repo_url.removeprefix("https://huggingface.co/") or None,
-        "license": facts.license or None,
-        "license_link": facts.license_link or None,
+        "base_model": repo_of(facts.repo_url) or _repo_of_source(base.source),
+        **licence_fields(facts.license, facts.license_link),
     }
     adapters = {
         number: store.runs.fetch_model(adapter_id)
@@ -76,7 +77,7 @@ def card_text(
         for number, adapter in adapters.items()
     ]
     asked = store.runs.fetch_run(run.teacher_id) if run.teacher_id else run
-    teacher = store.runs.fetch_model(asked.base_id)
+    teacher = store.runs.fetch_base(asked)
     lineage = [f"- base: {facts.name or base.name}, sha256 `{base.sha256}`, licence: {_licence(facts)}", *of_rounds]
     if run.teacher_id:
         by = f"taught by {teacher.name}"
@@ -86,7 +87,7 @@ def card_text(
         by, said = "taught by itself", "The base asked itself questions, answered each several times, and was"
     prompts = dict.fromkeys(store.runs.fetch_prompts(asked.run_id) + store.runs.fetch_prompts(run_id))
     parts = [
-        "---\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in front.items() if value) + "---",
+        front_matter(front),
         f"# {base.name}, {by}",
         f"{said} fine-tuned on the answers that enough of the votes agreed on. This is Crescent's method "
         f"(arXiv 2502.13441), run by crescent-lite {VERSION}.",
@@ -125,6 +126,12 @@ def without_paths(value: Any) -> Any:
     if isinstance(value, str) and re.match(r"(~|\.{0,2}/|[A-Za-z]:\\)", value):
         return re.split(r"[/\\]", value.rstrip("/\\"))[-1]
     return value
+
+
+def _repo_of_source(source: str) -> str | None:
+    """The repo of `owner/name:file`, which is how a run names a file on the hub; None for any other source."""
+    repo = source.partition(":")[0] if HUB_REFERENCE.fullmatch(source) else ""
+    return repo if is_repo(repo) else None
 
 
 def _licence(facts: BaseFacts) -> str:

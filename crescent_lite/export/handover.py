@@ -1,7 +1,7 @@
 """Exports a run's model for other programs: as an adapter, one merged GGUF, or a folder that transformers loads.
 
-Each export is a folder with a card, written completely or not at all. Base and adapters must still have the checksums
-that are stored with the run. Example:
+Each export is a folder with a card, written completely or not at all: only a model that decodes is handed over. Base
+and adapters must still have the checksums that are stored with the run. Example:
     export_gguf(store, choose(store, 1, {}), Path("out"), "q4_k_m").kept    # share of the change that rounding left
 """
 
@@ -27,6 +27,7 @@ from crescent_lite.preparation import model_settings_of
 from crescent_lite.printable import printable, printable_line
 from crescent_lite.records import ModelFile, peft_dir_of
 from crescent_lite.sampling.chat import PLACEHOLDER, ChatTemplate
+from crescent_lite.sampling.decoding import require_decoding
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.quantising import MIXTURES, encode_rows, quantise
 from crescent_lite.store import Store
@@ -81,7 +82,7 @@ def choose(store: Store, run_id: int, rounds: dict[int, float]) -> ChosenRounds:
     standing.require(rounds)
     if not rounds and standing.kept is not None:
         rounds = {standing.kept: 1.0}
-    base = _unchanged(store.runs.fetch_model(run.base_id))
+    base = _unchanged(store.runs.fetch_base(run))
     adapters = {number: _unchanged(store.runs.fetch_model(standing.adapters[number])) for number in rounds}
     return ChosenRounds(run_id, base, rounds, adapters, model_settings_of(store, run))
 
@@ -97,11 +98,12 @@ def export_adapter(store: Store, chosen: ChosenRounds, out: Path) -> Rounding:
         )
     ((number, adapter),) = chosen.adapters.items()
     base, peft_dir, name = read_base(chosen.base.path), peft_dir_of(adapter.path), f"round-{number}.gguf"
-    usage = f"    llama-server -m {chosen.base.path.name} --lora {name}{_template_options(chosen.model)}"
+    usage = f"    llama-server -m {chosen.base.file_name} --lora {name}{_template_options(chosen.model)}"
     with _finished_folder(out) as folder:
         if chosen.model.chat_template:
             (folder / TEMPLATE_FILE).write_text(chosen.model.chat_template, encoding="utf-8")
         shutil.copy(adapter.path, folder / name)
+        _refuse_undecodable(chosen.base.path, folder, folder / name)
         has_peft = peft_dir.is_dir()
         if has_peft:
             for file in PEFT_FILES:
@@ -115,7 +117,7 @@ With transformers and PEFT, from the base's GGUF:
 
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
-    base = AutoModelForCausalLM.from_pretrained("FOLDER", gguf_file="{chosen.base.path.name}")
+    base = AutoModelForCausalLM.from_pretrained("FOLDER", gguf_file="{chosen.base.file_name}")
     model = PeftModel.from_pretrained(base, "this folder")"""
         _write_card(store, chosen, folder, "peft" if has_peft else "llama.cpp", usage, NOTHING_ROUNDED)
         write_provenance(folder, chosen.run_id, chosen.rounds, "adapter", None, NOTHING_ROUNDED.kept)
@@ -190,7 +192,7 @@ def _merge(chosen: ChosenRounds, folder: Path, tensor_type: str) -> tuple[Path, 
     """Write the merged model, named by the GGUF convention; return its path and the effect of rounding."""
     adapters = [WeightedAdapter(chosen.adapters[number].path, weight) for number, weight in chosen.rounds.items()]
     rounds = "-".join(f"r{number}" + ("" if part == 1 else f"x{part:g}") for number, part in chosen.rounds.items())
-    name = merged_name(chosen.base.path, f"crescent-{rounds}", tensor_type)
+    name = merged_name(chosen.base.path, chosen.base.name, f"crescent-{rounds}", tensor_type)
     path = folder / f"{name}.gguf"
     metadata = {"general.name": name}
     if chosen.model.chat_template:
@@ -202,7 +204,17 @@ def _merge(chosen: ChosenRounds, folder: Path, tensor_type: str) -> tuple[Path, 
         merge(chosen.base.path, adapters, floats, tensor_type="f16", encode=encode_rows, metadata=metadata)
         quantise(floats, tensor_type, path)
         floats.unlink()
+    _refuse_undecodable(path, folder)
     return path, rounding(chosen.base.path, adapters, path)
+
+
+def _refuse_undecodable(model: Path, folder: Path, adapter: Path | None = None) -> None:
+    """Raise ModelError if the exported model does not decode. The message does not name the unfinished folder."""
+    try:
+        require_decoding(model, adapter)
+    except ModelError as error:
+        problem = str(error).replace(f"{folder}/", "")
+        raise ModelError(f"nothing is exported, because the model would not work: {problem}") from None
 
 
 def _write_card(

@@ -12,7 +12,6 @@ import functools
 import importlib.metadata
 import importlib.util
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import MissingPackageError
+from crescent_lite.sampling.build_info import end_in_words
 from crescent_lite.sampling.nvidia import NvidiaError, list_gpus
 from crescent_lite.training.environment import training_environment
 from crescent_lite.training.plan import LoaderName
@@ -127,10 +127,8 @@ def import_problem(package: str) -> str:
         os.close(write_end)
     with os.fdopen(read_end, "rb") as pipe:
         problem = pipe.read().decode("utf-8", "replace")
-    if ended.returncode < 0:
-        return f"the import was ended by signal {-ended.returncode} ({signal.strsignal(-ended.returncode)})"
     if ended.returncode:
-        return f"the import ended with code {ended.returncode}"
+        return f"the import {end_in_words(ended.returncode, package)}"
     return first_line(problem)
 
 
