@@ -13,12 +13,12 @@ import os
 import sys
 from pathlib import Path
 
-import llama_cpp
 import numpy as np
 
 from crescent_lite.errors import CrescentError, ModelError
 from crescent_lite.sampling import llama_log
 from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.library import llama_cpp
 
 TOKENS = 20
 """Tokens that are decoded after the prompt. An error of a tensor shows at the first."""
