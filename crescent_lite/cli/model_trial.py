@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import signal
 import subprocess
 import sys
 from contextlib import closing
@@ -22,6 +21,7 @@ from crescent_lite.errors import CrescentError, ModelError
 from crescent_lite.models import HUB_REFERENCE, embedded_path, find_model
 from crescent_lite.records import Generation, Request
 from crescent_lite.sampling import check_chat_template, open_sampler
+from crescent_lite.sampling.decoding import child_environment, how_it_ended
 
 TRIAL_TOKENS = 4
 """Tokens to draw: enough to see that the weights can be decoded after a prompt and after a token of their own."""
@@ -76,14 +76,10 @@ def _draw_in_child(path: Path, config: Config) -> int:
     ended = subprocess.run(
         [sys.executable, "-P", "-m", __name__],
         input=json.dumps({"path": str(path), "config": config.as_dict()}),
-        capture_output=True, text=True, encoding="utf-8", errors="replace", check=False,
+        capture_output=True, text=True, encoding="utf-8", errors="replace", check=False, env=child_environment(),
     )  # fmt: skip
     if ended.returncode:
-        lines = [line.strip() for line in ended.stderr.splitlines() if line.strip()]
-        named = [line for line in lines if "GGML_ASSERT" in line] or lines[-1:]
-        code = ended.returncode
-        how = f"signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"exit code {code}"
-        raise ModelError(f"{path}: llama.cpp ends while it draws from it: {': '.join([how, *named[:1]])}")
+        raise ModelError(f"{path}: a program that draws from it {how_it_ended(ended)}")
     answer = json.loads(ended.stdout)
     if "error" in answer:
         raise ModelError(answer["error"])

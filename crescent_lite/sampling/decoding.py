@@ -16,8 +16,10 @@ from pathlib import Path
 from crescent_lite.errors import ModelError
 from crescent_lite.sampling.build_info import end_in_words
 
-CHILD_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "GGML_NO_BACKTRACE": "1"}
-"""Threads that wait sleep, so that busy neighbours slow them less; an abort starts no debugger."""
+
+def child_environment() -> dict[str, str]:
+    """The environment of a child process that uses llama.cpp: an abort there starts no debugger, which can hang."""
+    return {"GGML_NO_BACKTRACE": "1"} | os.environ
 
 
 def require_decoding(model: Path, adapter: Path | None = None) -> None:
@@ -43,19 +45,19 @@ def decoding_problems(models: Sequence[Path], adapter: Path | None = None) -> di
             capture_output=True,
             text=True,
             errors="replace",
-            env=CHILD_ENVIRONMENT | os.environ,
+            env=child_environment(),
             check=False,
         )
         for model, line in zip(left, ended.stdout.splitlines(), strict=False):
             problems[model] = json.loads(line)["problem"]
         left = [model for model in left if model not in problems]
         if left:  # the program ended at the first of these
-            problems[left[0]] = f"{left[0]}: a program that decodes with it {_why(ended)}"
+            problems[left[0]] = f"{left[0]}: a program that decodes with it {how_it_ended(ended)}"
             left = left[1:]
     return problems
 
 
-def _why(ended: subprocess.CompletedProcess[str]) -> str:
+def how_it_ended(ended: subprocess.CompletedProcess[str]) -> str:
     """How the program ended, and the assertion that failed, or else the last line on stderr."""
     lines = [line.strip() for line in ended.stderr.splitlines() if line.strip()]
     named = [line for line in lines if "GGML_ASSERT" in line] or lines[-1:]
