@@ -15,7 +15,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import llama_cpp
 import numpy as np
 import psutil
 from workload import vote_requests
@@ -23,6 +22,7 @@ from workload import vote_requests
 from crescent_lite.config import SamplingConfig
 from crescent_lite.records import Generation, Request
 from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.library import llama_cpp
 from crescent_lite.sampling.llama import LlamaSampler, plan_sampling
 
 

@@ -16,12 +16,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import llama_cpp
 import numpy as np
 
 from crescent_lite.models import find_model
 from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.library import llama_cpp
 from crescent_lite.sampling.quantising import encode_rows
 from crescent_lite.training import adapter_gguf
 from crescent_lite.training.base_gguf import read_base

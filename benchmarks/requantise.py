@@ -10,7 +10,7 @@ import ctypes
 import sys
 from pathlib import Path
 
-import llama_cpp
+from crescent_lite.sampling.library import llama_cpp
 
 TYPES = {
     "f32": llama_cpp.LLAMA_FTYPE_ALL_F32,

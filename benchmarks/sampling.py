@@ -20,13 +20,13 @@ import sys
 import time
 from pathlib import Path
 
-import llama_cpp
 from llama_server_process import running_llama_server
 from workload import MAX_TOKENS, vote_requests
 
 from crescent_lite.config import SamplingConfig
 from crescent_lite.records import Request
 from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.library import llama_cpp
 from crescent_lite.sampling.llama import LlamaSampler
 from crescent_lite.sampling.memory_plan import DEFAULT_SLOTS
 from crescent_lite.sampling.server_pool import ServerSampler

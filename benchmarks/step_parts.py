@@ -15,9 +15,8 @@ import sys
 import time
 from pathlib import Path
 
-import llama_cpp
-
 from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.library import llama_cpp
 
 REPEATS = 7
 

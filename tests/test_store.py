@@ -10,7 +10,7 @@ import pytest
 import sqlite_utils
 from sample_run import load_sample_run
 
-from crescent_lite.errors import NotFoundError, StorageError, WorkspaceError
+from crescent_lite.errors import NotFoundError, OutOfMemoryError, StorageError, WorkspaceError
 from crescent_lite.records import (
     Attempt,
     Completion,
@@ -182,6 +182,11 @@ def test_what_a_file_system_cannot_do_is_said_with_advice(message: str, advice: 
     path = tmp_path / "crescent.db"
     with pytest.raises(StorageError, match=f"crescent.db: {message}; .*{advice}"), storage_errors(path):
         raise sqlite3.OperationalError(message)
+
+
+def test_a_lack_of_memory_is_told_as_one(tmp_path: Path) -> None:
+    with pytest.raises(OutOfMemoryError, match="memory ran out"), storage_errors(tmp_path):
+        raise MemoryError  # so Python reports SQLITE_NOMEM
 
 
 def test_a_query_that_is_wrong_is_a_bug_and_no_fault_of_the_disk(tmp_path: Path) -> None:
