@@ -177,7 +177,10 @@ def read_inputs(workspace: Workspace, config: Config) -> Inputs:
         resolved = replace(resolved, model=replace(resolved.model, chat_template=chat_template.text))
     prompts = load_prompt_set(resolved.run.prompts)
     benchmarks = tuple(
-        replace(load_benchmark(name, settings, shots_of(prompts_of(settings, config))), source=written.source)
+        replace(
+            load_benchmark(name, settings, shots_of(prompts_of(settings, config)), offline=config.model.offline),
+            source=written.source,
+        )
         for (name, settings), written in zip(
             resolved.evaluate.benchmarks.items(), config.evaluate.benchmarks.values(), strict=True
         )

@@ -59,17 +59,38 @@ def test_the_same_database_gives_the_same_bytes(workspace: Workspace, tmp_path: 
 
 def test_each_format_says_the_same(workspace: Workspace, store: Store, tmp_path: Path) -> None:
     labels = store.database.rows("SELECT question, solution, share FROM v_labels ORDER BY question_id")
-    for form in ("prompt-completion", "messages", "sharegpt"):
+    for form in ("prompt-completion", "messages", "sharegpt", "conversational"):
         assert export(workspace, "--format", form, "--output", str(tmp_path / form)) == ExitCode.OK
 
-    for label, pair, talk, chat in zip(
-        labels, *(lines(tmp_path / form) for form in ("prompt-completion", "messages", "sharegpt")), strict=True
-    ):
+    forms = ("prompt-completion", "messages", "sharegpt", "conversational")
+    for label, pair, talk, chat, turns in zip(labels, *(lines(tmp_path / form) for form in forms), strict=True):
         assert (pair["prompt"], pair["completion"], pair["share"]) == tuple(label)
         assert [turn["content"] for turn in talk["messages"]] == [label[0], label[1]]
         assert [turn["role"] for turn in talk["messages"]] == ["user", "assistant"]
+        assert turns["prompt"] + turns["completion"] == talk["messages"]
         assert [turn["value"] for turn in chat["conversations"]] == [label[0], label[1]]
         assert [turn["from"] for turn in chat["conversations"]] == ["human", "gpt"]
+
+
+@pytest.mark.slow
+def test_trl_applies_the_chat_template_to_the_default_export(workspace: Workspace, tmp_path: Path) -> None:
+    data_utils = pytest.importorskip("trl.data_utils", reason="TRL is not installed (`make unsloth`)")
+    tokenizers = pytest.importorskip("tokenizers")
+    from transformers import PreTrainedTokenizerFast
+
+    template = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}"
+    template += "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"?": 0}, unk_token="?"))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, chat_template=template)
+    assert export(workspace, "--output", str(tmp_path / "default")) == ExitCode.OK
+    assert export(workspace, "--format", "prompt-completion", "--output", str(tmp_path / "bare")) == ExitCode.OK
+
+    row = lines(tmp_path / "default")[0]
+    assert data_utils.is_conversational(row)
+    assert not data_utils.is_conversational(lines(tmp_path / "bare")[0])
+    text = data_utils.apply_chat_template({name: row[name] for name in ("prompt", "completion")}, tokenizer)
+    assert text["prompt"] == f"<|user|>{row['prompt'][0]['content']}<|assistant|>"
+    assert text["completion"] == row["completion"][0]["content"]
 
 
 @pytest.mark.slow

@@ -147,17 +147,18 @@ def test_an_argument_that_is_not_utf_8_becomes_a_note_with_a_replacement(
 def test_no_command_ends_in_a_traceback_for_what_the_encoding_lacks(
     odd: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
 ) -> None:
-    commands = (
-        ["show", "question", "1"], ["show", "question", "1", "--json"], ["show", "round"], ["show", "run"],
-        ["status"],
-        ["query", "SELECT text FROM questions"], ["query", "SELECT text FROM questions", "--csv"],
-        ["query", "SELECT '⅓'"], ["query", "⅓"], ["query", "--list"],
-        ["note", "1", "⅓"], ["config"], ["db", "check"], ["db", "schema"], ["db", "merge", "caf\udce9⅓"],
+    commands: tuple[list[str], ...] = (
+        ["show", "question", "1"], ["query", "SELECT text FROM questions"], ["query", "⅓"], ["status"],
+        ["query", "SELECT text FROM questions", "--csv"], ["note", "1", "⅓"], ["db", "merge", "caf\udce9⅓"],
+    )  # fmt: skip
+    slow_ones: tuple[list[str], ...] = (
+        ["show", "question", "1", "--json"], ["show", "round"], ["show", "run"], ["query", "SELECT '⅓'"],
+        ["query", "--list"], ["config"], ["doctor"], ["db", "check"], ["db", "schema"], ["rollback", "1"], ["stop"],
         ["db", "backup", "--output", str(tmp_path / "⅓.db")], ["export"], ["export", "--format", "parquet"],
         ["answer", "⅓ of 6?"], ["answer", "⅓?", "--prompt", "⅓"], ["run", "--questions", "caf\udce9⅓", "--new"],
-        ["eval", "--set", 'model.source="⅓"'], ["distill", "--student", "⅓"], ["rollback", "1"], ["stop"],
+        ["eval", "--set", 'model.source="⅓"'], ["distill", "--student", "⅓"],
+        ["report", "--output", str(tmp_path / "caf\udce9")],
     )  # fmt: skip
-    slow_ones = (["doctor"], ["report", "--output", str(tmp_path / "caf\udce9")])
     streams = []
     for command in commands if encoding == "ascii" else (*commands, *slow_ones):
         for name in ("stdout", "stderr"):
@@ -175,7 +176,7 @@ def test_exports_and_reports_are_utf_8_and_keep_the_text(odd: Workspace, tmp_pat
     with (tmp_path / "x.jsonl").open("rb") as file:
         rows = [line.value for line in json_lines(tmp_path / "x.jsonl", file, ConfigError)]
     assert rows
-    assert all(ODD in row["prompt"] and ODD in row["completion"] for row in rows)
+    assert all(ODD in row["prompt"][0]["content"] and ODD in row["completion"][0]["content"] for row in rows)
     assert "⅓" in next(tmp_path.glob("*.md")).read_text(encoding="utf-8")
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
+from pathlib import Path
 
 import httpx
 import pytest
 
 from crescent_lite.errors import BenchmarkError, CrescentError, ModelError, NetworkError, StorageError
+from crescent_lite.evaluation.benchmark_rows import hub_rows
 from crescent_lite.models.hub import hub_errors
 
 hub = pytest.importorskip("huggingface_hub.errors")
@@ -54,3 +57,33 @@ def test_what_transformers_wraps_is_told_by_its_cause() -> None:
             raise hub.LocalEntryNotFoundError("no such entry")
         except OSError as error:
             raise OSError("We couldn't connect to the hub") from error
+
+
+def test_offline_no_client_asks_the_network() -> None:
+    from huggingface_hub import HfApi
+
+    before = sys.modules["huggingface_hub.constants"].HF_HUB_OFFLINE
+    with (
+        pytest.raises(BenchmarkError, match=r"sums: not in the local cache, and model\.offline is on"),
+        hub_errors("benchmark sums: owner/sums", missing=BenchmarkError, offline=True),
+    ):
+        HfApi().dataset_info("owner/sums")
+    assert before == sys.modules["huggingface_hub.constants"].HF_HUB_OFFLINE
+
+
+@pytest.mark.slow
+def test_a_data_set_that_is_not_cached_fails_at_once_offline(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    rows = hub_rows("sums", "owner/no-such-set", "", "test", offline=True)
+    with pytest.raises(BenchmarkError, match=r"model\.offline is on"):
+        next(rows)
+
+
+@pytest.mark.slow
+def test_a_data_set_that_is_a_program_names_the_way_out(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    (tmp_path / "sums").mkdir()
+    (tmp_path / "sums" / "sums.py").write_text("raise SystemExit('it was run')\n")
+    with pytest.raises(BenchmarkError, match="save its rows as JSONL") as caught:
+        next(hub_rows("sums", str(tmp_path / "sums"), "", "test"))
+    assert "\n" not in str(caught.value)

@@ -64,8 +64,9 @@ def add_commands(subparsers: Subparsers) -> None:
         "--format",
         dest="form",
         choices=EXPORT_FORMATS,
-        help="JSON lines for TRL (prompt-completion, the default, or messages) or ShareGPT, or a folder of Parquet"
-        " files with the labels, all their votes and a data card",
+        help="JSON lines for TRL: conversational (default; the trainer applies the model's chat template, the loss is"
+        " on the solution), messages (the same as one conversation) or prompt-completion (bare text without template,"
+        " for a base model); sharegpt; or a folder of Parquet files with the labels, all their votes and a data card",
     )
     examples.add_argument(
         "--min-share", type=fraction, default=0, metavar="SHARE", help="least share of a label, 0-1 (default: 0)"
@@ -104,7 +105,7 @@ def export_command(options: argparse.Namespace) -> int:
 def _export_examples(options: argparse.Namespace, workspace: Workspace) -> int:
     from crescent_lite.export.examples import Choice, write_examples
 
-    form: ExportFormat = options.form or "prompt-completion"
+    form: ExportFormat = options.form or "conversational"
     if any(weight != 1 for _, weight in options.rounds or ()):
         raise ConfigError("--rounds: examples have no weight; give the numbers of the rounds alone")
     if options.min_share > options.max_share:

@@ -7,6 +7,7 @@ What a command needs is imported when it is called. Example:
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -20,7 +21,7 @@ from crescent_lite.cli.options import (
     round_or_base,
     temperature,
 )
-from crescent_lite.cli.terminal import print_report, result, say, stream_json, stream_text
+from crescent_lite.cli.terminal import print_report, result, say, stream_json, stream_text, terminal_fault
 from crescent_lite.errors import ExitCode, UsageError, WorkspaceError
 from crescent_lite.printable import REPLACEMENT, argument_text, printable_line
 from crescent_lite.workspace.database import open_store, open_workspace, store_to_change
@@ -43,6 +44,8 @@ def tui_command(options: argparse.Namespace) -> int:
     """Open the TUI."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError("crescent tui needs a terminal; use `crescent status` without one")
+    if fault := terminal_fault(os.environ.get("TERM", "")):
+        raise UsageError(f"crescent tui: {fault}; use `TERM=xterm-256color crescent tui` or `crescent status`")
     if options.workspace.exists() and not options.workspace.is_dir():
         raise WorkspaceError(f"{options.workspace}: is not a folder; give the folder of a workspace with -w")
     from crescent_tui.app import run_app

@@ -23,6 +23,8 @@ MANY_COLUMNS = 5
 TOO_WIDE = 1.5
 """A table with more than MANY_COLUMNS that is over TOO_WIDE times as wide as the terminal cannot be read with folded
 cells, so each row becomes a line instead (guesses)."""
+CANNOT_DRAW = ("", "dumb", "unknown")
+"""Terminal types that stand for no terminal at all, or for one that only prints lines."""
 EMPTY = "-"
 """Stands for an empty cell in a row that is printed as a line."""
 
@@ -36,6 +38,32 @@ def accept_every_character() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a shell can close it, and tests replace it
             stream.reconfigure(errors="backslashreplace")
+
+
+def terminal_fault(term: str) -> str | None:
+    """Why a full-screen program cannot be shown on a terminal of this type ($TERM), in words; None if it can.
+
+    Types of the xterm family that this machine does not know pass, such as xterm-ghostty over ssh; so does every type
+    on a machine without a list of terminals.
+    """
+    if term in CANNOT_DRAW:
+        return f"the terminal is {term!r} (TERM), which cannot place the cursor" if term else "TERM is not set"
+    if term.startswith("xterm"):
+        return None
+    try:
+        import curses
+    except ImportError:
+        return None
+    for name in (term, "xterm"):
+        try:
+            # Only the first successful call counts, so xterm is asked for only after the real type is unknown.
+            curses.setupterm(name, sys.__stderr__.fileno() if sys.__stderr__ else 2)
+        except curses.error:
+            continue
+        if name != term:
+            return f"the terminal type {term[:40]!r} (TERM) is not known on this machine"
+        return None if curses.tigetstr("cup") else f"the terminal {term[:40]!r} (TERM) cannot place the cursor"
+    return None
 
 
 def print_report(report: Report) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from crescent_lite.errors import BenchmarkError, MissingPackageError
 from crescent_lite.files import json_lines
 from crescent_lite.models.hub import hub_errors
+from crescent_lite.printable import storable
 
 Row = tuple[str, str, Mapping[str, Any]]
 """The row's place, for error messages; the item id to use if the row has no `id`; the row's fields."""
@@ -35,10 +36,11 @@ def file_rows(name: str, path: Path) -> Iterator[Row]:
         raise BenchmarkError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def hub_rows(name: str, repo: str, subset: str, split: str) -> Iterator[Row]:
+def hub_rows(name: str, repo: str, subset: str, split: str, *, offline: bool = False) -> Iterator[Row]:
     """Yield the rows of a split of a data set on the Hugging Face hub, or in its local cache.
 
-    Raises BenchmarkError, NetworkError or MissingPackageError.
+    `offline` searches only the cache. A NUL in a text becomes U+FFFD. Raises BenchmarkError, NetworkError or
+    MissingPackageError.
     """
     try:
         import datasets
@@ -46,10 +48,19 @@ def hub_rows(name: str, repo: str, subset: str, split: str) -> Iterator[Row]:
         raise MissingPackageError(
             f"benchmark {name}: hub:{repo} needs the package `datasets`: pip install 'crescent-lite[hub]'"
         ) from None
-    with hub_errors(f"benchmark {name}: {repo}", missing=BenchmarkError):
+    with hub_errors(f"benchmark {name}: {repo}", missing=BenchmarkError, offline=offline):
         rows = datasets.load_dataset(repo, subset or None, split=split)
     for number, row in enumerate(rows):
-        yield f"{repo} ({split}), row {number}", f"row-{number}", row
+        yield f"{repo} ({split}), row {number}", f"row-{number}", _storable(row)
+
+
+def _storable(value: Any) -> Any:
+    """A value of a data set with its texts as they can be stored; nobody can correct the file on the hub."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {key: _storable(each) for key, each in value.items()}
+    return [_storable(each) for each in value] if isinstance(value, list) else value
 
 
 def shortened(value: object, limit: int = 60) -> str:

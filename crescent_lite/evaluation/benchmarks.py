@@ -27,8 +27,8 @@ from crescent_lite.evaluation.generated_rows import generated_rows
 from crescent_lite.records import Benchmark, BenchmarkItem
 
 
-def load_benchmark(name: str, config: BenchmarkConfig, shots: int = 0) -> Benchmark:
-    """Load the benchmark `name` with `shots` worked examples.
+def load_benchmark(name: str, config: BenchmarkConfig, shots: int = 0, *, offline: bool = False) -> Benchmark:
+    """Load the benchmark `name` with `shots` worked examples. `offline`: a data set of the hub only from its cache.
 
     Raises ConfigError, BenchmarkError, MissingPackageError or NetworkError.
     """
@@ -37,25 +37,27 @@ def load_benchmark(name: str, config: BenchmarkConfig, shots: int = 0) -> Benchm
     # A repeated question is a mistake in the user's own file; public data sets and generators do contain repeats.
     refuse_repeats = not config.source.startswith("hub:") and config.source != "reasoning-gym"
     reading = _Reading(name, config, refuse_repeats=refuse_repeats)
-    items = tuple(islice(reading.items(_rows(name, config)), config.items))
+    items = tuple(islice(reading.items(_rows(name, config, offline=offline)), config.items))
     if not items:
         left_out = f"; {reading.left_out} rows were left out" if reading.left_out else ""
         raise BenchmarkError(f"benchmark {name}: {config.source} has no items{left_out}")
-    shown = _shots(name, config, shots, {item.question for item in items}) if shots else ()
+    shown = _shots(name, config, shots, {item.question for item in items}, offline=offline) if shots else ()
     return Benchmark(
         name, config.source, _checksum(items, shown), items, config.kind, config.role, shown, reading.left_out
     )
 
 
-def _rows(name: str, config: BenchmarkConfig) -> Iterator[Row]:
+def _rows(name: str, config: BenchmarkConfig, *, offline: bool) -> Iterator[Row]:
     if config.source == "reasoning-gym":
         return generated_rows(name, config)
     if config.source.startswith("hub:"):
-        return hub_rows(name, config.source.removeprefix("hub:"), config.subset, config.split)
+        return hub_rows(name, config.source.removeprefix("hub:"), config.subset, config.split, offline=offline)
     return file_rows(name, Path(config.source))
 
 
-def _shots(name: str, config: BenchmarkConfig, wanted: int, tested: set[str]) -> tuple[tuple[str, str], ...]:
+def _shots(
+    name: str, config: BenchmarkConfig, wanted: int, tested: set[str], *, offline: bool
+) -> tuple[tuple[str, str], ...]:
     """Return the first `wanted` worked examples that are not items (whose questions are in `tested`)."""
     if config.source == "reasoning-gym":
         spare = replace(config, items=2 * wanted, seed=config.seed + 1)
@@ -65,7 +67,7 @@ def _shots(name: str, config: BenchmarkConfig, wanted: int, tested: set[str]) ->
             f"evaluate.benchmarks.{name}: a prompt with shots needs 'shots', the split or file that they come from"
         )
     elif config.source.startswith("hub:"):
-        rows = hub_rows(name, config.source.removeprefix("hub:"), config.subset, config.shots)
+        rows = hub_rows(name, config.source.removeprefix("hub:"), config.subset, config.shots, offline=offline)
     else:
         rows = file_rows(name, Path(config.shots))
     found: list[tuple[str, str]] = []

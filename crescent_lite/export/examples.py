@@ -1,7 +1,10 @@
 """Exports the labels of runs as a data set for other tools. Reads the store and writes files.
 
 The same database always gives the same bytes. Formats:
-    prompt-completion   {"prompt": "What is 2 + 3?", "completion": "5", "label": "n:5", "share": 0.75, ...}, for TRL
+    conversational      {"prompt": [{"role": "user", "content": "What is 2 + 3?"}],
+                        "completion": [{"role": "assistant", "content": "5"}], "label": "n:5", "share": 0.75, ...}:
+                        TRL applies the model's chat template to it
+    prompt-completion   {"prompt": "What is 2 + 3?", "completion": "5", ...}: bare text, for a base without a template
     messages            {"messages": [{"role": "user", "content": ...}, {"role": "assistant", ...}], ...}, for TRL
     sharegpt            {"conversations": [{"from": "human", "value": ...}, {"from": "gpt", ...}], ...}
     parquet             a folder: labels, every vote behind them, and a card; `datasets.load_dataset(FOLDER, "votes")`
@@ -121,6 +124,11 @@ def _about(label: Label) -> Row:
     }
 
 
+def _conversational(label: Label) -> Row:
+    user, assistant = _messages(label)["messages"]
+    return {"prompt": [user], "completion": [assistant]}
+
+
 def _prompt_completion(label: Label) -> Row:
     return {"prompt": label.question, "completion": label.solution}
 
@@ -136,6 +144,7 @@ def _sharegpt(label: Label) -> Row:
 
 
 SHAPES: Mapping[str, Callable[[Label], Row]] = {
+    "conversational": _conversational,
     "prompt-completion": _prompt_completion,
     "messages": _messages,
     "sharegpt": _sharegpt,
@@ -196,6 +205,8 @@ label is the answer that enough of its own sampled solutions have: nobody has ch
 - `labels` ({labels:,} rows): `question`, `solution` (of the vote that was chosen), `label` (a typed key; 'n:5' is the
   number 5), `share` (fraction of all votes that agree, 0-1; votes without an answer count against it), and the ids of
   the label in the database.
+- The columns are bare text. To fine-tune an instruct model, apply its chat template to `question` and `solution`, or
+  export with `--format conversational`, to which TRL applies it by itself.
 - `votes` ({votes:,} rows): every solution sampled for these questions; `answer_key` is null where no answer was
   found, and `finish_reason` says whether the solution was cut off.
 """

@@ -6,8 +6,9 @@ Used for models, embedding models and data sets; imports no client. Example:
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from crescent_lite.errors import DISK_ERRORS, CrescentError, NetworkError, StorageError
@@ -24,11 +25,12 @@ def hub_errors(what: str, *, missing: type[CrescentError], offline: bool = False
     """Raise a client's error as a CrescentError whose message begins with `what`.
 
     Raises NetworkError when the hub cannot be reached, StorageError when the download cannot be written, and the
-    class `missing` for anything else, such as an unknown repo or a file that may not be read. `offline`: whether only
-    the local cache was searched.
+    class `missing` for anything else, such as an unknown repo or a file that may not be read. `offline`: search only
+    the local cache; the clients that are loaded then fail at once where they would ask the network.
     """
     try:
-        yield
+        with _offline_clients() if offline else nullcontext():
+            yield
     except (OSError, ValueError, LookupError, RuntimeError) as error:
         raise _classified(error, what, missing, offline) from None
     except Exception as error:
@@ -37,13 +39,27 @@ def hub_errors(what: str, *, missing: type[CrescentError], offline: bool = False
         raise _classified(error, what, missing, offline) from None
 
 
+@contextmanager
+def _offline_clients() -> Iterator[None]:
+    """Switch the loaded clients offline. They read HF_HUB_OFFLINE once, when they are imported, into these values."""
+    loaded = [sys.modules[name] for name in ("huggingface_hub.constants", "datasets.config") if name in sys.modules]
+    before = [client.HF_HUB_OFFLINE for client in loaded]
+    try:
+        for client in loaded:
+            client.HF_HUB_OFFLINE = True  # type: ignore[attr-defined]
+        yield
+    finally:
+        for client, value in zip(loaded, before, strict=True):
+            client.HF_HUB_OFFLINE = value  # type: ignore[attr-defined]
+
+
 def _classified(error: Exception, what: str, missing: type[CrescentError], offline: bool) -> CrescentError:
     # transformers wraps the hub's errors in an OSError, so the causes are examined too.
     causes = tuple(_with_causes(error))
     names = _class_names(causes)
     if "HFValidationError" in names:
         return missing(f"{what}: is neither a file or folder here nor a valid name of a hub repo")
-    if "LocalEntryNotFoundError" in names and offline:
+    if offline and ("LocalEntryNotFoundError" in names or not NETWORK_ERRORS.isdisjoint(names)):
         return missing(f"{what}: not in the local cache, and model.offline is on")
     if "LocalEntryNotFoundError" in names:
         return NetworkError(f"{what}: not in the local cache, and the hub cannot be reached")
@@ -57,6 +73,10 @@ def _classified(error: Exception, what: str, missing: type[CrescentError], offli
         return NetworkError(f"{what}: not in the local cache, and the hub cannot be reached: {_reason(error)}")
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         return StorageError(f"{what}: cannot be downloaded: {error.strerror}")
+    if any("scripts are no longer supported" in str(cause) for cause in causes):
+        return missing(
+            f"{what}: is a program, which `datasets` no longer runs; save its rows as JSONL and give the file's path"
+        )
     return missing(f"{what}: cannot be loaded: {_reason(error)}")
 
 

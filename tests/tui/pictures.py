@@ -17,7 +17,7 @@ import tempfile
 from contextlib import chdir, closing
 from pathlib import Path
 
-from sample_workspace import shown, until
+from sample_workspace import agree, shown, until
 from textual.pilot import Pilot
 from tour import DISPUTED, still, tour
 
@@ -43,10 +43,12 @@ async def take(folder: Path) -> None:
                 await ask_both(pilot)
             keep(app, screen)
         await pilot.press("escape", "1", "n")
+        await agree(pilot, "Add a round to run")
         await until(pilot, lambda: "Round 3 of 3" in shown(app), LIVE_SECONDS)
         await until(pilot, lambda: re.search(r"step (8|9|\d\d) of", shown(app)) is not None, LIVE_SECONDS)
         keep(app, "run")
         await pilot.press("x")
+        await agree(pilot, "Stop the run?")
         await until(pilot, lambda: "stopped" in shown(app), LIVE_SECONDS)
 
 

@@ -34,6 +34,7 @@ from crescent_lite.records import (
 )
 from crescent_lite.store import Round, StageCost, Store
 from crescent_lite.workspace import Workspace
+from crescent_tui.screens.confirm import TYPED_ON_SECONDS
 
 PROMPT = PromptText("sample/solve", "Solve: {question}", "0" * 64)
 
@@ -182,3 +183,11 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: floa
     while not condition():
         assert time.monotonic() < end, f"still false after {seconds} s; on the screen:\n{shown(pilot.app)}"
         await pilot.pause(0.02)
+
+
+async def agree(pilot: Pilot[None], title: str) -> None:
+    """Wait for the panel with this title, and press enter once it takes the key for an answer."""
+    await until(pilot, lambda: title in shown(pilot.app))
+    await pilot.pause(TYPED_ON_SECONDS + 0.05)
+    await pilot.press("enter")
+    await until(pilot, lambda: title not in shown(pilot.app))

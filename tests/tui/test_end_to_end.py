@@ -55,6 +55,9 @@ def test_a_first_session_from_an_empty_workspace_to_an_exported_adapter(tmp_path
     with terminals.Terminal([*COMMAND, str(tmp_path)], columns=120, lines=40) as first:
         first.wait_for_text("no run yet", 120)
         first.press("s")
+        first.wait_for_text("Start a new run?", 60)
+        first.settle(0.5)
+        first.press("enter")
         first.wait_for_text("running", 180)
         first.press("p")
         first.wait_for_text("paused", 180)

@@ -88,7 +88,7 @@ async def test_the_path_is_copied(tmp_path: Path) -> None:
         await pilot.press("5")
         await until(pilot, lambda: "sha256  1111" in shown(app))
         await pilot.press("y")
-        await until(pilot, lambda: "Path copied" in shown(app))
+        await until(pilot, lambda: "The path was sent" in shown(app))
         assert app.clipboard == "base.gguf"
         await pilot.press("j", "y")
         await until(pilot, lambda: "A run has no file" in shown(app))

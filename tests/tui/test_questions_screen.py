@@ -232,7 +232,7 @@ async def test_a_question_is_copied_as_printable_text(tmp_path: Path) -> None:
         await pilot.press("2")
         await until(pilot, lambda: "#1 ·" in shown(app))
         await pilot.press("y")
-        await until(pilot, lambda: "Question 1 copied." in shown(app))
+        await until(pilot, lambda: "Question 1 was sent" in shown(app))
         assert app.clipboard == "What is␛[31m 2 + 3?"
 
 

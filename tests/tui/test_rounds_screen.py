@@ -4,7 +4,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from sample_workspace import SampleWorkspace, filled_workspace, shown, until
+from sample_workspace import SampleWorkspace, filled_workspace, shown, shown_words, until
 
 from crescent_lite.round_facts import Alarm
 from crescent_lite.workspace import Workspace
@@ -130,7 +130,7 @@ async def test_the_numbers_are_copied_as_text(tmp_path: Path) -> None:
         await until(pilot, lambda: "Which round is kept" in shown(app) and "kept" in shown(app))
         await until(pilot, lambda: app.screen.query_one(RowList).key == 1)
         await pilot.press("y")
-        await until(pilot, lambda: "of this round copied" in shown(app))
+        await until(pilot, lambda: "numbers of this round was sent" in shown_words(app))
         text = app.clipboard
     assert text.startswith("Run 1, round 1")
     for fact in ("35.8%", "27.8 to 44.7", "nats per token", "mean share", "labelled"):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sample_workspace import SampleWorkspace, filled_workspace, shown, shown_words, until
+from sample_workspace import SampleWorkspace, agree, filled_workspace, shown, shown_words, until
 from textual.widgets import Button, Static
 
 from crescent_lite.config import Config
@@ -273,9 +273,11 @@ async def test_only_the_buttons_that_make_sense_can_be_pressed(tmp_path: Path) -
             await until(pilot, lambda: not sample.workspace.is_asked("pause"))
             await pilot.pause()
             await pilot.click("#do-next_round")
+            await agree(pilot, "Add a round?")
             await until(pilot, lambda: enabled() == {"p Pause", "x Stop"})
             await pilot.pause()
             await pilot.click("#do-stop")
+            await agree(pilot, "Stop the run?")
             await until(pilot, lambda: enabled() == set())
             assert sample.workspace.is_asked("stop") and sample.workspace.is_asked("round")
 
@@ -362,6 +364,7 @@ async def test_stop_asks_the_active_engine_whoever_started_it(tmp_path: Path) ->
         async with app.run_test(size=(80, 24)) as pilot:
             await until(pilot, lambda: "running" in shown(app))
             await pilot.press("x")
+            await agree(pilot, "Stop the run?")
             await until(pilot, lambda: "stopping" in shown(app))
             assert sample.workspace.is_asked("stop")
 
@@ -384,6 +387,7 @@ async def test_an_engine_that_fails_at_once_says_why(tmp_path: Path) -> None:
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await until(pilot, lambda: "no run yet" in shown(app))
         await pilot.press("s")
+        await agree(pilot, "Start a new run?")
         assert "starting" in shown(app)
         await until(pilot, lambda: "bait.question:" in shown(app), seconds=20)
         await until(pilot, lambda: "no run yet" in shown(app))

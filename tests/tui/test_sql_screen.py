@@ -38,7 +38,7 @@ def sample(tmp_path: Path) -> SampleWorkspace:
 async def test_a_query_is_run_with_any_of_its_keys(sample: SampleWorkspace, key: str) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("7", "e")
+        await pilot.press("7")
         write(app, "SELECT question_id AS id, text FROM v_questions")
         await pilot.press(key)
         await until(pilot, lambda: "1 row, " in shown(app))
@@ -66,8 +66,8 @@ async def test_a_chosen_view_begins_a_query_and_a_column_is_written_at_the_curso
 async def test_keys_of_the_app_are_letters_in_the_editor_and_escape_leads_out(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("7", "e", *"1sqxpnrt", "question_mark")
-        assert app.screen.query_one(TextArea).text == "1sqxpnrt?"
+        await pilot.press("7", *"s1qxpnrt", "question_mark")
+        assert app.screen.query_one(TextArea).text == "s1qxpnrt?"
         assert app.current_mode == "sql"
         assert not app.starting
         await pilot.press("escape", "2")
@@ -78,7 +78,7 @@ async def test_keys_of_the_app_are_letters_in_the_editor_and_escape_leads_out(sa
 async def test_tab_moves_on_from_the_editor(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("7", "e", "tab")
+        await pilot.press("7", "tab")
         assert isinstance(app.focused, Rows)
         await pilot.press("tab")
         assert isinstance(app.focused, Catalogue)
@@ -88,7 +88,7 @@ async def test_tab_moves_on_from_the_editor(sample: SampleWorkspace) -> None:
 async def test_a_click_on_a_tab_writes_nothing_into_the_editor(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(120, 24)) as pilot:
-        await pilot.press("7", "e")
+        await pilot.press("7")
         await pilot.click("TitleBar", offset=(shown(app).index("1 Run"), 0))
         await until(pilot, lambda: app.current_mode == "run")
         await pilot.press("7")
@@ -100,7 +100,7 @@ async def test_a_click_on_a_tab_writes_nothing_into_the_editor(sample: SampleWor
 async def test_a_long_query_is_cancelled_and_holds_up_nobody(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("7", "e")
+        await pilot.press("7")
         write(app, ENDLESS)
         await pilot.press("f5")
         await until(pilot, lambda: "running: " in shown(app))
@@ -116,7 +116,7 @@ async def test_a_long_query_is_cancelled_and_holds_up_nobody(sample: SampleWorks
 async def test_leaving_the_app_ends_a_query_at_work(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("7", "e")
+        await pilot.press("7")
         write(app, ENDLESS)
         await pilot.press("f5")
         await until(pilot, lambda: "running: " in shown(app))
@@ -144,7 +144,7 @@ async def test_further_rows_are_announced_and_all_are_saved(sample: SampleWorksp
 async def test_a_query_that_would_write_is_refused_with_a_reason(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("7", "e")
+        await pilot.press("7")
         write(app, "DELETE FROM questions")
         await pilot.press("f5")
         await until(pilot, lambda: "Error: a query may only read" in shown(app))
@@ -156,13 +156,13 @@ async def test_a_query_that_would_write_is_refused_with_a_reason(sample: SampleW
 async def test_earlier_queries_come_back_also_after_a_restart(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("7", "e")
+        await pilot.press("7")
         for number in (1, 2):
             write(app, f"SELECT {number}")
             await pilot.press("f5")
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("e", "d")
+        await pilot.press("d")
         editor = app.screen.query_one(TextArea)
         seen = []
         for key in ("ctrl+up", "ctrl+up", "ctrl+up", "ctrl+down", "ctrl+down", "ctrl+down"):
@@ -177,7 +177,7 @@ async def test_names_and_texts_are_only_text_and_a_cell_opens_in_full(sample: Sa
     app = CrescentApp(sample.workspace)
     hostile = "[bold red]x[/] \x1b]0;t\x07 \u202e8"
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("7", "e")
+        await pilot.press("7")
         write(app, f"SELECT '{hostile}' AS \"[blink]name\x1b[2J\", printf('%.*c', 100000, 'y') || 'z' AS long")
         await pilot.press("f5")
         await until(pilot, lambda: "1 row, " in shown(app))
@@ -194,8 +194,8 @@ async def test_without_a_database_it_says_so_and_makes_none(tmp_path: Path) -> N
     app = CrescentApp(Workspace(tmp_path / "nothing-here"))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("7")
-        await until(pilot, lambda: "No database yet; press s to start a run" in shown(app))
-        await pilot.press("e", "f5")
+        await until(pilot, lambda: "No database yet; start a run" in shown(app))
+        await pilot.press("f5")
         await until(pilot, lambda: "No query yet" in shown(app))
         write(app, "SELECT 1")
         await pilot.press("f5")
@@ -209,7 +209,7 @@ async def test_without_a_database_it_says_so_and_makes_none(tmp_path: Path) -> N
 async def test_it_fits_the_terminal(tmp_path: Path, size: tuple[int, int]) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=size) as pilot:
-        await pilot.press("7", "e")
+        await pilot.press("7")
         write(app, "SELECT * FROM v_labels")
         await pilot.press("f5")
         await until(pilot, lambda: " rows, " in shown(app) and "v_questions" in shown(app))

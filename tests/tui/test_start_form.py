@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from sample_workspace import SampleWorkspace, shown, until
+from sample_workspace import SampleWorkspace, agree, shown, until
 from textual.pilot import Pilot
 
 from crescent_lite.workspace import Workspace
@@ -37,6 +37,7 @@ async def test_without_a_change_nothing_is_passed_on(tmp_path: Path) -> None:
         await opened(pilot)
         assert "Start begins a run with these settings; nothing changed." in shown(app)
         await pilot.press("s")
+        await agree(pilot, "Start a new run?")
         await until(pilot, lambda: app.arguments is not None)
     assert app.arguments == []
 
@@ -51,6 +52,7 @@ async def test_only_what_was_changed_is_passed_on(tmp_path: Path) -> None:
         await until(pilot, lambda: "3 changed" in shown(app))
         assert "typed here" in shown(app)
         await pilot.press("ctrl+s")
+        await agree(pilot, "Start a new run?")
         await until(pilot, lambda: app.arguments is not None)
     assert app.arguments == ["--preset", "default", "--rounds", "3", "--set", "vote.votes_per_question=5"]
 
@@ -97,6 +99,7 @@ async def test_an_unfinished_run_goes_on_unless_another_one_is_wanted(tmp_path: 
         await pilot.press("w")
         await until(pilot, lambda: "Run 1 stays unfinished." in shown(app))
         await pilot.press("s")
+        await agree(pilot, "Start a new run?")
         await until(pilot, lambda: app.arguments is not None)
     assert app.arguments == ["--new", "--set", "bait.questions=4001"]
 
@@ -133,5 +136,6 @@ async def test_the_form_can_be_driven_with_the_mouse(tmp_path: Path) -> None:
         await pilot.click("#first-form")
         await until(pilot, lambda: "Start a run" in shown(app))
         await pilot.click("#form-start")
+        await agree(pilot, "Start a new run?")
         await until(pilot, lambda: app.arguments is not None)
     assert app.arguments == []

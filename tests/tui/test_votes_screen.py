@@ -141,7 +141,7 @@ async def test_a_solution_is_copied_as_printable_text(sample: SampleWorkspace) -
         await pilot.press("3")
         await until(pilot, lambda: "It is ␛[31m5." in shown(app))
         await pilot.press("y")
-        await until(pilot, lambda: "Vote 1 copied." in shown(app))
+        await until(pilot, lambda: "Vote 1 was sent" in shown(app))
         assert app.clipboard == "It is ␛[31m5."
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.widgets import TextArea
 
 from crescent_lite.errors import CrescentError, ExitCode
 from crescent_lite.workspace import EngineRequest, Workspace
+from crescent_tui.content.starting import Question, another_round_question, starting_question, stopping_question
+from crescent_tui.sources.job_control import a_shell_waits, stop_job
 from crescent_tui.tabs import TABS
 from crescent_tui.widgets.key_hints import first_key_of_each_action
 from crescent_tui.workspace_app import WorkspaceApp
@@ -49,6 +52,7 @@ class CrescentApp(WorkspaceApp):
         Binding("r", "choose_run", "Runs"),
         Binding("t", "toggle_light", "Light", show=False),
         Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("ctrl+z", "suspend", "Suspend", show=False, priority=True),
         Binding("q", "quit", "Quit"),
     ]
 
@@ -78,9 +82,21 @@ class CrescentApp(WorkspaceApp):
         """Load the other screens in the background."""
         self.run_worker(self._load_screens, name="screens", thread=True)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave ctrl+z to an editor, where it undoes."""
+        return action != "suspend" or not isinstance(self.focused, TextArea)
+
+    def action_suspend(self) -> None:
+        """Return to the shell; `fg` comes back. A run goes on. (In an editor, ctrl+z undoes.)"""
+        if a_shell_waits():
+            self.app_suspend_signal.publish(self)
+            stop_job()  # Textual restores the terminal first, and draws the screen again afterwards
+        else:
+            self.notify("There is no shell to return to; press q to quit. A run goes on.")
+
     def action_start(self) -> None:
         """Start a run, or resume the unfinished one."""
-        self.start()
+        self._ask_to_start()
 
     def action_start_form(self) -> None:
         """Choose settings, then start."""
@@ -99,17 +115,17 @@ class CrescentApp(WorkspaceApp):
 
     def action_stop(self) -> None:
         """Stop the engine, whoever started it."""
-        self._ask_engine("stop")
+        if self._require_engine():
+            self._ask(stopping_question(), lambda: self._ask_engine("stop"))
 
     def action_next_round(self) -> None:
         """Add a round: after the current one, or to the latest run."""
         if self.snapshot.engine_is_busy:
-            self._ask_engine("round")
-            self.notify("Another round will follow the current one.")
+            self._ask(another_round_question(), lambda: self._ask_engine("round"))
         elif self.snapshot.run is None:
             self.notify("No run yet; press s to start one.")
         else:
-            self.start(["--next-round"])
+            self._ask_to_start(["--next-round"])
 
     def action_choose_run(self) -> None:
         """Choose which run the screens show."""
@@ -125,9 +141,28 @@ class CrescentApp(WorkspaceApp):
         """Show the keys and the meaning of the words on the screens."""
         self.push_screen(_help_screen()([(tab, tab.load()) for tab in TABS]))
 
-    def _ask_engine(self, request: EngineRequest) -> None:
+    def _ask_to_start(self, arguments: Sequence[str] = ()) -> None:
+        if not self.refuse_second_run():
+            self._ask(starting_question(self.snapshot, arguments), lambda: self.start(arguments))
+
+    def _ask(self, question: Question, go: Callable[[], object]) -> None:
+        """Call `go` if the user agrees."""
+        from crescent_tui.screens.confirm import ConfirmScreen
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                go()
+
+        self.push_screen(ConfirmScreen(question), answered)
+
+    def _require_engine(self) -> bool:
+        """Whether an engine is at work; notifies the user if none is."""
         if not self.snapshot.engine_is_busy:
             self.notify("No run is active in this workspace.")
+        return self.snapshot.engine_is_busy
+
+    def _ask_engine(self, request: EngineRequest) -> None:
+        if not self._require_engine():
             return
         try:
             self.workspace.ask(request)

@@ -179,6 +179,14 @@ class WorkspaceApp(App[None]):
         self.choose_run(None)
         self.starting = True
 
+    def copy(self, text: str, what: str) -> None:
+        """Send a text to the terminal for its clipboard, and say so: no terminal answers whether it took it."""
+        self.copy_to_clipboard(text)
+        self.notify(
+            f"{what} was sent to the terminal's clipboard. If it is not there, the terminal does not allow it "
+            "(tmux: `set -g set-clipboard on`); select the text with shift and the mouse."
+        )
+
     def refuse_second_run(self) -> bool:
         """Notify the user, and return True, if a run is already active or starting."""
         if refused := self.starting or self.snapshot.engine_is_busy:

@@ -16,7 +16,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
 
-from crescent_lite.printable import printable_line
+from crescent_lite.printable import printable, printable_line
 from crescent_tui.content.model import cells, model_in_full
 from crescent_tui.content.row_cells import RowColumn
 from crescent_tui.content.words import clock
@@ -133,8 +133,7 @@ class ModelsScreen(TabScreen):
         """Copy the path of the file."""
         facts = self._chosen()
         if facts and facts.path:
-            self.app.copy_to_clipboard(str(facts.path))
-            self.notify("Path copied.")
+            self.app.copy(printable(str(facts.path)), "The path")
         else:
             self.notify("A run has no file; choose one of its adapters.")
 

@@ -156,8 +156,7 @@ class QuestionsScreen(TabScreen):
     def action_copy(self) -> None:
         """Copy the text of the question."""
         if question := self.query_one(QuestionPane).question:
-            self.app.copy_to_clipboard(printable(question.text))
-            self.notify(f"Question {question.question_id} copied.")
+            self.app.copy(printable(question.text), f"Question {question.question_id}")
 
     def _list(self, wanted: QuestionFilter, seek: int | None = None) -> None:
         """List other questions. By default the selected question stays under the cursor, if it is among them."""

@@ -134,8 +134,7 @@ class RoundsScreen(TabScreen):
         parts = [f"Run {self._run_id}, {f'round {self._detail.number}' if self._detail.number else 'the base'}"]
         for (_, title), content in zip((*LEFT, *RIGHT), self._contents(COPIED_WIDTH), strict=True):
             parts.append(f"{title}\n{content.plain}")
-        self.app.copy_to_clipboard("\n\n".join(parts))
-        self.notify("Numbers of this round copied.")
+        self.app.copy("\n\n".join(parts), "The text with the numbers of this round")
 
     def _list_rounds(self, rows: RowList, latest: int) -> None:
         """List the base and each round that has started. A cursor on the latest round moves to the next one."""

@@ -15,6 +15,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.events import Key
 from textual.widgets import DataTable, TextArea, Tree
 from textual.widgets.tree import TreeNode
 
@@ -31,6 +32,8 @@ from crescent_tui.widgets.cached_static import CachedStatic
 
 TICK_SECONDS = 0.5
 CURSOR_KEYS = (("j", "cursor_down"), ("k", "cursor_up"))
+KEYS_OF_THE_APP = "123456789?"
+"""No query begins with one of these."""
 SIDE_KEYS = (("h", "cursor_left"), ("l", "cursor_right"))
 
 
@@ -38,6 +41,20 @@ class Catalogue(Tree[str]):
     """The views and tables with their columns. The data of a node is the text that choosing it writes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding(key, does, show=False) for key, does in CURSOR_KEYS]
+
+
+class QueryEditor(TextArea):
+    """The editor of the query. While it is empty, the keys of the tabs and of the help work in it."""
+
+    async def _on_key(self, event: Key) -> None:
+        if not self.text and event.character and event.character in KEYS_OF_THE_APP:
+            event.prevent_default()  # keeps Textual from calling the editor's own handler too
+
+    def check_consume_key(self, key: str, character: str | None = None) -> bool:
+        """Whether the editor takes this key as text."""
+        if not self.text and character and character in KEYS_OF_THE_APP:
+            return False
+        return super().check_consume_key(key, character)
 
 
 class Rows(DataTable[object]):
@@ -52,7 +69,7 @@ class SqlScreen(TabScreen):
     """A query and its rows."""
 
     TAB = "SQL"
-    AUTO_FOCUS = "#catalogue"
+    AUTO_FOCUS = "#query"
     CSS = """
     SqlScreen #sql { height: 1fr; }
     SqlScreen #catalogue { width: 24; height: 100%; padding: 0; }
@@ -91,7 +108,7 @@ class SqlScreen(TabScreen):
         catalogue = Catalogue("", id="catalogue", classes="panel")
         catalogue.show_root, catalogue.auto_expand, catalogue.guide_depth = False, False, 2
         catalogue.border_title = "Views, tables"
-        query = TextArea(id="query", classes="panel", placeholder="SELECT label, share FROM v_labels LIMIT 20")
+        query = QueryEditor(id="query", classes="panel", placeholder="SELECT label, share FROM v_labels LIMIT 20")
         query.border_title, query.highlight_cursor_line = "Query (read-only)", False
         with Horizontal(id="sql"):
             yield catalogue
@@ -107,7 +124,7 @@ class SqlScreen(TabScreen):
         self.set_interval(TICK_SECONDS, self._show_seconds)
         self.query_one(Rows).border_title = "Rows"
         self._say(
-            Content.styled("F5 or ctrl+r: run; enter on a view: start a query; escape: leave the editor", MUTED)
+            Content.styled("F5 or ctrl+r: run; escape: leave the editor; enter on a view: start a query", MUTED)
         )
 
     def on_unmount(self) -> None:
@@ -118,7 +135,7 @@ class SqlScreen(TabScreen):
         if not self._has_catalogue and snapshot.version:
             self.app.read("catalogue", lambda store: store.querying.fetch_catalogue(), self._show_catalogue)
         elif snapshot.is_loaded and not snapshot.version and not snapshot.error:
-            self._say(Content.styled("No database yet; press s to start a run, which creates it.", MUTED))
+            self._say(Content.styled("No database yet; start a run (escape, then s), which creates it.", MUTED))
 
     def action_ask(self) -> None:
         """Run the query."""

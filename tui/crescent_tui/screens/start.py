@@ -24,6 +24,8 @@ from crescent_lite.printable import printable_line
 from crescent_lite.store import Run
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.settings import COLUMNS, SettingLine, cells, explained, lines, matching
+from crescent_tui.content.starting import starting_question
+from crescent_tui.screens.confirm import ConfirmScreen
 from crescent_tui.widgets.cached_static import CachedStatic
 from crescent_tui.widgets.filter_input import FilterInput
 from crescent_tui.widgets.row_list import RowList
@@ -117,9 +119,17 @@ class StartScreen(ModalScreen[None]):
         if self._error:
             self.app.show_error(self._error)
             return
+        if self.app.refuse_second_run():
+            return
         new = ["--new"] if self._unfinished and self._another else []
-        self.dismiss()
-        self.app.start([*new, *self._draft.arguments()])
+        arguments = [*new, *self._draft.arguments()]
+
+        def start(yes: bool | None) -> None:
+            if yes:
+                self.dismiss()
+                self.app.start(arguments)
+
+        self.app.push_screen(ConfirmScreen(starting_question(self.app.snapshot, arguments)), start)
 
     def action_change(self) -> None:
         """Edit the value, or take the next of its choices."""

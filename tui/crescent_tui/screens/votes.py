@@ -225,8 +225,7 @@ class VotesScreen(TabScreen):
     def action_copy(self) -> None:
         """Copy the text of the solution."""
         if chosen := self._chosen():
-            self.app.copy_to_clipboard(printable(chosen[0].text))
-            self.notify(f"Vote {chosen[0].sample_index + 1} copied.")
+            self.app.copy(printable(chosen[0].text), f"Vote {chosen[0].sample_index + 1}")
 
     def action_add_note(self) -> None:
         """Add a note to the question."""
