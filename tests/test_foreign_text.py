@@ -15,10 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_run import load_sample_run
 from small_workspace import make_workspace
+from terminal import Terminal
 from tiny_model import make_tiny_gguf
 
 from crescent_lite.api import votes
 from crescent_lite.cli import main
+from crescent_lite.cli.terminal import terminal_fault
 from crescent_lite.errors import BenchmarkError, ConfigError, CrescentError, ExitCode
 from crescent_lite.evaluation.benchmark_rows import file_rows
 from crescent_lite.files import json_lines
@@ -170,14 +172,12 @@ def test_no_command_ends_in_a_traceback_for_what_the_encoding_lacks(
     assert b"\\u2153" in b"".join(stream.buffer.getvalue() for stream in streams)  # type: ignore[attr-defined]
 
 
-def test_exports_and_reports_are_utf_8_and_keep_the_text(odd: Workspace, tmp_path: Path) -> None:
+def test_exports_are_utf_8_and_keep_the_text(odd: Workspace, tmp_path: Path) -> None:
     assert main(["export", "-w", str(odd.folder), "--output", str(tmp_path / "x.jsonl")]) == ExitCode.OK
-    assert main(["report", "-w", str(odd.folder), "--output", str(tmp_path)]) == ExitCode.OK
     with (tmp_path / "x.jsonl").open("rb") as file:
         rows = [line.value for line in json_lines(tmp_path / "x.jsonl", file, ConfigError)]
     assert rows
     assert all(ODD in row["prompt"][0]["content"] and ODD in row["completion"][0]["content"] for row in rows)
-    assert "⅓" in next(tmp_path.glob("*.md")).read_text(encoding="utf-8")
 
 
 def test_a_model_whose_path_is_not_utf_8_is_refused_in_one_line(
@@ -190,3 +190,23 @@ def test_a_model_whose_path_is_not_utf_8_is_refused_in_one_line(
     said = capsys.readouterr().err
     assert "not valid Unicode" in said and said.count("\n") == 1
     assert main(["status", "-w", str(workspace.folder)]) == ExitCode.NOT_FOUND
+
+
+@pytest.mark.parametrize("term", ["", "dumb", "unknown", "no-such-terminal", "a\x1b[2J"])
+def test_a_terminal_that_cannot_draw_is_refused(term: str) -> None:
+    assert terminal_fault(term)
+
+
+@pytest.mark.parametrize("term", ["xterm", "xterm-256color", "xterm-new-and-not-listed", "screen", "linux"])
+def test_a_terminal_that_can_draw_is_not(term: str) -> None:
+    assert terminal_fault(term) is None
+
+
+@pytest.mark.slow
+def test_the_terminal_ui_refuses_a_dumb_terminal_in_one_line(odd: Workspace) -> None:
+    command = [sys.executable, "-m", "crescent_lite.cli", "tui", "-w", str(odd.folder)]
+    with Terminal(command, environment={"TERM": "dumb"}) as terminal:
+        assert terminal.process.wait(60) == ExitCode.USAGE
+        terminal.settle()
+        assert b"\x1b" not in terminal.output
+        assert b"TERM" in terminal.output
