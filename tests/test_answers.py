@@ -233,7 +233,7 @@ CONCLUDING = [
     ("It takes 2 hours and 30 minutes.", "m:2 hour 30 minute"),
     ("so x = \\frac{3}{4}", "n:3/4"),
     ("\\begin{aligned} x &= 12 + 7 \\\\ &= 19 \\end{aligned}", "n:19"),
-    ("She has 19 apples. How many oranges does she have?", "n:19"),
+    ("She has 19 apples. How many oranges does she have?", None),
     ("19. We add 12 and 7 and get what we want.", None),
     ("10\n\n*This takes 41 + 30 = 71 minutes.*", "n:10"),
     ("GSM8K asks this; it is 19.", "n:19"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from crescent_lite.answers.dates import is_month
 from crescent_lite.answers.exact import NoValueError
-from crescent_lite.answers.number_words import ANY_NUMBER_WORD, NUMBER_WORDS, SCALES
+from crescent_lite.answers.number_words import ANY_NUMBER_WORD, NUMBER_WORDS, SCALES, is_power
 from crescent_lite.answers.quantities import read_core
 from crescent_lite.answers.tokens import Token
 from crescent_lite.answers.units import is_unit_tail
@@ -29,9 +29,11 @@ _FUNCTIONS = word_set("point sin cos tan cot sec csc log ln lg exp mod gcd lcm m
 _CHANGES_IT = word_set(
     "mod choose squared cubed factorial bc bce repeating recurring or score gross lakh crore million billion "
     "trillion thousand hundred thirds quarters halves fourths fifths sixths eighths tenths third "
-    "k bn mn percent remainder r grand mil mill mio mrd"
+    "k bn mn percent percentage basis permille divided remainder r grand mil mill mio mrd"
 )
 """Words after a number that change its value."""
+_JOINS_ONE = word_set("in out or to and over divided by plus minus times of from")
+"""Words beside "one" that make it a number and not a pronoun."""
 _MULTIPLIES = word_set("half twice double triple thrice")
 _TAKES_A_PART = word_set("half third quarter root square cube percent multiple factor fraction power % double twice")
 """Words that make another value of the number after "of"."""
@@ -108,7 +110,7 @@ def _is_unread(tokens: Sequence[Token], at: int, previous: Candidate | None, *, 
         return is_unread_command(token)
     if words and token.text.lower() == "one":  # one in four, ten to one
         joined = {_at(tokens, at + 1).text.lower(), _at(tokens, at - 1).text.lower()}
-        return bool(joined & {"in", "out", "or", "to", "and"})
+        return bool(joined & _JOINS_ONE)
     return token.kind == "^"
 
 
@@ -179,6 +181,8 @@ def _is_clear_after(tokens: Sequence[Token], after: int) -> bool:
         return False
     if any(token.text.lower() in ("below", "bc", "base", "modulo") for token in tokens[after : after + 2]):
         return False  # 5 degrees below zero, 12 in base 3
+    if [following.text.lower(), then.text.lower()] == ["to", "the"] and is_power(_at(tokens, after + 2)):
+        return False  # ten to the sixth
     glued = not following.space
     if following.kind == "!":
         return not (glued and (then.kind in ("!", "=", "*", "/") or then.kind == "word"))

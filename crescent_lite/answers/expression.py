@@ -233,7 +233,9 @@ class _Parser:
 
     def _letters(self, token: Token) -> Exact:
         """Parse a word of a formula, a product of letters. A power belongs to the last letter."""
-        if not token.text.isascii() or token.text.lower() in _FUNCTIONS or token.text in _SUFFIXES:
+        if not token.text.isascii() or (len(token.text) > 2 and token.text.istitle()):
+            raise NoValueError  # Let
+        if token.text.lower() in _FUNCTIONS or token.text in _SUFFIXES:
             raise NoValueError
         value = unknown(token.text[0])
         for position, letter in enumerate(token.text[1:], start=2):
@@ -319,8 +321,8 @@ def _is_letters(token: Token) -> bool:
     )
 
 
-_SUFFIXES = word_set("st nd rd th bn mn tn MM")
-"""Suffixes of numbers, which are not products of variables."""
+_SUFFIXES = word_set("st nd rd th bn mn tn MM am pm cm mm km nm ml mL kg mg ft oz yd hr kW MW Hz")
+"""Suffixes and units of numbers, which are not products of variables."""
 _FUNCTIONS = word_set("sin cos tan cot sec csc log ln lg exp gcd lcm max min mod arg det dim lim deg and or to of is")
 
 

@@ -420,6 +420,8 @@ def _last(text: str) -> Quantity | None:
     if several := _lines_of_values(text):
         return several
     said = sentences(text)
+    if said and _ASKS.match(said[-1]):
+        return Quantity(said[-1], None)
     later: Quantity | None = None
     for sentence in reversed(said[-MAX_PLACES:]):
         if FAREWELL.match(sentence):
@@ -440,6 +442,10 @@ def _last(text: str) -> Quantity | None:
     return later
 
 
+_ASKS = re.compile(
+    r"\W*(?:how (?:many|much|long|far|old)|what|which|when|where|who)\b.*\?\W*$", re.IGNORECASE | re.DOTALL
+)
+"""A question at the end: the reply repeats the task, and nothing before it is the answer."""
 _OPTION = re.compile(r"\b(?:(?:option|choice)\s\(?|(?:is|was)\s\(?(?=[A-H]\)))([A-HJ])\b")
 
 

@@ -65,6 +65,11 @@ def words_value(tokens: Sequence[Token], at: int) -> tuple[Fraction, int] | None
     return sign * value, words.after(place - 1)
 
 
+def is_power(token: Token) -> bool:
+    """Whether a token after "to the" makes a power: ten to the sixth, to the power of 6."""
+    return token.text.lower() in _ORDINALS or token.text.lower() == "power" or token.kind == "num"
+
+
 def _may_go_on(tokens: Sequence[Token], at: int) -> bool:
     """Whether words after digits can belong to the number: a scale, a part, "and a half", "hours and a half"."""
     for token in tokens[at : at + 3]:

@@ -63,11 +63,14 @@ _CLAUSES = word_set("since because as which so where when if after before given 
 _OPERATORS = word_set("+ * / ^ ! < > ≤ ≥ ≠ ± ∓ | ∪ ∈ _ \\{")
 _HAS_NUMBER = re.compile(r"[0-9]|\\(?:sqrt|pi|frac)|[√π]")
 _TASK = re.compile(
-    r"\W*(?:divide|simplify|find|calculate|compute|solve|write|list|give|round|evaluate|determine|order)\b"
+    r"\W*(?:(?:first|then|next|now|finally)\W+)?(?:divide|simplify|find|calculate|compute|solve|write|list|give|round"
+    r"|evaluate|determine|order|multiply|add|subtract|the (?:question|problem|task) (?:asks|wants|is asking)\b)\b"
     r"(?!.*(?:[=:]|\bis\b|\bgets?\b|\bgives?\b))",
     re.IGNORECASE | re.DOTALL,
 )
-"""A sentence that repeats what was asked."""
+"""A sentence that repeats what was asked, or says what to do."""
+_PREMISE = re.compile(r"\W*(?:assume|suppose|let (?!me\b|us\b)|recall|consider)", re.IGNORECASE)
+"""A sentence that sets what is calculated with."""
 
 
 def has_number(text: str) -> bool:
@@ -78,7 +81,7 @@ def has_number(text: str) -> bool:
 def concluded(sentence: str) -> Quantity | None:
     """Return what a sentence concludes; None if it states no quantity, repeats the task or is a question."""
     sentence = prose(sentence).strip()
-    if sentence.rstrip("*_ ").endswith("?") or _TASK.match(sentence):
+    if sentence.rstrip("*_ ").endswith(("?", ":")) or _TASK.match(sentence) or _PREMISE.match(sentence):
         return None
     words = not has_number(sentence)
     if words and not ANY_NUMBER_WORD.search(sentence):
@@ -409,7 +412,7 @@ def _only(text: str, tokens: Sequence[Token], *, words: bool) -> Quantity | None
         (said if each.first >= after_given else given).append(each)
         if len(said) > 1:
             break
-    found = said or given
+    found = said or (given if tokens and tokens[0].text.lower() != "if" else [])
     if not found:
         return None
     if len(found) > 1:

@@ -166,6 +166,9 @@ def _percent_or_number(tokens: Sequence[Token], value: Fraction, after: int) -> 
         and tokens[after + 1].text.lower() == "cent"
     ):
         return f"%:{value}", after + 2
+    of_a_thousand = [each.text.lower() for each in tokens[after : after + 2]]
+    if of_a_thousand == ["per", "mille"] or of_a_thousand[0] in ("permille", "promille"):
+        return f"%:{value / 10}", after + 1 + (of_a_thousand[0] == "per")
     if token.kind == "‰":
         return f"%:{value / 10}", after + 1
     if (token.kind == "word" and token.text.lower() in ("repeating", "recurring")) or (

@@ -18,7 +18,9 @@ _ROUNDING = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _REFERENCE = re.compile(
-    r"\b(?:step|part|question|problem|equation|example|case|method)s? ?#?\d{1,4}\b(?!\s?:)", re.I | re.A
+    r"\b(?:step|part|question|problem|equation|example|case|method|chapter|figure|table|section|theorem)s?"
+    r" ?#?\d{1,4}\b(?!\s?:)",
+    re.I | re.A,
 )
 _LABEL = re.compile(r"\b(?:step|part|question|problem|equation|example|case|method)s? ?#?\d{1,4}\s?:", re.I | re.A)
 _NOTE = re.compile(

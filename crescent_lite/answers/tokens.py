@@ -188,6 +188,8 @@ class _Tokeniser:
 
     def _number(self, match: re.Match[str]) -> None:
         value = _number(match["num"], match["exponent"])
+        if _DECADE.match(self._text, self._start):
+            value = None
         if _IN_PAIRS.fullmatch(match["num"]) and not _is_rupees(self._text, self._start, self._at):
             value = None
         self._add("num" if value is not None else "opaque", match[0], value)
@@ -304,6 +306,7 @@ def _number(text: str, exponent: str | None) -> Fraction | None:
     return value * Fraction(10) ** int(exponent) if exponent else value
 
 
+_DECADE = re.compile(r"[1-9][0-9]{2}0'?s\b", re.ASCII)
 _IN_PAIRS = re.compile(r"[1-9][0-9]?(?:,[1-9][0-9])+,[1-9][0-9]{2}(?:\.[0-9]+)?")
 """12,34,567: a number in Indian grouping or a list of three. A group that begins with 0 would settle it."""
 _RUPEES_BEFORE = re.compile(r"(?:\b(?:Rs|INR)\.?|₹)\s?$", re.IGNORECASE)

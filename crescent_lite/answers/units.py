@@ -28,7 +28,8 @@ _PAIRS = word_set(
 _NOT_A_UNIT = word_set(
     "is are was were plus minus times and or to than divided multiplied equals equal because so point has "
     "have had does do can will squared cubed factorial mod modulo choose repeating recurring percent "
-    "per-cent pct percentage bc bce ad ce lakh crore sin cos tan cot sec csc log ln exp gcd lcm arcsin "
+    "per-cent pct percentage basis permille promille "
+    "bc bce ad ce lakh crore sin cos tan cot sec csc log ln exp gcd lcm arcsin "
     "arccos arctan sqrt root but not if when where which who since half halves third thirds quarters "
     "score gross million millions billion hundred noon midnight past remainder approximately about "
     "respectively instead while whereas except versus vs k bn mn tn base gives makes leaves o'clock "
