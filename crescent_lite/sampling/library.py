@@ -37,6 +37,7 @@ def _short_waits() -> Iterator[None]:
 
 
 read_build()
+os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # an abort would start a debugger, and may wait for it for ever
 os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # the order of the driver's tools, and of `nvidia`
 with _short_waits():
     import llama_cpp
