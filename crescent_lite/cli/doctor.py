@@ -11,7 +11,7 @@ import os
 import platform
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -291,7 +291,7 @@ def model_findings(config: Config, workspace: Path, *, will_try: bool) -> list[F
     resolved = resolve_paths(config, workspace)
     path = model_on_disk(resolved) if will_try and all(each.state == "ok" for each in there) else None
     if path is None:
-        return there
+        return [replace(each, value=f"{each.value}; not tried") if each.state == "ok" else each for each in there]
     what = there[0].value if there else path.name
     try:
         trial = try_model(path, resolved)
