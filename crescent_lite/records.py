@@ -111,6 +111,8 @@ class Completion:
     """Tokens of the rendered prompt."""
     mean_logprob: float | None = None
     """Mean log-probability of the drawn tokens; None if not requested, or not reported by the sampler."""
+    token_ids: tuple[int, ...] | None = None
+    """Ids of the drawn tokens that spell `text`, without the end-of-turn token; None if they are not known."""
 
 
 @dataclass(frozen=True)

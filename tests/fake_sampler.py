@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from crescent_lite.records import Completion, Request
@@ -46,7 +46,7 @@ class FakeSampler:
         self.adapter = path
         self.adapters_used.append(path)
 
-    def encode_example(self, user: str, solution: str) -> tuple[list[int], int]:
+    def encode_example(self, user: str, solution: str, drawn: Sequence[int] | None = None) -> tuple[list[int], int]:
         prompt = list(user.encode()[:40])
         return prompt + list(solution.encode()[:20]), len(prompt)
 

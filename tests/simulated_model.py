@@ -122,7 +122,9 @@ class SimulatedModel:
     def use_adapter(self, path: Path | None) -> None:
         self._number = int(path.parent.name.removeprefix("round-")) if path else 0
 
-    def encode_example(self, user: str, solution: str) -> tuple[Sequence[int], int]:
+    def encode_example(
+        self, user: str, solution: str, drawn: Sequence[int] | None = None
+    ) -> tuple[Sequence[int], int]:
         raise NotImplementedError("nothing is trained")
 
     def close(self) -> None:

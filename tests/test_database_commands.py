@@ -19,6 +19,7 @@ from small_workspace import workspace_with_adapter
 from crescent_lite.cli import main
 from crescent_lite.errors import ExitCode
 from crescent_lite.store import Store
+from crescent_lite.store.token_ids import packed
 from crescent_lite.workspace import Workspace
 
 
@@ -206,9 +207,12 @@ def test_a_merged_run_has_the_same_rows_as_before(workspace: Workspace, tmp_path
     other = Workspace(tmp_path / "other")
     other.create("")
     Store.open(other.database_path).close()
+    with closing(Store.open(workspace.database_path)) as store:
+        store.database.write("UPDATE votes SET token_ids = ? WHERE vote_id % 2", [packed([4, 2])])
     assert main(["db", "merge", str(workspace.folder), "-w", str(other.folder)]) == ExitCode.OK
 
     for sql in (
+        "SELECT vote_id, token_ids FROM votes ORDER BY vote_id",
         "SELECT * FROM v_questions ORDER BY question_id",
         "SELECT * FROM v_votes ORDER BY vote_id",
         "SELECT * FROM v_labels ORDER BY question_id",

@@ -14,9 +14,12 @@ from pathlib import Path
 
 import pytest
 from sample_run import load_sample_run
+from tiny_model import make_tiny_gguf
 
 from crescent_lite.cli import main
 from crescent_lite.errors import StorageError
+from crescent_lite.sampling.chat import ChatTemplate
+from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.store import Store
 from crescent_lite.store.checking import faults_of
 from crescent_lite.store.saved_queries import saved_queries
@@ -79,6 +82,19 @@ def test_an_older_database_answers_as_before_and_has_all_new_views(packed: Path,
             values = query.values(["words=what"] if "words" in query.parameters else [])
             store.querying.run(query.sql, values=values)
     assert facts(path) == before
+
+
+@pytest.mark.parametrize("packed", (OLD[0], OLD[-1]), ids=lambda path: path.name[:4])
+def test_the_votes_of_an_older_database_are_trained_on_by_their_text(packed: Path, tmp_path: Path) -> None:
+    with closing(Store.open(unpacked(packed, tmp_path))) as store:
+        labels = store.votes.fetch_labels(run_id=1)
+        assert labels
+        assert store.votes.fetch_token_ids([label.vote_id for label in labels]) == {}
+    model = GgufModel(make_tiny_gguf(tmp_path / "tiny.gguf"))
+    for label in labels:
+        ids, prompt_length = ChatTemplate(model).encode_example(label.question, label.solution, None)
+        assert b"".join(map(model.piece, ids[prompt_length:])).decode() == label.solution
+    model.close()
 
 
 @pytest.mark.parametrize("packed", OLD, ids=lambda path: path.name[:4])

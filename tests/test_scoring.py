@@ -118,7 +118,9 @@ class AddingSampler:
 
     def use_adapter(self, path: Path | None) -> None: ...
 
-    def encode_example(self, user: str, solution: str) -> tuple[Sequence[int], int]:
+    def encode_example(
+        self, user: str, solution: str, drawn: Sequence[int] | None = None
+    ) -> tuple[Sequence[int], int]:
         return (), 0
 
     def close(self) -> None: ...

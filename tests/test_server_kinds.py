@@ -18,6 +18,7 @@ from crescent_lite.config import SamplingConfig, TrainConfig
 from crescent_lite.engine import RunOptions, run_engine
 from crescent_lite.errors import ConfigError, ModelError, NetworkError
 from crescent_lite.records import Completion, Generation, Request
+from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.server_pool import ServerSampler
 from crescent_lite.sampling.servers.address import Address, read_address
 from crescent_lite.training import trial_adapter
@@ -414,6 +415,17 @@ def test_vllms_limits_and_loaded_adapters_are_respected(tiny: Path) -> None:
         assert (sent["top_k"], sent["min_p"], sent["repetition_penalty"]) == (64, 0.0, 1.0)
         long = draw(tiny, f"{server.url}/v1", words="word " * 60)
         assert (long.text, long.finish_reason) == ("", "context")
+
+
+def test_vllm_tells_the_drawn_tokens_and_they_are_kept_if_they_spell_the_text(tiny: Path) -> None:
+    model = GgufModel(tiny, vocabulary_only=True)
+    drawn = [model.tokenize(digit, special=False)[0] for digit in "42"]
+    with stand_in(Vllm(tiny)) as server:
+        for ids, kept in (([*drawn, model.end_tokens[0]], tuple(drawn)), ([*drawn, 10**9], None), (None, None)):
+            server.extra = {"choices": [{"text": "42", "finish_reason": "stop", "token_ids": ids}]}
+            completion = draw(tiny, f"{server.url}/v1")
+            assert (completion.text, completion.token_ids) == ("42", kept)
+        assert server.sent_to("/v1/completions")[-1]["return_token_ids"] is True
 
 
 def test_a_context_that_only_the_server_knows_is_an_empty_completion(tiny: Path) -> None:

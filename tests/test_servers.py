@@ -269,6 +269,7 @@ def test_a_llama_server_uses_the_adapter_it_was_started_with(tiny: Path, tmp_pat
 
 MALFORMED = [
     b"[]",
+    b'{"content": "5", "tokens": ["5"], "tokens_predicted": 1, "stop_type": "eos"}',
     b'{"content": null, "tokens_predicted": 3, "stop_type": "eos"}',
     b'{"content": "5", "tokens_predicted": Infinity, "stop_type": "eos"}',
     b'{"content": "5", "tokens_predicted": -1, "stop_type": "eos"}',

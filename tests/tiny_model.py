@@ -10,12 +10,15 @@ import hashlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import gguf
 import numpy as np
 
 from crescent_lite.records import BASE_SHA256, ModelFile, model_name
+
+if TYPE_CHECKING:
+    from tiny_vocabularies import Vocabulary
 
 TinyArchitecture = Literal[
     "llama", "qwen2", "qwen3", "gemma2", "gemma3", "phi3", "starcoder2", "stablelm", "nemotron", "lfm2"
@@ -50,14 +53,15 @@ def make_tiny_gguf(
     rope_factors: bool = False,
     broken: bool = False,
     chat_template: str | None = CHAT_TEMPLATE,
+    vocabulary: Vocabulary | None = None,
 ) -> Path:
     """Write the model to `path` in 32-bit floats and return `path`. The same seed gives the same weights.
 
     `rope_factors` adds a divisor per rotary frequency, as in Llama 3.1. `broken` fills the last norm with NaN.
-    With `chat_template` None the model has no chat template.
+    With `chat_template` None the model has no chat template. A `vocabulary` brings its own.
     """
     writer = gguf.GGUFWriter(path, architecture)
-    writer.add_name("tiny")
+    writer.add_name(vocabulary.name if vocabulary else "tiny")
     writer.add_file_type(int(gguf.LlamaFileType.ALL_F32))
     writer.add_block_count(LAYERS)
     writer.add_context_length(CONTEXT)
@@ -79,10 +83,10 @@ def make_tiny_gguf(
         writer.add_final_logit_softcapping(30.0)
     if architecture == "lfm2":
         writer.add_shortconv_l_cache(CONVOLUTION)
-    vocabulary_size = _add_tokenizer(writer)
+    vocabulary_size = vocabulary.add(writer) if vocabulary else _add_tokenizer(writer)
     writer.add_vocab_size(vocabulary_size)
     if chat_template is not None:
-        writer.add_chat_template(chat_template)
+        writer.add_chat_template(vocabulary.template if vocabulary else chat_template)
     tensors = _tensors(architecture, vocabulary_size, seed)
     if rope_factors:
         tensors["rope_freqs.weight"] = np.linspace(1, 8, _head_width(architecture) // 2, dtype=np.float32)
@@ -115,9 +119,9 @@ def make_scripted_gguf(
         (writer.add_layer_norm_rms_eps, 1e-5), (writer.add_rope_freq_base, 10_000.0),
     ):  # fmt: skip
         add(value)
-    as_bytes = ["".join(_byte_characters()[byte] for byte in text.encode()) for text in script]
+    as_bytes = ["".join(byte_characters()[byte] for byte in text.encode()) for text in script]
     spelled = [text if text in control else spelt for text, spelt in zip(script, as_bytes, strict=True)]
-    tokens = [*SPECIAL_TOKENS, *_byte_characters()]
+    tokens = [*SPECIAL_TOKENS, *byte_characters()]
     tokens += [text for text in dict.fromkeys((*spelled, *control)) if text not in tokens]
     special, normal = int(gguf.TokenType.CONTROL), int(gguf.TokenType.NORMAL)
     writer.add_tokenizer_model("gpt2")
@@ -238,7 +242,7 @@ def _head_width(architecture: TinyArchitecture) -> int:
 
 def _add_tokenizer(writer: gguf.GGUFWriter) -> int:
     """A byte-level BPE with a few merged words. Returns the size of the vocabulary."""
-    tokens = list(SPECIAL_TOKENS) + _byte_characters()
+    tokens = list(SPECIAL_TOKENS) + byte_characters()
     merges = []
     for word in MERGED_WORDS:
         for end in range(2, len(word) + 1):
@@ -259,7 +263,7 @@ def _add_tokenizer(writer: gguf.GGUFWriter) -> int:
     return len(tokens)
 
 
-def _byte_characters() -> list[str]:
+def byte_characters() -> list[str]:
     """The printable character that stands for each byte in a GPT-2 vocabulary, by byte value."""
     shown = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     hidden = [byte for byte in range(256) if byte not in shown]

@@ -11,6 +11,7 @@ import functools
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from crescent_lite.config import ModelConfig
@@ -19,6 +20,7 @@ from crescent_lite.sampling import template_program
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.known_templates import KNOWN, template_text
 from crescent_lite.sampling.library import llama_cpp
+from crescent_lite.sampling.spelling import drawn_spelling, spelling_after
 from crescent_lite.sampling.thoughts import Opening, tokenize_reply
 
 PLACEHOLDER = "CRESCENTUSERTEXT"
@@ -74,7 +76,7 @@ class ChatTemplate:
             return tokenize(whole, special=True, add_special=add_special)
         head = tokenize(self.head, special=True, add_special=add_special)
         tail = tokenize(self.tail + self.opening.begun(assistant_prefix), special=True)
-        return head + tokenize(user, special=False) + tail
+        return head + spelling_after(self._model, head, user) + tail
 
     def render(self, user: str, assistant_prefix: str = "") -> str:
         """The prompt as text, for servers that do not accept tokens; without the BOS if the tokenizer adds it.
@@ -87,10 +89,23 @@ class ChatTemplate:
         head = self.head.removeprefix(self._bos) if self._model.adds_bos else self.head
         return head + user + self.tail + self.opening.begun(assistant_prefix)
 
-    def encode_example(self, user: str, solution: str) -> tuple[list[int], int]:
-        """The tokens of prompt + solution + end of turn, and how many of them belong to the prompt."""
+    def drawn_tokens(self, tokens: Sequence[int], text: str) -> tuple[int, ...] | None:
+        """The tokens that spell the text of a reply, out of all that were drawn; None if they cannot be told.
+
+        The text may begin with the opening tag of the thoughts that is the end of the prompt, and was not drawn.
+        """
+        found = drawn_spelling(self._model, tokens, self.opening.learnable(text))
+        return drawn_spelling(self._model, tokens, text) if found is None else found
+
+    def encode_example(self, user: str, solution: str, drawn: Sequence[int] | None = None) -> tuple[list[int], int]:
+        """The tokens of prompt + solution + end of turn, and how many of them belong to the prompt.
+
+        `drawn` are the tokens with which the solution was drawn, if they are known; they are used if they spell it.
+        """
         prompt = self.encode(user)
-        reply = tokenize_reply(self._model, self.opening.learnable(solution))
+        reply = self.drawn_tokens(drawn, solution) if drawn is not None else None
+        if reply is None:
+            reply = tuple(tokenize_reply(self._model, prompt, self.opening.learnable(solution)))
         return [*prompt, *reply, self.end_of_turn_id], len(prompt)
 
     @property

@@ -133,15 +133,24 @@ class GgufModel:
         """Token ids of a text. Raises ModelError.
 
         With `special`, special tokens such as '<|im_end|>' are recognised; never set it for untrusted text. With
-        `add_special`, the tokenizer adds its BOS token if the model uses one.
+        `add_special`, the BOS token is put before the text if the model uses one.
         """
         raw = text.encode("utf-8", "replace")
         room = len(raw) + 8
         buffer = (llama_cpp.llama_token * room)()
-        count = llama_cpp.llama_tokenize(self.vocab, raw, len(raw), buffer, room, add_special, special)
+        # The BOS token is added here, because llama.cpp would also end the text with an EOS token for some models.
+        count = llama_cpp.llama_tokenize(self.vocab, raw, len(raw), buffer, room, False, special)
         if count < 0:
             raise ModelError(f"{self.path}: its tokenizer cannot encode a text of {len(raw):,} bytes")
-        return list(buffer[:count])
+        bos = int(llama_cpp.llama_vocab_bos(self.vocab))
+        begins = [bos] if add_special and self.adds_bos and bos >= 0 else []
+        return begins + [part for token in buffer[:count] for part in ([token] if special else self._as_text(token))]
+
+    def _as_text(self, token: int) -> list[int]:
+        """A token of a plain text; in parts if it is a special token, which some tokenizers recognise anyway."""
+        if not self.is_control(token) or len(name := self.token_text(token)) < 2:
+            return [token]
+        return self.tokenize(name[:1], special=False) + self.tokenize(name[1:], special=False)
 
     @functools.cache  # noqa: B019  a process loads few models, so keeping them alive costs nothing
     def piece(self, token: int) -> bytes:
@@ -166,6 +175,7 @@ class GgufModel:
         named = (llama_cpp.llama_vocab_eos(self.vocab), llama_cpp.llama_vocab_eot(self.vocab))
         return [int(token) for token in named if token >= 0]
 
+    @functools.cache  # noqa: B019
     def is_control(self, token: int) -> bool:
         """Whether the token is a control token such as '<|im_end|>', not text; -1 means "no such token"."""
         return token >= 0 and bool(llama_cpp.llama_vocab_is_control(self.vocab, token))

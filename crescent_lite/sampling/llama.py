@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from crescent_lite.config import ModelConfig, SamplingConfig
@@ -38,6 +38,7 @@ from crescent_lite.sampling.memory_plan import (
     plan_memory,
 )
 from crescent_lite.sampling.protocol import SamplerUsage, Watch
+from crescent_lite.sampling.spelling import spelling_after
 from crescent_lite.sampling.waiting import Sample, WaitingSamples
 
 BATCH_TOKENS = 256
@@ -101,7 +102,7 @@ class LlamaSampler:
         waiting = WaitingSamples(
             requests,
             lambda request: self._chat.encode(request.user, request.assistant_prefix),
-            lambda text: self._model.tokenize(text, special=False),
+            lambda prompt, text: spelling_after(self._model, prompt, text),
             lambda request: self._chat.opening.before(request.assistant_prefix),
         )
         if not waiting:
@@ -125,7 +126,7 @@ class LlamaSampler:
                     sample.free()
                     if self._live < context.plan.slots and context.free_cells > context.plan.context_tokens // 2:
                         self._live += 1
-                    yield sample.completion(reason)
+                    yield sample.completion(reason, self._chat.drawn_tokens)
                     self._refill(context, active, sequence, waiting)
         finally:
             waiting.free()
@@ -147,9 +148,9 @@ class LlamaSampler:
             self._context.use_adapter(self._adapters[path] if path else None)
         self._adapter = path
 
-    def encode_example(self, user: str, solution: str) -> tuple[list[int], int]:
-        """The tokens of prompt + solution + end of turn, and how many of them belong to the prompt."""
-        return self._chat.encode_example(user, solution)
+    def encode_example(self, user: str, solution: str, drawn: Sequence[int] | None = None) -> tuple[list[int], int]:
+        """The tokens of prompt + solution + end of turn: see `Sampler.encode_example`."""
+        return self._chat.encode_example(user, solution, drawn)
 
     def close(self) -> None:
         """Free the context, the adapters and the model."""

@@ -64,8 +64,14 @@ class Sampler(Protocol):
         """Put a GGUF adapter on the base without reloading the base; None removes the adapter. Raises ModelError."""
         ...
 
-    def encode_example(self, user: str, solution: str) -> tuple[Sequence[int], int]:
-        """The tokens of prompt + solution + end of turn, and how many of them belong to the prompt."""
+    def encode_example(
+        self, user: str, solution: str, drawn: Sequence[int] | None = None
+    ) -> tuple[Sequence[int], int]:
+        """The tokens of prompt + solution + end of turn, and how many of them belong to the prompt.
+
+        `drawn` are the tokens with which the solution was drawn, if they are known; they are used if they spell it in
+        this model's vocabulary.
+        """
         ...
 
     def close(self) -> None:

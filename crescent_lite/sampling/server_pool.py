@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +123,7 @@ class ServerSampler:
                     _show_warnings(server)
                     self.usage.tokens += reply.tokens
                     self.usage.prompt_tokens += reply.prompt_tokens
-                    yield _completion(job, reply)
+                    yield self._completion(job, reply)
         finally:
             for future in under_way:
                 future.cancel()
@@ -150,9 +150,9 @@ class ServerSampler:
         for server in [] if self._config.adapters_here else self._servers:
             self._with_retries(server.url, server.require_adapters, trial)
 
-    def encode_example(self, user: str, solution: str) -> tuple[list[int], int]:
-        """The tokens of prompt + solution + end of turn, and how many of them belong to the prompt."""
-        return self._chat.encode_example(user, solution)
+    def encode_example(self, user: str, solution: str, drawn: Sequence[int] | None = None) -> tuple[list[int], int]:
+        """The tokens of prompt + solution + end of turn: see `Sampler.encode_example`."""
+        return self._chat.encode_example(user, solution, drawn)
 
     def close(self) -> None:
         """Close the connections and free the vocabulary."""
@@ -228,6 +228,20 @@ class ServerSampler:
             seed = job.request.sample_seed(job.index)
             work = _retried(self._attempts, complete_in_full, server, job.prompt, job.request.generation, seed)
             under_way[asyncio.run_coroutine_threadsafe(work, self._loop)] = (server, job)
+
+    def _completion(self, job: _Job, reply: ServerReply) -> Completion:
+        ids = reply.token_ids
+        return Completion(
+            key=job.request.key,
+            sample_index=job.index,
+            seed=job.request.sample_seed(job.index),
+            text=reply.text,
+            finish_reason=reply.finish_reason,
+            tokens=reply.tokens,
+            prompt_tokens=reply.prompt_tokens,
+            mean_logprob=reply.mean_logprob,
+            token_ids=self._chat.drawn_tokens(ids, reply.text) if ids is not None else None,
+        )
 
     def _lose(self, server: Server, trouble: ServerTrouble) -> None:
         """Continue without a server that failed. Raises NetworkError when it was the last one."""
@@ -305,16 +319,3 @@ def _key(variable: str) -> str:
             f"the environment variable {variable} does not contain a valid API key: it must be printable ASCII"
         )
     return key
-
-
-def _completion(job: _Job, reply: ServerReply) -> Completion:
-    return Completion(
-        key=job.request.key,
-        sample_index=job.index,
-        seed=job.request.sample_seed(job.index),
-        text=reply.text,
-        finish_reason=reply.finish_reason,
-        tokens=reply.tokens,
-        prompt_tokens=reply.prompt_tokens,
-        mean_logprob=reply.mean_logprob,
-    )

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Sequence
 
 from crescent_lite.answers.thoughts import closing_of, has_closing, is_tag, opening_at_the_end
 from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.spelling import spelling_after
 
 
 class Opening:
@@ -51,13 +53,13 @@ def control_tags(model: GgufModel) -> dict[str, int]:
     return {text: token for token in ids if is_tag(text := model.token_text(token)) and model.piece(token)}
 
 
-def tokenize_reply(model: GgufModel, reply: str) -> list[int]:
-    """Tokens of a reply: its tags of thoughts as the control tokens they are, all other text as text."""
+def tokenize_reply(model: GgufModel, prompt: Sequence[int], reply: str) -> list[int]:
+    """Tokens of a reply after a prompt: its tags of thoughts as the control tokens they are, other text as text."""
     tags = control_tags(model)
     if not any(tag in reply for tag in tags):
-        return model.tokenize(reply, special=False)
-    tokens = []
+        return spelling_after(model, prompt, reply)
+    tokens: list[int] = []
     for part in re.split(f"({'|'.join(map(re.escape, sorted(tags, key=len, reverse=True)))})", reply):
         if part:
-            tokens += [tags[part]] if part in tags else model.tokenize(part, special=False)
+            tokens += [tags[part]] if part in tags else spelling_after(model, [*prompt, *tokens], part)
     return tokens

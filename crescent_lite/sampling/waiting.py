@@ -18,10 +18,12 @@ from crescent_lite.sampling.reply import Reply
 
 Encode = Callable[[Request], list[int]]
 """Turns a request into the tokens of its prompt."""
-Spell = Callable[[str], list[int]]
-"""Turns the text of a forced reply into tokens."""
+Spell = Callable[[Sequence[int], str], list[int]]
+"""Turns the tokens of a prompt and the text of a forced reply into the tokens of the reply."""
 Begin = Callable[[Request], str]
 """Text that the replies to a request begin with although it is not drawn: the opening tag of the model's thoughts."""
+Drawn = Callable[[Sequence[int], str], tuple[int, ...] | None]
+"""The tokens that spell the text of a reply, out of all that were drawn; None if they cannot be told."""
 
 
 @dataclass
@@ -58,17 +60,19 @@ class Sample:
         if chain is not None:
             llama_cpp.llama_sampler_free(chain)
 
-    def completion(self, reason: FinishReason) -> Completion:
+    def completion(self, reason: FinishReason, drawn: Drawn) -> Completion:
         """The finished sample."""
+        text = self.reply.text()
         return Completion(
             key=self.request.key,
             sample_index=self.index,
             seed=self.seed,
-            text=self.reply.text(),
+            text=text,
             finish_reason=reason,
             tokens=self.drawn,
             prompt_tokens=self.prompt_tokens,
             mean_logprob=self.logprob / self.drawn if self.request.generation.logprobs and self.drawn else None,
+            token_ids=drawn(self.tokens[self.prompt_tokens :], text),
         )
 
 
@@ -149,7 +153,7 @@ class WaitingSamples:
         seed = request.sample_seed(index)
         stop = [text.encode() for text in request.generation.stop]
         chain = sampler_chain(request.generation, seed)
-        forced = self._spell(request.forced[index]) if request.forced else ()
+        forced = self._spell(prompt.tokens, request.forced[index]) if request.forced else ()
         reply = Reply(stop, self._begin(request))
         return Sample(request, index, seed, list(prompt.tokens), len(prompt.tokens), reply, chain, forced)
 

@@ -6,7 +6,7 @@ Reads the store; trains nothing. Example: examples = token_examples(job, labels_
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from crescent_lite.questions.diversify import Known
 from crescent_lite.records import Example, Label, TokenExample
@@ -44,11 +44,19 @@ def all_of_teacher(job: Job, teacher_id: int) -> list[Label]:
     return job.store.votes.fetch_labels(run_id=teacher_id)
 
 
-def token_examples(job: Job, labels: Iterable[Label], sampler: Sampler) -> list[Example]:
-    """The labels as (bare question, solution) in tokens; those above `train.max_example_tokens` are left out."""
+def token_examples(job: Job, labels: Sequence[Label], sampler: Sampler) -> list[Example]:
+    """The labels as (bare question, solution) in tokens; those above `train.max_example_tokens` are left out.
+
+    A solution has the tokens that it was drawn with. If they are not known, or belong to a teacher with another
+    vocabulary, its text is tokenized.
+    """
     examples = []
+    drawn = job.store.votes.fetch_token_ids([label.vote_id for label in labels])
+    is_own = not job.teacher_id or job.store.runs.fetch_run(job.teacher_id).base_id == job.base_id
     for label in labels:
-        input_ids, prompt_length = sampler.encode_example(label.question, label.solution.strip())
+        # The space that a teacher's vocabulary puts before a reply is none of the student's.
+        solution = label.solution if is_own else label.solution.strip()
+        input_ids, prompt_length = sampler.encode_example(label.question, solution, drawn.get(label.vote_id))
         if len(input_ids) <= job.config.train.max_example_tokens:
             examples.append(Example(label, TokenExample(label.question_id, tuple(input_ids), prompt_length)))
     return examples

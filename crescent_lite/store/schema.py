@@ -489,6 +489,12 @@ def m009_what_is_referred_to_is_named(database: Database) -> None:
         database.execute(statement)
 
 
+@migrations()
+def m010_the_tokens_of_votes(database: Database) -> None:
+    """The ids of the tokens that each vote was drawn with; unknown for older votes."""
+    database.execute("ALTER TABLE votes ADD COLUMN token_ids BLOB")
+
+
 def name_referred_columns(database: Database) -> None:
     """Turn `REFERENCES models` into `REFERENCES models (model_id)`, which means the same, so no row changes.
 

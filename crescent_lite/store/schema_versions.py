@@ -18,6 +18,7 @@ MIGRATIONS = (
     "m007_notes_and_search",
     "m008_views_for_analysis",
     "m009_what_is_referred_to_is_named",
+    "m010_the_tokens_of_votes",
 )
 MIGRATION_SET = "crescent_lite"
 

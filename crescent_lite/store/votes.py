@@ -12,6 +12,7 @@ from typing import Any
 
 from crescent_lite.records import Answer, Completion, Consensus, Label, Question, Vote
 from crescent_lite.store.database import Database, now
+from crescent_lite.store.token_ids import packed, unpacked
 
 LABEL_COLUMNS = "d.run_id, d.number, q.question_id, q.text, v.vote_id, v.text"
 """The columns of the first fields of a `Label`, from questions q, votes v and rounds d."""
@@ -35,8 +36,8 @@ class Votes:
         raw, key, form = (answer.raw, answer.key, answer.form) if answer else (None, None, None)
         vote_id = self._database.write(
             """INSERT INTO votes (question_id, sample_index, text, finish_reason, answer_raw, answer_key,
-                answer_form, mean_logprob, tokens, seed, model_id, prompt_sha256, created_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                answer_form, mean_logprob, tokens, seed, model_id, prompt_sha256, created_at, token_ids)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             [
                 question_id,
                 completion.sample_index,
@@ -51,6 +52,7 @@ class Votes:
                 model_id,
                 prompt_sha256,
                 now(),
+                None if completion.token_ids is None else packed(completion.token_ids),
             ],
         )
         return Vote(
@@ -88,6 +90,16 @@ class Votes:
             "SELECT tokens FROM votes WHERE question_id = ? ORDER BY sample_index", [question_id]
         )
         return tuple(row[0] for row in rows)
+
+    def fetch_token_ids(self, vote_ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
+        """The ids of the tokens that these votes were drawn with, by vote id; votes without known ids are missing."""
+        rows = self._database.rows(
+            """SELECT vote_id, token_ids FROM json_each(?) wanted JOIN votes ON vote_id = wanted.value
+            WHERE token_ids IS NOT NULL""",
+            [json.dumps(list(vote_ids))],
+        )
+        found = {row[0]: unpacked(row[1]) for row in rows}
+        return {vote_id: ids for vote_id, ids in found.items() if ids is not None}
 
     def insert_consensus(self, question_id: int, consensus: Consensus) -> None:
         """Store what the votes of a question add up to."""

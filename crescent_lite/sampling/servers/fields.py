@@ -35,6 +35,15 @@ def count(value: object) -> int:
     return value
 
 
+def ids(value: object) -> tuple[int, ...] | None:
+    """The value, if it is a list of token ids; None without it. Raises TypeError or ValueError otherwise."""
+    if not value:
+        return None
+    if not isinstance(value, list):
+        raise TypeError("a list of tokens was expected")
+    return tuple(map(count, value))
+
+
 def mean(logprobs: Sequence[object]) -> float | None:
     """The mean of log-probabilities; None for an empty list. Raises ValueError when one is not a finite number."""
     values = [float(value) for value in logprobs if isinstance(value, int | float)]

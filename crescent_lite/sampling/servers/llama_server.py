@@ -12,7 +12,7 @@ from typing import Any
 from crescent_lite.errors import ModelError
 from crescent_lite.records import FinishReason, Generation
 from crescent_lite.sampling.servers.connection import ServerTrouble
-from crescent_lite.sampling.servers.fields import MALFORMED, count, mean, text, with_thoughts
+from crescent_lite.sampling.servers.fields import MALFORMED, count, ids, mean, text, with_thoughts
 from crescent_lite.sampling.servers.server import Prompt, Server, ServerReply
 from crescent_lite.sampling.thoughts import control_tags
 
@@ -77,6 +77,7 @@ class LlamaServer(Server):
                     "lora": self._adapters,
                     "n_probs": int(generation.logprobs),
                     "preserved_tokens": list(control_tags(self._model)),
+                    "return_tokens": True,
                 }
             ),
         )
@@ -87,6 +88,7 @@ class LlamaServer(Server):
             written, drawn, why = text(body["content"]), count(body["tokens_predicted"]), body["stop_type"]
             written = with_thoughts(written, body.get("reasoning_content"))
             logprob = mean([token["logprob"] for token in body.get("completion_probabilities") or ()])
+            token_ids = ids(body.get("tokens"))
             answering = body.get("model")
         except MALFORMED:
             raise ServerTrouble("its response is not a completion") from None
@@ -94,7 +96,8 @@ class LlamaServer(Server):
         reason: FinishReason = "stop"
         if why not in ("eos", "word"):
             reason = "length" if drawn >= generation.max_tokens else "context"
-        return ServerReply(written, reason, drawn, len(prompt.tokens), logprob if generation.logprobs else None)
+        logprob = logprob if generation.logprobs else None
+        return ServerReply(written, reason, drawn, len(prompt.tokens), logprob, token_ids)
 
     def _body(self, fields: dict[str, Any]) -> dict[str, Any]:
         return {"model": self._routed_model, **fields} if self._routed_model else fields

@@ -23,6 +23,7 @@ from crescent_lite.sampling.servers.fields import (
     TOO_LONG,
     complaint,
     count,
+    ids,
     mean,
     text,
     with_thoughts,
@@ -50,6 +51,8 @@ class OpenAiServer(Server):
     """Context length that the server reports, in tokens; a number too large to matter if it reports none."""
     _loads_outside_v1: bool | None = None
     """Whether adapters are loaded and named in SGLang's way; False for vLLM's, None until it is known."""
+    _returns_tokens = False
+    """Whether the server can return the ids of the drawn tokens: vLLM can."""
     _names: tuple[str, ...] = ()
     """All models that the server lists."""
 
@@ -63,6 +66,7 @@ class OpenAiServer(Server):
         limit = base.get("max_model_len")  # vLLM rejects a request that might become longer
         if isinstance(limit, int):
             self._context_tokens = limit
+        self._returns_tokens = base.get("owned_by") == "vllm"
         if base.get("owned_by") in ("vllm", "sglang"):
             self._loads_outside_v1 = base["owned_by"] == "sglang"
         await self._try(probe)
@@ -110,6 +114,8 @@ class OpenAiServer(Server):
             body |= {"skip_special_tokens": False, "preserved_tokens": list(control_tags(self._model))}
         if generation.logprobs:
             body["logprobs"] = 1
+        if self._returns_tokens:
+            body["return_token_ids"] = True
         response = await self._ask("POST", "/completions", body)
         if response.status_code == 400 and TOO_LONG.search(complaint(response)):
             return ServerReply("", "context", 0, len(prompt.tokens))
@@ -123,6 +129,7 @@ class OpenAiServer(Server):
             # llama-server reports log-probabilities in the form of OpenAI's chat completions, under "content".
             in_chat_form = [token["logprob"] for token in logprobs.get("content") or ()]
             logprob = mean(logprobs.get("token_logprobs") or in_chat_form)
+            token_ids = ids(choice.get("token_ids"))
             answering = completion.get("model")
         except MALFORMED:
             raise ServerTrouble("its response is not a completion") from None
@@ -130,7 +137,7 @@ class OpenAiServer(Server):
         reason: FinishReason = "stop"
         if why != "stop":
             reason = "length" if room >= generation.max_tokens else "context"
-        return ServerReply(written, reason, drawn, len(prompt.tokens), logprob)
+        return ServerReply(written, reason, drawn, len(prompt.tokens), logprob, token_ids)
 
     def _refuse_other(self, answering: object) -> None:
         """Raise ModelError if a reply comes from another model than the one that was asked."""

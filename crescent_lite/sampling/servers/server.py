@@ -49,6 +49,8 @@ class ServerReply:
     tokens: int
     prompt_tokens: int
     mean_logprob: float | None = None
+    token_ids: tuple[int, ...] | None = None
+    """Ids of the drawn tokens, perhaps with some that are not part of `text`; None if the server tells none."""
 
 
 class Server(ABC):
