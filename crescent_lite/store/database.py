@@ -174,7 +174,7 @@ def connected_to_read(path: Path) -> sqlite3.Connection:
 def use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
     """Let readers read while one process writes. Raises StorageError where the file system does not support that."""
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode != "wal":
+    if mode not in ("wal", "memory"):  # a database in memory has one reader, and nothing to lose
         raise StorageError(f"{path}: has no write-ahead log (journal mode {mode}): {LOCAL_DISK}")
     connection.execute(f"PRAGMA journal_size_limit = {LOG_LIMIT_BYTES}")
 
