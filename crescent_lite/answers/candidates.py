@@ -15,7 +15,7 @@ from crescent_lite.answers.exact import NoValueError
 from crescent_lite.answers.number_words import ANY_NUMBER_WORD, NUMBER_WORDS, SCALES, is_power
 from crescent_lite.answers.quantities import read_core
 from crescent_lite.answers.tokens import Token
-from crescent_lite.answers.units import is_unit_tail
+from crescent_lite.answers.units import is_unit_tail, unit_name
 from crescent_lite.answers.words import word_set
 
 OF_A_FORMULA = word_set("num + - * / ^ ! ( ) [ ] { } frac sqrt pi var % $ ± °")
@@ -136,7 +136,10 @@ def _may_begin(tokens: Sequence[Token], at: int, *, words: bool) -> bool:
     if name in ("half", "quarter") and next_word in ("past", "to"):
         return True
     counts = name in NUMBER_WORDS and name != "one"
-    return words and (counts or (name in ("a", "an", "one") and bool(ANY_NUMBER_WORD.fullmatch(next_word))))
+    if not words or counts or name not in ("a", "an", "one"):
+        return words and counts
+    joined = _at(tokens, at + 2).text.lower() == "and" and unit_name(next_word) is not None
+    return joined or bool(ANY_NUMBER_WORD.fullmatch(next_word))  # an hour and a half
 
 
 def _begins_a_date(tokens: Sequence[Token], at: int) -> bool:

@@ -503,11 +503,15 @@ PLACES: tuple[tuple[AnswerForm, Callable[[str], Quantity | None]], ...] = (
 """Places where an answer can stand, most trusted first."""
 
 
+_LINEAR = re.compile(r"q:(?:\d+\*)?\w(?:[+-]\d+)?")
+"""An equation of one variable: "the answer is x + 1 = 13" may say 13 or x = 12."""
+
+
 def _stated(text: str) -> Quantity | None:
     """Return what a marked place says: a value, a choice, yes or no, a leading value or a concluded one."""
     key = read_value(text, "end")
     if key:
-        return Quantity(text.strip(), key)
+        return Quantity(text.strip(), None if _LINEAR.fullmatch(key) else key)
     said = _plain_words(text)
     for read in (read_choice, read_yes_no):
         key = read(said, alone=False)

@@ -94,6 +94,7 @@ def concluded(sentence: str) -> Quantity | None:
     )
     if reason and _states_a_number(tokens[:reason], words=words):
         tokens = tokens[:reason]
+    tokens = _without_condition(tokens, words=words)
     starts = [index + 1 for index in range(len(tokens)) if _is_start(tokens, index)]
     several = any(token.kind in (",", ";", "±") or token.text in ("and", "or") for token in tokens)
     plain = not any(token.kind == "=" for token in tokens)
@@ -125,6 +126,21 @@ def concluded(sentence: str) -> Quantity | None:
     if _is_negated(tokens):
         return Quantity(sentence, None)
     return _only(sentence, tokens, words=words)
+
+
+def _without_condition(tokens: Sequence[Token], *, words: bool) -> Sequence[Token]:
+    """Return the tokens without a condition after the result: 12 when x = 3."""
+    for index in range(3, len(tokens) - 2):
+        name, sign = tokens[index + 1 : index + 3]
+        conditional = tokens[index].text.lower() in ("when", "at", "if", "where", "for", "with")
+        if (
+            conditional
+            and sign.kind == "="
+            and name.kind in ("word", "var")
+            and len(name.text.partition("_")[0]) == 1
+        ):
+            return tokens[:index] if _states_a_number(tokens[:index], words=words) else tokens
+    return tokens
 
 
 def leading(text: str) -> Quantity | None:
