@@ -89,8 +89,9 @@ class CrescentApp(WorkspaceApp):
     def action_suspend(self) -> None:
         """Return to the shell; `fg` comes back. A run goes on. (In an editor, ctrl+z undoes.)"""
         if a_shell_waits():
-            self.app_suspend_signal.publish(self)
-            stop_job()  # Textual restores the terminal first, and draws the screen again afterwards
+            # The terminal is restored first: as soon as another program of the job has stopped, the shell takes it.
+            with self.suspend():
+                stop_job()
         else:
             self.notify("There is no shell to return to; press q to quit. A run goes on.")
 

@@ -24,5 +24,9 @@ def a_shell_waits() -> bool:
 
 
 def stop_job() -> None:
-    """Stop this job: the app and, for instance, the `make` that started it. The shell's `fg` resumes both."""
-    os.kill(0, signal.SIGTSTP)
+    """Stop this job: the app and, for instance, the `make` that started it. Returns when the shell's `fg` resumes it.
+
+    The caller must have restored the terminal. SIGSTOP stops all of them at once; with SIGTSTP, the shell would take
+    the terminal while this process still handles the signal.
+    """
+    os.kill(0, signal.SIGSTOP)
