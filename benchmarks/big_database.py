@@ -115,7 +115,7 @@ def insert(
         first = (question_id - 1) * votes_each + 1
         cast += [vote_row(first + index, question_id, index, key, base) for index, key in enumerate(keys)]
         counted.append(consensus_row(question_id, keys, first))
-    connection.executemany(f"INSERT INTO votes VALUES ({', '.join('?' * 14)})", cast)
+    connection.executemany(INSERT_VOTE, cast)
     connection.executemany(
         """INSERT INTO consensus (question_id, decision, reason, answer_key, share, votes, abstentions,
             distinct_answers, chosen_vote, planned, stopped, margin) VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)""",
@@ -147,15 +147,20 @@ def problem(drawn: random.Random) -> str:
     )
 
 
-def vote_row(vote_id: int, question_id: int, index: int, key: str, base: int) -> Row:
-    """A row for a vote, with a solution of about 200 characters."""
+INSERT_VOTE = f"""INSERT INTO votes (vote_id, question_id, sample_index, text, finish_reason, answer_raw, answer_key,
+    answer_form, tokens, seed, model_id, prompt_sha256, created_at, mean_logprob)
+    VALUES ({", ".join("?" * 14)})"""
+
+
+def vote_row(vote_id: int | None, question_id: int, index: int, key: str, base: int) -> Row:
+    """A row for a vote, with a solution of about 200 characters. Without an id it gets the next one."""
     value = key[2:]
     text = (
         f"First we note what is given, and what is asked for. Then we add the two numbers, step by step, and take "
         f"away what was given to somebody else. That leaves {value}.\n\nThe answer is \\boxed{{{value}}}."
     )
     return (
-        vote_id, question_id, index, text, "stop", value, key, "boxed", 60, vote_id, base, PROMPT.sha256, AT, None,
+        vote_id, question_id, index, text, "stop", value, key, "boxed", 60, index, base, PROMPT.sha256, AT, None,
     )  # fmt: skip
 
 
@@ -194,8 +199,8 @@ def go_on_writing(workspace: Workspace, rows_a_second: int) -> None:
                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
                     row,
                 )
-                cast = [vote_row(0, question_id, index, f"n:{index % 7}", base)[1:] for index in range(votes)]
-                connection.executemany(f"INSERT INTO votes VALUES (NULL, {', '.join('?' * 13)})", cast)
+                cast = [vote_row(None, question_id, index, f"n:{index % 7}", base) for index in range(votes)]
+                connection.executemany(INSERT_VOTE, cast)
 
 
 def beats(first: int) -> Iterator[int]:

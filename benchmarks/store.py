@@ -25,7 +25,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
-from big_database import AT, PROMPT, vote_row
+from big_database import AT, INSERT_VOTE, PROMPT, vote_row
 
 from crescent_lite.records import Answer, Completion, ModelFile
 from crescent_lite.store import Store
@@ -186,8 +186,7 @@ def writes() -> dict[str, float]:
                 [(number, round_id, number, PROMPT.sha256, base, AT) for number in range(1, MANY // 10 + SINGLE + 1)],
             )
             rows = [vote_row(n + 1, n // 10 + 1, n % 10, f"n:{n % 7}", base) for n in range(MANY)]
-            many = f"INSERT INTO votes VALUES ({', '.join('?' * 14)})"
-            at_once = MANY / timed(lambda: store.database.write_many(many, rows))
+            at_once = MANY / timed(lambda: store.database.write_many(INSERT_VOTE, rows))
             completions = [
                 Completion("k", 0, n, str(rows[n][3]), "stop", 60, 40) for n in range(SINGLE)
             ]  # one for each question

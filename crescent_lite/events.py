@@ -139,6 +139,20 @@ class AskingStopped:
 
 
 @dataclass(frozen=True)
+class ThoughtsUnfinished:
+    """Replies of a finished stage never left the model's thoughts, so they have no answer."""
+
+    round: int
+    stage: Stage
+    count: int
+    """Replies that ended inside their thoughts."""
+    replies: int
+    """All replies of the stage."""
+    words: str
+    """How many there are, and which settings to change."""
+
+
+@dataclass(frozen=True)
 class TrainingStepped:
     """The training did one optimiser step."""
 
@@ -185,6 +199,7 @@ Event = (
     | SamplingWarned
     | RoundAdded
     | AskingStopped
+    | ThoughtsUnfinished
     | TrainingStepped
     | AlarmFired
     | RoundFinished

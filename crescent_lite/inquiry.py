@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crescent_lite.answers import find_answer
+from crescent_lite.answers.thoughts import why_unanswered
 from crescent_lite.config import Config, load_config
 from crescent_lite.config.stored import unchangeable_config
 from crescent_lite.errors import ConfigError, ModelError, UsageError
 from crescent_lite.preparation import model_settings_of, resolve_paths
 from crescent_lite.printable import storable
 from crescent_lite.prompts.sets import BARE, fill, load_prompt_set
-from crescent_lite.records import TEMPLATE_SET, Answer, FinishReason, Generation, Request, short_name
+from crescent_lite.records import TEMPLATE_SET, Abstention, Answer, FinishReason, Generation, Request, short_name
 from crescent_lite.sampling import Sampler, open_sampler
 from crescent_lite.store import Run, Store
 from crescent_lite.workspace import Workspace
@@ -58,6 +59,8 @@ class End:
     """Tokens drawn."""
     seconds: float
     """Time for prompt and answer; loading the model is not included."""
+    abstained: Abstention | None = None
+    """Why no final answer was found; None if one was."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +126,10 @@ def _answer_once(sampler: Sampler, request: Request, model: str, tell: Callable[
             f"the question and its prompt have {completion.prompt_tokens:,} tokens, more than the model's context; "
             "shorten the question"
         )
-    found = find_answer(completion.text, finished=completion.finish_reason == "stop")
-    end = End(found, completion.finish_reason, completion.tokens, time.monotonic() - began)
+    finished = completion.finish_reason == "stop"
+    found = find_answer(completion.text, finished=finished)
+    why = None if found else why_unanswered(completion.text, finished=finished)
+    end = End(found, completion.finish_reason, completion.tokens, time.monotonic() - began, why)
     tell(Piece(model, completion.text[len(sent) :], end))
 
 

@@ -10,11 +10,37 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from crescent_lite.records import short_name
 
 Histogram = Mapping[int, int]
 """Length in tokens -> number of replies of that length."""
+
+
+@dataclass(frozen=True)
+class InThoughts:
+    """Replies of one stage that never left their thoughts, so that no answer was read from them."""
+
+    stage: Literal["ask", "vote", "evaluate"]
+    count: int
+    """Replies that ended inside their thoughts."""
+    replies: int
+    """All replies of the stage."""
+
+    @property
+    def words(self) -> str:
+        """How many there are, and what to change."""
+        limit = {"ask": "bait", "vote": "vote", "evaluate": "evaluate"}[self.stage]
+        return (
+            f"{self.count:,} of {self.replies:,} replies ended inside their thoughts: "
+            f"raise {limit}.max_tokens or turn thinking off (model.template_arguments)"
+        )
+
+    @property
+    def is_much(self) -> bool:
+        """Whether this explains why a stage brought little: more than one reply in ten (guess)."""
+        return self.count > 0.1 * self.replies
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,13 @@ def test_the_base_and_the_kept_round_answer_one_after_the_other(ask: Answer) -> 
         assert len(mine) > 3
 
 
+def test_an_answer_that_never_left_its_thoughts_is_none_and_says_why(ask: Answer) -> None:
+    end = ask("What is 2 + 3?", sampler=FakeSampler("<think>\nIt is 5."), rounds=(0,))[-1].end
+
+    assert end
+    assert (end.answer, end.abstained) == (None, "in_thoughts")
+
+
 def test_the_chosen_models_answer_in_the_order_given(ask: Answer) -> None:
     assert [piece.model for piece in ask("2 + 3?", rounds=(1, 0)) if piece.end] == ["round 1", "base"]
     assert [piece.model for piece in ask("2 + 3?", rounds=(0,)) if piece.end] == ["base"]

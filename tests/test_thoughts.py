@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from llama_server import llama_server, server_program
+from small_workspace import make_workspace
 from tiny_model import CHAT_TEMPLATE, make_scripted_gguf
 
 from crescent_lite.answers import find_answer
 from crescent_lite.answers.thoughts import closing_of, opening_at_the_end, why_unanswered, without_thoughts
+from crescent_lite.cli.detail import question_detail, question_text, run_status
 from crescent_lite.config import SamplingConfig
+from crescent_lite.engine import RunOptions, run_engine
+from crescent_lite.events import RoundFinished, ThoughtsUnfinished
 from crescent_lite.records import Completion, Generation, Request
+from crescent_lite.report.summary import summary
 from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.llama import LlamaSampler
 from crescent_lite.sampling.reply import Reply
 from crescent_lite.sampling.server_pool import ServerSampler
+from crescent_lite.store import Store
 
 PROGRAM = server_program()
 
@@ -201,3 +208,33 @@ def test_thoughts_and_the_rest_never_overlap(text: str) -> None:
 
     assert said is None or said in text
     assert without_thoughts(f"<think>{text.replace('/', '')}") is None
+
+
+# ── runs ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_run_says_that_its_replies_ended_inside_their_thoughts(tmp_path: Path) -> None:
+    model = make_scripted_gguf(tmp_path / "x.gguf", ["12", " or 13"], chat_template=OPEN_TEMPLATE)
+    workspace = make_workspace(tmp_path / "w", model)
+    (tmp_path / "own.jsonl").write_text('"What is 2 + 2?"\n"What is 5 + 8?"\n"How much is 3 times 3?"\n')
+    limits = ("vote.max_tokens=2", "evaluate.max_tokens=2", "evaluate.prompts=['bare']")
+
+    events = list(run_engine(workspace, RunOptions(overrides=(f"bait.file='{tmp_path / 'own.jsonl'}'", *limits))))
+
+    advice = "raise vote.max_tokens or turn thinking off (model.template_arguments)"
+    told = {event.stage: event for event in events if isinstance(event, ThoughtsUnfinished)}
+    assert (told["vote"].count, told["evaluate"].count) == (told["vote"].replies, 20)
+    (finished,) = (event for event in events if isinstance(event, RoundFinished))
+    votes = told["vote"].replies
+    inside = f"{votes} of {votes} replies ended inside their thoughts: {advice}"
+    assert finished.outcome == f"not trained: 0 labels, 4 needed; {inside}"
+    with closing(Store.open_read_only(workspace.database_path)) as store:
+        reasons = store.database.rows("SELECT DISTINCT solution, answer_key, abstained FROM v_votes")
+        assert [tuple(row) for row in reasons] == [("<think>\n12 or 13", None, "in_thoughts")]
+        assert store.database.value("SELECT in_thoughts FROM v_scores") == 20
+        said = summary(store, store.runs.fetch_run(1), store.fetch_standing(1), [])
+        assert f"{inside}." in said
+        assert any(line.startswith("20 of 20 replies") and "raise evaluate.max_tokens" in line for line in said)
+        assert inside in run_status(store, engine_is_running=False)["thoughts"]
+        first = store.database.value("SELECT question_id FROM v_votes")
+        assert "no answer: it never left its thoughts" in question_text(question_detail(store, first))

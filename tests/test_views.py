@@ -95,7 +95,7 @@ def test_the_intervals_hold_at_the_ends_and_for_many_items(store: Store) -> None
     for right, items in ((0, 7), (7, 7), (1, 1), (3, 1_000_000), (500_000, 1_000_000)):
         row = f"""SELECT 1 AS run_id, 1 AS round, '' AS benchmark, '' AS role, '' AS prompt, 1 AS samples,
             {items} AS items, {right} AS right_flexible, 0 AS right_strict, {right / items} AS flexible, 0 AS strict,
-            0 AS second_opinion, 0 AS tokens, 1 AS model_id, 1 AS evaluation_id"""
+            0 AS second_opinion, 0 AS in_thoughts, 0 AS tokens, 1 AS model_id, 1 AS evaluation_id"""
         found = store.database.row(select.replace(grouped, row))
         assert found is not None
         expected = wilson(right, items)

@@ -30,6 +30,7 @@ def run_status(store: Store, *, engine_is_running: bool) -> dict[str, Any]:
     }
     if rounds:
         status |= _figures(store.fetch_round_counts(rounds[-1].round_id))
+    status["thoughts"] = "; ".join(found.words for found in store.fetch_in_thoughts(run.run_id))
     status["alarms"] = "; ".join(
         f"round {number}: {alarm.name.replace('_', ' ')}, {alarm.words}"
         for number, alarms in store.measures.fetch_alarms(run.run_id).items()
@@ -52,6 +53,7 @@ def round_detail(store: Store, run_id: int, number: int | None) -> dict[str, Any
         "round": this.number,
         "outcome": this.outcome or "unfinished",
         **_figures(counts),
+        "thoughts": "; ".join(found.words for found in store.fetch_in_thoughts(run_id, this.number)),
         "examples": counts.examples,
         "adapter": str(adapter.path) if adapter else None,
         "adapter_sha256": adapter.sha256 if adapter else None,
@@ -78,6 +80,7 @@ def question_detail(store: Store, question_id: int | None) -> dict[str, Any]:
                 "sample_index": vote.sample_index,
                 "answer_key": vote.answer_key,
                 "finish_reason": vote.finish_reason,
+                "abstained": vote.abstained,
                 "kept": vote.vote_id == found["chosen_vote"],
                 "text": vote.text,
             }
@@ -118,7 +121,7 @@ def question_text(question: dict[str, Any]) -> str:
         mark = " (kept as the solution)" if vote["kept"] else ""
         lines += [
             "",
-            f"vote {vote['sample_index']}: {vote['answer_key'] or 'no answer'}, {vote['finish_reason']}{mark}",
+            f"vote {vote['sample_index']}: {_answer(vote)}, {vote['finish_reason']}{mark}",
             _indented(vote["text"]),
         ]
     return "\n".join(lines)
@@ -131,6 +134,13 @@ def plain_text(values: dict[str, Any]) -> str:
         for name, value in values.items()
         if value not in (None, "")
     )
+
+
+def _answer(vote: dict[str, Any]) -> str:
+    """The answer of a vote, or why it has none."""
+    if vote["answer_key"]:
+        return str(vote["answer_key"])
+    return "no answer: it never left its thoughts" if vote["abstained"] == "in_thoughts" else "no answer"
 
 
 def _figures(counts: RoundCounts) -> dict[str, Any]:

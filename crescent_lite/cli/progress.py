@@ -29,6 +29,7 @@ from crescent_lite.events import (
     StageFinished,
     StageProgressed,
     StageStarted,
+    ThoughtsUnfinished,
     TrainingStepped,
 )
 from crescent_lite.printable import printable
@@ -118,6 +119,8 @@ class RunProgress:
                 self._say(f"  the next round will be played even after an alarm; rounds in total: {event.rounds}")
             case AskingStopped():
                 self._say(f"  asking stopped early: {event.reason}")
+            case ThoughtsUnfinished():
+                self._say(f"  {event.words}")
             case AlarmFired():
                 self._say(f"  ALARM {event.name.replace('_', ' ')}: {event.words}")
             case RoundFinished():

@@ -191,6 +191,7 @@ def _stream_as_json(piece: Piece) -> None:
         value |= {
             "answer": end.answer.raw if end.answer else None,
             "answer_key": end.answer.key if end.answer else None,
+            "abstained": end.abstained,
             "finish_reason": end.finish_reason,
             "tokens": end.tokens,
             "seconds": round(end.seconds, 3),
@@ -210,7 +211,8 @@ class _AnswerOnScreen:
             stream_text(f"── {piece.model}\n")
         stream_text(piece.text)
         if end := piece.end:
-            found = f"answer: {printable_line(end.answer.raw)}" if end.answer else "no answer found"
+            silent = "no answer: it never left its thoughts" if end.abstained == "in_thoughts" else "no answer found"
+            found = f"answer: {printable_line(end.answer.raw)}" if end.answer else silent
             stream_text(f"\n── {piece.model}: {found} ({end.tokens:,} tokens, {end.seconds:.1f} s)\n\n")
 
 

@@ -82,6 +82,7 @@ def _counts(scored: Sequence[Scored]) -> tuple[int, int, int]:
 def summary(store: Store, run: Run, standing: Standing, scored: Sequence[Scored]) -> list[str]:
     """The summary: what was done, what it brought, which round is kept, how the run ended, and a word of caution."""
     lines = [_done(store, run)]
+    lines += [f"{found.words}." for found in store.fetch_in_thoughts(run.run_id)]
     lines += _measured(standing, scored)
     if kept := kept_in_words(standing):
         chosen = len(standing.adapters) > 1 and standing.chosen is None

@@ -35,6 +35,7 @@ def build_report(store: Store, run_id: int) -> Report:
         lines.append(f"Distillation: it learns from the labels of run {run.teacher_id}, by {teacher.name}.")
     if kept := kept_in_words(store.fetch_standing(run_id)):
         lines.append(kept)
+    lines += [f"{found.words}." for found in store.fetch_in_thoughts(run_id)]
     if fired := fired_in_words(store, run):
         lines.append(fired)
     tables = [costs_table(store, run, 0)]

@@ -18,7 +18,7 @@ from crescent_lite.questions import bait, diversify
 from crescent_lite.questions.semantic import SemanticIndex
 from crescent_lite.records import Attempt, PromptText, Question, Request
 from crescent_lite.stages.empty_texts import EmptyTexts
-from crescent_lite.stages.frame import Job, StageOfRun, Tally, sampler_of
+from crescent_lite.stages.frame import Job, StageOfRun, Tally, sampler_of, told_in_thoughts
 from crescent_lite.store import Round
 
 ASKED_AHEAD = 512
@@ -51,9 +51,10 @@ class AskStage(StageOfRun):
         """Texts with a verdict, and all texts known so far."""
 
     def events_after(self) -> Iterator[Event]:
-        """Why asking ended before all questions were asked, if it did."""
+        """Why asking ended before all questions were asked, if it did; how many texts never left their thoughts."""
         if reason := self.job.store.runs.fetch_round(self._round.run_id, self._round.number).asking_stopped:
             yield AskingStopped(self._round.number, reason)
+        yield from told_in_thoughts(self.job, self._round.number, self.name)
 
     def work(self) -> Generator[str, None, None]:
         """Ask and judge, one text at a time; yields the reason of each verdict."""

@@ -8,14 +8,14 @@ Example: yield from perform(EvaluateStage(job, job.base_id, None, ALL_ROLES))
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Iterator
 from typing import ClassVar
 
 from crescent_lite.evaluation import OwedItem, evaluate, measurements
-from crescent_lite.events import Stage
+from crescent_lite.events import Event, Stage
 from crescent_lite.records import Role
 from crescent_lite.stages.empty_texts import EmptyTexts
-from crescent_lite.stages.frame import Job, StageOfRun, Tally, sampler_of
+from crescent_lite.stages.frame import Job, StageOfRun, Tally, sampler_of, told_in_thoughts
 from crescent_lite.store import Round
 
 
@@ -49,6 +49,10 @@ class EvaluateStage(StageOfRun):
                 if not owed:
                     evaluations.finish_evaluation(self.evaluation_ids[title])
         self.tally = Tally(total - self._owed.total(), total)
+
+    def events_after(self) -> Iterator[Event]:
+        """How many replies never left their thoughts, if any."""
+        return told_in_thoughts(self.job, self.this.number if self.this else 0, self.name)
 
     def work(self) -> Generator[str, None, None]:
         """Answer and score each owed item; yields the title of the item's measurement."""

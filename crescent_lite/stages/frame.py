@@ -24,6 +24,7 @@ from crescent_lite.events import (
     StageFinished,
     StageProgressed,
     StageStarted,
+    ThoughtsUnfinished,
     TrainingStepped,
 )
 from crescent_lite.prompts.sets import PromptSet
@@ -156,6 +157,13 @@ def perform(stage: StageOfRun) -> Iterator[Event]:
         job.store.runs.add_stage_cost(job.run_id, number, cost)
     yield StageFinished(number, stage.name, seconds, cost.tokens, tally.done)
     yield from stage.events_after()
+
+
+def told_in_thoughts(job: Job, number: int, stage: Stage) -> Iterator[Event]:
+    """An event if replies of a stage never left their thoughts. `number` is that of the round; 0 for the base."""
+    for found in job.store.fetch_in_thoughts(job.run_id, number):
+        if found.stage == stage:
+            yield ThoughtsUnfinished(number, stage, found.count, found.replies, found.words)
 
 
 def wait_while_paused(job: Job) -> float:

@@ -15,7 +15,9 @@ def round_outcome(job: Job, this: Round) -> str:
     labels, settings = len(labels_of(job, this)), job.config.train
     if not job.store.runs.fetch_round(this.run_id, this.number).adapter_id:
         if labels < settings.min_examples:
-            return f"not trained: {labels} labels, {settings.min_examples} needed"
+            found = job.store.fetch_in_thoughts(this.run_id, this.number)
+            why = "".join(f"; {each.words}" for each in found if each.stage != "evaluate" and each.is_much)
+            return f"not trained: {labels} labels, {settings.min_examples} needed{why}"
         return f"not trained: too few of the {labels} labels have at most {settings.max_example_tokens} tokens"
     training = job.store.trainings.fetch_latest(this.round_id)
     notes = [f"trained on {training.examples - training.held_out_examples} examples"]

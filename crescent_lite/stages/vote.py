@@ -8,16 +8,17 @@ Example: yield from perform(VoteStage(job, this))
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import ClassVar
 
 from crescent_lite.answers import find_answer
+from crescent_lite.answers.thoughts import why_unanswered
 from crescent_lite.consensus import Poll
-from crescent_lite.events import Stage
+from crescent_lite.events import Event, Stage
 from crescent_lite.prompts.sets import fill
 from crescent_lite.records import Completion, Generation, Request
 from crescent_lite.stages.empty_texts import EmptyTexts
-from crescent_lite.stages.frame import Job, StageOfRun, Tally, sampler_of
+from crescent_lite.stages.frame import Job, StageOfRun, Tally, sampler_of, told_in_thoughts
 from crescent_lite.store import Round
 
 
@@ -28,7 +29,7 @@ class VoteStage(StageOfRun):
 
     def __init__(self, job: Job, this: Round) -> None:
         super().__init__(job, this)
-        self._model_id = this.model_id
+        self._round, self._model_id = this, this.model_id
         settings = job.config.vote
         self._generation = Generation(
             settings.max_tokens,
@@ -53,6 +54,10 @@ class VoteStage(StageOfRun):
         """Whether any question is undecided, even one whose votes are all drawn."""
         return bool(self._polls)
 
+    def events_after(self) -> Iterator[Event]:
+        """How many votes never left their thoughts, if any."""
+        return told_in_thoughts(self.job, self._round.number, self.name)
+
     def work(self) -> Generator[str, None, None]:
         """Draw votes until every question is decided; yields why each reply ended."""
         empty = EmptyTexts("vote", "check its chat template")
@@ -65,9 +70,15 @@ class VoteStage(StageOfRun):
     def _count(self, completion: Completion) -> list[Request]:
         """Store a vote. Returns the requests that follow from it, if any."""
         poll = self._polls[completion.key]
-        answer = find_answer(completion.text, finished=completion.finish_reason == "stop")
+        finished = completion.finish_reason == "stop"
+        answer = find_answer(completion.text, finished=finished)
         vote = self.job.store.votes.insert_vote(
-            poll.question_id, completion, answer, self._model_id, self.job.prompts.solve.sha256
+            poll.question_id,
+            completion,
+            answer,
+            self._model_id,
+            self.job.prompts.solve.sha256,
+            None if answer else why_unanswered(completion.text, finished=finished),
         )
         wave_is_complete = poll.add(vote)
         return self._draw_or_decide(poll) if wave_is_complete else []

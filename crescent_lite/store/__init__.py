@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from crescent_lite.round_facts import InThoughts
 from crescent_lite.rounds import Standing
 from crescent_lite.store.browsing import Browsing
 from crescent_lite.store.database import Database, QueryInterrupted
@@ -21,6 +22,7 @@ from crescent_lite.store.querying import Querying
 from crescent_lite.store.questions import Questions
 from crescent_lite.store.round_counts import RoundCounts, fetch_round_counts
 from crescent_lite.store.runs import Round, Run, RunKind, Runs, StageCost
+from crescent_lite.store.thoughts import fetch_in_thoughts
 from crescent_lite.store.trainings import Trainings
 from crescent_lite.store.votes import Votes
 from crescent_lite.store.watching import Watching
@@ -63,6 +65,10 @@ class Store:
     def fetch_round_counts(self, round_id: int) -> RoundCounts:
         """How many items of a round came through each stage."""
         return fetch_round_counts(self.database, round_id)
+
+    def fetch_in_thoughts(self, run_id: int, number: int | None = None) -> tuple[InThoughts, ...]:
+        """The stages of a run with replies that never left their thoughts; of one round if its number is given."""
+        return fetch_in_thoughts(self.database, run_id, number)
 
     def fetch_standing(self, run_id: int) -> Standing:
         """Scores and adapters of a run's rounds, and which round is kept. Raises NotFoundError for an unknown run."""

@@ -142,7 +142,7 @@ class Evaluations:
         """Store one scored reply to an item."""
         self._database.write(
             """INSERT INTO evaluated_items (evaluation_id, item_id, sample_index, text, finish_reason, answer_raw,
-                answer_key, strict, flexible, tokens, seed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                answer_key, strict, flexible, tokens, seed, abstained) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             [
                 evaluation_id,
                 item_id,
@@ -155,6 +155,7 @@ class Evaluations:
                 score.flexible,
                 completion.tokens,
                 completion.seed,
+                score.abstained,
             ],
         )
 

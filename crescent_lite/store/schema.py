@@ -1,5 +1,6 @@
 """The tables, as migrations. All tables are STRICT. A released migration is never edited, only followed by another.
 
+The views of today are created by the last migration that changes one; those before it only drop the views.
 Times are UTC, ISO 8601. Texts are stored exactly as a model or a file has them. The CHECK of models.kind allows
 'merged', which no version writes. Knows nothing of who reads the tables.
 Example: `migrations.apply(database)` brings any older database up to date.
@@ -11,7 +12,7 @@ import re
 
 from sqlite_utils import Database, Migrations
 
-from crescent_lite.store.views import statements_to_recreate
+from crescent_lite.store.views import statements_to_drop, statements_to_recreate
 
 migrations = Migrations("crescent_lite")
 
@@ -469,7 +470,7 @@ INDEXES_8 = (
 def m008_views_for_analysis(database: Database) -> None:
     """Questions from a user's file; a full-text index of solutions; views for analysis and indexes for them."""
     external = "ALTER TABLE questions ADD COLUMN external_id TEXT"
-    for statement in (external, *SOLUTIONS_FTS, *INDEXES_8, *statements_to_recreate()):
+    for statement in (external, *SOLUTIONS_FTS, *INDEXES_8, *statements_to_drop()):
         database.execute(statement)
 
 
@@ -483,9 +484,9 @@ MARGINS = """UPDATE consensus SET margin = share - 1.0 * coalesce(
 
 @migrations()
 def m009_what_is_referred_to_is_named(database: Database) -> None:
-    """Foreign keys name their column, which Datasette requires; margins of older questions; views recreated."""
+    """Foreign keys name their column, which Datasette requires; margins of older questions."""
     name_referred_columns(database)
-    for statement in (MARGINS, *statements_to_recreate()):
+    for statement in (MARGINS, *statements_to_drop()):
         database.execute(statement)
 
 
@@ -493,6 +494,22 @@ def m009_what_is_referred_to_is_named(database: Database) -> None:
 def m010_the_tokens_of_votes(database: Database) -> None:
     """The ids of the tokens that each vote was drawn with; unknown for older votes."""
     database.execute("ALTER TABLE votes ADD COLUMN token_ids BLOB")
+
+
+IN_THOUGHTS = "(text LIKE '%<think%' AND text NOT LIKE '%</think%')"
+WHY = f"""CASE WHEN {IN_THOUGHTS} THEN 'in_thoughts' WHEN finish_reason <> 'stop' THEN 'cut_off'
+    ELSE 'no_answer' END"""
+"""The reason of older replies without an answer, whose thoughts are told by the commonest tag only."""
+
+
+@migrations()
+def m011_why_a_reply_has_no_answer(database: Database) -> None:
+    """Why a vote or an evaluated reply has no answer, for instance because it never left its thoughts."""
+    for table in ("votes", "evaluated_items"):
+        database.execute(f"ALTER TABLE {table} ADD COLUMN abstained TEXT")
+        database.execute(f"UPDATE {table} SET abstained = {WHY} WHERE answer_key IS NULL")
+    for statement in statements_to_recreate():
+        database.execute(statement)
 
 
 def name_referred_columns(database: Database) -> None:

@@ -19,6 +19,7 @@ MIGRATIONS = (
     "m008_views_for_analysis",
     "m009_what_is_referred_to_is_named",
     "m010_the_tokens_of_votes",
+    "m011_why_a_reply_has_no_answer",
 )
 MIGRATION_SET = "crescent_lite"
 

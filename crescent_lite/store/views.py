@@ -149,6 +149,7 @@ _VOTES = View(
         "answer_written": "the answer as it is written in the solution; NULL if none was found",
         "answer_key": "the answer as a typed key; NULL if none was found",
         "answer_form": "how the answer is marked: whole, tagged, boxed, hash, phrase, bold, or last (not marked)",
+        "abstained": "why it has no answer: 'in_thoughts' (it never left its thoughts), 'cut_off' or 'no_answer'",
         "agrees": f"1 if its answer is the leading one, 0 if it is another or none; {NOT_DECIDED}",
         "chosen": f"1 for the solution that is trained on, 0 for the others; {NOT_DECIDED}",
         "finish_reason": "'stop', or why it was cut off: 'length' or 'context'",
@@ -159,7 +160,7 @@ _VOTES = View(
         "created_at": "when it was stored, UTC, ISO 8601",
     },
     """SELECT v.vote_id, v.question_id, d.run_id, d.number AS round, v.sample_index, q.text AS question,
-        v.text AS solution, v.answer_raw AS answer_written, v.answer_key, v.answer_form,
+        v.text AS solution, v.answer_raw AS answer_written, v.answer_key, v.answer_form, v.abstained,
         CASE WHEN c.question_id IS NOT NULL THEN
             v.answer_key IS NOT NULL AND v.answer_key IS c.answer_key END AS agrees,
         CASE WHEN c.question_id IS NOT NULL THEN v.vote_id IS c.chosen_vote END AS chosen,
@@ -315,6 +316,7 @@ _SCORES = View(
         "high": "upper end of that interval, 0-1; NULL with more than one sample",
         "strict": "right_strict / all replies, 0-1",
         "second_opinion": "fraction that math-verify finds right of the replies that it judged, 0-1",
+        "in_thoughts": "replies that never left their thoughts, and so have no answer",
         "tokens": "mean tokens of a reply",
         "model_id": "id of the model that was measured",
         "evaluation_id": "id of the evaluation",
@@ -324,7 +326,7 @@ _SCORES = View(
             (flexible + spread / 2 - root) / (1 + spread) END END AS low,
         CASE WHEN samples = 1 THEN CASE WHEN right_flexible = items THEN 1.0 ELSE
             (flexible + spread / 2 + root) / (1 + spread) END END AS high,
-        strict, second_opinion, tokens, model_id, evaluation_id
+        strict, second_opinion, in_thoughts, tokens, model_id, evaluation_id
     FROM (
         SELECT *, (
             WITH RECURSIVE newton (step, root) AS (
@@ -338,7 +340,8 @@ _SCORES = View(
                 SELECT r.run_id, r.round_number AS round, b.name AS benchmark, r.role, e.prompt, e.samples,
                     count(DISTINCT i.item_id) AS items, sum(i.flexible) AS right_flexible,
                     sum(i.strict) AS right_strict, avg(i.flexible) AS flexible, avg(i.strict) AS strict,
-                    avg(i.second_opinion) AS second_opinion, avg(i.tokens) AS tokens, e.model_id, e.evaluation_id
+                    avg(i.second_opinion) AS second_opinion, count(*) FILTER (WHERE i.abstained = 'in_thoughts')
+                        AS in_thoughts, avg(i.tokens) AS tokens, e.model_id, e.evaluation_id
                 FROM run_evaluations r JOIN evaluations e USING (evaluation_id)
                 JOIN benchmarks b USING (benchmark_id) JOIN evaluated_items i USING (evaluation_id)
                 WHERE e.finished_at IS NOT NULL
@@ -431,7 +434,11 @@ VIEWS: Mapping[str, View] = {
 }
 
 
+def statements_to_drop() -> tuple[str, ...]:
+    """The SQL statements that drop all views of any version."""
+    return tuple(f"DROP VIEW IF EXISTS {name}" for name in VIEWS)
+
+
 def statements_to_recreate() -> tuple[str, ...]:
     """The SQL statements that drop all views of any version and create these."""
-    drops = tuple(f"DROP VIEW IF EXISTS {name}" for name in VIEWS)
-    return drops + tuple(f"CREATE VIEW {name} AS {view.select}" for name, view in VIEWS.items())
+    return statements_to_drop() + tuple(f"CREATE VIEW {name} AS {view.select}" for name, view in VIEWS.items())

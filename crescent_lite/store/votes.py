@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from crescent_lite.records import Answer, Completion, Consensus, Label, Question, Vote
+from crescent_lite.records import Abstention, Answer, Completion, Consensus, Label, Question, Vote
 from crescent_lite.store.database import Database, now
 from crescent_lite.store.token_ids import packed, unpacked
 
@@ -31,13 +31,15 @@ class Votes:
         answer: Answer | None,
         model_id: int,
         prompt_sha256: str,
+        abstained: Abstention | None = None,
     ) -> Vote:
-        """Store a vote; a vote without an answer is an abstention."""
+        """Store a vote; a vote without an answer is an abstention, for which `abstained` gives the reason."""
         raw, key, form = (answer.raw, answer.key, answer.form) if answer else (None, None, None)
         vote_id = self._database.write(
             """INSERT INTO votes (question_id, sample_index, text, finish_reason, answer_raw, answer_key,
-                answer_form, mean_logprob, tokens, seed, model_id, prompt_sha256, created_at, token_ids)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                answer_form, mean_logprob, tokens, seed, model_id, prompt_sha256, created_at, token_ids,
+                abstained)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             [
                 question_id,
                 completion.sample_index,
@@ -53,6 +55,7 @@ class Votes:
                 prompt_sha256,
                 now(),
                 None if completion.token_ids is None else packed(completion.token_ids),
+                abstained,
             ],
         )
         return Vote(
@@ -63,6 +66,7 @@ class Votes:
             form,
             completion.finish_reason,
             completion.mean_logprob,
+            abstained,
         )
 
     def fetch_owed(self, round_id: int) -> list[tuple[Question, list[Vote]]]:
@@ -78,8 +82,8 @@ class Votes:
     def fetch_votes(self, question_id: int) -> list[Vote]:
         """The votes of a question, by sample index."""
         rows = self._database.rows(
-            """SELECT vote_id, sample_index, text, answer_key, answer_form, finish_reason, mean_logprob FROM votes
-            WHERE question_id = ? ORDER BY sample_index""",
+            """SELECT vote_id, sample_index, text, answer_key, answer_form, finish_reason, mean_logprob, abstained
+            FROM votes WHERE question_id = ? ORDER BY sample_index""",
             [question_id],
         )
         return [Vote(*row) for row in rows]

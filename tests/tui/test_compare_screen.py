@@ -218,6 +218,10 @@ def test_answers_are_compared_by_their_value() -> None:
     assert str(comparison_line(none, none)) == "No answer found on either side."
     assert str(comparison_line(five, replace(none, state="ended"))) == ""
     assert str(answer_line(none)) == "no answer found"
+    cut = after_line(
+        Side("base", "answering"), '{"model": "base", "text": "", "done": true, "abstained": "in_thoughts"}'
+    )
+    assert str(answer_line(cut)) == "no answer: it never left its thoughts"
 
 
 def test_a_cut_off_answer_is_marked() -> None:

@@ -38,6 +38,8 @@ class Side:
     seconds: float = 0.0
     finish_reason: str = ""
     """Why the model stopped, as a `FinishReason`; '' until then."""
+    in_thoughts: bool = False
+    """Whether there is no answer because the model never left its thoughts."""
 
 
 def model_name(number: int) -> str:
@@ -76,6 +78,7 @@ def _finished(side: Side, piece: Mapping[str, Any]) -> Side:
         tokens=tokens if isinstance(tokens, int) else 0,
         seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
         finish_reason=str(piece.get("finish_reason", "")),
+        in_thoughts=piece.get("abstained") == "in_thoughts",
     )
 
 
@@ -108,7 +111,8 @@ def answer_line(side: Side) -> Content:
     if side.state != "done":
         return Content("")
     if side.answer_key is None:
-        return Content.styled("no answer found", "$text-warning")
+        words = "no answer: it never left its thoughts" if side.in_thoughts else "no answer found"
+        return Content.styled(words, "$text-warning")
     return Content.assemble("answer: ", (readable_answer(side.answer_key), "bold"))
 
 

@@ -45,6 +45,12 @@ def standing(detail: RoundDetail, width: int) -> Content:
     lines.append(Content(_wrapped(said, width)))
     if detail.this and detail.this.asking_stopped:
         lines.append(Content(_wrapped(f"Asking stopped early: {printable_line(detail.this.asking_stopped)}", width)))
+    told = detail.this.outcome or "" if detail.this else ""
+    lines += [
+        Content.styled(_wrapped(f"{found.words}.", width), "$text-warning")
+        for found in detail.in_thoughts
+        if found.words not in told
+    ]
     return Content("\n").join(lines)
 
 

@@ -26,12 +26,13 @@ ENDED: dict[FinishReason, str] = {
     "context": "cut off: context full",
 }
 """How a solution ended, by the reason stored."""
-ABSTAINED: dict[FinishReason, str] = {
+ABSTAINED: dict[str, str] = {
+    "in_thoughts": "inside thoughts",
     "stop": "no answer found",
     "length": "cut off",
     "context": "context full",
 }
-"""Why a vote has no answer, by the reason stored."""
+"""Why a vote has no answer, by the reason stored; otherwise by how the solution ended."""
 DECIDED = {
     "agreed": "enough votes agree on the leading answer",
     "tie": "no label: another answer has as many votes as the leading one",
@@ -68,7 +69,7 @@ def answer_counts(votes: Iterable[Vote], leader: str | None) -> list[AnswerCount
     """Counts of answers, most frequent first, then of votes without an answer, by reason."""
     votes = list(votes)
     answers = Counter(vote.answer_key for vote in votes if vote.answer_key is not None)
-    without = Counter(vote.finish_reason for vote in votes if vote.answer_key is None)
+    without = Counter(_why(vote) for vote in votes if vote.answer_key is None)
     found = [AnswerCount(readable_answer(key), count, True, key == leader) for key, count in answers.most_common()]
     return found + [AnswerCount(ABSTAINED.get(why, "no answer"), n, False, False) for why, n in without.most_common()]
 
@@ -156,5 +157,10 @@ def vote_title(vote: Vote, tokens: int, *, kept: bool) -> Content:
 def answer_of(vote: Vote) -> str:
     """The answer of a vote as people write it, or why there is none."""
     if vote.answer_key is None:
-        return ABSTAINED.get(vote.finish_reason, "no answer")
+        return ABSTAINED.get(_why(vote), "no answer")
     return readable_answer(vote.answer_key)
+
+
+def _why(vote: Vote) -> str:
+    """The key in ABSTAINED of a vote without an answer."""
+    return "in_thoughts" if vote.abstained == "in_thoughts" else vote.finish_reason

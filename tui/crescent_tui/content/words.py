@@ -187,6 +187,7 @@ SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "RoundAdded": lambda d: f"round added: {plural(d['rounds'], 'round')} in all",
     "SamplingWarned": lambda d: str(d["words"]),
     "AlarmFired": lambda d: f"ALARM {d['name'].replace('_', ' ')}: {d['words']}",
+    "ThoughtsUnfinished": lambda d: f"{stage_name(d['stage'])}: {d['words']}",
     "AskingStopped": lambda d: f"asking stopped early: {d['reason']}",
     "RoundFinished": lambda d: f"round {d['number']} finished: {d['outcome']}",
     "RunFinished": lambda d: f"run {d['run_id']} finished" + (f": {d['reason']}" if d.get("reason") else ""),

@@ -14,7 +14,7 @@ from crescent_lite.report.flow import FlowStep
 from crescent_lite.report.gains import Gain, compared
 from crescent_lite.report.scores import Scored, compare
 from crescent_lite.report.yields import flow_steps
-from crescent_lite.round_facts import Alarm
+from crescent_lite.round_facts import Alarm, InThoughts
 from crescent_lite.rounds import Standing
 from crescent_lite.store import Round, Store
 from crescent_lite.store.trainings import LatestTraining
@@ -47,6 +47,8 @@ class RoundDetail:
     """The steps from a raw text to an example, with what was lost at each."""
     shares: Mapping[tuple[float, bool], int] = field(default_factory=dict)
     """The number of questions by (share of the leading answer, whether it became the label)."""
+    in_thoughts: tuple[InThoughts, ...] = ()
+    """The stages with replies that never left their thoughts."""
     least_share: float | None = None
     """The share that a label needs, 0-1; None if the policy has no such limit."""
     training: LatestTraining | None = None
@@ -84,6 +86,7 @@ def fetch_round(store: Store, subject: tuple[int, int]) -> RoundDetail:
         alarms=tuple(alarms.get(number, ())),
         fired={each: sum(alarm.fired for alarm in found) for each, found in alarms.items()},
         lengths=lengths,
+        in_thoughts=store.fetch_in_thoughts(run_id, number),
     )
     if this is None:
         return facts
