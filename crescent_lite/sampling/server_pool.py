@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -264,7 +264,7 @@ class ServerSampler:
             self.usage = self.usage + (local.usage - before)
 
 
-def _first_done(futures: Iterable[Future[T]], seconds: float) -> set[Future[T]]:
+def _first_done(futures: Collection[Future[T]], seconds: float) -> set[Future[T]]:
     """Wait until at least one future is done, for at most `seconds`. Returns those that are done."""
     ends, done = time.monotonic() + seconds, set[Future[T]]()
     # In short steps, because a request to stop cannot wake a thread that waits for a lock or for a long time.
