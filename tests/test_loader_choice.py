@@ -12,6 +12,7 @@ from tiny_model import make_tiny_gguf
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import MissingPackageError
 from crescent_lite.training import choose_loader, refuse_untrainable
+from crescent_lite.training.child import what_the_log_says
 from crescent_lite.training.packages import UNUSABLE, Surroundings, import_problem
 
 
@@ -65,3 +66,26 @@ def test_an_unsloth_that_cannot_be_imported_is_refused_with_the_way_back(
             refuse_untrainable(tiny, TrainConfig(loader="unsloth"))
     finally:
         import_problem.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        ("", "its log is empty"),
+        ("a banner\n\n", "a banner"),
+        (
+            "Traceback (most recent call last):\n  File 'x', line 1\nValueError: first\nmore\n  lines\n\n"
+            "During handling of the above exception, another exception occurred:\n\n"
+            "Traceback (most recent call last):\n  File 'y', line 2\n    g()\n"
+            "lib.Broken: second\nMore lines\nand more\n",
+            "lib.Broken: second",
+        ),
+        ("Traceback (most recent call last):\n", "Traceback (most recent call last):"),
+    ],
+)
+def test_a_program_that_ended_is_explained_by_the_first_line_of_its_exception(
+    log: str, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "training.log"
+    path.write_text(log)
+    assert what_the_log_says(path) == said

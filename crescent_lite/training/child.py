@@ -29,6 +29,7 @@ from crescent_lite.training.plan import TrainingPlan, parse_line, write_examples
 _log = logging.getLogger(__name__)
 LOG_NAME = "training.log"
 """File in the training's folder to which everything that libraries print is written."""
+TRACEBACK = "Traceback (most recent call last):"
 SIGKILL_CODES = (-9, 137)
 """Exit codes of a process that was killed, as Python and as a shell report them."""
 
@@ -180,13 +181,17 @@ def _unexplained_error(exit_code: int, log: Path) -> CrescentError:
             f"lower train.micro_batch_size or train.max_example_tokens (log: {log})"
         )
     how = end_in_words(exit_code, package="torch")
-    return TrainingError(f"the training program {how}: {_last_line(log)} (log: {log})")
+    return TrainingError(f"the training program {how}: {what_the_log_says(log)} (log: {log})")
 
 
-def _last_line(log: Path) -> str:
-    """The last line of the log that is not empty; after a traceback that is the exception."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
+def what_the_log_says(log: Path) -> str:
+    """The exception of the log's last traceback, in its first line; without one, the last line that is not empty."""
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    tracebacks = [number for number, line in enumerate(lines) if line.startswith(TRACEBACK)]
+    if tracebacks:
+        frames = lines[tracebacks[-1] + 1 :]
+        lines = [line for line in frames if not line.startswith(" ")][:1] or lines
+    return lines[-1].strip() if lines else "its log is empty"
 
 
 def _stop(process: subprocess.Popen[str], max_seconds: float) -> None:
