@@ -34,9 +34,12 @@ def store(workspace: Workspace) -> Iterator[Store]:
     store.close()
 
 
+def card_of(store: Store, facts: BaseFacts) -> str:
+    return card_text(store, 1, {1: 1.0}, facts, library="llama.cpp", usage="    llama-server", measured="")
+
+
 def front_of(store: Store, facts: BaseFacts) -> dict[str, Any]:
-    card = card_text(store, 1, {1: 1.0}, facts, library="llama.cpp", usage="    llama-server", measured="")
-    return dict(hub.ModelCard(card).data.to_dict())
+    return dict(hub.ModelCard(card_of(store, facts)).data.to_dict())
 
 
 @pytest.mark.parametrize(
@@ -60,12 +63,13 @@ def test_the_front_matter_of_a_model_has_only_values_that_the_hub_accepts(
     assert {key: front[key] for key in front if key not in ("library_name", "pipeline_tag", "tags")} == expected
 
 
-def test_a_base_from_the_hub_is_named_by_the_repo_of_its_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_base_from_the_hub_is_named_as_the_run_names_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     run = store.runs.fetch_run(1)
     run.config["model"]["source"] = "someone/tiny-GGUF:tiny-Q8_0.gguf"
     monkeypatch.setattr(store.runs, "fetch_run", lambda *_: run)
     assert front_of(store, BaseFacts("base", "", "", "https://example.org"))["base_model"] == "someone/tiny-GGUF"
     assert front_of(store, BaseFacts("base", "", "", "https://hf.co/a/b"))["base_model"] == "a/b"
+    assert "\n# tiny-Q8_0, taught by itself\n" in card_of(store, BaseFacts("", "", "", ""))
 
 
 def test_the_front_matter_of_a_data_set_is_read(workspace: Workspace, tmp_path: Path) -> None:
