@@ -39,8 +39,6 @@ Abstention = Literal["in_thoughts", "cut_off", "no_answer"]
 """Why a reply has no answer. in_thoughts: it never left its thoughts. cut_off: it was cut off before its answer.
 no_answer: it ended, but gives no answer or an unclear one."""
 ModelKind = Literal["base", "adapter"]
-LARGEST_INTEGER = 2**63 - 1
-"""The largest integer that SQLite stores."""
 BASE_SHA256 = "crescent.base.sha256"
 """Metadata key of a GGUF adapter that holds the checksum of its base."""
 

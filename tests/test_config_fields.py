@@ -73,7 +73,7 @@ def test_a_list_is_typed_with_commas_or_as_toml() -> None:
 
 
 @settings(max_examples=30)
-@given(st.text(max_size=30))
+@given(st.text(st.characters(exclude_characters="\0"), max_size=30))
 def test_a_typed_text_is_taken_as_that_text(typed: str) -> None:
     draft = Draft(None, {"bait.assistant_prefix": typed})
     assert draft.config().bait.assistant_prefix == typed.strip()

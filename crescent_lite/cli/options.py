@@ -13,8 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from crescent_lite.config.names import MOST_ROUNDS, PRESETS
-from crescent_lite.records import LARGEST_INTEGER
+from crescent_lite.config.names import LARGEST_INTEGER, MOST_ROUNDS, PRESETS
 
 DEFAULT_WORKSPACE = "data"
 Command = Callable[[argparse.Namespace], int]

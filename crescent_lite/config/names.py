@@ -13,6 +13,8 @@ CONFIG_NAME = "crescent.toml"
 """The file in a workspace that holds the user's own settings."""
 PRESET_DIR = Path(__file__).parent / "presets"
 PRESETS = ("quick", "default", "reference")
+LARGEST_INTEGER = 2**63 - 1
+"""The largest integer that SQLite stores."""
 MOST_ROUNDS = 1000
 """Upper limit of run.rounds and of `crescent run --rounds`."""
 CHANGEABLE_SECTIONS = ("model", "sampling", "train", "alarms")

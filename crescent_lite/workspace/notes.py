@@ -13,10 +13,11 @@ import json
 import secrets
 from dataclasses import asdict
 
+from crescent_lite.config.names import LARGEST_INTEGER
 from crescent_lite.errors import file_errors
 from crescent_lite.files import json_value
 from crescent_lite.printable import storable
-from crescent_lite.records import LARGEST_INTEGER, Note
+from crescent_lite.records import Note
 from crescent_lite.store import Store
 from crescent_lite.store.database import now
 from crescent_lite.workspace import Workspace
