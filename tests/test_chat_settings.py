@@ -228,6 +228,7 @@ def test_a_run_that_is_refused_for_its_template_leaves_no_run(template: str | No
         assert not store.database.value("SELECT count(*) FROM runs")
 
 
+@pytest.mark.slow
 def test_a_given_template_is_handed_over_with_its_arguments(tmp_path: Path) -> None:
     text = CHAT_TEMPLATE + "{% if add_generation_prompt and not thinking %}<think></think>{% endif %}"
     given = ModelConfig(chat_template=text, template_arguments={"thinking": False})

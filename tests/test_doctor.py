@@ -110,13 +110,17 @@ def test_a_template_that_a_run_refuses_is_a_warning(template: str | None, words:
     assert "\n" not in found.advice
 
 
-def test_a_model_that_cannot_be_decoded_is_a_warning(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_loaded_is_a_warning(tmp_path: Path) -> None:
     whole = make_tiny_gguf(tmp_path / "tiny.gguf").read_bytes()
     (tmp_path / "cut.gguf").write_bytes(whole[:-5000])
     (tmp_path / "text.gguf").write_bytes(b"not even a GGUF")
-    broken = make_tiny_gguf(tmp_path / "broken.gguf", broken=True)
     assert "cannot load it" in model_finding(tmp_path, tmp_path / "cut.gguf").advice
     assert "is not a GGUF file" in model_finding(tmp_path, tmp_path / "text.gguf").advice
+
+
+@pytest.mark.slow
+def test_a_model_that_cannot_be_decoded_is_a_warning(tmp_path: Path) -> None:
+    broken = make_tiny_gguf(tmp_path / "broken.gguf", broken=True)
     assert "no probabilities (NaN)" in model_finding(tmp_path, broken).advice
     conv = {"blk.0.shortconv.conv.weight": np.float16}  # llama.cpp aborts at it
     aborts = rewrite_gguf(make_tiny_gguf(tmp_path / "lfm2.gguf", "lfm2"), tmp_path / "aborts.gguf", as_type=conv)
