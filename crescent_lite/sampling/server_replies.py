@@ -17,17 +17,18 @@ from crescent_lite.sampling.servers.server import Prompt, Server, ServerReply
 async def complete_in_full(server: Server, prompt: Prompt, generation: Generation, seed: int) -> ServerReply:
     """Complete a prompt. Where a stop text left nothing, or only thoughts, ask again without it and cut here."""
     reply = await server.complete(prompt, generation, seed)
-    whole = _with_opening(reply.text, prompt.opening)
+    whole = _with_opening(reply, prompt.opening)
     blocks = tuple(text for text in generation.stop if text.startswith("\n"))
     if blocks and reply.finish_reason == "stop" and not says_something(whole):
         others = tuple(text for text in generation.stop if text not in blocks)
         reply = await server.complete(prompt, replace(generation, stop=others), seed)
-        whole, ended = cut_at_stop(_with_opening(reply.text, prompt.opening), generation.stop)
+        whole, ended = cut_at_stop(_with_opening(reply, prompt.opening), generation.stop)
         return replace(reply, text=whole, finish_reason="stop" if ended else reply.finish_reason)
     return replace(reply, text=whole)
 
 
-def _with_opening(text: str, opening: str) -> str:
-    """The text behind the opening tag, unless it is empty or the server has put the tag there."""
-    has_it = not text or text.lstrip().startswith(opening.strip())
-    return text if has_it else opening + text
+def _with_opening(reply: ServerReply, opening: str) -> str:
+    """The text behind the opening tag, unless the prompt was refused or the server has put the tag there."""
+    is_refused = reply.finish_reason == "context" and not reply.tokens
+    has_it = reply.text.lstrip().startswith(opening.strip())
+    return reply.text if is_refused or has_it else opening + reply.text
