@@ -60,6 +60,7 @@ class TrainStage(StageOfRun):
             seed=job.config.run.seed,
             out_dir=job.workspace.adapters / f"run-{self._round.run_id}" / f"round-{self._round.number}",
             start=self._adapter_to_start_from(),
+            offline=job.config.model.offline,
             started=job.note_training_process,
         )
         for report in reports:

@@ -65,20 +65,22 @@ def finetune(
     seed: int,
     out_dir: Path,
     start: Path | None = None,
+    offline: bool = False,
     started: Callable[[int], object] = lambda _pid: None,
     max_seconds_to_stop: float = 3.0,
 ) -> Iterator[TrainingStep | TrainedAdapter]:
     """Train a LoRA adapter on the examples. Yields each optimiser step as it happens, and the adapter at the end.
 
-    `start` is the PEFT folder of an adapter of the same base to train further; None starts a new adapter. `started`
-    is called with the id of the training process. If training on the same examples in `out_dir` was interrupted, it
-    resumes from its last checkpoint. The checkpoints are deleted when the caller, having stored the adapter, advances
-    the iterator past it. Closing the iterator stops the process: TERM, then KILL after `max_seconds_to_stop`.
+    `start` is the PEFT folder of an adapter of the same base to train further; None starts a new adapter. `offline`
+    takes weights of the hub from the local cache only. `started` is called with the id of the training process. If
+    training on the same examples in `out_dir` was interrupted, it resumes from its last checkpoint. The checkpoints
+    are deleted when the caller, having stored the adapter, advances the iterator past it. Closing the iterator stops
+    the process: TERM, then KILL after `max_seconds_to_stop`.
     Raises MissingPackageError, TrainingError, OutOfMemoryError, ModelError or StorageError.
     """
     loader, _ = choose_loader(config)
     require_packages(loader)
-    is_hub = weights_are_on_the_hub(config.weights)
+    may_ask_hub = weights_are_on_the_hub(config.weights) and not offline
     fitting = [e for e in examples if e.prompt_length < len(e.input_ids) <= config.max_example_tokens]
     if not fitting:
         raise TrainingError(
@@ -93,7 +95,7 @@ def finetune(
     try:
         plan.out_dir.mkdir(parents=True, exist_ok=True)
         write_examples(plan.examples_path, fitting)
-        process = _start(["train", str(plan.write())], plan.out_dir, is_hub=is_hub)
+        process = _start(["train", str(plan.write())], plan.out_dir, is_hub=may_ask_hub)
     except OSError as error:
         raise StorageError(f"{out_dir}: the training cannot be prepared: {error}") from None
     started(process.pid)
