@@ -18,10 +18,18 @@ from llama_server import llama_server, server_program
 from tiny_model import as_base, make_tiny_gguf
 from tiny_vocabularies import VOCABULARIES
 
-from crescent_lite.config import SamplingConfig, load_config
+from crescent_lite.config import SamplingConfig, TrainConfig, load_config
 from crescent_lite.printable import storable
 from crescent_lite.prompts.sets import load_prompt_set
-from crescent_lite.records import Completion, Consensus, Generation, QuestionVerdict, Request, TokenExample
+from crescent_lite.records import (
+    Completion,
+    Consensus,
+    Generation,
+    QuestionVerdict,
+    Request,
+    TokenExample,
+    TrainingStep,
+)
 from crescent_lite.sampling import Sampler
 from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
@@ -32,6 +40,7 @@ from crescent_lite.stages.examples import labels_of, token_examples
 from crescent_lite.stages.frame import Job
 from crescent_lite.store import Round, Store
 from crescent_lite.store.token_ids import packed, unpacked
+from crescent_lite.training import finetune
 from crescent_lite.training.plan import read_examples, write_examples
 from crescent_lite.workspace import Workspace
 
@@ -134,6 +143,29 @@ def test_the_tokens_that_are_trained_are_the_tokens_that_were_drawn(family: Fami
         assert example.prompt_length == len(prompt)
     # A random model hardly ever draws the tokens into which a tokenizer would split its text.
     assert any(list(each.token_ids or ()) != family.model.tokenize(each.text, special=False) for each in completions)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mistral", "tinyllama"])
+def test_the_first_loss_is_that_of_the_tokens_as_they_were_drawn(name: str, tmp_path: Path) -> None:
+    """The training program's loss before its first step is the log-probability that llama.cpp drew the reply with."""
+    path = make_tiny_gguf(tmp_path / "tiny.gguf", vocabulary=VOCABULARIES[name], seed=7)
+    sampler = LlamaSampler(path, SamplingConfig(slots=16, threads=1))
+    drawn = Generation(max_tokens=40, top_k=0, logprobs=True)
+    asked_often = Request("What is 17?", "What is 17?", drawn, tuple(range(200)), seed=1)
+    ended = [each for each in sampler.sample([asked_often]) if each.finish_reason == "stop"]
+    completion = max(ended, key=lambda each: each.tokens)
+    ids, prompt_length = sampler.encode_example(completion.key, completion.text, completion.token_ids)
+    sampler.close()
+    assert completion.tokens == len(ids) - prompt_length > 3
+
+    config = TrainConfig(loader="peft", precision="float32", epochs=1, batch_size=1, micro_batch_size=1)
+    example = TokenExample(1, tuple(ids), prompt_length)
+    first, *_ = finetune([example], base=as_base(path), config=config, seed=1, out_dir=tmp_path / "out")
+
+    assert isinstance(first, TrainingStep)
+    assert completion.mean_logprob is not None
+    assert first.loss == pytest.approx(-completion.mean_logprob, rel=0.01)
 
 
 def test_a_prompt_has_one_beginning_and_no_end(family: Family) -> None:
