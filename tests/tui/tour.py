@@ -38,7 +38,8 @@ async def tour(pilot: Pilot[None]) -> AsyncIterator[str]:
         if key == "3":
             app.question_id = DISPUTED
         if key == "7":
-            app.screen.query_one(TextArea).text = QUERY
+            editor = app.screen.query_one(TextArea)
+            editor.text, editor.cursor_blink = QUERY, False
             await pilot.press("f5")
         await until(pilot, lambda ready=ready: ready in shown(app), 30)  # type: ignore[misc]
         await still(pilot)
