@@ -147,6 +147,18 @@ def test_a_fraction_has_one_key_in_every_form_of_latex(top: int, bottom: int) ->
     assert keys == {f"n:{Fraction(top, bottom)}"}
 
 
+TAILS = st.sampled_from(
+    ["", " x", "x", " cm", " apples or 3", r" \foo", r"\sqrt{3}", r"\pi r^2", ", 5", " = y", " y + 1"]
+)
+
+
+@given(st.integers(1, 9), st.integers(1, 9), TAILS)
+def test_what_follows_a_fraction_without_braces_is_read(top: int, bottom: int, tail: str) -> None:
+    braced = read_value(rf"$\frac{{{top}}}{{{bottom}}}{tail}$")
+    assert read_value(rf"$\frac{top}{bottom}{tail}$") == braced
+    assert read_value(rf"$\frac{top}{bottom}3$") is None
+
+
 @given(st.integers(0, 999), st.integers(1, 99))
 def test_repeating_digits_are_a_fraction(fixed: int, period: int) -> None:
     digits = str(period)

@@ -47,7 +47,7 @@ def evaluate(tokens: Sequence[Token], at: int = 0, *, unknowns: bool = False, ei
     if len(tokens) - at > MAX_TOKENS:
         tokens = tokens[: at + MAX_TOKENS]
     parser = _Parser(tokens, at, unknowns, either)
-    return parser.sum(), parser.at
+    return parser.sum(), parser.index()
 
 
 class _Parser:
@@ -58,8 +58,16 @@ class _Parser:
         self.at = at
         self._unknowns = unknowns
         self._either = either
+        self._split_off: list[int] = []
+        """Indexes of tokens that were split off a number: the 2 of \\frac12."""
         self._depth = 0
         self._bars = 0
+
+    def index(self) -> int:
+        """Return the index of the next token among the tokens that were given. Raises NoValueError inside of one."""
+        if self.at in self._split_off:
+            raise NoValueError
+        return self.at - sum(index < self.at for index in self._split_off)
 
     def _peek(self, ahead: int = 0) -> Token:
         at = self.at + ahead
@@ -181,6 +189,7 @@ class _Parser:
                 token._replace(text=rest, value=Fraction(rest)),
             ]
             self._tokens = [*self._tokens[: self.at], *split, *self._tokens[self.at + 1 :]]
+            self._split_off.append(self.at + 1)
         if signed and token.kind in ("(", "{"):
             return self._atom()
         return self._atom(argument=True)

@@ -86,7 +86,7 @@ def concluded(sentence: str) -> Quantity | None:
     words = not has_number(sentence)
     if words and not ANY_NUMBER_WORD.search(sentence):
         return None
-    tokens = tokenise(sentence)[-MAX_PROSE_TOKENS:]
+    tokens: Sequence[Token] = tokenise(sentence)[-MAX_PROSE_TOKENS:]
     if len(tokens) > 1 and tokens[0].kind == "num" and all(token.kind == "!" for token in tokens[1:]):
         return Quantity(sentence, None)  # 5! may be 120
     reason = next(

@@ -133,7 +133,7 @@ def tokenise(text: str) -> tuple[Token, ...]:
     """Return the tokens of a normalised text. Cached, as a span is often read in several ways."""
     tokens = _Tokeniser(text).run()
     for index in range(1, len(tokens) - 1):
-        if tokens[index].text in ("x", "X") and _is_times(*tokens[index - 1 : index + 2]):
+        if tokens[index].text in ("x", "X") and _is_times(tokens[index - 1 : index + 3]):
             tokens[index] = tokens[index]._replace(kind="*")
     return tuple(tokens)
 
@@ -275,9 +275,11 @@ _HANDLERS: dict[str, Callable[[_Tokeniser, re.Match[str]], None]] = {
 }  # fmt: skip
 
 
-def _is_times(before: Token, x: Token, after: Token) -> bool:
-    """Whether an x stands between two numbers: 12 x 7, 3x4."""
-    return before.kind in ("num", ")", "%") and after.kind in ("num", "(", "$") and x.space == after.space
+def _is_times(around: list[Token]) -> bool:
+    """Whether an x stands between two numbers: 12 x 7, 3x4, 3 x $4. `around`: the tokens from the one before it."""
+    before, x, after, *then = around
+    begins = after.kind in ("num", "(") or (after.kind == "$" and bool(then) and then[0].kind == "num")
+    return before.kind in ("num", ")", "%") and begins and x.space == after.space
 
 
 _BEFORE_A_NUMBER = re.compile(r"\s?[-$]?[0-9.]")

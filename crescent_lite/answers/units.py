@@ -28,7 +28,7 @@ _PAIRS = word_set(
 _NOT_A_UNIT = word_set(
     "is are was were plus minus times and or to than divided multiplied equals equal because so point has "
     "have had does do can will squared cubed factorial mod modulo choose repeating recurring percent "
-    "per-cent pct percentage basis permille promille "
+    "per-cent pct percentage basis permille promille st nd rd th "
     "bc bce ad ce lakh crore sin cos tan cot sec csc log ln exp gcd lcm arcsin "
     "arccos arctan sqrt root but not if when where which who since half halves third thirds quarters "
     "score gross million millions billion hundred noon midnight past remainder approximately about "
