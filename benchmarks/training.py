@@ -115,6 +115,7 @@ def ours(options: argparse.Namespace, examples: list[TokenExample]) -> tuple[Any
     from crescent_lite.training.base_gguf import read_base
     from crescent_lite.training.learner import Learner
     from crescent_lite.training.loaders import load
+    from crescent_lite.training.objectives import objective_of
     from crescent_lite.training.plan import TrainingPlan
     from crescent_lite.training.trainer import Training
 
@@ -134,7 +135,7 @@ def ours(options: argparse.Namespace, examples: list[TokenExample]) -> tuple[Any
     set_seed(1)
     loaded = load(plan, read_base(options.model))
     steps: list[Any] = []
-    training = Training(plan, config, Learner(loaded, 1), examples, steps.append)
+    training = Training(plan, config, Learner(loaded, objective_of(config), 1), examples, steps.append)
     began = time.perf_counter()
     training.run()
     return loaded.model, time.perf_counter() - began, steps[-1].tokens
@@ -203,12 +204,14 @@ def final_loss(model: Any, examples: list[TokenExample]) -> float:
     """The mean loss over all answer tokens, in nats."""
     import torch
 
-    from crescent_lite.training.losses import answer_loss, padded
+    from crescent_lite.training.losses import padded, token_losses
+    from crescent_lite.training.objectives.interface import TokenSequence
 
     model.eval().float()  # independent of the number type used in training
     answers = sum(len(e.input_ids) - e.prompt_length for e in examples)
     with torch.no_grad():
-        return sum(float(answer_loss(model, padded([example]), answers)) for example in examples)
+        sequences = [TokenSequence(example.input_ids, example.prompt_length) for example in examples]
+        return sum(float(token_losses(model, padded([each])).sum()) for each in sequences) / answers
 
 
 if __name__ == "__main__":

@@ -318,13 +318,24 @@ class Label:
 
 @dataclass(frozen=True)
 class TokenExample:
-    """A question and its solution as the token ids that sampling uses."""
+    """A question and its solution, and for a preference pair a losing solution, as the token ids of sampling."""
 
     question_id: int
     input_ids: tuple[int, ...]
     """Prompt, then solution, then the end-of-turn token."""
     prompt_length: int
     """Number of leading `input_ids` that are the prompt; they have no loss."""
+    rejected_ids: tuple[int, ...] = ()
+    """The same prompt, then the losing solution of a pair, then the end-of-turn token; empty without a loser."""
+    weight: float = 1.0
+    """Weight of the example's loss, above 0."""
+    reference: tuple[float, ...] | None = None
+    """Log-probability of each solution before the first step, in nats; None until the training has computed it."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all its sequences, prompts included."""
+        return len(self.input_ids) + len(self.rejected_ids)
 
 
 @dataclass(frozen=True)
@@ -460,13 +471,16 @@ class TrainingStep:
     epoch: float
     """Passes over the examples so far."""
     loss: float
-    """Mean loss over the solution tokens of this step, nats."""
+    """Mean loss of this step in nats: per solution token, or per pair for the objective 'preference'."""
     learning_rate: float
     tokens: int
     """Tokens seen so far, including prompts but not padding."""
     tokens_per_second: float
     held_out_loss: float | None = None
     """Loss on the held-out examples after this step, nats; None if it was not measured."""
+    measures: Mapping[str, float] = field(default_factory=dict)
+    """Further figures of the objective by name, such as 'pair_accuracy'; those of held-out examples begin with
+    'held_out_'."""
 
 
 def peft_dir_of(adapter: Path) -> Path:

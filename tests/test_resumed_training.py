@@ -22,6 +22,8 @@ from crescent_lite.errors import StorageError, TrainingError
 from crescent_lite.records import TokenExample, TrainedAdapter, TrainingStep
 from crescent_lite.training import checkpoints, finetune
 from crescent_lite.training.base_gguf import read_base
+from crescent_lite.training.learner import Measured
+from crescent_lite.training.objectives.sft import SupervisedFineTuning
 from crescent_lite.training.plan import TrainingPlan, write_examples
 from crescent_lite.training.trainer import Training, train
 
@@ -190,11 +192,13 @@ def test_fewer_examples_than_a_batch_are_one_step_an_epoch(tiny: Path, tmp_path:
 class ScriptedLearner:
     """A learner with given losses instead of a model; its state is the number of its updates."""
 
+    objective = SupervisedFineTuning()
+
     def __init__(self, losses: list[float]) -> None:
         self._losses, self.updates, self.kept = iter(losses), 0, -1
 
-    def gradients(self, micro_batches: object) -> float:
-        return next(self._losses)
+    def gradients(self, micro_batches: object) -> Measured:
+        return Measured(next(self._losses), {})
 
     def update(self, learning_rate: float) -> None:
         self.updates += 1

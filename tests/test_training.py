@@ -43,6 +43,7 @@ from crescent_lite.training.architectures import LINEAR_LAYERS
 from crescent_lite.training.base_gguf import read_base
 from crescent_lite.training.loaders import dequantised, half_precision_of, load_peft, refuse_too_large
 from crescent_lite.training.losses import NO_LOSS, padded
+from crescent_lite.training.objectives.interface import TokenSequence
 from crescent_lite.training.packages import require_packages
 from crescent_lite.training.plan import TrainingPlan, write_examples
 from crescent_lite.training.trainer import train
@@ -520,7 +521,7 @@ def test_a_tensor_outside_a_lora_pair_is_refused(peft_dir: Path, tiny: Path) -> 
 @given(st.lists(st.tuples(st.lists(st.integers(0, 200), min_size=1), st.integers(0, 9)), min_size=1, max_size=5))
 def test_a_batch_pads_without_learning_from_prompt_or_padding(rows: list[tuple[list[int], int]]) -> None:
     examples = [TokenExample(0, tuple(ids), min(prompt, len(ids))) for ids, prompt in rows]
-    batch = padded(examples)
+    batch = padded([TokenSequence(each.input_ids, each.prompt_length) for each in examples])
     shape = (len(rows), max(len(ids) for ids, _ in rows))
     assert {tuple(t.shape) for t in (batch.input_ids, batch.labels)} == {shape}
     for index, example in enumerate(examples):

@@ -26,6 +26,9 @@ Policy = Literal["majority", "band", "reference"]
 """How votes become a label; described at the setting vote.policy."""
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 
+Objective = Literal["sft", "preference"]
+"""What a training minimises; described at the setting train.objective."""
+
 Control = Literal["step-by-step", "majority", "unvoted", "undiversified"]
 """A control experiment: a run without one part of the method; described in evaluation/controls.py."""
 CONTROLS: tuple[Control, ...] = get_args(Control)

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 from crescent_lite.config.layers import Range, build, resolve_layers
 from crescent_lite.config.migrations import MIGRATIONS, VERSION_KEY
-from crescent_lite.config.names import MOST_ROUNDS, PRESET_DIR, PRESETS, RESERVED_ARGUMENTS, Policy
+from crescent_lite.config.names import MOST_ROUNDS, PRESET_DIR, PRESETS, RESERVED_ARGUMENTS, Objective, Policy
 from crescent_lite.config.toml import override_layer, read_toml
 from crescent_lite.errors import ConfigError
 
@@ -202,6 +202,25 @@ class VoteConfig:
 class TrainConfig:
     """The stage 'train': LoRA fine-tuning on the labels."""
 
+    objective: Objective = "sft"
+    """What is learnt from the votes. 'sft': the solutions of the leading answer. 'preference': that they are better
+    than solutions of losing answers (share-weighted DPO with a likelihood term, arXiv 2411.04109)."""
+    solutions_per_label: Annotated[int, Range(1, 64)] = 1
+    """Solutions of the leading answer to train on for each label, at most; they differ in their equations (arXiv
+    2308.01825). With more than 1, each question weighs as much as its share of the votes."""
+    pairs_per_question: Annotated[int, Range(1, 64)] = 4
+    """For 'preference': most pairs of a question (guess)."""
+    min_pairs: Annotated[int, Range(1, 1_000_000)] = 300
+    """For 'preference': pairs that a round needs to train. With fewer it ends without a training. The method's
+    authors found no gain with 700."""
+    beta: Annotated[float, Range(0.001, 100)] = 0.1
+    """For 'preference': scale of the contrast. A larger one stays nearer to the model that voted."""
+    nll_weight: Annotated[float, Range(0, 100)] = 1.0
+    """For 'preference': weight of the winner's mean cross entropy beside the contrast. Without it the likelihood of
+    the winners can fall (arXiv 2404.19733)."""
+    prompt: Literal["bare", "solve"] = "bare"
+    """Prompt that the examples are trained with: the 'bare' question, or 'solve', which asks for a solution step by
+    step."""
     loader: Literal["auto", "unsloth", "peft"] = "auto"
     """Library that loads and trains the model. 'auto' takes Unsloth if it is installed and can be imported, there is
     an NVIDIA GPU and torch is built for it; otherwise PEFT."""
@@ -220,19 +239,20 @@ class TrainConfig:
     dropout: Annotated[float, Range(0, 0.99)] = 0.0
     """Probability that an input of the adapter is set to zero during training, 0-0.99."""
     learning_rate: Annotated[float, Range(0, 1)] = 0.0
-    """Peak learning rate, reached after the warm-up. 0 chooses by the model's size: 2e-4, and 1e-4 from 20 billion
-    parameters on (QLoRA)."""
+    """Peak learning rate, reached after the warm-up. 0 chooses by objective and model size: 2e-4, and 1e-4 from 20
+    billion parameters on (QLoRA); 2e-5 for 'preference' (guess)."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """How the learning rate falls after the warm-up; 'constant' stays at the peak."""
     warmup_fraction: Annotated[float, Range(0, 1)] = 0.05
     """Fraction of the steps during which the learning rate rises to its peak, 0-1."""
     epochs: Annotated[float, Range(0, 1000)] = 0.0
-    """Passes over the examples. 0 chooses by their number: as many as give 40 steps, at least 2 and at most 4
-    (guess)."""
+    """Passes over the examples. 0 chooses: as many as give 40 steps, at least 2 and at most 4 (guess); 3 for
+    'preference'."""
     batch_size: Annotated[int, Range(0, 4096)] = 0
     """Examples per optimiser step. 0 chooses by their number: 8, and 16 from 500 examples on (QLoRA uses 16)."""
     micro_batch_size: Annotated[int, Range(1, 4096)] = 4
-    """Examples that are computed at the same time. Fewer need less memory and more time."""
+    """Longest examples that are computed at the same time; more of shorter ones, up to as many tokens. Fewer need
+    less memory and more time."""
     max_example_tokens: Annotated[int, Range(8, 1_000_000)] = 1024
     """Length limit of an example (question and solution) in tokens. Longer ones are left out and counted."""
     min_examples: Annotated[int, Range(1, 1_000_000)] = 8

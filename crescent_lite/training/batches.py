@@ -1,7 +1,8 @@
 """Plans the optimiser steps of a fine-tuning: the examples, micro-batches and learning rate of each step. Pure.
 
-Examples of similar length share a micro-batch, because padding costs as much time as real tokens. Example:
-    plan_steps([30, 31, 90, 95], epochs=1, batch_size=2, micro_batch_size=1, seed=1)   # [[[0], [1]], [[2], [3]]]
+Examples of similar length share a micro-batch, because padding costs as much time as real tokens. A micro-batch has
+as many tokens as `micro_batch_size` of the longest examples, so it holds more of the short ones. Example:
+    plan_steps([30, 31, 90, 95], epochs=1, batch_size=2, micro_batch_size=1, seed=1)   # [[[0, 1]], [[2], [3]]]
 """
 
 from __future__ import annotations
@@ -17,20 +18,26 @@ WINDOW = 8
 """How many batches' worth of examples are sorted by length together; a larger window means less padding but less
 random batches (guess)."""
 MIN_FOR_HELD_OUT = 50
-"""With fewer examples than this, none are held out, because the loss of a few says too little (guess)."""
+"""With fewer questions than this, none are held out, because the loss of a few says too little (guess)."""
 
 Step = list[list[int]]
 """The micro-batches of one optimiser step; each is a list of example indexes."""
 
 
-def hold_out(count: int, fraction: float, seed: int) -> tuple[list[int], list[int]]:
-    """Split `count` examples: return the indexes to train on and the held-out indexes, both ascending.
+def hold_out(question_ids: Sequence[int], fraction: float, seed: int) -> tuple[list[int], list[int]]:
+    """Split examples by question: return the indexes to train on and the held-out indexes, both ascending.
 
-    `fraction`: fraction to hold out, 0-1. With fewer than MIN_FOR_HELD_OUT examples, none are held out.
+    All examples of a question stay together. `fraction`: fraction of the questions to hold out, 0-1. With fewer than
+    MIN_FOR_HELD_OUT questions, none are held out.
     """
-    held_out = math.ceil(fraction * count) if count >= MIN_FOR_HELD_OUT else 0
-    chosen = set(random.Random(f"held out {seed}").sample(range(count), held_out))
-    return [index for index in range(count) if index not in chosen], sorted(chosen)
+    questions = list(dict.fromkeys(question_ids))
+    held_out = math.ceil(fraction * len(questions)) if len(questions) >= MIN_FOR_HELD_OUT else 0
+    chosen = set(random.Random(f"held out {seed}").sample(questions, held_out))
+    indexes = range(len(question_ids))
+    return (
+        [index for index in indexes if question_ids[index] not in chosen],
+        [index for index in indexes if question_ids[index] in chosen],
+    )
 
 
 def plan_steps(
@@ -50,8 +57,28 @@ def plan_steps(
             window = sorted(order[start : start + WINDOW * batch_size], key=lambda index: (lengths[index], index))
             batches += pieces(window, batch_size)
         rng.shuffle(batches)
-        steps += [pieces(batch, micro_batch_size) for batch in batches]
+        steps += [micro_batches(batch, lengths, micro_batch_size) for batch in batches]
     return steps[: math.ceil(epochs * per_epoch)]
+
+
+def micro_batches(indexes: Sequence[int], lengths: Sequence[int], micro_batch_size: int) -> Step:
+    """Divide examples in ascending order of length into micro-batches.
+
+    With its padding, none has more tokens than `micro_batch_size` examples of the greatest of all `lengths`.
+    """
+    most_tokens = micro_batch_size * max(lengths)
+    found: Step = []
+    for index in indexes:
+        if found and (len(found[-1]) + 1) * lengths[index] <= most_tokens:
+            found[-1].append(index)
+        else:
+            found.append([index])
+    return found
+
+
+def by_length(lengths: Sequence[int]) -> list[int]:
+    """The indexes of all examples in ascending order of length."""
+    return sorted(range(len(lengths)), key=lambda index: (lengths[index], index))
 
 
 def pieces(items: list[Item], size: int) -> list[list[Item]]:

@@ -1,31 +1,46 @@
 """The torch side of fine-tuning: gradients over micro-batches, the optimiser, and its state as named tensors.
 
-Knows nothing of files, time limits or the plan of steps. Example:
-    learner = Learner(loaded, seed=1)
-    loss = learner.gradients([[example, example], [example]])
+Knows nothing of files, time limits or the plan of steps; what is minimised is the objective's. Example:
+    learner = Learner(loaded, objective_of(config), seed=1)
+    learner.gradients([[example, example], [example]]).loss      # 1.31
     learner.update(learning_rate=2e-4)
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from crescent_lite.errors import TrainingError
 from crescent_lite.records import TokenExample
 from crescent_lite.training.loaders import LoadedModel
-from crescent_lite.training.losses import padded
+from crescent_lite.training.losses import TokenBatch, padded
+from crescent_lite.training.objectives import Objective
 
 MAX_GRADIENT_NORM = 1.0
 """A gradient with a larger norm is scaled down to this norm, as in transformers' Trainer."""
 
 
+@dataclass(frozen=True)
+class Measured:
+    """The mean loss of some examples, and the objective's figures beside it."""
+
+    loss: float
+    """Mean loss, in the objective's unit: nats per answer token, or nats per pair."""
+    measures: Mapping[str, float]
+    """Mean of each of the objective's figures, by name."""
+
+
 class Learner:
     """A model, its adapter's weights, and their optimiser."""
 
-    def __init__(self, loaded: LoadedModel, seed: int) -> None:
+    def __init__(self, loaded: LoadedModel, objective: Objective, seed: int) -> None:
         self._loaded = loaded
+        self.objective = objective
         self._seed = seed
         self._weights = {name: weight for name, weight in loaded.model.named_parameters() if weight.requires_grad}
         self._optimizer = torch.optim.AdamW(self._weights.values(), weight_decay=0.0)
@@ -34,23 +49,22 @@ class Learner:
         self._step = 0
 
     @property
+    def model(self) -> Any:
+        """The PEFT model with its adapter."""
+        return self._loaded.model
+
+    @property
     def vocabulary_size(self) -> int:
         """Number of tokens for which the model has an embedding."""
         return int(self._loaded.model.get_input_embeddings().num_embeddings)
 
-    def gradients(self, micro_batches: Sequence[Sequence[TokenExample]]) -> float:
-        """Compute the gradients for the next `update`; returns the mean loss over all answer tokens, in nats."""
+    def gradients(self, micro_batches: Sequence[Sequence[TokenExample]]) -> Measured:
+        """Compute the gradients for the next `update`; returns the mean loss of the examples."""
         self._loaded.model.train()
         # The seed depends on the step only, so that dropout is the same after a resume.
         torch.manual_seed(self._seed * 1_000_003 + self._step)
         self._optimizer.zero_grad(set_to_none=True)
-        answers = sum(len(e.input_ids) - e.prompt_length for examples in micro_batches for e in examples)
-        total = 0.0
-        for examples in micro_batches:
-            loss = self._loss(examples, answers)
-            self._scaler.scale(loss).backward()
-            total += float(loss.detach())
-        return total
+        return self._measured(micro_batches, with_gradients=True)
 
     def update(self, learning_rate: float) -> None:
         """Make one optimiser step with the gradients computed last."""
@@ -62,12 +76,17 @@ class Learner:
         self._scaler.update()
         self._step += 1
 
-    def loss_of(self, micro_batches: Sequence[Sequence[TokenExample]]) -> float:
-        """The mean loss over all answer tokens, in nats, without computing gradients."""
+    def measure(self, micro_batches: Sequence[Sequence[TokenExample]]) -> Measured:
+        """The mean loss of the examples, without computing gradients."""
         self._loaded.model.eval()
-        answers = sum(len(e.input_ids) - e.prompt_length for examples in micro_batches for e in examples)
         with torch.no_grad():
-            return sum(float(self._loss(examples, answers)) for examples in micro_batches)
+            return self._measured(micro_batches, with_gradients=False)
+
+    def reference(self, examples: Sequence[TokenExample]) -> list[tuple[float, ...]]:
+        """The log-probability of each sequence of each example under the present weights, in nats."""
+        self._loaded.model.eval()
+        with torch.no_grad():
+            return [tuple(-float(losses.sum()) for losses in each) for each in self._token_losses(examples)]
 
     def keep(self) -> None:
         """Remember the adapter's present weights, for `use_kept`."""
@@ -119,17 +138,52 @@ class Learner:
             for name, weight in self._weights.items():
                 weight.copy_(tensors[name])
 
-    def _loss(self, examples: Sequence[TokenExample], answers: int) -> torch.Tensor:
-        """These examples' contribution to the mean loss over `answers` tokens."""
-        device = next(iter(self._weights.values())).device
+    def _measured(self, micro_batches: Sequence[Sequence[TokenExample]], *, with_gradients: bool) -> Measured:
+        examples = [example for micro_batch in micro_batches for example in micro_batch]
+        size, total, measures = self.objective.size(examples), 0.0, defaultdict[str, float](float)
+        for micro_batch in micro_batches:
+            loss = self._loss(micro_batch, size, measures)
+            if with_gradients:
+                self._scaler.scale(loss).backward()
+            total += float(loss.detach())
+        return Measured(total, {name: value / len(examples) for name, value in measures.items()})
+
+    def _loss(self, examples: Sequence[TokenExample], size: float, measures: defaultdict[str, float]) -> torch.Tensor:
+        """These examples' contribution to the mean loss; adds their figures to `measures`."""
+        if self._loaded.mean_loss and self.objective.mean_of_tokens and all(e.weight == 1 for e in examples):
+            with self._autocast():
+                return self._loaded.mean_loss(self._loaded.model, self._batch(examples), round(size))
+        total = torch.zeros((), device=self._device)
+        for example, losses in zip(examples, self._token_losses(examples), strict=True):
+            total = total + self.objective.loss(example, losses) / size
+            for name, value in self.objective.measures(example, losses).items():
+                measures[name] += value
+        return total
+
+    def _token_losses(self, examples: Sequence[TokenExample]) -> list[tuple[torch.Tensor, ...]]:
+        """For each example, the losses of each of its sequences' answer tokens."""
+        sequences = [self.objective.sequences(example) for example in examples]
+        with self._autocast():
+            losses = self._loaded.token_losses(self._loaded.model, self._batch(examples))
+        parts = iter(losses.split([sequence.answer_length for each in sequences for sequence in each]))
+        return [tuple(next(parts) for _ in each) for each in sequences]
+
+    def _batch(self, examples: Sequence[TokenExample]) -> TokenBatch:
+        sequences = [sequence for example in examples for sequence in self.objective.sequences(example)]
+        return padded(sequences, self._device)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(iter(self._weights.values())).device
+
+    def _autocast(self) -> torch.autocast:
         dtype = self._loaded.autocast
-        with torch.autocast(device.type, dtype, enabled=dtype is not None):
-            return self._loaded.loss(self._loaded.model, padded(examples, device), answers)
+        return torch.autocast(self._device.type, dtype, enabled=dtype is not None)
 
 
 def refuse_unknown_tokens(examples: Sequence[TokenExample], vocabulary_size: int) -> None:
     """Raise TrainingError when a token has no row in the embedding."""
-    highest = max(max(example.input_ids) for example in examples)
+    highest = max(max(*example.input_ids, *example.rejected_ids) for example in examples)
     if highest >= vocabulary_size:
         raise TrainingError(
             f"token {highest} is not in the vocabulary of the weights being trained ({vocabulary_size} tokens): "

@@ -30,8 +30,8 @@ from crescent_lite.sampling.machine_limits import Memory, memory_now
 from crescent_lite.sampling.memory_plan import in_gigabytes
 from crescent_lite.training.architectures import LINEAR_LAYERS, refuse_unread_settings
 from crescent_lite.training.base_gguf import ROPE_FACTORS, BaseGguf
-from crescent_lite.training.losses import TokenBatch, answer_loss, fused_loss
 from crescent_lite.training.merging import merge
+from crescent_lite.training.losses import TokenBatch, fused_mean_loss, token_losses, unsloth_token_losses
 from crescent_lite.training.plan import TrainingPlan
 
 BFLOAT16_CAPABILITY = (8, 0)
@@ -54,8 +54,10 @@ class LoadedModel:
     """Number type of the frozen base: 'float32', 'bfloat16', 'float16' or '4-bit NF4'."""
     autocast: torch.dtype | None
     """Number type of matrix products when the base has fewer than 32 bits and the LoRA has 32; else None."""
-    loss: Callable[[Any, TokenBatch, int], torch.Tensor]
-    """(model, batch, n) -> the cross entropy of the batch's answer tokens, in nats, summed and divided by n."""
+    token_losses: Callable[[Any, TokenBatch], torch.Tensor]
+    """(model, batch) -> the cross entropy of each answer token of the batch, in nats, sequence after sequence."""
+    mean_loss: Callable[[Any, TokenBatch, int], torch.Tensor] | None = None
+    """(model, batch, n) -> the sum of the same divided by n, where the library has a faster function for it."""
 
 
 def load(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
@@ -107,7 +109,7 @@ def load_peft(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
         for layer in tuned.modules():
             if isinstance(layer, BaseTunerLayer):
                 layer.cast_input_dtype_enabled = False
-    return LoadedModel(tuned, device_name(), weights, autocast, answer_loss)
+    return LoadedModel(tuned, device_name(), weights, autocast, token_losses)
 
 
 def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
@@ -162,7 +164,7 @@ def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
     )
     dtype = dtype or model.dtype
     weights, autocast = "4-bit NF4" if in_4bit else _name(dtype), dtype if dtype != torch.float32 else None
-    return LoadedModel(model, device_name(), weights, autocast, fused_loss)
+    return LoadedModel(model, device_name(), weights, autocast, unsloth_token_losses, fused_mean_loss)
 
 
 def in_one_file(plan: TrainingPlan, base: BaseGguf) -> BaseGguf:

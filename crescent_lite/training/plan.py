@@ -44,7 +44,7 @@ class TrainingPlan:
 
     @property
     def examples_path(self) -> Path:
-        """File of the examples, one JSON object a line with `question_id`, `input_ids` and `prompt_length`."""
+        """File of the examples, one JSON object a line with the fields of `TokenExample`."""
         return self.out_dir / "examples.jsonl"
 
     @property
@@ -99,7 +99,8 @@ def read_examples(path: Path) -> Iterator[TokenExample]:
     with path.open(encoding="utf-8") as file:
         for line in file:
             values = json.loads(line)
-            yield TokenExample(values["question_id"], tuple(values["input_ids"]), values["prompt_length"])
+            values |= {name: tuple(values[name]) for name in ("input_ids", "rejected_ids")}
+            yield TokenExample(**values)
 
 
 def step_line(step: TrainingStep) -> str:

@@ -1,8 +1,8 @@
 """LoRA fine-tuning on tokenized examples; one code path for both loaders.
 
 All steps are planned at the start, so a training that was killed resumes from its last checkpoint and makes the same
-steps. The loss is the mean over all answer tokens of an optimiser step, whatever the micro-batches. Runs in the
-training program only; knows no questions and no database. Source of LoRA: arXiv 2106.09685.
+steps. The loss of a step is the mean over its examples as the objective defines it, whatever the micro-batches. Runs
+in the training program only; knows no questions and no database. Source of LoRA: arXiv 2106.09685.
 Example: adapter = train(plan, read_base(plan.base_gguf), report=print)
 """
 
@@ -13,7 +13,7 @@ import importlib.metadata
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,11 @@ from crescent_lite.records import TokenExample, TrainedAdapter, TrainingStep
 from crescent_lite.training import checkpoints
 from crescent_lite.training.adapter_gguf import write_adapter_gguf
 from crescent_lite.training.base_gguf import BaseGguf
-from crescent_lite.training.batches import hold_out, learning_rate_fraction, pieces, plan_steps
+from crescent_lite.training.batches import by_length, hold_out, learning_rate_fraction, micro_batches, plan_steps
 from crescent_lite.training.defaults import resolved
-from crescent_lite.training.learner import Learner, refuse_unknown_tokens
+from crescent_lite.training.learner import Learner, Measured, refuse_unknown_tokens
 from crescent_lite.training.loaders import load
+from crescent_lite.training.objectives import objective_of
 from crescent_lite.training.plan import TrainingPlan, read_examples
 from crescent_lite.training.stopping import LossWatch
 
@@ -46,7 +47,7 @@ def train(plan: TrainingPlan, base: BaseGguf, report: Callable[[TrainingStep], N
     config = resolved(plan.config, parameters=base.parameters, examples=len(examples))
     set_seed(plan.seed)
     loaded = load(plan, base)
-    learner = Learner(loaded, plan.seed)
+    learner = Learner(loaded, objective_of(config), plan.seed)
     if plan.start:
         learner.start_from(adapter_tensors(plan.start))
     refuse_unknown_tokens(examples, learner.vocabulary_size)
@@ -62,6 +63,7 @@ def train(plan: TrainingPlan, base: BaseGguf, report: Callable[[TrainingStep], N
         "device": loaded.device,
         "weights": loaded.weights,
         "threads": str(torch.get_num_threads()),
+        "objective": config.objective,
         **{name: f"{getattr(config, name):g}" for name in ("learning_rate", "epochs", "batch_size")},
         "examples": str(len(examples)),
         "examples_left_out": str(plan.examples_left_out),
@@ -83,16 +85,17 @@ class Training:
         examples: list[TokenExample],
         report: Callable[[TrainingStep], None],
     ) -> None:
-        learnt, held_out = hold_out(len(examples), config.held_out, plan.seed)
+        learnt, held_out = hold_out([example.question_id for example in examples], config.held_out, plan.seed)
         self._plan, self._config, self._learner, self._report = plan, config, learner, report
+        self._objective = learner.objective
         self._examples = [examples[index] for index in learnt]
         self.held_out = [examples[index] for index in held_out]
         """Examples that are not trained on; their loss is measured before the first step, twice an epoch and at the
         end."""
         self.loss_before: float | None = None
-        """Held-out loss before the first step, in nats per token; None when no examples are held out."""
+        """Held-out loss before the first step, in nats; None when no examples are held out."""
         self._steps = plan_steps(
-            [len(example.input_ids) for example in self._examples],
+            [example.tokens for example in self._examples],
             epochs=config.epochs,
             batch_size=config.batch_size,
             micro_batch_size=config.micro_batch_size,
@@ -113,8 +116,11 @@ class Training:
     def run(self) -> str | None:
         """Make every remaining step. Returns the reason for ending early, or None."""
         self._resume()
-        if self._done == 0 and self.held_out:
-            self.loss_before = self._held_out_loss()
+        if self._done == 0:
+            if self._objective.needs_reference:
+                self._use_references(self._references())
+            if self.held_out:
+                self.loss_before = self._measure_held_out().loss
         saved_at = time.monotonic()
         for number in range(self._done + 1, len(self._steps) + 1):
             if stopped := self._step(number):
@@ -142,7 +148,8 @@ class Training:
         began, best_before = time.monotonic(), self._watch.best_step
         config = self._config
         micro_batches = [[self._examples[index] for index in indexes] for indexes in self._steps[number - 1]]
-        loss = self._learner.gradients(micro_batches)
+        measured = self._learner.gradients(micro_batches)
+        loss = measured.loss
         stopped = self._watch.note_loss(number, loss)
         if self._watch.best_step != best_before:
             self._learner.keep()
@@ -153,11 +160,12 @@ class Training:
         )
         self._learner.update(rate)
         self._done = number
-        held_out_loss = None
+        held_out = None
         if not stopped:
-            held_out_loss, stopped = self._check_held_out(number)
-        tokens = sum(len(example.input_ids) for examples in micro_batches for example in examples)
+            held_out, stopped = self._check_held_out(number)
+        tokens = sum(example.tokens for examples in micro_batches for example in examples)
         self._tokens += tokens
+        of_held_out = {f"held_out_{name}": value for name, value in held_out.measures.items()} if held_out else {}
         self._report(
             TrainingStep(
                 step=number,
@@ -167,26 +175,52 @@ class Training:
                 learning_rate=rate,
                 tokens=self._tokens,
                 tokens_per_second=tokens / max(time.monotonic() - began, 1e-9),
-                held_out_loss=held_out_loss,
+                held_out_loss=held_out.loss if held_out else None,
+                measures={**measured.measures, **of_held_out},
             )
         )
         return stopped
 
-    def _check_held_out(self, number: int) -> tuple[float | None, str | None]:
-        """Measure the held-out loss if it is due. Returns that loss and the reason to stop, or None for either."""
+    def _check_held_out(self, number: int) -> tuple[Measured | None, str | None]:
+        """Measure the held-out examples if that is due. Returns the result and the reason to stop, or None."""
         is_due = number % math.ceil(self._epoch_steps / 2) == 0 or number == len(self._steps)
         if not self.held_out or not is_due:
             return None, None
-        loss = self._held_out_loss()
+        measured = self._measure_held_out()
+        if stopped := self._objective.reason_to_stop(measured.measures):
+            return measured, stopped  # the adapter kept is the one of an earlier look
         best_before = self._watch.best_step
-        stopped = self._watch.note_held_out(number, loss)
+        stopped = self._watch.note_held_out(number, measured.loss)
         if self._watch.best_step != best_before:
             self._learner.keep()
-        return loss, stopped if number < len(self._steps) else None  # after the last step there is nothing to stop
+        return measured, stopped if number < len(
+            self._steps
+        ) else None  # after the last step there is nothing to stop
 
-    def _held_out_loss(self) -> float:
-        ordered = sorted(self.held_out, key=lambda example: len(example.input_ids))
-        return self._learner.loss_of(pieces(ordered, self._config.micro_batch_size))
+    def _measure_held_out(self) -> Measured:
+        return self._learner.measure(
+            [[self.held_out[index] for index in indexes] for indexes in self._micro_batches(self.held_out)]
+        )
+
+    def _references(self) -> list[tuple[float, ...]]:
+        """The log-probabilities of every example's sequences under the present weights, in order."""
+        everything = [*self._examples, *self.held_out]
+        found: dict[int, tuple[float, ...]] = {}
+        for indexes in self._micro_batches(everything):
+            references = self._learner.reference([everything[index] for index in indexes])
+            found.update(zip(indexes, references, strict=True))
+        return [found[index] for index in range(len(everything))]
+
+    def _micro_batches(self, examples: Sequence[TokenExample]) -> list[list[int]]:
+        lengths = [example.tokens for example in examples]
+        return micro_batches(by_length(lengths), lengths, self._config.micro_batch_size)
+
+    def _use_references(self, references: Sequence[tuple[float, ...]]) -> None:
+        referred = [
+            dataclasses.replace(example, reference=reference)
+            for example, reference in zip([*self._examples, *self.held_out], references, strict=True)
+        ]
+        self._examples, self.held_out = referred[: len(self._examples)], referred[len(self._examples) :]
 
     def _save(self) -> None:
         progress = {
@@ -194,6 +228,7 @@ class Training:
             "seconds": self.seconds,
             "watch": dataclasses.asdict(self._watch),
             "loss_before": self.loss_before,
+            "references": [example.reference for example in (*self._examples, *self.held_out)],
         }
         checkpoint = checkpoints.Checkpoint(self._done, self._learner.tensors(), progress)
         checkpoints.save(self._plan.checkpoint_dir, checkpoint, self._plan.fingerprint())
@@ -208,6 +243,8 @@ class Training:
         self._seconds_before = checkpoint.progress["seconds"]
         self._watch = LossWatch(**checkpoint.progress["watch"])
         self.loss_before = checkpoint.progress.get("loss_before")  # older checkpoints do not have it
+        if self._objective.needs_reference:
+            self._use_references([tuple(reference) for reference in checkpoint.progress["references"]])
 
 
 def adapter_tensors(peft_dir: Path) -> dict[str, torch.Tensor]:
