@@ -193,9 +193,8 @@ class Training:
         stopped = self._watch.note_held_out(number, measured.loss)
         if self._watch.best_step != best_before:
             self._learner.keep()
-        return measured, stopped if number < len(
-            self._steps
-        ) else None  # after the last step there is nothing to stop
+        is_last = number == len(self._steps)
+        return measured, None if is_last else stopped  # after the last step there is nothing to stop
 
     def _measure_held_out(self) -> Measured:
         return self._learner.measure(
