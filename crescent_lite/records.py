@@ -340,10 +340,14 @@ class TokenExample:
 
 @dataclass(frozen=True)
 class Example:
-    """What a model is trained on: a label and its tokens."""
+    """What a model is trained on: a solution of a label, or a pair of solutions, and the tokens."""
 
     label: Label
+    vote_id: int
+    """The vote that is learnt."""
     tokens: TokenExample
+    loser_vote_id: int | None = None
+    """The vote that it is compared with; None without a loser."""
 
 
 @dataclass(frozen=True)

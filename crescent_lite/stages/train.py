@@ -13,7 +13,7 @@ from typing import ClassVar
 from crescent_lite.events import Stage
 from crescent_lite.models import sha256_of
 from crescent_lite.records import Example, ModelFile, TrainedAdapter, TrainingStep, peft_dir_of
-from crescent_lite.stages.examples import labels_of, token_examples
+from crescent_lite.stages.examples import examples_needed, labels_of, token_examples
 from crescent_lite.stages.frame import Job, StageOfRun, Tally, release_sampler, sampler_of
 from crescent_lite.store import Round
 from crescent_lite.training import finetune
@@ -36,7 +36,7 @@ class TrainStage(StageOfRun):
     @property
     def is_owed(self) -> bool:
         """Whether there are enough examples to train on."""
-        return len(self._examples) >= self.job.config.train.min_examples
+        return len(self._examples) >= examples_needed(self.job.config.train)
 
     def work(self) -> Generator[TrainingStep, None, None]:
         """Train; store each step and, at the end, the adapter. An interrupted training can be continued."""

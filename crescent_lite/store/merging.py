@@ -34,7 +34,12 @@ MAPPED: Mapping[str, Mapping[str, str]] = {
     "votes": {"vote_id": "vote", "question_id": "question", "model_id": "model"},
     "consensus": {"question_id": "question", "chosen_vote": "vote"},
     "trainings": {"training_id": "training", "round_id": "round", "adapter_id": "model"},
-    "examples": {"training_id": "training", "question_id": "question", "vote_id": "vote"},
+    "examples": {
+        "training_id": "training",
+        "question_id": "question",
+        "vote_id": "vote",
+        "loser_vote_id": "vote",
+    },
     "training_steps": {"training_id": "training"},
     "run_evaluations": {"run_id": "run", "evaluation_id": "evaluation"},
     "events": {"event_id": "event", "run_id": "run"},

@@ -508,7 +508,35 @@ def m011_why_a_reply_has_no_answer(database: Database) -> None:
     for table in ("votes", "evaluated_items"):
         database.execute(f"ALTER TABLE {table} ADD COLUMN abstained TEXT")
         database.execute(f"UPDATE {table} SET abstained = {WHY} WHERE answer_key IS NULL")
-    for statement in statements_to_recreate():
+    for statement in statements_to_drop():
+        database.execute(statement)
+
+
+PAIRS = (
+    """CREATE TABLE new_examples (
+        training_id INTEGER NOT NULL REFERENCES trainings (training_id),
+        position INTEGER NOT NULL,
+        question_id INTEGER NOT NULL REFERENCES questions (question_id),
+        vote_id INTEGER NOT NULL REFERENCES votes (vote_id),
+        loser_vote_id INTEGER REFERENCES votes (vote_id),
+        weight REAL NOT NULL DEFAULT 1,
+        tokens INTEGER NOT NULL,
+        PRIMARY KEY (training_id, position)
+    ) STRICT""",
+    """INSERT INTO new_examples (training_id, position, question_id, vote_id, tokens)
+        SELECT training_id, row_number() OVER (PARTITION BY training_id ORDER BY question_id) - 1, question_id,
+            vote_id, tokens FROM examples""",
+    "DROP TABLE examples",
+    "ALTER TABLE new_examples RENAME TO examples",
+    "CREATE INDEX examples_by_question ON examples (question_id)",
+    "ALTER TABLE training_steps ADD COLUMN measures TEXT",
+)
+
+
+@migrations()
+def m012_pairs_to_learn_from(database: Database) -> None:
+    """Several examples of a question, each with a weight and perhaps a losing vote; figures beside a step's loss."""
+    for statement in (*statements_to_drop(), *PAIRS, *statements_to_recreate()):
         database.execute(statement)
 
 

@@ -20,6 +20,7 @@ MIGRATIONS = (
     "m009_what_is_referred_to_is_named",
     "m010_the_tokens_of_votes",
     "m011_why_a_reply_has_no_answer",
+    "m012_pairs_to_learn_from",
 )
 MIGRATION_SET = "crescent_lite"
 

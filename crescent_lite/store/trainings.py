@@ -62,14 +62,17 @@ class Trainings:
 
     def start_training(self, round_id: int, examples: Sequence[Example]) -> int:
         """Continue the round's unfinished training on exactly these examples, or store a new one. Returns its id."""
-        rows = [(each.label.question_id, each.label.vote_id, len(each.tokens.input_ids)) for each in examples]
+        rows = [
+            (each.label.question_id, each.vote_id, each.loser_vote_id, each.tokens.weight, each.tokens.tokens)
+            for each in examples
+        ]
         with self._database.transaction():
             unfinished = self._database.value(
                 """SELECT max(training_id) FROM trainings
                 WHERE round_id = ? AND state IN ('running', 'interrupted', 'failed')""",
                 [round_id],
             )
-            if unfinished is not None and self._examples_of(unfinished) == sorted(rows):
+            if unfinished is not None and self._examples_of(unfinished) == rows:
                 self._database.write(
                     "UPDATE trainings SET state = 'running', finished_at = NULL WHERE training_id = ?", [unfinished]
                 )
@@ -78,8 +81,9 @@ class Trainings:
                 "INSERT INTO trainings (round_id, state, started_at) VALUES (?, 'running', ?)", [round_id, now()]
             )
             self._database.write_many(
-                "INSERT INTO examples (training_id, question_id, vote_id, tokens) VALUES (?, ?, ?, ?)",
-                [(training_id, *row) for row in rows],
+                """INSERT INTO examples (training_id, position, question_id, vote_id, loser_vote_id, weight, tokens)
+                VALUES (?, ?, ?, ?, ?, ?, ?)""",
+                [(training_id, position, *row) for position, row in enumerate(rows)],
             )
         return training_id
 
@@ -90,7 +94,7 @@ class Trainings:
         )
         self._database.write(
             """INSERT INTO training_steps (training_id, step, steps, epoch, loss, learning_rate, tokens,
-                tokens_per_second, held_out_loss, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                tokens_per_second, held_out_loss, measures, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             [
                 training_id,
                 step.step,
@@ -101,6 +105,7 @@ class Trainings:
                 step.tokens,
                 step.tokens_per_second,
                 step.held_out_loss,
+                json.dumps(dict(step.measures)) if step.measures else None,
                 now(),
             ],
         )
@@ -123,12 +128,13 @@ class Trainings:
             )
             self._database.write("UPDATE rounds SET adapter_id = ? WHERE round_id = ?", [adapter_id, round_id])
 
-    def _examples_of(self, training_id: int) -> list[tuple[int, int, int]]:
+    def _examples_of(self, training_id: int) -> list[tuple[int, int, int | None, float, int]]:
         rows = self._database.rows(
-            "SELECT question_id, vote_id, tokens FROM examples WHERE training_id = ? ORDER BY question_id",
+            """SELECT question_id, vote_id, loser_vote_id, weight, tokens FROM examples WHERE training_id = ?
+            ORDER BY position""",
             [training_id],
         )
-        return [(row[0], row[1], row[2]) for row in rows]
+        return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
 
     def end_training(self, training_id: int, state: str) -> None:
         """Store that the training ended without an adapter: 'failed' or 'interrupted'."""

@@ -259,13 +259,19 @@ _EXAMPLES = View(
         "share": SHARE,
         "solution": "text of the vote that is trained on, as the model wrote it",
         "vote_id": "id of that vote",
-        "tokens": "tokens of prompt and solution together",
+        "loser": "for a pair, the losing answer, as a typed key; NULL for an example without a loser",
+        "loser_solution": "for a pair, text of the losing vote, as the model wrote it",
+        "loser_vote_id": "id of that vote",
+        "weight": "weight of the example's loss; for a pair, the difference of the two answers' shares",
+        "tokens": "tokens of prompt and solution together, for a pair of both solutions",
     },
     """SELECT e.training_id, d.run_id, d.number AS round, e.question_id, a.number AS asked_in_round,
-        q.text AS question, c.answer_key AS label, c.share, v.text AS solution, e.vote_id, e.tokens
+        q.text AS question, c.answer_key AS label, c.share, v.text AS solution, e.vote_id,
+        l.answer_key AS loser, l.text AS loser_solution, e.loser_vote_id, e.weight, e.tokens
     FROM examples e JOIN trainings t USING (training_id) JOIN rounds d ON d.round_id = t.round_id
     JOIN questions q ON q.question_id = e.question_id JOIN rounds a ON a.round_id = q.round_id
-    JOIN votes v ON v.vote_id = e.vote_id LEFT JOIN consensus c ON c.question_id = e.question_id""",
+    JOIN votes v ON v.vote_id = e.vote_id LEFT JOIN votes l ON l.vote_id = e.loser_vote_id
+    LEFT JOIN consensus c ON c.question_id = e.question_id""",
 )
 
 _MODELS = View(

@@ -81,7 +81,7 @@ def finetune(
     loader, _ = choose_loader(config)
     require_packages(loader)
     may_ask_hub = weights_are_on_the_hub(config.weights) and not offline
-    fitting = [e for e in examples if e.prompt_length < len(e.input_ids) <= config.max_example_tokens]
+    fitting = [each for each in examples if _fits(each, config.max_example_tokens)]
     if not fitting:
         raise TrainingError(
             f"none of the {len(examples)} examples can be trained on: each has no answer, or more than "
@@ -104,6 +104,12 @@ def finetune(
         shutil.rmtree(plan.checkpoint_dir, ignore_errors=True)
     finally:
         _stop(process, max_seconds_to_stop)
+
+
+def _fits(example: TokenExample, most_tokens: int) -> bool:
+    """Whether each solution of an example has a token, and none is longer than `most_tokens` with its prompt."""
+    lengths = [len(ids) for ids in (example.input_ids, example.rejected_ids) if ids]
+    return all(example.prompt_length < length <= most_tokens for length in lengths)
 
 
 def weights_are_on_the_hub(weights: str) -> bool:
