@@ -155,6 +155,7 @@ def _store_run(
     with store.database.transaction():  # a run without its settings could not be read again
         base_id = store.runs.insert_model(inputs.base)
         used = [inputs.prompts.bait, inputs.prompts.rewrite, inputs.prompts.solve]
+        used += [inputs.prompts.for_evaluation(config.vote.prompt)]
         used += [inputs.own_questions.as_prompt] if inputs.own_questions else []
         used += [inputs.chat_template] if inputs.chat_template else []
         for prompt in used:

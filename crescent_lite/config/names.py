@@ -12,7 +12,7 @@ VERSION = "0.1.0"
 CONFIG_NAME = "crescent.toml"
 """The file in a workspace that holds the user's own settings."""
 PRESET_DIR = Path(__file__).parent / "presets"
-PRESETS = ("quick", "default", "reference")
+PRESETS = ("quick", "default", "preference", "reference")
 LARGEST_INTEGER = 2**63 - 1
 """The largest integer that SQLite stores."""
 MOST_ROUNDS = 1000

@@ -165,6 +165,9 @@ class DiversifyConfig:
 class VoteConfig:
     """The stage 'vote': the votes on a question, and when they make a label."""
 
+    prompt: Literal["solve", "bare"] = "solve"
+    """Prompt of the votes: 'solve', which asks for a solution step by step, or the 'bare' question. Preference pairs
+    should be drawn with the prompt that they are trained with (`train.prompt`)."""
     votes_per_question: Annotated[int, Range(1, 1000)] = 8
     """Solutions drawn for each kept question, at most. Adaptive stopping may draw fewer."""
     policy: Policy = "majority"

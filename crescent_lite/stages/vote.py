@@ -38,6 +38,7 @@ class VoteStage(StageOfRun):
             settings.top_k,
             logprobs=settings.keep == "likeliest",
         )
+        self._prompt = job.prompts.for_evaluation(settings.prompt)
         self._polls: dict[str, Poll] = {}
         """Undecided questions, by the key of their requests."""
         self._prompts: dict[str, str] = {}
@@ -45,7 +46,7 @@ class VoteStage(StageOfRun):
         for question, votes in job.store.votes.fetch_owed(this.round_id):
             key = str(question.question_id)
             self._polls[key] = Poll(question.question_id, settings, votes)
-            self._prompts[key] = fill(job.prompts.solve.text, question=question.text)
+            self._prompts[key] = fill(self._prompt.text, question=question.text)
         done = job.store.votes.count(this.round_id)
         self.tally = Tally(done, done + sum(poll.missing for poll in self._polls.values()))
 
@@ -77,7 +78,7 @@ class VoteStage(StageOfRun):
             completion,
             answer,
             self._model_id,
-            self.job.prompts.solve.sha256,
+            self._prompt.sha256,
             None if answer else why_unanswered(completion.text, finished=finished),
         )
         wave_is_complete = poll.add(vote)
