@@ -18,7 +18,7 @@ from crescent_lite.config import BenchmarkConfig, Config, ModelConfig, config_fr
 from crescent_lite.config.names import Control
 from crescent_lite.config.paths import settings_path
 from crescent_lite.config.stored import resumed_config
-from crescent_lite.errors import NotFoundError, TrainingError, WorkspaceError
+from crescent_lite.errors import ConfigError, NotFoundError, TrainingError, WorkspaceError
 from crescent_lite.evaluation import load_benchmark, measurements, prompts_of, shots_of
 from crescent_lite.evaluation.controls import TRAINED
 from crescent_lite.models import find_model
@@ -114,6 +114,7 @@ def prepare(
         check_steering(prompts, config.bait)
     if purpose.trains:
         refuse_base_that_cannot_be_trained(base, resolved, purpose.teacher_id)
+        refuse_votes_without_losers(resolved, purpose.teacher_id)
     adapter = purpose.adapter.path if purpose.adapter else None
     check_chat_template(base.path, resolved)
     with contextlib.ExitStack() as stack:
@@ -290,6 +291,26 @@ def refuse_base_that_cannot_be_trained(base: ModelFile, config: Config, teacher_
         raise TrainingError(
             f"{error}. To ask and vote only, set train.min_examples above bait.questions ({config.bait.questions})"
         ) from None
+
+
+def refuse_votes_without_losers(config: Config, teacher_id: int | None) -> None:
+    """Raise ConfigError if preference pairs are to be learnt from votes that do not suit them.
+
+    A teacher's votes are there already, so they are not checked.
+    """
+    if config.train.objective != "preference" or teacher_id is not None:
+        return
+    vote, train = config.vote, config.train
+    if vote.stopping != "never" and vote.policy != "reference":
+        raise ConfigError(
+            f"train.objective 'preference' learns from losing votes, of which vote.stopping {vote.stopping!r} leaves "
+            "many out: set vote.stopping = 'never'"
+        )
+    if vote.prompt != train.prompt:
+        raise ConfigError(
+            f"train.objective 'preference' compares the model with its own votes: they are drawn with the prompt "
+            f"{vote.prompt!r}, and trained with {train.prompt!r}; set vote.prompt and train.prompt to the same"
+        )
 
 
 def refuse_teacher_without_labels(store: Store, teacher_id: int | None) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from crescent_lite.answers.equations import equations
 from crescent_lite.answers.likeness import may_be_equal
-from crescent_lite.records import FinishReason, Vote
+from crescent_lite.records import FinishReason, Label, Vote
 from crescent_lite.stages.winners import (
     LENGTH_GAP,
     LENGTH_RATIO,
@@ -51,7 +51,11 @@ def test_a_pair_is_a_marked_winner_over_an_ended_loser_with_fewer_votes(votes: l
     found = pairs(votes, RIGHT, most)
     assert len(found) <= most
     for pair in found:
-        assert (pair.winner.answer_key, pair.winner.finish_reason, pair.winner.answer_form) == (RIGHT, "stop", "boxed")
+        assert (pair.winner.answer_key, pair.winner.finish_reason, pair.winner.answer_form) == (
+            RIGHT,
+            "stop",
+            "boxed",
+        )
         assert pair.loser.finish_reason == "stop"
         assert pair.loser.answer_key not in (None, RIGHT, "%:12")  # 12% may be the same answer
         assert 0 < pair.weight <= 1
@@ -85,8 +89,9 @@ def test_winners_differ_in_their_equations_and_the_labels_own_comes_first() -> N
         vote(3, RIGHT, "2 * 6 = 12", reason="length"),
         vote(4, "n:7", "3 + 4 = 7"),
     ]
-    assert [each.vote_id for each in distinct_winners(votes, RIGHT, 2, 4)] == [2, 0]
-    assert [each.vote_id for each in distinct_winners(votes, RIGHT, 1, 1)] == [1]
+    label = Label(1, 1, 1, "What is 6 + 6?", 2, "3 * 4 = 12", RIGHT, 0.5)
+    assert [each.vote_id for each in distinct_winners(votes, label, 4)] == [2, 0]
+    assert [each.vote_id for each in distinct_winners(votes, label, 1)] == [2]
 
 
 @given(st.lists(st.tuples(st.integers(1, 300), st.integers(1, 300)), max_size=20))

@@ -1,5 +1,6 @@
 """What a round is trained on: its own labels and some of earlier rounds, or a teacher's, as tokens of the model.
 
+What is learnt of a label depends on the objective: its solution, several solutions, or pairs with losing solutions.
 Reads the store; trains nothing. Example: examples = token_examples(job, labels_of(job, this), sampler)
 """
 
@@ -7,11 +8,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from crescent_lite.config import TrainConfig
+from crescent_lite.prompts.sets import fill
 from crescent_lite.questions.diversify import Known
-from crescent_lite.records import Example, Label, TokenExample
+from crescent_lite.records import Example, Label, TokenExample, Vote
 from crescent_lite.sampling import Sampler
 from crescent_lite.stages.frame import Job
+from crescent_lite.stages.winners import Pair, distinct_winners, matched_in_length, pairs
 from crescent_lite.store import Round
 
 
@@ -44,21 +49,82 @@ def all_of_teacher(job: Job, teacher_id: int) -> list[Label]:
     return job.store.votes.fetch_labels(run_id=teacher_id)
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """A solution of a label to learn, perhaps with one that lost to it."""
+
+    label: Label
+    vote_id: int
+    """The vote that is learnt."""
+    solution: str
+    """Its text. Untrusted."""
+    weight: float = 1.0
+    """Weight of the example's loss, above 0."""
+    loser: Vote | None = None
+    """A vote for another answer; None without a loser."""
+
+
+def chosen_solutions(job: Job, labels: Sequence[Label]) -> list[Chosen]:
+    """What is learnt of each label, by `train.objective`: its solution, several of them, or pairs with losers."""
+    settings, votes = job.config.train, job.store.votes
+    if settings.objective == "preference":
+        return _pairs(job, labels)
+    if settings.solutions_per_label == 1:
+        return [Chosen(label, label.vote_id, label.solution) for label in labels]
+    found = []
+    for label in labels:
+        winners = distinct_winners(votes.fetch_votes(label.question_id), label, settings.solutions_per_label)
+        weight = (label.share or 1.0) / max(len(winners), 1)
+        found += [Chosen(label, vote.vote_id, vote.text, weight) for vote in winners]
+    return found
+
+
+def _pairs(job: Job, labels: Sequence[Label]) -> list[Chosen]:
+    """The pairs of all labels, matched in length, by question and in the order in which they were chosen."""
+    label_of: dict[int, Label] = {}
+    found: list[Pair] = []
+    for label in labels:
+        if label.answer_key is not None:
+            drawn = job.store.votes.fetch_votes(label.question_id)
+            of_question = pairs(drawn, label.answer_key, job.config.train.pairs_per_question)
+            label_of |= {pair.winner.vote_id: label for pair in of_question}
+            found += of_question
+    return [
+        Chosen(label_of[pair.winner.vote_id], pair.winner.vote_id, pair.winner.text, pair.weight, pair.loser)
+        for pair in matched_in_length(found)
+    ]
+
+
+def examples_needed(settings: TrainConfig) -> int:
+    """How many examples a round needs to train."""
+    return settings.min_pairs if settings.objective == "preference" else settings.min_examples
+
+
 def token_examples(job: Job, labels: Sequence[Label], sampler: Sampler) -> list[Example]:
-    """The labels as (bare question, solution) in tokens; those above `train.max_example_tokens` are left out.
+    """What is learnt of the labels, as tokens; without those above `train.max_example_tokens`.
 
     A solution has the tokens that it was drawn with. If they are not known, or belong to a teacher with another
     vocabulary, its text is tokenized.
     """
-    examples = []
-    drawn = job.store.votes.fetch_token_ids([label.vote_id for label in labels])
+    chosen = chosen_solutions(job, labels)
+    prompt = job.prompts.for_evaluation(job.config.train.prompt).text
+    used = [each.vote_id for each in chosen] + [each.loser.vote_id for each in chosen if each.loser]
+    drawn = job.store.votes.fetch_token_ids(used)
     is_own = not job.teacher_id or job.store.runs.fetch_run(job.teacher_id).base_id == job.base_id
-    for label in labels:
+
+    def encoded(label: Label, vote_id: int, solution: str) -> tuple[tuple[int, ...], int]:
         # The space that a teacher's vocabulary puts before a reply is none of the student's.
-        solution = label.solution if is_own else label.solution.strip()
-        input_ids, prompt_length = sampler.encode_example(label.question, solution, drawn.get(label.vote_id))
-        if len(input_ids) <= job.config.train.max_example_tokens:
-            examples.append(Example(label, TokenExample(label.question_id, tuple(input_ids), prompt_length)))
+        text = solution if is_own else solution.strip()
+        ids, length = sampler.encode_example(fill(prompt, question=label.question), text, drawn.get(vote_id))
+        return tuple(ids), length
+
+    examples = []
+    for each in chosen:
+        ids, prompt_length = encoded(each.label, each.vote_id, each.solution)
+        rejected = encoded(each.label, each.loser.vote_id, each.loser.text)[0] if each.loser else ()
+        if max(len(ids), len(rejected)) <= job.config.train.max_example_tokens:
+            tokens = TokenExample(each.label.question_id, ids, prompt_length, rejected, each.weight)
+            examples.append(Example(each.label, each.vote_id, tokens, each.loser.vote_id if each.loser else None))
     return examples
 
 

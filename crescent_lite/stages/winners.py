@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from crescent_lite.answers.equations import equations
 from crescent_lite.answers.likeness import may_be_equal
-from crescent_lite.records import Vote
+from crescent_lite.records import Label, Vote
 
 LEAST_LEAD = 2
 """Votes by which the leading answer must be ahead of the next for its pairs to be learnt (guess)."""
@@ -37,11 +37,11 @@ class Pair:
     """Votes for the winner's answer minus votes for the loser's, as a fraction of all votes drawn, above 0."""
 
 
-def distinct_winners(votes: Sequence[Vote], answer_key: str, chosen_vote: int, most: int) -> list[Vote]:
-    """Up to `most` solutions of the leading answer that differ in their equations; the label's own comes first."""
-    ended = [vote for vote in votes if vote.answer_key == answer_key and vote.finish_reason == "stop"]
+def distinct_winners(votes: Sequence[Vote], label: Label, most: int) -> list[Vote]:
+    """Up to `most` solutions of the label's answer that differ in their equations; the label's own comes first."""
+    ended = [vote for vote in votes if vote.answer_key == label.answer_key and vote.finish_reason == "stop"]
     found: dict[object, Vote] = {}
-    for vote in sorted(ended, key=lambda vote: (vote.vote_id != chosen_vote, *_order(vote))):
+    for vote in sorted(ended, key=lambda vote: (vote.vote_id != label.vote_id, *_order(vote))):
         found.setdefault(_way(vote), vote)
     return list(found.values())[:most]
 
@@ -51,7 +51,8 @@ def pairs(votes: Sequence[Vote], answer_key: str, most: int) -> list[Pair]:
 
     Each loser gets the winner that is nearest in length. No pairs without a lead of LEAST_LEAD votes.
     """
-    counts = Counter(vote.answer_key for vote in votes if vote.answer_key is not None)
+    counts = Counter(vote.answer_key for vote in votes)
+    counts.pop(None, None)  # abstentions
     second = max((count for key, count in counts.items() if key != answer_key), default=0)
     if counts[answer_key] - second < LEAST_LEAD:
         return []
@@ -60,7 +61,9 @@ def pairs(votes: Sequence[Vote], answer_key: str, most: int) -> list[Pair]:
     losers = [
         vote
         for vote in sorted(votes, key=lambda vote: vote.sample_index)
-        if vote.answer_key is not None and vote.finish_reason == "stop" and not may_be_equal(vote.answer_key, answer_key)
+        if vote.answer_key is not None
+        and vote.finish_reason == "stop"
+        and not may_be_equal(vote.answer_key, answer_key)
     ]
     uses, found = Counter[int](), list[Pair]()
     for loser in _in_turns(losers, counts):
