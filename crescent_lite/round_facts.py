@@ -8,7 +8,7 @@ here know none of the three. Example:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -137,3 +137,13 @@ class Alarm:
     fired: bool
     words: str
     """What was seen and what it was compared with; or what is missing, if the check needs more data."""
+
+
+def measures_in_words(measures: Mapping[str, Sequence[float]]) -> list[str]:
+    """A line for each figure of a training: 'pair accuracy 0.52 to 0.81'. First and last tenth of its values."""
+    lines = []
+    for name, values in measures.items():
+        tenth = max(1, len(values) // 10)
+        first, last = sum(values[:tenth]) / tenth, sum(values[-tenth:]) / tenth
+        lines.append(f"{name.replace('_', ' ')} {first:.3g} to {last:.3g}")
+    return lines

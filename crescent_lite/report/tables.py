@@ -12,6 +12,7 @@ from crescent_lite.events import STAGES
 from crescent_lite.report.alarms import fired_in_words
 from crescent_lite.report.content import Report, Table
 from crescent_lite.report.scores import compare, gains_table, samples_table, scores_table
+from crescent_lite.round_facts import measures_in_words
 from crescent_lite.rounds import Standing
 from crescent_lite.store import Round, Run, Store
 
@@ -145,7 +146,8 @@ def _losses(store: Store, this: Round) -> str:
     before = "" if training.held_out_before is None else f"{training.held_out_before:.3f} before, then "
     held_out = f", on held-out examples {before}{looks[0]:.3f}, at best {min(looks):.3f}" if looks else ""
     not_learnt = f"{apart} of them held out; " if apart else ""
-    return f"{not_learnt}{len(losses)} steps, loss {first:.2f} to {last:.2f}{held_out}"
+    measures = "".join(f"; {line}" for line in measures_in_words(training.measures))
+    return f"{not_learnt}{len(losses)} steps, loss {first:.2f} to {last:.2f}{held_out}{measures}"
 
 
 def _reasons(counts: Mapping[str, int]) -> str:

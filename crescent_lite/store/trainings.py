@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from crescent_lite.records import Example, TrainedAdapter, TrainingStep
 from crescent_lite.store.database import Database, now
@@ -35,6 +35,8 @@ class LatestTraining:
     held_out_before: float | None = None
     """Loss on the held-out examples before the first step; None until the training has ended, and without
     held-out examples."""
+    measures: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Every value of each further figure of the objective, by name."""
 
     @property
     def generalises(self) -> bool:
@@ -52,6 +54,12 @@ class FinishedTraining:
     """Seconds at work, in all processes together."""
     details: Mapping[str, str]
     """Versions, device and the settings that were chosen, by name."""
+
+
+def _series(steps: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, ...]]:
+    """The values of each figure over the steps that have it, by name."""
+    names = dict.fromkeys(name for step in steps for name in step)
+    return {name: tuple(step[name] for step in steps if name in step) for name in names}
 
 
 class Trainings:
@@ -153,7 +161,7 @@ class Trainings:
         details = json.loads(latest[0]["details"] or "{}") if latest else {}
         before = float(details.get("held_out_loss_before") or math.nan)
         steps = self._database.rows(
-            "SELECT loss, held_out_loss, steps FROM training_steps WHERE training_id = ? ORDER BY step",
+            "SELECT loss, held_out_loss, steps, measures FROM training_steps WHERE training_id = ? ORDER BY step",
             [latest[0]["training_id"] if latest else None],
         )
         return LatestTraining(
@@ -165,6 +173,7 @@ class Trainings:
             state=latest[0]["state"] if latest else None,
             planned_steps=steps[-1]["steps"] if steps else 0,
             held_out_before=before if math.isfinite(before) else None,
+            measures=_series([json.loads(step["measures"] or "{}") for step in steps]),
         )
 
     def fetch_seconds(self, run_id: int, round_number: int) -> float:

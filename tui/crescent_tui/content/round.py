@@ -17,7 +17,7 @@ from crescent_lite.report.alarms import LOOKS_FOR, MARKS, spaced_name, standing_
 from crescent_lite.report.figures import thinned
 from crescent_lite.report.flow import FlowStep
 from crescent_lite.report.tables import kept_in_words
-from crescent_lite.round_facts import Alarm
+from crescent_lite.round_facts import Alarm, measures_in_words
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.interval_plot import axis_for, interval_line, scale_line
 from crescent_tui.content.line_chart import CURVE, CURVE_SIGN, MARK, MARK_SIGN, line_chart
@@ -199,6 +199,7 @@ def loss(detail: RoundDetail, width: int) -> Content:
     if training.stopped:
         said += f"; stopped early: {printable_line(training.stopped, 200)}"
     lines.append(Content.styled(_wrapped(said, width), MUTED))
+    lines += [Content.styled(_wrapped(line, width), MUTED) for line in measures_in_words(training.measures)]
     return Content("\n").join(lines)
 
 
