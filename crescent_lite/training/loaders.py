@@ -30,8 +30,8 @@ from crescent_lite.sampling.machine_limits import Memory, memory_now
 from crescent_lite.sampling.memory_plan import in_gigabytes
 from crescent_lite.training.architectures import LINEAR_LAYERS, refuse_unread_settings
 from crescent_lite.training.base_gguf import ROPE_FACTORS, BaseGguf
-from crescent_lite.training.merging import merge
 from crescent_lite.training.losses import TokenBatch, fused_mean_loss, token_losses, unsloth_token_losses
+from crescent_lite.training.merging import merge
 from crescent_lite.training.plan import TrainingPlan
 
 BFLOAT16_CAPABILITY = (8, 0)
