@@ -1,6 +1,7 @@
-"""How fast is our trainer compared with a plain TRL SFTTrainer, with the same model, LoRA, examples and steps?
+"""How fast is our trainer compared with TRL's SFTTrainer or DPOTrainer, with the same model, LoRA, examples and steps?
 
-Each side runs in a process of its own; the sides take turns. Useful tokens are those of the examples, without
+Examples with a `rejected` solution are preference pairs: ours is then the objective 'preference', and TRL's side a
+DPOTrainer with the same loss, whose reference is computed before the steps, as ours is. Each side runs in a process of its own; the sides take turns. Useful tokens are those of the examples, without
 padding. The final loss is measured on all examples after the training, by the same function. Needs `pip install
 trl==1.14.2`: the loss of TRL 1.15 fails on a CPU, because it is written for Triton.
     python benchmarks/training.py --model MODEL.gguf --examples run-1.jsonl --steps 12 --json
@@ -9,6 +10,7 @@ trl==1.14.2`: the loss of TRL 1.15 fails on a CPU, because it is written for Tri
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import math
 import resource
@@ -31,7 +33,12 @@ def main() -> int:
     """Measure each side in turn and print the medians."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--examples", type=Path, required=True, help="JSONL from `crescent export examples`")
+    parser.add_argument(
+        "--examples",
+        type=Path,
+        required=True,
+        help="JSONL from `crescent export examples`, also of --format preference",
+    )
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=2e-4)
@@ -74,12 +81,20 @@ def encode(model: Path, examples: Path, folder: Path) -> None:
     encoded = []
     for number, line in enumerate(examples.read_text(encoding="utf-8").splitlines()):
         row = json.loads(line)
-        input_ids, prompt_length = template.encode_example(row["prompt"], row["completion"].strip())
-        encoded.append(TokenExample(number, tuple(input_ids), prompt_length))
+        question = text_of(row["prompt"])
+        solution = text_of(row["chosen" if "chosen" in row else "completion"]).strip()
+        input_ids, prompt_length = template.encode_example(question, solution)
+        rejected = template.encode_example(question, text_of(row["rejected"]).strip())[0] if "rejected" in row else ()
+        encoded.append(TokenExample(number, tuple(input_ids), prompt_length, tuple(rejected)))
     gguf.close()
     write_examples(folder / "examples.jsonl", encoded)
     (folder / "weights").mkdir()
     save_transformers_folder(model, folder / "weights")
+
+
+def text_of(value: str | list[dict[str, str]]) -> str:
+    """The text of a column: bare, or the content of its only message."""
+    return value if isinstance(value, str) else value[0]["content"]
 
 
 def in_a_process(side: str, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -97,7 +112,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     from crescent_lite.training.plan import read_examples
 
     examples = list(read_examples(options.folder / "examples.jsonl"))
-    train = ours if options.side.startswith("ours") else trl
+    theirs = trl_pairs if examples[0].rejected_ids else trl
+    train = ours if options.side.startswith("ours") else theirs
     model, seconds, tokens = train(options, examples)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
@@ -120,6 +136,7 @@ def ours(options: argparse.Namespace, examples: list[TokenExample]) -> tuple[Any
     from crescent_lite.training.trainer import Training
 
     config = TrainConfig(
+        objective="preference" if examples[0].rejected_ids else "sft",
         loader="peft",
         precision="float32" if options.side == "ours-fp32" else "auto",
         weights=str(options.folder / "weights"),
@@ -144,9 +161,69 @@ def ours(options: argparse.Namespace, examples: list[TokenExample]) -> tuple[Any
 def trl(options: argparse.Namespace, examples: list[TokenExample]) -> tuple[Any, float, int]:
     """Train with the TRL script that one would write: tokens and a mask of the answers, and defaults elsewhere."""
     from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    rows = [
+        {
+            "input_ids": list(e.input_ids),
+            "completion_mask": [0] * e.prompt_length + [1] * (len(e.input_ids) - e.prompt_length),
+        }
+        for e in examples
+    ]
+    arguments = SFTConfig(completion_only_loss=True, **common(options))  # the default applies to texts only
+    return run_theirs(options, SFTTrainer, arguments, Dataset.from_list(rows))
+
+
+def trl_pairs(options: argparse.Namespace, examples: list[TokenExample]) -> tuple[Any, float, int]:
+    """Train with TRL's DPOTrainer and a likelihood term; its reference is computed in each step, as by default."""
+    from datasets import Dataset
+    from trl import DPOConfig, DPOTrainer
+
+    class OnTokens(DPOTrainer):  # type: ignore[misc]
+        """Takes tokens, so that both sides train on the same ones."""
+
+        def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
+            return dataset
+
+    defaults = TrainConfig()
+    rows = [
+        {
+            "prompt_ids": list(e.input_ids[: e.prompt_length]),
+            "chosen_ids": list(e.input_ids[e.prompt_length :]),
+            "rejected_ids": list(e.rejected_ids[e.prompt_length :]),
+        }
+        for e in examples
+    ]
+    arguments = DPOConfig(
+        loss_type=["sigmoid", "sft"],
+        loss_weights=[1.0, defaults.nll_weight],
+        beta=defaults.beta,
+        **common(options),
+    )
+    return run_theirs(options, OnTokens, arguments, Dataset.from_list(rows))
+
+
+def common(options: argparse.Namespace) -> dict[str, Any]:
+    """Arguments of both of TRL's trainers."""
+    plain = {"bf16": False, "gradient_checkpointing": False} if options.side == "trl-fp32" else {}
+    return {
+        "output_dir": str(options.folder / "trl"),
+        "max_steps": options.steps,
+        "per_device_train_batch_size": options.batch,
+        "learning_rate": options.learning_rate,
+        "save_strategy": "no",
+        "report_to": "none",
+        "use_cpu": True,
+        "seed": 1,
+        "include_num_input_tokens_seen": "non_padding",
+        **plain,
+    }
+
+
+def run_theirs(options: argparse.Namespace, kind: Any, arguments: Any, rows: Any) -> tuple[Any, float, int]:
+    """Train with one of TRL's trainers. Returns (model, seconds of the steps, useful tokens)."""
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
-    from trl import SFTConfig, SFTTrainer
 
     from crescent_lite.training.architectures import LINEAR_LAYERS
     from crescent_lite.training.base_gguf import read_base
@@ -160,33 +237,11 @@ def trl(options: argparse.Namespace, examples: list[TokenExample]) -> tuple[Any,
         def on_step_end(self, *_: Any, **__: Any) -> None:
             self.seconds += time.perf_counter() - self.began
 
-    defaults = TrainConfig()
-    rows = [
-        {
-            "input_ids": list(e.input_ids),
-            "completion_mask": [0] * e.prompt_length + [1] * (len(e.input_ids) - e.prompt_length),
-        }
-        for e in examples
-    ]
-    plain = {"bf16": False, "gradient_checkpointing": False} if options.side == "trl-fp32" else {}
-    clock = Clock()
-    folder = str(options.folder / "weights")
-    trainer = SFTTrainer(
+    defaults, clock, folder = TrainConfig(), Clock(), str(options.folder / "weights")
+    trainer = kind(
         model=AutoModelForCausalLM.from_pretrained(folder, dtype="float32"),
-        args=SFTConfig(
-            output_dir=str(options.folder / "trl"),
-            max_steps=options.steps,
-            per_device_train_batch_size=options.batch,
-            learning_rate=options.learning_rate,
-            save_strategy="no",
-            report_to="none",
-            use_cpu=True,
-            seed=1,
-            include_num_input_tokens_seen="non_padding",
-            completion_only_loss=True,  # the default applies to texts only, not to tokens
-            **plain,
-        ),
-        train_dataset=Dataset.from_list(rows),
+        args=arguments,
+        train_dataset=rows,
         processing_class=AutoTokenizer.from_pretrained(folder),
         peft_config=LoraConfig(
             r=defaults.rank,
@@ -201,17 +256,27 @@ def trl(options: argparse.Namespace, examples: list[TokenExample]) -> tuple[Any,
 
 
 def final_loss(model: Any, examples: list[TokenExample]) -> float:
-    """The mean loss over all answer tokens, in nats."""
+    """The mean loss of all examples, in nats: per answer token, or per pair."""
     import torch
 
     from crescent_lite.training.losses import padded, token_losses
-    from crescent_lite.training.objectives.interface import TokenSequence
+    from crescent_lite.training.objectives import objective_of
 
+    objective = objective_of(TrainConfig(objective="preference" if examples[0].rejected_ids else "sft"))
     model.eval().float()  # independent of the number type used in training
-    answers = sum(len(e.input_ids) - e.prompt_length for e in examples)
+
+    def losses_of(example: TokenExample) -> list[torch.Tensor]:
+        return [token_losses(model, padded([each])) for each in objective.sequences(example)]
+
+    total = 0.0
     with torch.no_grad():
-        sequences = [TokenSequence(example.input_ids, example.prompt_length) for example in examples]
-        return sum(float(token_losses(model, padded([each])).sum()) for each in sequences) / answers
+        for example in examples:
+            if objective.needs_reference:
+                with model.disable_adapter():
+                    reference = tuple(-float(losses.sum()) for losses in losses_of(example))
+                example = dataclasses.replace(example, reference=reference)
+            total += float(objective.loss(example, losses_of(example)))
+    return total / objective.size(examples)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ ExportKind = Literal["examples", "adapter", "gguf", "folder"]
 """What is exported: training examples, the adapter, one merged GGUF, or a merged Hugging Face folder."""
 EXPORT_KINDS: tuple[ExportKind, ...] = get_args(ExportKind)
 
-ExportFormat = Literal["conversational", "prompt-completion", "messages", "sharegpt", "parquet"]
+ExportFormat = Literal["conversational", "prompt-completion", "messages", "preference", "sharegpt", "parquet"]
 """How exported examples are written; described in export/examples.py."""
 EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 

@@ -6,6 +6,8 @@ The same database always gives the same bytes. Formats:
                         TRL applies the model's chat template to it
     prompt-completion   {"prompt": "What is 2 + 3?", "completion": "5", ...}: bare text, for a base without a template
     messages            {"messages": [{"role": "user", "content": ...}, {"role": "assistant", ...}], ...}, for TRL
+    preference          {"prompt": [...], "chosen": [...], "rejected": [...], "weight": 0.5, ...}: pairs of a winning
+                        and a losing solution, for TRL's DPOTrainer
     sharegpt            {"conversations": [{"from": "human", "value": ...}, {"from": "gpt", ...}], ...}
     parquet             a folder: labels, every vote behind them, and a card; `datasets.load_dataset(FOLDER, "votes")`
 """
@@ -24,6 +26,7 @@ from crescent_lite.consensus import decide
 from crescent_lite.errors import MissingPackageError, NotFoundError, StorageError
 from crescent_lite.files import atomic_replacement
 from crescent_lite.records import Label
+from crescent_lite.stages.winners import matched_in_length, pairs
 from crescent_lite.store import Store
 
 PARQUET_FILES = {"labels.parquet", "votes.parquet", "README.md"}
@@ -95,22 +98,32 @@ def write_examples(store: Store, choice: Choice, form: ExportFormat, path: Path,
     labels = chosen_labels(store, choice)
     if not labels:
         raise NotFoundError(f"{path}: not written: the chosen runs, rounds and shares have no label; choose others")
+    rows = _pairs(store, labels) if form == "preference" else [_row(label, form) for label in labels]
+    if not rows:
+        raise NotFoundError(
+            f"{path}: not written: the votes of {len(labels)} labels have no pair of winner and loser; choose others"
+        )
     if path.exists() and not (may_replace and _is_ours(path)):
         raise StorageError(f"{path}: exists already; give another --output or remove it")
     with atomic_replacement(path) as unfinished:
         if form == "parquet":
-            _write_parquet(store, choice, labels, unfinished)
+            _write_parquet(store, choice, rows, unfinished)
         else:
-            shape = SHAPES[form]
             with unfinished.open("w", encoding="utf-8", newline="\n") as file:
-                for label in labels:
-                    file.write(json.dumps(shape(label) | _about(label), ensure_ascii=False) + "\n")
-    return len(labels)
+                for row in rows:
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return len(rows)
 
 
 def _is_ours(path: Path) -> bool:
     """Whether replacing `path` would delete only files that an export writes."""
     return not path.is_dir() or {each.name for each in path.iterdir()} <= PARQUET_FILES
+
+
+def _row(label: Label, form: ExportFormat) -> Row:
+    """A label as one row; for parquet, whose columns are bare text, the question and the solution."""
+    row = {"question": label.question, "solution": label.solution} if form == "parquet" else SHAPES[form](label)
+    return row | _about(label)
 
 
 def _about(label: Label) -> Row:
@@ -122,6 +135,35 @@ def _about(label: Label) -> Row:
         "question_id": label.question_id,
         "vote_id": label.vote_id,
     }
+
+
+def _pairs(store: Store, labels: Sequence[Label]) -> list[Row]:
+    """A row for each pair of a winner and a loser, chosen as the objective 'preference' does, by run and question."""
+    run_ids = dict.fromkeys(label.run_id for label in labels)
+    most = {
+        run_id: config_from_dict(store.runs.fetch_run(run_id).config).train.pairs_per_question for run_id in run_ids
+    }
+    found = [
+        (label, pair)
+        for label in labels
+        if label.answer_key
+        for pair in pairs(store.votes.fetch_votes(label.question_id), label.answer_key, most[label.run_id])
+    ]
+    kept = {id(pair) for pair in matched_in_length([pair for _, pair in found])}
+    return [
+        {
+            "prompt": [{"role": "user", "content": label.question}],
+            "chosen": [{"role": "assistant", "content": pair.winner.text}],
+            "rejected": [{"role": "assistant", "content": pair.loser.text}],
+            "weight": pair.weight,
+            **_about(label),
+            "vote_id": pair.winner.vote_id,
+            "rejected_label": pair.loser.answer_key,
+            "rejected_vote_id": pair.loser.vote_id,
+        }
+        for label, pair in found
+        if id(pair) in kept
+    ]
 
 
 def _conversational(label: Label) -> Row:
@@ -151,14 +193,14 @@ SHAPES: Mapping[str, Callable[[Label], Row]] = {
 }
 
 
-def _write_parquet(store: Store, choice: Choice, labels: Sequence[Label], folder: Path) -> None:
+def _write_parquet(store: Store, choice: Choice, labels: Sequence[Row], folder: Path) -> None:
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
         raise MissingPackageError("parquet needs pyarrow: run `pip install 'crescent-lite[parquet]'`") from None
     folder.mkdir()
-    votes = store.votes.fetch_votes_in_full([label.question_id for label in labels])
+    votes = store.votes.fetch_votes_in_full([label["question_id"] for label in labels])
     texts, numbers, parts = pyarrow.string(), pyarrow.int64(), pyarrow.float64()
     whole = {"run": numbers, "round": numbers, "question_id": numbers, "vote_id": numbers}
     labels_schema = {
@@ -168,8 +210,7 @@ def _write_parquet(store: Store, choice: Choice, labels: Sequence[Label], folder
         "question": texts, "solution": texts, "answer_key": texts, "finish_reason": texts, "tokens": numbers,
         "sample_index": numbers, **whole,
     }  # fmt: skip
-    label_rows = [{"question": each.question, "solution": each.solution} | _about(each) for each in labels]
-    for name, rows, schema in (("labels", label_rows, labels_schema), ("votes", votes, votes_schema)):
+    for name, rows, schema in (("labels", labels, labels_schema), ("votes", votes, votes_schema)):
         table = pyarrow.Table.from_pylist(
             [{key: row[key] for key in schema} for row in rows], schema=pyarrow.schema(list(schema.items()))
         )
