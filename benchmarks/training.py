@@ -1,9 +1,9 @@
-"""How fast is our trainer compared with TRL's SFTTrainer or DPOTrainer, with the same model, LoRA, examples and steps?
+"""How fast is our trainer compared with TRL's, with the same model, LoRA, examples and steps?
 
-Examples with a `rejected` solution are preference pairs: ours is then the objective 'preference', and TRL's side a
-DPOTrainer with the same loss, whose reference is computed before the steps, as ours is. Each side runs in a process of its own; the sides take turns. Useful tokens are those of the examples, without
-padding. The final loss is measured on all examples after the training, by the same function. Needs `pip install
-trl==1.14.2`: the loss of TRL 1.15 fails on a CPU, because it is written for Triton.
+TRL's side is a plain SFTTrainer. Examples with a `rejected` solution are preference pairs: then ours has the objective
+'preference', and TRL's side is a DPOTrainer with the same loss. Each side runs in a process of its own; the sides take
+turns. Useful tokens are those of the examples, without padding. The final loss is measured on all examples after the
+training, by the same function. Needs `pip install trl==1.14.2`: TRL 1.15 requires Triton.
     python benchmarks/training.py --model MODEL.gguf --examples run-1.jsonl --steps 12 --json
 """
 

@@ -80,7 +80,7 @@ def test_every_policy_decides(policy: Policy) -> None:
 
 
 def test_every_format_of_examples_is_written() -> None:
-    assert {*SHAPES, "parquet"} == set(EXPORT_FORMATS)
+    assert {*SHAPES, "preference", "parquet"} == set(EXPORT_FORMATS)
 
 
 def test_every_type_of_a_gguf_can_be_made() -> None:

@@ -11,7 +11,7 @@ from fake_sampler import FakeSampler
 from small_workspace import make_workspace
 
 from crescent_lite.engine import RunOptions, run_controls, run_engine, run_evaluation
-from crescent_lite.errors import StageError
+from crescent_lite.errors import StageError, StorageError
 from crescent_lite.events import RunPaused, RunResumed, StageFinished, StageProgressed, StageStarted
 from crescent_lite.stages.empty_texts import MOST_IN_A_ROW, EmptyTexts
 from crescent_lite.store import Store
@@ -89,7 +89,7 @@ def test_planning_a_control_inserts_no_round(workspace: Workspace) -> None:
 
 
 def test_a_run_that_cannot_be_planned_leaves_no_row(workspace: Workspace) -> None:
-    with pytest.raises(OverflowError):
+    with pytest.raises(StorageError, match="64 bits"):
         list(run_engine(workspace, RunOptions(rounds=2**63), lambda _path, _config: FakeSampler()))
     with closing(Store.open_read_only(workspace.database_path)) as store:
         assert store.database.value("SELECT count(*) FROM runs") == 0
