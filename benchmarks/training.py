@@ -1,9 +1,9 @@
 """How fast is our trainer compared with TRL's, with the same model, LoRA, examples and steps?
 
-TRL's side is a plain SFTTrainer. Examples with a `rejected` solution are preference pairs: then ours has the objective
-'preference', and TRL's side is a DPOTrainer with the same loss. Each side runs in a process of its own; the sides take
-turns. Useful tokens are those of the examples, without padding. The final loss is measured on all examples after the
-training, by the same function. Needs `pip install trl==1.14.2`: TRL 1.15 requires Triton.
+TRL's side is a plain SFTTrainer. Examples with a `rejected` solution are preference pairs: then ours has the
+objective 'preference', and TRL's side is a DPOTrainer with the same loss. Each side runs in a process of its own; the
+sides take turns. Useful tokens are those of the examples, without padding. The final loss is measured on all examples
+after the training, by the same function. Needs `pip install trl==1.14.2`: TRL 1.15 requires Triton.
     python benchmarks/training.py --model MODEL.gguf --examples run-1.jsonl --steps 12 --json
 """
 
