@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     __version__: str
     from crescent_lite.answers import canonical_answer
-    from crescent_lite.api import decide, frame, init, labels, open_database, open_sampler, run, scores, votes
+    from crescent_lite.api import answer, decide, frame, init, labels, open_database, open_sampler, run, scores, votes
     from crescent_lite.errors import CrescentError, Interrupted
     from crescent_lite.questions.duplicates import DuplicateIndex
 
@@ -18,6 +18,7 @@ __all__ = [
     "CrescentError",
     "DuplicateIndex",
     "Interrupted",
+    "answer",
     "canonical_answer",
     "decide",
     "frame",

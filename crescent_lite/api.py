@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas
 
     from crescent_lite.config.names import Policy
+    from crescent_lite.evaluation.voted_answer import VotedAnswer
     from crescent_lite.events import Event
     from crescent_lite.records import Completion, Consensus, Label, Vote
     from crescent_lite.report.scores import Scored
@@ -201,6 +202,48 @@ def scores(workspace: AnyPath, run: int | None = None, *, scoring: Scoring = "fl
     with _store(workspace) as store:
         found = compare(store, store.runs.fetch_run(run, "improvement"), [scoring])
     return [_benchmark_score(one, scoring) for one in found if one.own]
+
+
+# ── a question to a model of a run ───────────────────────────────────────────────────────────────────────────────
+
+
+def answer(
+    workspace: AnyPath,
+    question: str,
+    *,
+    votes: int = 8,
+    round: int | None = None,
+    run: int | None = None,
+    prompt: str = "solve",
+    temperature: float | None = None,
+    max_tokens: int | None = None,
+) -> VotedAnswer:
+    """The answer of one model of a run to a question, by a majority of several samples. Nothing is stored.
+
+    The result's `leader` is the answer with its number of votes (None if no vote has an answer), `share` the fraction
+    of all votes for it, `split` every answer with its votes, `solution` a vote for the leader with its text. In a
+    tie the answer drawn first leads, and `tied` names them all.
+    `votes`: samples to draw; 1 asks once, greedily. `round`: the model of this round, 0 for the base; None for the
+    kept round, or the base if none was kept. `run`: None for the latest run. `prompt`: 'bare', or a prompt of the
+    run's set. `temperature`: None for the run's vote.temperature. `max_tokens`: None for its evaluate.max_tokens.
+    Raises UsageError, NotFoundError, ModelError and other CrescentErrors.
+    Example: answer("maths", "What is 2 + 3?").split_in_words()   # '5 in 7 of 8 votes; 6: 1'
+    """
+    from crescent_lite.inquiry import DrawnVote, Inquiry, Result, answer_by_vote
+    from crescent_lite.workspace import Workspace
+
+    found: list[Result] = []
+
+    def note(news: DrawnVote | Result) -> None:
+        if isinstance(news, Result):
+            found.append(news)
+
+    with _store(workspace) as store:
+        run_id = store.runs.fetch_run(run, "improvement").run_id
+        number = round if round is not None else store.fetch_standing(run_id).kept or 0
+        inquiry = Inquiry(question, run_id, (number,), prompt, temperature, max_tokens, votes)
+        answer_by_vote(Workspace(Path(workspace)), store, inquiry, note)
+    return found[0].voted
 
 
 # ── votes to labels ──────────────────────────────────────────────────────────────────────────────────────────────

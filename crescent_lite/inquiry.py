@@ -1,7 +1,9 @@
 """Lets models of a run answer a question, one model after the other, and reports each answer while it is written.
 
-Reads the run and loads its models. Holds no lock, writes nothing and needs no engine; with a running engine it shares
-memory and processor. Example, which prints the base's answer piece by piece, then the kept round's answer:
+`answer` draws one reply of each model; `answer_by_vote` draws several and takes their majority, which needs no
+training (self-consistency, arXiv 2203.11171). Reads the run and loads its models. Holds no lock, writes nothing and
+needs no engine; with a running engine it shares memory and processor. Example, which prints the base's answer piece
+by piece, then the kept round's answer:
     answer(workspace, store, Inquiry("What is 2 + 3?"), tell=lambda piece: print(piece.model, piece.text))
 """
 
@@ -9,8 +11,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,14 +21,28 @@ from crescent_lite.answers.thoughts import why_unanswered
 from crescent_lite.config import Config, load_config
 from crescent_lite.config.stored import unchangeable_config
 from crescent_lite.errors import ConfigError, ModelError, UsageError
+from crescent_lite.evaluation.voted_answer import CastVote, VotedAnswer, voted_answer
 from crescent_lite.preparation import model_settings_of, resolve_paths
 from crescent_lite.printable import storable
 from crescent_lite.prompts.sets import BARE, fill, load_prompt_set
-from crescent_lite.records import TEMPLATE_SET, Abstention, Answer, FinishReason, Generation, Request, short_name
+from crescent_lite.records import (
+    TEMPLATE_SET,
+    Abstention,
+    Answer,
+    Completion,
+    FinishReason,
+    Generation,
+    Request,
+    short_name,
+)
 from crescent_lite.sampling import Sampler, open_sampler
 from crescent_lite.store import Run, Store
 from crescent_lite.workspace import Workspace
 
+MOST_VOTES = 1000
+"""Most votes of one inquiry; as many as vote.votes_per_question allows."""
+MOST_SLOTS = 64
+"""Most votes drawn at the same time unless sampling.slots says otherwise; more gain little."""
 INCOMPLETE_CHARACTER = "\ufffd"
 """The replacement character, which ends a growing text while some bytes of its last character are missing."""
 
@@ -42,10 +58,13 @@ class Inquiry:
     """Rounds whose models answer; 0 is the base. None for the base and the kept round, if there is one."""
     prompt: str = "solve"
     """Name of the prompt: 'bare', or a prompt of the run's set."""
-    temperature: float = 0.0
-    """Softmax temperature; 0 is greedy."""
+    temperature: float | None = None
+    """Softmax temperature; 0 is greedy. None for 0 with a single answer, and for the run's own vote.temperature with
+    several votes."""
     max_tokens: int | None = None
     """Longest answer, in tokens; None for the run's own evaluate.max_tokens."""
+    votes: int = 1
+    """Samples that `answer_by_vote` draws of each model, 1 to MOST_VOTES. `answer` draws one."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +94,28 @@ class Piece:
     """Set on the last piece of a model only."""
 
 
+@dataclass(frozen=True)
+class DrawnVote:
+    """One vote of a model, whole. Votes arrive as they end, in any order."""
+
+    model: str
+    """As in `Piece`."""
+    vote: CastVote
+
+
+@dataclass(frozen=True)
+class Result:
+    """A model's answer by vote, after its last vote."""
+
+    model: str
+    """As in `Piece`."""
+    voted: VotedAnswer
+    tokens: int
+    """Tokens drawn, all votes together."""
+    seconds: float
+    """Time for prompt and votes; loading the model is not included."""
+
+
 def answer(
     workspace: Workspace,
     store: Store,
@@ -86,26 +127,92 @@ def answer(
 
     Raises CrescentError, before any model is loaded if the fault can be found that early.
     """
+    with _asked(workspace, store, inquiry, opener) as (sampler, request, adapters):
+        for number, adapter in adapters.items():
+            sampler.use_adapter(adapter)
+            _answer_once(sampler, request, _name(number), tell)
+
+
+def answer_by_vote(
+    workspace: Workspace,
+    store: Store,
+    inquiry: Inquiry,
+    tell: Callable[[DrawnVote | Result], object],
+    opener: Callable[[Path, Config], Sampler] = open_sampler,
+) -> None:
+    """Let each model answer by a vote, passing every vote as it ends, and each model's result, to `tell`.
+
+    Raises CrescentError, before any model is loaded if the fault can be found that early.
+    """
+    with _asked(workspace, store, inquiry, opener) as (sampler, request, adapters):
+        for number, adapter in adapters.items():
+            sampler.use_adapter(adapter)
+            began, votes = time.monotonic(), []
+            for completion in sampler.sample([request]):
+                _refuse_if_too_long(completion)
+                votes.append(_cast(completion))
+                tell(DrawnVote(_name(number), votes[-1]))
+            tokens, seconds = sum(vote.tokens for vote in votes), time.monotonic() - began
+            tell(Result(_name(number), voted_answer(votes), tokens, seconds))
+
+
+@contextmanager
+def _asked(
+    workspace: Workspace, store: Store, inquiry: Inquiry, opener: Callable[[Path, Config], Sampler]
+) -> Iterator[tuple[Sampler, Request, dict[int, Path | None]]]:
+    """The base, loaded, with the request that puts the question, and the adapter of each model that is to answer."""
     question = storable(inquiry.question)
     if not question.strip():
         raise UsageError("the question is empty; give its text")
+    if not 1 <= inquiry.votes <= MOST_VOTES:
+        raise UsageError(f"{inquiry.votes:,} votes: give 1 to {MOST_VOTES:,}")
     run = store.runs.fetch_run(inquiry.run_id, "improvement")
-    config = _config(workspace, store, run)
+    config = _config(workspace, store, run, inquiry.votes)
+    generation = _generation(config, inquiry)
     base, adapters = _models(store, run, inquiry.rounds)
     request = Request(
         key="answer",
         user=fill(_prompt(workspace, store, run, config, inquiry.prompt), question=question),
-        generation=dataclasses.replace(
-            Generation(config.evaluate.max_tokens, 0.0, config.evaluate.top_p, config.evaluate.top_k),
-            temperature=inquiry.temperature,
-            max_tokens=inquiry.max_tokens or config.evaluate.max_tokens,
-        ),
+        generation=generation,
+        sample_indexes=tuple(range(inquiry.votes)),
         seed=config.run.seed,
     )
     with closing(opener(base, config)) as sampler:
-        for number, adapter in adapters.items():
-            sampler.use_adapter(adapter)
-            _answer_once(sampler, request, f"round {number}" if number else "base", tell)
+        yield sampler, request, adapters
+
+
+def _generation(config: Config, inquiry: Inquiry) -> Generation:
+    """How the replies are drawn: as the run's own votes if there are several, else as its evaluation, greedily."""
+    several = inquiry.votes > 1
+    like = config.vote if several else config.evaluate
+    temperature = inquiry.temperature
+    if temperature is None:
+        temperature = config.vote.temperature if several else 0.0
+    if several and temperature == 0:
+        raise UsageError("at temperature 0 all votes are the same; give --temperature above 0, or one vote")
+    return Generation(inquiry.max_tokens or config.evaluate.max_tokens, temperature, like.top_p, like.top_k)
+
+
+def _name(number: int) -> str:
+    """The model of a round; 0 is the base."""
+    return f"round {number}" if number else "base"
+
+
+def _refuse_if_too_long(completion: Completion) -> None:
+    """Raise UsageError if the question left no room for a reply."""
+    if completion.finish_reason == "context" and not completion.tokens:
+        raise UsageError(
+            f"the question and its prompt have {completion.prompt_tokens:,} tokens, more than the model's context; "
+            "shorten the question"
+        )
+
+
+def _cast(completion: Completion) -> CastVote:
+    """The vote that a completion is."""
+    finished = completion.finish_reason == "stop"
+    found = find_answer(completion.text, finished=finished)
+    why = None if found else why_unanswered(completion.text, finished=finished)
+    return CastVote(completion.sample_index, completion.text, found, completion.finish_reason, completion.tokens, why)
 
 
 def _answer_once(sampler: Sampler, request: Request, model: str, tell: Callable[[Piece], object]) -> None:
@@ -121,24 +228,19 @@ def _answer_once(sampler: Sampler, request: Request, model: str, tell: Callable[
     tell(Piece(model, ""))
     began = time.monotonic()
     (completion,) = sampler.sample([request], watch)
-    if completion.finish_reason == "context" and not completion.tokens:
-        raise UsageError(
-            f"the question and its prompt have {completion.prompt_tokens:,} tokens, more than the model's context; "
-            "shorten the question"
-        )
-    finished = completion.finish_reason == "stop"
-    found = find_answer(completion.text, finished=finished)
-    why = None if found else why_unanswered(completion.text, finished=finished)
-    end = End(found, completion.finish_reason, completion.tokens, time.monotonic() - began, why)
+    _refuse_if_too_long(completion)
+    vote = _cast(completion)
+    end = End(vote.answer, vote.finish_reason, vote.tokens, time.monotonic() - began, vote.abstained)
     tell(Piece(model, completion.text[len(sent) :], end))
 
 
-def _config(workspace: Workspace, store: Store, run: Run) -> Config:
-    """The run's settings, but with the workspace's current [sampling], and one slot: answers come one at a time."""
+def _config(workspace: Workspace, store: Store, run: Run, votes: int) -> Config:
+    """The run's settings, but with the workspace's current [sampling], and no more slots than there are votes."""
     config = unchangeable_config(run.config)
     sampling = load_config(workspace.config_path).sampling
+    slots = min(votes, sampling.slots or MOST_SLOTS)
     model = model_settings_of(store, run)
-    return dataclasses.replace(config, model=model, sampling=dataclasses.replace(sampling, slots=1))
+    return dataclasses.replace(config, model=model, sampling=dataclasses.replace(sampling, slots=slots))
 
 
 def _models(store: Store, run: Run, rounds: tuple[int, ...] | None) -> tuple[Path, dict[int, Path | None]]:

@@ -11,7 +11,7 @@ import os
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crescent_lite.cli.options import (
     Subparsers,
@@ -21,13 +21,12 @@ from crescent_lite.cli.options import (
     round_or_base,
     temperature,
 )
-from crescent_lite.cli.terminal import print_report, result, say, stream_json, stream_text, terminal_fault
+from crescent_lite.cli.terminal import print_report, result, say, terminal_fault
 from crescent_lite.errors import ExitCode, UsageError, WorkspaceError
-from crescent_lite.printable import REPLACEMENT, argument_text, printable_line
+from crescent_lite.printable import REPLACEMENT, argument_text
 from crescent_lite.workspace.database import open_store, open_workspace, store_to_change
 
 if TYPE_CHECKING:
-    from crescent_lite.inquiry import Piece
     from crescent_lite.workspace import Workspace
 
 
@@ -141,7 +140,7 @@ def show_report(options: argparse.Namespace, workspace: Workspace, run_id: int, 
 def add_answer(subparsers: Subparsers) -> None:
     """`crescent answer` and its options."""
     about = "let models of a run answer a question; nothing is stored"
-    example = 'crescent answer "What is 17 + 25?" --rounds base 1'
+    example = 'crescent answer "What is 17 + 25?" --rounds base 1 --votes 8'
     parser = add_command(subparsers, "answer", answer_command, about, example=example)
     parser.add_argument(
         "question", type=argument_text, help="text of the question, or - to read it from standard input"
@@ -161,59 +160,45 @@ def add_answer(subparsers: Subparsers) -> None:
         metavar="NAME",
         help="'solve' (default), 'bare', or another prompt of the run's set",
     )
-    parser.add_argument("--temperature", type=temperature, default=0.0, metavar="T", help="0 (default) is greedy")
+    parser.add_argument(
+        "--votes",
+        type=positive_integer,
+        default=1,
+        metavar="N",
+        help="samples of each model, of which the majority is the answer (default: 1, no vote)",
+    )
+    parser.add_argument(
+        "--temperature",
+        type=temperature,
+        metavar="T",
+        help="0 is greedy (default: 0; with several votes the run's vote.temperature)",
+    )
     parser.add_argument(
         "--max-tokens", type=positive_integer, metavar="N", help="longest answer (default: evaluate.max_tokens)"
     )
 
 
 def answer_command(options: argparse.Namespace) -> int:
-    """Print each model's answer while it is written."""
-    from crescent_lite.inquiry import Inquiry, answer
+    """Print each model's answer while it is written, or each vote as it ends and then what the votes add up to."""
+    from crescent_lite.cli.answers import AnswerOnScreen, stream_as_json, stream_vote, stream_vote_as_json
+    from crescent_lite.inquiry import Inquiry, answer, answer_by_vote
 
     question = sys.stdin.buffer.read().decode("utf-8", "replace") if options.question == "-" else options.question
     rounds = tuple(options.rounds) if options.rounds else None
-    inquiry = Inquiry(question, options.run, rounds, options.prompt, options.temperature, options.max_tokens)
+    inquiry = Inquiry(
+        question, options.run, rounds, options.prompt, options.temperature, options.max_tokens, options.votes
+    )
     workspace = open_workspace(options.workspace)
     try:
         with closing(open_store(workspace)) as store:
-            answer(workspace, store, inquiry, _stream_as_json if options.json else _AnswerOnScreen())
+            if options.votes > 1:
+                answer_by_vote(workspace, store, inquiry, stream_vote_as_json if options.json else stream_vote)
+            else:
+                answer(workspace, store, inquiry, stream_as_json if options.json else AnswerOnScreen())
     except KeyboardInterrupt:
         say("crescent: stopped; nothing was stored")
         return ExitCode.INTERRUPTED
     return ExitCode.OK
-
-
-def _stream_as_json(piece: Piece) -> None:
-    """Print a piece as one line of JSON. The last piece of a model comes with the answer that was found."""
-    value: dict[str, Any] = {"model": piece.model, "text": piece.text, "done": piece.end is not None}
-    if end := piece.end:
-        value |= {
-            "answer": end.answer.raw if end.answer else None,
-            "answer_key": end.answer.key if end.answer else None,
-            "abstained": end.abstained,
-            "finish_reason": end.finish_reason,
-            "tokens": end.tokens,
-            "seconds": round(end.seconds, 3),
-        }
-    stream_json(value)
-
-
-class _AnswerOnScreen:
-    """Prints each model's name, its text as it grows, and the answer that was found in it."""
-
-    def __init__(self) -> None:
-        self._model = ""
-
-    def __call__(self, piece: Piece) -> None:
-        if piece.model != self._model:
-            self._model = piece.model
-            stream_text(f"── {piece.model}\n")
-        stream_text(piece.text)
-        if end := piece.end:
-            silent = "no answer: it never left its thoughts" if end.abstained == "in_thoughts" else "no answer found"
-            found = f"answer: {printable_line(end.answer.raw)}" if end.answer else silent
-            stream_text(f"\n── {piece.model}: {found} ({end.tokens:,} tokens, {end.seconds:.1f} s)\n\n")
 
 
 def add_note(subparsers: Subparsers) -> None:

@@ -240,3 +240,31 @@ def test_a_child_that_fails_gives_the_reason(tmp_path: Path) -> None:
     ended = StreamingCommand(Workspace(tmp_path), "2 + 3?", "answer", "-", "--json").follow(lines.append)
     assert (ended.exit_code, lines) == (5, [])
     assert "is not a workspace" in ended.last_line
+
+
+def test_votes_are_listed_as_they_end_and_then_their_majority() -> None:
+    side = Side("base", "loading")
+    for key in ('"n:12"', "null"):
+        side = after_line(side, f'{{"model": "base", "vote": 1, "text": "x", "done": false, "answer_key": {key}}}')
+    assert str(side_text(side)) == "a vote: 12\na vote: no answer"
+    assert side_stats(side) == "answering … 2 votes"
+    end = {"answer_key": "n:12", "words": "12 in 1 of 2 votes; no answer: 1", "remarks": ["1 vote cut off\x1b[2J"]}
+    side = after_line(side, json.dumps({"model": "base", "text": "It is 12.", "done": True, "tokens": 9, **end}))
+    assert str(side_text(side)) == "It is 12."
+    assert str(answer_line(side)) == "answer: 12\n12 in 1 of 2 votes; no answer: 1\n1 vote cut off␛[2J"
+    assert side_stats(side) == "2 votes, 9 tokens, 0.0 s"
+
+
+@pytest.mark.asyncio
+@pytest.mark.slow
+async def test_two_models_answer_by_vote(tmp_path: Path) -> None:
+    app = CrescentApp(workspace_with_adapter(tmp_path))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("6")
+        await until(pilot, lambda: "round 1, kept" in shown(app))
+        app.screen.query_one("#votes", Select).value = 8
+        editor(app).text = "2 + 3?"
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "Error" in shown(app) or shown(app).count("8 votes, ") == 2, LIVE_SECONDS)
+        text = shown(app)
+    assert "Error" not in text

@@ -40,6 +40,10 @@ class Side:
     """Why the model stopped, as a `FinishReason`; '' until then."""
     in_thoughts: bool = False
     """Whether there is no answer because the model never left its thoughts."""
+    votes: tuple[str | None, ...] = ()
+    """The answers of the votes that have ended, None for a vote without one; empty where one answer was asked for."""
+    split: tuple[str, ...] = ()
+    """How the votes split, and what is to be known about them, in words of the command. Untrusted."""
 
 
 def model_name(number: int) -> str:
@@ -64,13 +68,18 @@ def after_line(side: Side, line: str) -> Side:
         return side
     if not isinstance(piece, dict) or piece.get("model") != side.model or side.state in ("done", "ended"):
         return side
-    text = piece.get("text")
+    text, vote = piece.get("text"), piece.get("vote")
+    if isinstance(vote, int):
+        key = piece.get("answer_key")
+        return replace(side, state="answering", votes=(*side.votes, key if isinstance(key, str) else None))
     side = replace(side, state="answering", text=side.text + (text if isinstance(text, str) else ""))
     return _finished(side, piece) if piece.get("done") is True else side
 
 
 def _finished(side: Side, piece: Mapping[str, Any]) -> Side:
     key, tokens, seconds = piece.get("answer_key"), piece.get("tokens"), piece.get("seconds")
+    remarks = piece.get("remarks")
+    split = [piece.get("words"), *(remarks if isinstance(remarks, list) else [])]
     return replace(
         side,
         state="done",
@@ -79,6 +88,7 @@ def _finished(side: Side, piece: Mapping[str, Any]) -> Side:
         seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
         finish_reason=str(piece.get("finish_reason", "")),
         in_thoughts=piece.get("abstained") == "in_thoughts",
+        split=tuple(line for line in split if isinstance(line, str)),
     )
 
 
@@ -86,6 +96,10 @@ def side_text(side: Side) -> Content:
     """The text in the pane of a side."""
     if side.text:
         return Content(printable(side.text))
+    if side.votes and side.state != "done":
+        return Content(
+            "\n".join(f"a vote: {readable_answer(key) if key is not None else 'no answer'}" for key in side.votes)
+        )
     words = {
         "idle": "Nothing asked yet." if side.model else NO_MODEL,
         "loading": "loading the model …",
@@ -99,10 +113,11 @@ def side_text(side: Side) -> Content:
 def side_stats(side: Side) -> str:
     """Tokens, seconds, and whether the answer was cut off. Trusted text."""
     if side.state == "answering":
-        return "answering …"
+        return f"answering … {len(side.votes)} votes" if side.votes else "answering …"
     if side.state != "done":
         return ""
-    words = [f"{side.tokens:,} tokens", f"{side.seconds:.1f} s", CUT_OFF.get(side.finish_reason, "")]
+    votes = f"{len(side.votes)} votes" if side.votes else ""
+    words = [votes, f"{side.tokens:,} tokens", f"{side.seconds:.1f} s", CUT_OFF.get(side.finish_reason, "")]
     return ", ".join(filter(None, words))
 
 
@@ -112,8 +127,10 @@ def answer_line(side: Side) -> Content:
         return Content("")
     if side.answer_key is None:
         words = "no answer: it never left its thoughts" if side.in_thoughts else "no answer found"
-        return Content.styled(words, "$text-warning")
-    return Content.assemble("answer: ", (readable_answer(side.answer_key), "bold"))
+        found = Content.styled(words, "$text-warning")
+    else:
+        found = Content.assemble("answer: ", (readable_answer(side.answer_key), "bold"))
+    return Content("\n").join([found, *(Content.styled(printable_line(line), MUTED) for line in side.split)])
 
 
 def comparison_line(left: Side, right: Side) -> Content:

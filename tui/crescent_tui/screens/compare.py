@@ -31,6 +31,8 @@ from crescent_tui.widgets.cached_static import CachedStatic
 
 SHOW_SECONDS = 0.1
 """Time between two updates of a growing text."""
+VOTES = (1, 8)
+"""Votes to choose from; with more than one the answer of a model is its majority."""
 HINT = "enter or ctrl+r: ask both; u: use the selected question"
 BUSY = "A run is in progress; it shares memory and processor with these models, so both are slower."
 
@@ -76,6 +78,7 @@ class CompareScreen(TabScreen):
     CompareScreen #models { height: 1; padding: 0 1; }
     CompareScreen #models Label { width: auto; padding: 0 1; color: $foreground 60%; }
     CompareScreen #models Select { width: 1fr; }
+    CompareScreen #models #votes { width: 11; }
     CompareScreen #said { height: auto; max-height: 3; padding: 0 2; }
     CompareScreen #panes { height: 1fr; layout: vertical; }
     CompareScreen #panes > VerticalScroll { height: 1fr; width: 1fr; }
@@ -109,6 +112,8 @@ class CompareScreen(TabScreen):
             for side in self._sides:
                 yield Label(side)
                 yield Select[int]([], prompt="no model yet", id=f"{side}-model", compact=True)
+            yield Label("votes")
+            yield Select[int]([(str(votes), votes) for votes in VOTES], allow_blank=False, id="votes", compact=True)
         yield CachedStatic(id="said")
         with Container(id="panes"):
             for side in self._sides:
@@ -190,7 +195,8 @@ class CompareScreen(TabScreen):
     def _start(self, run_id: int, numbers: list[int], question: str) -> None:
         self._cancel()
         rounds = [str(number or "base") for number in numbers]
-        options = ("--json", "--run", str(run_id), "--rounds", *rounds)
+        votes = self.query_one("#votes", Select).value
+        options = ("--json", "--run", str(run_id), "--votes", str(votes), "--rounds", *rounds)
         try:
             self._child = child = StreamingCommand(self.app.workspace, question, "answer", "-", *options)
         except CrescentError as error:
