@@ -46,3 +46,19 @@ def test_unsloth_trains_as_peft_does(examples: list[TokenExample], tmp_path: Pat
     # Both start from the same adapter; Unsloth reads the weights as bfloat16 and may compute in bfloat16.
     assert losses["unsloth"] == pytest.approx(losses["peft"], rel=0.1)
     assert read_base(base.path).architecture == "llama"
+
+
+def test_unsloth_learns_pairs_as_peft_does(examples: list[TokenExample], tmp_path: Path) -> None:
+    """Each question's solution over the solution of the next question."""
+    pairs = [
+        dataclasses.replace(
+            example, rejected_ids=(*example.input_ids[: example.prompt_length], *other.input_ids[other.prompt_length :])
+        )
+        for example, other in zip(examples, [*examples[1:], examples[0]], strict=True)
+    ]
+    losses: dict[str, list[float]] = {}
+    for loader in ("unsloth", "peft"):
+        config = dataclasses.replace(CONFIG, loader=loader, objective="preference", epochs=1.0)
+        *steps, _ = finetune(pairs, base=find_model("embedded"), config=config, seed=1, out_dir=tmp_path / loader)
+        losses[loader] = [step.loss for step in steps if isinstance(step, TrainingStep)]
+    assert losses["unsloth"] == pytest.approx(losses["peft"], rel=0.1)

@@ -164,7 +164,8 @@ def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
     )
     dtype = dtype or model.dtype
     weights, autocast = "4-bit NF4" if in_4bit else _name(dtype), dtype if dtype != torch.float32 else None
-    return LoadedModel(model, device_name(), weights, autocast, unsloth_token_losses, fused_mean_loss)
+    each_token = unsloth_token_losses if on_gpu else token_losses  # its CPU backend leaves the decoder as it is
+    return LoadedModel(model, device_name(), weights, autocast, each_token, fused_mean_loss)
 
 
 def in_one_file(plan: TrainingPlan, base: BaseGguf) -> BaseGguf:

@@ -80,7 +80,7 @@ def losses_of_hidden(base: Any, hidden: torch.Tensor, batch: TokenBatch) -> torc
 
 
 def unsloth_token_losses(model: Any, batch: TokenBatch) -> torch.Tensor:
-    """The same as `token_losses` for a model that Unsloth has patched, whose decoder cannot be called by itself.
+    """The same as `token_losses` for a model that Unsloth has patched for a GPU: its decoder is not called alone.
 
     With this variable Unsloth returns the hidden states in place of the logits. Raises ModelError if it did not.
     """
