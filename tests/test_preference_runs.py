@@ -12,8 +12,10 @@ from small_workspace import make_workspace
 from crescent_lite.engine import RunOptions, run_engine
 from crescent_lite.errors import ConfigError
 from crescent_lite.events import Event, RoundFinished, TrainingStepped
+from crescent_lite.records import Example, TokenExample
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
+from crescent_tui.content.votes import pair_words
 
 PAIRS = (
     "train.objective='preference'",
@@ -104,3 +106,21 @@ def test_a_teacher_without_losers_teaches_nothing(tmp_path: Path) -> None:
     wanted = RunOptions(1, True, overrides=("train.objective='preference'",), teacher_id=1)
     events = list(run_engine(workspace, wanted, lambda _path, _config: FakeSampler()))
     assert outcome(events).startswith("not trained: 0 pairs of ")
+
+
+def test_a_vote_says_which_votes_it_was_learnt_against(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path, min_examples=1000)
+    played(workspace, "vote.stopping='never'")
+    with closing(Store.open(workspace.database_path)) as store:
+        label = store.votes.fetch_labels(run_id=1)[0]
+        votes = store.votes.fetch_votes(label.question_id)
+        loser = next(vote for vote in votes if vote.vote_id != label.vote_id)
+        tokens = TokenExample(label.question_id, (1, 2, 3), 1, (1, 4, 5), 0.5)
+        this = store.runs.fetch_round(1, 1)
+        store.trainings.start_training(this.round_id, [Example(label, label.vote_id, tokens, loser.vote_id)])
+        question = store.watching.fetch_question(label.question_id)
+    assert question is not None
+    assert question.pairs == ((label.vote_id, loser.vote_id),)
+    winner = next(vote for vote in votes if vote.vote_id == label.vote_id)
+    assert pair_words(question, winner) == f" · learnt as better than vote {loser.sample_index + 1}"
+    assert pair_words(question, loser) == f" · learnt as worse than vote {winner.sample_index + 1}"

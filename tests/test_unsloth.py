@@ -50,12 +50,10 @@ def test_unsloth_trains_as_peft_does(examples: list[TokenExample], tmp_path: Pat
 
 def test_unsloth_learns_pairs_as_peft_does(examples: list[TokenExample], tmp_path: Path) -> None:
     """Each question's solution over the solution of the next question."""
-    pairs = [
-        dataclasses.replace(
-            example, rejected_ids=(*example.input_ids[: example.prompt_length], *other.input_ids[other.prompt_length :])
-        )
-        for example, other in zip(examples, [*examples[1:], examples[0]], strict=True)
-    ]
+    pairs = []
+    for example, other in zip(examples, [*examples[1:], examples[0]], strict=True):
+        prompt, reply = example.input_ids[: example.prompt_length], other.input_ids[other.prompt_length :]
+        pairs.append(dataclasses.replace(example, rejected_ids=(*prompt, *reply)))
     losses: dict[str, list[float]] = {}
     for loader in ("unsloth", "peft"):
         config = dataclasses.replace(CONFIG, loader=loader, objective="preference", epochs=1.0)

@@ -176,6 +176,16 @@ class Trainings:
             measures=_series([json.loads(step["measures"] or "{}") for step in steps]),
         )
 
+    def fetch_pairs(self, question_id: int) -> list[tuple[int, int]]:
+        """(winner, loser) of each pair of the question's votes in the latest training that learnt from it, as ids."""
+        rows = self._database.rows(
+            """SELECT vote_id, loser_vote_id FROM examples WHERE question_id = :question AND loser_vote_id IS NOT NULL
+                AND training_id = (SELECT max(training_id) FROM examples WHERE question_id = :question)
+            ORDER BY position""",
+            {"question": question_id},
+        )
+        return [(row[0], row[1]) for row in rows]
+
     def fetch_seconds(self, run_id: int, round_number: int) -> float:
         """Seconds that the round's finished trainings were at work; 0 without one."""
         return float(

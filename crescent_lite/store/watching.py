@@ -183,6 +183,8 @@ class WatchedQuestion:
     """Tokens drawn for each of `votes`."""
     notes: tuple[Note, ...]
     """People's notes on the question, oldest first."""
+    pairs: tuple[tuple[int, int], ...] = ()
+    """(winner, loser) of each preference pair that was learnt from the votes, as ids of votes."""
 
 
 class Watching:
@@ -272,6 +274,7 @@ class Watching:
             votes=tuple(self._votes.fetch_votes(question_id)),
             vote_tokens=self._votes.fetch_tokens(question_id),
             notes=tuple(self._notes.fetch(question_id)),
+            pairs=tuple(self._trainings.fetch_pairs(question_id)),
         )
 
     def _steps(

@@ -145,13 +145,27 @@ def no_votes_text(question: WatchedQuestion) -> str:
     return "No votes yet."
 
 
-def vote_title(vote: Vote, tokens: int, *, kept: bool) -> Content:
-    """The heading of a vote: its number, answer, end and length."""
+def vote_title(question: WatchedQuestion, vote: Vote, tokens: int) -> Content:
+    """The heading of a vote: its number, answer, end and length, and what was learnt from it."""
     return Content.assemble(
         (f"Vote {vote.sample_index + 1}", HEADING),
         (f" · {answer_of(vote)} · {ENDED.get(vote.finish_reason, '')} · {plural(tokens, 'token')}", MUTED),
-        (" · kept as the example" if kept else "", "bold $text-success"),
+        (" · kept as the example" if vote.vote_id == question.chosen_vote else "", "bold $text-success"),
+        (pair_words(question, vote), "bold"),
     )
+
+
+def pair_words(question: WatchedQuestion, vote: Vote) -> str:
+    """The preference pairs of a vote: ' · learnt as better than vote 3'; empty for a vote in no pair."""
+    numbers = {each.vote_id: each.sample_index + 1 for each in question.votes}
+    beaten = [numbers[loser] for winner, loser in question.pairs if winner == vote.vote_id and loser in numbers]
+    beaten_by = [numbers[winner] for winner, loser in question.pairs if loser == vote.vote_id and winner in numbers]
+    words = ""
+    for what, others in (("better", beaten), ("worse", beaten_by)):
+        if others:
+            which = "vote" if len(others) == 1 else "votes"
+            words += f" · learnt as {what} than {which} {', '.join(map(str, others))}"
+    return words
 
 
 def answer_of(vote: Vote) -> str:

@@ -188,7 +188,7 @@ class VotesScreen(TabScreen):
             text.update("")
             return
         vote, tokens = chosen
-        title.update(vote_title(vote, tokens, kept=vote.vote_id == self._detail.question.chosen_vote))
+        title.update(vote_title(self._detail.question, vote, tokens))
         said = printable(vote.text.strip())
         text.update(Content(said) if said else Content.styled("(empty)", MUTED))
         if rewind:
