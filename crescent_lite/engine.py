@@ -20,13 +20,16 @@ from crescent_lite.config import Config, config_from_dict
 from crescent_lite.config.names import CONTROLS, Control
 from crescent_lite.errors import CrescentError, Interrupted, NotFoundError, StorageError, WorkspaceError, file_errors
 from crescent_lite.evaluation.controls import (
+    LEARNS_FROM_THE_RUN,
     TRAINED,
     Spent,
     control_config,
     equal_samples,
     has_a_value,
+    why_left_out,
 )
 from crescent_lite.events import (
+    ControlLeftOut,
     Event,
     RunFinished,
     RunStarted,
@@ -117,7 +120,7 @@ def run_controls(
 ) -> Generator[Event, None, None]:
     """Run the controls of a run, each as a run of its own: finished ones are skipped, an unfinished one is resumed.
 
-    `names`: which controls; None for all. `samples`: samples per item of the control 'majority'; None for as many as
+    `names`: which controls; None for all that the run can have. `samples`: samples per item of the control 'majority'; None for as many as
     take about the tokens of the run's questions and votes. Raises what `run_engine` raises.
     """
     workspace.require()
@@ -130,6 +133,11 @@ def run_controls(
         refuse_changed_inputs(run, read_inputs(workspace, settings).checksums)
         spent = _spent(store, run, settings, samples)
         for name in sorted(names or CONTROLS, key=CONTROLS.index):
+            if why := why_left_out(name, settings):
+                if names:
+                    raise NotFoundError(f"run {run.run_id}: cannot have the control {name}: {why}")
+                yield ControlLeftOut(name, why)
+                continue
             if name in TRAINED and not spent.examples:
                 raise NotFoundError(
                     f"run {run.run_id}: round 1 trained nothing, so the control {name} has nothing to compare with"
@@ -137,7 +145,7 @@ def run_controls(
             earlier = store.runs.fetch_controls(run.run_id).get(name)
             if earlier and earlier.state == "finished":
                 continue
-            purpose = Purpose("evaluation", run.run_id if name == "unvoted" else None, name, run.run_id)
+            purpose = Purpose("evaluation", run.run_id if name in LEARNS_FROM_THE_RUN else None, name, run.run_id)
             config = control_config(name, settings, spent)
             job = prepare(workspace, store, config, purpose, earlier, opener, 1)
             work = loop.run(job) if purpose.trains else loop.measure(job, None)
@@ -145,7 +153,7 @@ def run_controls(
 
 
 def _spent(store: Store, run: Run, config: Config, samples: int | None) -> Spent:
-    """The texts and examples of round 1, and `samples`; if None, as many as its own tokens would allow."""
+    """What round 1 used, and `samples`; if None, as many as its own tokens would allow."""
     first = next((each for each in store.runs.fetch_rounds(run.run_id) if each.number == 1), None)
     counts = store.fetch_round_counts(first.round_id if first else 0)  # all 0 for a round that does not exist
     if samples is None:
@@ -154,7 +162,10 @@ def _spent(store: Store, run: Run, config: Config, samples: int | None) -> Spent
         drawn = sum(cost.tokens for cost in costs if cost.stage in ("ask", "vote"))
         items = sum(each.items for each in config.evaluate.benchmarks.values() if has_a_value(each))
         samples = equal_samples(drawn, items * store.evaluations.fetch_mean_solution(run.run_id))
-    return Spent(counts.texts, counts.examples, samples)
+    training = store.trainings.fetch_finished(first.round_id) if first else None
+    chosen = training.details if training else {}
+    epochs, batch_size = float(chosen.get("epochs", 0)), int(chosen.get("batch_size", 0))
+    return Spent(counts.texts, counts.examples, samples, epochs, batch_size)
 
 
 def choose_round(workspace: Workspace, run_id: int | None, number: int | None) -> tuple[int, int]:

@@ -122,6 +122,15 @@ class SamplingWarned:
 
 
 @dataclass(frozen=True)
+class ControlLeftOut:
+    """A control was not run, because the run that it would belong to cannot have it."""
+
+    control: str
+    reason: str
+    """What the run lacks, in words."""
+
+
+@dataclass(frozen=True)
 class RoundAdded:
     """A user requested one more round."""
 
@@ -197,6 +206,7 @@ Event = (
     | RunPaused
     | RunResumed
     | SamplingWarned
+    | ControlLeftOut
     | RoundAdded
     | AskingStopped
     | ThoughtsUnfinished

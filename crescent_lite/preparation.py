@@ -144,7 +144,7 @@ def prepare(
         open_sampler=lambda: opener(base.path, resolved),
         semantic_encoder=encoder,
         teacher_id=purpose.teacher_id,
-        unvoted=purpose.control == "unvoted",
+        control=purpose.control,
         own_questions=inputs.own_questions,
     )
 

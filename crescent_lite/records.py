@@ -396,11 +396,15 @@ class Measurement:
     """What the settings change in how a prompt is wrapped: the sha256 of the chat template that replaces the GGUF's,
     and the template arguments. Empty for the GGUF's own template without arguments."""
 
+    named_temperature: float | None = None
+    """Temperature of the samples where several are measured; None for the only one."""
+
     @property
     def title(self) -> str:
-        """The measurement's name: 'gsm8k, bare' or 'gsm8k, solve, 8 samples'."""
+        """The measurement's name: 'gsm8k, bare', 'gsm8k, solve, 8 samples' or 'gsm8k, solve, 8 samples at 0.2'."""
         name = f"{self.benchmark.name}, {short_name(self.prompt.name)}"
-        return f"{name}, {self.samples} samples" if self.samples > 1 else name
+        name += f", {self.samples} samples" if self.samples > 1 else ""
+        return name if self.named_temperature is None else f"{name} at {self.named_temperature:g}"
 
 
 @dataclass(frozen=True)

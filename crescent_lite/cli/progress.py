@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from crescent_lite.events import (
     AlarmFired,
     AskingStopped,
+    ControlLeftOut,
     Event,
     RoundAdded,
     RoundFinished,
@@ -115,6 +116,8 @@ class RunProgress:
             case RunResumed():
                 self._began += event.seconds
                 self._say(f"  resumed after {_duration(event.seconds)}")
+            case ControlLeftOut():
+                self._say(f"control {event.control} left out: {event.reason}")
             case RoundAdded():
                 self._say(f"  the next round will be played even after an alarm; rounds in total: {event.rounds}")
             case AskingStopped():

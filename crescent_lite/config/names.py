@@ -29,7 +29,7 @@ POLICIES: tuple[Policy, ...] = get_args(Policy)
 Objective = Literal["sft", "preference"]
 """What a training minimises; described at the setting train.objective."""
 
-Control = Literal["step-by-step", "majority", "unvoted", "undiversified"]
+Control = Literal["step-by-step", "majority", "temperatures", "unvoted", "coin", "undiversified"]
 """A control experiment: a run without one part of the method; described in evaluation/controls.py."""
 CONTROLS: tuple[Control, ...] = get_args(Control)
 

@@ -267,7 +267,7 @@ class TrainConfig:
     """Fraction of a round's examples to draw from the labels of earlier rounds, 0-0.95, as far as there are enough
     (guess)."""
     max_examples: Annotated[int, Range(0, 1_000_000_000)] = 0
-    """Labels to train on at most, drawn at random, to compare runs with the same number. 0 takes all."""
+    """Examples to train on at most, drawn at random, to compare runs with the same number. 0 takes all."""
     held_out: Annotated[float, Range(0, 0.5)] = 0.05
     """Fraction of the examples that are held out, 0-0.5: training stops when their loss rises. With fewer than 50
     examples, none are held out."""
@@ -342,6 +342,9 @@ class EvaluateConfig:
     """Draw from this many of the likeliest tokens. 0 draws from the whole vocabulary, which is slow."""
     max_tokens: Annotated[int, Range(1, 100_000)] = 512
     """Length limit of an answer in tokens. A longer one is cut off."""
+    sample_temperatures: tuple[Annotated[float, Range(0, 5)], ...] = ()
+    """Temperatures, 0-5, at which the `samples` of benchmarks are drawn, each a measurement of its own. Empty: the
+    temperature of votes."""
     benchmarks: Mapping[str, BenchmarkConfig] = field(default_factory=dict)
     """The benchmarks, each a table with a name of its own. A crescent.toml that names one replaces all of the
     preset's."""

@@ -63,10 +63,12 @@ def measurements(benchmark: Benchmark, config: Config, prompts: PromptSet) -> li
             "sampling.servers set its prompts to ['letter']"
         )
     greedy = Generation(limit, evaluate.temperature, evaluate.top_p, evaluate.top_k)
-    drawn = Generation(limit, vote.temperature, vote.top_p, vote.top_k)
     found = [_measurement(benchmark, name, prompts, greedy, 1) for name in names]
     if settings.samples > 1:
-        found.append(_measurement(benchmark, names[-1], prompts, drawn, settings.samples))
+        for named in dict.fromkeys(evaluate.sample_temperatures) or (None,):
+            drawn = Generation(limit, vote.temperature if named is None else named, vote.top_p, vote.top_k)
+            sampled = _measurement(benchmark, names[-1], prompts, drawn, settings.samples)
+            found.append(replace(sampled, named_temperature=named))
     return [replace(each, chat=_chat(config.model)) for each in found]
 
 

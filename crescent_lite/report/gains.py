@@ -1,7 +1,8 @@
 """Where a run's gain comes from: its rounds compared with its controls on the same items.
 
 Each comparison differs in one part of the method, so that the gain splits into the prompt, the votes and the
-diversity of the questions. Where a control votes, `sampled_scores.majority` says which answer counts. Example:
+diversity of the questions. A control that trains is compared with the measured round that has as many examples.
+Where a control votes, `sampled_scores.majority` says which answer counts. Example:
     compared(store, run_id)[0].about -> "the prompt"
 """
 
@@ -16,6 +17,8 @@ from crescent_lite.records import Role, short_name
 from crescent_lite.store import Store
 from crescent_lite.store.evaluations import EvaluationRow
 
+TRAINED_PARTS = (("unvoted", "the votes"), ("coin", "which side of a pair won"), ("undiversified", "the diversity"))
+"""Each control that trains, with the part of the method that it leaves out."""
 PARTED: tuple[Role, ...] = ("score", "final")
 """Roles of the benchmarks on which gains are compared."""
 Right = Mapping[str, bool]
@@ -49,21 +52,57 @@ def compared(store: Store, run_id: int) -> list[Gain]:
         name: [e for e in store.evaluations.fetch_evaluations(run.run_id) if e.kind == "answers"]
         for name, run in controls.items()
     }
-    kept = store.fetch_standing(run_id).kept
+    sides = _Sides(
+        answers,
+        others,
+        kept=store.fetch_standing(run_id).kept,
+        examples=examples_by_round(store, run_id),
+        examples_of={name: examples_by_round(store, run.run_id).get(1, 0) for name, run in controls.items()},
+    )
     return [
         gain
         for benchmark in dict.fromkeys(e.benchmark for e in answers)
-        for gain in _of_benchmark(store, benchmark, answers, others, kept)
+        for gain in _of_benchmark(store, benchmark, sides)
     ]
 
 
-def _of_benchmark(
-    store: Store,
-    benchmark: str,
-    answers: Sequence[EvaluationRow],
-    others: Mapping[str, Sequence[EvaluationRow]],
-    kept: int | None,
-) -> list[Gain]:
+def examples_by_round(store: Store, run_id: int) -> dict[int, int]:
+    """How many examples each round of a run with an adapter was trained on, by round."""
+    trained = [this for this in store.runs.fetch_rounds(run_id) if this.adapter_id]
+    return {this.number: store.trainings.count_examples(this.round_id) for this in trained}
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """What a run and its controls measured."""
+
+    answers: Sequence[EvaluationRow]
+    """The run's own evaluations."""
+    others: Mapping[str, Sequence[EvaluationRow]]
+    """Those of each control."""
+    kept: int | None
+    """The round that the run keeps."""
+    examples: Mapping[int, int]
+    """Examples of each trained round."""
+    examples_of: Mapping[str, int]
+    """Examples of each control; 0 for one that trained nothing."""
+
+    def alike(self, control: str, measured: Sequence[int]) -> int | None:
+        """The round among the measured ones whose number of examples is nearest to the control's."""
+        wanted = self.examples_of.get(control, 0)
+        trained = [number for number in measured if number in self.examples]
+        return min(trained, key=lambda number: (abs(self.examples[number] - wanted), number), default=None)
+
+    def counts(self, control: str, number: int) -> tuple[str, str]:
+        """What to say of the examples of a control and a round; empty if they have as many."""
+        if self.examples_of.get(control) == self.examples[number]:
+            return "", ""
+        return f", {self.examples_of.get(control, 0)} examples", f", {self.examples[number]} examples"
+
+
+def _of_benchmark(store: Store, benchmark: str, sides: _Sides) -> list[Gain]:
+    answers, others, kept = sides.answers, sides.others, sides.kept
+
     def greedy(rows: Sequence[EvaluationRow], number: int | None, prompt: str) -> Right | None:
         for e in rows:
             if (e.benchmark, e.round_number, short_name(e.prompt), e.samples) == (benchmark, number, prompt, 1):
@@ -83,10 +122,14 @@ def _of_benchmark(
             found.append(("all but the prompt", "base, solve", solved, now, best))
         for name, samples, right in _majorities(store, benchmark, others.get("majority", ())):
             found.append(("training instead of voting", f"base, {name}, majority of {samples}", right, now, best))
-        first = greedy(answers, 1, prompt)
-        like, that = (f"round 1, {prompt}", first) if first else (now, best)
-        for name, about in (("unvoted", "the votes"), ("undiversified", "the diversity")):
-            found.append((about, f"{name}, {prompt}", greedy(others.get(name, ()), 1, prompt), like, that))
+        measured = [number for number in sides.examples if greedy(answers, number, prompt)]
+        for name, about in TRAINED_PARTS:
+            if like := sides.alike(name, measured):
+                before, after = (f", {prompt}{words}" for words in sides.counts(name, like))
+                of_control = greedy(others.get(name, ()), 1, prompt)
+                found.append(
+                    (about, name + before, of_control, f"round {like}{after}", greedy(answers, like, prompt))
+                )
     pairs = [
         (about, before, after, mcnemar(old, new))
         for about, before, old, after, new in found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from crescent_lite.evaluation import ComparisonResult, corrected, in_words, mcnemar
 from crescent_lite.evaluation.sampled_scores import SampledScore, sampled_scores
@@ -15,7 +16,7 @@ from crescent_lite.intervals import wilson
 from crescent_lite.records import Score, short_name
 from crescent_lite.report.content import Table
 from crescent_lite.report.gains import compared
-from crescent_lite.store import Run, Store
+from crescent_lite.store import Round, Run, Store
 from crescent_lite.store.evaluations import SCORINGS, EvaluationRow
 
 
@@ -88,17 +89,22 @@ def scores_table(store: Store, run: Run, scored: Iterable[Scored]) -> Table:
 def samples_table(store: Store, run: Run) -> Table:
     """A table of pass@1, pass@k and maj@k; without rows if no item was answered several times."""
     rows = []
-    for e in store.evaluations.fetch_evaluations(run.run_id):
+    measured = store.evaluations.fetch_evaluations(run.run_id)
+    if lower := store.runs.fetch_controls(run.run_id).get("temperatures"):
+        measured += store.evaluations.fetch_evaluations(lower.run_id)
+    order = ("benchmark", "prompt", "samples", "round_number", "temperature")
+    for e in sorted(measured, key=attrgetter(*order)):
         if e.samples > 1:
             drawn = store.evaluations.fetch_samples(e.evaluation_id)
             scores = sampled_scores(drawn.values())
-            asked = (e.benchmark, short_name(e.prompt), _model(e), str(len(drawn)))
+            asked = (e.benchmark, short_name(e.prompt), _model(e), f"{e.temperature:g}", str(len(drawn)))
             rows += [(*asked, name, _with_interval(score)) for name, score in scores.items()]
-    columns = ("benchmark", "prompt", "model", "items", "measure", "score and 95% interval")
+    columns = ("benchmark", "prompt", "model", "temperature", "items", "measure", "score and 95% interval")
     note = (
         "pass@1: right at the first try. pass@k: right at least once in k tries. maj@k: the commonest of k answers "
         "is right; in a tie, the answer drawn first counts. Means over choices of k of the samples; intervals: a "
-        "bootstrap of the items."
+        "bootstrap of the items. Where a round's pass@1 is no higher than the base's at a lower temperature, the "
+        "training only sharpened the model."
     )
     return Table("Several answers to each item", columns, tuple(rows), note)
 
@@ -122,23 +128,29 @@ def gains_table(store: Store, run: Run) -> Table:
     )
     columns = ("benchmark", "part of the method", "without", "with", "difference", "p")
     note = (
-        "Each row is one paired comparison on the same items. The two sides differ in one part of the method; if a "
-        "trained control is compared with a round after the first, the labels of other rounds are a second "
+        "Each row is one paired comparison on the same items. The two sides differ in one part of the method. A "
+        "trained control is compared with the measured round that has as many examples, or else the nearest number, "
+        "which is then given; if that is a round after the first, the labels of other rounds are a second "
         "difference. In a tied majority, the answer drawn first counts. p and intervals are corrected for the number "
         "of comparisons on the benchmark (Holm)."
     )
     if trained_on := _trained_on(store, run):
-        note += f" Examples of each training: {trained_on}."
+        note += f" Trained on: {trained_on}."
     return Table("Where the gain comes from", columns, rows, note)
 
 
 def _trained_on(store: Store, run: Run) -> str:
-    """The number of examples of each round and each trained control: 'round 1: 61, unvoted: 61'."""
+    """What each round and each trained control learnt: 'round 1: 61 pairs in 12 steps, unvoted: 61 examples in ...'."""
     rounds = [(f"round {this.number}", this) for this in store.runs.fetch_rounds(run.run_id)]
     for name, control in store.runs.fetch_controls(run.run_id).items():
         rounds += [(name, this) for this in store.runs.fetch_rounds(control.run_id)]
-    trained = [(name, this.round_id) for name, this in rounds if this.adapter_id]
-    return ", ".join(f"{name}: {store.trainings.count_examples(round_id)}" for name, round_id in trained)
+    return ", ".join(f"{name}: {_learnt(store, this)}" for name, this in rounds if this.adapter_id)
+
+
+def _learnt(store: Store, this: Round) -> str:
+    training = store.trainings.fetch_latest(this.round_id)
+    what = "pairs" if store.trainings.fetch_pairs(this.round_id) else "examples"
+    return f"{training.examples:,} {what} in {len(training.losses):,} steps"
 
 
 def in_a_line(one: Scored, base: Scored) -> str:

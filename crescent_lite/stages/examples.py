@@ -7,6 +7,7 @@ Reads the store; trains nothing. Example: examples = token_examples(job, labels_
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,31 +23,33 @@ from crescent_lite.store import Round
 
 def labels_of(job: Job, this: Round) -> list[Label]:
     """The labels a round is trained on, by question id: its own and some replayed ones, or a teacher's."""
-    votes, settings, seed = job.store.votes, job.config.train, job.config.run.seed
     if job.teacher_id:
-        labels = teachers_labels(job, job.teacher_id)
-    else:
-        labels = votes.fetch_labels(round_id=this.round_id)
-        earlier = votes.fetch_labels(run_id=this.run_id, before_round=this.number)
-        wanted = round(len(labels) * settings.replay_share / (1 - settings.replay_share))
-        chance = random.Random(f"replayed in round {this.number} {seed}")
-        labels = _by_question(labels + chance.sample(earlier, min(wanted, len(earlier))))
-    if settings.max_examples and len(labels) > settings.max_examples:
-        labels = _by_question(random.Random(f"examples {seed}").sample(labels, settings.max_examples))
-    return labels
+        return teachers_labels(job, job.teacher_id)
+    votes, replayed = job.store.votes, job.config.train.replay_share
+    labels = votes.fetch_labels(round_id=this.round_id)
+    earlier = votes.fetch_labels(run_id=this.run_id, before_round=this.number)
+    wanted = round(len(labels) * replayed / (1 - replayed))
+    chance = random.Random(f"replayed in round {this.number} {job.config.run.seed}")
+    return _by_question(labels + chance.sample(earlier, min(wanted, len(earlier))))
 
 
 def teachers_labels(job: Job, teacher_id: int) -> list[Label]:
     """The teacher's labels, without those that repeat an item of this run's benchmarks."""
     known = Known((), job.config.diversify, job.benchmarks)
-    return [label for label in all_of_teacher(job, teacher_id) if not known.benchmark_item(label.question)]
+    labels = all_of_teacher(job, teacher_id)
+    repeated = {text for text in {label.question for label in labels} if known.benchmark_item(text)}
+    return [label for label in labels if label.question not in repeated]
 
 
 def all_of_teacher(job: Job, teacher_id: int) -> list[Label]:
-    """Every label of the teacher's run; for the control 'unvoted', one sample of each question of round 1."""
-    if job.unvoted:
-        return job.store.votes.fetch_single_samples(teacher_id, 1)
-    return job.store.votes.fetch_labels(run_id=teacher_id)
+    """Every label of the teacher's run. The controls that learn from a run have only those of its first round, and
+    'unvoted' has each of the round's votes as a label."""
+    votes = job.store.votes
+    if job.control == "unvoted":
+        return votes.fetch_unvoted_samples(teacher_id, 1)
+    if job.control == "coin":
+        return votes.fetch_labels(round_id=job.store.runs.fetch_round(teacher_id, 1).round_id)
+    return votes.fetch_labels(run_id=teacher_id)
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class Chosen:
 def chosen_solutions(job: Job, labels: Sequence[Label]) -> list[Chosen]:
     """What is learnt of each label, by `train.objective`: its solution, several of them, or pairs with losers."""
     settings, votes = job.config.train, job.store.votes
+    if job.control == "coin" and job.teacher_id:
+        return _pairs_by_lot(job, job.teacher_id, labels)
     if settings.objective == "preference":
         return _pairs(job, labels)
     if settings.solutions_per_label == 1:
@@ -95,13 +100,29 @@ def _pairs(job: Job, labels: Sequence[Label]) -> list[Chosen]:
     ]
 
 
+def _pairs_by_lot(job: Job, run_id: int, labels: Sequence[Label]) -> list[Chosen]:
+    """The pairs that round 1 of the run was trained on, each with its sides swapped with a probability of 1/2."""
+    label_of = {label.question_id: label for label in labels}
+    chance = random.Random(f"sides {job.config.run.seed}")
+    found = []
+    for pair in job.store.trainings.fetch_pairs(job.store.runs.fetch_round(run_id, 1).round_id):
+        sides = [pair.winner_id, pair.loser_id]
+        chance.shuffle(sides)
+        if label := label_of.get(pair.question_id):
+            drawn = {vote.vote_id: vote for vote in job.store.votes.fetch_votes(pair.question_id)}
+            first, second = (drawn[vote_id] for vote_id in sides)
+            found.append(Chosen(label, first.vote_id, first.text, pair.weight, second))
+    return found
+
+
 def examples_needed(settings: TrainConfig) -> int:
     """How many examples a round needs to train."""
     return settings.min_pairs if settings.objective == "preference" else settings.min_examples
 
 
 def token_examples(job: Job, labels: Sequence[Label], sampler: Sampler) -> list[Example]:
-    """What is learnt of the labels, as tokens; without those above `train.max_example_tokens`.
+    """What is learnt of the labels, as tokens; without those above `train.max_example_tokens`, and at most
+    `train.max_examples`.
 
     A solution has the tokens that it was drawn with. If they are not known, or belong to a teacher with another
     vocabulary, its text is tokenized.
@@ -125,7 +146,26 @@ def token_examples(job: Job, labels: Sequence[Label], sampler: Sampler) -> list[
         if max(len(ids), len(rejected)) <= job.config.train.max_example_tokens:
             tokens = TokenExample(each.label.question_id, ids, prompt_length, rejected, each.weight)
             examples.append(Example(each.label, each.vote_id, tokens, each.loser.vote_id if each.loser else None))
-    return examples
+    return _at_most(job, examples)
+
+
+def _at_most(job: Job, examples: list[Example]) -> list[Example]:
+    """At most `train.max_examples` of the examples, drawn at random and left in their order.
+
+    The control 'unvoted' takes further samples of a question only when one of each question is not enough.
+    """
+    most = job.config.train.max_examples
+    if not most or len(examples) <= most:
+        return examples
+    places = list(range(len(examples)))
+    random.Random(f"examples {job.config.run.seed}").shuffle(places)
+    if job.control == "unvoted":
+        seen, turn = Counter[int](), []
+        for example in examples:
+            turn.append(seen[example.label.question_id])
+            seen[example.label.question_id] += 1
+        places.sort(key=turn.__getitem__)  # stable, so the order within a turn stays random
+    return [examples[place] for place in sorted(places[:most])]
 
 
 def _by_question(labels: list[Label]) -> list[Label]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from crescent_lite.config import Config
+from crescent_lite.config.names import Control
 from crescent_lite.events import (
     Event,
     RunPaused,
@@ -60,8 +61,8 @@ class Job:
     """Turns questions into vectors, to mark those of equal meaning; None without `diversify.semantic`."""
     teacher_id: int | None = None
     """The run whose labels are learnt from; None for a run that asks and votes itself."""
-    unvoted: bool = False
-    """Whether to learn from one sample of each question of the teacher's first round instead of its labels."""
+    control: Control | None = None
+    """Name of the control experiment; None for an ordinary run."""
     own_questions: QuestionFile | None = None
     """The user's questions, voted on instead of questions that the model would write."""
     requested_rounds: int = 0

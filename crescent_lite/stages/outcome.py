@@ -38,10 +38,12 @@ def round_outcome(job: Job, this: Round) -> str:
         unlearnt = "" if training.generalises else " (their loss never fell below its value before training)"
         notes.append(f"{training.held_out_examples} held out{unlearnt}")
     if chosen > training.examples:
-        notes.append(f"{chosen - training.examples} too long")
+        limited = settings.max_examples and training.examples == settings.max_examples
+        notes.append(f"{chosen - training.examples} {'left out (train.max_examples)' if limited else 'too long'}")
     if learns_pairs and training.examples < FEW_PAIRS:
         notes.append(f"fewer than {FEW_PAIRS} pairs, with which the method's authors found no gain")
     if job.teacher_id:
-        repeated = len(all_of_teacher(job, job.teacher_id)) - len(teachers_labels(job, job.teacher_id))
+        every, used = all_of_teacher(job, job.teacher_id), teachers_labels(job, job.teacher_id)
+        repeated = len({label.question_id for label in every}) - len({label.question_id for label in used})
         notes += [f"{repeated} repeat a benchmark's item and were left out"] if repeated else []
     return ", ".join(notes) + (f"; ended early: {training.stopped}" if training.stopped else "")

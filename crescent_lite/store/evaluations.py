@@ -40,6 +40,8 @@ class EvaluationRow:
     kind: BenchmarkKind = "answers"
     samples: int = 1
     """Replies to each item; a single one is drawn greedily."""
+    temperature: float = 0.0
+    """Sampling temperature of the replies."""
 
 
 @dataclass(frozen=True)
@@ -169,9 +171,11 @@ class Evaluations:
     def fetch_evaluations(self, run_id: int) -> list[EvaluationRow]:
         """A run's finished evaluations, ordered by benchmark, prompt, samples and round."""
         rows = self._database.rows(
-            """SELECT evaluation_id, round_number, b.name, e.prompt, r.role, b.kind, e.samples FROM run_evaluations r
-            JOIN evaluations e USING (evaluation_id) JOIN benchmarks b USING (benchmark_id)
-            WHERE run_id = ? AND e.finished_at IS NOT NULL ORDER BY b.name, e.prompt, e.samples, round_number""",
+            """SELECT evaluation_id, round_number, b.name, e.prompt, r.role, b.kind, e.samples,
+                coalesce(json_extract(e.settings, '$.temperature'), 0.0) AS temperature
+            FROM run_evaluations r JOIN evaluations e USING (evaluation_id) JOIN benchmarks b USING (benchmark_id)
+            WHERE run_id = ? AND e.finished_at IS NOT NULL
+            ORDER BY b.name, e.prompt, e.samples, temperature, round_number""",
             [run_id],
         )
         return [EvaluationRow(*row) for row in rows]

@@ -56,6 +56,19 @@ class FinishedTraining:
     """Versions, device and the settings that were chosen, by name."""
 
 
+@dataclass(frozen=True)
+class StoredPair:
+    """A preference pair that a training was given."""
+
+    question_id: int
+    winner_id: int
+    """Id of the vote that wins."""
+    loser_id: int
+    """Id of the vote that loses."""
+    weight: float
+    """Weight of the pair's loss, above 0."""
+
+
 def _series(steps: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, ...]]:
     """The values of each figure over the steps that have it, by name."""
     names = dict.fromkeys(name for step in steps for name in step)
@@ -205,6 +218,15 @@ class Trainings:
                 [round_id],
             )
         )
+
+    def fetch_pairs(self, round_id: int) -> list[StoredPair]:
+        """The preference pairs of the round's latest training, in their order; empty if it learnt none."""
+        rows = self._database.rows(
+            """SELECT question_id, vote_id, loser_vote_id, weight FROM examples WHERE loser_vote_id IS NOT NULL
+                AND training_id = (SELECT max(training_id) FROM trainings WHERE round_id = ?) ORDER BY position""",
+            [round_id],
+        )
+        return [StoredPair(*row) for row in rows]
 
     def fetch_curve(self, round_id: int) -> list[tuple[int, float, float | None]]:
         """(step, loss, held-out loss or None if it was not computed) of the round's latest training."""

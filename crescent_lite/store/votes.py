@@ -142,16 +142,17 @@ class Votes:
         )
         return [Label(*row) for row in rows]
 
-    def fetch_single_samples(self, run_id: int, number: int) -> list[Label]:
-        """The first vote of each question of a round as its label, whatever the other votes say.
+    def fetch_unvoted_samples(self, run_id: int, number: int) -> list[Label]:
+        """The votes of a round as if each were a label, whatever the other votes of its question say.
 
-        First votes that were cut off are left out. These are the labels of a method without voting.
+        The first vote of every question comes first, then the second ones, and so on. Votes that were cut off are
+        left out. These are the labels of a method without voting.
         """
         rows = self._database.rows(
             f"""SELECT {LABEL_COLUMNS}, v.answer_key, NULL FROM votes v
             JOIN questions q USING (question_id) JOIN rounds d USING (round_id)
-            WHERE d.run_id = ? AND d.number = ? AND v.sample_index = 0 AND v.finish_reason = 'stop'
-                AND trim(v.text) <> '' ORDER BY q.question_id""",
+            WHERE d.run_id = ? AND d.number = ? AND v.finish_reason = 'stop' AND trim(v.text) <> ''
+            ORDER BY v.sample_index, q.question_id""",
             [run_id, number],
         )
         return [Label(*row) for row in rows]
