@@ -120,8 +120,9 @@ def run_controls(
 ) -> Generator[Event, None, None]:
     """Run the controls of a run, each as a run of its own: finished ones are skipped, an unfinished one is resumed.
 
-    `names`: which controls; None for all that the run can have. `samples`: samples per item of the control 'majority'; None for as many as
-    take about the tokens of the run's questions and votes. Raises what `run_engine` raises.
+    `names`: which controls; None for all that the run can have. `samples`: samples per item of the control
+    'majority'; None for as many as take about the tokens of the run's questions and votes. Raises what `run_engine`
+    raises.
     """
     workspace.require()
     with workspace.lock(), _store(workspace) as store:

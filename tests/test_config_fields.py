@@ -72,6 +72,16 @@ def test_a_list_is_typed_with_commas_or_as_toml() -> None:
     assert shown_value(("a,b",)) == '["a,b"]'
 
 
+def test_a_list_of_numbers_is_typed_with_commas_and_shown_as_typed() -> None:
+    name = "evaluate.sample_temperatures"
+    draft = Draft(None).with_value(name, "0.2, 1")
+    assert draft.config().evaluate.sample_temperatures == (0.2, 1.0)
+    assert draft.value(name) == "0.2, 1"
+    assert Draft(None).with_value(name, "").typed == {}
+    with pytest.raises(ConfigError, match=r"sample_temperatures\[1\]: 9.0 is out of range"):
+        Draft(None).with_value(name, "0.2, 9.0").config()
+
+
 @settings(max_examples=30)
 @given(st.text(st.characters(exclude_characters="\0"), max_size=30))
 def test_a_typed_text_is_taken_as_that_text(typed: str) -> None:

@@ -37,6 +37,7 @@ class Kind:
     is_text: bool = False
     is_list: bool = False
     """Whether the value is a list of texts."""
+    is_number_list: bool = False
 
 
 @cache
@@ -56,6 +57,8 @@ def shown_value(value: Any) -> str:
         return value
     if isinstance(value, list | tuple) and all(isinstance(each, str) and "," not in each for each in value):
         return ", ".join(value)
+    if isinstance(value, list | tuple) and all(type(each) is float for each in value):
+        return ", ".join(f"{each:g}" for each in value)
     return toml_text(value)
 
 
@@ -67,6 +70,8 @@ def override_of(name: str, typed: str) -> str:
         typed = toml_text(typed)
     elif kind and kind.is_list and not typed.startswith("["):
         typed = toml_text([each.strip() for each in typed.split(",") if each.strip()])
+    elif kind and kind.is_number_list and not typed.startswith("["):
+        typed = f"[{typed}]"
     return f"{name}={typed}"
 
 
@@ -164,6 +169,10 @@ def _kind(hint: Any) -> Kind:
         return Kind(f"a number{between}")
     if hint is str:
         return Kind("text", is_text=True)
+    if get_origin(hint) is tuple and get_args(hint)[0] is not str:
+        return Kind(
+            _kind(get_args(hint)[0]).words.replace("a number", "numbers separated by commas"), is_number_list=True
+        )
     if get_origin(hint) is tuple:
         return Kind("texts separated by commas", is_list=True)
     entry = "{ key = value }" if dataclasses.is_dataclass(get_args(hint)[1]) else "value"

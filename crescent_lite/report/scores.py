@@ -140,7 +140,7 @@ def gains_table(store: Store, run: Run) -> Table:
 
 
 def _trained_on(store: Store, run: Run) -> str:
-    """What each round and each trained control learnt: 'round 1: 61 pairs in 12 steps, unvoted: 61 examples in ...'."""
+    """What each round and each trained control learnt: 'round 1: 61 pairs in 12 steps, coin: ...'."""
     rounds = [(f"round {this.number}", this) for this in store.runs.fetch_rounds(run.run_id)]
     for name, control in store.runs.fetch_controls(run.run_id).items():
         rounds += [(name, this) for this in store.runs.fetch_rounds(control.run_id)]
