@@ -42,7 +42,7 @@ def controlled(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 def pairs(store: Store, run_id: int) -> list[StoredPair]:
-    return store.trainings.fetch_pairs(store.runs.fetch_round(run_id, 1).round_id)
+    return store.trainings.fetch_pairs_of_round(store.runs.fetch_round(run_id, 1).round_id)
 
 
 @pytest.mark.slow

@@ -149,7 +149,7 @@ def _trained_on(store: Store, run: Run) -> str:
 
 def _learnt(store: Store, this: Round) -> str:
     training = store.trainings.fetch_latest(this.round_id)
-    what = "pairs" if store.trainings.fetch_pairs(this.round_id) else "examples"
+    what = "pairs" if store.trainings.fetch_pairs_of_round(this.round_id) else "examples"
     return f"{training.examples:,} {what} in {len(training.losses):,} steps"
 
 

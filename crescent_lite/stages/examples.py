@@ -105,7 +105,7 @@ def _pairs_by_lot(job: Job, run_id: int, labels: Sequence[Label]) -> list[Chosen
     label_of = {label.question_id: label for label in labels}
     chance = random.Random(f"sides {job.config.run.seed}")
     found = []
-    for pair in job.store.trainings.fetch_pairs(job.store.runs.fetch_round(run_id, 1).round_id):
+    for pair in job.store.trainings.fetch_pairs_of_round(job.store.runs.fetch_round(run_id, 1).round_id):
         sides = [pair.winner_id, pair.loser_id]
         chance.shuffle(sides)
         if label := label_of.get(pair.question_id):

@@ -219,7 +219,7 @@ class Trainings:
             )
         )
 
-    def fetch_pairs(self, round_id: int) -> list[StoredPair]:
+    def fetch_pairs_of_round(self, round_id: int) -> list[StoredPair]:
         """The preference pairs of the round's latest training, in their order; empty if it learnt none."""
         rows = self._database.rows(
             """SELECT question_id, vote_id, loser_vote_id, weight FROM examples WHERE loser_vote_id IS NOT NULL
