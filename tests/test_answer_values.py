@@ -205,3 +205,12 @@ def test_a_correction_takes_the_place_of_what_it_corrects(first: int, second: in
         assert canonical_answer(corrected) == f"n:{second}"
     for denied in (f"The answer is not {first}.", f"{first} is not the answer.", f"{first} is wrong."):
         assert canonical_answer(denied) is None
+
+
+@given(
+    st.sampled_from(["f", "P", "log", "sin", r"\phi", r"\sigma", r"\operatorname{ord}", "Area"]),
+    st.sampled_from(["{}", "${}$", "The answer is {}.", "So we need {}.", "The answer is ${}$."]),
+    st.integers(2, 99),
+)
+def test_the_argument_of_a_function_is_not_its_value(name: str, sentence: str, argument: int) -> None:
+    assert canonical_answer(sentence.replace("{}", f"{name}({argument})")) is None

@@ -15,6 +15,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 from sample_run import load_sample_run
 
@@ -41,10 +42,19 @@ def started(*arguments: str, **options: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command, text=True, stderr=subprocess.PIPE, **options)  # type: ignore[call-overload,no-any-return]
 
 
+def wait_for_the_query(process: psutil.Process) -> None:
+    """Return when the process has computed for 0.3 s since it opened the database, which itself takes a hundredth."""
+    while not any(file.path.endswith("crescent.db") for file in process.open_files()):
+        time.sleep(0.05)
+    opened = process.cpu_times().user
+    while process.cpu_times().user < opened + 0.3:
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("form", [[], ["--csv"]])
 def test_ctrl_c_interrupts_a_long_query(sample: Path, form: list[str]) -> None:
     query = started("query", ENDLESS, *form, "-w", str(sample), stdout=subprocess.DEVNULL)
-    time.sleep(2)
+    wait_for_the_query(psutil.Process(query.pid))
     query.send_signal(signal.SIGINT)
 
     assert query.wait(timeout=20) == ExitCode.INTERRUPTED

@@ -159,7 +159,7 @@ def _is_clear_before(tokens: Sequence[Token], at: int, after: int) -> bool:
     before, token = _at(tokens, at - 1), tokens[at]
     if before.kind in ("(", "[", "{"):
         alone = _at(tokens, after).kind in (")", "]", "}") and _at(tokens, at - 2).kind not in ("(", "[", "{")
-        if not alone:
+        if not alone or _is_applied(tokens, at - 1):
             return False
     if before.kind in _OPERATORS or before.kind in _PARTS or before.kind in ("-", "!", "%"):
         return False
@@ -175,6 +175,13 @@ def _is_clear_before(tokens: Sequence[Token], at: int, after: int) -> bool:
             taken_of or name in _MULTIPLIES or name in _FUNCTIONS or (len(name) == 1 and glued and name.isascii())
         )
     return not (before.kind == "cjk" and before.text in "第分之百")
+
+
+def _is_applied(tokens: Sequence[Token], bracket: int) -> bool:
+    """Whether a bracket stands directly after a name, whose argument it then encloses: f(12), log(5), \\phi(12)."""
+    name = _at(tokens, bracket - 1)
+    glued = tokens[bracket].start == name.end + name.roman  # the brace of \operatorname{ord}(5)
+    return glued and name.kind in ("word", "var", "opaque", "}") and name.text not in _OF_PROSE
 
 
 def _is_clear_after(tokens: Sequence[Token], after: int) -> bool:
