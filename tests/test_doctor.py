@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from tiny_model import make_tiny_gguf, rewrite_gguf
 
-from crescent_lite.cli import doctor
-from crescent_lite.cli.doctor import Finding, examine
+from crescent_lite.cli.doctor import Finding, examine, hardware, libraries
+from crescent_lite.cli.doctor import workspace as workspace_checks
 from crescent_lite.sampling.build_info import features_in_words, read_build
 from crescent_lite.store.sqlite_version import has_wal_reset_bug
 
@@ -52,7 +52,7 @@ def test_doctor_writes_nothing_into_the_workspace(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_settings_gets_advice_to_create_them(tmp_path: Path) -> None:
-    found = by_name(doctor.settings(tmp_path))["workspace"]
+    found = by_name(workspace_checks.settings(tmp_path))["workspace"]
     assert (found.state, found.advice) == ("missing", f"create it: crescent init {tmp_path}")
 
 
@@ -81,7 +81,7 @@ def model_finding(folder: Path, model: Path, *settings: str) -> Finding:
     """What doctor says about a model file, with more lines for the section [model]."""
     lines = ["[model]", f"source = '{model}'", *settings, "[sampling]", "threads = 1", "gpu_layers = 0"]
     (folder / "crescent.toml").write_text("\n".join(lines))
-    return by_name(doctor.settings(folder))["model"]
+    return by_name(workspace_checks.settings(folder))["model"]
 
 
 def test_a_model_is_ok_after_it_has_drawn_tokens(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_hub_model_is_not_downloaded(tmp_path: Path) -> None:
 )
 def test_the_wal_reset_bug_is_recognised_by_version(version: str, affected: bool) -> None:
     assert has_wal_reset_bug(version) is affected
-    finding = doctor.sqlite_finding(version)
+    finding = libraries.sqlite_finding(version)
     assert finding.state == ("warning" if affected else "ok")
     assert ("one process writes" in finding.advice) is affected
 
@@ -168,48 +168,50 @@ def test_the_wal_reset_bug_is_recognised_by_version(version: str, affected: bool
     [(8, 8, "8 cores"), (2, 8, "2 of 8 cores"), (1, 1, "1 core"), (16, 8, "8 cores")],
 )
 def test_cores_that_may_not_be_used_are_said(allowed: int, installed: int, words: str) -> None:
-    assert doctor.cores_in_words(allowed, installed) == words
+    assert hardware.cores_in_words(allowed, installed) == words
 
 
 @pytest.mark.parametrize("has_gpu", [False, True])
 def test_unsloth_is_optional_with_and_without_a_gpu(has_gpu: bool) -> None:
-    found = by_name(doctor.packages(has_gpu=has_gpu))["unsloth"]
+    found = by_name(libraries.packages(has_gpu=has_gpu))["unsloth"]
     assert found.state == "ok" or found.advice.startswith("optional: ")
 
 
 def test_a_gpu_that_would_not_be_used_is_a_warning() -> None:
-    assert doctor.torch_finding("2.13.0+cpu", "", has_gpu=True).state == "warning"
-    assert doctor.torch_finding("2.13.0+cpu", "", has_gpu=False).state == "ok"
-    assert doctor.torch_finding("2.9.0", "CUDA 12.8", has_gpu=True) == Finding("torch", "ok", "2.9.0, for CUDA 12.8")
-    assert doctor.torch_finding(None, "", has_gpu=False).state == "missing"
-    idle = doctor.offload_finding("0.3.36", can_offload=False, has_gpu=True)
+    assert libraries.torch_finding("2.13.0+cpu", "", has_gpu=True).state == "warning"
+    assert libraries.torch_finding("2.13.0+cpu", "", has_gpu=False).state == "ok"
+    assert libraries.torch_finding("2.9.0", "CUDA 12.8", has_gpu=True) == Finding(
+        "torch", "ok", "2.9.0, for CUDA 12.8"
+    )
+    assert libraries.torch_finding(None, "", has_gpu=False).state == "missing"
+    idle = libraries.offload_finding("0.3.36", can_offload=False, has_gpu=True)
     assert idle.state == "warning"
     assert "GGML_CUDA" in idle.advice
-    assert doctor.offload_finding("0.3.36", can_offload=True, has_gpu=True).state == "ok"
+    assert libraries.offload_finding("0.3.36", can_offload=True, has_gpu=True).state == "ok"
 
 
 def test_the_build_of_torch_is_read_from_its_version_file() -> None:
-    assert doctor.accelerator_named("cuda: Optional[str] = '12.8'\nhip: Optional[str] = None\n") == "CUDA 12.8"
-    assert doctor.accelerator_named("cuda = None\nhip: Optional[str] = '6.3.42134'\n") == "ROCm 6.3.42134"
-    assert doctor.accelerator_named("__version__ = '2.13.0+cpu'\ncuda: Optional[str] = None\n") == ""
-    assert doctor.accelerator_named("") == ""
+    assert libraries.accelerator_named("cuda: Optional[str] = '12.8'\nhip: Optional[str] = None\n") == "CUDA 12.8"
+    assert libraries.accelerator_named("cuda = None\nhip: Optional[str] = '6.3.42134'\n") == "ROCm 6.3.42134"
+    assert libraries.accelerator_named("__version__ = '2.13.0+cpu'\ncuda: Optional[str] = None\n") == ""
+    assert libraries.accelerator_named("") == ""
 
 
 def test_a_write_ahead_log_that_has_grown_is_a_warning(tmp_path: Path) -> None:
     log = tmp_path / "crescent.db-wal"
-    for size, states in ((doctor.LARGE_LOG, []), (doctor.LARGE_LOG + 1, ["warning"])):
+    for size, states in ((workspace_checks.LARGE_LOG, []), (workspace_checks.LARGE_LOG + 1, ["warning"])):
         with log.open("wb") as file:
             file.truncate(size)
-        assert [finding.state for finding in doctor.write_ahead_log(tmp_path)] == states
+        assert [finding.state for finding in workspace_checks.write_ahead_log(tmp_path)] == states
 
 
 def test_little_free_space_is_a_warning() -> None:
-    assert doctor.amount("disk", 1, 10, 2, "make room").advice == "make room"
-    assert doctor.amount("disk", 2, 10, 2, "make room").state == "ok"
+    assert hardware.amount("disk", 1, 10, 2, "make room").advice == "make room"
+    assert hardware.amount("disk", 2, 10, 2, "make room").state == "ok"
 
 
 def test_a_missing_package_comes_with_its_advice() -> None:
-    assert doctor.package_finding("no-such-package", "do this") == Finding(
+    assert libraries.package_finding("no-such-package", "do this") == Finding(
         "no-such-package", "missing", "not installed", "do this"
     )
 

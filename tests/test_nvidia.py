@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_nvml import GIB, Card, NVMLError, NVMLError_LibraryNotFound, fake_nvml
 
-from crescent_lite.cli.doctor import find_gpu
+from crescent_lite.cli.doctor.hardware import find_gpu
 from crescent_lite.sampling.nvidia import NvidiaError, list_gpus
 from crescent_lite.training.packages import has_nvidia_gpu
 from crescent_lite.workspace.machine import describe_machine
