@@ -1,9 +1,9 @@
 """Lets models of a run answer a question, one model after the other, and reports each answer while it is written.
 
 `answer` draws one reply of each model; `answer_by_vote` draws several and takes their majority, which needs no
-training (self-consistency, arXiv 2203.11171). Reads the run and loads its models. Holds no lock, writes nothing and
-needs no engine; with a running engine it shares memory and processor. Example, which prints the base's answer piece
-by piece, then the kept round's answer:
+training (self-consistency, arXiv 2203.11171). Reads the run and loads its models. Holds no lock, stores nothing but
+checksums of files, and needs no engine; with a running engine it shares memory and processor. Example, which prints
+the base's answer piece by piece, then the kept round's answer:
     answer(workspace, store, Inquiry("What is 2 + 3?"), tell=lambda piece: print(piece.model, piece.text))
 """
 
@@ -20,8 +20,9 @@ from crescent_lite.answers import find_answer
 from crescent_lite.answers.thoughts import why_unanswered
 from crescent_lite.config import Config, load_config
 from crescent_lite.config.stored import unchangeable_config
-from crescent_lite.errors import ConfigError, ModelError, UsageError
+from crescent_lite.errors import ConfigError, UsageError
 from crescent_lite.evaluation.voted_answer import CastVote, VotedAnswer, voted_answer
+from crescent_lite.models import require_unchanged
 from crescent_lite.preparation import model_settings_of, resolve_paths
 from crescent_lite.printable import storable
 from crescent_lite.prompts.sets import BARE, fill, load_prompt_set
@@ -169,7 +170,7 @@ def _asked(
     run = store.runs.fetch_run(inquiry.run_id, "improvement")
     config = _config(workspace, store, run, inquiry.votes)
     generation = _generation(config, inquiry)
-    base, adapters = _models(store, run, inquiry.rounds)
+    base, adapters = _models(workspace, store, run, inquiry.rounds)
     request = Request(
         key="answer",
         user=fill(_prompt(workspace, store, run, config, inquiry.prompt), question=question),
@@ -243,10 +244,12 @@ def _config(workspace: Workspace, store: Store, run: Run, votes: int) -> Config:
     return dataclasses.replace(config, model=model, sampling=dataclasses.replace(sampling, slots=slots))
 
 
-def _models(store: Store, run: Run, rounds: tuple[int, ...] | None) -> tuple[Path, dict[int, Path | None]]:
+def _models(
+    workspace: Workspace, store: Store, run: Run, rounds: tuple[int, ...] | None
+) -> tuple[Path, dict[int, Path | None]]:
     """Return the base's path and, in order, each round's adapter (None for the base itself).
 
-    Raises NotFoundError or ModelError.
+    Raises NotFoundError; ModelError for a file that is missing or is no longer the one that the run was made with.
     """
     standing = store.fetch_standing(run.run_id)
     if rounds is None:
@@ -254,12 +257,12 @@ def _models(store: Store, run: Run, rounds: tuple[int, ...] | None) -> tuple[Pat
     if trained := [number for number in rounds if number]:
         standing.require(trained)
     ids = {number: standing.adapters[number] if number else None for number in rounds}
-    paths = {number: store.runs.fetch_model(id).path if id is not None else None for number, id in ids.items()}
-    base = store.runs.fetch_model(run.base_id).path
-    for path in (base, *paths.values()):
-        if path and not path.is_file():
-            raise ModelError(f"{path}: is missing; run {run.run_id} was made with it, so put it back")
-    return base, paths
+    cache = workspace.checksum_cache
+    base = require_unchanged(store.runs.fetch_model(run.base_id), cache).path
+    return base, {
+        number: require_unchanged(store.runs.fetch_model(id), cache).path if id is not None else None
+        for number, id in ids.items()
+    }
 
 
 def _prompt(workspace: Workspace, store: Store, run: Run, config: Config, name: str) -> str:

@@ -225,8 +225,7 @@ def find_base(workspace: Workspace, config: Config) -> ModelFile:
 
 
 def _find_base(workspace: Workspace, config: Config, resolved: Config) -> ModelFile:
-    cache = workspace.folder / ".checksums.json"
-    found = find_model(resolved.model.source, offline=config.model.offline, checksum_cache=cache)
+    found = find_model(resolved.model.source, offline=config.model.offline, checksum_cache=workspace.checksum_cache)
     return replace(found, source=config.model.source)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from tiny_model import as_base, make_tiny_adapter, make_tiny_gguf
 
 from crescent_lite.config import load_config
+from crescent_lite.models import sha256_of
 from crescent_lite.prompts.sets import load_prompt_set
 from crescent_lite.records import ModelFile, TrainedAdapter
 from crescent_lite.store import Store
@@ -59,7 +60,7 @@ def workspace_with_adapter(folder: Path) -> Workspace:
         this = store.runs.insert_round(run_id, 1, base_id)
         training_id = store.trainings.start_training(this.round_id, [])
         adapter_id = store.runs.insert_model(
-            ModelFile("adapter", adapter, "2" * 64, "trained by adapter", "adapter"), base_id
+            ModelFile("adapter", adapter, sha256_of(adapter), "trained by adapter", "adapter"), base_id
         )
         trained = TrainedAdapter(adapter, Path("peft"), "peft", 1.0)
         store.trainings.finish_training(training_id, this.round_id, trained, adapter_id)

@@ -111,8 +111,16 @@ def test_a_missing_model_is_named(tmp_path: Path) -> None:
     with closing(Store.open(workspace.database_path)) as store:
         base_id = store.runs.insert_model(as_base(tmp_path / "gone.gguf"))
         store.runs.insert_run("improvement", base_id, {})
-        with pytest.raises(ModelError, match=r"gone\.gguf: is missing; run 1 was made with it"):
+        with pytest.raises(ModelError, match=r"gone\.gguf: is missing; the run was made with it"):
             answer(workspace, store, Inquiry("2 + 3?"), print, lambda *_: FakeSampler())
+
+
+def test_a_model_that_is_not_the_file_of_the_run_does_not_answer(tmp_path: Path) -> None:
+    workspace = workspace_with_adapter(tmp_path)
+    make_tiny_gguf(tmp_path / "tiny.gguf", seed=1)
+    words = r"tiny\.gguf: is not the file that the run was made with"
+    with closing(Store.open_read_only(workspace.database_path)) as store, pytest.raises(ModelError, match=words):
+        answer(workspace, store, Inquiry("2 + 3?"), print, lambda *_: FakeSampler())
 
 
 def test_a_text_is_watched_as_it_grows_and_ends_as_it_would_unwatched(tmp_path: Path) -> None:

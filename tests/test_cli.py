@@ -79,8 +79,10 @@ def test_a_question_is_shown_with_its_votes(finished: Workspace, capsys: pytest.
 @pytest.mark.slow
 def test_a_round_and_a_run_are_shown(finished: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     this_round = json.loads(answer(capsys, "show", "round", "-w", str(finished.folder), "--json"))
+    same = json.loads(answer(capsys, "show", "round", "1", "--run", "1", "-w", str(finished.folder), "--json"))
     report = json.loads(answer(capsys, "show", "run", "-w", str(finished.folder), "--json"))
 
+    assert same == this_round
     assert this_round["outcome"].startswith("trained on ")
     assert Path(this_round["adapter"]).is_file()
     scores = next(table for table in report["tables"] if table["title"] == "Scores")
@@ -175,6 +177,7 @@ def test_every_example_in_a_help_text_can_be_parsed() -> None:
     [
         (["run", "--rounds", "many"], "'many' is not a whole number from 1 to 1000"),
         (["run", "--rounds", "0"], "'0' is not a whole number from 1 to 1000"),
+        (["show", "run", "9223372036854775808"], "is too large: the largest number here is 9223372036854775807"),
         (["rollback", "last"], "'last' is not a whole number of 1 or more or 'best'"),
         (["answer", "2 + 3?", "--rounds", "kept"], "'kept' is not a whole number of 1 or more or 'base'"),
         (["answer", "2 + 3?", "--temperature", "nan"], "'nan' is not a number from 0 to 5"),

@@ -3,14 +3,17 @@
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
+from server_stand_ins import Answer, Body, Kind, stand_in
 from tiny_model import make_tiny_gguf, rewrite_gguf
 
 from crescent_lite.cli.doctor import Finding, examine, hardware, libraries
 from crescent_lite.cli.doctor import workspace as workspace_checks
+from crescent_lite.cli.model_trial import SERVER_ATTEMPTS
 from crescent_lite.sampling.build_info import features_in_words, read_build
 from crescent_lite.store.sqlite_version import has_wal_reset_bug
 
@@ -116,6 +119,19 @@ def test_a_file_that_cannot_be_loaded_is_a_warning(tmp_path: Path) -> None:
     (tmp_path / "text.gguf").write_bytes(b"not even a GGUF")
     assert "cannot load it" in model_finding(tmp_path, tmp_path / "cut.gguf").advice
     assert "is not a GGUF file" in model_finding(tmp_path, tmp_path / "text.gguf").advice
+
+
+def test_a_server_that_fails_is_soon_a_warning(tmp_path: Path) -> None:
+    class Failing(Kind):
+        def answer(self, _path: str, _query: Mapping[str, str], _body: Body) -> Answer:
+            return Answer(status=500)
+
+    tiny = make_tiny_gguf(tmp_path / "tiny.gguf")
+    with stand_in(Failing(tiny)) as server:
+        (tmp_path / "crescent.toml").write_text(f"model.source = '{tiny}'\nsampling.servers = ['{server.url}']")
+        found = by_name(workspace_checks.settings(tmp_path))["model"]
+        assert (found.state, len(server.bodies)) == ("warning", SERVER_ATTEMPTS)
+    assert "responded with status 500" in found.advice
 
 
 @pytest.mark.slow

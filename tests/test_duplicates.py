@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz import fuzz
 
+from crescent_lite.errors import UsageError
 from crescent_lite.questions.duplicates import DuplicateIndex, numbers, template
 
 
@@ -35,6 +36,12 @@ def test_templates_mask_numbers_and_spaces() -> None:
 )
 def test_numbers_are_compared_by_value(text: str, found: tuple[str, ...]) -> None:
     assert numbers(text) == found
+
+
+@pytest.mark.parametrize("threshold", [850, -1, float("nan")])
+def test_a_threshold_is_a_similarity(threshold: float) -> None:
+    with pytest.raises(UsageError, match="give a number from 0 to 100"):
+        DuplicateIndex(threshold)
 
 
 def known(*texts: str, threshold: float = 85) -> DuplicateIndex:

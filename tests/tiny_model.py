@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import gguf
 import numpy as np
 
+from crescent_lite.models import sha256_of
 from crescent_lite.records import BASE_SHA256, ModelFile, model_name
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def link_into_cache(files: Sequence[Path], cache: Path) -> list[Path]:
 
 def as_base(path: Path) -> ModelFile:
     """The file as the ModelFile of a run's base."""
-    return ModelFile(model_name(path.name), path, "its checksum", str(path))
+    return ModelFile(model_name(path.name), path, sha256_of(path) if path.is_file() else "its checksum", str(path))
 
 
 def make_tiny_adapter(path: Path, seed: int = 1, columns: int = FEED_FORWARD, base_sha256: str = "") -> Path:

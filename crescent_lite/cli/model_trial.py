@@ -26,6 +26,9 @@ from crescent_lite.sampling.decoding import child_environment, how_it_ended
 TRIAL_TOKENS = 4
 """Tokens to draw: enough to see that the weights can be decoded after a prompt and after a token of their own."""
 
+SERVER_ATTEMPTS = 2
+"""Attempts for one request at one server. A run makes more, because it has time; doctor is waited for."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -62,7 +65,7 @@ def draw(path: Path, config: Config) -> int:
     """Draw tokens, one sequence at a time, and return how many there are. Raises CrescentError."""
     one = replace(config, sampling=replace(config.sampling, slots=1))
     generation = Generation(max_tokens=TRIAL_TOKENS, temperature=0.0, logprobs=not config.sampling.servers)
-    with closing(open_sampler(path, one)) as sampler:
+    with closing(open_sampler(path, one, server_attempts=SERVER_ATTEMPTS)) as sampler:
         (completion,) = sampler.sample([Request("trial", "What is 2 + 3?", generation)])
     if completion.mean_logprob is not None and not math.isfinite(completion.mean_logprob):
         raise ModelError(f"{path}: its weights give no probabilities (NaN); use another file of the model")

@@ -129,9 +129,11 @@ def weighted_round(text: str) -> tuple[int, float]:
 def _integer(text: str, low: int, high: int | None, *, or_else: str = "") -> int:
     try:
         number = int(text)
-    except ValueError:
-        number = low - 1
-    if not low <= number <= (LARGEST_INTEGER if high is None else high):
+    except ValueError:  # Python converts at most 4,300 digits
+        number = LARGEST_INTEGER + 1 if text.isdecimal() else low - 1
+    if high is None and number > LARGEST_INTEGER:
+        raise argparse.ArgumentTypeError(f"{text!r} is too large: the largest number here is {LARGEST_INTEGER}")
+    if number < low or (high is not None and number > high):
         bounds = f"from {low} to {high}" if high is not None else f"of {low} or more"
         allowed = f" or {or_else}" if or_else else ""
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {bounds}{allowed}")

@@ -63,10 +63,15 @@ def add_show(subparsers: Subparsers) -> None:
         nargs="?",
         help="number of the question, round or run (default for a round or a run: the latest)",
     )
+    add_run_option(parser, "for a round: number of its run")
 
 
 def show_command(options: argparse.Namespace) -> int:
     """Print one question, round or run in full."""
+    if options.run is not None and options.what != "round":
+        raise UsageError(
+            f"crescent show {options.what}: --run is for a round; write `crescent show run {options.run}`"
+        )
     workspace = open_workspace(options.workspace)
     return SHOWN[options.what](options, workspace)
 
@@ -83,7 +88,7 @@ def _show_round(options: argparse.Namespace, workspace: Workspace) -> int:
     from crescent_lite.cli.detail import plain_text, round_detail
 
     with closing(open_store(workspace)) as store:
-        detail = round_detail(store, store.runs.fetch_run().run_id, options.number)
+        detail = round_detail(store, store.runs.fetch_run(options.run).run_id, options.number)
     return result(options, detail, plain_text(detail))
 
 

@@ -9,10 +9,18 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from crescent_lite.errors import ConfigError
+
 
 def settings_path(text: str, folder: Path) -> Path:
-    """The path that `text` means in the settings of the workspace `folder`. It may not exist."""
+    """The path that `text` means in the settings of the workspace `folder`. It may not exist.
+
+    Raises ConfigError for a text that no file can have as its path.
+    """
     path = Path(text)
     with contextlib.suppress(RuntimeError):  # "~name" of a user that this machine does not have
         path = path.expanduser()
-    return folder / path if (folder / path).exists() else path
+    try:
+        return folder / path if (folder / path).exists() else path
+    except OSError as error:  # a name of more than 255 characters
+        raise ConfigError(f"a path in the settings cannot be used: {text[:60]!r}...: {error.strerror}") from None

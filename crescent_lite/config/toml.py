@@ -20,8 +20,10 @@ Layer = tuple[str, Mapping[str, Any]]
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The contents of a TOML file. Raises ConfigError with the file and, for a syntax error, the line."""
+    text = ""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        return tomllib.loads(text)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; `crescent init` writes one") from None
     except OSError as error:
@@ -29,7 +31,24 @@ def read_toml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not UTF-8 text") from None
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits, a thousand brackets
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+        raise ConfigError(f"{path}: not valid TOML: {_twice(text, str(error)) or error}") from None
+
+
+_TWICE = re.compile(r"Cannot declare \(('.*'),?\) twice \(at line (\d+)|Cannot overwrite a value \(at line (\d+)")
+
+
+def _twice(text: str, message: str) -> str:
+    """What stands twice in a file, with both lines if the first one is found; '' for any other error of tomllib."""
+    found = _TWICE.match(message)
+    if not found:
+        return ""
+    if found[3]:
+        return f"line {found[3]} sets a key that is set before; keep one of the two"
+    names = re.findall(r"'([^']*)'", found[1])
+    header = re.compile(r"\s*\[\s*" + r"\s*\.\s*".join(f"['\"]?{re.escape(name)}['\"]?" for name in names) + r"\s*\]")
+    first = next((number for number, line in enumerate(text.split("\n"), 1) if header.match(line)), int(found[2]))
+    before = f"is in line {first}" if first < int(found[2]) else "is there before"
+    return f"the section [{'.'.join(names)}] {before} and again in line {found[2]}; put the keys of both into one"
 
 
 def override_layer(text: str) -> Layer:

@@ -22,7 +22,7 @@ from crescent_lite.errors import ConfigError, ModelError, StorageError, Training
 from crescent_lite.export.card import BaseFacts, card_text
 from crescent_lite.export.provenance import write_provenance
 from crescent_lite.files import refuse_sqlite_name
-from crescent_lite.models import sha256_of
+from crescent_lite.models import require_unchanged, sha256_of
 from crescent_lite.preparation import model_settings_of
 from crescent_lite.printable import printable, printable_line
 from crescent_lite.records import ModelFile, peft_dir_of
@@ -82,8 +82,8 @@ def choose(store: Store, run_id: int, rounds: dict[int, float]) -> ChosenRounds:
     standing.require(rounds)
     if not rounds and standing.kept is not None:
         rounds = {standing.kept: 1.0}
-    base = _unchanged(store.runs.fetch_base(run))
-    adapters = {number: _unchanged(store.runs.fetch_model(standing.adapters[number])) for number in rounds}
+    base = require_unchanged(store.runs.fetch_base(run))
+    adapters = {number: require_unchanged(store.runs.fetch_model(standing.adapters[number])) for number in rounds}
     return ChosenRounds(run_id, base, rounds, adapters, model_settings_of(store, run))
 
 
@@ -289,16 +289,6 @@ def _set_end_of_turn(folder: Path, gguf: Path, settings: ModelConfig) -> None:
         path = folder / name
         known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         path.write_text(json.dumps(known | values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _unchanged(model: ModelFile) -> ModelFile:
-    if not model.path.is_file():
-        raise ModelError(f"{model.path}: is missing; the run was made with it, so put it back")
-    if sha256_of(model.path) != model.sha256:
-        raise ModelError(
-            f"{model.path}: is not the file that the run was made with (its checksum differs); put that one back"
-        )
-    return model
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from crescent_lite.models.sources import (
     embedded_path,
     find_adapter,
     find_model,
+    require_unchanged,
     sha256_of,
 )
 
@@ -20,6 +21,7 @@ __all__ = [
     "find_adapter",
     "find_model",
     "parts_of",
+    "require_unchanged",
     "sha256_of",
     "size_of",
 ]

@@ -31,10 +31,9 @@ def hub_errors(what: str, *, missing: type[CrescentError], offline: bool = False
     try:
         with _offline_clients() if offline else nullcontext():
             yield
-    except (OSError, ValueError, LookupError, RuntimeError) as error:
-        raise _classified(error, what, missing, offline) from None
     except Exception as error:
-        if NETWORK_ERRORS.isdisjoint(_class_names(_with_causes(error))):
+        is_expected = isinstance(error, OSError | ValueError | LookupError | RuntimeError)
+        if not is_expected and NETWORK_ERRORS.isdisjoint(_class_names(_with_causes(error))):
             raise  # a bug
         raise _classified(error, what, missing, offline) from None
 

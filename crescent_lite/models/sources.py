@@ -99,6 +99,20 @@ def sha256_of(path: Path, cache: Path | None = None) -> str:
         raise ModelError(f"{error.filename or path}: cannot be read: {error.strerror}") from None
 
 
+def require_unchanged(model: ModelFile, cache: Path | None = None) -> ModelFile:
+    """Return the model. Raises ModelError if its file is missing or no longer has its checksum.
+
+    `cache`: see `sha256_of`.
+    """
+    if not model.path.is_file():
+        raise ModelError(f"{model.path}: is missing; the run was made with it, so put it back")
+    if sha256_of(model.path, cache) != model.sha256:
+        raise ModelError(
+            f"{model.path}: is not the file that the run was made with (its checksum differs); put that one back"
+        )
+    return model
+
+
 def _hash_of(parts: tuple[Path, ...]) -> str:
     digest, buffer = hashlib.sha256(), memoryview(bytearray(READ_BYTES))
     for part in parts:

@@ -25,6 +25,7 @@ import numpy as np
 from rapidfuzz import fuzz, process
 
 from crescent_lite.answers.words import NUMBER_WORDS, number_in_words
+from crescent_lite.errors import UsageError
 from crescent_lite.questions.postings import Postings
 
 NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*|\.\d+")
@@ -121,7 +122,9 @@ class DuplicateIndex:
     """Known questions, searchable for the one that a text repeats. Ids are the caller's."""
 
     def __init__(self, threshold: float) -> None:
-        """`threshold`: similarity from which two templates are alike, 0-100."""
+        """`threshold`: similarity from which two templates are alike, 0-100. Raises UsageError for any other."""
+        if not 0 <= threshold <= 100:
+            raise UsageError(f"DuplicateIndex: threshold {threshold} is no similarity; give a number from 0 to 100")
         self._threshold = threshold
         self._templates: list[str] = []
         self._positions: dict[str, int] = {}

@@ -29,15 +29,16 @@ PROMPT_TOKENS = 256
 """Tokens assumed for a prompt when memory is planned before any prompt is known (guess)."""
 
 
-def open_sampler(model_path: Path, config: Config) -> Sampler:
+def open_sampler(model_path: Path, config: Config, *, server_attempts: int | None = None) -> Sampler:
     """The sampler that the settings ask for, ready to use: servers if any are configured, else llama.cpp.
 
-    llama.cpp is imported here and not before. Raises CrescentError.
+    `server_attempts`: attempts for one request at one server; None for as many as a run makes. llama.cpp is imported
+    here and not before. Raises CrescentError.
     """
     if config.sampling.servers:
-        from crescent_lite.sampling.server_pool import ServerSampler
+        from crescent_lite.sampling.server_pool import ATTEMPTS, ServerSampler
 
-        return ServerSampler(model_path, config.sampling, config.model)
+        return ServerSampler(model_path, config.sampling, config.model, attempts=server_attempts or ATTEMPTS)
     from crescent_lite.sampling.llama import LlamaSampler
 
     return LlamaSampler(model_path, config.sampling, config.model)

@@ -65,6 +65,11 @@ class Workspace:
         return self.logs / f"run-{run_id}.jsonl"
 
     @property
+    def checksum_cache(self) -> Path:
+        """The file of known checksums of model files, which saves reading them again."""
+        return self.folder / ".checksums.json"
+
+    @property
     def notes(self) -> Path:
         """The file of notes that are not in the database yet."""
         return self.folder / "notes.jsonl"
