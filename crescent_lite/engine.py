@@ -28,6 +28,7 @@ from crescent_lite.evaluation.controls import (
     has_a_value,
     why_left_out,
 )
+from crescent_lite.evaluation.headroom import SAMPLES, headroom_config
 from crescent_lite.events import (
     ControlLeftOut,
     Event,
@@ -60,7 +61,15 @@ from crescent_lite.workspace.interruption import interruptible
 from crescent_lite.workspace.machine import describe_machine
 from crescent_lite.workspace.notes import store_notes
 
-__all__ = ["OpenSampler", "RunOptions", "choose_round", "run_controls", "run_engine", "run_evaluation"]
+__all__ = [
+    "OpenSampler",
+    "RunOptions",
+    "choose_round",
+    "run_controls",
+    "run_engine",
+    "run_evaluation",
+    "run_headroom",
+]
 
 REASON_CHARACTERS = 1000
 """A longer reason for the end of a run is cut."""
@@ -108,6 +117,26 @@ def run_evaluation(
         measured = find_adapter(adapter, find_base(workspace, config)) if adapter else None
         job = prepare(workspace, store, config, Purpose("evaluation", adapter=measured), None, opener, 1)
         yield from _drive(job, loop.measure(job, measured), resumed=False, kept=())
+
+
+def run_headroom(
+    workspace: Workspace,
+    options: RunOptions,
+    items: int | None = None,
+    samples: int = SAMPLES,
+    opener: OpenSampler = open_sampler,
+) -> Generator[Event, None, None]:
+    """Measure what voting is worth for the base, as an evaluation of its own. Raises what `run_engine` raises.
+
+    `items`: first items of each benchmark; None for as many as `headroom_config` takes. Replies of earlier runs and
+    evaluations with the same settings are taken over, and theirs by later ones.
+    """
+    workspace.require()
+    with workspace.lock(), _store(workspace) as store:
+        settings, _ = settings_of(workspace, options, None)
+        config = headroom_config(settings, items, samples)
+        job = prepare(workspace, store, config, Purpose("evaluation"), None, opener, 1)
+        yield from _drive(job, loop.measure(job, None), resumed=False, kept=())
 
 
 def run_controls(

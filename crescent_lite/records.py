@@ -451,6 +451,31 @@ class Score:
 
 
 @dataclass(frozen=True)
+class GreedyReply:
+    """The greedy reply to a benchmark's item, as far as it was scored."""
+
+    right: bool
+    """By the flexible scoring."""
+    ended: bool
+    """Whether it ended by itself; False if it was cut off."""
+    tokens: int
+    """Tokens drawn."""
+
+
+@dataclass(frozen=True)
+class SampledPair:
+    """Two finished evaluations of one model on the same items with the same prompt: greedy, and with samples."""
+
+    benchmark: str
+    prompt: str
+    """Name of the prompt, `set/file`."""
+    greedy_id: int
+    """The evaluation with one greedy reply for each item."""
+    sampled_id: int
+    """The evaluation with several samples of each item."""
+
+
+@dataclass(frozen=True)
 class PairedComparison:
     """Two models compared on the same items."""
 

@@ -1,4 +1,4 @@
-"""Commands that measure: eval, controls, plan.
+"""Commands that measure: eval, headroom, controls, plan.
 
 What a command needs is imported when it is called. Example:
     plan_command(Namespace(points=5.0, items=None, differ=20.0, json=False, workspace=Path("data"))) -> 0
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from crescent_lite.cli.options import Subparsers, add_command, add_run_option, add_settings_options, positive_integer
-from crescent_lite.cli.runs import follow
-from crescent_lite.cli.terminal import result
+from crescent_lite.cli.runs import follow, watch
+from crescent_lite.cli.terminal import print_table, result
 from crescent_lite.config.names import CONTROLS
 from crescent_lite.errors import ConfigError
 from crescent_lite.workspace.database import open_store, open_workspace
@@ -22,6 +22,7 @@ from crescent_lite.workspace.database import open_store, open_workspace
 def add_commands(subparsers: Subparsers) -> None:
     """Add the commands of this group."""
     add_eval(subparsers)
+    add_headroom(subparsers)
     add_controls(subparsers)
     add_plan(subparsers)
 
@@ -41,6 +42,53 @@ def eval_command(options: argparse.Namespace) -> int:
     workspace = open_workspace(options.workspace)
     wanted = RunOptions(preset=options.preset, overrides=tuple(options.overrides))
     return follow(options, workspace, run_evaluation(workspace, wanted, options.adapter))
+
+
+def add_headroom(subparsers: Subparsers) -> None:
+    """`crescent headroom` and its options."""
+    about = "measure what voting is worth for a model, before any run"
+    parser = add_command(
+        subparsers, "headroom", headroom_command, about, example="crescent headroom --items 200 --samples 8"
+    )
+    parser.add_argument(
+        "--items",
+        type=positive_integer,
+        metavar="N",
+        help="first items of each benchmark (default: as many as show a difference of 5 points, at most those of the "
+        "settings)",
+    )
+    parser.add_argument(
+        "--samples",
+        type=positive_integer,
+        default=8,
+        metavar="N",
+        help="samples of each item that vote (default: 8)",
+    )
+    add_settings_options(parser)
+
+
+def headroom_command(options: argparse.Namespace) -> int:
+    """Draw a greedy reply and several samples of each item, and print what their majority is worth."""
+    from crescent_lite.engine import RunOptions, run_headroom
+    from crescent_lite.evaluation.headroom import in_a_sentence, warnings
+    from crescent_lite.report.headroom import fetch_headroom, headroom_table
+
+    workspace = open_workspace(options.workspace)
+    wanted = RunOptions(preset=options.preset, overrides=tuple(options.overrides))
+    run_id = watch(options, run_headroom(workspace, wanted, options.items, options.samples))
+    with closing(open_store(workspace)) as store:
+        found = fetch_headroom(store, run_id=run_id)
+    if not options.json:
+        table = headroom_table(found)
+        print_table(table.title, table.columns, table.rows)
+    value = {
+        "run": run_id,
+        "benchmarks": [each.as_dict() for each in found],
+        "result": in_a_sentence(found),
+        "warnings": warnings(found),
+    }
+    lines = [in_a_sentence(found), *(f"Warning: {line}." for line in warnings(found))]
+    return result(options, value, "\n".join(lines))
 
 
 def add_controls(subparsers: Subparsers) -> None:

@@ -169,6 +169,12 @@ def follow(
     reported_run: int | None = None,
 ) -> int:
     """Show the engine's progress, then the report of `reported_run`, or of the run that the events belong to."""
+    run_id = watch(options, work)
+    return show_report(options, workspace, reported_run or run_id, save=True)
+
+
+def watch(options: argparse.Namespace, work: Generator[Event, None, None]) -> int:
+    """Show the engine's progress. Returns the number of the run that the events belong to."""
     from crescent_lite.cli.progress import RunProgress
 
     run_id = 0
@@ -176,4 +182,4 @@ def follow(
         for event in events:
             run_id = getattr(event, "run_id", run_id)
             progress.show(event)
-    return show_report(options, workspace, reported_run or run_id, save=True)
+    return run_id

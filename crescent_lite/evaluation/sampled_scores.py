@@ -33,14 +33,14 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class SampledScore:
-    """A mean over items with its 95% bootstrap interval."""
+    """A mean over items with its 95% bootstrap interval; 0-1 for a score."""
 
     value: float
-    """The mean, 0-1."""
+    """The mean."""
     low: float
-    """Lower end of the interval, 0-1."""
+    """Lower end of the interval."""
     high: float
-    """Upper end of the interval, 0-1."""
+    """Upper end of the interval."""
 
 
 def majority(keys: Iterable[str | None]) -> str | None:
@@ -69,14 +69,15 @@ def sampled_scores(items: Iterable[Sequence[SampledReply]]) -> dict[str, Sampled
     most = min(map(len, drawn))
     ks = sorted({most, *(2**power for power in range(1, most.bit_length()) if 2**power <= most)} - {1})
     right = [sum(sample.right for sample in samples) for samples in drawn]
-    found = {"pass@1": _mean([n / len(samples) for n, samples in zip(right, drawn, strict=True)])}
+    found = {"pass@1": mean_with_interval([n / len(samples) for n, samples in zip(right, drawn, strict=True)])}
     for k in ks:
-        found[f"maj@{k}"] = _mean([maj_at_k(samples, k) for samples in drawn])
-        found[f"pass@{k}"] = _mean([pass_at_k(len(s), n, k) for n, s in zip(right, drawn, strict=True)])
+        found[f"maj@{k}"] = mean_with_interval([maj_at_k(samples, k) for samples in drawn])
+        found[f"pass@{k}"] = mean_with_interval([pass_at_k(len(s), n, k) for n, s in zip(right, drawn, strict=True)])
     return found
 
 
-def _mean(values: Sequence[float]) -> SampledScore:
+def mean_with_interval(values: Sequence[float]) -> SampledScore:
+    """Return the mean of one value for each item, with its bootstrap interval; the same for the same values."""
     items = len(values)
     counts = np.random.default_rng(items).multinomial(items, np.full(items, 1 / items), size=RESAMPLES)
     low, high = np.quantile(counts @ np.array(values) / items, [0.025, 0.975])

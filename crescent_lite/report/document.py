@@ -17,6 +17,7 @@ from crescent_lite.report.alarms import LOOKS_FOR, alarms_tables, spaced_name
 from crescent_lite.report.content import Document, Section, Table
 from crescent_lite.report.excerpts import excerpt_sections
 from crescent_lite.report.glossary import WORDS
+from crescent_lite.report.headroom import fetch_headroom, headroom_table
 from crescent_lite.report.markdown import document_markdown
 from crescent_lite.report.page import document_html
 from crescent_lite.report.reproduction import making_section, time_table
@@ -40,7 +41,10 @@ def build_document(store: Store, run_id: int) -> Document:
             "Did the model get better?",
             figures=(figures.scores_figure(scored, kept),),
             tables=_with_rows(
-                *_scores_tables(store, run, scored), gains_table(store, run), samples_table(store, run)
+                *_scores_tables(store, run, scored),
+                gains_table(store, run),
+                samples_table(store, run),
+                headroom_table(fetch_headroom(store, run_id=run_id)),
             ),
         ),
         Section(

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from crescent_lite.events import STAGES
 from crescent_lite.report.alarms import fired_in_words
 from crescent_lite.report.content import Report, Table
+from crescent_lite.report.headroom import fetch_headroom, headroom_table
 from crescent_lite.report.scores import compare, gains_table, samples_table, scores_table
 from crescent_lite.round_facts import measures_in_words
 from crescent_lite.rounds import Standing
@@ -43,6 +44,7 @@ def build_report(store: Store, run_id: int) -> Report:
     for this in rounds:
         tables += [*yield_tables(store, run, this), costs_table(store, run, this.number)]
     tables += [scores_table(store, run, compare(store, run)), samples_table(store, run), gains_table(store, run)]
+    tables.append(headroom_table(fetch_headroom(store, run_id=run_id)))
     return Report(f"Run {run_id}", tuple(lines), tuple(table for table in tables if table.rows))
 
 

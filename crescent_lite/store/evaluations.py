@@ -14,15 +14,31 @@ from crescent_lite.records import (
     BenchmarkItem,
     BenchmarkKind,
     Completion,
+    GreedyReply,
     ItemScore,
     Measurement,
     Role,
+    SampledPair,
     SampledReply,
 )
 from crescent_lite.store.database import Database, now
 
 SCORINGS = {"strict": "strict", "flexible": "flexible", "math-verify": "second_opinion"}
 """The column of each scoring."""
+REPLY = (
+    "sample_index",
+    "text",
+    "finish_reason",
+    "answer_raw",
+    "answer_key",
+    "strict",
+    "flexible",
+    "second_opinion",
+    "tokens",
+    "seed",
+    "abstained",
+)
+"""Columns of a stored reply, without those that say what it is a reply to."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +109,11 @@ class Evaluations:
     def insert_evaluation(
         self, run_id: int, round_number: int, model_id: int, benchmark_id: int, measurement: Measurement, seed: int
     ) -> int:
-        """Store the evaluation unless one with the same settings exists, and tie it to the run. Returns its id."""
+        """Store the evaluation unless one with the same settings exists, and tie it to the run. Returns its id.
+
+        Replies that the model gave to some of these items with the same settings, as part of another selection of
+        the benchmark's items, are taken over.
+        """
         generation, prompt = asdict(measurement.generation), measurement.prompt
         settings = {name: value for name, value in generation.items() if value not in ((), False)} | {"seed": seed}
         if measurement.samples > 1:
@@ -119,7 +139,30 @@ class Evaluations:
                 ON CONFLICT DO NOTHING""",
                 [run_id, round_number, evaluation_id, measurement.benchmark.role],
             )
+            self._take_over_replies(evaluation_id)
         return evaluation_id
+
+    def _take_over_replies(self, evaluation_id: int) -> None:
+        """Copy replies to the same items from evaluations that differ only in which items they have.
+
+        A reply's seed follows from the benchmark's name, the item's id and the settings, so these are the replies
+        that would be drawn.
+        """
+        self._database.write(
+            f"""INSERT OR IGNORE INTO evaluated_items (evaluation_id, item_id, {", ".join(REPLY)})
+            SELECT e.evaluation_id, mine.item_id, {", ".join(f"i.{column}" for column in REPLY)}
+            FROM evaluations e JOIN benchmarks b USING (benchmark_id)
+            JOIN benchmarks ob ON ob.name = b.name AND ob.benchmark_id <> b.benchmark_id
+            JOIN evaluations o ON o.benchmark_id = ob.benchmark_id AND o.model_id = e.model_id
+                AND o.prompt_sha256 = e.prompt_sha256 AND o.settings = e.settings
+            JOIN benchmark_items theirs ON theirs.benchmark_id = o.benchmark_id
+            JOIN benchmark_items mine ON mine.benchmark_id = e.benchmark_id AND mine.item_id = theirs.item_id
+                AND mine.question = theirs.question AND mine.answer = theirs.answer
+                AND mine.answer_key = theirs.answer_key
+            JOIN evaluated_items i ON i.evaluation_id = o.evaluation_id AND i.item_id = theirs.item_id
+            WHERE e.evaluation_id = ? AND e.finished_at IS NULL""",
+            [evaluation_id],
+        )
 
     def fetch_owed_items(self, evaluation_id: int) -> list[tuple[BenchmarkItem, tuple[int, ...]]]:
         """Items with missing samples, in the benchmark's order, each with the indexes of its missing samples."""
@@ -261,6 +304,35 @@ class Evaluations:
         ):
             found.setdefault(row[0], []).append(SampledReply(row[1], bool(row[2])))
         return found
+
+    def fetch_greedy(self, evaluation_id: int) -> dict[str, GreedyReply]:
+        """The first reply to each item, by item id."""
+        rows = self._database.rows(
+            """SELECT item_id, flexible, finish_reason = 'stop', tokens FROM evaluated_items
+            WHERE evaluation_id = ? AND sample_index = 0""",
+            [evaluation_id],
+        )
+        return {row[0]: GreedyReply(bool(row[1]), bool(row[2]), row[3]) for row in rows}
+
+    def fetch_sampled_pairs(self, *, run_id: int | None = None, model_id: int | None = None) -> list[SampledPair]:
+        """Greedy and sampled evaluations of the same items: those of a run's base, or of a model in all runs.
+
+        Only benchmarks whose answers are values and whose role is 'score' or 'final' count. Of several pairs with the
+        same benchmark and prompt the latest is taken.
+        """
+        rows = self._database.rows(
+            """SELECT b.name, s.prompt, max(g.evaluation_id), s.evaluation_id FROM run_evaluations rs
+            JOIN evaluations s ON s.evaluation_id = rs.evaluation_id AND s.samples > 1
+            JOIN run_evaluations rg ON rg.run_id = rs.run_id AND rg.round_number = rs.round_number
+            JOIN evaluations g ON g.evaluation_id = rg.evaluation_id AND g.samples = 1 AND g.model_id = s.model_id
+                AND g.benchmark_id = s.benchmark_id AND g.prompt_sha256 = s.prompt_sha256
+            JOIN benchmarks b ON b.benchmark_id = s.benchmark_id AND b.kind = 'answers'
+            WHERE (rs.run_id = :run AND rs.round_number = 0 OR s.model_id = :model) AND rs.role IN ('score', 'final')
+                AND s.finished_at IS NOT NULL AND g.finished_at IS NOT NULL
+            GROUP BY s.evaluation_id ORDER BY b.name, s.prompt, s.evaluation_id""",
+            {"run": run_id, "model": model_id},
+        )
+        return list({(row[0], row[1]): SampledPair(*row) for row in rows}.values())
 
     def fetch_differing(self) -> float | None:
         """Fraction of items, 0-1, on which exactly one of a round and its base is right, over all runs.

@@ -7,11 +7,14 @@ Example: size_in_words(94_100_000) -> "94.1 MB"
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 from textual.content import Content
 
+from crescent_lite.evaluation.headroom import Headroom
 from crescent_lite.printable import printable_line
 from crescent_lite.records import Score, short_name
+from crescent_lite.report.headroom import figures, headroom_lines
 from crescent_lite.report.tables import kept_in_words
 from crescent_lite.store.model_lines import ModelScore
 from crescent_tui.content.colours import HEADING, MUTED
@@ -80,6 +83,7 @@ def model_in_full(facts: ModelFacts, width: int) -> Content:
         ]
         parts.append(Content.styled("\nScores, 95% interval", HEADING))
         parts += [_score(count, score) for count, score in facts.scores] or [Content.styled("not evaluated", MUTED)]
+    parts += _headroom(facts.headroom, width)
     return Content("\n").join(parts)
 
 
@@ -109,6 +113,17 @@ def _fact(name: str, value: str, width: int, style: str = "") -> Content:
     room = max(20, width - NAME)
     lines = textwrap.wrap(value, room) or [""]
     return Content.assemble((f"{name:<{NAME}}", MUTED), (f"\n{'':{NAME}}".join(lines), style))
+
+
+def _headroom(found: Sequence[Headroom], width: int) -> list[Content]:
+    """What votes are worth, as `crescent headroom` says it; empty where nothing was sampled."""
+    if not found:
+        return []
+    parts = [Content.styled("\nWhat votes are worth", HEADING)]
+    for each in found:
+        parts.append(Content(each.name))
+        parts += [Content.assemble((f"  {name:<24} ", MUTED), value) for name, value in figures(each).items()]
+    return [*parts, *(Content(textwrap.fill(line, max(20, width))) for line in headroom_lines(found))]
 
 
 def _score(count: ModelScore, score: Score) -> Content:

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from crescent_lite.evaluation.headroom import Headroom
 from crescent_lite.export.provenance import handed_over
 from crescent_lite.intervals import wilson
 from crescent_lite.records import Score
+from crescent_lite.report.headroom import fetch_headroom
 from crescent_lite.rounds import Standing
 from crescent_lite.store import Store
 from crescent_lite.store.model_lines import ModelDetail, ModelScore
@@ -35,6 +37,8 @@ class ModelFacts:
     """Each score with its 95% interval."""
     standing: Standing | None
     """The standing of the rounds of its run; None for a base."""
+    headroom: tuple[Headroom, ...] = ()
+    """What voting is worth for it; empty where no benchmark was sampled, and for anything but a base."""
 
     @property
     def path(self) -> Path | None:
@@ -87,6 +91,7 @@ def fetch_facts(store: Store, nodes: Sequence[ModelNode]) -> dict[Key, ModelFact
             node.handed.size if node.handed else file_size(detail.path) if detail else None,
             tuple((score, wilson(score.right, score.items)) for score in scores.get(model_id, ())),
             standings.get(node.run.run_id) if node.run else None,
+            tuple(fetch_headroom(store, model_id=model_id)) if node.model and node.model.kind == "base" else (),
         )
     return found
 
