@@ -303,6 +303,7 @@ def test_half_a_character_from_a_server_can_be_stored(tiny: Path, proxy: FaultyP
     ("address", "words"),
     [
         ("http://gpu1:80a", "is not a valid address"),
+        ("http://gpu1:99999", "is not a valid address"),
         ("http:/gpu1:8080", "is not a valid address"),
         ("", "is not a valid address"),
         ("ftp://gpu1", "is not a valid address"),

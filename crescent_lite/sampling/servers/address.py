@@ -64,7 +64,8 @@ def read_address(text: str) -> Address:
             "sampling.servers: an address must not contain a user or password; see sampling.server_key_variable"
         )
     half_a_scheme = not _SCHEME.match(written) and re.match("https?:", written)
-    if url.scheme not in ("http", "https") or not url.host or half_a_scheme:
+    impossible_port = url.port is not None and not 0 < url.port <= 65535
+    if url.scheme not in ("http", "https") or not url.host or half_a_scheme or impossible_port:
         raise ConfigError(f"sampling.servers: {text!r} is not a valid address; write it like http://host:8080")
     path = re.sub("/+", "/", url.path).rstrip("/")
     for endpoint in _ENDPOINTS:
