@@ -62,7 +62,7 @@ def test_votes_that_did_not_end_are_told() -> None:
     assert (voted.in_thoughts, voted.cut_off, voted.no_answer) == (1, 2, 2)
     assert voted.remarks() == [
         "1 vote never left the thoughts",
-        "2 votes cut off; a higher --max-tokens lets them end",
+        "2 votes cut off by the length limit",
     ]
 
 

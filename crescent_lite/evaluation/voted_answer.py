@@ -101,7 +101,7 @@ class VotedAnswer:
         if self.in_thoughts:
             found.append(f"{counted(self.in_thoughts)} never left the thoughts")
         if self.cut_off:
-            found.append(f"{counted(self.cut_off)} cut off; a higher --max-tokens lets them end")
+            found.append(f"{counted(self.cut_off)} cut off by the length limit")
         return found
 
 
