@@ -29,6 +29,8 @@ from crescent_lite.stages.vote import VoteStage
 from crescent_lite.store import Round
 
 EVERY_ROUND: tuple[Role, ...] = ("score", "general", "canary")
+BY_VOTES: tuple[Role, ...] = ("agreement",)
+"""Measured once round 1 has voted: its labels are what the replies are compared with."""
 AT_THE_END: tuple[Role, ...] = ("final",)
 ALL_ROLES = EVERY_ROUND + AT_THE_END
 
@@ -68,10 +70,12 @@ def play_round(job: Job, this: Round) -> Iterator[Event]:
     if job.teacher_id is None:
         yield from perform(AskStage(job, this))
         yield from perform(VoteStage(job, this))
+    if this.number == 1:
+        yield from evaluate(job, job.base_id, None, BY_VOTES)
     yield from perform(TrainStage(job, this))
     adapter_id = job.store.runs.fetch_round(this.run_id, this.number).adapter_id
     if adapter_id:
-        yield from evaluate(job, adapter_id, this, EVERY_ROUND)
+        yield from evaluate(job, adapter_id, this, EVERY_ROUND + BY_VOTES)
     yield from check_alarms(job, this)
     outcome = round_outcome(job, this)
     job.store.runs.finish_round(this.round_id, outcome)

@@ -30,7 +30,9 @@ maximum share (policy `band`). leader_probable: by the Beta rule, the leading an
 majority. floor_improbable: by the same rule, probably no answer reaches the minimum share."""
 BenchmarkKind = Literal["answers", "choices"]
 """What a benchmark expects. answers: a value. choices: the letter of one of the given options."""
-Role = Literal["score", "final", "general", "canary"]
+Role = Literal["score", "final", "general", "canary", "agreement"]
+AGREEMENT = "agreement with the base's votes"
+"""Name of the benchmark of a run's own questions, whose answers are the labels that the base's votes gave them."""
 """What a benchmark is for. score: choosing the best round. final: measuring only the base and the best round, at the
 end, so that it has no part in that choice. general: other abilities, which should not suffer. canary: alarms."""
 AnswerForm = Literal["whole", "tagged", "boxed", "hash", "phrase", "bold", "last"]

@@ -35,6 +35,11 @@ class RunConfig:
     """Rounds to run, 1-1,000. The model of each round asks and votes in the next one."""
     patience: Annotated[int, Range(0, 1000)] = 2
     """End the run when this many rounds in a row brought no better score (guess). 0 runs all rounds."""
+    choose_by: Literal["benchmark", "agreement"] = "benchmark"
+    """What decides which round is the best, and `patience`. 'benchmark': the benchmarks with the role 'score', or
+    canaries, which are a development set then. 'agreement': without any gold answer, how often a round's greedy reply
+    agrees with the base's votes on own questions; a tenth of round 1's labels, at least 30, is set aside for this and
+    never trained on. With fewer than 60 labels, benchmarks decide."""
     seed: Annotated[int, Range(0, 2**31 - 1)] = 1
     """Seed that every other seed is derived from."""
     prompts: str = "word-problems"

@@ -45,6 +45,11 @@ def measurements(benchmark: Benchmark, config: Config, prompts: PromptSet) -> li
 
     `config`: its `model.chat_template`, if there is one, is the template's text.
     """
+    if benchmark.role == "agreement":
+        asked = config.evaluate
+        greedily = Generation(asked.max_tokens, 0.0, asked.top_p, asked.top_k)
+        own = _measurement(benchmark, "bare", prompts, greedily, 1)
+        return [replace(own, chat=_chat(config.model))]
     settings = config.evaluate.benchmarks[benchmark.name]
     limit = settings.max_tokens or config.evaluate.max_tokens
     evaluate, vote = config.evaluate, config.vote

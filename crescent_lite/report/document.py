@@ -21,7 +21,7 @@ from crescent_lite.report.headroom import fetch_headroom, headroom_table
 from crescent_lite.report.markdown import document_markdown
 from crescent_lite.report.page import document_html
 from crescent_lite.report.reproduction import making_section, time_table
-from crescent_lite.report.scores import Scored, compare, gains_table, samples_table, scores_table
+from crescent_lite.report.scores import Scored, agreement_table, compare, gains_table, samples_table, scores_table
 from crescent_lite.report.summary import headline, summary
 from crescent_lite.report.tables import yield_tables
 from crescent_lite.store import Run, Store
@@ -42,6 +42,7 @@ def build_document(store: Store, run_id: int) -> Document:
             figures=(figures.scores_figure(scored, kept),),
             tables=_with_rows(
                 *_scores_tables(store, run, scored),
+                agreement_table(store, run),
                 gains_table(store, run),
                 samples_table(store, run),
                 headroom_table(fetch_headroom(store, run_id=run_id)),

@@ -19,6 +19,8 @@ WORDS = (
     ("example", "What the model is trained on: a question with one of the solutions that led to its label."),
     ("benchmark", "Questions with known answers. The model is measured on them and never trained on them."),
     ("canary", "A small benchmark that is used for alarms only."),
+    ("agreement", "How often a model's greedy reply has the answer that the base's votes gave to questions that are "
+     "never trained on. It needs no right answers, and cannot see where the votes are wrong."),
     ("flexible", "A scoring: a right answer counts wherever it is written in the reply."),
     ("strict", "A scoring: a right answer counts only in a marked place (boxed, after '####', after 'the answer is', "
      "or as the whole reply). Where flexible is higher than strict, the difference is format, not skill."),

@@ -86,6 +86,30 @@ def scores_table(store: Store, run: Run, scored: Iterable[Scored]) -> Table:
     return Table("Scores", columns, rows, note)
 
 
+def agreement_table(store: Store, run: Run) -> Table:
+    """A table of how far each round agrees with the base's votes; without rows if nothing was set aside."""
+    rows = []
+    for one in store.evaluations.fetch_agreements(run.run_id):
+        score = wilson(one.agreed, one.items)
+        rows.append(
+            (
+                f"round {one.round_number}" if one.round_number else "base",
+                f"{one.agreed}/{one.items}",
+                f"{score.fraction:.1%}",
+                f"{score.low:.1%} to {score.high:.1%}",
+                f"{one.cut_off:.1%}",
+                f"{one.tokens:.0f}",
+            )
+        )
+    columns = ("model", "agrees", "agreement", "95% interval", "cut off", "tokens a reply")
+    note = (
+        "Greedy replies to the run's own questions that are never trained on, compared with the label that the "
+        "base's votes gave them. This chooses the round without any gold answer; where a label is wrong, it rewards "
+        "a wrong answer, so it is no score."
+    )
+    return Table("Agreement with the base's votes", columns, tuple(rows), note)
+
+
 def samples_table(store: Store, run: Run) -> Table:
     """A table of pass@1, pass@k and maj@k; without rows if no item was answered several times."""
     rows = []

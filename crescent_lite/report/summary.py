@@ -21,6 +21,7 @@ ROLES = {
     "score": "",
     "general": "; a benchmark of other abilities",
     "canary": "; used for alarms only",
+    "agreement": "; own questions, compared with the base's votes",
 }
 """What is said of a benchmark's role; the benchmarks' lines are in this order."""
 
@@ -86,7 +87,12 @@ def summary(store: Store, run: Run, standing: Standing, scored: Sequence[Scored]
     lines += _measured(standing, scored)
     if kept := kept_in_words(standing):
         chosen = len(standing.adapters) > 1 and standing.chosen is None
-        bias = " The best of several rounds looks slightly better than it is, as the choice favours a lucky round."
+        bias = (
+            " No gold answer took part in this choice."
+            if standing.by_agreement
+            else " The benchmarks that chose it are a development set: the best of several rounds looks slightly "
+            "better on them than it is, as the choice favours a lucky round."
+        )
         lines.append(kept + (bias if chosen else ""))
     elif run.state == "finished" and store.runs.fetch_rounds(run.run_id):
         lines.append("No round is kept: none trained an adapter.")

@@ -12,7 +12,7 @@ from crescent_lite.events import STAGES
 from crescent_lite.report.alarms import fired_in_words
 from crescent_lite.report.content import Report, Table
 from crescent_lite.report.headroom import fetch_headroom, headroom_table
-from crescent_lite.report.scores import compare, gains_table, samples_table, scores_table
+from crescent_lite.report.scores import agreement_table, compare, gains_table, samples_table, scores_table
 from crescent_lite.round_facts import measures_in_words
 from crescent_lite.rounds import Standing
 from crescent_lite.store import Round, Run, Store
@@ -43,8 +43,13 @@ def build_report(store: Store, run_id: int) -> Report:
     tables = [costs_table(store, run, 0)]
     for this in rounds:
         tables += [*yield_tables(store, run, this), costs_table(store, run, this.number)]
-    tables += [scores_table(store, run, compare(store, run)), samples_table(store, run), gains_table(store, run)]
-    tables.append(headroom_table(fetch_headroom(store, run_id=run_id)))
+    tables += [
+        scores_table(store, run, compare(store, run)),
+        agreement_table(store, run),
+        samples_table(store, run),
+        gains_table(store, run),
+        headroom_table(fetch_headroom(store, run_id=run_id)),
+    ]
     return Report(f"Run {run_id}", tuple(lines), tuple(table for table in tables if table.rows))
 
 
@@ -56,7 +61,8 @@ def kept_in_words(standing: Standing) -> str:
     best = "the best trained round" if len(standing.adapters) > 1 else "the only trained round"
     said = f"Kept: round {kept}, {'chosen by hand' if standing.chosen else best}"
     if kept in scores and 0 in scores:
-        said += f"; mean flexible score {scores[kept]:.1%}, against {scores[0]:.1%} for the base"
+        by = "agreement with the base's votes" if standing.by_agreement else "mean flexible score"
+        said += f"; {by} {scores[kept]:.1%}, against {scores[0]:.1%} for the base"
     return f"{said}."
 
 

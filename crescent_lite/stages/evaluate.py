@@ -14,6 +14,7 @@ from typing import ClassVar
 from crescent_lite.evaluation import OwedItem, evaluate, measurements
 from crescent_lite.events import Event, Stage
 from crescent_lite.records import Role
+from crescent_lite.stages.agreement import agreement_benchmark
 from crescent_lite.stages.empty_texts import EmptyTexts
 from crescent_lite.stages.frame import Job, StageOfRun, Tally, sampler_of, told_in_thoughts
 from crescent_lite.store import Round
@@ -34,7 +35,8 @@ class EvaluateStage(StageOfRun):
         """Samples still to be drawn, by title."""
         total = 0
         evaluations = job.store.evaluations
-        for benchmark in (each for each in job.benchmarks if each.role in roles):
+        own = agreement_benchmark(job) if "agreement" in roles else None
+        for benchmark in (each for each in (*job.benchmarks, *([own] if own else ())) if each.role in roles):
             benchmark_id = evaluations.insert_benchmark(benchmark)
             for measurement in measurements(benchmark, job.config, job.prompts):
                 job.store.runs.insert_prompt(measurement.prompt)

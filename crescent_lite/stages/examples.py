@@ -16,13 +16,22 @@ from crescent_lite.prompts.sets import fill
 from crescent_lite.questions.diversify import Known
 from crescent_lite.records import Example, Label, TokenExample, Vote
 from crescent_lite.sampling import Sampler
+from crescent_lite.stages.agreement import set_aside
 from crescent_lite.stages.frame import Job
 from crescent_lite.stages.winners import Pair, distinct_winners, matched_in_length, pairs
 from crescent_lite.store import Round
 
 
 def labels_of(job: Job, this: Round) -> list[Label]:
-    """The labels a round is trained on, by question id: its own and some replayed ones, or a teacher's."""
+    """The labels a round is trained on, by question id: its own and some replayed ones, or a teacher's.
+
+    Questions that are set aside to compare rounds by are left out.
+    """
+    aside = {int(item.item_id) for item in set_aside(job)}
+    return [label for label in _all_labels(job, this) if label.question_id not in aside]
+
+
+def _all_labels(job: Job, this: Round) -> list[Label]:
     if job.teacher_id:
         return teachers_labels(job, job.teacher_id)
     votes, replayed = job.store.votes, job.config.train.replay_share

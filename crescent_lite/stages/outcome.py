@@ -5,6 +5,7 @@ Example: round_outcome(job, this) -> "trained on 37 examples, 4 held out"
 
 from __future__ import annotations
 
+from crescent_lite.stages.agreement import LABELS_NEEDED, set_aside
 from crescent_lite.stages.examples import (
     all_of_teacher,
     chosen_solutions,
@@ -42,8 +43,18 @@ def round_outcome(job: Job, this: Round) -> str:
         notes.append(f"{chosen - training.examples} {'left out (train.max_examples)' if limited else 'too long'}")
     if learns_pairs and training.examples < FEW_PAIRS:
         notes.append(f"fewer than {FEW_PAIRS} pairs, with which the method's authors found no gain")
+    notes += _comparison_of_rounds(job, this)
     if job.teacher_id:
         every, used = all_of_teacher(job, job.teacher_id), teachers_labels(job, job.teacher_id)
         repeated = len({label.question_id for label in every}) - len({label.question_id for label in used})
         notes += [f"{repeated} repeat a benchmark's item and were left out"] if repeated else []
     return ", ".join(notes) + (f"; ended early: {training.stopped}" if training.stopped else "")
+
+
+def _comparison_of_rounds(job: Job, this: Round) -> list[str]:
+    """What is said in round 1 of how rounds are compared with `run.choose_by = "agreement"`."""
+    if job.config.run.choose_by != "agreement" or job.teacher_id or this.number > 1:
+        return []
+    if aside := len(set_aside(job)):
+        return [f"{aside} questions set aside to choose the round by"]
+    return [f"fewer than {LABELS_NEEDED} labels, so benchmarks choose the round"]

@@ -74,7 +74,8 @@ class Store:
         """Scores and adapters of a run's rounds, and which round is kept. Raises NotFoundError for an unknown run."""
         adapters = {this.number: this.adapter_id for this in self.runs.fetch_rounds(run_id) if this.adapter_id}
         scores = self.evaluations.fetch_round_scores(run_id)
-        return Standing(run_id, scores, adapters, self.runs.fetch_run(run_id).chosen_round)
+        by_agreement = self.evaluations.is_chosen_by_agreement(run_id)
+        return Standing(run_id, scores, adapters, self.runs.fetch_run(run_id).chosen_round, by_agreement)
 
     def close(self) -> None:
         """Close the connection."""

@@ -61,6 +61,21 @@ class EvaluationRow:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """How far one model agrees with the base's votes on the questions that a run set aside."""
+
+    round_number: int
+    """Number of the round; 0 is the base."""
+    agreed: int
+    """Greedy replies with the answer that the base's votes gave."""
+    items: int
+    cut_off: float
+    """Fraction of the replies that were cut off, 0-1."""
+    tokens: float
+    """Mean length of a reply in tokens."""
+
+
+@dataclass(frozen=True)
 class Unjudged:
     """A stored reply that math-verify has not judged yet."""
 
@@ -217,25 +232,44 @@ class Evaluations:
             """SELECT evaluation_id, round_number, b.name, e.prompt, r.role, b.kind, e.samples,
                 coalesce(json_extract(e.settings, '$.temperature'), 0.0) AS temperature
             FROM run_evaluations r JOIN evaluations e USING (evaluation_id) JOIN benchmarks b USING (benchmark_id)
-            WHERE run_id = ? AND e.finished_at IS NOT NULL
+            WHERE run_id = ? AND e.finished_at IS NOT NULL AND r.role <> 'agreement'
             ORDER BY b.name, e.prompt, e.samples, temperature, round_number""",
             [run_id],
         )
         return [EvaluationRow(*row) for row in rows]
 
+    def fetch_agreements(self, run_id: int) -> list[Agreement]:
+        """How far the base and each round agree with the base's votes, by round; empty if nothing was set aside."""
+        rows = self._database.rows(
+            """SELECT r.round_number, sum(i.flexible), count(*), avg(i.finish_reason <> 'stop'), avg(i.tokens)
+            FROM run_evaluations r JOIN evaluations e USING (evaluation_id)
+            JOIN evaluated_items i USING (evaluation_id)
+            WHERE r.run_id = ? AND r.role = 'agreement' AND e.finished_at IS NOT NULL
+            GROUP BY r.round_number ORDER BY r.round_number""",
+            [run_id],
+        )
+        return [Agreement(*row) for row in rows]
+
+    def is_chosen_by_agreement(self, run_id: int) -> bool:
+        """Whether the run's rounds are compared by their agreement with the base's votes."""
+        find = "SELECT EXISTS (SELECT 1 FROM run_evaluations WHERE run_id = ? AND role = 'agreement')"
+        return bool(self._database.value(find, [run_id]))
+
     def fetch_round_scores(self, run_id: int) -> dict[int, float]:
         """The score that the best round is chosen by, for each round; round 0 is the base.
 
-        It is the mean flexible score, 0-1, over the benchmarks with the role 'score', or over the canaries if a
-        run has no such benchmark. A round with an unfinished evaluation among them is left out.
+        It is the agreement with the base's votes, 0-1, if that was measured; else the mean flexible score over the
+        benchmarks with the role 'score', or over the canaries if a run has no such benchmark. A round with an
+        unfinished evaluation among them is left out.
         """
         rows = self._database.rows(
             """SELECT round_number, avg(score) FROM (
                 SELECT r.round_number, e.finished_at,
                     (SELECT avg(flexible) FROM evaluated_items i WHERE i.evaluation_id = e.evaluation_id) AS score
                 FROM run_evaluations r JOIN evaluations e USING (evaluation_id)
-                WHERE r.run_id = :run AND e.samples = 1 AND (r.role = 'score' OR r.role = 'canary' AND NOT EXISTS (
-                    SELECT 1 FROM run_evaluations WHERE run_id = :run AND role = 'score')))
+                WHERE r.run_id = :run AND e.samples = 1 AND r.role = (
+                    SELECT role FROM run_evaluations WHERE run_id = :run AND role IN ('agreement', 'score', 'canary')
+                    ORDER BY role = 'agreement' DESC, role = 'score' DESC LIMIT 1))
             GROUP BY round_number HAVING count(*) = count(finished_at) ORDER BY round_number""",
             {"run": run_id},
         )
@@ -277,7 +311,7 @@ class Evaluations:
         row = self._database.row(
             """SELECT coalesce(sum(i.flexible <> i.second_opinion), 0), count(*) FROM run_evaluations
             JOIN evaluations e USING (evaluation_id) JOIN evaluated_items i USING (evaluation_id)
-            WHERE run_id = ? AND e.samples = 1 AND i.second_opinion IS NOT NULL""",
+            WHERE run_id = ? AND role <> 'agreement' AND e.samples = 1 AND i.second_opinion IS NOT NULL""",
             [run_id],
         )
         return (row[0], row[1]) if row else (0, 0)
@@ -289,7 +323,7 @@ class Evaluations:
             """SELECT coalesce(sum(i.answer_key <> b.answer_key), 0), count(*) FROM run_evaluations
             JOIN evaluations e USING (evaluation_id) JOIN evaluated_items i USING (evaluation_id)
             JOIN benchmark_items b ON b.benchmark_id = e.benchmark_id AND b.item_id = i.item_id
-            WHERE run_id = ? AND e.samples = 1 AND i.flexible""",
+            WHERE run_id = ? AND role <> 'agreement' AND e.samples = 1 AND i.flexible""",
             [run_id],
         )
         return (row[0], row[1]) if row else (0, 0)
@@ -360,6 +394,7 @@ class Evaluations:
                 JOIN evaluations e USING (evaluation_id) JOIN benchmarks b USING (benchmark_id)
                 JOIN evaluated_items i USING (evaluation_id)
                 WHERE r.run_id = ? AND r.round_number = 0 AND e.samples = 1 AND b.kind = 'answers'
+                    AND r.role <> 'agreement'
                 GROUP BY e.prompt)""",
             [run_id],
         )

@@ -47,7 +47,7 @@ class Measures:
             """SELECT i.tokens, i.finish_reason = 'stop', i.answer_key IS NOT NULL, count(*)
             FROM run_evaluations r JOIN evaluations e USING (evaluation_id)
             JOIN evaluated_items i USING (evaluation_id)
-            WHERE r.run_id = ? AND r.round_number = ? AND e.samples = 1 GROUP BY 1, 2, 3""",
+            WHERE r.run_id = ? AND r.round_number = ? AND r.role <> 'agreement' AND e.samples = 1 GROUP BY 1, 2, 3""",
             key,
         )
         return RoundFacts(
@@ -67,7 +67,7 @@ class Measures:
         found = self._database.rows(
             """SELECT evaluation_id, benchmark_id, b.name, e.prompt, r.role, e.samples
             FROM run_evaluations r JOIN evaluations e USING (evaluation_id) JOIN benchmarks b USING (benchmark_id)
-            WHERE r.run_id = ? AND r.round_number = ? AND e.finished_at IS NOT NULL
+            WHERE r.run_id = ? AND r.round_number = ? AND r.role <> 'agreement' AND e.finished_at IS NOT NULL
             ORDER BY b.name, e.prompt, e.samples""",
             [run_id, number],
         )

@@ -59,7 +59,7 @@ _ROUNDS = View(
         "mean_share": "mean share of the leading answer, 0-1, over the questions whose votes are complete",
         "examples": "examples given to the round's latest training, those of earlier rounds included",
         "loss": "loss of the latest training step, nats per token",
-        "score": "mean flexible score, 0-1, over the benchmarks that choose a round; NULL until all are measured",
+        "score": "mean flexible score, 0-1, over the 'score' benchmarks, else canaries; NULL until all are measured",
         "seconds": "time at work in all stages of the round, in seconds",
         "tokens": "tokens drawn in all stages of the round",
     },
@@ -311,7 +311,8 @@ _SCORES = View(
         "run_id": RUN,
         "round": ROUND_OR_BASE,
         "benchmark": "name of the benchmark",
-        "role": "'score' (chooses the round), 'final' (for the end), 'general' (other abilities), 'canary' (alarms)",
+        "role": "'score' (chooses the round), 'final' (for the end), 'general' (other abilities), 'canary' (alarms), "
+        "'agreement' (the base's labels instead of gold)",
         "prompt": "name of the prompt that asks the items",
         "samples": "replies to each item; a single one is drawn greedily",
         "items": "items measured",

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from crescent_lite.records import Abstention, Answer, Completion, Consensus, Label, Question, Vote
+from crescent_lite.records import Abstention, Answer, BenchmarkItem, Completion, Consensus, Label, Question, Vote
 from crescent_lite.store.database import Database, now
 from crescent_lite.store.token_ids import packed, unpacked
 
@@ -141,6 +141,18 @@ class Votes:
             {"round": round_id, "run": run_id, "before": before_round},
         )
         return [Label(*row) for row in rows]
+
+    def fetch_labelled_items(self, run_id: int, number: int) -> list[BenchmarkItem]:
+        """The labelled questions of a round as benchmark items, by question id: the label is the answer."""
+        rows = self._database.rows(
+            """SELECT q.question_id, q.text, coalesce(v.answer_raw, ''), c.answer_key FROM consensus c
+            JOIN questions q USING (question_id) JOIN votes v ON v.vote_id = c.chosen_vote
+            JOIN rounds d USING (round_id)
+            WHERE c.decision = 'labelled' AND c.answer_key IS NOT NULL AND d.run_id = ? AND d.number = ?
+            ORDER BY q.question_id""",
+            [run_id, number],
+        )
+        return [BenchmarkItem(str(row[0]), *row[1:]) for row in rows]
 
     def fetch_unvoted_samples(self, run_id: int, number: int) -> list[Label]:
         """The votes of a round as if each were a label, whatever the other votes of its question say.

@@ -18,6 +18,7 @@ from crescent_lite.report.figures import thinned
 from crescent_lite.report.flow import FlowStep
 from crescent_lite.report.tables import kept_in_words
 from crescent_lite.round_facts import Alarm, measures_in_words
+from crescent_lite.store.evaluations import Agreement
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.interval_plot import axis_for, interval_line, scale_line
 from crescent_tui.content.line_chart import CURVE, CURVE_SIGN, MARK, MARK_SIGN, line_chart
@@ -40,7 +41,9 @@ def standing(detail: RoundDetail, width: int) -> Content:
     kept = kept_in_words(detail.standing) or "No round has an adapter yet."
     lines = [Content.styled(_wrapped(kept, width), "bold" if detail.number == detail.standing.kept else "")]
     said = _outcome(detail)
-    if (score := detail.standing.scores.get(detail.number)) is not None:
+    if detail.agreement:
+        said += f" {_agreement(detail.agreement)}"
+    elif (score := detail.standing.scores.get(detail.number)) is not None:
         said += f" Mean flexible score {score:.1%}."
     lines.append(Content(_wrapped(said, width)))
     if detail.this and detail.this.asking_stopped:
@@ -52,6 +55,11 @@ def standing(detail: RoundDetail, width: int) -> Content:
         if found.words not in told
     ]
     return Content("\n").join(lines)
+
+
+def _agreement(found: Agreement) -> str:
+    share = f"{found.agreed}/{found.items}, {found.agreed / found.items:.1%}"
+    return f"Agreement with the base's votes {share}; {found.cut_off:.1%} cut off, {found.tokens:.0f} tokens a reply."
 
 
 def _outcome(detail: RoundDetail) -> str:

@@ -15,7 +15,7 @@ from textual.content import Content
 
 from crescent_lite.evaluation import ComparisonResult, in_words
 from crescent_lite.printable import printable_line
-from crescent_lite.records import Score, short_name
+from crescent_lite.records import AGREEMENT, Score, short_name
 from crescent_lite.report.figures import shown_rounds
 from crescent_lite.report.gains import Gain
 from crescent_lite.store.watching import ScoreCount
@@ -73,7 +73,8 @@ def _block(
         lines.append(Content.styled(f"  {len(shown)} of {len(by_round)} rounds are shown", MUTED))
     lines.append(Content(" " * (NAME + SCORE)) + scale_line(axis, "%"))
     others = [o for o in comparisons.others if (o.evaluation.benchmark, o.evaluation.prompt) == (benchmark, prompt)]
-    for number in shown if chosen == 0 else [chosen]:
+    compared = [] if benchmark == AGREEMENT else shown if chosen == 0 else [chosen]
+    for number in compared:
         if number and (verdict := comparisons.verdicts.get((benchmark, prompt, number))):
             lines.append(_difference(f"Round {number} against the base", verdict, width))
         elif number and number in by_round:

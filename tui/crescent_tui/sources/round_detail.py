@@ -17,6 +17,7 @@ from crescent_lite.report.yields import flow_steps
 from crescent_lite.round_facts import Alarm, InThoughts
 from crescent_lite.rounds import Standing
 from crescent_lite.store import Round, Store
+from crescent_lite.store.evaluations import Agreement
 from crescent_lite.store.trainings import LatestTraining
 
 Place = tuple[str, str, int]
@@ -53,6 +54,8 @@ class RoundDetail:
     """The share that a label needs, 0-1; None if the policy has no such limit."""
     training: LatestTraining | None = None
     """None before the first training of the round."""
+    agreement: Agreement | None = None
+    """How far the model agrees with the base's votes; None if that was not measured."""
     curve: tuple[tuple[int, float, float | None], ...] = ()
     """(step, loss, held-out loss), in nats per token; None where the held-out loss was not computed."""
 
@@ -86,6 +89,9 @@ def fetch_round(store: Store, subject: tuple[int, int]) -> RoundDetail:
         alarms=tuple(alarms.get(number, ())),
         fired={each: sum(alarm.fired for alarm in found) for each, found in alarms.items()},
         lengths=lengths,
+        agreement=next(
+            (one for one in store.evaluations.fetch_agreements(run_id) if one.round_number == number), None
+        ),
         in_thoughts=store.fetch_in_thoughts(run_id, number),
     )
     if this is None:
