@@ -24,7 +24,7 @@ from crescent_lite.evaluation.controls import TRAINED
 from crescent_lite.models import find_model
 from crescent_lite.prompts.sets import PromptSet, load_prompt_set, packaged_sets, prompt_text
 from crescent_lite.questions.bait import check_steering
-from crescent_lite.questions.own import QuestionFile, load_question_file
+from crescent_lite.questions.own import QuestionFile, load_questions
 from crescent_lite.questions.semantic import load_encoder
 from crescent_lite.records import TEMPLATE_SET, Benchmark, ModelFile, PromptText
 from crescent_lite.sampling import Sampler, check_chat_template, check_servers, require_language_model
@@ -189,7 +189,7 @@ def read_inputs(workspace: Workspace, config: Config) -> Inputs:
     )
     measured = [each for benchmark in benchmarks for each in measurements(benchmark, config, prompts)]
     base = _find_base(workspace, config, resolved)
-    own = load_question_file(Path(resolved.bait.file)) if config.bait.file else None
+    own = load_questions(resolved.bait, offline=config.model.offline) if config.bait.file else None
     asked_with = {each.prompt.name: each.prompt.sha256 for each in measured}
     checksums = {
         f"the model {base.source}": base.sha256,

@@ -10,8 +10,9 @@ import pytest
 from small_workspace import make_workspace
 
 from crescent_lite.cli import main
+from crescent_lite.config import BaitConfig
 from crescent_lite.errors import ConfigError, ExitCode
-from crescent_lite.questions.own import load_question_file
+from crescent_lite.questions.own import load_question_file, load_questions
 from crescent_lite.report import build_document
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
@@ -148,3 +149,76 @@ def test_each_round_takes_the_next_ones(tmp_path: Path) -> None:
     assert [[one.name for one in mine.of_round(number, 2)] for number in (1, 2, 3, 4)] == [
         ["line-1", "line-2"], ["line-3", "line-4"], ["line-5"], [],
     ]  # fmt: skip
+
+
+def data_set(folder: Path, *rows: dict[str, object]) -> None:
+    """A data set 'someone/problems' in the working folder, which the hub's client takes before it asks the hub."""
+    (folder / "someone" / "problems").mkdir(parents=True, exist_ok=True)
+    write(folder / "someone" / "problems" / "train.jsonl", list(rows))
+
+
+def test_questions_of_a_hub_data_set_are_read_without_its_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("datasets")
+    monkeypatch.chdir(tmp_path)
+    told = [{"Body": f"He had {n}.", "Question": "How many?", "answer": str(n)} for n in range(3)]
+    data_set(tmp_path, *told, {"Body": "", "Question": "And now?", "answer": "4"})
+    bait = BaitConfig(file="hub:someone/problems", question_field="{Body} {Question}")
+
+    found = load_questions(bait, offline=True)
+
+    assert [(each.name, each.text) for each in found.questions] == [
+        (f"row-{n}", f"He had {n}. How many?") for n in range(3)
+    ]
+    assert found.name == "hub:someone/problems"
+    data_set(tmp_path, *({**row, "answer": "99"} for row in told))
+    assert load_questions(bait).sha256 == found.sha256  # other answers are the same questions
+    data_set(tmp_path, *told[:2])
+    assert load_questions(bait).sha256 != found.sha256
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"question_field": "problem"}, "no field 'problem'; its fields: id, question, answer"),
+        ({"split": "test"}, "bait.file: someone/problems: cannot be loaded"),
+        (
+            {"file": "hub:someone/nothing"},
+            "bait.file: someone/nothing: not in the local cache, and model.offline is on",
+        ),
+    ],
+)
+def test_a_data_set_without_such_questions_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, str], words: str
+) -> None:
+    pytest.importorskip("datasets")
+    monkeypatch.chdir(tmp_path)
+    data_set(tmp_path, {"id": "a", "question": "What is 1 + 1?", "answer": "2"})
+    with pytest.raises(ConfigError) as refused:
+        load_questions(BaitConfig(**{"file": "hub:someone/problems", **changed}), offline=True)
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_may_name_its_column(tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.jsonl", [{"problem": "What is 1 + 1?", "answer": "2"}])
+    assert load_questions(BaitConfig(file=str(path), question_field="problem")).questions[0].text == "What is 1 + 1?"
+    with pytest.raises(ConfigError, match="line 1: no field 'task'; its fields: problem, answer"):
+        load_question_file(path, "task")
+
+
+@pytest.mark.slow
+def test_a_run_votes_on_a_hub_data_set_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("datasets")
+    monkeypatch.chdir(tmp_path)
+    data_set(tmp_path, *({"id": f"q{n}", "question": f"What is {n} + {n + 9}?"} for n in range(3)))
+    workspace = make_workspace(tmp_path / "data", min_examples=1000)
+    command = ["run", "-w", str(workspace.folder), "--questions", "hub:someone/problems"]
+    assert main(command) == ExitCode.OK
+    with closing(Store.open_read_only(workspace.database_path)) as store:
+        asked = store.querying.run("SELECT DISTINCT external_id FROM v_questions").rows
+        assert {row[0] for row in asked} == {"q0", "q1", "q2"}
+        text = json.dumps(build_document(store, 1).as_dict())
+        assert "was given 3 questions from the data set someone/problems and wrote none" in text
+        assert "the questions of hub:someone/problems" in store.runs.fetch_run(1).inputs

@@ -52,9 +52,9 @@ def add_run(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--questions",
-        type=Path,
-        metavar="FILE",
-        help="vote on the questions in this JSONL file; the model is not asked for questions",
+        metavar="SOURCE",
+        help="vote on the questions in this JSONL file, or in a data set of the Hugging Face hub (hub:owner/repo); "
+        "the model is not asked for questions",
     )
     parser.add_argument("--new", action="store_true", help="start another run even if one is unfinished")
     parser.add_argument(
@@ -74,7 +74,10 @@ def run_command(options: argparse.Namespace) -> int:
     if options.next_round and workspace.is_busy():
         workspace.ask("round")
         return result(options, {"asked": "round"}, "the run in progress was asked for one more round")
-    own = (f"bait.file={toml_text(str(options.questions.resolve()))}",) if options.questions else ()
+    source = options.questions
+    if source and not source.startswith("hub:"):
+        source = str(Path(source).resolve())
+    own = (f"bait.file={toml_text(source)}",) if source else ()
     wanted = RunOptions(
         options.rounds, options.new, options.preset, (*own, *options.overrides), next_round=options.next_round
     )

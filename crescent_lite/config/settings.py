@@ -112,8 +112,15 @@ class BaitConfig:
     questions: Annotated[int, Range(1, 10_000_000)] = 400
     """Raw questions per round. Rewrites of near-duplicates come on top."""
     file: str = ""
-    """Path of a JSONL file with your own questions, one per line: a string, or an object with the question under
-    'question'. Each round votes on the next `questions` of them. Empty: the model writes the questions."""
+    """Your own questions: the path of a JSONL file with one per line, a string or an object, or `hub:repo` for a data
+    set of the Hugging Face hub. Each round votes on the next `questions` of them; answers are not read. Empty: the
+    model writes the questions."""
+    question_field: str = "question"
+    """For `file`: column with the question, or a template of several columns such as '{Body} {Question}'."""
+    subset: str = ""
+    """For a hub data set in `file`: its configuration. Empty: its default."""
+    split: str = "train"
+    """For a hub data set in `file`: the split to take the questions from."""
     assistant_prefix: str = ""
     """Words that the model's reply has to begin with; they are part of the question. May contain placeholders of the
     prompt set's bait.txt, such as {name}."""

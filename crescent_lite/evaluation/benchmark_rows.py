@@ -6,17 +6,13 @@ Does not know what a row means. Example: list(file_rows("sums", Path("sums.jsonl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from crescent_lite.errors import BenchmarkError, MissingPackageError
+from crescent_lite.errors import BenchmarkError
 from crescent_lite.files import json_lines
-from crescent_lite.models.hub import hub_errors
-from crescent_lite.printable import storable
-
-Row = tuple[str, str, Mapping[str, Any]]
-"""The row's place, for error messages; the item id to use if the row has no `id`; the row's fields."""
+from crescent_lite.models import hub_rows as models
+from crescent_lite.rows import Row
 
 
 def file_rows(name: str, path: Path) -> Iterator[Row]:
@@ -39,32 +35,7 @@ def file_rows(name: str, path: Path) -> Iterator[Row]:
 def hub_rows(name: str, repo: str, subset: str, split: str, *, offline: bool = False) -> Iterator[Row]:
     """Yield the rows of a split of a data set on the Hugging Face hub, or in its local cache.
 
-    `offline` searches only the cache. A NUL in a text becomes U+FFFD. Raises BenchmarkError, NetworkError or
-    MissingPackageError.
+    `offline` searches only the cache. Raises BenchmarkError, NetworkError or MissingPackageError.
     """
-    try:
-        import datasets
-    except ImportError:
-        raise MissingPackageError(
-            f"benchmark {name}: hub:{repo} needs the package `datasets`: pip install 'crescent-lite[hub]'"
-        ) from None
-    with hub_errors(f"benchmark {name}: {repo}", missing=BenchmarkError, offline=offline):
-        rows = datasets.load_dataset(repo, subset or None, split=split)
-    for number, row in enumerate(rows):
-        yield f"{repo} ({split}), row {number}", f"row-{number}", _storable(row)
-
-
-def _storable(value: Any) -> Any:
-    """A value of a data set with its texts as they can be stored; nobody can correct the file on the hub."""
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, dict):
-        return {key: _storable(each) for key, each in value.items()}
-    return [_storable(each) for each in value] if isinstance(value, list) else value
-
-
-def shortened(value: object, limit: int = 60) -> str:
-    """The value as one printable line of at most `limit` characters, for an error message."""
-    text = repr(value) if not isinstance(value, str) else value
-    text = "".join(character if character.isprintable() else " " for character in text)
-    return text if len(text) <= limit else text[: limit - 3] + "..."
+    what = f"benchmark {name}: {repo}"
+    return models.hub_rows(what, repo, subset, split, missing=BenchmarkError, offline=offline)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -21,10 +20,11 @@ from typing import Any
 from crescent_lite.answers.values import read_value
 from crescent_lite.config import BenchmarkConfig
 from crescent_lite.errors import BenchmarkError, ConfigError
-from crescent_lite.evaluation.benchmark_rows import Row, file_rows, hub_rows, shortened
+from crescent_lite.evaluation.benchmark_rows import file_rows, hub_rows
 from crescent_lite.evaluation.choices import choice_item
 from crescent_lite.evaluation.generated_rows import generated_rows
 from crescent_lite.records import Benchmark, BenchmarkItem
+from crescent_lite.rows import Row, shortened, text_field
 
 
 def load_benchmark(name: str, config: BenchmarkConfig, shots: int = 0, *, offline: bool = False) -> Benchmark:
@@ -77,7 +77,7 @@ def _shots(
             solution = (
                 item.answer
                 if config.kind == "choices"
-                else text_field(where, row, config.solution_field or config.answer_field)
+                else text_field(where, row, config.solution_field or config.answer_field, BenchmarkError)
             )
             found.append((item.question, solution.replace("{question}", "question")))
         if len(found) == wanted:
@@ -123,13 +123,13 @@ def read_item(where: str, default_id: str, row: Mapping[str, Any], config: Bench
     item_id = row.get("id")
     named = isinstance(item_id, str | int) and not isinstance(item_id, bool) and str(item_id).strip()
     item_id = str(item_id).strip() if named else default_id
-    question = text_field(where, row, config.question_field)
+    question = text_field(where, row, config.question_field, BenchmarkError)
     if config.kind == "choices":
         try:
             return choice_item(item_id, question, row, config.choices_field, config.answer_field)
         except ValueError as error:
             raise BenchmarkError(f"{where}: {error}") from None
-    answer = text_field(where, row, config.answer_field)
+    answer = text_field(where, row, config.answer_field, BenchmarkError)
     _, mark, after = answer.rpartition("####")
     answer = after.strip() if mark else answer
     key = read_value(answer)
@@ -138,26 +138,6 @@ def read_item(where: str, default_id: str, row: Mapping[str, Any], config: Bench
             f"{where}: the answer {shortened(answer)} is not a value that can be compared (a number, for instance)"
         )
     return BenchmarkItem(item_id, question, answer, key)
-
-
-def text_field(where: str, row: Mapping[str, Any], field: str) -> str:
-    """The text of the column `field`, or of a template of columns such as '{Body} {Question}'.
-
-    Raises BenchmarkError for a column that is missing, empty or not text.
-    """
-    if field not in row and (columns := re.findall(r"\{([^{}]+)\}", field)):
-        texts = {column: text_field(where, row, column) for column in columns}
-        return re.sub(r"\{([^{}]+)\}", lambda found: texts[found[1]], field)
-    if field not in row:
-        raise BenchmarkError(f"{where}: no field {field!r}; its fields: {', '.join(map(str, row)) or 'none'}")
-    value = row[field]
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str):
-        raise BenchmarkError(f"{where}: the field {field!r} is not text: {shortened(value)}")
-    if not value.strip():
-        raise BenchmarkError(f"{where}: the field {field!r} is empty")
-    return value.strip()
 
 
 def _checksum(items: Iterable[BenchmarkItem], shots: Iterable[tuple[str, str]]) -> str:

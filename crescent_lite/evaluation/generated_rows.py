@@ -12,8 +12,8 @@ from typing import Any
 
 from crescent_lite.config import BenchmarkConfig
 from crescent_lite.errors import BenchmarkError, MissingPackageError
-from crescent_lite.evaluation.benchmark_rows import Row
 from crescent_lite.records import derive_seed
+from crescent_lite.rows import Row
 
 SPARE = 4
 """Rows generated per row needed, because small tasks repeat themselves and repeats are left out (guess)."""

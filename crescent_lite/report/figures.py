@@ -177,7 +177,7 @@ def flow_figures(store: Store, run: Run, rounds: Sequence[Round], kept: int | No
     figures = []
     texts = " A rewritten question counts as another text."
     if store.questions.count_external(run.run_id):
-        texts = " The texts are questions from the user's file; the model asked none."
+        texts = f" The texts are questions from {run.questions_from}; the model asked none."
     for this in _some(rounds, kept):
         title, steps = f"Round {this.number}: what became of the texts", flow_steps(store, this)
         words = f"{this.outcome[0].upper()}{this.outcome[1:]}." if this.outcome else "The round is unfinished."

@@ -141,9 +141,8 @@ def _done(store: Store, run: Run) -> str:
     repeats = " (those replayed from earlier rounds count again)" if examples and len(rounds) > 1 else ""
     begins = f"In {many}, {base} wrote {texts:,} texts when asked for maths questions; {kept:,} were usable and new."
     if store.questions.count_external(run.run_id):
-        begins = (
-            f"In {many}, {base} was given {texts:,} questions from the user's file and wrote none; {kept:,} were new."
-        )
+        given = f"{texts:,} questions from {run.questions_from}"
+        begins = f"In {many}, {base} was given {given} and wrote none; {kept:,} were new."
     return f"{begins} {voted} {learnt}{repeats}."
 
 

@@ -55,6 +55,12 @@ class Run:
         """Whether the questions come from the user's file and not from the model."""
         return bool(self.config["bait"].get("file"))
 
+    @property
+    def questions_from(self) -> str:
+        """Where the user's questions come from, in words: "the user's file" or 'the data set owner/repo'."""
+        source = str(self.config["bait"].get("file") or "")
+        return f"the data set {source.removeprefix('hub:')}" if source.startswith("hub:") else "the user's file"
+
 
 @dataclass(frozen=True)
 class Round:
