@@ -73,7 +73,8 @@ def test_unvoted_learns_as_many_samples_as_there_are_pairs_in_as_many_steps(cont
         )[0]
         asked = store.fetch_round_counts(store.runs.fetch_round(1, 1).round_id).kept
         assert turns["questions"] == min(asked, turns["examples"])  # further samples only when first ones run out
-        text = build_report(store, 1).tables[-1].note
+        tables = {table.title: table for table in build_report(store, 1).tables}
+        text = tables["Where the gain comes from"].note
         assert f"coin: {own.examples} pairs in {len(own.losses)} steps" in text
         assert f"unvoted: {own.examples} examples in {len(own.losses)} steps" in text
 
