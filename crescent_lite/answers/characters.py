@@ -8,6 +8,7 @@ everything after this reads one notation. Linear in the length of the text. Exam
 from __future__ import annotations
 
 import re
+from html import unescape
 
 _INVISIBLE = [0xAD, 0xFEFF, 0x2060, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A),
               0xFE0E, 0xFE0F, 0x20E3]  # fmt: skip
@@ -42,17 +43,15 @@ _RUN_LOWERED = re.compile(f"[{''.join(_LOWERED)}]+")
 _OVERLINED = re.compile("(?:[0-9]\u0305)+")
 _DASH = re.compile(r"(?<=[0-9])—(?=[0-9])")
 _TERMINAL_COLOUR = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
-_ENTITY = re.compile(r"&(gt|lt|ge|le|nbsp|amp|times|divide|minus|frac12|quot);")
-_ENTITIES = {
-    "gt": ">", "lt": "<", "ge": "≥", "le": "≤", "nbsp": " ", "amp": "&", "times": "×", "divide": "÷", "minus": "-",
-    "frac12": r"\frac{1}{2}", "quot": '"',
-}  # fmt: skip
+_ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}[0-9]{0,2}|#[0-9]{2,6}|#x[0-9a-fA-F]{2,5});")
 
 
 def normalised(text: str) -> str:
     """Return the text with one spelling for each meaning. Lines are kept; applying it twice changes nothing more."""
     if "\x1b" in text:
         text = _TERMINAL_COLOUR.sub("", text)
+    if "&" in text:
+        text = _ENTITY.sub(lambda found: unescape(found[0]), text)
     if text.isascii():
         text = text.translate(_ASCII) if _CONTROL.search(text) else text
     else:
@@ -60,7 +59,7 @@ def normalised(text: str) -> str:
         text = _RUN_LOWERED.sub(lambda run: f"_{{{''.join(map(_LOWERED.__getitem__, run[0]))}}}", text)
         text = _DASH.sub("-", text).translate(_CHARACTERS)
         text = _OVERLINED.sub(lambda run: rf"\overline{{{run[0].replace(chr(0x305), '')}}}", text)
-    return _ENTITY.sub(lambda found: _ENTITIES[found[1]], text) if "&" in text else text
+    return text
 
 
 _ASCII = {code: meant for code, meant in _CHARACTERS.items() if code < 128}

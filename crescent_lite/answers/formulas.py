@@ -9,6 +9,7 @@ Nothing is solved: x + 1 = 6 is an equation, not 5. Example:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 from crescent_lite.answers.exact import Exact, NoValueError, added, equation_key, has_unknowns, key_of
 from crescent_lite.answers.expression import evaluate
@@ -47,7 +48,20 @@ def read_polynomial(tokens: Sequence[Token]) -> str | None:
         value = _formula(tokens)
     except NoValueError:
         return None
-    return key_of(value) if has_unknowns(value) else None
+    return key_of(_with_imaginary_unit(value)) if has_unknowns(value) else None
+
+
+def _with_imaginary_unit(value: Exact) -> Exact:
+    """Return the value with i^2 = -1, if i is its only variable."""
+    exponents = {unknowns for _, _, unknowns in value if unknowns}
+    if any(len(unknowns) > 1 or unknowns[0][0] != "i" or unknowns[0][1] < 0 for unknowns in exponents):
+        return value
+    result: Exact = {}
+    for (radicand, pies, unknowns), part in value.items():
+        power = unknowns[0][1] if unknowns else 0
+        key = (radicand, pies, (("i", 1),) if power % 2 else ())
+        result[key] = result.get(key, Fraction(0)) + (-part if power % 4 > 1 else part)
+    return {key: part for key, part in result.items() if part}
 
 
 def read_equation(tokens: Sequence[Token]) -> str | None:
@@ -58,10 +72,17 @@ def read_equation(tokens: Sequence[Token]) -> str | None:
     left, right = sides
     if _is_function(left):
         return read_polynomial(right)
+    if _is_letter(left) and (complex_key := read_polynomial(right)) and _is_complex(complex_key):
+        return complex_key  # z = 2 + 3i
     try:
         return equation_key(added(_formula(left), _formula(right), -1))
     except NoValueError:
         return None
+
+
+def _is_complex(key: str) -> bool:
+    """Whether the only variable of a polynomial's key is the imaginary unit."""
+    return key[:2] == "p:" and set(filter(str.isalpha, key[2:].replace("sqrt", "").replace("pi", ""))) == {"i"}
 
 
 def _is_function(tokens: Sequence[Token]) -> bool:

@@ -1,8 +1,10 @@
 """Finds the final answer of a free-text solution, as a typed canonical key; an unclear one is an abstention.
 
-Knows where an answer can be: the whole reply; answer tags or an answer field of JSON; the last boxes; '#### x'; 'the
+Knows where an answer can be: the whole reply; answer tags or an answer field of JSON; the last boxes; '#### x'; 'th
+  e
 answer is x'; a bold last line; else what the concluding sentence says. The first place that says anything decides:
-when it is unclear (a list of values, an unfinished sum, a negation) there is no second guess elsewhere. A correction
+when it is unclear (a list of values, an unfinished sum, a negation) there is no second guess elsewhere. A correctio
+  n
 replaces what it corrects; a check, note or farewell after the result is passed over. Which texts are values is
 decided in `answers.values`. Pure, linear in time, safe on hostile text. Example:
     canonical_answer("12 + 7 = 19 (see step 2), so there are **19 apples**.")    # 'n:19'
@@ -15,7 +17,19 @@ import re
 from collections.abc import Callable
 
 from crescent_lite.answers.characters import normalised
-from crescent_lite.answers.prose import Quantity, concluded, has_number, leading
+from crescent_lite.answers.doubts import (
+    is_check,
+    is_conditional,
+    is_cut_off,
+    is_denied,
+    is_ended,
+    is_no_conclusion,
+    is_undecided,
+    leaves_open,
+    makes_no_choice,
+    retracted_until,
+)
+from crescent_lite.answers.prose import Quantity, concluded, has_number, is_instruction, leading
 from crescent_lite.answers.text import (
     FAREWELL,
     first_part,
@@ -58,7 +72,12 @@ def find_answer(solution: str, *, finished: bool = True, began_in_thoughts: bool
     if said is None:
         return None
     text = laid_out(normalised(last_part(said.strip(), MAX_SOLUTION)))
-    text = without_farewell(_CODE_BLOCK.sub(_keep_a_value, text))
+    text = _CODE_BLOCK.sub(_keep_a_value, text)
+    if taken_back := retracted_until(text):
+        text = text[taken_back:]
+        if not re.search(r"\w", text):
+            return None
+    text = without_farewell(text)
     for form, look in PLACES:
         found = look(text)
         if found is None:
@@ -67,9 +86,16 @@ def find_answer(solution: str, *, finished: bool = True, began_in_thoughts: bool
             found = _corrected(text, found)
         if form in ("boxed", "tagged") and _is_contradicted(text, found):
             return None
+        if found.key and is_denied(text, found.key, max(0, text.rfind(found.raw))):
+            return None
+        if found.key and form != "whole" and makes_no_choice(text[max(0, text.rfind(found.raw)) :]):
+            return None
         if not finished and form not in ("boxed", "tagged"):
             return None
+        found = _as_a_line(text, found)
         raw = found.raw.strip().rstrip(".")[:MAX_ANSWER]
+        if _NOTHING_SAID.fullmatch(raw):
+            return None
         return Answer(raw, found.key, form) if found.key else None
     return None
 
@@ -82,6 +108,28 @@ def _is_contradicted(text: str, found: Quantity) -> bool:
         return False
     later = _phrase(after)
     return later is not None and later.key is not None and later.key[2:] != str(found.key)[2:]
+
+
+_NOTHING_SAID = re.compile(r"\W*(?:n/?a|none|null|nan|unknown|undefined|tbd|tba)\W*", re.IGNORECASE)
+_A_LINE = re.compile(
+    r"\b(?:equation|asymptote|axis of symmetry|directrix|(?:vertical "
+    r"|horizontal )?line)s?\b[^.?!\n=]{0,60}?[\s$\\(\[{*]([xy])\s?=\s?$",
+    re.IGNORECASE,
+)
+_SOLVES = re.compile(r"\b(?:solutions?|roots?|solv\w+|satisf\w+|into|value|number line)\b", re.IGNORECASE)
+
+
+def _as_a_line(text: str, found: Quantity) -> Quantity:
+    """Return x = 4 as an equation where the sentence says that it is a line."""
+    if not found.key or found.key[:2] not in ("n:", "e:"):
+        return found
+    named = re.match(r"[\s$\\(]*[xy]\s?=\s?", found.raw)
+    at = text.rfind(found.raw) + (named.end() if named else 0)
+    before = text[max(0, at - 120) : max(0, at)]
+    line = _A_LINE.search(before)
+    if not line or _SOLVES.search(before):
+        return found
+    return Quantity(found.raw, read_value(f"{line[1]} + 0 = {found.raw[named.end() if named else 0 :]}"))
 
 
 _CODE_BLOCK = re.compile(r"```[a-zA-Z]{0,20}[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL)
@@ -106,12 +154,14 @@ _UNCERTAIN = re.compile(r"\bi need \w+ more \w+ to\b", re.IGNORECASE)
 def _whole(text: str) -> Quantity | None:
     if len(text) > 2 * MAX_SENTENCE or _BOX.search(text):
         return None
+    text = _PLAIN_SET.sub(r"\\{\1\\}", text)
     key = read_value(text, "unclear" if "\\" not in text and "$" not in text else "factorial")
     if not key or ("=" in text and key[0] not in "lsi" and not _SHORT_NAME.match(text)):
         return None
     return Quantity(text.strip(), key)
 
 
+_PLAIN_SET = re.compile(r"^\s*\{([^{}\\]{1,100})\}\s*$")
 _SHORT_NAME = re.compile(r"[\s$\\(\[*]*[A-Za-z](?:_?\{?\d?\}?)?\s?=[^=]*$")
 """x = 19. A calculation such as 12 + 7 = 19 is a sentence, not a bare answer."""
 _TAG_END = re.compile(r"<\s?/\s?(?:answer|final_answer|final answer|result|final)\s?>", re.IGNORECASE)
@@ -134,7 +184,8 @@ def _tagged(text: str) -> Quantity | None:
 
 
 _JSON = re.compile(
-    r'"(?:final_?)?answer"\s?:\s?("(?:[^"\\\n]|\\.){1,200}"|-?[0-9][0-9.eE+-]{0,40}|true|false)', re.IGNORECASE
+    r'"(?:final_?)?answer"\s?:\s?("(?:[^"\\\n]|\\.){0,200}"|-?[0-9][0-9.eE+-]{0,40}|true|false|null|none)',
+    re.IGNORECASE,
 )
 
 
@@ -144,16 +195,18 @@ def _json(text: str) -> Quantity | None:
     if not found:
         return None
     inside = found[-1].strip('"').replace("\\\\", "\\")
-    return _stated(inside)
+    return _stated(inside) or Quantity(inside, None)
 
 
 _BOX = re.compile(r"\\f?boxed\s?\{")
 _GOES_ON = re.compile(
-    r"\b(?:then|so|thus|therefore|hence|finally|next|giv(?:es|ing)|wait|actually|no|wrong|instead|correct(?:ed|ion)?)\b|[.!?;:](?:\s|$)|\n\s*\n|=|\\implies|⇒|→",
+    r"\b(?:then|so|thus|therefore|hence|finally|next|giv(?:es|ing)|wait|actually|no|wrong|instead"
+    r"|correct(?:ed|ion)?)\b|[.!?;:](?:\s|$)|\n\s*\n|=|\\implies|⇒|→",
     re.IGNORECASE,
 )
 _JOINS = re.compile(
-    r"[\s$,;.]*(?:\\text\s?\{)?[\s$,;]*(?:and|or)?[\s$,}]*(?:[A-Za-z](?:_\{?\d\}?)?\s?=\s?)?[\s$]*|[\s$,;()\[\]]*(?:\\quad|\\,)?[\s$]*",
+    r"[\s$,;.]*(?:\\text\s?\{)?[\s$,;]*(?:and|or)?[\s$,}]*(?:[A-Za-z](?:_\{?\d\}?)?\s?=\s?)?[\s$]*"
+    r"|[\s$,;()\[\]]*(?:\\quad|\\,)?[\s$]*",
     re.IGNORECASE,
 )
 
@@ -182,6 +235,8 @@ def _boxed(text: str) -> Quantity | None:
         together.append(_stated_in_a_box(content))
     if len({each.key for each in together}) == 1:
         return last
+    if is_undecided(text[boxes[-1][1] + 1 :][:MAX_SENTENCE]):
+        return Quantity(last.raw, None)
     begins = [begin for begin, _, _ in boxes[-len(together) :]]
     return _joined(list(reversed(together)), [_name_before(text, begin) for begin in begins])
 
@@ -212,7 +267,7 @@ def _joined(boxes: list[Quantity], names: list[str]) -> Quantity:
 
 
 def _stated_in_a_box(content: str) -> Quantity:
-    key = read_value(content)
+    key = read_value(_NAMED_RATIO.sub("", content))
     if key:
         return Quantity(content.strip(), key)
     said = _plain_words(content)
@@ -225,9 +280,19 @@ def _stated_in_a_box(content: str) -> Quantity:
 def _yes_no(said: str) -> str | None:
     """Return the key of a yes or no at the beginning; None for "yes, 12", which says two things."""
     key = read_yes_no(said, alone=False)
-    return None if key and read_value(said.partition(" ")[2], "end") else key
+    if key and (_NO_REPLY.search(said) or read_value(said.partition(" ")[2], "end")):
+        return None
+    return key
 
 
+_NAMED_RATIO = re.compile(r"^[\s$]*\\[dt]?frac\s?\{[A-Za-z]\}\s?\{[A-Za-z]\}\s?=\s?(?=[^=]*$)")
+_NO_REPLY = re.compile(
+    r"^\W*(?:yes|no|true|false)\b[^\n]{0,80}?(?:\b(?:wrong|incorrect|wait|sorry|rather|again|problem|thanks?"
+    r"|idea|guess|sure|of course|i can|i'll|let me|let's|let us|help"
+    r"|course)\b|\b(?:not|n't|cannot) (?:be )?(?:right|correct|know|sure)\b)",
+    re.IGNORECASE,
+)
+"""A yes or no that speaks to the reader or judges a try: "No, 14 is incorrect"."""
 _BOX_LABEL = re.compile(r"\s*(?:\\text\w*\s?\{)?\s*[A-Za-z][A-Za-z ]{2,40}(?::|\bis\b)\s*\}?")
 _WORDS_MARKUP = re.compile(r"\\(?:text\w*|math\w*|mbox|left|right)(?![A-Za-z])|\\[,;:! ]|[{}$*`_]")
 
@@ -269,7 +334,7 @@ _HASH_LABEL = re.compile(r"(?:the )?(?:final )?answer(?: is)?\s?:?\s?(?=\S)", re
 _ANSWER_IS = re.compile(
     r"""(?: \b(?:answer|final\s(?:figure|result|number|value)|(?:correct|right|best)\s(?:option|choice))\b
             (?: [^.,:=\n]{0,80}? \b(?:is|was|equals|comes\sto|(?:would|will|should|must)\sbe)\b
-              | \s? [:=≈] )
+              | (?:\s(?:to|for|of)\s[^.,:=()\n]{1,60})? (?:\s?\([^()\n]{1,40}\))? \s? [:=≈] )
           | ^[\W\d]{0,10} (?:the\s)? (?:final\s)? answer \s* $
           | \b(?:réponse|respuesta|antwort|risposta|resposta)\s(?:est|es|ist|è|é)\b | 答案(?:是|为|：|:) )
         [\s:=≈"\#]*""",
@@ -280,6 +345,14 @@ _NOT_STATED = re.compile(
     re.IGNORECASE,
 )
 """Words before "the answer is" by which it does not say what the answer is."""
+_IF_THE_ANSWER = re.compile(r"\b(?:if|otherwise)\b[^.!?\n]{0,80}\banswer\b", re.IGNORECASE)
+_ANOTHER_CASE = re.compile(r"\b(?:if|otherwise|or else)\b[^.!?\n]*\d", re.IGNORECASE)
+_DOUBTS_THAT = re.compile(
+    r"(?:\bdoubt|\b(?:don't|do not|cannot|can't) (?:think|believe|say)|\bnot (?:sure|certain|convinced|true"
+    r"|the case|so)|\bfalse)"
+    r"(?: (?:that|if|whether))?(?: the)?(?: (?:right|final|correct))? $",
+    re.IGNORECASE,
+)
 _NOT_THE_ANSWER = re.compile(
     r"\b(?:isn't|wasn't|is not|was not|not|can't|cannot|can not|could not|couldn't|won't)\b", re.IGNORECASE
 )
@@ -288,23 +361,36 @@ _DENIED_ANSWER = re.compile(r"\banswer\b[^.,:=\n]{0,80}?(?:n't|\b(?:not|cannot|n
 
 def _phrase(text: str) -> Quantity | None:
     places = list(_ANSWER_IS.finditer(text))[-MAX_PLACES:]
+    conditions = sum(bool(_IF_THE_ANSWER.search(text, max(0, each.start() - 100), each.end())) for each in places) - 1
     denied = list(_DENIED_ANSWER.finditer(text))[-1:]
     for match in reversed(places):
         if _NOT_STATED.search(text, max(0, match.start() - 40), match.start()):
             continue
         sentence = _sentence(text, match.end()).strip(" *")
         said = match[0]
+        before = sentences(text[max(0, match.start() - MAX_SENTENCE) : match.start()] or " ")[-1:]
+        if before and is_conditional(before[0]):
+            conditions += 1
+            if conditions > 1 or _ANOTHER_CASE.search(text[match.end() :][:MAX_SENTENCE]):
+                return Quantity(sentence, None)
+        if _DOUBTS_THAT.search(text, max(0, match.start() - 40), match.start()):
+            return Quantity(sentence, None)
         if said.endswith("\n") and _BULLET.match(sentence):
             return Quantity(sentence, None)  # the first of several, or a minus sign
         if _NOT_THE_ANSWER.search(said):
             return Quantity(sentence, None)
         if denied and denied[0].start() > match.start() and has_number(_sentence(text, denied[0].start())):
             return Quantity(sentence, None)
+        nothing_after = not re.search(r"\w", text[match.end() + len(sentence) :])
         if not sentence.strip(" $\\[]()"):
+            if nothing_after:
+                return Quantity("", None)
             continue
         found = _stated(_EMPTY_BOX.sub(" ", sentence))
         if found is not None:
             return found
+        if nothing_after and re.search(r"\w", sentence):
+            return Quantity(sentence, None)
     if denied and not places and has_number(_sentence(text, denied[0].start())):
         return Quantity("", None)
     return None
@@ -337,7 +423,7 @@ def _first_line(text: str) -> Quantity | None:
     """Return the first line if it is the bare answer, or yes or no, and the reply goes on to explain it."""
     first, _, rest = text.lstrip().partition("\n")
     said = _plain_words(first)
-    if (key := read_yes_no(said, alone=False)) and _is_the_answer(said, rest):
+    if (key := _yes_no(said)) and _is_the_answer(said, rest):
         return Quantity(said, key)
     if not rest.strip():
         return None
@@ -391,8 +477,9 @@ def _is_bare(line: str) -> bool:
 
 
 _REMARK_LINE = re.compile(
-    r"[\s>#*_-]*(?:(?:double[- ])?check(?:ing)?\b|verif(?:y|ication|ying)\b|to (?:check|verify|confirm)\b"
-    r"|substitut\w+\s(?:back|into)\b|proof\b|note\b|confidence\b|remark\b|source\b|p\.?s\.?\b|explanation\b|difficulty\b|hint\b|reason(?:ing)?\s?:)",
+    r"[\s>#*_(\[-]*(?:(?:double[- ])?check(?:ing)?\b|verif(?:y|ication|ying)\b|to (?:check|verify|confirm)\b"
+    r"|substitut\w+\s(?:back|into)\b|proof\b|note\b|confidence\b|remark\b|source\b|p\.?s\.?\b|explanation\b"
+    r"|difficulty\b|hint\b|reason(?:ing)?\s?:)",
     re.IGNORECASE,
 )
 _CONCLUDES = re.compile(
@@ -412,29 +499,37 @@ def _unchecked(text: str) -> str:
 
 
 def _last(text: str) -> Quantity | None:
-    if _UNKNOWN.search(text) or _UNCERTAIN.search(text):
-        said = sentences(text)
-        if said and (_UNKNOWN.search(said[-1]) or _UNCERTAIN.search(said[-1])):
-            return Quantity(said[-1], None)
+    """Return what the concluding sentence says; unclear if the text ends without a conclusion."""
     text = _EMPTY_BOX.sub(" ", _unchecked(text)).rstrip()
     if several := _lines_of_values(text):
         return several
-    said = sentences(text)
-    if said and _ASKS.match(said[-1]):
+    said = [sentence for sentence in sentences(text)[-MAX_PLACES:] if not FAREWELL.match(sentence)]
+    if said and (is_cut_off(said[-1]) or _UNCERTAIN.search(said[-1])):
         return Quantity(said[-1], None)
+    options = len({"".join(each) for each in _OPTION_LABEL.findall(text)}) > 1
+    if options and _OPTION_LABEL.match(text.rpartition("\n")[2]):
+        return Quantity("", None)
     later: Quantity | None = None
-    for sentence in reversed(said[-MAX_PLACES:]):
-        if FAREWELL.match(sentence):
-            continue
+    for sentence in reversed(said):
         if option := _OPTION.search(_plain_words(prose(sentence))):
             return Quantity(option[0], f"c:{option[1]}")
-        if _UNKNOWN.search(sentence):
+        if _UNKNOWN.search(sentence) or leaves_open(sentence):
             return Quantity(sentence, None)
-        if (key := read_yes_no(_plain_words(sentence), alone=False)) and not has_number(sentence):
+        if options and _OPTION_LABEL.match(sentence):
+            return Quantity(sentence, None)
+        if is_check(sentence):
+            continue
+        if (key := _yes_no(_plain_words(sentence))) and not has_number(sentence):
             return Quantity(sentence, key)
         found = concluded(sentence)
         if found is None:
+            if sentence is said[-1] and not is_ended(sentence) and " " in sentence:
+                return Quantity(sentence, None)
+            if is_instruction(sentence):
+                return Quantity(sentence, None)
             continue
+        if is_no_conclusion(sentence) or _NAMES_A_DAY.search(sentence):
+            return Quantity(sentence, None)
         if not has_number(sentence) and later is None and has_number(text):
             later = found  # a number in words, after numbers in digits
             continue
@@ -442,10 +537,12 @@ def _last(text: str) -> Quantity | None:
     return later
 
 
-_ASKS = re.compile(
-    r"\W*(?:how (?:many|much|long|far|old)|what|which|when|where|who)\b.*\?\W*$", re.IGNORECASE | re.DOTALL
+_NAMES_A_DAY = re.compile(
+    r"\b(?:is|was|on|be|falls|=)\s(?:\w+\s){0,2}\W{0,3}(?:mon|tues|wednes|thurs|fri|satur"
+    r"|sun)day\W*$",
+    re.IGNORECASE,
 )
-"""A question at the end: the reply repeats the task, and nothing before it is the answer."""
+_OPTION_LABEL = re.compile(r"(?:^|(?<=\s))\(?([A-H])\)(?=\s)|^[ \t*-]*([A-H])[.:](?=\s)", re.MULTILINE)
 _OPTION = re.compile(r"\b(?:(?:option|choice)\s\(?|(?:is|was)\s\(?(?=[A-H]\)))([A-HJ])\b")
 
 

@@ -63,14 +63,27 @@ _CLAUSES = word_set("since because as which so where when if after before given 
 _OPERATORS = word_set("+ * / ^ ! < > ≤ ≥ ≠ ± ∓ | ∪ ∈ _ \\{")
 _HAS_NUMBER = re.compile(r"[0-9]|\\(?:sqrt|pi|frac)|[√π]")
 _TASK = re.compile(
-    r"\W*(?:(?:first|then|next|now|finally)\W+)?(?:divide|simplify|find|calculate|compute|solve|write|list|give|round"
+    r"\W*(?:(?:first|then|next|now|finally|please|so)\W+)?(?:divide|simplify|use|convert|apply|combine|try"
+    r"|check|find|calculate|compute|solve|write|list|give|round"
     r"|evaluate|determine|order|multiply|add|subtract|the (?:question|problem|task) (?:asks|wants|is asking)\b)\b"
-    r"(?!.*(?:[=:]|\bis\b|\bgets?\b|\bgives?\b))",
+    r"(?!.*(?:=|:\s|\bis\b|\bgets?\b|\bgives?\b))",
     re.IGNORECASE | re.DOTALL,
 )
 """A sentence that repeats what was asked, or says what to do."""
-_PREMISE = re.compile(r"\W*(?:assume|suppose|let (?!me\b|us\b)|recall|consider)", re.IGNORECASE)
+_HOW_TO = re.compile(
+    r"\W*to \w+ [^,.!?\n]{1,80}, (?:you |we |one |first |must |can |should |need to |have to ){0,4}"
+    r"(?:find|make|take|choose|use|look|multiply|divide|add|subtract|convert|write|change|start|begin|apply)\b"
+    r"(?!.*(?:=|\bgets?\b|\bgives?\b))",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A sentence that tells how something is done: To add fractions, find a common denominator."""
+_PREMISE = re.compile(r"\W*(?:assume|suppose|let (?!me\b|us\b)|recall|consider|imagine|picture)", re.IGNORECASE)
 """A sentence that sets what is calculated with."""
+
+
+def is_instruction(sentence: str) -> bool:
+    """Whether a sentence repeats what was asked, or says what to do."""
+    return bool(_TASK.match(sentence) or _HOW_TO.match(sentence))
 
 
 def has_number(text: str) -> bool:
@@ -81,7 +94,7 @@ def has_number(text: str) -> bool:
 def concluded(sentence: str) -> Quantity | None:
     """Return what a sentence concludes; None if it states no quantity, repeats the task or is a question."""
     sentence = prose(sentence).strip()
-    if sentence.rstrip("*_ ").endswith(("?", ":")) or _TASK.match(sentence) or _PREMISE.match(sentence):
+    if sentence.rstrip("*_ ").endswith(("?", ":")) or is_instruction(sentence) or _PREMISE.match(sentence):
         return None
     words = not has_number(sentence)
     if words and not ANY_NUMBER_WORD.search(sentence):
@@ -139,7 +152,8 @@ def _without_condition(tokens: Sequence[Token], *, words: bool) -> Sequence[Toke
             and name.kind in ("word", "var")
             and len(name.text.partition("_")[0]) == 1
         ):
-            return tokens[:index] if _states_a_number(tokens[:index], words=words) else tokens
+            goes_on = any(each.text.lower() in _CONCLUDING for each in tokens[index:])
+            return tokens if goes_on or not _states_a_number(tokens[:index], words=words) else tokens[:index]
     return tokens
 
 
@@ -372,7 +386,7 @@ def _result(text: str, tail: Sequence[Token]) -> Quantity | None:
 
 
 _KIND_WORDS = word_set(
-    "the an a interval set list point open closed half pair coordinates about approximately exactly only"
+    "the an a at interval set list point open closed half pair coordinates about approximately exactly only"
 )
 
 

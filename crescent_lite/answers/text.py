@@ -19,7 +19,7 @@ _ROUNDING = re.compile(
 )
 _REFERENCE = re.compile(
     r"\b(?:step|part|question|problem|equation|example|case|method|chapter|figure|table|section|theorem)s?"
-    r" ?#?\d{1,4}\b(?!\s?:)",
+    r" ?#?\d{1,4}(?:\.\d{1,3})?\b(?!\s?:)",
     re.I | re.A,
 )
 _LABEL = re.compile(r"\b(?:step|part|question|problem|equation|example|case|method)s? ?#?\d{1,4}\s?:", re.I | re.A)

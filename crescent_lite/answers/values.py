@@ -89,6 +89,7 @@ _OPTION_FIRST = re.compile(r"\(?([A-HJ])\)\s*[^\s,)(]", re.ASCII)
 _CHOICE_FIRST = re.compile(
     r"(?:(?i:option|choice)\s)?(?:\(([A-HJ])\)|([A-HJ])(?=[).:,]|\s(?:because|since|as|is)\b))", re.ASCII
 )
+_OPTION_LABEL = re.compile(r"(?:^|(?<=\s))\(?([A-HJ])\)(?=\s)", re.ASCII)
 _TWO_CHOICES = re.compile(
     r"(?:\b(?:and|or|not)\b|[,&/])\s?(?:option\s)?\(?[A-HJ]\b(?![-'])\)?(?:\s?[).,:]|\s*$)", re.ASCII
 )
@@ -109,6 +110,8 @@ def read_choice(text: str, *, alone: bool = True) -> str | None:
     bare = _bare(text)
     if len(bare) > MAX_SPAN or not bare:
         return None
+    if len(set(_OPTION_LABEL.findall(bare))) > 1:
+        return None  # the options, not a choice
     found = _CHOICE.fullmatch(bare) or _OPTION_FIRST.match(bare) or (None if alone else _CHOICE_FIRST.match(bare))
     if not found or _TWO_CHOICES.search(bare, found.end(found.lastindex or 0)):
         return None

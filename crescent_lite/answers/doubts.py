@@ -1,0 +1,315 @@
+"""Tells what a reply takes back, denies, doubts or leaves open, so that a number in it is not taken for its answer.
+
+Works on sentences and on the text around a place; knows nothing of where an answer stands. Only words that show the
+absence of a conclusion are listed. Each pattern is bounded, so that reading is linear. Example:
+    retracted_until("The answer is 12. Wait, that's wrong.")    # 36, the end of the retraction
+    is_denied(r"\\boxed{5} is not the answer.", "n:5", 7)        # True
+"""
+
+from __future__ import annotations
+
+import re
+
+from crescent_lite.answers.values import read_value
+
+_SELF = (
+    r"(?:that|this|it|the above|(?:my|the)\s(?:\w+\s)?(?:answer|result|value|solution|calculation"
+    r"|work)(?:\sabove)?)"
+)
+_BEGINS = (
+    r"(?:^|(?<=[.!?…)*}>]\s)|(?<=[.!?]\s\s)|\n|\b(?:wait|hmm+|hm|no|nope|oops|hold\son|sorry|actually|but"
+    r"|however|oh|ah"
+    r"|unfortunately|so|then)\b[\s,.!:…-]{1,6})[\s*_]{0,4}(?:but\s|so\s|i\s(?:think|see|realise"
+    r"|realize)(?:\sthat)?\s)?"
+)
+_WRONG = (
+    r"(?:wrong|incorrect|mistaken|false|impossible|invalid|a\smistake|an\serror|nonsense|absurd|off"
+    r"|too\s(?:big|small"
+    r"|large|high|low|much)|(?:not|n't)\s(?:\w+\s)?(?:right|correct|possible|valid|true|it|the\sanswer"
+    r"|what\s(?:is|was)\sasked))"
+)
+_ADVERB = r"(?:\s(?:clearly|obviously|all|also|actually|still|probably|just|completely|certainly|quite))?"
+_RETRACTION = re.compile(
+    rf"""(?: {_BEGINS}
+        (?: {_SELF} (?:\s?(?:'s|is|was|seems|looks|must\sbe|has\sto\sbe)){_ADVERB}\s?{_WRONG}\b
+          | {_SELF} \s? (?:isn't|wasn't|doesn't\s(?:look|seem)|does\snot\s(?:look|seem)){_ADVERB}\s
+            (?:right|correct|possible|valid|true|it|the\sanswer|what\s(?:is|was)\sasked)\b
+          | {_SELF} \s (?:can't|cannot|can\snot|couldn't|could\snot)\sbe\s(?:right|correct|true|it|possible
+            |so|the\sanswer)\b
+          | {_SELF} \s (?:contradicts|violates|fails|does\snot\s(?:satisfy|work|fit|match|agree|make\ssense|add\sup)
+                        |doesn't\s(?:satisfy|work|fit|match|agree|make\ssense|add\sup))\b
+          | (?:please\s)? (?:ignore|disregard|forget|discard|scrap|scratch|strike|drop|retract|cross\sout)\s
+            (?:that|this|it|the|my|what|everything|all|about)\b[^.!?\n]{{0,60}}
+          | (?:let\sme|let's|let\sus|i'll|i\swill|(?:i|we)\s(?:\w+\s)?(?:need|have|must|want|should
+            |ought)(?:\sto)?)\s
+            (?:please\s)?(?:just\s)?(?:redo|re-do|do\s(?:it|this|that)\s(?:again|over)|recompute|recalculate
+              |re-calculate|rethink
+              |reconsider|re-?read|rework|restart|re-?examine|re-?evaluate|revise
+              |(?:start|try|begin|think)\s(?:over|again|afresh|anew|from\sscratch)|go\sback
+              |(?:start|read|try|compute|calculate|check|count|work|think|go
+                |look)\s[^.!?\n]{{0,30}}?\b(?:again|over|afresh|anew|from\sscratch))\b
+        )
+      | \bi\s(?:\w+\s)?(?:withdraw|retract|take\s(?:it|that|this)\sback|take\sback)\b[^.!?\n]{{0,60}}
+      | \bi\s(?:no\slonger|don't|do\snot)\s(?:\w+\s)?(?:believe|trust|think)\s(?:it|that|this|so)\b(?!\s\w)
+      | \b(?:have|need|must|want|going|try)\s(?:to\s)?(?:start(?:ing)?\s(?:over|again|afresh|from)|redo\b
+        |recompute\b
+          |recalculate\b|begin\sagain)\b
+      | \bback\sto\sthe\sdrawing\sboard\b
+    )""",
+    re.IGNORECASE | re.VERBOSE | re.MULTILINE,
+)
+"""A sentence that takes back what stands before it and does not name the value."""
+_HYPOTHETICAL = re.compile(r"\b(?:if|would|were|suppose|since|because|otherwise|option|choice)\b", re.IGNORECASE)
+
+
+def retracted_until(text: str) -> int:
+    """Return the index after the last retraction; 0 if there is none."""
+    end = 0
+    for found in _RETRACTION.finditer(text):
+        before = re.split(r"[.!?\n]\s", text[max(0, found.start() - 80) : found.start()])[-1]
+        if not _HYPOTHETICAL.search(before):
+            end = found.end()
+    return end
+
+
+_IS_DENIED = re.compile(
+    r"(?:\s(?:is|was|are|were|must be|seems|looks)(?:\s(?:therefore|clearly|thus|also|still|definitely|certainly"
+    r"|actually|obviously|just|simply))?\s(?:wrong|incorrect|impossible|invalid|extraneous|rejected|excluded|false"
+    r"|ruled out|(?:not|never)\s(?:(?:the|a|an|my)\s)?(?:\w+\s)?(?:answer|solution|root|right|correct|valid"
+    r"|possible"
+    r"|acceptable|true|allowed|it)\b)|\s(?:isn't|wasn't|aren't|can't be|cannot be|can not be|couldn't be)\s"
+    r"(?:(?:the|a|an|my)\s)?(?:\w+\s)?(?:answer|solution|root|right|correct|valid|possible|acceptable|true|it)\b"
+    r"|\s(?:does not|doesn't|cannot|can't|fails to)\s(?:satisfy|work|fit|solve|hold)\b|\sis out\b)",
+    re.IGNORECASE,
+)
+_DOUBTED = re.compile(
+    r"\b(?:doubt|(?:don't|do not|cannot|can't) (?:think|believe)|not (?:sure|convinced|certain)|unlikely|hardly)\s"
+    r"(?:that\s|if\s|whether\s)?(?:the answer (?:is|was)\s|it(?:'s| is| was)\s)?([^,;!?\n]{1,40}?)(?=\s(?:is"
+    r"|was|can|could)\b|[.!?]\s|[.!?]?$)",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def is_denied(text: str, key: str, at: int) -> bool:
+    """Whether a statement that ends after index `at` denies or doubts the value with this key: so 8 is wrong."""
+    for found in _IS_DENIED.finditer(text, at):
+        words = text[max(0, found.start() - 60) : found.start()].split()
+        if any(_value_of(" ".join(words[-count:])) == key for count in range(1, min(len(words), 5) + 1)):
+            return True
+    return any(_value_of(found[1]) == key for found in _DOUBTED.finditer(text, max(0, at - 80)) if found.end() > at)
+
+
+def _value_of(text: str) -> str | None:
+    return read_value(_MARKS.sub(" ", text).strip(" ,:;.("))
+
+
+_MARKS = re.compile(r"\\f?boxed\s?\{|\}\s*$|[*_`]|\b(?:answer|value|that|of|so|the)\b", re.IGNORECASE)
+
+_VERB = (
+    r"(?:subtract|add|find|divide|multiply|compute|calculate|check|treat|do|consider|test|look|convert|solve"
+    r"|determine"
+    r"|figure|work|know|use|apply|factor|simplify|remove|count|prove|show|verify|evaluate|combine|compare"
+    r"|examine|see"
+    r"|try|continue|handle|estimate|repeat|plug|substitute|rearrange|integrate|differentiate|expand|sum|round"
+    r"|express"
+    r"|start|begin|take|write|draw|set|finish|give|state|provide|answer|explain|discuss|deal|list|go|make"
+    r"|analy[sz]e)"
+)
+_PENDING = re.compile(
+    rf"""\b(?:we|i|you)\s(?:\w+\s)?(?:(?:need|have|want|wish|ought|got|remains?|try|are\sgoing"
+    rf"|am\sgoing)\s(?:\w+\s)?to
+            |must|should|will|'ll|shall|can\snow|may\snow|would\shave\sto|would\sneed\sto)\s(?:(?:now|next
+              |still|also|then
+            |first|just|only)\s)?{_VERB}\b
+      | \b(?:we|i)'ll\s(?:\w+\s)?(?:{_VERB}|need)\b
+      | \b(?:let\sme|let's|let\sus)\s(?!know\b)(?![^.!?\n]*=)
+      | \b(?:we're|i'm)\sgoing\sto\b
+      | \b(?:(?:has|have|is|are|needs?|remains?|yet|still)\s(?:\w+\s)?to|must|should)\s(?:\w+\s)?be\s(?:added
+        |subtracted|multiplied|divided
+          |checked|tested|examined|considered|found|verified|computed|calculated|solved|determined|treated
+            |converted|simplified
+          |counted|proven|proved|shown|worked|seen|done|evaluated|compared|ruled|decided)\b
+      | \bleft\s(?:to\sthe\sreader|as\san?\sexercise)\b
+      | \b(?:we|i|you)\scan\s(?:\w+\s)?{_VERB}\b[^0-9=]*$
+      | \b(?:remains|left)\sto\s{_VERB}\b
+      | \bthe\s(?:next|first|second|third|last|final|following|remaining)\s(?:step|thing|task|part)\s(?:is
+        |will|would)\b
+      | \b(?:look(?:ing)?|search(?:ing)?)\sfor\sa\b
+      | \b(?:we|i|you)\s(?:are|were|am)\s(?:asked|told|given|supposed|trying|looking|interested)\b
+      | \bthe\s(?:question|problem|task|exercise|goal|aim)\s(?:is\sto|asks|wants|says|states|gives|tells
+        |mentions|is\sasking)\b
+      | \bnot\s(?:yet|finished|done|complete)\b | \bto\s(?:be\s)?continued?\b | \bin\sprogress\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Work that is announced and not done, or the task repeated."""
+_GIVES_UP = re.compile(
+    r"\b(?:not (?:really |so |at all |entirely |quite |completely |too )?(?:sure|certain)|unsure|uncertain"
+    r"|no idea|no clue|no answer"
+    r"|(?:do not|don't) (?:really )?(?:know|see|understand|remember|recall)|(?:(?:i|we) (?:still |really "
+    r"|simply |just )?(?:can't|cannot|can not|couldn't|could not)|unable to) (?:really )?(?:decide"
+    r"|tell|say|give|find|determine|answer|solve|finish|figure|conclude|choose|work)|give up|gave up"
+    r"|none of (?:them|these|those)"
+    r" (?:work|fit|help)\w*|rather not|undecided|out of (?:time|space)|it depends|got stuck|(?:am|i'm|are"
+    r"|we're) stuck)\b"
+    r"|无法|不确定|不知道|不清楚|わかりません|分かりません|不明",
+    re.IGNORECASE,
+)
+_HEDGE = re.compile(
+    r"\b(?:maybe|perhaps|possibly|(?:could|might|may)(?: (?:well|also|even|just|easily))? be(?= (?:about "
+    r"|around |as \w+ as |either )?[$\\(]?-?[\d\\a-z])"
+    r"|either\b[^.!?\n]{1,60}\bor|(?:i|my|a) (?:wild |best |rough )?guess|guess(?:ing)? (?:it|that)|who knows"
+    r"|peut-être|pourrait être|vielleicht|könnte|möglicherweise|quizás?|tal vez|podría ser|puede ser|talvez"
+    r"|pode ser"
+    r"|forse|potrebbe essere|возможно|может быть|наверное)\b"
+    r"|可能|也许|或许|大概|かもしれ|아마|어쩌면",
+    re.IGNORECASE,
+)
+_TWO_CONDITIONS = re.compile(r"\bif\b[^.!?\n]{1,200}\b(?:if|otherwise|or else)\b", re.IGNORECASE)
+_OF_THE_REPLY = re.compile(
+    r"\W*(?:\w{0,20}\s?error|\w{0,20}exception|version|copyright|part|chapter|thanks|thank you|warning"
+    r"|traceback|timeout|timed out|see|refer to|cf"
+    r"|given|known|data|source|question|task|problem|exercise|hint|note|remark|tip|plan|step \d+ of"
+    r"|page \d+)\b(?:\s?:|!|\s(?!is\b|are\b|of\b))",
+    re.IGNORECASE,
+)
+_COUNTS_THE_REPLY = re.compile(
+    r"\b\d+(?:\.\d+)?\s(?:\w+\s)?(?:more\s)?(?:steps?|methods?|approach(?:es)?|attempts?|tries|cases|parts"
+    r"|hints?|sub-?questions?"
+    r"|questions?|stages|marks|equations?|unknowns?|variables?|conditions?|examples?|formulas?"
+    r"|points possible|candidates)\b"
+    r"|\bin \d+ (?:different |possible )?ways\b",
+    re.IGNORECASE,
+)
+_OF_A_BOOK = re.compile(r"\b(?:on|see|in|from) (?:page|chapter|section|line|p\.)s? ?\d", re.IGNORECASE)
+_UNIT = (
+    r"(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|decades?|century|centuries|km|kilomet(?:er"
+    r"|re)s?|met(?:er|re)s?|cm|mm"
+    r"|centimet(?:er|re)s?|inch(?:es)?|f(?:oo|ee)t|yards?|miles?|kg|kilograms?|grams?|pounds?|ounces?"
+    r"|lit(?:er|re)s?|gallons?|quarts?"
+    r"|pints?|cups?|dozens?|dollars?|cents?|nickels?|dimes?|quarters?|degrees?|triangle|circle|week|leap year)"
+)
+_FACT = re.compile(
+    rf"^\W*(?:(?:note|recall|remember|we know|i know|since|as) (?:that )?)?(?:(?:1|one|an?|each"
+    rf"|every) {_UNIT} (?:is|=|equals|has|contains|are)\b"
+    rf"|(?:there are|we have) [\w.,]+ {_UNIT} (?:in|per) (?:1|one|an?|each|every|the) {_UNIT})",
+    re.IGNORECASE,
+)
+"""A conversion that everybody knows: there are 60 minutes in an hour."""
+_TWO_FACTS = re.compile(
+    r"(?<![A-Za-z])\d[^.;!?\n]{0,80}(?:,? and|;|,? while|,? but) (?:there|each|every|the|he|she|they|it|his|her"
+    r"|another|[A-Z]\w+)\b"
+    r"[^,.;!?\n]{0,40}?\b(?:has|have|had|are|is|was|were|holds?|costs?|sells?|buys?|gets?|contains?|weighs?"
+    r"|takes?|needs?) "
+    r"[^,.;!?\n]{0,20}\d"
+)
+"""Two statements with a number each: Each box holds 12 eggs, and there are 5 boxes."""
+_NONE_EXISTS = re.compile(r"\bthere (?:is|are|exists?) no\b|\bno (?:solutions?|answer|result|such)\b", re.IGNORECASE)
+_FIRST_PERSON = re.compile(
+    r"^\W*(?:(?:first|now|next|then|here|well|ok(?:ay)?|also)\W+)?(?:i|we|you"
+    r"|let)\b(?!\W+(?:\w+\W+){0,2}?(?:get|gets|got|find"
+    r"|found|obtain|obtained|conclude|see|are left|have|end up|arrive|can|need|would|should|will|could"
+    r"|calculate|computed?"
+    r"|had|spent|pay|paid|think|believe|say|answer|choose)\b)",
+    re.IGNORECASE,
+)
+_CONCLUDING = re.compile(
+    r"(?:\b(?:so|therefore|thus|hence|in total|total|altogether|finally|overall|in all|answer|result|conclude|left"
+    r"|remains?|consequently|means?|giving|which gives|comes? to)\b|[=≈])",
+    re.IGNORECASE,
+)
+
+
+def leaves_open(sentence: str) -> bool:
+    """Whether a sentence announces work, gives up, repeats the task or asks, and so ends without a result."""
+    return bool(_GIVES_UP.search(sentence) or _PENDING.search(sentence)) or is_question(sentence)
+
+
+def is_question(sentence: str) -> bool:
+    """Whether a sentence asks."""
+    return sentence.rstrip(" *_\"')$").endswith("?")
+
+
+def is_no_conclusion(sentence: str) -> bool:
+    """Whether a sentence with a number states no result: a guess, a reference, an error, a count of steps."""
+    if _HEDGE.search(sentence) or _TWO_CONDITIONS.search(sentence) or _OF_THE_REPLY.match(sentence):
+        return True
+    if _FACT.search(sentence):
+        return True
+    if _CONCLUDING.search(sentence):
+        return False
+    return bool(
+        _TWO_FACTS.search(sentence)
+        or _NONE_EXISTS.search(sentence)
+        or _COUNTS_THE_REPLY.search(sentence)
+        or _OF_A_BOOK.search(sentence)
+        or _FIRST_PERSON.match(sentence)
+    )
+
+
+_NO_CHOICE = re.compile(
+    r"\b(?:(?:can't|cannot|can not|couldn't|could not|unable to|impossible to) (?:really )?(?:answer|decide"
+    r"|choose|tell which|say which)"
+    r"|not sure which|no (?:final )?answer|do not know which|don't know which)\b",
+    re.IGNORECASE,
+)
+
+
+def makes_no_choice(text: str) -> bool:
+    """Whether the words after an answer say that there is none."""
+    return bool(_NO_CHOICE.search(text))
+
+
+def is_conditional(sentence: str) -> bool:
+    """Whether a sentence begins with a condition on which its value depends."""
+    return bool(_IF.match(sentence))
+
+
+_IF = re.compile(
+    r"\W*(?:but |and |or |so |otherwise|however,? )?(?:if|when|assuming|in case|otherwise)\b", re.IGNORECASE
+)
+
+
+def is_undecided(text: str) -> bool:
+    """Whether the words after several answers say that none of them was chosen."""
+    return bool(_GIVES_UP.search(text)) or "?" in text[:3]
+
+
+_CHECK = re.compile(
+    r"\W*(?:(?:let me |let's |to |we (?:can )?|i (?:can )?|a quick )?(?:double[- ]?)?(?:check|verif"
+    r"|confirm)\w*\b|(?:plugging|substituting|putting)\b"
+    r"[^.!?\n]{0,40}\b(?:back|original)\b|as a check\b|proof\b|indeed\b)|.{0,300}\bwhich (?:confirms|checks"
+    r"|verifies|matches|agrees|is (?:true|as required"
+    r"|what we wanted))\b|.{0,300}\bconfirm(?:s|ing) (?:our|the|that|this|my)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def is_check(sentence: str) -> bool:
+    """Whether a sentence checks a result that stands before it."""
+    return bool(_CHECK.match(sentence))
+
+
+_ENDED = re.compile(r"[.!?。！？…:;)\]}\"'”*`$%|°]\s*$|\\\]\s*$")
+_DANGLING = re.compile(
+    r"(?:(?:^|[\s,(])(?:and|or|the|a|an|of|to|for|by|with|in|on|at|as|from|than|that|which|who|so|then|but"
+    r"|because|since|if|when|is"
+    r"|are|was|were|be|has|have|had|minus|plus|times|divided|per|each|every|its|his|her|their|our|we|he|she"
+    r"|they|it|not|we get|gets?"
+    r"|gives?|equals?|using|into|about|next|other|same|first|following|remaining|another|some|any|both|all"
+    r"|this|these|those|more|less|my|your|between|over|under|after|before|where|while|therefore|thus|hence"
+    r"|also|should|must|will|can|would)"
+    r"|[-+*/×÷·=<>≤≥(,^_&\\{\[]|\\(?:times|cdot|div|frac|sqrt|left|pm|le|ge|text)|[A-Za-z]\([^()\n]{0,20})[\s$]*$",
+    re.IGNORECASE,
+)
+_CUT_DECIMAL = re.compile(r"(?:^|\s)\$?0\.$")
+
+
+def is_cut_off(text: str) -> bool:
+    """Whether a text ends in the middle of a sentence, by its last words: "3 apples and", "x = 3, y ="."""
+    tail = text[-200:].rstrip()
+    return bool(_DANGLING.search(tail) or _CUT_DECIMAL.search(tail[-4:]))
+
+
+def is_ended(sentence: str) -> bool:
+    """Whether a sentence ends in a punctuation mark, a bracket or markup."""
+    return bool(_ENDED.search(sentence[-20:]))
