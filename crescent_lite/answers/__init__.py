@@ -2,7 +2,8 @@
 
 `location` finds the place; `values` reads the span there, whole or not at all, as `tokens` of one grammar:
 `quantities` (with `units`, `dates` and `number_words`), `expression` and `exact` for calculation, `formulas` for
-unknowns. `prose` says what a sentence concludes, `doubts` what is taken back or left open; `text` removes thoughts and remarks. Example:
+unknowns. `prose` says what a sentence concludes, `doubts` what is taken back or left
+open; `text` removes thoughts and remarks. Example:
     canonical_answer("So it is 12 + 7 = 19.") -> "n:19"
 """
 
