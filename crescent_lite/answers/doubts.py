@@ -59,12 +59,25 @@ _RETRACTION = re.compile(
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
 """A sentence that takes back what stands before it and does not name the value."""
+_HINTS = (
+    "wrong", "incorrect", "mistak", "false", "impossible", "invalid", "error", "nonsense", "absurd", " off",
+    "too ", "n't", "not ", "cannot", "contradict", "violat", "fails", "ignore", "disregard", "forget",
+    "discard", "scrap", "scratch", "strike", "drop", "retract", "cross out", "redo", "re-do", "again", "over",
+    "recompute", "recalc", "re-calc", "rethink", "reconsider", "reread", "re-read", "rework", "restart",
+    "reexamin", "re-examin", "reevaluat", "re-evaluat", "revise", "afresh", "anew", "go back", "withdraw",
+    "take it", "take that", "take this", "take back", "no longer", "starting from", "start from",
+    "drawing board",
+)  # fmt: skip
+"""Words of which each retraction has one; a text without them is not searched."""
 _HYPOTHETICAL = re.compile(r"\b(?:if|would|were|suppose|since|because|otherwise|option|choice)\b", re.IGNORECASE)
 
 
 def retracted_until(text: str) -> int:
     """Return the index after the last retraction; 0 if there is none."""
     end = 0
+    lowered = text.lower()
+    if not any(hint in lowered for hint in _HINTS):
+        return 0
     for found in _RETRACTION.finditer(text):
         before = re.split(r"[.!?\n]\s", text[max(0, found.start() - 80) : found.start()])[-1]
         if not _HYPOTHETICAL.search(before):
