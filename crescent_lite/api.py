@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from crescent_lite.evaluation.voted_answer import VotedAnswer
     from crescent_lite.events import Event
     from crescent_lite.records import Completion, Consensus, Label, Vote
+    from crescent_lite.evaluation.statistics import Word
     from crescent_lite.report.scores import Scored
     from crescent_lite.sampling import Sampler
     from crescent_lite.store import Store
@@ -113,7 +114,22 @@ class BenchmarkScore:
     difference_high: float | None
     """Upper end of that interval."""
     p_value: float | None
-    """Exact two-sided McNemar test against the base, corrected for the number of rounds (Holm)."""
+    """Exact two-sided McNemar test against the base, corrected over benchmarks, prompts, scorings and rounds (Holm); the
+    primary number alone is corrected for the number of rounds."""
+    p_uncorrected: float | None
+    """The same, for this one comparison."""
+    won: int | None
+    """Items that only this model answers correctly; None for the base itself."""
+    lost: int | None
+    """Items that only the base answers correctly."""
+    cut_off: float | None
+    """Fraction of the replies that were cut off, 0-1; None where an option is chosen."""
+    score_of_ended: float | None
+    """Fraction of right answers among the other replies, 0-1; None where an option is chosen."""
+    verdict: Word | None
+    """'improved', 'shorter' (no gain among the replies that ended), 'got worse' or 'no difference shown'."""
+    is_primary: bool
+    """Whether this alone is the primary number of the run."""
 
     @property
     def fraction(self) -> float:
@@ -385,6 +401,8 @@ def _texts(given: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def _benchmark_score(one: Scored, scoring: Scoring) -> BenchmarkScore:
+    from crescent_lite.evaluation import word_of
+
     evaluation, verdict = one.evaluation, one.verdict
     return BenchmarkScore(
         benchmark=evaluation.benchmark,
@@ -399,4 +417,11 @@ def _benchmark_score(one: Scored, scoring: Scoring) -> BenchmarkScore:
         difference_low=verdict.low if verdict else None,
         difference_high=verdict.high if verdict else None,
         p_value=verdict.p_corrected if verdict else None,
+        p_uncorrected=verdict.comparison.p_value if verdict else None,
+        won=verdict.comparison.gained if verdict else None,
+        lost=verdict.comparison.lost if verdict else None,
+        cut_off=one.cut_off,
+        score_of_ended=one.ended.fraction if one.ended else None,
+        verdict=word_of(verdict) if verdict else None,
+        is_primary=one.is_primary,
     )

@@ -433,6 +433,8 @@ class SampledReply:
     """Canonical key of its answer; None if no answer was found."""
     right: bool
     """By the flexible scoring."""
+    ended: bool = True
+    """Whether the model ended it; False for a reply that was cut off."""
 
 
 @dataclass(frozen=True)

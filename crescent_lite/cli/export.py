@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crescent_lite.cli.options import Subparsers, add_command, fraction, positive_integer, weighted_round
-from crescent_lite.cli.terminal import result
+from crescent_lite.cli.terminal import result, say
 from crescent_lite.config.names import EXPORT_FORMATS, EXPORT_KINDS, GGUF_TYPES, POLICIES
 from crescent_lite.errors import ConfigError
 from crescent_lite.workspace.database import open_store, open_workspace
@@ -140,5 +140,8 @@ def _export_model(options: argparse.Namespace, workspace: Workspace, store: Stor
     else:
         rounded = handover.export_folder(store, chosen, out)
     said = {"path": str(out), "rounds": chosen.rounds, "change_kept": rounded.kept, "rounding_noise": rounded.noise}
+    if warning := handover.not_better_in_words(store, chosen):
+        say(f"warning: {warning}")
+    said["not_better"] = warning
     words = "; ".join(filter(None, (f"{out}: see its README.md", handover.rounding_in_words(rounded))))
     return result(options, said, words)

@@ -346,6 +346,12 @@ class EvaluateConfig:
     """Names of the prompts to evaluate with. 'bare' is the question alone, '5-shot' puts five worked examples before
     it; any other name is `<name>.txt` of the prompt set, such as 'solve', which votes are drawn with. For choices,
     'likelihood' takes the option that the model finds likeliest and 'letter' asks for its letter."""
+    primary_prompt: str = ""
+    """Prompt of the primary number, by which alone a round is called improved or worse: the right greedy answers to
+    all items of the 'score' benchmarks (canaries if there are none). Empty: the first of `evaluate.prompts`. A
+    benchmark that is not asked with it counts with its own first prompt."""
+    primary_scoring: Literal["flexible", "strict", "math-verify"] = "flexible"
+    """Scoring of the primary number. 'strict' counts answers in a marked place only."""
     temperature: Annotated[float, Range(0, 5)] = 0.0
     """Sampling temperature of answers, 0-5. 0 always takes the likeliest token."""
     top_p: Annotated[float, Range(0, 1)] = 1.0

@@ -11,11 +11,12 @@ from crescent_lite.evaluation.evaluate import OwedItem, evaluate
 from crescent_lite.evaluation.measurements import measurements, prompts_of, shots_of
 from crescent_lite.evaluation.scoring import score
 from crescent_lite.evaluation.second_opinion import second_opinions
-from crescent_lite.evaluation.statistics import ComparisonResult, corrected, in_words, mcnemar
+from crescent_lite.evaluation.statistics import ComparisonResult, among_ended, corrected, in_words, mcnemar, word_of
 
 __all__ = [
     "ComparisonResult",
     "OwedItem",
+    "among_ended",
     "corrected",
     "evaluate",
     "in_words",
@@ -28,4 +29,5 @@ __all__ = [
     "score",
     "second_opinions",
     "shots_of",
+    "word_of",
 ]

@@ -1,8 +1,10 @@
 """Statistics that say whether models differ: exact McNemar test, paired bootstrap, Holm's correction.
 
-A comparison uses only the items that both models answered, and only items on which they differ decide it. `in_words`
-follows fixed rules: a model "improved" if the corrected p-value is significant and the corrected interval excludes 0;
-otherwise the words say how small a difference could have been seen. Knows nothing of models or storage. Example:
+A comparison uses only the items that both models answered, and only items on which they differ decide it. `word_of`
+follows fixed rules: a model "improved" or "got worse" if the corrected p-value is significant and the corrected
+interval excludes 0. A rise must also be shown among the items whose replies ended in both, or the model may only be
+"shorter": fewer replies are cut off. Otherwise the words say how small a difference could have been seen. Knows
+nothing of models or storage. Example:
     mcnemar({"a": False, "b": False}, {"a": True, "b": False})   # gained 1, lost 0, p 1.0
 Sources: McNemar, Psychometrika 12 (1947) 153; Holm, Scand. J. Statist. 6 (1979) 65;
 Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -23,6 +26,7 @@ SIGNIFICANT = 0.05
 RESAMPLES = 10_000
 """Resamples of the bootstrap (guess)."""
 RESAMPLING_SEED = 20260101
+Word = Literal["improved", "shorter", "got worse", "no difference shown"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class ComparisonResult:
     """Lower end of the corrected interval of the difference (after minus before), -1 to 1."""
     high: float
     """Upper end of the corrected interval of the difference, -1 to 1."""
+    ended: PairedComparison | None = None
+    """The comparison on the items whose replies ended in both models; None if no reply was cut off."""
 
 
 def mcnemar(before: Mapping[str, bool], after: Mapping[str, bool]) -> PairedComparison:
@@ -70,11 +76,31 @@ def paired_interval(comparison: PairedComparison, level: float = 0.95) -> tuple[
     return float(low), float(high)
 
 
-def corrected(comparisons: Sequence[PairedComparison]) -> list[ComparisonResult]:
-    """Correct several comparisons with the same base by Holm's method; return the results in the given order.
+def among_ended(
+    before: Mapping[str, bool],
+    after: Mapping[str, bool],
+    ended_before: Mapping[str, bool],
+    ended_after: Mapping[str, bool],
+) -> PairedComparison | None:
+    """Compare two models on the items whose replies ended in both; None if no reply to a shared item was cut off.
+
+    `ended_before` and `ended_after`: item id -> whether the reply ended; an item that is missing there ended.
+    """
+    shared = before.keys() & after.keys()
+    both = {item for item in shared if ended_before.get(item, True) and ended_after.get(item, True)}
+    if len(both) == len(shared):
+        return None
+    return mcnemar({item: before[item] for item in both}, {item: after[item] for item in both})
+
+
+def corrected(
+    comparisons: Sequence[PairedComparison], ended: Sequence[PairedComparison | None] | None = None
+) -> list[ComparisonResult]:
+    """Correct several comparisons by Holm's method as one family; return the results in the given order.
 
     The smallest of m p-values is tested at SIGNIFICANT / m, the next at SIGNIFICANT / (m - 1), and so on until one
-    fails. Each interval has the level at which its p-value is tested.
+    fails. Each interval has the level at which its p-value is tested. `ended`: for each comparison, what `among_ended`
+    returns.
     """
     order = sorted(range(len(comparisons)), key=lambda index: comparisons[index].p_value)
     results: dict[int, ComparisonResult] = {}
@@ -83,18 +109,57 @@ def corrected(comparisons: Sequence[PairedComparison]) -> list[ComparisonResult]
         tests, comparison = len(comparisons) - rank, comparisons[index]
         highest_p = max(highest_p, min(1.0, tests * comparison.p_value))
         low, high = paired_interval(comparison, 1 - SIGNIFICANT / tests)
-        results[index] = ComparisonResult(comparison, highest_p, low, high)
+        results[index] = ComparisonResult(comparison, highest_p, low, high, ended[index] if ended else None)
     return [results[index] for index in range(len(comparisons))]
 
 
+def word_of(verdict: ComparisonResult) -> Word:
+    """What is said of a comparison.
+
+    A rise that is not shown among the replies that ended is 'shorter' if less than half of it is left there, and
+    otherwise 'no difference shown'. That test is a further condition of 'improved', at the same corrected level.
+    """
+    comparison, ended = verdict.comparison, verdict.ended
+    if verdict.p_corrected >= SIGNIFICANT or verdict.low <= 0 <= verdict.high:
+        return "no difference shown"
+    if comparison.difference < 0:
+        return "got worse"
+    if ended is None:
+        return "improved"
+    tests = verdict.p_corrected / comparison.p_value if comparison.p_value else 1.0
+    if tests * ended.p_value < SIGNIFICANT and ended.difference > 0:
+        return "improved"
+    return "shorter" if ended.difference < comparison.difference / 2 else "no difference shown"
+
+
 def in_words(verdict: ComparisonResult) -> str:
-    """'improved (n=...)', 'got worse (...)', or 'no difference shown (...)' with the smallest visible difference."""
-    comparison, p_value = verdict.comparison, verdict.p_corrected
-    numbers = f"n={comparison.items}, " + (f"p={p_value:.3f}" if p_value >= 0.001 else "p<0.001")
-    if p_value < SIGNIFICANT and not verdict.low <= 0 <= verdict.high:
-        return f"{'improved' if comparison.difference > 0 else 'got worse'} ({numbers})"
+    """'improved (n=300, won 25, lost 4, p<0.001)', with the corrected p-value where it differs.
+
+    Where replies were cut off and a rise is shown, the comparison among the others follows; where no difference is
+    shown, the smallest difference that could have been seen.
+    """
+    comparison, word = verdict.comparison, word_of(verdict)
     if not comparison.items:
         return "no difference shown (no items)"
-    discordant = (comparison.gained + comparison.lost + 1) / (comparison.items + 1)
-    visible = smallest_visible(comparison.items, discordant)
-    return f"no difference shown ({numbers}; could have seen {100 * visible:.1f} points)"
+    numbers = f"n={comparison.items}, {churn_in_words(comparison)}, {p_in_words(comparison.p_value)}"
+    if verdict.p_corrected > comparison.p_value * 1.000001:
+        numbers += f", corrected {p_in_words(verdict.p_corrected).removeprefix('p').removeprefix('=')}"
+    is_rise = verdict.p_corrected < SIGNIFICANT and comparison.difference > 0 and verdict.low > 0
+    if is_rise and verdict.ended is not None:
+        ended = f"{churn_in_words(verdict.ended)}, {p_in_words(verdict.ended.p_value)}"
+        numbers += f"; among the {verdict.ended.items} whose replies ended in both: {ended}"
+    elif word == "no difference shown":
+        discordant = (comparison.gained + comparison.lost + 1) / (comparison.items + 1)
+        visible = smallest_visible(comparison.items, discordant)
+        numbers += f"; could have seen {100 * visible:.1f} points"
+    return f"{word} ({numbers})"
+
+
+def churn_in_words(comparison: PairedComparison) -> str:
+    """How many items changed sides: 'won 25, lost 4'."""
+    return f"won {comparison.gained:,}, lost {comparison.lost:,}"
+
+
+def p_in_words(p_value: float) -> str:
+    """'p=0.012' or 'p<0.001'."""
+    return f"p={p_value:.3f}" if p_value >= 0.001 else "p<0.001"

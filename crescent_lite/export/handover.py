@@ -30,6 +30,7 @@ from crescent_lite.sampling.chat import PLACEHOLDER, ChatTemplate
 from crescent_lite.sampling.decoding import require_decoding
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.quantising import MIXTURES, encode_rows, quantise
+from crescent_lite.report.primary import primary_number
 from crescent_lite.store import Store
 from crescent_lite.training import save_transformers_folder
 from crescent_lite.training.adapter_gguf import write_adapter_gguf
@@ -158,6 +159,13 @@ def export_folder(store: Store, chosen: ChosenRounds, out: Path) -> Rounding:
     return rounded
 
 
+def not_better_in_words(store: Store, chosen: ChosenRounds) -> str:
+    """Return which exported rounds are not shown to be better than the base; empty if all are."""
+    primary = primary_number(store, store.runs.fetch_run(chosen.run_id))
+    words = {n: primary.not_better_in_words(n) if primary else "it was not compared with the base" for n in chosen.rounds}
+    return "; ".join(f"round {number}: {said}" for number, said in words.items() if said)
+
+
 def rounding_in_words(rounded: Rounding) -> str:
     """Return a warning about the effect of rounding on the weights; empty if it is small."""
     if rounded.kept < MOST:
@@ -233,6 +241,8 @@ def _write_card(
         measured.append(
             f"These files contain {max(rounded.kept, 0):.0%} of the change that training made to the weights."
         )
+    if words := not_better_in_words(store, chosen):
+        measured.append(f"Before you use it: {words}.")
     if words := rounding_in_words(rounded):
         measured.append(f"{words[0].upper()}{words[1:]}.")
     text = card_text(

@@ -20,10 +20,12 @@ from crescent_lite.report.glossary import WORDS
 from crescent_lite.report.headroom import fetch_headroom, headroom_table
 from crescent_lite.report.markdown import document_markdown
 from crescent_lite.report.page import document_html
+from crescent_lite.report.primary import primary_number, sampled_verdicts
 from crescent_lite.report.reproduction import making_section, time_table
 from crescent_lite.report.scores import Scored, agreement_table, compare, gains_table, samples_table, scores_table
 from crescent_lite.report.summary import headline, summary
 from crescent_lite.report.tables import yield_tables
+from crescent_lite.report.verdict_tables import primary_table, sharpened_table
 from crescent_lite.store import Run, Store
 
 
@@ -41,6 +43,8 @@ def build_document(store: Store, run_id: int) -> Document:
             "Did the model get better?",
             figures=(figures.scores_figure(scored, kept),),
             tables=_with_rows(
+                primary_table(store, run),
+                sharpened_table(store, run),
                 *_scores_tables(store, run, scored),
                 agreement_table(store, run),
                 gains_table(store, run),
@@ -78,7 +82,8 @@ def build_document(store: Store, run_id: int) -> Document:
     ]
     title = f"Run {run_id} of {base.name}"
     said = tuple(summary(store, run, standing, scored))
-    return Document(title, headline(run, standing, scored), said, tuple(sections))
+    result = headline(run, standing, scored, primary_number(store, run), sampled_verdicts(store, run))
+    return Document(title, result, said, tuple(sections))
 
 
 def measures_table(store: Store, run: Run) -> Table:

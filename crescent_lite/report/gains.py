@@ -9,7 +9,7 @@ Where a control votes, `sampled_scores.majority` says which answer counts. Examp
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crescent_lite.evaluation import ComparisonResult, corrected, mcnemar
 from crescent_lite.evaluation.sampled_scores import majority_right
@@ -40,7 +40,7 @@ class Gain:
 
 
 def compared(store: Store, run_id: int) -> list[Gain]:
-    """All comparisons that the run and its controls allow, corrected for their number on each benchmark.
+    """All comparisons that the run and its controls allow, corrected for their number over all benchmarks.
 
     Empty for a run without controls.
     """
@@ -59,11 +59,13 @@ def compared(store: Store, run_id: int) -> list[Gain]:
         examples=examples_by_round(store, run_id),
         examples_of={name: examples_by_round(store, run.run_id).get(1, 0) for name, run in controls.items()},
     )
-    return [
+    gains = [
         gain
         for benchmark in dict.fromkeys(e.benchmark for e in answers)
         for gain in _of_benchmark(store, benchmark, sides)
     ]
+    verdicts = corrected([gain.verdict.comparison for gain in gains])
+    return [replace(gain, verdict=verdict) for gain, verdict in zip(gains, verdicts, strict=True)]
 
 
 def examples_by_round(store: Store, run_id: int) -> dict[int, int]:

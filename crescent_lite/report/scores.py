@@ -1,21 +1,23 @@
 """The scores of a run's rounds compared with the base: with intervals, in tables and in words.
 
-Reads the store. Only `evaluation.in_words` decides whether a round "improved". Example:
+Reads the store. Only `evaluation.word_of` decides whether a round "improved". Example:
     [s.model for s in compare(store, run)] -> ["base", "round 1", "base", "round 1"]
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 
-from crescent_lite.evaluation import ComparisonResult, corrected, in_words, mcnemar
+from crescent_lite.evaluation import ComparisonResult, among_ended, corrected, in_words, mcnemar
 from crescent_lite.evaluation.sampled_scores import SampledScore, sampled_scores
 from crescent_lite.intervals import wilson
 from crescent_lite.records import Score, short_name
 from crescent_lite.report.content import Table
 from crescent_lite.report.gains import compared
+from crescent_lite.report.primary import Primary, cut_off_share, ended_of, primary_number
+from crescent_lite.report.verdict_tables import VERDICT_COLUMNS, verdict_cells
 from crescent_lite.store import Round, Run, Store
 from crescent_lite.store.evaluations import SCORINGS, EvaluationRow
 
@@ -34,12 +36,31 @@ class Scored:
     score: Score
     verdict: ComparisonResult | None
     """The comparison with the base; None for the base itself."""
+    cut_off: float | None = None
+    """Fraction of the replies that were cut off, 0-1; None where an option is chosen."""
+    ended: Score | None = None
+    """The score among the replies that ended; None where an option is chosen."""
+    is_primary: bool = False
+    """Whether this alone is the primary number of the run."""
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A model and the base on one benchmark, by one scoring; the base itself is paired with nothing."""
+
+    evaluation: EvaluationRow
+    scoring: str
+    model: str
+    own: bool
+    base_id: int
+    """Id of the base's evaluation."""
 
 
 def compare(store: Store, run: Run, scorings: Iterable[str] = tuple(SCORINGS)) -> list[Scored]:
     """The score of each greedy evaluation of the run, with each round compared with the base on the same items.
 
-    For a distillation, the rounds of the student's own runs follow, so that both can be compared.
+    All comparisons with all scorings are corrected as one family (Holm), except for the primary number, which is
+    corrected for the number of rounds alone. For a distillation, the rounds of the student's own runs follow.
     """
     own = [e for e in store.evaluations.fetch_evaluations(run.run_id) if e.samples == 1]
     named = [(_model(e), True, e) for e in own]
@@ -51,29 +72,88 @@ def compare(store: Store, run: Run, scorings: Iterable[str] = tuple(SCORINGS)) -
             if e.round_number and e.samples == 1
         ]
     bases = {(e.benchmark, e.prompt): e for e in own if e.round_number == 0}
-    found: list[Scored] = []
-    for scoring in scorings:
-        right = {e.evaluation_id: store.evaluations.fetch_right(e.evaluation_id, scoring) for _, _, e in named}
-        for key, base in bases.items():
-            if not right[base.evaluation_id]:  # math-verify does not judge choices
-                continue
-            same = [one for one in named if (one[2].benchmark, one[2].prompt) == key and right[one[2].evaluation_id]]
-            later = [one for one in same if one[2].round_number]
-            verdicts: list[ComparisonResult | None] = [None]
-            verdicts += corrected([mcnemar(right[base.evaluation_id], right[e.evaluation_id]) for _, _, e in later])
-            for (model, is_own, e), verdict in zip([("base", True, base), *later], verdicts, strict=True):
-                score = wilson(sum(right[e.evaluation_id].values()), len(right[e.evaluation_id]))
-                found.append(Scored(e, scoring, model, is_own, score, verdict))
-    return found
+    right = {
+        (e.evaluation_id, scoring): store.evaluations.fetch_right(e.evaluation_id, scoring)
+        for _, _, e in named
+        for scoring in SCORINGS
+    }
+    ended = {e.evaluation_id: ended_of(store, e) for _, _, e in named}
+    pairs = [
+        _Pair(e, scoring, model, is_own, base.evaluation_id)
+        for scoring in SCORINGS
+        for key, base in bases.items()
+        if right[base.evaluation_id, scoring]  # math-verify does not judge choices
+        for model, is_own, e in (("base", True, base), *(one for one in named if one[2].round_number))
+        if (e.benchmark, e.prompt) == key and right[e.evaluation_id, scoring]
+    ]
+    primary = primary_number(store, run)
+    secondary = [pair for pair in pairs if pair.evaluation.round_number and not _is_primary(pair, primary)]
+    results = corrected(
+        [mcnemar(right[p.base_id, p.scoring], right[p.evaluation.evaluation_id, p.scoring]) for p in secondary],
+        [
+            among_ended(
+                right[p.base_id, p.scoring],
+                right[p.evaluation.evaluation_id, p.scoring],
+                ended[p.base_id],
+                ended[p.evaluation.evaluation_id],
+            )
+            for p in secondary
+        ],
+    )
+    verdicts = dict(zip(secondary, results, strict=True))
+    wanted = set(scorings)
+    return [
+        _scored(p, right[p.evaluation.evaluation_id, p.scoring], ended[p.evaluation.evaluation_id], primary, verdicts)
+        for p in pairs
+        if p.scoring in wanted
+    ]
+
+
+def _is_primary(pair: _Pair, primary: Primary | None) -> bool:
+    """Whether the pair is a round's primary number by itself: it is, if that is of one benchmark only."""
+    e = pair.evaluation
+    return bool(
+        primary
+        and pair.own
+        and pair.scoring == primary.scoring
+        and primary.measured == ((e.benchmark, e.prompt),)
+        and (not e.round_number or e.round_number in primary.verdicts)
+    )
+
+
+def _scored(
+    pair: _Pair,
+    right: Mapping[str, bool],
+    ended: Mapping[str, bool],
+    primary: Primary | None,
+    verdicts: Mapping[_Pair, ComparisonResult],
+) -> Scored:
+    e, is_primary = pair.evaluation, _is_primary(pair, primary)
+    verdict = primary.verdicts.get(e.round_number) if primary and is_primary else verdicts.get(pair)
+    of_ended = [is_right for item, is_right in right.items() if ended.get(item)]
+    return Scored(
+        e,
+        pair.scoring,
+        pair.model,
+        pair.own,
+        wilson(sum(right.values()), len(right)),
+        verdict,
+        cut_off_share(ended) if ended else None,
+        wilson(sum(of_ended), len(of_ended)) if ended else None,
+        is_primary,
+    )
 
 
 def scores_table(store: Store, run: Run, scored: Iterable[Scored]) -> Table:
     """A table of every score with its interval; without rows if nothing was measured."""
     rows = tuple(_score_row(one) for one in scored)
-    columns = ("benchmark", "prompt", "scoring", "model", "right", "score", "95% interval", "against the base", "p")
+    columns = ("benchmark", "prompt", "scoring", "model", "right", "score", "95% interval", "cut off", "of the ended")
+    columns += VERDICT_COLUMNS
     note = (
         "Intervals: Wilson for a score, a paired bootstrap for a difference. p: exact McNemar test, two-sided, on "
-        "the same items. Where several rounds are compared with one base, both are corrected for that (Holm)."
+        "the same items. won, lost: items that only the round, or only the base, answers rightly. All comparisons but "
+        "the primary number are corrected as one family, over benchmarks, prompts, scorings and rounds (Holm). cut "
+        "off: replies that reached the length limit; of the ended: right answers among the others."
     )
     differing, judged = store.evaluations.fetch_disagreements(run.run_id)
     if judged:
@@ -145,18 +225,17 @@ def gains_table(store: Store, run: Run) -> Table:
             gain.about,
             gain.before,
             gain.after,
-            _difference(gain.verdict),
-            f"{gain.verdict.p_corrected:.2g}",
+            *verdict_cells(gain.verdict),
         )
         for gain in compared(store, run.run_id)
     )
-    columns = ("benchmark", "part of the method", "without", "with", "difference", "p")
+    columns = ("benchmark", "part of the method", "without", "with", "won", "lost", "difference", "p", "corrected p")
     note = (
         "Each row is one paired comparison on the same items. The two sides differ in one part of the method. A "
         "trained control is compared with the measured round that has as many examples, or else the nearest number, "
         "which is then given; if that is a round after the first, the labels of other rounds are a second "
         "difference. In a tied majority, the answer drawn first counts. p and intervals are corrected for the number "
-        "of comparisons on the benchmark (Holm)."
+        "of comparisons in this table (Holm)."
     )
     if trained_on := _trained_on(store, run):
         note += f" Trained on: {trained_on}."
@@ -207,11 +286,7 @@ def _score_row(one: Scored) -> tuple[str, ...]:
         f"{score.right}/{score.items}",
         f"{score.fraction:.1%}",
         f"{score.low:.1%} to {score.high:.1%}",
+        "" if one.cut_off is None else f"{one.cut_off:.1%}",
+        f"{one.ended.fraction:.1%}" if one.ended and one.ended.items else "",
     )
-    if one.verdict is None:
-        return (*cells, "", "")
-    return (*cells, _difference(one.verdict), f"{one.verdict.p_corrected:.2g}")
-
-
-def _difference(verdict: ComparisonResult) -> str:
-    return f"{verdict.comparison.difference:+.1%} ({verdict.low:+.1%} to {verdict.high:+.1%}), {in_words(verdict)}"
+    return (*cells, *verdict_cells(one.verdict))

@@ -1,14 +1,17 @@
 """What happened in a run, in plain sentences, none of which claims more than its number does.
 
-Reads the store. Example: headline(run, standing, scored) -> "Round 1 improved on the base in 2 of 2 measurements."
+Only the primary number decides what the headline says. Reads the store. Example:
+    headline(run, standing, scored, primary, {}) -> "Round 1 improved on the base: from 36.0% to 46.0% (svamp, ...)."
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from crescent_lite.evaluation import in_words
+from crescent_lite.evaluation import in_words, word_of
+from crescent_lite.evaluation.verdict import SampledVerdict
 from crescent_lite.report.alarms import fired_in_words
+from crescent_lite.report.primary import Primary, primary_number
 from crescent_lite.report.scores import Scored, in_a_line
 from crescent_lite.report.tables import kept_in_words
 from crescent_lite.rounds import Standing
@@ -26,58 +29,53 @@ ROLES = {
 """What is said of a benchmark's role; the benchmarks' lines are in this order."""
 
 
-def headline(run: Run, standing: Standing, scored: Sequence[Scored]) -> str:
-    """The result of the run in one sentence."""
-    if run.state != "finished" and not scored_of(scored, standing.kept, "flexible"):
+def headline(
+    run: Run,
+    standing: Standing,
+    scored: Sequence[Scored],
+    primary: Primary | None,
+    sampled: Mapping[int, SampledVerdict],
+) -> str:
+    """The result of the run in one or two sentences, by its primary number and the samples of the same items."""
+    number = 1 if standing.kept is None else standing.kept
+    is_measured = primary is not None and number in primary.verdicts
+    if run.state != "finished" and not is_measured:
         return "The run is not finished, and there is no result yet."
     unfinished = "" if run.state == "finished" else " This is the result so far; the run is not finished."
     if standing.kept is None and not any(one.verdict for one in scored):
         what = "Only the base was measured" if scored else "Nothing was measured"
         return f"{what}: no round trained anything.{unfinished}"
-    if standing.kept is None:
-        whom, number = "The adapter", 1
-    else:
-        whom, number = f"Round {standing.kept}", standing.kept
-    of_kept = scored_of(scored, number, "flexible")
-    if not of_kept:
+    whom = "The adapter" if standing.kept is None else f"Round {standing.kept}"
+    if primary is None or not is_measured:
         return f"{whom} was not measured against the base.{unfinished}"
-    return f"{_outcome(whom, of_kept)}.{unfinished}"
+    said = f"{_outcome(whom, primary, number)}{_other_abilities(primary, scored_of(scored, number, 'flexible'))}."
+    if number in sampled:
+        said += f" Of several samples of each item: {sampled[number].in_words()}."
+    return f"{said}{unfinished}"
 
 
-def _outcome(whom: str, of_kept: Sequence[Scored]) -> str:
-    """The result of a round, by the benchmarks that played no part in choosing it, or by others if there are none."""
-    roles = {one.evaluation.role for one in of_kept}
-    role = next(role for role in ("final", "score", "canary", "general") if role in roles)
-    better, worse, count = _counts([one for one in of_kept if one.evaluation.role == role])
-
-    def of_all(number: int) -> str:
-        return f"in {number} of {count} measurements" if count > 1 else "in its one measurement"
-
-    if better and worse:
-        words = f"{whom} improved on the base {of_all(better)}, and got worse in {worse}"
-    elif better:
-        words = f"{whom} improved on the base {of_all(better)}"
-    elif worse:
-        words = f"{whom} got worse than the base {of_all(worse)}, and improved in none"
-    else:
-        words = f"No difference between {whom[0].lower()}{whom[1:]} and the base was shown in {count} measurement"
-        words += "s" if count > 1 else ""
-    if role != "general" and "general" in roles:
-        better, worse, count = _counts([one for one in of_kept if one.evaluation.role == "general"])
-        measurements = f"{count} measurement{'s' if count > 1 else ''}"
-        words += f"; on other abilities, it got worse {of_all(worse)}" if worse else ""
-        words += "" if worse else f"; on other abilities, no loss was shown in {measurements}"
-    return words
+def _outcome(whom: str, primary: Primary, number: int) -> str:
+    """The verdict on a round by the primary number."""
+    begins = {
+        "improved": f"{whom} improved on the base",
+        "got worse": f"{whom} got worse than the base",
+        "shorter": f"{whom} is shorter, not shown to be better than the base: fewer of its replies are cut off",
+        "no difference shown": f"No difference between {whom[0].lower()}{whom[1:]} and the base was shown",
+        None: "",
+    }
+    return f"{begins[primary.word(number)]}: {primary.in_a_line(number)}"
 
 
-def _counts(scored: Sequence[Scored]) -> tuple[int, int, int]:
-    """How many comparisons improved, how many got worse, and how many there are."""
-    said = [in_words(one.verdict) for one in scored if one.verdict]
-    return (
-        sum(words.startswith("improved") for words in said),
-        sum(words.startswith("got worse") for words in said),
-        len(said),
-    )
+def _other_abilities(primary: Primary, of_round: Sequence[Scored]) -> str:
+    """Whether the benchmarks of other abilities got worse; empty without any, or if they are the primary number."""
+    verdicts = [one.verdict for one in of_round if one.evaluation.role == "general" and one.verdict]
+    if not verdicts or primary.role == "general":
+        return ""
+    worse, count = sum(word_of(verdict) == "got worse" for verdict in verdicts), len(verdicts)
+    measurements = f"{count} measurement{'s' if count > 1 else ''}"
+    if worse:
+        return f". On other abilities, it got worse in {worse} of {measurements}"
+    return f". On other abilities, no loss was shown in {measurements}"
 
 
 def summary(store: Store, run: Run, standing: Standing, scored: Sequence[Scored]) -> list[str]:
@@ -85,15 +83,8 @@ def summary(store: Store, run: Run, standing: Standing, scored: Sequence[Scored]
     lines = [_done(store, run)]
     lines += [f"{found.words}." for found in store.fetch_in_thoughts(run.run_id)]
     lines += _measured(standing, scored)
-    if kept := kept_in_words(standing):
-        chosen = len(standing.adapters) > 1 and standing.chosen is None
-        bias = (
-            " No gold answer took part in this choice."
-            if standing.by_agreement
-            else " The benchmarks that chose it are a development set: the best of several rounds looks slightly "
-            "better on them than it is, as the choice favours a lucky round."
-        )
-        lines.append(kept + (bias if chosen else ""))
+    if kept := kept_in_words(standing, primary_number(store, run)):
+        lines.append(kept + _development_set(standing, scored))
     elif run.state == "finished" and store.runs.fetch_rounds(run.run_id):
         lines.append("No round is kept: none trained an adapter.")
     lines.append(_ended(store, run))
@@ -104,6 +95,24 @@ def summary(store: Store, run: Run, standing: Standing, scored: Sequence[Scored]
         "the benchmarks above were measured: in everything else, the model may have become better or worse."
     )
     return lines
+
+
+def _development_set(standing: Standing, scored: Sequence[Scored]) -> str:
+    """That the benchmarks which chose the round are no test of it; empty unless several rounds were compared."""
+    measured = [number for number in standing.adapters if number in standing.scores]
+    if len(measured) < 2 or standing.chosen is not None:
+        return ""
+    if standing.by_agreement:
+        return " No gold answer took part in this choice."
+    roles = {one.evaluation.role for one in scored}
+    role = "score" if "score" in roles else "canary"
+    names = list(dict.fromkeys(one.evaluation.benchmark for one in scored if one.evaluation.role == role))
+    named = " and ".join(names)
+    said = (
+        f" It was chosen among {len(measured)} rounds by {named}, which makes {named} a development set: the chosen "
+        "round looks slightly better there than it is."
+    )
+    return said + ("" if "final" in roles else " A benchmark with the role 'final' would be an independent test.")
 
 
 def scored_of(scored: Sequence[Scored], number: int | None, scoring: str) -> list[Scored]:

@@ -12,7 +12,9 @@ from crescent_lite.events import STAGES
 from crescent_lite.report.alarms import fired_in_words
 from crescent_lite.report.content import Report, Table
 from crescent_lite.report.headroom import fetch_headroom, headroom_table
+from crescent_lite.report.primary import Primary, primary_number
 from crescent_lite.report.scores import agreement_table, compare, gains_table, samples_table, scores_table
+from crescent_lite.report.verdict_tables import primary_table, sharpened_table
 from crescent_lite.round_facts import measures_in_words
 from crescent_lite.rounds import Standing
 from crescent_lite.store import Round, Run, Store
@@ -35,7 +37,7 @@ def build_report(store: Store, run_id: int) -> Report:
     elif run.teacher_id:
         teacher = store.runs.fetch_base(store.runs.fetch_run(run.teacher_id))
         lines.append(f"Distillation: it learns from the labels of run {run.teacher_id}, by {teacher.name}.")
-    if kept := kept_in_words(store.fetch_standing(run_id)):
+    if kept := kept_in_words(store.fetch_standing(run_id), primary_number(store, run)):
         lines.append(kept)
     lines += [f"{found.words}." for found in store.fetch_in_thoughts(run_id)]
     if fired := fired_in_words(store, run):
@@ -43,27 +45,36 @@ def build_report(store: Store, run_id: int) -> Report:
     tables = [costs_table(store, run, 0)]
     for this in rounds:
         tables += [*yield_tables(store, run, this), costs_table(store, run, this.number)]
-    tables += [
-        scores_table(store, run, compare(store, run)),
-        agreement_table(store, run),
-        samples_table(store, run),
-        gains_table(store, run),
-        headroom_table(fetch_headroom(store, run_id=run_id)),
-    ]
+    tables += [primary_table(store, run), sharpened_table(store, run), scores_table(store, run, compare(store, run))]
+    tables += [agreement_table(store, run), samples_table(store, run), gains_table(store, run)]
+    tables.append(headroom_table(fetch_headroom(store, run_id=run_id)))
     return Report(f"Run {run_id}", tuple(lines), tuple(table for table in tables if table.rows))
 
 
-def kept_in_words(standing: Standing) -> str:
-    """One sentence on which round is kept and why; empty if none is."""
-    kept, scores = standing.kept, standing.scores
+def kept_in_words(standing: Standing, primary: Primary | None) -> str:
+    """One sentence on which round is kept and why, and that it is not better than the base if that is not shown.
+
+    Empty if no round is kept. `primary`: the primary number of the run; None if nothing was measured.
+    """
+    kept = standing.kept
     if kept is None:
         return ""
-    best = "the best trained round" if len(standing.adapters) > 1 else "the only trained round"
-    said = f"Kept: round {kept}, {'chosen by hand' if standing.chosen else best}"
-    if kept in scores and 0 in scores:
-        by = "agreement with the base's votes" if standing.by_agreement else "mean flexible score"
-        said += f"; {by} {scores[kept]:.1%}, against {scores[0]:.1%} for the base"
-    return f"{said}."
+    several, chosen_by = len(standing.adapters) > 1, ""
+    if standing.by_agreement and not standing.chosen and kept in standing.scores and 0 in standing.scores:
+        agreement = f"{standing.scores[kept]:.1%}, base {standing.scores[0]:.1%}"
+        chosen_by = f" Chosen by agreement with the base's votes ({agreement})."
+    not_better = primary.not_better_in_words(kept) if primary else "it was not compared with the base"
+    if not not_better:
+        why = "chosen by hand" if standing.chosen else f"the {'best' if several else 'only'} trained round"
+        assert primary is not None
+        scores = f"{primary.scores[kept].fraction:.1%}, base {primary.scores[0].fraction:.1%}"
+        return f"Kept: round {kept}, {why}; it is better than the base ({scores}).{chosen_by}"
+    why = "because a round was trained"
+    if standing.chosen:
+        why = "because it was chosen by hand"
+    elif several:
+        why = "as the best of the trained rounds"
+    return f"Round {kept} is kept {why}, but {not_better}.{chosen_by}"
 
 
 def yield_tables(store: Store, run: Run, this: Round) -> list[Table]:

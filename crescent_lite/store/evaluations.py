@@ -285,6 +285,15 @@ class Evaluations:
         column = SCORINGS[scoring]
         return {row["item_id"]: bool(row[column]) for row in rows if row[column] is not None}
 
+    def fetch_ended(self, evaluation_id: int) -> dict[str, bool]:
+        """Whether the model ended its first reply to each item; False for a reply that was cut off."""
+        rows = self._database.rows(
+            """SELECT item_id, finish_reason = 'stop' FROM evaluated_items
+            WHERE evaluation_id = ? AND sample_index = 0""",
+            [evaluation_id],
+        )
+        return {row[0]: bool(row[1]) for row in rows}
+
     def fetch_without_opinion(self, evaluation_id: int) -> list[Unjudged]:
         """Replies without a second opinion in a finished evaluation of a benchmark whose answers are values."""
         rows = self._database.rows(
@@ -332,11 +341,11 @@ class Evaluations:
         """The sampled replies to each item, in the order they were drawn."""
         found: dict[str, list[SampledReply]] = {}
         for row in self._database.rows(
-            """SELECT item_id, answer_key, flexible FROM evaluated_items WHERE evaluation_id = ?
+            """SELECT item_id, answer_key, flexible, finish_reason = 'stop' FROM evaluated_items WHERE evaluation_id = ?
             ORDER BY item_id, sample_index""",
             [evaluation_id],
         ):
-            found.setdefault(row[0], []).append(SampledReply(row[1], bool(row[2])))
+            found.setdefault(row[0], []).append(SampledReply(row[1], bool(row[2]), bool(row[3])))
         return found
 
     def fetch_greedy(self, evaluation_id: int) -> dict[str, GreedyReply]:

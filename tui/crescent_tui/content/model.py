@@ -15,7 +15,6 @@ from crescent_lite.evaluation.headroom import Headroom
 from crescent_lite.printable import printable_line
 from crescent_lite.records import Score, short_name
 from crescent_lite.report.headroom import figures, headroom_lines
-from crescent_lite.report.tables import kept_in_words
 from crescent_lite.store.model_lines import ModelScore
 from crescent_tui.content.colours import HEADING, MUTED
 from crescent_tui.content.row_cells import RowCell
@@ -61,8 +60,8 @@ def model_in_full(facts: ModelFacts, width: int) -> Content:
     """Everything that is known of a model, run or export."""
     name = facts.detail.name if facts.detail and facts.is_adapter else facts.node.name
     parts = [Content.styled(printable_line(name, 300), "bold"), _descent(facts)]
-    if facts.standing and (kept := kept_in_words(facts.standing)):
-        parts.append(Content(textwrap.fill(kept, max(20, width))))
+    if facts.kept_in_words:
+        parts.append(Content(textwrap.fill(printable_line(facts.kept_in_words, 500), max(20, width))))
     if handed := facts.node.handed:
         parts += [
             _fact("folder", printable_line(str(handed.folder), 1000), width),

@@ -38,7 +38,7 @@ LOSS_HEIGHT = 6
 
 def standing(detail: RoundDetail, width: int) -> Content:
     """Which round the run keeps and why, and the outcome of this round."""
-    kept = kept_in_words(detail.standing) or "No round has an adapter yet."
+    kept = kept_in_words(detail.standing, detail.primary) or "No round has an adapter yet."
     lines = [Content.styled(_wrapped(kept, width), "bold" if detail.number == detail.standing.kept else "")]
     said = _outcome(detail)
     if detail.agreement:

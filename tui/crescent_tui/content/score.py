@@ -13,7 +13,7 @@ from itertools import groupby
 
 from textual.content import Content
 
-from crescent_lite.evaluation import ComparisonResult, in_words
+from crescent_lite.evaluation import ComparisonResult, in_words, word_of
 from crescent_lite.printable import printable_line
 from crescent_lite.records import AGREEMENT, Score, short_name
 from crescent_lite.report.figures import shown_rounds
@@ -45,9 +45,22 @@ def score_plots(
     blocks = []
     for (benchmark, prompt), group in groupby(greedy, key=lambda each: (each[0].benchmark, each[0].prompt)):
         blocks.append(_block(benchmark, prompt, list(group), comparisons, chosen, kept, axis, width))
-    note = "● right answers in per cent, ├ ┤ 95% interval (Wilson), ┊ base; "
-    note += "p and the interval of a difference are corrected for the number of rounds"
-    return Content("\n").join([*blocks, Content.styled(_wrapped(note, width), MUTED)])
+    note = "● right answers in per cent, ├ ┤ 95% interval (Wilson), ┊ base; p and the interval of a difference are "
+    note += "corrected over benchmarks, prompts, scorings and rounds; those of the primary number over rounds alone"
+    return Content("\n").join([*_verdict(comparisons, chosen or kept, width), *blocks, Content.styled(_wrapped(note, width), MUTED)])
+
+
+def _verdict(comparisons: Comparisons, number: int | None, width: int) -> list[Content]:
+    """The verdict on a round by the primary number and by samples of its items; empty before there is one."""
+    primary = comparisons.primary
+    if primary is None or not number or number not in primary.verdicts:
+        return []
+    said = printable_line(f"Round {number}, primary number: {primary.in_a_line(number)}")
+    lines = [Content.styled(_wrapped(said, width), f"bold {_style(primary.verdicts[number])}".strip())]
+    if number in comparisons.sampled:
+        sampled = f"Of several samples of each item: {comparisons.sampled[number].in_words()}"
+        lines.append(Content(_wrapped(sampled, width)))
+    return [*lines, Content("")]
 
 
 def _block(
@@ -73,6 +86,14 @@ def _block(
         lines.append(Content.styled(f"  {len(shown)} of {len(by_round)} rounds are shown", MUTED))
     lines.append(Content(" " * (NAME + SCORE)) + scale_line(axis, "%"))
     others = [o for o in comparisons.others if (o.evaluation.benchmark, o.evaluation.prompt) == (benchmark, prompt)]
+    ended = [
+        f"{f'round {number}' if number else 'base'} {share:.1%} cut off, {of_ended:.1%} right of the others"
+        for number in ([0, chosen] if chosen else shown)
+        if (found := comparisons.shares.get((benchmark, prompt, number)))
+        for share, of_ended in [found]
+    ]
+    if ended:
+        lines.append(Content.styled(_wrapped("; ".join(ended), width, "  "), MUTED))
     compared = [] if benchmark == AGREEMENT else shown if chosen == 0 else [chosen]
     for number in compared:
         if number and (verdict := comparisons.verdicts.get((benchmark, prompt, number))):
@@ -135,9 +156,13 @@ def difference_in_words(verdict: ComparisonResult) -> str:
 
 def _difference(whose: str, verdict: ComparisonResult, width: int, indent: str = "  ") -> Content:
     said = difference_in_words(verdict)
-    style = "$text-success" if ": improved" in said else "$text-error" if ": got worse" in said else ""
     words = printable_line(f"{whose}: {said}" if whose else said)
-    return Content.styled(_wrapped(words, width, indent), style)
+    return Content.styled(_wrapped(words, width, indent), _style(verdict))
+
+
+def _style(verdict: ComparisonResult) -> str:
+    styles = {"improved": "$text-success", "shorter": "$text-warning", "got worse": "$text-error"}
+    return styles.get(word_of(verdict), "")
 
 
 def _wrapped(words: str, width: int, indent: str = "") -> str:

@@ -16,6 +16,8 @@ from crescent_lite.export.provenance import handed_over
 from crescent_lite.intervals import wilson
 from crescent_lite.records import Score
 from crescent_lite.report.headroom import fetch_headroom
+from crescent_lite.report.primary import primary_number
+from crescent_lite.report.tables import kept_in_words
 from crescent_lite.rounds import Standing
 from crescent_lite.store import Store
 from crescent_lite.store.model_lines import ModelDetail, ModelScore
@@ -39,6 +41,8 @@ class ModelFacts:
     """The standing of the rounds of its run; None for a base."""
     headroom: tuple[Headroom, ...] = ()
     """What voting is worth for it; empty where no benchmark was sampled, and for anything but a base."""
+    kept_in_words: str = ""
+    """Which round its run keeps and why; empty for a base, and if none is kept."""
 
     @property
     def path(self) -> Path | None:
@@ -81,6 +85,8 @@ def fetch_facts(store: Store, nodes: Sequence[ModelNode]) -> dict[Key, ModelFact
     ids = sorted({node.model.model_id for node in nodes if node.model})
     details, scores = store.model_lines.fetch_details(ids), store.model_lines.fetch_scores(ids)
     standings = {run_id: store.fetch_standing(run_id) for run_id in {node.run.run_id for node in nodes if node.run}}
+    runs = [store.runs.fetch_run(run_id) for run_id in standings]
+    kept = {run.run_id: kept_in_words(standings[run.run_id], primary_number(store, run)) for run in runs}
     found: dict[Key, ModelFacts] = {}
     for node in nodes:
         model_id = node.model.model_id if node.model else 0
@@ -92,6 +98,7 @@ def fetch_facts(store: Store, nodes: Sequence[ModelNode]) -> dict[Key, ModelFact
             tuple((score, wilson(score.right, score.items)) for score in scores.get(model_id, ())),
             standings.get(node.run.run_id) if node.run else None,
             tuple(fetch_headroom(store, model_id=model_id)) if node.model and node.model.kind == "base" else (),
+            kept.get(node.run.run_id, "") if node.run else "",
         )
     return found
 

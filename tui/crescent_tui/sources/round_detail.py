@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from crescent_lite.evaluation import ComparisonResult
+from crescent_lite.evaluation.verdict import SampledVerdict
 from crescent_lite.report.flow import FlowStep
 from crescent_lite.report.gains import Gain, compared
+from crescent_lite.report.primary import Primary, primary_number, sampled_verdicts
 from crescent_lite.report.scores import Scored, compare
 from crescent_lite.report.yields import flow_steps
 from crescent_lite.round_facts import Alarm, InThoughts
@@ -36,6 +38,8 @@ class RoundDetail:
     """The standing of all rounds of the run."""
     teacher_id: int | None
     """The run whose labels this run learns from; None for a run with its own labels."""
+    primary: Primary | None = None
+    """The primary number of the run; None before the base is measured."""
     own_questions: bool = False
     """Whether the run votes on the user's own questions."""
     alarms: tuple[Alarm, ...] = ()
@@ -70,6 +74,13 @@ class Comparisons:
     """The result for each (benchmark, prompt, round)."""
     others: tuple[Scored, ...] = ()
     """Rounds of other runs, if this run learned from another one's labels."""
+    shares: Mapping[Place, tuple[float, float]] = field(default_factory=dict)
+    """For each (benchmark, prompt, round): the fraction of replies that were cut off, and of right ones among the others,
+    0-1. Without the places where an option is chosen."""
+    primary: Primary | None = None
+    """The primary number of the run; None before the base is measured."""
+    sampled: Mapping[int, SampledVerdict] = field(default_factory=dict)
+    """Whether each round is sharpened or better, where several samples were drawn."""
     gains: tuple[Gain, ...] = ()
     """One comparison for each part of the method that a control leaves out."""
 
@@ -85,6 +96,7 @@ def fetch_round(store: Store, subject: tuple[int, int]) -> RoundDetail:
         this,
         standing,
         run.teacher_id,
+        primary_number(store, run),
         run.has_own_questions,
         alarms=tuple(alarms.get(number, ())),
         fired={each: sum(alarm.fired for alarm in found) for each, found in alarms.items()},
@@ -122,5 +134,20 @@ def fetch_comparisons(store: Store, run_id: int, known: Comparisons) -> Comparis
         for one in scored
         if one.own and one.verdict
     }
-    others = tuple(one for one in scored if not one.own)
-    return Comparisons(made_from, verdicts, others, tuple(compared(store, run_id)))
+    shares = {
+        (one.evaluation.benchmark, one.evaluation.prompt, one.evaluation.round_number): (
+            one.cut_off,
+            one.ended.fraction,
+        )
+        for one in scored
+        if one.own and one.cut_off is not None and one.ended
+    }
+    return Comparisons(
+        made_from,
+        verdicts,
+        tuple(one for one in scored if not one.own),
+        shares,
+        primary_number(store, run),
+        sampled_verdicts(store, run),
+        tuple(compared(store, run_id)),
+    )
