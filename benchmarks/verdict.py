@@ -1,9 +1,9 @@
 """How often is each word of a verdict said, and how often is it right, where the truth is known?
 
 Simulates a base and a trained model (tests/simulated_skill.py) in many runs: nothing changed but single items, pure
-sharpening, more skill, narrowing, fewer cut-off replies. A word is right if the true averages of the population say so:
+sharpening, more skill, narrowing, fewer cut-off replies. A word is right if the population's true averages say so:
     better      the mean and the share of items with a right favourite answer are higher
-    sharpened   the mean is higher, the share of right favourites differs by at most LEVEL; pass@k too unless narrowed
+    sharpened   the mean is higher, the share of right favourites differs by at most LEVEL (pass@k too or narrowed)
     likelier    the mean is higher, and among the replies that ended too
     narrowed    pass@k is lower
     worse       the mean or the share of right favourites is lower

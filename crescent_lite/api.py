@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     import pandas
 
     from crescent_lite.config.names import Policy
+    from crescent_lite.evaluation.statistics import Word
     from crescent_lite.evaluation.voted_answer import VotedAnswer
     from crescent_lite.events import Event
     from crescent_lite.records import Completion, Consensus, Label, Vote
-    from crescent_lite.evaluation.statistics import Word
     from crescent_lite.report.scores import Scored
     from crescent_lite.sampling import Sampler
     from crescent_lite.store import Store
@@ -114,8 +114,8 @@ class BenchmarkScore:
     difference_high: float | None
     """Upper end of that interval."""
     p_value: float | None
-    """Exact two-sided McNemar test against the base, corrected over benchmarks, prompts, scorings and rounds (Holm); the
-    primary number alone is corrected for the number of rounds."""
+    """Exact two-sided McNemar test against the base, corrected over benchmarks, prompts, scorings and rounds (Holm).
+    That of the primary number is corrected for the number of rounds alone."""
     p_uncorrected: float | None
     """The same, for this one comparison."""
     won: int | None

@@ -22,8 +22,8 @@ from crescent_lite.records import PairedComparison
 KEPT = 0.87
 """Correlation of the logits before and after any training: about a fifth of the greedy answers change sides."""
 HARDER = 0.6
-"""Logits that the right answer loses on an item one standard deviation harder than the mean; such an item's replies are
-also cut off more often."""
+"""Logits that the right answer loses on an item one standard deviation harder than the mean. The replies to such an
+item are also cut off more often."""
 POPULATION = 200_000
 """Items by which the true averages are computed; their standard error is below 0.1 points."""
 EXACT = 0.003
@@ -43,8 +43,8 @@ class Population:
 
 
 POPULATIONS = {"easy": Population(12, 2.0, 1.2), "hard": Population(6, 0.6, 1.4)}
-"""easy: 30% of single samples are right, 43% of majorities of 8 and 79% of pass@8, much as a 0.5B model's on SVAMP. hard:
-21%, 23% and 62%: voting is worth little, as on GSM8K."""
+"""easy: 31% of single samples are right, 44% of majorities of 8 and 78% of pass@8, much as a 0.5B model's on SVAMP.
+hard: 21%, 24% and 62%: voting is worth little, as on GSM8K."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,9 @@ def greedy(model: Model, random: np.random.Generator) -> tuple[NDArray[np.bool_]
 def truth(nature: Nature, population: Population, samples: int, cut_off: float) -> dict[str, tuple[float, float]]:
     """The true averages before and after."""
     random = np.random.default_rng(1)
-    before, after = (each.averages(samples) for each in models(nature, population, POPULATION, random, cut_off=cut_off))
+    before, after = (
+        each.averages(samples) for each in models(nature, population, POPULATION, random, cut_off=cut_off)
+    )
     return {key: (before[key], after[key]) for key in before}
 
 

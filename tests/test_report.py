@@ -19,7 +19,7 @@ from tiny_model import make_tiny_gguf
 from crescent_lite.cli import main
 from crescent_lite.engine import RunOptions, run_engine, run_evaluation
 from crescent_lite.errors import ExitCode
-from crescent_lite.evaluation import corrected, mcnemar
+from crescent_lite.evaluation import among_ended, corrected, mcnemar
 from crescent_lite.intervals import wilson
 from crescent_lite.report import Document, build_document, document_html, document_markdown
 from crescent_lite.report.excerpts import cut, spread
@@ -27,8 +27,10 @@ from crescent_lite.report.figures import shown_rounds, thinned
 from crescent_lite.report.flow import fewest
 from crescent_lite.report.markdown import fenced, inline
 from crescent_lite.report.plots import Curve, ScorePanel, draw_losses, draw_scores
-from crescent_lite.report.scores import Scored
+from crescent_lite.report.primary import Primary, primary_number
+from crescent_lite.report.scores import Scored, compare
 from crescent_lite.report.summary import headline
+from crescent_lite.report.tables import kept_in_words
 from crescent_lite.report.yields import flow_steps
 from crescent_lite.round_facts import Alarm
 from crescent_lite.rounds import Standing
@@ -208,7 +210,7 @@ def test_the_report_has_all_its_sections_settings_and_words(document: Document) 
 def test_the_summary_says_what_is_kept_and_why_it_ended(document: Document) -> None:
     said = "\n".join(document.summary)
     assert re.search(r"In 2 rounds, .* wrote \d+ texts", said)
-    assert re.search(r"Kept: round \d, the best trained round", said)
+    assert re.search(r"Kept: round \d, the best trained round|Round \d is kept as the best", said)
     assert "The run ended as planned, after 2 rounds." in said
     assert "nobody checked that it is right" in said
 
@@ -246,9 +248,10 @@ def test_the_same_run_gives_the_same_bytes(document: Document, store: Store) -> 
 
 
 def scored(before: str, after: str, role: str = "score") -> list[Scored]:
-    """A base and round 1 on items that were right ('+') or wrong."""
+    """A base and round 1 on items that were right ('+'), wrong ('-') or cut off ('.')."""
     rights = [{str(index): mark == "+" for index, mark in enumerate(marks)} for marks in (before, after)]
-    (verdict,) = corrected([mcnemar(*rights)])
+    ended = [{str(index): mark != "." for index, mark in enumerate(marks)} for marks in (before, after)]
+    (verdict,) = corrected([mcnemar(*rights)], [among_ended(*rights, *ended)])
     rows = [EvaluationRow(number, number, f"b-{role}", "bare", role) for number in (0, 1)]  # type: ignore[arg-type]
     scores = [wilson(sum(right.values()), len(right)) for right in rights]
     return [
@@ -257,36 +260,100 @@ def scored(before: str, after: str, role: str = "score") -> list[Scored]:
     ]
 
 
+def primary(scores: list[Scored]) -> Primary:
+    """The primary number that is the first of these scores."""
+    base, after = scores[:2]
+    assert after.verdict
+    e = base.evaluation
+    return Primary(
+        ((e.benchmark, e.prompt),), "flexible", e.role, {0: base.score, 1: after.score}, {}, {1: after.verdict}
+    )
+
+
 RUN = Run(1, "finished", None, 1, 1, {}, {}, "", "")
-NOTHING_SHOWN = "No difference between round 1 and the base was shown"
 STANDING = Standing(1, {0: 0.5, 1: 0.6}, {1: 7}, None)
+UP, DOWN, LEVEL = scored("-" * 40, "+" * 40), scored("+" * 40, "-" * 40), scored("-" * 40, "+" * 3 + "-" * 37)
+SHORTER = scored("." * 20 + "+" * 30 + "-" * 30, "+" * 20 + "+" * 30 + "-" * 30)
+
+
+@pytest.mark.parametrize(
+    ("scores", "begin"),
+    [
+        (UP, "Round 1 improved on the base: from 0.0% to 100.0% (b-score, bare, flexible; n=40, won 40, lost 0, p<"),
+        (LEVEL, "No difference between round 1 and the base was shown: from 0.0% to 7.5% (b-score, bare, flexible;"),
+        (DOWN, "Round 1 got worse than the base: from 100.0% to 0.0%"),
+        (SHORTER, "Round 1 is shorter, not shown to be better than the base: fewer of its replies are cut off: from"),
+        # what is not the primary number does not decide
+        (LEVEL + scored("-" * 40, "+" * 40, "final"), "No difference between round 1 and the base was shown"),
+    ],
+)  # fmt: skip
+def test_the_headline_follows_the_primary_number(scores: list[Scored], begin: str) -> None:
+    assert headline(RUN, STANDING, scores, primary(scores), {}).startswith(begin)
+
+
+@pytest.mark.parametrize(
+    ("general", "end"),
+    [
+        (scored("+" * 40, "-" * 40, "general"), ". On other abilities, it got worse in 1 of 1 measurement."),
+        (
+            scored("-" * 40, "+" * 3 + "-" * 37, "general"),
+            ". On other abilities, no loss was shown in 1 measurement.",
+        ),
+    ],
+)
+def test_the_headline_says_whether_other_abilities_got_worse(general: list[Scored], end: str) -> None:
+    assert headline(RUN, STANDING, UP + general, primary(UP), {}).endswith(end)
 
 
 @pytest.mark.parametrize(
     ("scores", "said"),
     [
-        (scored("-" * 40, "+" * 40), "Round 1 improved on the base in its one measurement."),
-        (scored("-" * 40, "+" * 3 + "-" * 37), f"{NOTHING_SHOWN} in 1 measurement."),
-        (scored("+" * 40, "-" * 40), "Round 1 got worse than the base in its one measurement, and improved in none."),
-        # a benchmark that chose the round does not count if another was measured at the end only
+        (UP, "Kept: round 1, the only trained round; it is better than the base (100.0%, base 0.0%)."),
         (
-            scored("-" * 40, "+" * 40) + scored("-" * 40, "-" * 40, "final"),
-            f"{NOTHING_SHOWN} in 1 measurement.",
+            LEVEL,
+            "Round 1 is kept because a round was trained, but it is not shown to be better than the base (7.5%, base "
+            "0.0%).",
         ),
+        (DOWN, "Round 1 is kept because a round was trained, but it is worse than the base (0.0%, base 100.0%)."),
         (
-            scored("-" * 40, "+" * 40) + scored("+" * 40, "-" * 40, "general"),
-            "Round 1 improved on the base in its one measurement; on other abilities, it got worse in its one "
-            "measurement.",
-        ),
-        (
-            scored("-" * 40, "+" * 40) + scored("-" * 40, "+" * 3 + "-" * 37, "general"),
-            "Round 1 improved on the base in its one measurement; on other abilities, no loss was shown in 1 "
-            "measurement.",
+            SHORTER,
+            "Round 1 is kept because a round was trained, but it is only shorter, and not shown to be better than "
+            "the base (62.5%, base 37.5%).",
         ),
     ],
 )
-def test_words_follow_numbers(scores: list[Scored], said: str) -> None:
-    assert headline(RUN, STANDING, scores) == said
+def test_a_kept_round_that_is_not_better_is_not_called_kept_without_saying_so(
+    scores: list[Scored], said: str
+) -> None:
+    assert kept_in_words(STANDING, primary(scores)) == said
+
+
+def test_several_rounds_are_corrected_as_one_family_and_the_primary_number_apart(store: Store) -> None:
+    run = store.runs.fetch_run(1)
+    found = compare(store, run)
+    secondary = [one for one in found if one.verdict and not one.is_primary]
+    by_p = sorted(secondary, key=lambda one: one.verdict.comparison.p_value)  # type: ignore[union-attr]
+    least = by_p[0].verdict
+    assert least
+    assert least.p_corrected == pytest.approx(min(1.0, len(secondary) * least.comparison.p_value))
+    number = primary_number(store, run)
+    assert number
+    assert set(number.verdicts) == {1, 2}
+    flexible = compare(store, run, ("flexible",))
+    assert [one for one in found if one.scoring == "flexible"] == flexible
+
+
+def test_every_score_stands_beside_what_was_cut_off_and_both_p_values(document: Document) -> None:
+    tables = [table for section in document.sections for table in section.tables if section.name == "scores"]
+    named = {table.title: table.columns for table in tables}
+    assert next(iter(named)).startswith("The primary number: ")
+    scores = next(columns for title, columns in named.items() if "flexible)" in title)
+    assert {"cut off", "of the ended", "won", "lost", "p", "corrected p"} <= set(scores)
+    assert "Sharpened or better" in named
+
+
+def test_a_round_chosen_among_several_makes_its_benchmark_a_development_set(document: Document) -> None:
+    assert re.search(r"chosen among 2 rounds by \w+, which makes \w+ a development set", "\n".join(document.summary))
 
 
 def test_the_losses_of_each_step_add_up(store: Store) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crescent_lite.evaluation import corrected, in_words, mcnemar
+from crescent_lite.evaluation import ComparisonResult, among_ended, corrected, in_words, mcnemar, word_of
 from crescent_lite.evaluation.sample_sizes import items_needed, smallest_visible
 from crescent_lite.evaluation.sampled_scores import maj_at_k, majority, majority_right, pass_at_k, sampled_scores
 from crescent_lite.evaluation.statistics import paired_interval
@@ -91,10 +91,10 @@ def test_only_items_that_both_answered_are_compared() -> None:
 @pytest.mark.parametrize(
     ("gained", "lost", "words"),
     [
-        (25, 4, "improved (n=300, p<0.001)"),
-        (4, 25, "got worse (n=300, p<0.001)"),
-        (12, 8, "no difference shown (n=300, p=0.503; could have seen 4.3 points)"),
-        (0, 0, "no difference shown (n=300, p=1.000; could have seen 2.6 points)"),
+        (25, 4, "improved (n=300, won 25, lost 4, p<0.001)"),
+        (4, 25, "got worse (n=300, won 4, lost 25, p<0.001)"),
+        (12, 8, "no difference shown (n=300, won 12, lost 8, p=0.503; could have seen 4.3 points)"),
+        (0, 0, "no difference shown (n=300, won 0, lost 0, p=1.000; could have seen 2.6 points)"),
     ],
 )
 def test_words_follow_the_numbers(gained: int, lost: int, words: str) -> None:
@@ -118,6 +118,52 @@ def test_one_of_many_rounds_needs_more_than_a_lucky_interval() -> None:
     lucky, noise = mcnemar(*answers(80, 22, 9, 89)), mcnemar(*answers(80, 15, 15, 90))
     assert in_words(corrected([lucky])[0]).startswith("improved")
     assert in_words(corrected([lucky, noise, noise, noise])[0]).startswith("no difference shown")
+
+
+def test_both_p_values_are_said_where_they_differ() -> None:
+    lucky, noise = mcnemar(*answers(80, 22, 9, 89)), mcnemar(*answers(80, 15, 15, 90))
+    assert "p=0.029, corrected 0.118" in in_words(corrected([lucky, noise, noise, noise])[0])
+    assert "corrected" not in in_words(corrected([lucky])[0])
+
+
+# ── replies that were cut off ────────────────────────────────────────────────────────────────────────────────
+
+
+def compared_with_ends(
+    items: list[tuple[bool, bool, bool, bool]],
+) -> ComparisonResult:
+    """The comparison on items given as (right before, right after, ended before, ended after)."""
+    columns = [dict(enumerate(column)) for column in zip(*items, strict=True)]
+    return corrected([mcnemar(*columns[:2])], [among_ended(*columns)])[0]  # type: ignore[arg-type]
+
+
+BOTH_RIGHT, BOTH_WRONG = (True, True, True, True), (False, False, True, True)
+WON, LOST = (False, True, True, True), (True, False, True, True)
+NO_LONGER_CUT_OFF = (False, True, False, True)
+
+
+def test_a_rise_by_replies_that_are_no_longer_cut_off_is_shorter() -> None:
+    items = [*[BOTH_RIGHT] * 100, *[BOTH_WRONG] * 100, *[WON] * 10, *[LOST] * 10, *[NO_LONGER_CUT_OFF] * 30]
+    verdict = compared_with_ends(items)
+    assert word_of(verdict) == "shorter"
+    assert in_words(verdict) == (
+        "shorter (n=250, won 40, lost 10, p<0.001; among the 220 whose replies ended in both: won 10, lost 10, "
+        "p=1.000)"
+    )
+
+
+def test_a_rise_that_is_left_among_the_replies_that_ended_is_an_improvement() -> None:
+    items = [*[BOTH_RIGHT] * 100, *[BOTH_WRONG] * 100, *[WON] * 30, *[LOST] * 8, *[NO_LONGER_CUT_OFF] * 10]
+    assert word_of(compared_with_ends(items)) == "improved"
+
+
+def test_a_rise_that_is_neither_shown_nor_gone_among_the_replies_that_ended_is_no_claim() -> None:
+    items = [*[BOTH_RIGHT] * 100, *[BOTH_WRONG] * 100, *[WON] * 9, *[LOST] * 2, *[NO_LONGER_CUT_OFF] * 4]
+    assert word_of(compared_with_ends(items)) == "no difference shown"
+
+
+def test_without_cut_off_replies_there_is_nothing_to_compare_apart() -> None:
+    assert compared_with_ends([BOTH_RIGHT, WON]).ended is None
 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(1, 400))

@@ -99,8 +99,8 @@ def corrected(
     """Correct several comparisons by Holm's method as one family; return the results in the given order.
 
     The smallest of m p-values is tested at SIGNIFICANT / m, the next at SIGNIFICANT / (m - 1), and so on until one
-    fails. Each interval has the level at which its p-value is tested. `ended`: for each comparison, what `among_ended`
-    returns.
+    fails. Each interval has the level at which its p-value is tested. `ended`: the result of `among_ended` for each
+    comparison.
     """
     order = sorted(range(len(comparisons)), key=lambda index: comparisons[index].p_value)
     results: dict[int, ComparisonResult] = {}
@@ -133,14 +133,19 @@ def word_of(verdict: ComparisonResult) -> Word:
 
 
 def in_words(verdict: ComparisonResult) -> str:
-    """'improved (n=300, won 25, lost 4, p<0.001)', with the corrected p-value where it differs.
+    """'improved (n=300, won 25, lost 4, p<0.001)': the word with the numbers behind it."""
+    return f"{word_of(verdict)} ({numbers_in_words(verdict)})"
+
+
+def numbers_in_words(verdict: ComparisonResult) -> str:
+    """'n=300, won 25, lost 4, p<0.001', with the corrected p-value where it differs.
 
     Where replies were cut off and a rise is shown, the comparison among the others follows; where no difference is
     shown, the smallest difference that could have been seen.
     """
     comparison, word = verdict.comparison, word_of(verdict)
     if not comparison.items:
-        return "no difference shown (no items)"
+        return "no items"
     numbers = f"n={comparison.items}, {churn_in_words(comparison)}, {p_in_words(comparison.p_value)}"
     if verdict.p_corrected > comparison.p_value * 1.000001:
         numbers += f", corrected {p_in_words(verdict.p_corrected).removeprefix('p').removeprefix('=')}"
@@ -152,7 +157,7 @@ def in_words(verdict: ComparisonResult) -> str:
         discordant = (comparison.gained + comparison.lost + 1) / (comparison.items + 1)
         visible = smallest_visible(comparison.items, discordant)
         numbers += f"; could have seen {100 * visible:.1f} points"
-    return f"{word} ({numbers})"
+    return numbers
 
 
 def churn_in_words(comparison: PairedComparison) -> str:

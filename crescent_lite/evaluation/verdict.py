@@ -42,8 +42,8 @@ Word = Literal["better", "sharpened", "likelier", "narrowed", "worse", "shorter"
 LEVEL = 0.05
 """Largest difference, 0-1, that still counts as level (guess: half of what 8 votes are worth on word problems)."""
 STEPS = 1.5
-"""maj@k is still this many times as far from its limit as it is from maj@k/2. Where its error falls as 1/k it is 1; in
-simulated populations it was 0.9 to 2.2. A larger value says 'better' less often, also of models that are."""
+"""maj@k is assumed to be this many times as far from its limit as from maj@k/2. Where its error falls as 1/k it is 1;
+in simulated populations it was 0.9 to 2.2. A larger value says 'better' less often, also of models that are."""
 LEAST_SAMPLES = 4
 """With fewer samples of each item the share of right favourites cannot be estimated, and there is no verdict."""
 RESAMPLES = 2000
@@ -52,7 +52,7 @@ SUBSETS = 70
 """Most choices of half of the samples that maj@k/2 is averaged over; 70 are all choices of 4 of 8."""
 SEED = 20260102
 TESTS = 3
-"""Tests of one verdict: the mean, pass@k and the majority. Every p is multiplied by it (Bonferroni)."""
+"""Tests of one verdict: the mean, pass@k and the majority. Every p-value is multiplied by it (Bonferroni)."""
 MEANINGS: Mapping[Word, str] = {
     "better": "more items have a right favourite answer",
     "sharpened": "single replies agree more often with the favourite answer, which is right as often as before",
@@ -123,7 +123,7 @@ class SampledVerdict:
     """Fraction of right samples among those that ended, over items with such samples in both; None without any."""
     counts: FourCounts
     p_corrected: Mapping[str, float]
-    """p of 'mean', 'majority', 'passed' and 'ended', corrected; that of the majority holds for maj@k and favourites."""
+    """Corrected p-values of 'mean', 'majority' (for maj@k and favourites together), 'passed' and 'ended'."""
     words: tuple[Word, ...]
     """The words that are shown, at most one of them besides 'narrowed'; empty if no difference is shown."""
 
@@ -155,7 +155,8 @@ def sampled_verdict(
     samples = min(len(replies[item]) for replies in (before, after) for item in shared)
     if samples < LEAST_SAMPLES:
         return None
-    return judge(*(Drawn.of([replies[i][:samples] for i in shared]) for replies in (before, after)), comparisons)
+    was, now = (Drawn.of([replies[item][:samples] for item in shared]) for replies in (before, after))
+    return judge(was, now, comparisons)
 
 
 @dataclass(frozen=True)
@@ -181,35 +182,44 @@ class Drawn:
 
 def judge(before: Drawn, after: Drawn, comparisons: int = 1) -> SampledVerdict:
     """The verdict on two models whose samples are given as arrays of the same items."""
-    majorities = [_majority(drawn.answers, drawn.right) for drawn in (before, after)]
+    was, now = _majority(before.answers, before.right), _majority(after.answers, after.right)
     changes = {
         "mean": _change(before.right.mean(axis=1), after.right.mean(axis=1), comparisons),
-        "majority": _change(*majorities, comparisons),
-        "favourites": _change(
-            *(_favourites(drawn, whole) for drawn, whole in zip((before, after), majorities, strict=True)), comparisons
-        ),
-        "passed": _change(before.right.any(axis=1), after.right.any(axis=1), comparisons),
+        "majority": _change(was, now, comparisons),
+        "favourites": _change(_favourites(before, was), _favourites(after, now), comparisons),
+        "passed": _change(_is_any(before.right) * 1.0, _is_any(after.right) * 1.0, comparisons),
     }
-    both = before.ended.any(axis=1) & after.ended.any(axis=1)
-    if both.any():
-        changes["ended"] = _change(*(_among_ended(drawn, both) for drawn in (before, after)), comparisons)
+    both = _is_any(before.ended) & _is_any(after.ended)
+    ended = _change(_among_ended(before, both), _among_ended(after, both), comparisons) if both.any() else None
     raw = {
         "mean": changes["mean"].p_value,
         "majority": max(changes["majority"].p_value, changes["favourites"].p_value),
         "passed": changes["passed"].p_value,
+        "ended": ended.p_value if ended else 1.0,  # a condition of words, not one more test
     }
-    raw["ended"] = changes["ended"].p_value if "ended" in changes else 1.0  # a condition of words, not one more test
     p_corrected = {name: min(1.0, TESTS * comparisons * p) for name, p in raw.items()}
-    was, now = (majority > 0.5 for majority in majorities)
-    counts = FourCounts(*(int(each.sum()) for each in (was & now, ~was & now, was & ~now, ~was & ~now)))
     items, samples = before.right.shape
     return SampledVerdict(
-        items, samples, **({"ended": None} | changes), counts=counts, p_corrected=p_corrected,
-        words=_words(changes, p_corrected),
-    )  # fmt: skip
+        items,
+        samples,
+        **changes,
+        ended=ended,
+        counts=_four_counts(was > 0.5, now > 0.5),
+        p_corrected=p_corrected,
+        words=_words(changes, ended, p_corrected),
+    )
 
 
-def _words(changes: Mapping[str, Change], p: Mapping[str, float]) -> tuple[Word, ...]:
+def _four_counts(was: NDArray[np.bool_], now: NDArray[np.bool_]) -> FourCounts:
+    return FourCounts(*(int(each.sum()) for each in (was & now, ~was & now, was & ~now, ~was & ~now)))
+
+
+def _is_any(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = np.asarray(flags.any(axis=1))
+    return found
+
+
+def _words(changes: Mapping[str, Change], ended: Change | None, p: Mapping[str, float]) -> tuple[Word, ...]:
     def moved(name: str, sign: int) -> bool:
         return p[name] < SIGNIFICANT and sign * changes[name].difference > 0
 
@@ -221,9 +231,9 @@ def _words(changes: Mapping[str, Change], p: Mapping[str, float]) -> tuple[Word,
         return ("worse", *narrowed)
     if not moved("mean", 1):
         return narrowed
-    ended = changes.get("ended", changes["mean"])
-    if p["ended"] >= SIGNIFICANT or ended.difference < 0:
-        return ("shorter", *narrowed) if ended.difference < changes["mean"].difference / 2 else narrowed
+    left = ended.difference if ended else 0.0
+    if p["ended"] >= SIGNIFICANT or left < 0:
+        return ("shorter", *narrowed) if left < changes["mean"].difference / 2 else narrowed
     if is_majority_up:
         return ("better", *narrowed)
     level = changes["favourites"].is_level and (bool(narrowed) or changes["passed"].is_level)
@@ -266,7 +276,7 @@ def _among_ended(drawn: Drawn, items: NDArray[np.bool_]) -> NDArray[np.float64]:
     return found
 
 
-def _change(before: NDArray[np.float64], after: NDArray[np.float64], comparisons: int) -> Change:
+def _change(before: NDArray[np.floating], after: NDArray[np.floating], comparisons: int) -> Change:
     differences = after.astype(np.float32) - before.astype(np.float32)
     items = len(differences)
     signs, weights = _draws(items)
@@ -277,7 +287,12 @@ def _change(before: NDArray[np.float64], after: NDArray[np.float64], comparisons
     tail = SIGNIFICANT / comparisons
     low, high, least, most = np.quantile(means, [0.025, 0.975, tail, 1 - tail])
     return Change(
-        float(before.mean()), float(after.mean()), float(low), float(high), p_value, bool(-LEVEL < least <= most < LEVEL)
+        float(before.mean()),
+        float(after.mean()),
+        float(low),
+        float(high),
+        p_value,
+        bool(-LEVEL < least <= most < LEVEL),
     )
 
 

@@ -26,11 +26,11 @@ from crescent_lite.models import require_unchanged, sha256_of
 from crescent_lite.preparation import model_settings_of
 from crescent_lite.printable import printable, printable_line
 from crescent_lite.records import ModelFile, peft_dir_of
+from crescent_lite.report.primary import primary_number
 from crescent_lite.sampling.chat import PLACEHOLDER, ChatTemplate
 from crescent_lite.sampling.decoding import require_decoding
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.quantising import MIXTURES, encode_rows, quantise
-from crescent_lite.report.primary import primary_number
 from crescent_lite.store import Store
 from crescent_lite.training import save_transformers_folder
 from crescent_lite.training.adapter_gguf import write_adapter_gguf
@@ -162,7 +162,9 @@ def export_folder(store: Store, chosen: ChosenRounds, out: Path) -> Rounding:
 def not_better_in_words(store: Store, chosen: ChosenRounds) -> str:
     """Return which exported rounds are not shown to be better than the base; empty if all are."""
     primary = primary_number(store, store.runs.fetch_run(chosen.run_id))
-    words = {n: primary.not_better_in_words(n) if primary else "it was not compared with the base" for n in chosen.rounds}
+    words = {
+        n: primary.not_better_in_words(n) if primary else "it was not compared with the base" for n in chosen.rounds
+    }
     return "; ".join(f"round {number}: {said}" for number, said in words.items() if said)
 
 

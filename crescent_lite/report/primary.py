@@ -5,7 +5,7 @@ canaries if a run has none, else whatever it measured), with one prompt and one 
 the run. Rounds are corrected for each other (Holm). Every other comparison is secondary: `scores.compare` corrects
 those as one family. Where the base and a round drew several samples of these items, `sampled_verdicts` says whether
 the round is sharpened or better. Reads the store. Example:
-    primary_number(store, run).in_a_line(1) -> "from 36.0% to 46.0% (svamp, bare, flexible); improved (n=300, ...)"
+    primary_number(store, run).in_a_line(1) -> "from 36.0% to 46.0% (svamp, bare, flexible; n=300, ...)"
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crescent_lite.evaluation import ComparisonResult, among_ended, corrected, in_words, mcnemar, word_of
-from crescent_lite.evaluation.statistics import Word
+from crescent_lite.evaluation import ComparisonResult, among_ended, corrected, mcnemar, word_of
+from crescent_lite.evaluation.statistics import Word, numbers_in_words
 from crescent_lite.evaluation.verdict import SampledVerdict, sampled_verdict
 from crescent_lite.intervals import wilson
 from crescent_lite.records import Role, SampledReply, Score, short_name
@@ -59,9 +59,9 @@ class Primary:
         return word_of(self.verdicts[number]) if number in self.verdicts else None
 
     def in_a_line(self, number: int) -> str:
-        """The comparison of a round with the base in words."""
+        """The comparison of a round with the base: 'from 36.0% to 46.0% (svamp, bare, flexible; n=300, ...)'."""
         before, after = self.scores[0].fraction, self.scores[number].fraction
-        return f"from {before:.1%} to {after:.1%} ({self.name}); {in_words(self.verdicts[number])}"
+        return f"from {before:.1%} to {after:.1%} ({self.name}; {numbers_in_words(self.verdicts[number])})"
 
     def not_better_in_words(self, number: int) -> str:
         """'it is not shown to be better than the base (36.0%, base 39.7%)'; empty if the round improved."""
@@ -113,7 +113,9 @@ def primary_evaluations(store: Store, run: Run, *, sampled: bool = False) -> dic
     keys = {(e.benchmark, e.prompt) for e in (_with_primary_prompt(found, evaluate) for found in of_base.values())}
     by_round: dict[int, list[EvaluationRow]] = {}
     for e in rows:
-        if (e.benchmark, e.prompt) in keys and e.benchmark not in {f.benchmark for f in by_round.get(e.round_number, ())}:
+        if (e.benchmark, e.prompt) in keys and e.benchmark not in {
+            f.benchmark for f in by_round.get(e.round_number, ())
+        }:
             by_round.setdefault(e.round_number, []).append(e)
     return {number: found for number, found in by_round.items() if len(found) == len(keys)}
 
@@ -135,7 +137,7 @@ def sampled_verdicts(store: Store, run: Run) -> dict[int, SampledVerdict]:
 
 
 def ended_of(store: Store, e: EvaluationRow) -> dict[str, bool]:
-    """Whether the greedy reply to each item ended; empty where an option is chosen, since nothing is cut off there."""
+    """Whether the greedy reply to each item ended; empty where an option is chosen: nothing is cut off."""
     return store.evaluations.fetch_ended(e.evaluation_id) if e.kind == "answers" else {}
 
 

@@ -147,12 +147,22 @@ def _scored(
 def scores_table(store: Store, run: Run, scored: Iterable[Scored]) -> Table:
     """A table of every score with its interval; without rows if nothing was measured."""
     rows = tuple(_score_row(one) for one in scored)
-    columns = ("benchmark", "prompt", "scoring", "model", "right", "score", "95% interval", "cut off", "of the ended")
-    columns += VERDICT_COLUMNS
+    measured = (
+        "benchmark",
+        "prompt",
+        "scoring",
+        "model",
+        "right",
+        "score",
+        "95% interval",
+        "cut off",
+        "of the ended",
+    )
+    columns = (*measured, *VERDICT_COLUMNS)
     note = (
         "Intervals: Wilson for a score, a paired bootstrap for a difference. p: exact McNemar test, two-sided, on "
-        "the same items. won, lost: items that only the round, or only the base, answers rightly. All comparisons but "
-        "the primary number are corrected as one family, over benchmarks, prompts, scorings and rounds (Holm). cut "
+        "the same items. won, lost: items that only the round, or only the base, answers rightly. All comparisons "
+        "but the primary number are one family, over benchmarks, prompts, scorings and rounds (Holm). cut "
         "off: replies that reached the length limit; of the ended: right answers among the others."
     )
     differing, judged = store.evaluations.fetch_disagreements(run.run_id)

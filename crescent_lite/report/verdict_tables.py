@@ -1,6 +1,7 @@
 """Tables of verdicts: the primary number of each round, and whether a round is sharpened or better.
 
-Reads the store through `primary`. Example: primary_table(store, run).title -> "The primary number: svamp, bare, flexible"
+Reads the store through `primary`. Example:
+    primary_table(store, run).title -> "The primary number: svamp, bare, flexible"
 """
 
 from __future__ import annotations
@@ -77,13 +78,16 @@ def sharpened_table(store: Store, run: Run) -> Table:
             if change
         ]
         said = " and ".join(verdict.words) or "no difference shown"
-        rows.append((f"round {number}", "verdict", "", "", f"{said}; items by majority: {verdict.counts.in_words()}", "", ""))
+        rows.append(
+            (f"round {number}", "verdict", "", "", f"{said}; items by majority: {verdict.counts.in_words()}", "", "")
+        )
     columns = ("model", "measure", "base", "round", "difference and 95% interval", "p", "corrected p")
     note = (
-        "better: single replies and majorities are right more often, beyond what sharpening explains. sharpened: single "
-        "replies agree more often with the favourite answer, which is right as often as before. likelier: single replies "
-        "are right more often, and which of the two it is cannot be told. narrowed: fewer items are solved at least "
-        "once. shorter: no gain among the replies that ended. Sign-flip tests and bootstrap over items."
+        "better: single replies and majorities are right more often, beyond what sharpening explains. sharpened: "
+        "single replies agree more often with the favourite answer, which is right as often as before. likelier: "
+        "single replies are right more often, and which of the two it is cannot be told. narrowed: fewer items are "
+        "solved at least once. shorter: no gain among the replies that ended. Sign-flip tests and a bootstrap over "
+        "items; corrected for the tests and the rounds (Bonferroni)."
     )
     return Table("Sharpened or better", columns, tuple(rows), note)
 

@@ -341,8 +341,8 @@ class Evaluations:
         """The sampled replies to each item, in the order they were drawn."""
         found: dict[str, list[SampledReply]] = {}
         for row in self._database.rows(
-            """SELECT item_id, answer_key, flexible, finish_reason = 'stop' FROM evaluated_items WHERE evaluation_id = ?
-            ORDER BY item_id, sample_index""",
+            """SELECT item_id, answer_key, flexible, finish_reason = 'stop' FROM evaluated_items
+            WHERE evaluation_id = ? ORDER BY item_id, sample_index""",
             [evaluation_id],
         ):
             found.setdefault(row[0], []).append(SampledReply(row[1], bool(row[2]), bool(row[3])))

@@ -172,7 +172,7 @@ def test_facts_tell_which_adapter_is_kept_and_which_file_is_missing(tmp_path: Pa
     assert line[3].startswith("35.8% (28 to 45) sums, bare")
     said = model_in_full(facts[2], 70).plain
     assert "adapter · run 1, round 1, running  kept" in said
-    assert "Kept: round 1, the only trained round" in said
+    assert "Round 1 is kept because a round was trained, but it was not compared" in said
     assert "27.8 to 44.7  43/120" in said
     assert "20/61 of 120 so far" in said
 

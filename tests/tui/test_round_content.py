@@ -83,13 +83,13 @@ def test_a_difference_has_words() -> None:
     compared = Comparisons(verdicts={("sums", "arithmetic/bare", 1): verdict})
     said = score_plots(scores, compared, chosen=1, kept=1, width=120).plain  # type: ignore[arg-type]
     assert "Round 1 against the base: +50.0 points" in said
-    assert "improved (n=40, p<0.001)" in said
+    assert "improved (n=40, won 20, lost 0, p<0.001)" in said
     base = score_plots(scores, compared, chosen=0, kept=1, width=120).plain  # type: ignore[arg-type]
     assert "Round 1 against the base: +50.0 points" in base
     (nothing,) = corrected([mcnemar(before, before)])
     lines = gains([Gain("sums", "the votes", "unvoted, bare", "round 1, bare", nothing)], 60).plain
     assert "the votes  unvoted, bare → round 1, bare" in lines
-    assert "no difference shown (n=40, p=1.000; could have seen" in lines.replace("\n    ", " ")
+    assert "no difference shown (n=40, won 0, lost 0, p=1.000; could have seen" in lines.replace("\n    ", " ")
 
 
 def test_without_controls_the_command_for_them_is_named() -> None:

@@ -47,7 +47,9 @@ def score_plots(
         blocks.append(_block(benchmark, prompt, list(group), comparisons, chosen, kept, axis, width))
     note = "● right answers in per cent, ├ ┤ 95% interval (Wilson), ┊ base; p and the interval of a difference are "
     note += "corrected over benchmarks, prompts, scorings and rounds; those of the primary number over rounds alone"
-    return Content("\n").join([*_verdict(comparisons, chosen or kept, width), *blocks, Content.styled(_wrapped(note, width), MUTED)])
+    return Content("\n").join(
+        [*_verdict(comparisons, chosen or kept, width), *blocks, Content.styled(_wrapped(note, width), MUTED)]
+    )
 
 
 def _verdict(comparisons: Comparisons, number: int | None, width: int) -> list[Content]:
@@ -55,7 +57,7 @@ def _verdict(comparisons: Comparisons, number: int | None, width: int) -> list[C
     primary = comparisons.primary
     if primary is None or not number or number not in primary.verdicts:
         return []
-    said = printable_line(f"Round {number}, primary number: {primary.in_a_line(number)}")
+    said = printable_line(f"Round {number}, primary number: {primary.word(number)}, {primary.in_a_line(number)}")
     lines = [Content.styled(_wrapped(said, width), f"bold {_style(primary.verdicts[number])}".strip())]
     if number in comparisons.sampled:
         sampled = f"Of several samples of each item: {comparisons.sampled[number].in_words()}"

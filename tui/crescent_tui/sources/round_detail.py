@@ -75,8 +75,8 @@ class Comparisons:
     others: tuple[Scored, ...] = ()
     """Rounds of other runs, if this run learned from another one's labels."""
     shares: Mapping[Place, tuple[float, float]] = field(default_factory=dict)
-    """For each (benchmark, prompt, round): the fraction of replies that were cut off, and of right ones among the others,
-    0-1. Without the places where an option is chosen."""
+    """The fraction of replies that were cut off, and of right ones among the others, 0-1; without places where an
+    option is chosen."""
     primary: Primary | None = None
     """The primary number of the run; None before the base is measured."""
     sampled: Mapping[int, SampledVerdict] = field(default_factory=dict)
