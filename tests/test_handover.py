@@ -106,6 +106,15 @@ def test_the_merged_gguf_says_what_the_round_says(finished: Workspace, tmp_path:
     )
 
 
+def test_exporting_a_round_that_is_not_better_than_the_base_warns(
+    finished: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = export(finished, "adapter", tmp_path / "adapter", "--rounds", "1")
+    words = "round 1: it is not shown to be better than the base ("
+    assert f"warning: {words}" in capsys.readouterr().err
+    assert f"Before you use it: {words}" in (folder / "README.md").read_text()
+
+
 def test_an_untrusted_gguf_writes_no_lines_into_the_modelfile_and_no_paths(tmp_path: Path) -> None:
     base = make_tiny_gguf(tmp_path / "tiny.gguf", chat_template='"""\nADAPTER /etc/x\n"""' + CHAT_TEMPLATE)
     metadata = {"general.basename": "../../up\nADAPTER ./x", "general.finetune": "a" * 300}

@@ -243,10 +243,10 @@ def _write_card(
         measured.append(
             f"These files contain {max(rounded.kept, 0):.0%} of the change that training made to the weights."
         )
-    if words := not_better_in_words(store, chosen):
-        measured.append(f"Before you use it: {words}.")
     if words := rounding_in_words(rounded):
         measured.append(f"{words[0].upper()}{words[1:]}.")
+    if words := not_better_in_words(store, chosen):
+        measured.append(f"Before you use it: {words}.")
     text = card_text(
         store, chosen.run_id, chosen.rounds, facts, library=library, usage=usage, measured=" ".join(measured)
     )

@@ -25,8 +25,16 @@ WORDS = (
     ("strict", "A scoring: a right answer counts only in a marked place (boxed, after '####', after 'the answer is', "
      "or as the whole reply). Where flexible is higher than strict, the difference is format, not skill."),
     ("95% interval", "Of 100 intervals made like this, about 95 contain the true score. Few items make it wide."),
+    ("primary number", "Right greedy answers to all items of the benchmarks that choose the round, with the prompt "
+     "and scoring named in the settings. It alone decides whether a round improved."),
     ("improved", "Said only if the difference on the same items is larger than chance explains: p < 0.05 and an "
-     "interval without 0, both corrected for the number of comparisons."),
+     "interval without 0, both corrected for the number of comparisons, and also among the replies that ended."),
+    ("shorter", "The score rose only because fewer replies are cut off: among those that ended, no rise is shown."),
+    ("sharpened", "Single replies agree more often with the model's favourite answer, which is right as often as "
+     "before."),
+    ("better", "More items have a right favourite answer: majorities are right more often, too."),
+    ("narrowed", "Fewer items are answered rightly at least once in k samples."),
+    ("learned", "Items whose majority answer was wrong before and is right after; unlearned: the other way round."),
     ("could have seen", "Said where no difference was shown: the smallest difference that so many items show with a "
      "probability of 80%. There may be a smaller one."),
     ("loss", "How badly the model predicts a text, in nats per token; 0 is perfect."),
