@@ -20,7 +20,7 @@ from crescent_lite.evaluation.verdict import LEVEL, Drawn, Word, judge
 from crescent_lite.records import PairedComparison
 
 KEPT = 0.87
-"""Correlation of the logits before and after any training: about a fifth of the greedy answers change sides."""
+"""Correlation of the logits before and after any training: about a sixth of the greedy answers change sides."""
 HARDER = 0.6
 """Logits that the right answer loses on an item one standard deviation harder than the mean. The replies to such an
 item are also cut off more often."""
