@@ -35,6 +35,21 @@ DENIED = (
     "So y = -2 is extraneous.",
     "The answer is certainly not 100.",
 )
+IN_OTHER_LANGUAGES = (
+    "El resultado no es 14.",
+    "Das Ergebnis ist nicht 21, sondern etwas anderes.",
+    "Le total n'est pas 33.",
+    "总数不是48。",
+    "答案是 17。不对，我算错了。",
+    "La suma es 25. Espera, eso está mal.",
+    "Die Summe ist 90. Nein, das ist falsch.",
+)
+NUMBERED = (
+    "The proof uses Theorem 4.",
+    "Compare with Figure 12.",
+    "Siehe Seite 88.",
+    "The values are listed in Table 3.",
+)
 CUT_OFF = (
     "Sam had 12 marbles and lost 5, so he has 7. After that he",
     "There are 4 × 6 = 24 chairs. If each chair costs",
@@ -242,6 +257,16 @@ CONCLUDED = (
 
 @pytest.mark.parametrize("text", TAKEN_BACK)
 def test_an_answer_that_is_taken_back_is_none(text: str) -> None:
+    assert canonical_answer(text) is None
+
+
+@pytest.mark.parametrize("text", IN_OTHER_LANGUAGES)
+def test_a_denial_or_retraction_in_another_language_is_seen(text: str) -> None:
+    assert canonical_answer(text) is None
+
+
+@pytest.mark.parametrize("text", NUMBERED)
+def test_the_number_of_a_theorem_or_page_is_no_answer(text: str) -> None:
     assert canonical_answer(text) is None
 
 

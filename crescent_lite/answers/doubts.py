@@ -72,16 +72,24 @@ _HINTS = (
 _HYPOTHETICAL = re.compile(r"\b(?:if|would|were|suppose|since|because|otherwise|option|choice)\b", re.IGNORECASE)
 
 
+_WRONG_ELSEWHERE = re.compile(
+    r"不对|錯了|错了|是错的|有误|\bestá mal\b|\bes incorrect[oa]\b|\bist falsch\b|\bc'est faux\b|\bè sbagliat[oa]\b"
+    r"|\bestá errad[oa]\b|\bневерно\b|\bнеправильно\b|गलत|間違い|틀렸",
+    re.IGNORECASE,
+)
+"""What says in other common languages that a result is wrong."""
+
+
 def retracted_until(text: str) -> int:
     """Return the index after the last retraction; 0 if there is none."""
-    end = 0
+    end = max((found.end() for found in _WRONG_ELSEWHERE.finditer(text)), default=0)
     lowered = text.lower()
     if not any(hint in lowered for hint in _HINTS):
-        return 0
+        return end
     for found in _RETRACTION.finditer(text):
         before = re.split(r"[.!?\n]\s", text[max(0, found.start() - 80) : found.start()])[-1]
         if not _HYPOTHETICAL.search(before):
-            end = found.end()
+            end = max(end, found.end())
     return end
 
 
@@ -194,6 +202,22 @@ _COUNTS_THE_REPLY = re.compile(
     re.IGNORECASE,
 )
 _OF_A_BOOK = re.compile(r"\b(?:on|see|in|from) (?:page|chapter|section|line|p\.)s? ?\d", re.IGNORECASE)
+_NUMBERED = re.compile(
+    r"\b(?:problem|equation|eq|figure|fig|table|lemma|theorem|corollary|proposition|reference|ref|item|entry|row|column"
+    r"|exercise|question|volume|aufgabe|seite|abbildung|página|pagina|page|ejercicio|exercice|figura)\b\.? ?[(\[]?\d"
+    r"|\[\d{1,3}\]",
+    re.IGNORECASE,
+)
+"""A thing with a number for its name: Equation (3), Seite 36."""
+_NOT_IT = re.compile(
+    r"(?:\b(?:cannot|can't|can not) be|\b(?:not|n't) equal(?: to)?|\b(?:isn't|is not|wasn't|was not)|(?<!\w)it's not"
+    r"|\bno es|\bno son|\bnicht|\bkeine?|\bn'est pas|\bne (?:vaut|sont|font) pas|\bnon è|\bnão é|\bне"
+    r"|不是|不等于|并非|並非|ではなく?|아니)"
+    r"\s?(?:(?:the|a|an|equal to|only|just|exactly|about)\s)?[$\\(]{0,3}-?\d[\d.,/%]*"
+    r"|\d[\d.,/%]*\s?(?:नहीं|ではない|じゃない|이 아니|가 아니)",
+    re.IGNORECASE,
+)
+"""A number that is denied in the same breath, in common languages."""
 _UNIT = (
     r"(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|decades?|century|centuries|km|kilomet(?:er"
     r"|re)s?|met(?:er|re)s?|cm|mm"
@@ -246,7 +270,7 @@ def is_no_conclusion(sentence: str) -> bool:
     """Whether a sentence with a number states no result: a guess, a reference, an error, a count of steps."""
     if _HEDGE.search(sentence) or _TWO_CONDITIONS.search(sentence) or _OF_THE_REPLY.match(sentence):
         return True
-    if _FACT.search(sentence):
+    if _FACT.search(sentence) or _NOT_IT.search(sentence) or _WRONG_ELSEWHERE.search(sentence):
         return True
     if _CONCLUDING.search(sentence):
         return False
@@ -255,6 +279,7 @@ def is_no_conclusion(sentence: str) -> bool:
         or _NONE_EXISTS.search(sentence)
         or _COUNTS_THE_REPLY.search(sentence)
         or _OF_A_BOOK.search(sentence)
+        or _NUMBERED.search(sentence)
         or _FIRST_PERSON.match(sentence)
     )
 
