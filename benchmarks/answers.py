@@ -1,6 +1,7 @@
 """How often is an answer read right, wrong or not at all? By known inputs, GSM8K, LaTeX golds and math-verify.
 
-Four measurements, each with a file of its own; the wrong ones are printed with what was read.
+Five measurements, each with a file of its own; the wrong ones are printed with what was read.
+    --pairs      replies by people who had not seen the code: the same value, another value, none (tests/answer_pairs)
     --cases      inputs from other tools' bug reports with the right keys (tests/answer_inputs.jsonl)
     --gsm8k      question, answer and worked solution of each item: the golds, the solutions whole, and without '####'
     --golds      gold answers with LaTeX: each key, written back as LaTeX, against the gold by math-verify
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import lzma
 import random
 import re
 import statistics
@@ -23,7 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from crescent_lite.answers import canonical_answer
+from crescent_lite.answers import canonical_answer, find_answer
 from crescent_lite.config import BenchmarkConfig
 from crescent_lite.errors import BenchmarkError
 from crescent_lite.evaluation.benchmarks import read_item
@@ -38,6 +40,7 @@ def main() -> int:
     """Measure what was asked for and print it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--cases", type=Path, help="JSONL with kind, as, text and the right keys")
+    parser.add_argument("--pairs", type=Path, help="JSONL.xz with set, kind, relation, a, b and finished")
     parser.add_argument("--gsm8k", type=Path, help="JSONL with question, answer and a solution that ends in '#### x'")
     parser.add_argument("--golds", type=Path, help="JSONL with source and gold")
     parser.add_argument("--solutions", type=Path, help="JSONL with question, text, finish_reason")
@@ -48,6 +51,8 @@ def main() -> int:
     result: dict[str, Any] = {}
     if options.cases:
         result["cases"] = by_cases(options.cases, options.shown)
+    if options.pairs:
+        result["pairs"] = by_labelled_pairs(options.pairs, options.shown)
     if options.gsm8k:
         result["gsm8k"] = by_gsm8k(options.gsm8k, options.shown)
     if options.golds:
@@ -86,6 +91,29 @@ def outcome(key: str | None, right: list[str]) -> str:
     if key is None:
         return "abstained" if right else "right"
     return "right" if key in right else "wrong"
+
+
+def by_labelled_pairs(path: Path, shown: int) -> dict[str, Any]:
+    """How the keys of labelled replies compare: pairs with the same value, with another, and replies without one."""
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for line in lzma.decompress(path.read_bytes()).decode().splitlines():
+        row = json.loads(line)
+        finished = row.get("finished", True)
+        found = [find_answer(text, finished=finished) for text in (row["a"], row["b"]) if text is not None]
+        keys = [answer.key for answer in found if answer]
+        relation = row["relation"]
+        if len(keys) < len(found):
+            outcome = "abstained"
+        elif relation == "none":
+            outcome = "a key"
+        else:
+            outcome = "one key" if keys[0] == keys[1] else "two keys"
+        counts[f"set {row['set']}, {relation}"][outcome] += 1
+        is_wrong = (relation, outcome) in {("other", "one key"), ("none", "a key"), ("same", "two keys")}
+        if is_wrong and shown:
+            shown -= 1
+            print(f"{relation}, {row['kind']}: {row['a']!r} {row['b']!r} -> {keys}", file=sys.stderr)
+    return {name: dict(found) for name, found in sorted(counts.items())}
 
 
 def by_cases(path: Path, shown: int) -> dict[str, Any]:
