@@ -151,7 +151,7 @@ _PENDING = re.compile(
             |converted|simplified
           |counted|proven|proved|shown|worked|seen|done|evaluated|compared|ruled|decided)\b
       | \bleft\s(?:to\sthe\sreader|as\san?\sexercise)\b
-      | \b(?:we|i|you)\scan\s(?:\w+\s)?{_VERB}\b[^0-9=]*$
+      | (?<!far\sas\s)\b(?:we|i|you)\scan\s(?:\w+\s)?{_VERB}\b[^0-9=]*$
       | \b(?:remains|left)\sto\s{_VERB}\b
       | \bthe\s(?:next|first|second|third|last|final|following|remaining)\s(?:step|thing|task|part)\s(?:is
         |will|would)\b

@@ -52,7 +52,7 @@ async def test_a_chosen_view_begins_a_query_and_a_column_is_written_at_the_curso
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("7")
         await until(pilot, lambda: "v_questions" in shown(app))
-        await pilot.press("j", "k", "enter")
+        await pilot.press("escape", "j", "k", "enter")
         editor = app.screen.query_one(TextArea)
         assert editor.text == "SELECT * FROM v_acceptance LIMIT 100"
         await pilot.press("space", "j", "enter")
