@@ -18,7 +18,7 @@ __all__ = ["libggml", "llama_cpp"]
 
 SPINS = 2000
 """Turns of libgomp's waiting loop before a waiting thread sleeps. Its own number is 300,000, several milliseconds,
-which a thread of another program could use (guess; `benchmarks/threads.py` compares numbers)."""
+which a thread of another program could use (`benchmarks/threads.py`; in the lab log)."""
 WAIT_VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 """Variables by which a user decides how OpenMP's threads wait."""
 
