@@ -75,7 +75,7 @@ class Change:
     high: float
     """Upper end of that interval."""
     p_value: float
-    """Of the two-sided sign-flip test, not corrected."""
+    """P-value of the two-sided sign-flip test, not corrected."""
     is_level: bool
     """Whether the difference is shown to be within LEVEL on both sides."""
 

@@ -26,7 +26,7 @@ from crescent_lite.consensus import decide
 from crescent_lite.errors import MissingPackageError, NotFoundError, StorageError
 from crescent_lite.files import atomic_replacement
 from crescent_lite.records import Label
-from crescent_lite.stages.winners import matched_in_length, pairs
+from crescent_lite.stages.examples import pairs_of_labels
 from crescent_lite.store import Store
 
 PARQUET_FILES = {"labels.parquet", "votes.parquet", "README.md"}
@@ -143,13 +143,6 @@ def _pairs(store: Store, labels: Sequence[Label]) -> list[Row]:
     most = {
         run_id: config_from_dict(store.runs.fetch_run(run_id).config).train.pairs_per_question for run_id in run_ids
     }
-    found = [
-        (label, pair)
-        for label in labels
-        if label.answer_key
-        for pair in pairs(store.votes.fetch_votes(label.question_id), label.answer_key, most[label.run_id])
-    ]
-    kept = {id(pair) for pair in matched_in_length([pair for _, pair in found])}
     return [
         {
             "prompt": [{"role": "user", "content": label.question}],
@@ -161,8 +154,7 @@ def _pairs(store: Store, labels: Sequence[Label]) -> list[Row]:
             "rejected_label": pair.loser.answer_key,
             "rejected_vote_id": pair.loser.vote_id,
         }
-        for label, pair in found
-        if id(pair) in kept
+        for label, pair in pairs_of_labels(store, [(label, most[label.run_id]) for label in labels])
     ]
 
 

@@ -19,7 +19,7 @@ from crescent_lite.sampling import Sampler
 from crescent_lite.stages.agreement import set_aside
 from crescent_lite.stages.frame import Job
 from crescent_lite.stages.winners import Pair, distinct_winners, matched_in_length, pairs
-from crescent_lite.store import Round
+from crescent_lite.store import Round, Store
 
 
 def labels_of(job: Job, this: Round) -> list[Label]:
@@ -94,19 +94,26 @@ def chosen_solutions(job: Job, labels: Sequence[Label]) -> list[Chosen]:
 
 
 def _pairs(job: Job, labels: Sequence[Label]) -> list[Chosen]:
-    """The pairs of all labels, matched in length, by question and in the order in which they were chosen."""
-    label_of: dict[int, Label] = {}
-    found: list[Pair] = []
-    for label in labels:
-        if label.answer_key is not None:
-            drawn = job.store.votes.fetch_votes(label.question_id)
-            of_question = pairs(drawn, label.answer_key, job.config.train.pairs_per_question)
-            label_of |= {pair.winner.vote_id: label for pair in of_question}
-            found += of_question
+    most = job.config.train.pairs_per_question
     return [
-        Chosen(label_of[pair.winner.vote_id], pair.winner.vote_id, pair.winner.text, pair.weight, pair.loser)
-        for pair in matched_in_length(found)
+        Chosen(label, pair.winner.vote_id, pair.winner.text, pair.weight, pair.loser)
+        for label, pair in pairs_of_labels(job.store, [(label, most) for label in labels])
     ]
+
+
+def pairs_of_labels(store: Store, labels: Sequence[tuple[Label, int]]) -> list[tuple[Label, Pair]]:
+    """The pairs of labels, matched in length, each with its label; by label, in the order in which they were chosen.
+
+    `labels`: each label with the most pairs that it may give.
+    """
+    found = [
+        (label, pair)
+        for label, most in labels
+        if label.answer_key is not None
+        for pair in pairs(store.votes.fetch_votes(label.question_id), label.answer_key, most)
+    ]
+    kept = {id(pair) for pair in matched_in_length([pair for _, pair in found])}
+    return [(label, pair) for label, pair in found if id(pair) in kept]
 
 
 def _pairs_by_lot(job: Job, run_id: int, labels: Sequence[Label]) -> list[Chosen]:
