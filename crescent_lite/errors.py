@@ -45,9 +45,19 @@ class ExitCode(IntEnum):
 
 
 class CrescentError(Exception):
-    """A one-line message for the user. Each subclass has an exit code."""
+    """A one-line message for the user: what is wrong, then "; " and what to do. Each subclass has an exit code."""
 
     exit_code = ExitCode.BUG
+
+    @property
+    def fact(self) -> str:
+        """What is wrong: the message up to its first semicolon."""
+        return str(self).partition("; ")[0]
+
+    @property
+    def hint(self) -> str:
+        """What to do: the message after its first semicolon; empty if it has none."""
+        return str(self).partition("; ")[2]
 
 
 class UsageError(CrescentError):

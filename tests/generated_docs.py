@@ -42,6 +42,7 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 REAL_RUN = ROOT / "data" / "reports" / "coder-0.5b"
 MARKED = re.compile(r"(<!-- generated: ([^>]+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 COMMAND_GROUPS = command_groups()
+COMMON_OPTIONS = {"--workspace", "--json", "--full", "--verbose"}
 EXIT_CODE_WORDS = {
     ExitCode.OK: "The command did what it was asked to do.",
     ExitCode.BUG: "A bug in crescent-lite; the traceback is shown.",
@@ -97,7 +98,7 @@ def _command_section(title: str, parser: argparse.ArgumentParser, level: str) ->
         (f"`{_option_name(action)}`", help_text(action))
         for action in parser._actions
         if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction)
-        and not {"--workspace", "--json", "--verbose"} & set(action.option_strings)
+        and not COMMON_OPTIONS & set(action.option_strings)
     ]
     parts = [f"{level} {title}", described(parser)]
     if rows:
@@ -113,7 +114,7 @@ def common_options() -> str:
     rows = [
         (f"`{_option_name(action)}`", help_text(action))
         for action in parser._actions
-        if {"--workspace", "--json", "--verbose"} & set(action.option_strings)
+        if COMMON_OPTIONS & set(action.option_strings)
     ]
     return table(("option", "meaning"), rows)
 

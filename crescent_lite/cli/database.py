@@ -11,26 +11,19 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crescent_lite.cli.options import Subparsers, add_command, positive_integer, seconds
-from crescent_lite.cli.serve import add_serve
+from crescent_lite.cli.options import Subparsers, add_command, add_command_family, positive_integer, seconds
 from crescent_lite.cli.terminal import PrintableOutput, print_table, result, say, stream_json
 from crescent_lite.errors import ExitCode, StorageError, UsageError, WorkspaceError
 from crescent_lite.printable import argument_text, printable_line
 from crescent_lite.workspace.database import open_store, open_workspace, store_to_change
 
 if TYPE_CHECKING:
+    from crescent_lite.cli.tables import Cell
     from crescent_lite.store import Store
     from crescent_lite.store.querying import Parameters
 
 CELL_CHARACTERS = 2000
 """Longest text of one cell in a table of `crescent query`, in characters; the rest is cut off."""
-
-
-def add_commands(subparsers: Subparsers) -> None:
-    """Add the commands of this group."""
-    add_query(subparsers)
-    add_serve(subparsers)
-    add_db(subparsers)
 
 
 def add_query(subparsers: Subparsers) -> None:
@@ -87,8 +80,8 @@ def _print_rows(options: argparse.Namespace, store: Store, sql: str, values: Par
     if options.json:
         stream_json({"columns": found.columns, "rows": found.rows, "truncated": found.truncated})
     else:
-        shown = [["NULL" if cell is None else str(cell) for cell in row] for row in found.rows]
-        print_table("", found.columns, shown)
+        shown = [["NULL" if cell is None else _shown(cell) for cell in row] for row in found.rows]
+        print_table("", found.columns, shown, full=options.full)
     return len(found.rows), found.truncated
 
 
@@ -100,7 +93,7 @@ def _list_queries(options: argparse.Namespace) -> int:
         listed = [{"name": q.name, "about": q.about, "parameters": dict(q.parameters), "sql": q.sql} for q in found]
         return result(options, listed, "")
     rows = [(q.name, " ".join(f"{name}=" for name in q.parameters), q.about) for q in found]
-    print_table("", ("name", "parameters", "rows"), rows)
+    print_table("", ("name", "parameters", "rows"), rows, full=options.full)
     return ExitCode.OK
 
 
@@ -121,20 +114,30 @@ def _statement(options: argparse.Namespace) -> tuple[str, Parameters]:
 def add_db(subparsers: Subparsers) -> None:
     """`crescent db`, its commands and their options."""
     about = "check, back up, shrink or merge databases; print the schema"
-    parser = subparsers.add_parser("db", help=about, description=about)
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    add_command(commands, "check", check_command, "check whether the database is intact")
-    backup = add_command(commands, "backup", backup_command, "copy the database, even while a run is in progress")
+    commands = add_command_family(subparsers, "db", about, example="crescent db backup -w maths")
+    add_command(
+        commands, "check", check_command, "check whether the database is intact", example="crescent db check -w maths"
+    )
+    backup = add_command(
+        commands, "backup", backup_command, "copy the database, even while a run is in progress",
+        example="crescent db backup --output /mnt/backups",
+    )  # fmt: skip
     backup.add_argument(
         "--output", type=Path, metavar="FILE", help="file or folder for the copy (default: the workspace's backups)"
     )
-    add_command(commands, "vacuum", vacuum_command, "shrink the database and rebuild its indexes")
+    add_command(
+        commands, "vacuum", vacuum_command, "shrink the database and rebuild its indexes",
+        example="crescent db vacuum -w maths",
+    )  # fmt: skip
     merge = add_command(
         commands, "merge", merge_command, "copy the runs of another database into this one",
         example="crescent db merge ~/other/data",
     )  # fmt: skip
     merge.add_argument("other", type=Path, help="another workspace or database; it is not changed")
-    add_command(commands, "schema", schema_command, "print the views and tables, and what the columns mean")
+    add_command(
+        commands, "schema", schema_command, "print the views and tables, and what the columns mean",
+        example="crescent db schema -w maths",
+    )  # fmt: skip
 
 
 def check_command(options: argparse.Namespace) -> int:
@@ -219,6 +222,11 @@ def schema_command(options: argparse.Namespace) -> int:
         parts.append(f"{name}\n  {view.about}\n{columns}\n    e.g. {view.example}")
     parts += [f"{sql};" for sql in tables.values()]
     return result(options, {}, "\n\n".join(parts))
+
+
+def _shown(cell: object) -> Cell:
+    """A value of SQLite as a cell: numbers as they are, everything else as text."""
+    return cell if isinstance(cell, int | float) else str(cell)
 
 
 def _size(count: int) -> str:

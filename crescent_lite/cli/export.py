@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from crescent_lite.workspace import Workspace
 
 
-def add_commands(subparsers: Subparsers) -> None:
-    """Add the one command of this group, with its options."""
+def add_export(subparsers: Subparsers) -> None:
+    """`crescent export` and its options."""
     about = "export training examples, an adapter or a merged model"
     parser = add_command(
         subparsers, "export", export_command, about, example="crescent export gguf --rounds 1=0.5 2=0.5 --type q4_k_m"

@@ -8,31 +8,47 @@ before a command is called, so that `crescent --help` is quick. Example:
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable
 
-from crescent_lite.cli import database, export, measure, results, runs, setup
-from crescent_lite.cli.options import Command, Subparsers
-from crescent_lite.cli.terminal import accept_every_character, say
+from crescent_lite.cli import database, export, measure, results, runs, serve, setup
+from crescent_lite.cli.options import COMMON_DEFAULTS, Command, Subparsers, add_common_options
+from crescent_lite.cli.parser import CommandParser
+from crescent_lite.cli.terminal import accept_every_character, say, say_error
 from crescent_lite.config.names import VERSION
-from crescent_lite.errors import CrescentError, ExitCode, Interrupted
+from crescent_lite.errors import CrescentError, ExitCode, Interrupted, StorageError, UsageError
 
-GROUPS: tuple[tuple[str, Callable[[Subparsers], None]], ...] = (
-    ("Setup", setup.add_commands),
-    ("Runs", runs.add_commands),
-    ("Results", results.add_commands),
-    ("Measurement", measure.add_commands),
-    ("Database", database.add_commands),
-    ("Export", export.add_commands),
-)
-"""Title of each group of commands, and the function that adds its commands, in the order of `crescent --help`."""
+GROUPS: dict[str, tuple[Callable[[Subparsers], None], ...]] = {
+    "Run": (
+        setup.add_init, setup.add_config, runs.add_run, runs.add_pause, runs.add_resume, runs.add_stop,
+        runs.add_rollback, runs.add_distill,
+    ),
+    "Look": (
+        runs.add_status, results.add_tui, results.add_show, results.add_report, results.add_answer, results.add_note,
+    ),
+    "Measure": (measure.add_eval, measure.add_headroom, measure.add_controls, measure.add_plan),
+    "Hand over": (export.add_export,),
+    "Data": (database.add_query, serve.add_serve, database.add_db),
+    "Machine": (setup.add_doctor,),
+}  # fmt: skip
+"""Title of each group of commands, and the function that adds each command, in the order of `crescent --help`."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns its exit code."""
     accept_every_character()
-    options = build_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    parser = build_parser()
+    if not given:
+        say(parser.format_help())
+        return ExitCode.USAGE
+    try:
+        options = parser.parse(given)
+    except UsageError as error:
+        say_error(error, as_json="--json" in given)
+        return error.exit_code
     command: Command = options.command
     try:
         code = command(options)
@@ -40,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stdout.flush()
         return code
     except CrescentError as error:
-        return _failed(options, str(error), error.exit_code)
+        return _failed(options, error)
     except (Interrupted, KeyboardInterrupt):
         starts_a_run = getattr(options, "starts_a_run", False)
         resume = (
@@ -54,35 +70,48 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         if error.filename is None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes the rest when it exits
-        return _failed(options, f"{error.filename or 'the output'}: {error.strerror or error}", ExitCode.STORAGE)
+        where = error.filename or "the output"
+        return _failed(options, StorageError(f"{where}: {error.strerror or error}{_advice(error)}"))
 
 
-def _failed(options: argparse.Namespace, message: str, code: ExitCode) -> ExitCode:
+def _advice(error: OSError) -> str:
+    """What to do about a file error, as the end of its message."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "; make room, then repeat the command"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "; make it readable and writable for you, or name another place"
+    return "; name another file or folder" if error.filename else ""
+
+
+def _failed(options: argparse.Namespace, error: CrescentError) -> int:
     if options.verbose:
         import traceback
 
         say(traceback.format_exc())
-    say(f"crescent: {message}")
-    return code
+    say_error(error, as_json=options.json)
+    return error.exit_code
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> CommandParser:
     """The parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="crescent",
-        usage="crescent [-h] [--version] COMMAND ...",
+        usage="crescent [-h] [--version] [-w DIR] COMMAND ...",
         description="A language model improves its own maths: it asks, votes, learns and is measured.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"crescent-lite {VERSION}")
+    parser.set_defaults(**COMMON_DEFAULTS)
+    add_common_options(parser)
     # argparse cannot group commands under titles, so its own list is suppressed and the epilog has one.
     subparsers = parser.add_subparsers(prog="crescent", required=True, metavar="COMMAND", help=argparse.SUPPRESS)
     lines: list[str] = []
     for title, names in _add_groups(subparsers).items():
         lines.append(f"{title}:")
-        lines += [f"  {name:<10}{subparsers.choices[name].description}" for name in names]
+        lines += [f"  {name:<11}{subparsers.choices[name].description}" for name in names]
         lines.append("")
-    parser.epilog = "\n".join([*lines, "`crescent COMMAND --help` shows the options of a command."])
+    lines += ["`crescent COMMAND --help` shows the options of a command and an example.", ""]
+    parser.epilog = "\n".join([*lines, "Example: crescent run -w maths --rounds 2"])
     return parser
 
 
@@ -94,8 +123,9 @@ def command_groups() -> dict[str, list[str]]:
 def _add_groups(subparsers: Subparsers) -> dict[str, list[str]]:
     """Add every group of commands. Returns the names of each group's commands, by its title."""
     groups = {}
-    for title, add_commands in GROUPS:
+    for title, adders in GROUPS.items():
         known = len(subparsers.choices)
-        add_commands(subparsers)
+        for add in adders:
+            add(subparsers)
         groups[title] = list(subparsers.choices)[known:]
     return groups

@@ -19,18 +19,11 @@ from crescent_lite.errors import ConfigError
 from crescent_lite.workspace.database import open_store, open_workspace
 
 
-def add_commands(subparsers: Subparsers) -> None:
-    """Add the commands of this group."""
-    add_eval(subparsers)
-    add_headroom(subparsers)
-    add_controls(subparsers)
-    add_plan(subparsers)
-
-
 def add_eval(subparsers: Subparsers) -> None:
     """`crescent eval` and its options."""
     about = "measure a model on the configured benchmarks, without training"
-    parser = add_command(subparsers, "eval", eval_command, about)
+    example = "crescent eval --adapter data/adapters/run-1/round-1/adapter.gguf"
+    parser = add_command(subparsers, "eval", eval_command, about, example=example)
     parser.add_argument("--adapter", type=Path, metavar="FILE", help="GGUF adapter to measure together with the base")
     add_settings_options(parser)
 
@@ -80,7 +73,7 @@ def headroom_command(options: argparse.Namespace) -> int:
         found = fetch_headroom(store, run_id=run_id)
     if not options.json:
         table = headroom_table(found)
-        print_table(table.title, table.columns, table.rows)
+        print_table(table.title, table.columns, table.rows, full=options.full)
     value = {
         "run": run_id,
         "benchmarks": [each.as_dict() for each in found],

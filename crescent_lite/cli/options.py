@@ -11,41 +11,72 @@ import argparse
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from crescent_lite.config.names import LARGEST_INTEGER, MOST_ROUNDS, PRESETS
 
 DEFAULT_WORKSPACE = "data"
 Command = Callable[[argparse.Namespace], int]
 """Performs a command with its parsed options, and returns the exit code."""
-Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Subparsers: TypeAlias = "argparse._SubParsersAction[Any]"
 """What `ArgumentParser.add_subparsers` returns."""
 
 
 def add_command(
-    subparsers: Subparsers, name: str, command: Command, about: str, *, example: str = ""
+    subparsers: Subparsers, name: str, command: Command, about: str, *, example: str
 ) -> argparse.ArgumentParser:
     """Add a command with the options that every command has. Returns its parser, for further options.
 
     `about`: one line for the list of commands. `example`: a command line, shown at the end of the command's help.
     """
-    parser = subparsers.add_parser(
-        name, help=about, description=about, epilog=f"Example: {example}" if example else None
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        name,
+        help=about,
+        description=about,
+        epilog=f"Example: {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # a wrapped example could not be copied
     )
-    parser.set_defaults(command=command)
-    parser.add_argument(
+    parser.set_defaults(command=command, parser=parser)
+    add_common_options(parser)
+    return parser
+
+
+def add_command_family(subparsers: Subparsers, name: str, about: str, *, example: str) -> Subparsers:
+    """Add a command that has commands of its own, such as `crescent db check`. Returns where those are added."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        name,
+        help=about,
+        description=about,
+        epilog=f"Example: {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(parser=parser)
+    add_common_options(parser)
+    return parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that may stand before and after a command. Their defaults are COMMON_DEFAULTS."""
+    common = parser.add_argument_group("options of every command")
+    # Without SUPPRESS, the default of a command would replace what was given before the command.
+    common.add_argument(
         "-w",
         "--workspace",
         type=Path,
-        default=Path(DEFAULT_WORKSPACE),
+        default=argparse.SUPPRESS,
         metavar="DIR",
         help=f"folder that holds the runs (default: {DEFAULT_WORKSPACE})",
     )
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument(
-        "--verbose", action="store_true", help="report every item on stderr, and print the traceback of an error"
-    )
-    return parser
+    for name, about in (
+        ("--json", "print the result as JSON, and an error as one line of JSON on stderr"),
+        ("--full", "show long texts of tables whole instead of shortening them to '...'"),
+        ("--verbose", "report every item on stderr, and print the traceback of an error"),
+    ):
+        common.add_argument(name, action="store_true", default=argparse.SUPPRESS, help=about)
+
+
+COMMON_DEFAULTS = {"workspace": Path(DEFAULT_WORKSPACE), "json": False, "full": False, "verbose": False}
+"""The values of the options of every command where they are not given."""
 
 
 def add_run_option(parser: argparse.ArgumentParser, about: str = "number of the run") -> None:

@@ -30,13 +30,10 @@ if TYPE_CHECKING:
     from crescent_lite.workspace import Workspace
 
 
-def add_commands(subparsers: Subparsers) -> None:
-    """Add the commands of this group."""
-    add_command(subparsers, "tui", tui_command, "watch and control runs in the terminal")
-    add_show(subparsers)
-    add_report(subparsers)
-    add_answer(subparsers)
-    add_note(subparsers)
+def add_tui(subparsers: Subparsers) -> None:
+    """`crescent tui`."""
+    about = "watch and control runs in the terminal"
+    add_command(subparsers, "tui", tui_command, about, example="crescent tui -w maths")
 
 
 def tui_command(options: argparse.Namespace) -> int:
@@ -104,7 +101,8 @@ SHOWN = {"question": _show_question, "round": _show_round, "run": _show_run}
 
 def add_report(subparsers: Subparsers) -> None:
     """`crescent report` and its options."""
-    parser = add_command(subparsers, "report", report_command, "write the report of a run, as HTML and as Markdown")
+    about = "write the report of a run, as HTML and as Markdown"
+    parser = add_command(subparsers, "report", report_command, about, example="crescent report --run 2 --output .")
     add_run_option(parser)
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="folder for the files (default: the workspace's exports)"
@@ -135,7 +133,7 @@ def show_report(options: argparse.Namespace, workspace: Workspace, run_id: int, 
         if options.json:
             result(options, report.as_dict(), "")
         else:
-            print_report(report)
+            print_report(report, full=options.full)
         if save:
             paths = write_document(build_document(store, run_id), workspace.exports, run_id)
             say(f"Full report: {paths.html} (Markdown: {paths.markdown})")

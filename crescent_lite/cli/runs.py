@@ -31,17 +31,6 @@ if TYPE_CHECKING:
 NO_RUN = "no run is in progress here"
 
 
-def add_commands(subparsers: Subparsers) -> None:
-    """Add the commands of this group."""
-    add_run(subparsers)
-    add_command(subparsers, "status", status_command, "show the state of the latest run")
-    add_command(subparsers, "pause", pause_command, "pause the run in progress; its model stays loaded")
-    add_command(subparsers, "resume", resume_command, "continue a paused run")
-    add_command(subparsers, "stop", stop_command, "stop the run in progress; `crescent run` resumes it")
-    add_rollback(subparsers)
-    add_distill(subparsers)
-
-
 def add_run(subparsers: Subparsers) -> None:
     """`crescent run` and its options."""
     about, example = "start a run, or resume the unfinished one", "crescent run -w maths --rounds 3"
@@ -84,6 +73,12 @@ def run_command(options: argparse.Namespace) -> int:
     return follow(options, workspace, run_engine(workspace, wanted))
 
 
+def add_status(subparsers: Subparsers) -> None:
+    """`crescent status`."""
+    about = "show the state of the latest run"
+    add_command(subparsers, "status", status_command, about, example="crescent status -w maths")
+
+
 def status_command(options: argparse.Namespace) -> int:
     """Print the state of the latest run."""
     from crescent_lite.cli.detail import plain_text, run_status
@@ -92,6 +87,12 @@ def status_command(options: argparse.Namespace) -> int:
     with closing(open_store(workspace)) as store:
         status = run_status(store, engine_is_running=workspace.is_busy())
     return result(options, status, plain_text(status))
+
+
+def add_pause(subparsers: Subparsers) -> None:
+    """`crescent pause`."""
+    about = "pause the run in progress; its model stays loaded"
+    add_command(subparsers, "pause", pause_command, about, example="crescent pause -w maths")
 
 
 def pause_command(options: argparse.Namespace) -> int:
@@ -104,11 +105,23 @@ def pause_command(options: argparse.Namespace) -> int:
     return result(options, {"paused": busy}, words)
 
 
+def add_resume(subparsers: Subparsers) -> None:
+    """`crescent resume`."""
+    about = "continue a paused run"
+    add_command(subparsers, "resume", resume_command, about, example="crescent resume -w maths")
+
+
 def resume_command(options: argparse.Namespace) -> int:
     """Withdraw the request to pause."""
     resumed = open_workspace(options.workspace).take("pause")
     words = "the run continues" if resumed else "no run is paused here; `crescent run` resumes a stopped run"
     return result(options, {"resumed": resumed}, words)
+
+
+def add_stop(subparsers: Subparsers) -> None:
+    """`crescent stop`."""
+    about = "stop the run in progress; `crescent run` resumes it"
+    add_command(subparsers, "stop", stop_command, about, example="crescent stop -w maths")
 
 
 def stop_command(options: argparse.Namespace) -> int:

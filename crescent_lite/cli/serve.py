@@ -28,7 +28,7 @@ DATASETTE_SETTINGS = {
 def add_serve(subparsers: Subparsers) -> None:
     """`crescent serve` and its options."""
     about = "browse the database with Datasette, on this machine only"
-    parser = add_command(subparsers, "serve", serve_command, about)
+    parser = add_command(subparsers, "serve", serve_command, about, example="crescent serve --port 8002")
     parser.add_argument(
         "--port", type=port_number, default=8001, metavar="PORT", help="port on localhost (default: 8001)"
     )

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crescent_lite.cli.options import Subparsers, add_command, add_settings_options
+from crescent_lite.cli.parser import nearest
 from crescent_lite.cli.terminal import print_table, result
 from crescent_lite.config.names import PRESETS
-from crescent_lite.errors import ExitCode
+from crescent_lite.errors import ConfigError, ExitCode
 
-
-def add_commands(subparsers: Subparsers) -> None:
-    """Add the commands of this group."""
-    add_init(subparsers)
-    add_config(subparsers)
-    add_command(subparsers, "doctor", doctor_command, "check this machine, with advice on what is missing")
+if TYPE_CHECKING:
+    from crescent_lite.config.text import ConfigRow
 
 
 def add_init(subparsers: Subparsers) -> None:
@@ -46,24 +44,54 @@ def init_command(options: argparse.Namespace) -> int:
 
 def add_config(subparsers: Subparsers) -> None:
     """`crescent config` and its options."""
-    about = "list every setting, its value and where the value comes from"
-    add_settings_options(add_command(subparsers, "config", config_command, about))
+    about = "list the settings, their values and where each value comes from"
+    parser = add_command(subparsers, "config", config_command, about, example="crescent config train.learning_rate")
+    parser.add_argument(
+        "name",
+        nargs="?",
+        metavar="SECTION|KEY",
+        help="a section such as train, or a key such as run.seed (default: all)",
+    )
+    add_settings_options(parser)
 
 
 def config_command(options: argparse.Namespace) -> int:
-    """List every setting. Shows the defaults if there is no workspace."""
+    """List the settings. Shows the defaults if there is no workspace."""
     from crescent_lite.config import CONFIG_NAME, load_config
     from crescent_lite.config.text import config_rows
     from crescent_lite.config.toml import toml_text
 
     path = options.workspace / CONFIG_NAME
     config = load_config(path if path.exists() else None, preset=options.preset, overrides=options.overrides)
-    rows = config_rows(config)
+    rows = _named(options.name, config_rows(config))
     if options.json:
         return result(options, [{"name": n, "value": v, "origin": o, "help": h} for n, v, o, h in rows], "")
     shown = [(name, toml_text(value), origin, text) for name, value, origin, text in rows]
-    print_table("", ("setting", "value", "from", "meaning"), shown)
+    full = options.full or len(rows) == 1
+    print_table("", ("setting", "value", "from", "meaning"), shown, full=full, prose=("meaning",))
     return ExitCode.OK
+
+
+def _named(name: str | None, rows: list[ConfigRow]) -> list[ConfigRow]:
+    """The rows of a section, of one setting, or of every section's setting of this name. Raises ConfigError."""
+    if name is None:
+        return rows
+    found = [row for row in rows if row[0] == name or row[0].startswith(f"{name}.")]
+    found = found or [row for row in rows if row[0].rpartition(".")[2] == name]
+    if found:
+        return found
+    keys = [row[0] for row in rows]
+    sections = {key.partition(".")[0] for key in keys}
+    short = {key.rpartition(".")[2]: key for key in keys}
+    like = nearest(name, [*sections, *keys]) or short.get(nearest(name, short), "")
+    hint = f"did you mean {like!r}?" if like else f"the sections are {', '.join(sorted(sections))}"
+    raise ConfigError(f"{name}: there is no such section or setting; {hint}")
+
+
+def add_doctor(subparsers: Subparsers) -> None:
+    """`crescent doctor`."""
+    about = "check this machine, with advice on what is missing"
+    add_command(subparsers, "doctor", doctor_command, about, example="crescent doctor -w maths")
 
 
 def doctor_command(options: argparse.Namespace) -> int:
@@ -76,5 +104,5 @@ def doctor_command(options: argparse.Namespace) -> int:
     if options.json:
         return result(options, [dataclasses.asdict(finding) for finding in findings], "")
     rows = [(f.name, f.state, f.value, f.advice) for f in findings]
-    print_table("", ("item", "state", "found", "what to do"), rows)
+    print_table("", ("item", "state", "found", "what to do"), rows, full=True)
     return ExitCode.OK

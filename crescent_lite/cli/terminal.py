@@ -1,7 +1,8 @@
 """Output of the command line: results on stdout, as text or JSON, and messages on stderr.
 
-Tables, messages and growing texts are made printable here; callers of `result` make their text printable.
-Knows no command. Example: result(options, {"run": 1}, "run 1")
+Tables, messages and growing texts are made printable here; callers of `result` make their text printable. JSON has
+real numbers and names in snake_case; an error is one line of JSON on stderr. Knows no command. Example:
+    result(options, {"run": 1}, "run 1")
 """
 
 from __future__ import annotations
@@ -9,24 +10,21 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
 import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from crescent_lite.errors import ExitCode
+from crescent_lite.errors import CrescentError, ExitCode
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from crescent_lite.cli.tables import Cell
     from crescent_lite.report import Report
 
-MANY_COLUMNS = 5
-TOO_WIDE = 1.5
-"""A table with more than MANY_COLUMNS that is over TOO_WIDE times as wide as the terminal cannot be read with folded
-cells, so each row becomes a line instead (guesses)."""
 CANNOT_DRAW = ("", "dumb", "unknown")
 """Terminal types that stand for no terminal at all, or for one that only prints lines."""
-EMPTY = "-"
-"""Stands for an empty cell in a row that is printed as a line."""
 
 
 def accept_every_character() -> None:
@@ -66,40 +64,68 @@ def terminal_fault(term: str) -> str | None:
     return None
 
 
-def print_report(report: Report) -> None:
+def print_report(report: Report, *, full: bool = False) -> None:
     """Print the first lines and the tables of a run's short report."""
     from crescent_lite.printable import printable
 
     screen = console()
     lines = [printable(line) for line in (report.title, *report.lines)]
     screen.print(*lines, sep="\n", markup=False, highlight=False)
-    for table in report.tables:
-        print_table(table.title, table.columns, table.rows, table.note)
+    shortened = [_draw(screen, each.title, each.columns, each.rows, each.note, full=full) for each in report.tables]
+    _say_what_is_shortened(screen, any(shortened))
 
 
-def print_table(title: str, columns: tuple[str, ...], rows: Any, note: str = "") -> None:
-    """Print a table, or one line for each row if the table is much wider than the terminal."""
-    from rich import box
-    from rich.table import Table
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    note: str = "",
+    *,
+    full: bool = False,
+    prose: Collection[str] | None = None,
+) -> None:
+    """Print a table, as wide as the terminal allows, or one record for each row where its columns do not fit.
+
+    `full`: show long texts whole, usually `options.full`. `prose`: the columns whose texts may be shortened; None:
+    those with a long text in several words.
+    """
+    screen = console()
+    _say_what_is_shortened(screen, _draw(screen, title, columns, rows, note, full=full, prose=prose))
+
+
+def _draw(
+    screen: Console,
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    note: str,
+    *,
+    full: bool,
+    prose: Collection[str] | None = None,
+) -> bool:
+    """Print a table. Returns whether a text in it is shortened."""
     from rich.text import Text
 
+    from crescent_lite.cli.tables import lay_out
     from crescent_lite.printable import printable
 
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
-    columns = tuple(map(printable, columns))
-    for column in columns:
-        table.add_column(Text(column), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    screen = console()
-    wide = screen.measure(table, options=screen.options.update(max_width=10_000)).maximum
-    if screen.is_terminal and len(columns) > MANY_COLUMNS and wide > TOO_WIDE * screen.width:
-        lines = [" | ".join(columns), *(" | ".join(printable(cell) or EMPTY for cell in row) for row in rows)]
-        screen.print(Text(title, style="bold"), *map(Text, lines), "", sep="\n")
-    else:
-        screen.print(table)
+    layout = lay_out(columns, rows, width=screen.width, full=full, prose=prose)
+    if title:
+        screen.print(Text(printable(title), style="bold"), soft_wrap=True)
+    if layout.head:
+        screen.print(Text("\n".join(layout.head), style="bold"), soft_wrap=True)
+    if layout.body:
+        screen.print(Text("\n".join(layout.body)), soft_wrap=True)
     if note:
         screen.print(note, markup=False, highlight=False)
+    if title:
+        screen.print()
+    return layout.shortened
+
+
+def _say_what_is_shortened(screen: Console, shortened: bool) -> None:
+    if shortened and screen.is_terminal:
+        say("Long texts are shortened; --full shows them whole.")
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -113,8 +139,35 @@ def console(*, stderr: bool = False) -> Console:
 
 def result(options: argparse.Namespace, value: Any, text: str) -> int:
     """Print the result of a command: `value` with --json, else `text`. Returns ExitCode.OK."""
-    print(json.dumps(value, indent=1, default=str) if options.json else text)
+    print(json_text(value, indent=1) if options.json else text)
     return ExitCode.OK
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """A value as JSON that every reader accepts: NaN and infinities become null, and paths texts."""
+    try:
+        return json.dumps(value, indent=indent, default=str, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), indent=indent, default=str)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def say_error(error: CrescentError, *, as_json: bool) -> None:
+    """Print an error as one line on stderr; with --json as {"error": {"code", "name", "message", "hint"}}."""
+    if as_json:
+        code = ExitCode(error.exit_code)
+        value = {"code": int(code), "name": code.name.lower(), "message": error.fact, "hint": error.hint or None}
+        print(json_text({"error": value}), file=sys.stderr)
+    else:
+        message = " ".join(str(error).split("\n"))
+        say(message if message.startswith(("crescent ", "crescent:")) else f"crescent: {message}")
 
 
 class PrintableOutput:
@@ -136,7 +189,7 @@ def stream_text(piece: str) -> None:
 
 def stream_json(value: Any) -> None:
     """Print one value as a line of JSON, at once."""
-    print(json.dumps(value, default=str), flush=True)
+    print(json_text(value), flush=True)
 
 
 def say(line: str) -> None:
