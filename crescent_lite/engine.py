@@ -52,8 +52,7 @@ from crescent_lite.preparation import (
     settings_of,
 )
 from crescent_lite.printable import printable_line
-from crescent_lite.sampling import open_sampler
-from crescent_lite.stages.frame import Job
+from crescent_lite.stages.frame import Job, pausable
 from crescent_lite.store import Run, Store
 from crescent_lite.store.database import now
 from crescent_lite.workspace import Workspace
@@ -76,7 +75,7 @@ REASON_CHARACTERS = 1000
 
 
 def run_engine(
-    workspace: Workspace, options: RunOptions, opener: OpenSampler = open_sampler
+    workspace: Workspace, options: RunOptions, opener: OpenSampler | None = None
 ) -> Generator[Event, None, None]:
     """Start a run, or finish the unfinished one. Raises CrescentError, or Interrupted when it was asked to stop."""
     workspace.require()
@@ -91,7 +90,7 @@ def run_engine(
         teacher_id = unfinished.teacher_id if unfinished else options.teacher_id
         rounds = options.rounds or (unfinished.rounds if unfinished else config.run.rounds)
         purpose = Purpose(teacher_id=teacher_id)
-        job = prepare(workspace, store, config, purpose, unfinished, opener, rounds)
+        job = yield from _prepare(workspace, store, config, purpose, unfinished, opener, rounds)
         if options.next_round:
             job.add_requested_round()
         yield from _drive(job, loop.run(job), resumed=unfinished is not None, kept=kept)
@@ -108,14 +107,14 @@ def _run_to_continue(store: Store, options: RunOptions) -> Run | None:
 
 
 def run_evaluation(
-    workspace: Workspace, options: RunOptions, adapter: Path | None, opener: OpenSampler = open_sampler
+    workspace: Workspace, options: RunOptions, adapter: Path | None, opener: OpenSampler | None = None
 ) -> Generator[Event, None, None]:
     """Evaluate the base, and the adapter if one is given, as a run of its own. Raises what `run_engine` raises."""
     workspace.require()
     with workspace.lock(), _store(workspace) as store:
         config, _ = settings_of(workspace, options, None)
         measured = find_adapter(adapter, find_base(workspace, config)) if adapter else None
-        job = prepare(workspace, store, config, Purpose("evaluation", adapter=measured), None, opener, 1)
+        job = yield from _prepare(workspace, store, config, Purpose("evaluation", adapter=measured), None, opener, 1)
         yield from _drive(job, loop.measure(job, measured), resumed=False, kept=())
 
 
@@ -124,7 +123,7 @@ def run_headroom(
     options: RunOptions,
     items: int | None = None,
     samples: int = SAMPLES,
-    opener: OpenSampler = open_sampler,
+    opener: OpenSampler | None = None,
 ) -> Generator[Event, None, None]:
     """Measure what voting is worth for the base, as an evaluation of its own. Raises what `run_engine` raises.
 
@@ -135,7 +134,7 @@ def run_headroom(
     with workspace.lock(), _store(workspace) as store:
         settings, _ = settings_of(workspace, options, None)
         config = headroom_config(settings, items, samples)
-        job = prepare(workspace, store, config, Purpose("evaluation"), None, opener, 1)
+        job = yield from _prepare(workspace, store, config, Purpose("evaluation"), None, opener, 1)
         yield from _drive(job, loop.measure(job, None), resumed=False, kept=())
 
 
@@ -145,7 +144,7 @@ def run_controls(
     run_id: int | None,
     names: Sequence[Control] | None = None,
     samples: int | None = None,
-    opener: OpenSampler = open_sampler,
+    opener: OpenSampler | None = None,
 ) -> Generator[Event, None, None]:
     """Run the controls of a run, each as a run of its own: finished ones are skipped, an unfinished one is resumed.
 
@@ -177,7 +176,7 @@ def run_controls(
                 continue
             purpose = Purpose("evaluation", run.run_id if name in LEARNS_FROM_THE_RUN else None, name, run.run_id)
             config = control_config(name, settings, spent)
-            job = prepare(workspace, store, config, purpose, earlier, opener, 1)
+            job = yield from _prepare(workspace, store, config, purpose, earlier, opener, 1)
             work = loop.run(job) if purpose.trains else loop.measure(job, None)
             yield from _drive(job, work, resumed=earlier is not None, kept=())
 
@@ -210,6 +209,27 @@ def choose_round(workspace: Workspace, run_id: int | None, number: int | None) -
         store.runs.set_chosen_round(run.run_id, number)
     assert standing.kept is not None  # one was trained
     return run.run_id, standing.kept
+
+
+def _prepare(
+    workspace: Workspace,
+    store: Store,
+    config: Config,
+    purpose: Purpose,
+    unfinished: Run | None,
+    opener: OpenSampler | None,
+    rounds: int,
+) -> Generator[Event, None, Job]:
+    """Prepare a run. A request to stop or to pause ends a wait for a server. Raises CrescentError or Interrupted."""
+    try:
+        with interruptible(lambda: workspace.take("stop")):
+            return (
+                yield from pausable(
+                    lambda: prepare(workspace, store, config, purpose, unfinished, opener, rounds), workspace
+                )
+            )
+    except KeyboardInterrupt:
+        raise Interrupted from None
 
 
 def _drive(

@@ -68,11 +68,11 @@ def play_round(job: Job, this: Round) -> Iterator[Event]:
     """Play one round of the method. A distillation neither asks nor votes: it learns from its teacher's labels."""
     yield RoundStarted(this.number)
     if job.teacher_id is None:
-        yield from perform(AskStage(job, this))
-        yield from perform(VoteStage(job, this))
+        yield from perform(AskStage, job, this)
+        yield from perform(VoteStage, job, this)
     if this.number == 1:
         yield from evaluate(job, job.base_id, None, BY_VOTES)
-    yield from perform(TrainStage(job, this))
+    yield from perform(TrainStage, job, this)
     adapter_id = job.store.runs.fetch_round(this.run_id, this.number).adapter_id
     if adapter_id:
         yield from evaluate(job, adapter_id, this, EVERY_ROUND + BY_VOTES)
@@ -95,9 +95,8 @@ def model_before(job: Job, number: int) -> int:
 
 def evaluate(job: Job, model_id: int, this: Round | None, roles: Collection[Role]) -> Iterator[Event]:
     """Evaluate one model on the benchmarks with these roles, then ask math-verify for its opinion on the replies."""
-    evaluating = EvaluateStage(job, model_id, this, roles)
-    yield from perform(evaluating)
-    yield from perform(SecondOpinionStage(job, this, evaluating.evaluation_ids.values()))
+    evaluated = yield from perform(EvaluateStage, job, model_id, this, roles)
+    yield from perform(SecondOpinionStage, job, this, evaluated.evaluation_ids.values())
 
 
 def evaluate_at_the_end(job: Job) -> Iterator[Event]:

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from crescent_lite.config import BenchmarkConfig, Config, ModelConfig, config_from_dict, load_config
@@ -27,15 +28,21 @@ from crescent_lite.questions.bait import check_steering
 from crescent_lite.questions.own import QuestionFile, load_questions
 from crescent_lite.questions.semantic import load_encoder
 from crescent_lite.records import TEMPLATE_SET, Benchmark, ModelFile, PromptText
-from crescent_lite.sampling import Sampler, check_chat_template, check_servers, require_language_model
+from crescent_lite.sampling import (
+    Sampler,
+    check_chat_template,
+    check_servers,
+    open_sampler,
+    require_language_model,
+)
 from crescent_lite.sampling.known_templates import KNOWN, is_template_text, template_text
-from crescent_lite.stages.frame import Job
+from crescent_lite.stages.frame import Job, end_wait_for_a_pause
 from crescent_lite.store import Run, RunKind, Store
 from crescent_lite.training import refuse_untrainable, trial_adapter
 from crescent_lite.workspace import Workspace
 
 OpenSampler = Callable[[Path, Config], Sampler]
-"""Loads a GGUF for sampling; tests pass one that loads nothing."""
+"""Loads a GGUF for sampling; tests pass one that loads nothing. None, where allowed, is `sampling.open_sampler`."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +111,14 @@ def prepare(
     config: Config,
     purpose: Purpose,
     unfinished: Run | None,
-    opener: OpenSampler,
+    opener: OpenSampler | None,
     rounds: int,
 ) -> Job:
-    """Check everything a run needs, and insert its row or update the one of `unfinished`. Raises CrescentError."""
+    """Check everything a run needs, and insert its row or update the one of `unfinished`.
+
+    Raises CrescentError, or PauseAsked.
+    """
+    attend = partial(end_wait_for_a_pause, workspace)
     inputs = read_inputs(workspace, config)
     prompts, base, resolved = inputs.prompts, inputs.base, inputs.config
     if purpose.asks:
@@ -124,12 +135,13 @@ def prepare(
             if loads_adapters
             else None
         )
-        check_servers(base.path, resolved, will_train=purpose.trains, adapter=adapter, trial=trial)
+        check_servers(base.path, resolved, will_train=purpose.trains, adapter=adapter, trial=trial, attend=attend)
     encoder = None
     if purpose.asks and config.diversify.semantic:
         encoder = load_encoder(resolved.diversify.semantic, offline=config.model.offline)
     if unfinished:
         refuse_changed_inputs(unfinished, inputs.checksums)
+    load = opener or partial(open_sampler, attend=attend)
     run_id, base_id = _store_run(store, config, purpose, unfinished, inputs, rounds)
     return Job(
         run_id=run_id,
@@ -141,7 +153,7 @@ def prepare(
         base_id=base_id,
         store=store,
         workspace=workspace,
-        open_sampler=lambda: opener(base.path, resolved),
+        open_sampler=lambda: load(base.path, resolved),
         semantic_encoder=encoder,
         teacher_id=purpose.teacher_id,
         control=purpose.control,

@@ -3,17 +3,18 @@
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
-from server_stand_ins import Answer, Body, Kind, stand_in
+from server_stand_ins import Answer, Body, Kind, Vllm, stand_in
 from tiny_model import make_tiny_gguf, rewrite_gguf
 
 from crescent_lite.cli.doctor import Finding, examine, hardware, libraries
 from crescent_lite.cli.doctor import workspace as workspace_checks
-from crescent_lite.cli.model_trial import SERVER_ATTEMPTS
+from crescent_lite.cli.model_trial import PATIENCE
 from crescent_lite.sampling.build_info import features_in_words, read_build
 from crescent_lite.store.sqlite_version import has_wal_reset_bug
 
@@ -130,8 +131,22 @@ def test_a_server_that_fails_is_soon_a_warning(tmp_path: Path) -> None:
     with stand_in(Failing(tiny)) as server:
         (tmp_path / "crescent.toml").write_text(f"model.source = '{tiny}'\nsampling.servers = ['{server.url}']")
         found = by_name(workspace_checks.settings(tmp_path))["model"]
-        assert (found.state, len(server.bodies)) == ("warning", SERVER_ATTEMPTS)
+        assert (found.state, len(server.bodies)) == ("warning", PATIENCE.attempts)
     assert "responded with status 500" in found.advice
+    assert found.value.endswith("; it could not be tried")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_asks_to_wait_is_a_warning_at_once(tmp_path: Path, status: int) -> None:
+    tiny = make_tiny_gguf(tmp_path / "tiny.gguf")
+    with stand_in(Vllm(tiny)) as server:
+        server.first = [Answer({"error": {"message": "loading"}}, status, {"Retry-After": "60"})] * 9
+        (tmp_path / "crescent.toml").write_text(f"model.source = '{tiny}'\nsampling.servers = ['{server.url}']")
+        began = time.monotonic()
+        found = by_name(workspace_checks.settings(tmp_path))["model"]
+        assert time.monotonic() - began < 30
+    assert found.value.endswith("; it could not be tried")
+    assert f"responded with status {status} (loading) and asks to wait 60 s; repeat the command" in found.advice
 
 
 @pytest.mark.slow

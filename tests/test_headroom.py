@@ -269,7 +269,7 @@ def test_the_command_prints_the_table_and_the_sentence(tmp_path: Path, capfd: py
 
 def test_of_a_simulated_model_the_figures_are_in_order(tmp_path: Path) -> None:
     job = simulated(tmp_path, [Nature(cut_off=0.3)], Sizes(score=60, canary=5, samples=4))
-    list(perform(EvaluateStage(job, job.base_id, None, ("score", "canary"))))
+    list(perform(EvaluateStage, job, job.base_id, None, ("score", "canary")))
     with closing(job.store):
         found = fetch_headroom(job.store, run_id=job.run_id)
         assert fetch_headroom(job.store, model_id=job.base_id) == found

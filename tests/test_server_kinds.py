@@ -19,6 +19,7 @@ from crescent_lite.engine import RunOptions, run_engine
 from crescent_lite.errors import ConfigError, ModelError, NetworkError
 from crescent_lite.records import Completion, Generation, Request
 from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.server_holds import Patience
 from crescent_lite.sampling.server_pool import ServerSampler
 from crescent_lite.sampling.servers.address import Address, read_address
 from crescent_lite.training import trial_adapter
@@ -43,7 +44,7 @@ def router(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 
 
 def sampler(model: Path, *urls: str, **changes: object) -> ServerSampler:
-    return ServerSampler(model, SamplingConfig(servers=urls, **changes), attempts=2)  # type: ignore[arg-type]
+    return ServerSampler(model, SamplingConfig(servers=urls, **changes), patience=Patience(2))  # type: ignore[arg-type]
 
 
 def draw(model: Path, url: str, max_tokens: int = 12, words: str = "What is 2 + 3?", **changes: object) -> Completion:

@@ -7,6 +7,9 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,13 +22,16 @@ from tiny_model import make_tiny_gguf
 from crescent_lite.config import SamplingConfig
 from crescent_lite.engine import RunOptions, run_engine
 from crescent_lite.errors import ConfigError, CrescentError, Interrupted, NetworkError
-from crescent_lite.events import StageStarted
+from crescent_lite.events import Event, RunPaused, RunResumed, StageFinished, StageProgressed, StageStarted
 from crescent_lite.records import Generation, Request
 from crescent_lite.sampling import server_holds
-from crescent_lite.sampling.server_holds import Holds
+from crescent_lite.sampling.server_holds import Holds, Patience
 from crescent_lite.sampling.server_pool import ServerSampler
 from crescent_lite.sampling.servers.address import read_address
 from crescent_lite.sampling.servers.connection import ServerBusy, is_direct, retry_after
+from crescent_lite.store import Store
+from crescent_lite.workspace import Workspace
+from crescent_lite.workspace.folder import EngineRequest
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
@@ -169,7 +175,7 @@ def test_a_proxy_that_cannot_be_used_is_one_line(tiny: Path, monkeypatch: pytest
 
 def test_an_unknown_name_is_one_line(tiny: Path) -> None:
     with pytest.raises(NetworkError, match=r"http://no-such-host\.invalid:8000: "):
-        ServerSampler(tiny, SamplingConfig(servers=("http://no-such-host.invalid:8000",)), attempts=1)
+        ServerSampler(tiny, SamplingConfig(servers=("http://no-such-host.invalid:8000",)), patience=Patience(1))
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422])
@@ -214,7 +220,8 @@ def test_a_server_that_asks_to_wait_is_left_alone_and_one_line_says_so(
         assert time.monotonic() - began >= 1
         assert len(server.bodies) == asked + 10
     (record,) = caplog.records
-    assert f"{server.url}: responded with status {status} (slow down); waiting until " in record.getMessage()
+    words = f"{server.url}: responded with status {status} (slow down) and asks to wait 1 s; waiting until "
+    assert words in record.getMessage()
 
 
 def test_the_work_goes_on_at_the_other_servers_meanwhile(tiny: Path) -> None:
@@ -236,23 +243,94 @@ def test_a_check_waits_too(tiny: Path) -> None:
         assert time.monotonic() - began >= 1
 
 
-def test_a_run_can_be_stopped_while_a_server_asks_to_wait(tiny: Path, tmp_path: Path) -> None:
+@dataclass
+class Waiting:
+    """A run, its server, and how long it takes until a request is seen while the server is waited for."""
+
+    workspace: Workspace
+    server: Vllm
+    events: Generator[Event, None, None]
+    caplog: pytest.LogCaptureFixture
+    asked_at: float = 0.0
+
+    def be_busy_and_ask(self, request: EngineRequest) -> None:
+        """Let the server ask for a minute, and make the request once that is waited for."""
+        self.server.first = [busy(429, "60")] * 99
+        self.caplog.clear()
+
+        def ask() -> None:
+            while not any("waiting until" in record.getMessage() for record in self.caplog.records):
+                time.sleep(0.02)
+            self.asked_at = time.monotonic()
+            self.workspace.ask(request)
+
+        threading.Thread(target=ask, daemon=True).start()
+
+    def play_to(self, kind: type[Event]) -> list[Event]:
+        """Read events up to one of this kind."""
+        read = [next(self.events)]
+        while not isinstance(read[-1], kind):
+            read.append(next(self.events))
+        return read
+
+    @property
+    def seconds(self) -> float:
+        """Time since the request was made."""
+        return time.monotonic() - self.asked_at
+
+
+@pytest.fixture
+def waiting(tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Waiting]:
+    """A run on a server that asks for a minute as soon as `server.first` is set."""
     workspace = make_workspace(tmp_path, tiny, min_examples=100_000)
     with stand_in(Vllm(tiny)) as server:
         override = (f"sampling.servers=['{server.url}']", "sampling.adapters_here=true")
-        events, began = run_engine(workspace, RunOptions(overrides=override)), 0.0
+        with closing(run_engine(workspace, RunOptions(overrides=override))) as events:
+            yield Waiting(workspace, server, events, caplog)
 
-        def stop_after_the_warning() -> None:
-            while not any("SamplingWarned" in log.read_text() for log in tmp_path.rglob("*.jsonl")):
-                time.sleep(0.05)
-            workspace.ask("stop")
 
-        with pytest.raises(Interrupted):
-            for event in events:
-                if isinstance(event, StageStarted):
-                    server.first, began = [busy(429, "60")] * 99, time.monotonic()
-                    threading.Thread(target=stop_after_the_warning, daemon=True).start()
-        assert time.monotonic() - began < 20
+SOON = 5.0
+"""Seconds within which a request shows: about one, but the machine may be busy. The server asks for 60."""
+
+
+@pytest.mark.parametrize("at", ["check", "sampling"])
+def test_a_request_to_stop_ends_the_wait_for_a_server(waiting: Waiting, at: str) -> None:
+    if at == "sampling":
+        waiting.play_to(StageStarted)
+    waiting.be_busy_and_ask("stop")
+    with pytest.raises(Interrupted):
+        waiting.play_to(StageFinished)
+    assert waiting.seconds < SOON
+
+
+@pytest.mark.parametrize("at", ["check", "sampling"])
+def test_a_request_to_pause_ends_the_wait_for_a_server(waiting: Waiting, at: str) -> None:
+    if at == "sampling":
+        waiting.play_to(StageStarted)
+    waiting.be_busy_and_ask("pause")
+    waiting.play_to(RunPaused)
+    assert waiting.seconds < SOON
+
+    waiting.server.first = []
+    waiting.workspace.take("pause")
+    waiting.play_to(RunResumed)
+    if at == "check":  # the server is asked again, and has nothing against it
+        waiting.play_to(StageStarted)
+
+
+def test_a_stage_that_was_paused_in_a_wait_does_what_is_still_owed_once(waiting: Waiting) -> None:
+    waiting.play_to(StageProgressed)  # something is stored, and something is owed
+    waiting.be_busy_and_ask("pause")
+    waiting.play_to(RunPaused)
+    waiting.server.first = []
+    waiting.workspace.take("pause")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server_holds.time, "monotonic", lambda after=time.monotonic: after() + 61)
+        rest = waiting.play_to(StageFinished)
+    assert [type(event) for event in rest if not isinstance(event, StageProgressed)] == [RunResumed, StageFinished]
+    assert (rest[-1].done, rest[-2].done, rest[-2].total) == (40, 40, 40)
+    with closing(Store.open_read_only(waiting.workspace.database_path)) as store:
+        assert store.database.value("SELECT count(*) FROM evaluated_items") == 40
 
 
 def test_a_wait_is_bounded_and_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,7 +340,7 @@ def test_a_wait_is_bounded_and_patience_ends(monkeypatch: pytest.MonkeyPatch) ->
     assert holds.begin("a", "a", ServerBusy("busy", 86_400))
     assert holds.seconds(["a", "b"]) == server_holds.LONGEST_HOLD_SECONDS
     assert holds.without(["a", "b"]) == ["b"]
-    now[0] = server_holds.PATIENCE_SECONDS + 1
+    now[0] = Patience().seconds
     assert not holds.begin("a", "a", ServerBusy("busy", 1))
     holds.end("a")
     assert holds.begin("a", "a", ServerBusy("busy", 1))

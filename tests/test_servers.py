@@ -21,6 +21,7 @@ from crescent_lite.records import Generation, Request
 from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.llama import LlamaSampler
+from crescent_lite.sampling.server_holds import Patience
 from crescent_lite.sampling.server_pool import ServerSampler
 
 PROGRAM = server_program()
@@ -132,7 +133,7 @@ def test_a_temporary_failure_is_retried(tiny: Path, proxy: FaultyProxy, fault: s
 
 
 def test_a_server_that_always_fails_is_one_line_that_names_it(tiny: Path, proxy: FaultyProxy) -> None:
-    sampler = ServerSampler(tiny, settings(proxy.url, server_requests=1), attempts=3)
+    sampler = ServerSampler(tiny, settings(proxy.url, server_requests=1), patience=Patience(3))
     proxy.every = "500"
 
     with pytest.raises(NetworkError) as error:
@@ -156,7 +157,7 @@ def test_a_server_that_hangs_is_given_up_after_the_timeout(tiny: Path, proxy: Fa
 
 @pytest.mark.slow
 def test_the_other_server_takes_over_from_one_that_dies(tiny: Path, server: str, proxy: FaultyProxy) -> None:
-    sampler = ServerSampler(tiny, settings(proxy.url, server), attempts=3)
+    sampler = ServerSampler(tiny, settings(proxy.url, server), patience=Patience(3))
     proxy.every = "drop"
 
     assert drawn_once(sampler, requests(8))
@@ -199,7 +200,7 @@ def test_an_address_where_nothing_listens_is_one_line(tiny: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
 
     with pytest.raises(NetworkError, match=rf"{url}: .*start the server, or correct sampling\.servers"):
-        ServerSampler(tiny, settings(url), attempts=2)
+        ServerSampler(tiny, settings(url), patience=Patience(2))
 
 
 def test_a_server_with_another_model_is_one_line(server: str) -> None:
@@ -280,7 +281,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize("answer", MALFORMED)
 def test_a_response_that_is_not_a_completion_is_one_line(tiny: Path, proxy: FaultyProxy, answer: bytes) -> None:
-    sampler = ServerSampler(tiny, settings(proxy.url), attempts=2)
+    sampler = ServerSampler(tiny, settings(proxy.url), patience=Patience(2))
     proxy.canned["/completion"] = answer
 
     with pytest.raises(NetworkError, match="its response is not "):

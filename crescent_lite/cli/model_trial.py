@@ -22,12 +22,13 @@ from crescent_lite.models import HUB_REFERENCE, embedded_path, find_model
 from crescent_lite.records import Generation, Request
 from crescent_lite.sampling import check_chat_template, open_sampler
 from crescent_lite.sampling.decoding import child_environment, how_it_ended
+from crescent_lite.sampling.server_holds import Patience
 
 TRIAL_TOKENS = 4
 """Tokens to draw: enough to see that the weights can be decoded after a prompt and after a token of their own."""
 
-SERVER_ATTEMPTS = 2
-"""Attempts for one request at one server. A run makes more, because it has time; doctor is waited for."""
+PATIENCE = Patience(attempts=2, seconds=3.0, reply_seconds=60.0)
+"""Less than a run has, because somebody waits for doctor (guess)."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def draw(path: Path, config: Config) -> int:
     """Draw tokens, one sequence at a time, and return how many there are. Raises CrescentError."""
     one = replace(config, sampling=replace(config.sampling, slots=1))
     generation = Generation(max_tokens=TRIAL_TOKENS, temperature=0.0, logprobs=not config.sampling.servers)
-    with closing(open_sampler(path, one, server_attempts=SERVER_ATTEMPTS)) as sampler:
+    with closing(open_sampler(path, one, patience=PATIENCE)) as sampler:
         (completion,) = sampler.sample([Request("trial", "What is 2 + 3?", generation)])
     if completion.mean_logprob is not None and not math.isfinite(completion.mean_logprob):
         raise ModelError(f"{path}: its weights give no probabilities (NaN); use another file of the model")

@@ -7,11 +7,16 @@ Example: open_sampler(Path("model.gguf"), config).sample(requests) yields one Co
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crescent_lite.config import Config
 from crescent_lite.sampling.memory_plan import MemoryPlan
 from crescent_lite.sampling.protocol import Sampler, SamplerUsage, Watch
+
+if TYPE_CHECKING:
+    from crescent_lite.sampling.server_holds import Patience
 
 __all__ = [
     "MemoryPlan",
@@ -29,16 +34,22 @@ PROMPT_TOKENS = 256
 """Tokens assumed for a prompt when memory is planned before any prompt is known (guess)."""
 
 
-def open_sampler(model_path: Path, config: Config, *, server_attempts: int | None = None) -> Sampler:
+def open_sampler(
+    model_path: Path,
+    config: Config,
+    *,
+    patience: Patience | None = None,
+    attend: Callable[[], object] | None = None,
+) -> Sampler:
     """The sampler that the settings ask for, ready to use: servers if any are configured, else llama.cpp.
 
-    `server_attempts`: attempts for one request at one server; None for as many as a run makes. llama.cpp is imported
-    here and not before. Raises CrescentError.
+    `patience`: with servers; None for that of a run. `attend`: called several times a second while all servers asked
+    to be left alone; what it raises ends the wait. llama.cpp is imported here and not before. Raises CrescentError.
     """
     if config.sampling.servers:
-        from crescent_lite.sampling.server_pool import ATTEMPTS, ServerSampler
+        from crescent_lite.sampling.server_pool import ServerSampler
 
-        return ServerSampler(model_path, config.sampling, config.model, attempts=server_attempts or ATTEMPTS)
+        return ServerSampler(model_path, config.sampling, config.model, patience=patience, attend=attend)
     from crescent_lite.sampling.llama import LlamaSampler
 
     return LlamaSampler(model_path, config.sampling, config.model)
@@ -51,16 +62,19 @@ def check_servers(
     will_train: bool,
     adapter: Path | None = None,
     trial: Path | None = None,
+    attend: Callable[[], object] | None = None,
 ) -> None:
     """Check before a run starts that the servers in the settings, if any, can do everything that the run needs.
 
     `trial` is a PEFT folder with an adapter like those that will be trained, which the servers then load on trial.
-    Raises CrescentError.
+    `attend`: see `open_sampler`. Raises CrescentError.
     """
     if config.sampling.servers:
         from crescent_lite.sampling import server_pool
 
-        server_pool.check_servers(model_path, config, will_train=will_train, adapter=adapter, trial=trial)
+        server_pool.check_servers(
+            model_path, config, will_train=will_train, adapter=adapter, trial=trial, attend=attend
+        )
 
 
 def require_language_model(model_path: Path) -> None:

@@ -29,7 +29,7 @@ from crescent_lite.records import Completion, Request
 from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.protocol import Sampler, SamplerUsage, Watch
-from crescent_lite.sampling.server_holds import Holds
+from crescent_lite.sampling.server_holds import Holds, Patience
 from crescent_lite.sampling.server_replies import complete_in_full
 from crescent_lite.sampling.servers.address import Address, read_address
 from crescent_lite.sampling.servers.connection import ServerBusy, ServerHung, ServerTrouble, open_client
@@ -38,12 +38,10 @@ from crescent_lite.sampling.servers.server import Prompt, Server, ServerReply
 
 T = TypeVar("T")
 
-ATTEMPTS = 8
-"""Attempts for one request at one server, with growing random pauses between them (guess)."""
 LONGEST_PAUSE_SECONDS = 8.0
 """Longest pause between two attempts (guess)."""
 STEP_SECONDS = 0.2
-"""Time within which a request to stop is noticed while servers are waited for."""
+"""Time within which a request to stop or to pause is noticed while servers are waited for."""
 PROBE = "What is 9 % of 1,234,567.89 km? Überprüfe: naïve café — 数学, алгебра; for(i=0;i<10;++i){x[i]+=y;}"
 """What a server is tried with before a run: a text that tokenizers split into different numbers of tokens."""
 
@@ -61,6 +59,9 @@ class _Job:
 
 UnderWay = dict[Future[ServerReply], tuple[Server, _Job]]
 """The requests that servers are working on."""
+Attend = Callable[[], object]
+"""Called every STEP_SECONDS while all servers are left alone, as they asked. It may raise an exception to end the
+wait: no request is under way then, so nothing is lost."""
 
 
 class ServerSampler:
@@ -75,12 +76,14 @@ class ServerSampler:
         config: SamplingConfig,
         model: ModelConfig | None = None,
         *,
-        attempts: int = ATTEMPTS,
+        patience: Patience | None = None,
+        attend: Attend | None = None,
     ) -> None:
         """Connect to every server. Raises NetworkError, ModelError or ConfigError, naming the server."""
         addresses = [read_address(text) for text in config.servers]
-        http = open_client(addresses, _key(config.server_key_variable), config.server_timeout_seconds)
-        self._attempts = attempts
+        self._patience, self._attend = patience or Patience(), attend or _nothing
+        timeout_seconds = min(config.server_timeout_seconds, self._patience.reply_seconds)
+        http = open_client(addresses, _key(config.server_key_variable), timeout_seconds)
         self.usage = SamplerUsage()
         self._path, self._config, self._model_config = model_path, config, model
         self._model = GgufModel(model_path, vocabulary_only=True)
@@ -90,7 +93,7 @@ class ServerSampler:
         self._http = http
         self._local: Sampler | None = None
         self._adapter: Path | None = None
-        self._holds = Holds()
+        self._holds = Holds(self._patience)
         try:
             self._chat = ChatTemplate(self._model, model)
             self._probe = self._prompt(PROBE)
@@ -176,26 +179,42 @@ class ServerSampler:
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        _first_done([future], math.inf)
-        return future.result()
+        try:
+            _first_done([future], math.inf)
+            return future.result()
+        finally:
+            future.cancel()  # no effect unless the wait was interrupted
 
     def _with_retries(self, url: str, ask: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """Ask a server something outside sampling, with retries. Raises NetworkError when all attempts fail."""
-        holds = Holds()
+        holds = Holds(self._patience)
         while True:
             try:
-                return self._run(_retried(self._attempts, ask, *arguments))
+                return self._run(_retried(self._patience.attempts, ask, *arguments))
+            except ServerBusy as busy:
+                if not holds.begin(url, url, busy):
+                    raise NetworkError(f"{url}: {busy}; repeat the command after that") from None
             except ServerTrouble as trouble:
-                if not isinstance(trouble, ServerBusy) or not holds.begin(url, url, trouble):
-                    raise NetworkError(f"{url}: {trouble}; start the server, or correct sampling.servers") from None
-            _first_done((), holds.seconds([url]))
+                raise NetworkError(f"{url}: {trouble}; start the server, or correct sampling.servers") from None
+            self._let_pass(holds.seconds([url]))
 
     def _wait(self, under_way: UnderWay) -> set[Future[ServerReply]]:
         """Wait for replies, or until a server that asked to be left alone may be asked again. Returns the replies."""
         began, held = time.perf_counter(), self._holds.seconds(self._servers)
-        done = _first_done(under_way, held if held or not under_way else math.inf)
-        self.usage.seconds += time.perf_counter() - began
-        return done
+        try:
+            if under_way:
+                return _first_done(under_way, held or math.inf)
+            self._let_pass(held)
+            return set()
+        finally:
+            self.usage.seconds += time.perf_counter() - began
+
+    def _let_pass(self, seconds: float) -> None:
+        """Wait while no request is under way, and let the caller look after its own requests meanwhile."""
+        ends = time.monotonic() + seconds
+        while (left := ends - time.monotonic()) > 0:
+            self._attend()
+            time.sleep(min(left, STEP_SECONDS))
 
     def _leave_alone(self, server: Server, trouble: ServerTrouble) -> None:
         """Ask a busy server later, and do without one that failed. Raises NetworkError when none is left."""
@@ -226,7 +245,9 @@ class ServerSampler:
             job = jobs.popleft()
             busy[server] += 1
             seed = job.request.sample_seed(job.index)
-            work = _retried(self._attempts, complete_in_full, server, job.prompt, job.request.generation, seed)
+            work = _retried(
+                self._patience.attempts, complete_in_full, server, job.prompt, job.request.generation, seed
+            )
             under_way[asyncio.run_coroutine_threadsafe(work, self._loop)] = (server, job)
 
     def _completion(self, job: _Job, reply: ServerReply) -> Completion:
@@ -267,13 +288,14 @@ class ServerSampler:
 def _first_done(futures: Collection[Future[T]], seconds: float) -> set[Future[T]]:
     """Wait until at least one future is done, for at most `seconds`. Returns those that are done."""
     ends, done = time.monotonic() + seconds, set[Future[T]]()
-    # In short steps, because a request to stop cannot wake a thread that waits for a lock or for a long time.
+    # In short steps, because a request to stop cannot wake a thread that waits for a lock.
     while not done and (left := ends - time.monotonic()) > 0:
-        if futures:
-            done = wait(futures, timeout=min(left, STEP_SECONDS), return_when=FIRST_COMPLETED).done
-        else:
-            time.sleep(min(left, STEP_SECONDS))
+        done = wait(futures, timeout=min(left, STEP_SECONDS), return_when=FIRST_COMPLETED).done
     return done
+
+
+def _nothing() -> None:
+    """What is attended to by default while servers are waited for."""
 
 
 async def _retried(attempts: int, ask: Callable[..., Awaitable[T]], *arguments: Any) -> T:
@@ -290,13 +312,19 @@ async def _retried(attempts: int, ask: Callable[..., Awaitable[T]], *arguments: 
 
 
 def check_servers(
-    model_path: Path, config: Config, *, will_train: bool, adapter: Path | None, trial: Path | None
+    model_path: Path,
+    config: Config,
+    *,
+    will_train: bool,
+    adapter: Path | None,
+    trial: Path | None,
+    attend: Attend | None = None,
 ) -> None:
     """Check that every server responds, serves the model, and can load the adapters if the run will train some.
 
     `trial`: see `ServerSampler.require_adapters`. Raises NetworkError, ModelError or ConfigError, naming the server.
     """
-    sampler = ServerSampler(model_path, config.sampling, config.model)
+    sampler = ServerSampler(model_path, config.sampling, config.model, attend=attend)
     try:
         sampler.use_adapter(adapter)
         if will_train:

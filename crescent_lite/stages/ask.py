@@ -3,7 +3,7 @@
 Baits and rewrites share one stream: the sampler's slots stay full, each text is compared with all texts kept before
 it, and asking can end early. What is owed is read from the store, so an interrupted stage continues where it stopped.
 Knows the rules for questions and the store; draws no votes. Source: arXiv 2502.13441.
-Example: yield from perform(AskStage(job, this))
+Example: yield from perform(AskStage, job, this)
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Owns the queue of items that a model still has to answer. Replies that an earlier run stored for the same model and
 settings are reused. Scoring belongs to `evaluation`.
-Example: yield from perform(EvaluateStage(job, job.base_id, None, ALL_ROLES))
+Example: yield from perform(EvaluateStage, job, job.base_id, None, ALL_ROLES)
 """
 
 from __future__ import annotations

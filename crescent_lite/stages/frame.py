@@ -3,7 +3,7 @@
 A stage is a class with a `name`, a `tally` of what is done and owed, and `work()`, which does one item after another
 and stores each before it yields. The frame knows none of the stages. The sampler is loaded when a stage first
 needs it, its adapter is swapped without reloading the base, and it is freed for the training.
-Example: yield from perform(VoteStage(job, this))
+Example: yield from perform(VoteStage, job, this)
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Concatenate, ParamSpec, TypeVar
 
 from crescent_lite.config import Config
 from crescent_lite.config.names import Control
@@ -36,6 +36,10 @@ from crescent_lite.sampling import Sampler, SamplerUsage
 from crescent_lite.store import Round, StageCost, Store
 from crescent_lite.workspace import Workspace
 from crescent_lite.workspace.interruption import suspended
+
+P = ParamSpec("P")
+S = TypeVar("S", bound="StageOfRun")
+T = TypeVar("T")
 
 PAUSE_SECONDS = 0.2
 """Time between two checks whether a pause is over, in seconds."""
@@ -122,27 +126,41 @@ class StageOfRun(ABC):
         return iter(())
 
 
-def perform(stage: StageOfRun) -> Iterator[Event]:
-    """Do what a stage owes, if anything, and yield its events. The cost of an interrupted stage is stored too."""
+class PauseAsked(Exception):  # noqa: N818  it is a request, not an error
+    """A pause was requested while the engine waits for servers, with no request under way."""
+
+
+def end_wait_for_a_pause(workspace: Workspace) -> None:
+    """Raise PauseAsked if a pause is requested. What waits for a long time without any item calls this in between."""
+    if workspace.is_asked("pause"):
+        raise PauseAsked
+
+
+def perform(
+    kind: Callable[Concatenate[Job, P], S], job: Job, *arguments: P.args, **named: P.kwargs
+) -> Generator[Event, None, S]:
+    """Do what a stage owes, if anything, and yield its events. Returns the stage.
+
+    A pause that ends a wait ends the stage's work with it; another stage then does what is still owed. The cost of an
+    interrupted stage is stored too.
+    """
+    stage = yield from _build(kind, job, *arguments, **named)
     if not stage.is_owed:
-        return
-    job, tally, number = stage.job, stage.tally, stage.this.number if stage.this else 0
-    yield StageStarted(number, stage.name, tally.done, tally.total)
-    began, before, finished, paused = time.monotonic(), usage_of(job), False, 0.0
+        return stage
+    number = stage.this.number if stage.this else 0
+    yield StageStarted(number, stage.name, stage.tally.done, stage.tally.total)
+    began, before, paused, finished = time.monotonic(), usage_of(job), 0.0, False
     try:
-        with closing(stage.work()) as work:
-            for item in work:
-                tally.done += 1
-                if isinstance(item, TrainingStep):
-                    yield TrainingStepped(item)
-                else:
-                    tokens = usage_of(job).tokens - before.tokens
-                    yield StageProgressed(stage.name, tally.done, tally.total, tokens, item)
-                if job.workspace.is_asked("pause"):
-                    yield RunPaused()
-                    paused += (held := wait_while_paused(job))
-                    yield RunResumed(held)
-        finished = True
+        while not finished:
+            try:
+                for event in _work(stage, before.tokens):
+                    yield event
+                    if job.workspace.is_asked("pause"):
+                        paused += yield from _pause(job.workspace, job.training_pid)
+                finished = True
+            except PauseAsked:
+                paused += yield from _pause(job.workspace)
+                stage = yield from _build(kind, job, *arguments, **named)
     finally:
         after, seconds = usage_of(job), time.monotonic() - began - paused
         cost = StageCost(
@@ -156,8 +174,49 @@ def perform(stage: StageOfRun) -> Iterator[Event]:
             after.lost_servers - before.lost_servers,
         )
         job.store.runs.add_stage_cost(job.run_id, number, cost)
-    yield StageFinished(number, stage.name, seconds, cost.tokens, tally.done)
+    yield StageFinished(number, stage.name, seconds, cost.tokens, stage.tally.done)
     yield from stage.events_after()
+    return stage
+
+
+def _build(
+    kind: Callable[Concatenate[Job, P], S], job: Job, *arguments: P.args, **named: P.kwargs
+) -> Generator[Event, None, S]:
+    """A stage, which may load the sampler to see what is owed."""
+    return (yield from pausable(lambda: kind(job, *arguments, **named), job.workspace))
+
+
+def pausable(act: Callable[[], T], workspace: Workspace) -> Generator[Event, None, T]:
+    """Do something that may wait for servers, and do it again after a pause that ended the wait."""
+    while True:
+        try:
+            return act()
+        except PauseAsked:
+            yield from _pause(workspace)
+
+
+def _work(stage: StageOfRun, tokens_before: int) -> Iterator[Event]:
+    """Do what the stage owes, with an event for each item."""
+    with closing(stage.work()) as work:
+        for item in work:
+            stage.tally.done += 1
+            if isinstance(item, TrainingStep):
+                yield TrainingStepped(item)
+            else:
+                tokens = usage_of(stage.job).tokens - tokens_before
+                yield StageProgressed(stage.name, stage.tally.done, stage.tally.total, tokens, item)
+
+
+def _pause(workspace: Workspace, training_pid: int | None = None) -> Generator[Event, None, float]:
+    """Wait until the request to pause is withdrawn, or to stop is made. Returns the seconds waited."""
+    yield RunPaused()
+    began = time.monotonic()
+    with suspended(training_pid):
+        while workspace.is_asked("pause"):
+            time.sleep(PAUSE_SECONDS)
+    seconds = time.monotonic() - began
+    yield RunResumed(seconds)
+    return seconds
 
 
 def told_in_thoughts(job: Job, number: int, stage: Stage) -> Iterator[Event]:
@@ -165,15 +224,6 @@ def told_in_thoughts(job: Job, number: int, stage: Stage) -> Iterator[Event]:
     for found in job.store.fetch_in_thoughts(job.run_id, number):
         if found.stage == stage:
             yield ThoughtsUnfinished(number, stage, found.count, found.replies, found.words)
-
-
-def wait_while_paused(job: Job) -> float:
-    """Wait until the pause request is withdrawn. Returns the seconds waited. A request to stop ends the wait too."""
-    began = time.monotonic()
-    with suspended(job.training_pid):
-        while job.workspace.is_asked("pause"):
-            time.sleep(PAUSE_SECONDS)
-    return time.monotonic() - began
 
 
 def sampler_of(job: Job, model_id: int) -> Sampler:

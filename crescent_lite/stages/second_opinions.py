@@ -2,7 +2,7 @@
 
 A stage of its own, because it takes time, can be paused, and needs no model. A reply that math-verify cannot judge in
 time has no opinion (NULL), and is tried again when the run is resumed or another run uses the evaluation.
-Example: yield from perform(SecondOpinionStage(job, this, evaluation_ids))
+Example: yield from perform(SecondOpinionStage, job, this, evaluation_ids)
 """
 
 from __future__ import annotations

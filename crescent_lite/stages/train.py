@@ -1,7 +1,7 @@
 """The stage 'train': the base is fine-tuned on the round's labels, in a child process. Source: arXiv 2502.13441.
 
 Owns the training's rows in the store; `examples` chooses the training data, and `training` decides how to train.
-Example: yield from perform(TrainStage(job, this))
+Example: yield from perform(TrainStage, job, this)
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Knows the store and the sampler; what votes add up to is decided by `consensus`. A vote is stored as soon as it is
 drawn, so an interrupted stage continues with the votes that are missing. Source: arXiv 2502.13441.
-Example: yield from perform(VoteStage(job, this))
+Example: yield from perform(VoteStage, job, this)
 """
 
 from __future__ import annotations

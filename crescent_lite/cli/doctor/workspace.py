@@ -11,7 +11,7 @@ from pathlib import Path
 
 from crescent_lite.cli.doctor.finding import Finding, safely
 from crescent_lite.config import CONFIG_NAME, Config, load_config
-from crescent_lite.errors import CrescentError
+from crescent_lite.errors import CrescentError, NetworkError
 from crescent_lite.printable import printable_line
 from crescent_lite.workspace import Workspace
 from crescent_lite.workspace.machine import GIB, installed_version
@@ -75,6 +75,8 @@ def model_findings(config: Config, workspace: Path, *, will_try: bool) -> list[F
     what = there[0].value if there else path.name
     try:
         trial = try_model(path, resolved)
+    except NetworkError as error:
+        return [Finding("model", "warning", f"{what}; it could not be tried", str(error))]
     except CrescentError as error:
         return [Finding("model", "warning", f"{what}; a run would be refused", str(error))]
     if trial.foreign_end:

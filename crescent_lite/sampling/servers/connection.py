@@ -13,6 +13,7 @@ import contextlib
 import datetime
 import email.utils
 import ipaddress
+import math
 import os
 import socket
 import ssl
@@ -52,7 +53,7 @@ class ServerBusy(ServerTrouble):
     """A server asks to be left alone for a while (429 or 503 with Retry-After)."""
 
     def __init__(self, words: str, seconds: float) -> None:
-        super().__init__(words)
+        super().__init__(f"{words} and asks to wait {math.ceil(seconds):,} s")
         self.seconds = seconds
         """How long it asks to be left alone, in seconds; more than 0."""
 
@@ -113,7 +114,9 @@ class Connection:
         except httpx.ConnectTimeout:
             raise ServerTrouble(f"cannot be reached in time{self._proxy_hint()}") from None
         except (httpx.TimeoutException, TimeoutError):
-            raise ServerHung(f"did not respond within {seconds:g} s (sampling.server_timeout_seconds)") from None
+            raise ServerHung(
+                f"did not respond within {seconds:g} s (sampling.server_timeout_seconds at most)"
+            ) from None
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
             # The message itself is left out: it may contain the API key.
             raise NetworkError(
