@@ -119,18 +119,21 @@ def test_a_text_that_is_not_utf_8_fails_with_one_line(workspace: Path, capsys: p
         (["--min-share", "0.99", "--max-share", "0.991"], ExitCode.NOT_FOUND),
         (["--min-share", "0.9", "--max-share", "0.1"], ExitCode.CONFIG),
         (["--output", "crescent.db-journal"], ExitCode.STORAGE),
+        (["--output", "crescent.db", "--force"], ExitCode.STORAGE),
+        ([], ExitCode.STORAGE),
     ],
 )
 def test_an_export_without_examples_replaces_nothing(
     workspace: Path, capsys: pytest.CaptureFixture[str], options: list[str], code: ExitCode
 ) -> None:
     assert main(["export", "examples", "-w", str(workspace)]) == ExitCode.OK
-    path = workspace / "exports" / "run-1.jsonl"
+    path = workspace / "exports" / "run-1-conversational.jsonl"
     before = path.read_bytes()
     capsys.readouterr()
 
     options = [str(workspace / each) if each.startswith("crescent.db") else each for each in options]
-    assert main(["export", "examples", "-w", str(workspace), *options]) == code
+    where = [] if "--output" in options or not options else ["--force"]
+    assert main(["export", "examples", "-w", str(workspace), *options, *where]) == code
 
     assert capsys.readouterr().err.count("\n") == 1
     assert path.read_bytes() == before
@@ -140,7 +143,7 @@ def test_an_export_without_examples_replaces_nothing(
 def test_a_run_named_twice_is_exported_once(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "examples", "-w", str(workspace), "--json"]) == ExitCode.OK
     once = json.loads(capsys.readouterr().out)
-    assert main(["export", "examples", "-w", str(workspace), "--run", "1", "1", "--json"]) == ExitCode.OK
+    assert main(["export", "examples", "-w", str(workspace), "--run", "1", "1", "--json", "--force"]) == ExitCode.OK
 
     assert json.loads(capsys.readouterr().out) == once
 
@@ -151,11 +154,12 @@ def test_a_folder_with_foreign_files_is_not_replaced(workspace: Path) -> None:
     (folder / "mine.txt").write_text("mine")
 
     arguments = ["export", "examples", "--format", "parquet", "-w", str(workspace)]
-    assert main(arguments) == ExitCode.STORAGE
+    assert main(arguments) == main([*arguments, "--force"]) == ExitCode.STORAGE
     assert (folder / "mine.txt").read_text() == "mine"
 
     (folder / "mine.txt").unlink()
-    assert main(arguments) == main(arguments) == ExitCode.OK
+    assert main(arguments) == ExitCode.STORAGE
+    assert main([*arguments, "--force"]) == main([*arguments, "--force"]) == ExitCode.OK
 
 
 def test_labels_are_decided_again_with_the_settings_of_each_run(workspace: Path) -> None:
@@ -171,8 +175,8 @@ def test_labels_are_decided_again_with_the_settings_of_each_run(workspace: Path)
     assert main([*exported, "--run", "2"]) == ExitCode.OK
     assert main([*exported, "--run", "1", "2"]) == ExitCode.OK
 
-    alone = (workspace / "exports" / "run-2.jsonl").read_text().splitlines()
-    both = (workspace / "exports" / "run-1-2.jsonl").read_text().splitlines()
+    alone = (workspace / "exports" / "run-2-conversational.jsonl").read_text().splitlines()
+    both = (workspace / "exports" / "run-1-2-conversational.jsonl").read_text().splitlines()
     assert [line for line in both if json.loads(line)["run"] == 2] == alone
     assert all(json.loads(line)["share"] >= 0.99 for line in alone)
 

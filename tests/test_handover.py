@@ -173,8 +173,8 @@ def test_the_card_says_where_a_model_comes_from_and_how_it_scored(finished: Work
         (["gguf", "--output", "x" * 300], ExitCode.STORAGE, "cannot be written: File name too long"),
         (["gguf", "--rounds", "1", "1=0.3"], ExitCode.CONFIG, "a round is named twice"),
         (["gguf", "--rounds", "1=1e9"], ExitCode.MODEL, "cannot represent: "),
-        (["folder", "--type", "q8_0"], ExitCode.CONFIG, "--type is an option of `crescent export gguf` only"),
-        (["examples", "--rounds", "1=0.5"], ExitCode.CONFIG, "examples have no weight"),
+        (["folder", "--type", "q8_0"], ExitCode.USAGE, "there is no option '--type'"),
+        (["examples", "--rounds", "1=0.5"], ExitCode.USAGE, "'1=0.5' is not a whole number"),
     ],
 )
 def test_what_cannot_be_exported_is_one_line(

@@ -30,23 +30,34 @@ from crescent_tui.screens.export import CHOICES
 
 def option(command: str, name: str) -> argparse.Action:
     """An option of a command, by its destination."""
-    (subparsers,) = (a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction))
-    (found,) = (action for action in subparsers.choices[command]._actions if action.dest == name)
+    parser: argparse.ArgumentParser = build_parser()
+    for word in command.split():
+        parser = commands(parser)[word]
+    (found,) = (action for action in parser._actions if action.dest == name)
     return found
+
+
+def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The commands of a parser, by name."""
+    (subparsers,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return dict(subparsers.choices)
 
 
 @pytest.mark.parametrize(
     ("command", "name", "known"),
     [
         ("controls", "only", CONTROLS),
-        ("export", "what", EXPORT_KINDS),
-        ("export", "form", EXPORT_FORMATS),
-        ("export", "policy", POLICIES),
-        ("export", "type", GGUF_TYPES),
+        ("export examples", "form", EXPORT_FORMATS),
+        ("export examples", "policy", POLICIES),
+        ("export gguf", "type", GGUF_TYPES),
     ],
 )
 def test_the_command_line_offers_every_name(command: str, name: str, known: tuple[str, ...]) -> None:
     assert option(command, name).choices == known
+
+
+def test_every_kind_of_export_has_a_command() -> None:
+    assert tuple(commands(commands(build_parser())["export"])) == EXPORT_KINDS
 
 
 @pytest.mark.parametrize("command", ["init", "run", "distill", "controls", "eval", "config"])

@@ -1,6 +1,6 @@
-"""The command that writes a run's results for other tools: export.
+"""The command that writes a run's results for other tools: export, with a command for each kind.
 
-What the command needs is imported when it is called. Example:
+What a command needs is imported when it is called. Example:
     main(["export", "gguf", "--rounds", "1=0.5", "2=0.5", "--type", "q4_k_m"]) -> 0
 """
 
@@ -11,137 +11,196 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crescent_lite.cli.options import Subparsers, add_command, fraction, positive_integer, weighted_round
+from crescent_lite.cli.options import (
+    Subparsers,
+    add_command,
+    add_command_family,
+    add_run_option,
+    fraction,
+    positive_integer,
+    weighted_round,
+)
 from crescent_lite.cli.terminal import result, say
-from crescent_lite.config.names import EXPORT_FORMATS, EXPORT_KINDS, GGUF_TYPES, POLICIES
+from crescent_lite.config.names import EXPORT_FORMATS, GGUF_TYPES, POLICIES
 from crescent_lite.errors import ConfigError
 from crescent_lite.workspace.database import open_store, open_workspace
 
 if TYPE_CHECKING:
-    from crescent_lite.config.names import ExportFormat
+    from collections.abc import Callable
+
+    from crescent_lite.export.handover import ChosenRounds
     from crescent_lite.store import Store
-    from crescent_lite.workspace import Workspace
+    from crescent_lite.training.merging import Rounding
+
+    Write = Callable[[Store, ChosenRounds, Path], Rounding]
+    """Writes the chosen rounds to a folder, and returns the effect of rounding."""
 
 
 def add_export(subparsers: Subparsers) -> None:
-    """`crescent export` and its options."""
+    """`crescent export`, its commands and their options."""
     about = "export training examples, an adapter or a merged model"
-    parser = add_command(
-        subparsers, "export", export_command, about, example="crescent export gguf --rounds 1=0.5 2=0.5 --type q4_k_m"
+    commands = add_command_family(
+        subparsers, "export", about, example="crescent export gguf --type q4_k_m", default="examples"
     )
+    _add_examples(commands)
+    _add_adapter(commands)
+    _add_gguf(commands)
+    _add_folder(commands)
+
+
+def _add_examples(commands: Subparsers) -> None:
+    about, example = "training examples of one or more runs", "crescent export examples --format parquet"
+    parser = add_command(commands, "examples", examples_command, about, example=example)
     parser.add_argument(
-        "what",
-        nargs="?",
-        default="examples",
-        choices=EXPORT_KINDS,
-        help="training examples (default), the adapter, one merged GGUF, or a merged Hugging Face folder",
-    )
-    parser.add_argument(
-        "--run",
-        type=positive_integer,
-        nargs="+",
-        metavar="N",
-        help="number of the run (default: the latest); several for examples",
+        "--run", type=positive_integer, nargs="+", metavar="N", help="numbers of the runs (default: the latest)"
     )
     parser.add_argument(
         "--rounds",
+        type=positive_integer,
         nargs="+",
-        type=weighted_round,
-        metavar="ROUND[=WEIGHT]",
-        help="rounds whose adapters are merged, and the weight of each (default: the kept round, weight 1);"
-        " for examples: rounds that asked the questions (default: all)",
+        metavar="ROUND",
+        help="rounds that asked the questions (default: all)",
     )
     parser.add_argument(
-        "--output", type=Path, metavar="PATH", help="file or folder (default: in the workspace's exports)"
-    )
-    parser.add_argument(
-        "--type",
-        choices=GGUF_TYPES,
-        help="gguf: type of the weights; 'same' keeps the base's (default: f16; fewer bits keep less of the adapter)",
-    )
-    examples = parser.add_argument_group("options of examples")
-    examples.add_argument(
         "--format",
         dest="form",
         choices=EXPORT_FORMATS,
+        default="conversational",
         help="JSON lines for TRL: conversational (default; the trainer applies the model's chat template, the loss is"
-        " on the solution), messages (the same as one conversation) or prompt-completion (bare text without template,"
-        " for a base model); sharegpt; or a folder of Parquet files with the labels, all their votes and a data card",
+        " on the solution), messages (the same as one conversation), preference (pairs of a winner and a loser) or"
+        " prompt-completion (bare text without template, for a base model); sharegpt; or parquet, a folder with the"
+        " labels, all their votes and a data card",
     )
-    examples.add_argument(
+    parser.add_argument(
         "--min-share", type=fraction, default=0, metavar="SHARE", help="least share of a label, 0-1 (default: 0)"
     )
-    examples.add_argument(
+    parser.add_argument(
         "--max-share", type=fraction, default=1, metavar="SHARE", help="greatest share of a label, 0-1 (default: 1)"
     )
-    examples.add_argument(
+    parser.add_argument(
         "--policy",
         choices=POLICIES,
         help="decide the labels again from the stored votes by this policy, with the run's other settings"
         " (default: the run's own labels)",
     )
+    _add_output_options(parser)
 
 
-def export_command(options: argparse.Namespace) -> int:
-    """Export examples or a model. Raises ConfigError for options that do not belong to the kind of export."""
-    from crescent_lite.workspace.interruption import interruptible
+def _add_adapter(commands: Subparsers) -> None:
+    about, example = "the adapter of a round, as GGUF and for PEFT", "crescent export adapter --rounds 2"
+    parser = add_command(commands, "adapter", adapter_command, about, example=example)
+    _add_model_options(parser)
+
+
+def _add_gguf(commands: Subparsers) -> None:
+    about, example = (
+        "base and adapters, merged into one GGUF",
+        "crescent export gguf --rounds 1=0.5 2=0.5 --type q4_k_m",
+    )
+    parser = add_command(commands, "gguf", gguf_command, about, example=example)
+    parser.add_argument(
+        "--type",
+        choices=GGUF_TYPES,
+        default="f16",
+        help="type of the weights; 'same' keeps the base's (default: f16; fewer bits keep less of the adapter)",
+    )
+    _add_model_options(parser)
+
+
+def _add_folder(commands: Subparsers) -> None:
+    about = "base and adapters, merged into a folder that transformers loads"
+    parser = add_command(commands, "folder", folder_command, about, example="crescent export folder --run 2")
+    _add_model_options(parser)
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    add_run_option(parser)
+    parser.add_argument(
+        "--rounds",
+        nargs="+",
+        type=weighted_round,
+        metavar="ROUND[=WEIGHT]",
+        help="rounds whose adapters are exported, and the weight of each (default: the kept round, weight 1)",
+    )
+    _add_output_options(parser)
+
+
+def _add_output_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--output", type=Path, metavar="PATH", help="file or folder (default: in the workspace's exports)"
+    )
+    parser.add_argument("--force", action="store_true", help="replace an earlier export of the same name")
+
+
+def examples_command(options: argparse.Namespace) -> int:
+    """Export the labels of runs as training examples."""
+    from crescent_lite.export.examples import Choice, write_examples
+    from crescent_lite.export.target import require_free
 
     workspace = open_workspace(options.workspace)
-    if options.type and options.what != "gguf":
-        raise ConfigError("--type is an option of `crescent export gguf` only")
-    if options.what == "examples":
-        return _export_examples(options, workspace)
-    if options.form or options.policy or (options.min_share, options.max_share) != (0, 1):
-        raise ConfigError(
-            "--format, --policy, --min-share and --max-share are options of `crescent export examples` only"
-        )
-    if options.run and len(options.run) > 1:
-        raise ConfigError("--run: a model belongs to one run; only examples can be exported from several runs")
-    with closing(open_store(workspace)) as store, interruptible(lambda: False):
-        run_id = store.runs.fetch_run(options.run[0] if options.run else None, "improvement").run_id
-        return _export_model(options, workspace, store, run_id)
-
-
-def _export_examples(options: argparse.Namespace, workspace: Workspace) -> int:
-    from crescent_lite.export.examples import Choice, write_examples
-
-    form: ExportFormat = options.form or "conversational"
-    if any(weight != 1 for _, weight in options.rounds or ()):
-        raise ConfigError("--rounds: examples have no weight; give the numbers of the rounds alone")
     if options.min_share > options.max_share:
         raise ConfigError("--min-share is above --max-share; no label has such a share")
     with closing(open_store(workspace)) as store:
         runs = [store.runs.fetch_run(run_id, "improvement") for run_id in options.run or [None]]
-        rounds = tuple(number for number, _ in options.rounds or ())
         run_ids = tuple(dict.fromkeys(run.run_id for run in runs))
-        choice = Choice(run_ids, rounds, options.min_share, options.max_share, options.policy)
-        name = f"run-{'-'.join(map(str, run_ids))}" + ("-parquet" if form == "parquet" else ".jsonl")
+        choice = Choice(run_ids, tuple(options.rounds or ()), options.min_share, options.max_share, options.policy)
+        name = f"run-{'-'.join(map(str, run_ids))}-{options.form}" + ("" if options.form == "parquet" else ".jsonl")
         path = options.output or workspace.exports / name
-        count = write_examples(store, choice, form, path, may_replace=options.output is None)
+        require_free(path, force=options.force)
+        count = write_examples(store, choice, options.form, path)
     return result(options, {"path": str(path), "examples": count}, f"{path}: {count} examples")
 
 
-def _export_model(options: argparse.Namespace, workspace: Workspace, store: Store, run_id: int) -> int:
+def adapter_command(options: argparse.Namespace) -> int:
+    """Export the adapter of a round."""
+    from crescent_lite.export.handover import export_adapter
+
+    return _export_model(options, "adapter", export_adapter)
+
+
+def gguf_command(options: argparse.Namespace) -> int:
+    """Export one merged GGUF."""
+    from crescent_lite.export.handover import export_gguf
+
+    return _export_model(
+        options, f"gguf-{options.type}", lambda store, chosen, out: export_gguf(store, chosen, out, options.type)
+    )
+
+
+def folder_command(options: argparse.Namespace) -> int:
+    """Export a merged folder for transformers."""
+    from crescent_lite.export.handover import export_folder
+
+    return _export_model(options, "folder", export_folder)
+
+
+def _export_model(options: argparse.Namespace, form: str, write: Write) -> int:
     from crescent_lite.training import require_packages
+    from crescent_lite.workspace.interruption import interruptible
 
-    require_packages("peft")
-    from crescent_lite.export import handover
+    workspace = open_workspace(options.workspace)
+    with closing(open_store(workspace)) as store, interruptible(lambda: False):
+        run_id = store.runs.fetch_run(options.run, "improvement").run_id
+        require_packages("peft")
+        from crescent_lite.export import handover
+        from crescent_lite.export.target import require_free
 
-    given = options.rounds or []
-    if len(dict(given)) < len(given):
-        raise ConfigError("--rounds: a round is named twice; give it once, with its weight")
-    chosen = handover.choose(store, run_id, dict(given))
-    numbers = "-".join(map(str, chosen.rounds))
-    out = options.output or workspace.exports / f"run-{run_id}-round-{numbers}-{options.what}"
-    if options.what == "adapter":
-        rounded = handover.export_adapter(store, chosen, out)
-    elif options.what == "gguf":
-        rounded = handover.export_gguf(store, chosen, out, options.type or "f16")
-    else:
-        rounded = handover.export_folder(store, chosen, out)
-    said = {"path": str(out), "rounds": chosen.rounds, "change_kept": rounded.kept, "rounding_noise": rounded.noise}
-    if warning := handover.not_better_in_words(store, chosen):
-        say(f"warning: {warning}")
-    said["not_better"] = warning
+        given = options.rounds or []
+        if len(dict(given)) < len(given):
+            raise ConfigError("--rounds: a round is named twice; give it once, with its weight")
+        chosen = handover.choose(store, run_id, dict(given))
+        numbers = "-".join(map(str, chosen.rounds))
+        out = options.output or workspace.exports / f"run-{run_id}-round-{numbers}-{form}"
+        require_free(out, force=options.force)
+        rounded = write(store, chosen, out)
+        if warning := handover.not_better_in_words(store, chosen):
+            say(f"warning: {warning}")
+    said = {
+        "path": str(out),
+        "rounds": chosen.rounds,
+        "change_kept": rounded.kept,
+        "rounding_noise": rounded.noise,
+        "not_better": warning,
+    }
     words = "; ".join(filter(None, (f"{out}: see its README.md", handover.rounding_in_words(rounded))))
     return result(options, said, words)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from crescent_lite.cli.parser import CommandParser
 from crescent_lite.config.names import LARGEST_INTEGER, MOST_ROUNDS, PRESETS
 
 DEFAULT_WORKSPACE = "data"
@@ -41,8 +42,13 @@ def add_command(
     return parser
 
 
-def add_command_family(subparsers: Subparsers, name: str, about: str, *, example: str) -> Subparsers:
-    """Add a command that has commands of its own, such as `crescent db check`. Returns where those are added."""
+def add_command_family(
+    subparsers: Subparsers, name: str, about: str, *, example: str, default: str = ""
+) -> Subparsers:
+    """Add a command that has commands of its own, such as `crescent db check`. Returns where those are added.
+
+    `default`: the one of its commands that is meant where none is named; '' if one must be named.
+    """
     parser: argparse.ArgumentParser = subparsers.add_parser(
         name,
         help=about,
@@ -51,6 +57,8 @@ def add_command_family(subparsers: Subparsers, name: str, about: str, *, example
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(parser=parser)
+    if isinstance(parser, CommandParser):
+        parser.default_command = default
     add_common_options(parser)
     return parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 

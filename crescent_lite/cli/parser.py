@@ -35,6 +35,8 @@ class CommandParser(argparse.ArgumentParser):
 
     given: Sequence[str] = ()
     """The arguments that are being parsed."""
+    default_command = ""
+    """The command that is meant where none is named; '' if one must be named."""
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """The options of a whole command line. Raises UsageError; --help and --version raise SystemExit(0)."""
@@ -47,8 +49,18 @@ class CommandParser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse, and remember the arguments for an error's hint."""
-        self.given = args or ()
-        return super().parse_known_args(args, namespace)
+        self.given = list(args or ())
+        if self.default_command and not self._names_a_command():
+            self.given = [self.default_command, *self.given]
+        return super().parse_known_args(self.given, namespace)
+
+    def _names_a_command(self) -> bool:
+        """Whether the arguments name a command, begin with what is meant to be one, or ask for help."""
+        known = {name for each in self._actions for name in (each.choices or ()) if each.nargs == argparse.PARSER}
+        values = zip(["", *self.given], self.given, strict=False)
+        words = {word for before, word in values if before not in ("-w", "--workspace")}
+        begins = bool(self.given) and not self.given[0].startswith("-")
+        return begins or not words.isdisjoint({*known, "-h", "--help"})
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError. An option that does not exist is named first, as it may explain what is missing."""

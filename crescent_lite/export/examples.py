@@ -23,13 +23,12 @@ from typing import Any
 from crescent_lite.config import config_from_dict
 from crescent_lite.config.names import ExportFormat, Policy
 from crescent_lite.consensus import decide
-from crescent_lite.errors import MissingPackageError, NotFoundError, StorageError
+from crescent_lite.errors import MissingPackageError, NotFoundError
 from crescent_lite.files import atomic_replacement
 from crescent_lite.records import Label
 from crescent_lite.stages.examples import pairs_of_labels
 from crescent_lite.store import Store
 
-PARQUET_FILES = {"labels.parquet", "votes.parquet", "README.md"}
 Row = dict[str, Any]
 
 
@@ -89,11 +88,10 @@ def _decided_anew(store: Store, run_id: int, policy: Policy) -> Iterator[Label]:
             )
 
 
-def write_examples(store: Store, choice: Choice, form: ExportFormat, path: Path, *, may_replace: bool) -> int:
-    """Write the chosen labels in a format and return their number. `path` is written completely or not at all.
+def write_examples(store: Store, choice: Choice, form: ExportFormat, path: Path) -> int:
+    """Write the chosen labels in a format and return their number. `path` is replaced completely or not at all.
 
-    Raises StorageError (also if `path` exists and may not be replaced), MissingPackageError without the package for
-    parquet, and NotFoundError if no label is chosen.
+    Raises StorageError, MissingPackageError without the package for parquet, and NotFoundError if no label is chosen.
     """
     labels = chosen_labels(store, choice)
     if not labels:
@@ -103,8 +101,6 @@ def write_examples(store: Store, choice: Choice, form: ExportFormat, path: Path,
         raise NotFoundError(
             f"{path}: not written: the votes of {len(labels)} labels have no pair of winner and loser; choose others"
         )
-    if path.exists() and not (may_replace and _is_ours(path)):
-        raise StorageError(f"{path}: exists already; give another --output or remove it")
     with atomic_replacement(path) as unfinished:
         if form == "parquet":
             _write_parquet(store, choice, rows, unfinished)
@@ -113,11 +109,6 @@ def write_examples(store: Store, choice: Choice, form: ExportFormat, path: Path,
                 for row in rows:
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
     return len(rows)
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether replacing `path` would delete only files that an export writes."""
-    return not path.is_dir() or {each.name for each in path.iterdir()} <= PARQUET_FILES
 
 
 def _row(label: Label, form: ExportFormat) -> Row:

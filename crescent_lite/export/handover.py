@@ -305,20 +305,21 @@ def _set_end_of_turn(folder: Path, gguf: Path, settings: ModelConfig) -> None:
 
 @contextmanager
 def _finished_folder(out: Path) -> Iterator[Path]:
-    """Yield a folder beside `out` that is renamed to `out` at the end, and deleted after an error.
-
-    Raises StorageError if `out` exists or cannot be written.
-    """
+    """Yield a folder beside `out` that replaces `out` at the end, and is deleted after an error."""
     unfinished: Path | None = None
     refuse_sqlite_name(out)
     try:
-        if out.exists():
-            raise StorageError(f"{out}: exists already; give another --output or remove it")
         out.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=".export-", dir=out.parent))
         yield unfinished
         unfinished.chmod(0o755)  # mkdtemp lets only the owner read its folder
-        unfinished.rename(out)
+        if out.is_dir():
+            before = Path(tempfile.mkdtemp(prefix=".before-", dir=out.parent))
+            out.rename(before)  # the earlier export stays whole until the new one is in its place
+            unfinished.rename(out)
+            shutil.rmtree(before, ignore_errors=True)
+        else:
+            unfinished.rename(out)
     except OSError as error:
         raise StorageError(f"{out}: cannot be written: {error.strerror or error}") from None
     finally:

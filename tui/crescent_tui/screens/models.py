@@ -156,7 +156,10 @@ class ModelsScreen(TabScreen):
             return
         what, tensor_type = chosen
         arguments = [what, "--run", str(run_id)]
-        if what != "examples":
+        if what == "examples":
+            name = f"run-{run_id}-conversational.jsonl"
+            arguments += ["--output", str(free_name(self.app.workspace.exports / name))]
+        else:
             name = "-".join(filter(None, (f"run-{run_id}-round-{number}", what, tensor_type)))
             arguments += ["--rounds", str(number), *(["--type", tensor_type] if tensor_type else [])]
             arguments += ["--output", str(free_name(self.app.workspace.exports / name))]
