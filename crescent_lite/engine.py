@@ -49,6 +49,7 @@ from crescent_lite.preparation import (
     read_inputs,
     refuse_changed_inputs,
     refuse_teacher_without_labels,
+    run_to_continue,
     settings_of,
 )
 from crescent_lite.printable import printable_line
@@ -81,7 +82,7 @@ def run_engine(
     workspace.require()
     with workspace.lock(), _store(workspace) as store:
         refuse_teacher_without_labels(store, options.teacher_id)
-        unfinished = _run_to_continue(store, options)
+        unfinished = run_to_continue(store, options)
         if unfinished and options.teacher_id not in (None, unfinished.teacher_id):
             raise WorkspaceError(
                 f"run {unfinished.run_id} is unfinished: `crescent run` resumes it; --new starts another run"
@@ -94,16 +95,6 @@ def run_engine(
         if options.next_round:
             job.add_requested_round()
         yield from _drive(job, loop.run(job), resumed=unfinished is not None, kept=kept)
-
-
-def _run_to_continue(store: Store, options: RunOptions) -> Run | None:
-    """The unfinished run, or the latest one for another round; None to start a new run."""
-    if not options.next_round:
-        return None if options.new else store.runs.fetch_unfinished()
-    run = store.runs.fetch_run(None, "improvement")
-    if run.teacher_id:
-        raise NotFoundError(f"run {run.run_id} is a distillation, which has one round")
-    return run
 
 
 def run_evaluation(

@@ -119,15 +119,9 @@ def prepare(
     Raises CrescentError, or PauseAsked.
     """
     attend = partial(end_wait_for_a_pause, workspace)
-    inputs = read_inputs(workspace, config)
+    inputs = checked_inputs(workspace, config, purpose)
     prompts, base, resolved = inputs.prompts, inputs.base, inputs.config
-    if purpose.asks:
-        check_steering(prompts, config.bait)
-    if purpose.trains:
-        refuse_base_that_cannot_be_trained(base, resolved, purpose.teacher_id)
-        refuse_votes_without_losers(resolved, purpose.teacher_id)
     adapter = purpose.adapter.path if purpose.adapter else None
-    check_chat_template(base.path, resolved)
     with contextlib.ExitStack() as stack:
         loads_adapters = purpose.trains and config.sampling.servers and not config.sampling.adapters_here
         trial = (
@@ -159,6 +153,31 @@ def prepare(
         control=purpose.control,
         own_questions=inputs.own_questions,
     )
+
+
+def checked_inputs(workspace: Workspace, config: Config, purpose: Purpose) -> Inputs:
+    """The inputs of a run, if they suit its purpose. Servers and `diversify.semantic` are not checked here.
+
+    Raises CrescentError.
+    """
+    inputs = read_inputs(workspace, config)
+    if purpose.asks:
+        check_steering(inputs.prompts, config.bait)
+    if purpose.trains:
+        refuse_base_that_cannot_be_trained(inputs.base, inputs.config, purpose.teacher_id)
+        refuse_votes_without_losers(inputs.config, purpose.teacher_id)
+    check_chat_template(inputs.base.path, inputs.config)
+    return inputs
+
+
+def run_to_continue(store: Store, options: RunOptions) -> Run | None:
+    """The unfinished run, or the latest one for another round; None to start a new run."""
+    if not options.next_round:
+        return None if options.new else store.runs.fetch_unfinished()
+    run = store.runs.fetch_run(None, "improvement")
+    if run.teacher_id:
+        raise NotFoundError(f"run {run.run_id} is a distillation, which has one round")
+    return run
 
 
 def _store_run(

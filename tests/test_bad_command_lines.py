@@ -81,9 +81,9 @@ def test_a_full_disk_behind_the_output_fails_with_one_line(sample: Path, form: l
         ["db", "merge", LONG],
         ["db", "backup", "--output", LONG],
         ["export", "examples", "--output", LONG],
-        ["run", "--questions", LONG],
-        ["run", "--set", f"run.prompts={LONG}"],
-        ["run", "--set", f"model.source={LONG}"],
+        ["run", "--new", "--questions", LONG],
+        ["run", "--new", "--set", f"run.prompts={LONG}"],
+        ["run", "--new", "--set", f"model.source={LONG}"],
     ],
 )
 @pytest.mark.slow

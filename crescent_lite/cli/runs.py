@@ -17,11 +17,13 @@ from crescent_lite.cli.options import (
     add_command,
     add_run_option,
     add_settings_options,
+    positive_integer,
     round_or_best,
     rounds_of_run,
 )
 from crescent_lite.cli.results import show_report
-from crescent_lite.cli.terminal import console, result
+from crescent_lite.cli.terminal import console, result, say
+from crescent_lite.errors import WorkspaceError
 from crescent_lite.workspace.database import open_store, open_workspace
 
 if TYPE_CHECKING:
@@ -51,16 +53,30 @@ def add_run(subparsers: Subparsers) -> None:
         action="store_true",
         help="play one more round of the latest run, even after an alarm and after the planned ones",
     )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print what the run would take, and end",
+    )
+    parser.add_argument(
+        "--against",
+        type=positive_integer,
+        metavar="RUN",
+        help="with --dry-run: list the settings that differ from those of this run (default: the latest)",
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask before a run of more than 30 minutes")
     add_settings_options(parser)
 
 
 def run_command(options: argparse.Namespace) -> int:
     """Start a run or resume the unfinished one, and show its progress and its report."""
+    from crescent_lite.cli.forecasts import agree, print_forecast
     from crescent_lite.config.toml import toml_text
     from crescent_lite.engine import RunOptions, run_engine
+    from crescent_lite.forecast import forecast_run
 
     workspace = open_workspace(options.workspace)
-    if options.next_round and workspace.is_busy():
+    if options.next_round and not options.dry_run and workspace.is_busy():
         workspace.ask("round")
         return result(options, {"asked": "round"}, "the run in progress was asked for one more round")
     source = options.questions
@@ -70,6 +86,15 @@ def run_command(options: argparse.Namespace) -> int:
     wanted = RunOptions(
         options.rounds, options.new, options.preset, (*own, *options.overrides), next_round=options.next_round
     )
+    if not options.dry_run and workspace.is_busy():
+        return follow(options, workspace, run_engine(workspace, wanted))  # which names the run that is at work
+    if not (options.new or options.next_round or options.dry_run):
+        refuse_finished(workspace)
+    found = forecast_run(workspace, wanted, compare_with=options.against, tell=say)
+    if options.dry_run:
+        return print_forecast(options, found)
+    if not agree(options, found):
+        return result(options, {"started": False}, "nothing was started")
     return follow(options, workspace, run_engine(workspace, wanted))
 
 
@@ -77,6 +102,19 @@ def add_status(subparsers: Subparsers) -> None:
     """`crescent status`."""
     about = "show the state of the latest run"
     add_command(subparsers, "status", status_command, about, example="crescent status -w maths")
+
+
+def refuse_finished(workspace: Workspace) -> None:
+    """Raise WorkspaceError if the latest run is finished: a forgotten --new must not begin hours of work."""
+    if not workspace.database_path.exists():
+        return
+    with closing(open_store(workspace)) as store:
+        latest = store.runs.fetch_latest("improvement")
+    if latest and latest.state == "finished":
+        raise WorkspaceError(
+            f"run {latest.run_id} is finished: `crescent run --new` starts another run, `--next-round` adds a round "
+            f"to it, and `crescent report` shows it"
+        )
 
 
 def status_command(options: argparse.Namespace) -> int:

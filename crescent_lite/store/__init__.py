@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from crescent_lite.events import MachineNoted
 from crescent_lite.round_facts import InThoughts
 from crescent_lite.rounds import Standing
 from crescent_lite.store.browsing import Browsing
 from crescent_lite.store.database import Database, QueryInterrupted
 from crescent_lite.store.evaluations import Evaluations
+from crescent_lite.store.experience import Experience, fetch_experience
 from crescent_lite.store.measures import Measures
 from crescent_lite.store.model_lines import ModelLines
 from crescent_lite.store.notes import Notes
@@ -65,6 +67,11 @@ class Store:
     def fetch_round_counts(self, round_id: int) -> RoundCounts:
         """How many items of a round came through each stage."""
         return fetch_round_counts(self.database, round_id)
+
+    def fetch_experience(self, base_sha256: str, prompt_set: str, machine: MachineNoted) -> Experience:
+        """What earlier runs of a base with a prompt set showed, with speeds of runs on `machine` only."""
+        base_id = self.runs.find_base(base_sha256)
+        return fetch_experience(self.database, base_id, prompt_set, machine) if base_id else Experience()
 
     def fetch_in_thoughts(self, run_id: int, number: int | None = None) -> tuple[InThoughts, ...]:
         """The stages of a run with replies that never left their thoughts; of one round if its number is given."""

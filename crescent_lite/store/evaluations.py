@@ -129,12 +129,8 @@ class Evaluations:
         Replies that the model gave to some of these items with the same settings, as part of another selection of
         the benchmark's items, are taken over.
         """
-        generation, prompt = asdict(measurement.generation), measurement.prompt
-        settings = {name: value for name, value in generation.items() if value not in ((), False)} | {"seed": seed}
-        if measurement.samples > 1:
-            settings["samples"] = measurement.samples
-        settings |= measurement.chat  # replies to the same words in another template are other replies
-        key = [model_id, benchmark_id, prompt.sha256, json.dumps(settings, sort_keys=True)]
+        prompt = measurement.prompt
+        key = [model_id, benchmark_id, prompt.sha256, _settings_key(measurement, seed)]
         with self._database.transaction():
             self._database.write(
                 """INSERT INTO evaluations
@@ -156,6 +152,33 @@ class Evaluations:
             )
             self._take_over_replies(evaluation_id)
         return evaluation_id
+
+    def count_known(self, model_id: int, measurement: Measurement, seed: int) -> int:
+        """How many replies of a measurement are stored already, for these items and settings."""
+        return int(
+            self._database.value(
+                """SELECT count(*) FROM evaluations e JOIN benchmarks b USING (benchmark_id)
+                JOIN evaluated_items USING (evaluation_id)
+                WHERE e.model_id = ? AND b.name = ? AND b.sha256 = ? AND e.prompt_sha256 = ? AND e.settings = ?""",
+                [
+                    model_id,
+                    measurement.benchmark.name,
+                    measurement.benchmark.sha256,
+                    measurement.prompt.sha256,
+                    _settings_key(measurement, seed),
+                ],
+            )
+        )
+
+    def count_scored(self, run_id: int, round_number: int) -> int:
+        """How many replies of a round are stored."""
+        return int(
+            self._database.value(
+                """SELECT count(*) FROM run_evaluations JOIN evaluated_items USING (evaluation_id)
+                WHERE run_id = ? AND round_number = ?""",
+                [run_id, round_number],
+            )
+        )
 
     def _take_over_replies(self, evaluation_id: int) -> None:
         """Copy replies to the same items from evaluations that differ only in which items they have.
@@ -408,3 +431,13 @@ class Evaluations:
             [run_id],
         )
         return float(mean or 0.0)
+
+
+def _settings_key(measurement: Measurement, seed: int) -> str:
+    """The settings of an evaluation as they are stored: only replies that were drawn with all of them are shared."""
+    generation = asdict(measurement.generation)
+    settings = {name: value for name, value in generation.items() if value not in ((), False)} | {"seed": seed}
+    if measurement.samples > 1:
+        settings["samples"] = measurement.samples
+    settings |= measurement.chat  # replies to the same words in another template are other replies
+    return json.dumps(settings, sort_keys=True)

@@ -136,6 +136,11 @@ class Runs:
         path = current_model_path(row["kind"], Path(row["path"]), self._database.path.parent)
         return ModelFile(row["name"], path, row["sha256"], row["source"], row["kind"])
 
+    def find_base(self, sha256: str) -> int | None:
+        """The id of the base with this checksum; None if no run has used it."""
+        found = self._database.value("SELECT model_id FROM models WHERE kind = 'base' AND sha256 = ?", [sha256])
+        return None if found is None else int(found)
+
     def fetch_base(self, run: Run) -> ModelFile:
         """The base of a run, under the name that the run's settings give it.
 
@@ -252,10 +257,14 @@ class Runs:
         )
         return [row[0] for row in rows]
 
+    def fetch_latest(self, kind: RunKind) -> Run | None:
+        """The latest run of a kind; None without one."""
+        run_id = self._database.value("SELECT max(run_id) FROM runs WHERE kind = ?", [kind])
+        return self.fetch_run(run_id) if run_id else None
+
     def fetch_unfinished(self) -> Run | None:
         """The latest improvement run, if it is unfinished and has stored at least one item; else None."""
-        run_id = self._database.value("SELECT max(run_id) FROM runs WHERE kind = 'improvement'")
-        run = self.fetch_run(run_id) if run_id else None
+        run = self.fetch_latest("improvement")
         return run if run and run.state != "finished" and self._has_items(run.run_id) else None
 
     def _has_items(self, run_id: int) -> bool:

@@ -171,6 +171,8 @@ class WorkspaceApp(App[None]):
         """Start the engine with these arguments of `crescent run`. It keeps running when the app closes."""
         if self.refuse_second_run():
             return
+        if self.snapshot.latest_run_is_finished and not {"--new", "--next-round"} & set(arguments):
+            arguments = ["--new", *arguments]  # the user has agreed to a new run in the panel
         try:
             self._child = start_engine(self.workspace, arguments)
         except CrescentError as error:

@@ -42,3 +42,9 @@ class WorkspaceSnapshot:
     def run_is_active(self) -> bool:
         """Whether the engine works on `run`."""
         return self.engine_is_busy and self.run is not None and self.run.run_id == self.engine_run_id
+
+    @property
+    def latest_run_is_finished(self) -> bool:
+        """Whether the latest improvement run is finished, so that a start would begin another one."""
+        latest = next((run for run in self.runs if run.kind == "improvement"), None)
+        return latest is not None and latest.state == "finished"

@@ -1,0 +1,126 @@
+"""Shows what a run will take before it begins, and asks on a terminal before a long one.
+
+Knows the terminal; the figures are `forecast`'s. Example:
+    in_a_line(forecast) -> "about 11 min (8 to 15 min): 714 texts, 2,600 votes, 1,400 items, 62,000 tokens; ..."
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from crescent_lite.cli.terminal import print_table, result, say
+from crescent_lite.config.toml import toml_text
+from crescent_lite.errors import ExitCode
+from crescent_lite.forecast import Forecast
+from crescent_lite.forecast.estimates import Amount
+from crescent_lite.printable import printable, printable_line
+
+LONG_SECONDS = 30 * 60
+"""A run that takes longer is asked about on a terminal."""
+MOST_DIFFERING = 20
+"""Differing settings that are listed."""
+
+
+def print_forecast(options: argparse.Namespace, found: Forecast) -> int:
+    """Print a forecast in full, or as JSON."""
+    if options.json:
+        return result(options, found.as_dict(), "")
+    rows = [
+        (
+            f"round {each.round}" if each.round else "base",
+            each.stage.replace("_", " "),
+            counted(each.items),
+            counted(each.tokens) if each.tokens.value else "",
+            lasting(each.seconds) if found.estimate.has_speed else "",
+        )
+        for each in found.estimate.stages
+    ]
+    heading = printable_line(f"{title(found)}: {in_a_line(found)}", 1000)
+    lines = [f"Speeds: {found.based_on}.", *differences(found)]
+    print_table(heading, ("round", "stage", "items", "tokens", "time"), rows, printable("\n".join(lines)))
+    return ExitCode.OK
+
+
+def differences(found: Forecast) -> list[str]:
+    """The settings that differ from those of an earlier run, one line each."""
+    if found.compared_with is None:
+        return []
+    if not found.differing:
+        return [f"Settings: as in run {found.compared_with}."]
+    lines = [f"Settings that differ from run {found.compared_with}:"]
+    lines += [
+        printable_line(f"  {name} = {_value(here)} (there: {_value(there)})", 300)
+        for name, there, here in found.differing[:MOST_DIFFERING]
+    ]
+    more = len(found.differing) - MOST_DIFFERING
+    return [*lines, f"  and {more} more"] if more > 0 else lines
+
+
+def agree(options: argparse.Namespace, found: Forecast) -> bool:
+    """Say what a run takes. Asks for consent on a terminal if that is long, unless --yes is given."""
+    say(printable_line(f"{title(found)}: {in_a_line(found)} ({found.based_on})", 1000))
+    if options.yes or found.estimate.seconds.value <= LONG_SECONDS or not _is_terminal():
+        return True
+    sys.stderr.write("Go on? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def title(found: Forecast) -> str:
+    """'run 2, 1 round of SmolLM2-135M-Instruct' or 'a new run, ...'."""
+    whose = f"run {found.run_id}" if found.run_id else "a new run"
+    return f"{whose}, {found.rounds} round{'' if found.rounds == 1 else 's'} of {found.model}"
+
+
+def in_a_line(found: Forecast) -> str:
+    """Time, counts, memory and disk."""
+    known = found.estimate
+    time = f"about {lasting(known.seconds)}" if known.has_speed else "time unknown"
+    counts = ", ".join(
+        f"{counted(amount)} {name}"
+        for name, amount in (
+            ("texts", known.items("ask")),
+            ("votes", known.items("vote")),
+            ("items", known.items("evaluate")),
+            ("tokens", known.tokens),
+        )
+        if amount.value
+    )
+    memory = f"memory {_bytes(known.memory_bytes)} of {_bytes(found.free_memory_bytes)} free"
+    disk = f"disk {_bytes(known.disk_bytes)} of {_bytes(found.free_disk_bytes)} free"
+    return f"{time}: {counts}; {memory}, {disk}"
+
+
+def lasting(seconds: Amount) -> str:
+    """'11 min (8 to 15 min)'."""
+    if seconds.factor < 1.02:
+        return duration(seconds.value)
+    return f"{duration(seconds.value)} ({duration(seconds.low)} to {duration(seconds.high)})"
+
+
+def duration(seconds: float) -> str:
+    """'40 s', '11 min' or '5 h 10 min'."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
+
+
+def counted(amount: Amount) -> str:
+    """A count with two significant digits if it is uncertain, else all of them."""
+    value = amount.value if amount.factor < 1.02 else float(f"{amount.value:.2g}")
+    return f"{value:,.0f}"
+
+
+def _value(value: object) -> str:
+    return "none" if value is None else toml_text(value)
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
+
+
+def _is_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()

@@ -1,0 +1,94 @@
+"""How fast this machine samples a model, and how long its replies are: a few seconds of the work of a run.
+
+Knows samplers and requests, not what they are for. A sampler on servers cannot be stopped in the middle of a reply,
+so it is not calibrated. Example:
+    calibrate(sampler, {"votes": votes, "replies": items}, prompts, seconds=3.0).draw -> 152.0
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from crescent_lite.records import Request
+from crescent_lite.sampling.protocol import Sampler, SamplerUsage
+
+FEWEST_ENDED = 0.5
+"""Fraction of the replies that must have ended for their mean length to be known. Fewer would be the short ones."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a few seconds of sampling showed."""
+
+    draw: float
+    """Tokens drawn per second with all slots at work."""
+    prompt: float
+    """Prompt tokens read per second."""
+    lengths: Mapping[str, float]
+    """Mean length in tokens of each kind of reply, for kinds of which enough replies ended."""
+    seconds: float
+    """Time that was spent."""
+
+
+class _TimeIsUpError(Exception):
+    """Ends the sampling between two steps."""
+
+
+def calibrate(
+    sampler: Sampler, kinds: Mapping[str, Sequence[Request]], prompts: Sequence[Request], seconds: float
+) -> Calibration | None:
+    """Sample each kind of request for up to `seconds`, and read `prompts`. None if nothing was drawn.
+
+    The speeds of drawing and of reading are told apart by their different mixture in the two.
+    """
+    began = time.perf_counter()
+    drawing, lengths = SamplerUsage(), {}
+    for name, requests in kinds.items():
+        used, ended = _sample_for(sampler, requests, seconds)
+        drawing = drawing + used
+        samples = sum(len(request.sample_indexes) for request in requests)
+        if samples and len(ended) >= FEWEST_ENDED * samples:
+            under_way = samples - len(ended)
+            lengths[name] = used.tokens / (len(ended) + under_way / 2)
+    first = [replace(each, generation=replace(each.generation, max_tokens=1)) for each in prompts]
+    reading, _ = _sample_for(sampler, first, seconds)
+    speeds = _speeds(drawing, reading)
+    return Calibration(*speeds, lengths, time.perf_counter() - began) if speeds else None
+
+
+def _sample_for(sampler: Sampler, requests: Sequence[Request], seconds: float) -> tuple[SamplerUsage, list[int]]:
+    """What the sampler did in up to `seconds` after its first step, and the lengths of the replies that ended."""
+    before, ended = replace(sampler.usage), []
+    until: list[float] = []
+
+    def watch(_key: str, _text: str) -> None:
+        now = time.perf_counter()
+        if not until:
+            until.append(now + seconds)
+        elif now > until[0]:
+            raise _TimeIsUpError
+
+    try:
+        with closing(sampler.sample(requests, watch)) as completions:  # type: ignore[type-var]
+            for completion in completions:
+                ended.append(completion.tokens)
+    except _TimeIsUpError:
+        pass
+    return sampler.usage - before, ended
+
+
+def _speeds(drawing: SamplerUsage, reading: SamplerUsage) -> tuple[float, float] | None:
+    """Tokens drawn and prompt tokens read per second: the costs that explain the time of both samplings."""
+    if drawing.tokens <= 0 or drawing.seconds <= 0:
+        return None
+    per_draw, per_prompt = drawing.seconds / drawing.tokens, 0.0
+    determinant = drawing.tokens * reading.prompt_tokens - reading.tokens * drawing.prompt_tokens
+    if determinant > 0:
+        per_prompt = (drawing.tokens * reading.seconds - reading.tokens * drawing.seconds) / determinant
+        solved = (drawing.seconds - per_prompt * drawing.prompt_tokens) / drawing.tokens
+        if per_prompt > 0 and solved > 0:
+            return 1 / solved, 1 / per_prompt
+    return 1 / per_draw, 2 / per_draw
