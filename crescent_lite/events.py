@@ -82,6 +82,9 @@ class StageProgressed:
     """Tokens drawn in this stage so far, by this process."""
     note: str = ""
     """What the item was: a verdict's reason, a benchmark's name."""
+    under_way: int = 0
+    """Items whose replies are being drawn and whose tokens are counted already; 0 with servers, which report a reply
+    only when it is complete."""
 
 
 @dataclass(frozen=True)
@@ -215,3 +218,14 @@ Event = (
     | RoundFinished
     | RunFinished
 )
+
+
+def tokens_left(tokens: int, finished: int, under_way: int, owed: int) -> float:
+    """Tokens that a stage will still draw, from those drawn so far.
+
+    `finished` items and `under_way` ones took `tokens`; `owed` items are not finished. An item under way counts as
+    half a finished one. That holds once the items are at different points of their replies; before, the result is
+    wrong by a factor of two at most. A mean over finished items alone would be wrong by a factor of ten.
+    """
+    whole = finished + under_way / 2
+    return max(0.0, tokens / whole * (finished + owed) - tokens) if whole else 0.0

@@ -46,6 +46,16 @@ def requests(count: int, samples: int = 3, **generation: float) -> list[Request]
     ]
 
 
+def test_samples_are_counted_when_they_start_and_when_they_end(sampler: LlamaSampler) -> None:
+    before, under_way = replace(sampler.usage), []
+    for _ in sampler.sample(requests(3, samples=3, max_tokens=6)):
+        used = sampler.usage - before
+        under_way.append(used.started - used.ended)
+    used = sampler.usage - before
+    assert (used.started, used.ended) == (9, 9)
+    assert 0 < max(under_way) <= 4  # slots
+
+
 def test_every_sample_of_every_request_comes_once(sampler: LlamaSampler) -> None:
     seen = Counter((c.key, c.sample_index) for c in sampler.sample(requests(9)))
 

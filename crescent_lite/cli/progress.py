@@ -32,6 +32,7 @@ from crescent_lite.events import (
     StageStarted,
     ThoughtsUnfinished,
     TrainingStepped,
+    tokens_left,
 )
 from crescent_lite.printable import printable
 
@@ -72,6 +73,8 @@ class RunProgress:
         self._began = self._spoke = 0.0
         self._first: tuple[float, int] | None = None
         """When the stage's first item was reported: seconds since its start, pauses excluded, and items done."""
+        self._done_before = 0
+        """Items of the stage that earlier processes stored."""
         self._warnings = _Warnings(self._say)
         """Shows what the sampler warns of at once, also while it waits and there are no events."""
 
@@ -103,7 +106,7 @@ class RunProgress:
                 self._start(event)
             case StageProgressed():
                 rate = f"{event.tokens / max(self._clock() - self._began, 1e-3):,.0f} tok/s" if event.tokens else ""
-                self._update(event.done, event.total, rate)
+                self._update(event.done, event.total, rate, self._by_tokens(event))
                 if self._verbose:
                     self._say(f"    {event.stage} {event.done:,}/{event.total:,}: {event.note}")
             case TrainingStepped():
@@ -135,18 +138,27 @@ class RunProgress:
     def _start(self, event: StageStarted) -> None:
         self._stage = TITLES[event.stage] + (" (base)" if event.round == 0 else "")
         self._began = self._spoke = self._clock()
-        self._first = None
+        self._first, self._done_before = None, event.done
         self._task = self._bars.add_task(
             "", total=max(event.total, 1), completed=event.done, title=self._stage, rate=""
         )
 
-    def _update(self, done: int, total: int, rate: str) -> None:
+    def _by_tokens(self, event: StageProgressed) -> float | None:
+        """Seconds left, from the tokens drawn so far, those of unfinished items included; None with servers."""
+        if not event.under_way:
+            return None
+        elapsed = self._clock() - self._began
+        left = tokens_left(event.tokens, event.done - self._done_before, event.under_way, event.total - event.done)
+        return left * elapsed / event.tokens if event.tokens else None
+
+    def _update(self, done: int, total: int, rate: str, seconds_left: float | None = None) -> None:
         now = self._clock()
         elapsed = now - self._began
         # Measured from the first item, since a model is loaded before it and a whole batch is decoded at once.
         waited, before = self._first = self._first or (elapsed, done)
-        pace = (elapsed - waited) / (done - before) if done > before else None
-        left = "" if pace is None else f"{_duration(pace * max(0, total - done))} left"
+        if seconds_left is None and done > before:
+            seconds_left = (elapsed - waited) / (done - before) * max(0, total - done)
+        left = "" if seconds_left is None else f"{_duration(seconds_left)} left"
         line = f"{rate}  {left}".strip()
         if self._task is not None:
             self._bars.update(self._task, completed=done, total=max(total, 1), rate=line)

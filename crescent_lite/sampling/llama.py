@@ -124,6 +124,7 @@ class LlamaSampler:
                 for sequence, reason in reversed(finished):
                     sample = active[sequence]
                     sample.free()
+                    self.usage.ended += 1
                     if self._live < context.plan.slots and context.free_cells > context.plan.context_tokens // 2:
                         self._live += 1
                     yield sample.completion(reason, self._chat.drawn_tokens)
@@ -203,6 +204,7 @@ class LlamaSampler:
     def _start(self, context: KvContext, sequence: int, sample: Sample) -> None:
         held = context.begin(sequence, sample.tokens)
         self.usage.prompt_tokens += len(sample.tokens) - held
+        self.usage.started += not sample.drawn  # a paused sample that continues has been counted
 
     def _fill(self, context: KvContext, active: list[Sample], waiting: WaitingSamples) -> None:
         """Start samples in the free slots."""

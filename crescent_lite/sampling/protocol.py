@@ -35,6 +35,11 @@ class SamplerUsage:
     """How often a sample had to leave its slot because the cache was full. Such a sample continues later."""
     lost_servers: int = 0
     """Servers that failed while sampling."""
+    started: int = 0
+    """Samples of which tokens are drawn one by one, so that `tokens` counts those of unfinished ones too; 0 with
+    servers."""
+    ended: int = 0
+    """Those of them that have ended."""
 
     def __add__(self, other: SamplerUsage) -> SamplerUsage:
         return SamplerUsage(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))

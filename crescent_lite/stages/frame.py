@@ -219,6 +219,12 @@ def _pause(workspace: Workspace, training_pid: int | None = None) -> Generator[E
     return seconds
 
 
+def _items_under_way(used: SamplerUsage, finished: int) -> int:
+    """Items that are being drawn; an item that ranks options has a sample for each of them."""
+    samples = used.started - used.ended
+    return round(samples * finished / used.ended) if used.ended else samples
+
+
 def told_in_thoughts(job: Job, number: int, stage: Stage) -> Iterator[Event]:
     """An event if replies of a stage never left their thoughts. `number` is that of the round; 0 for the base."""
     for found in job.store.fetch_in_thoughts(job.run_id, number):

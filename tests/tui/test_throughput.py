@@ -50,6 +50,12 @@ def test_a_steady_stage_has_a_rate_and_a_time_left() -> None:
     assert throughput.history == (50.0,) * 20
 
 
+def test_the_time_left_counts_the_tokens_of_unfinished_items() -> None:
+    """300 items of 100 tokens each at 50 tokens a second: 600 s, of which 60 are over."""
+    first = event("StageProgressed", 60, stage="vote", done=5, total=300, tokens=3000, note="", under_way=50)
+    assert throughput_of(started(0, total=300), first).remaining_seconds == pytest.approx(540)
+
+
 def test_before_the_first_item_there_is_no_rate() -> None:
     throughput = throughput_of(started(0, done=30))
     assert (

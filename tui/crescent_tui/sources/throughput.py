@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, get_args
 
-from crescent_lite.events import Stage
+from crescent_lite.events import Stage, tokens_left
 from crescent_tui.sources.log_tail import LoggedEvent
 
 POINTS = 60
@@ -44,7 +44,8 @@ class Throughput:
     history: tuple[float, ...] = ()
     """Tokens per second, one value per POINT_SECONDS, newest last."""
     remaining_seconds: float | None = None
-    """Time until the stage is complete, at the mean speed of this process; None before the second item."""
+    """Time until the stage is complete, at the mean speed of this process, counted in tokens if those of unfinished
+    items are known; None before the first item, without tokens before the second."""
     last_item_at: float = 0.0
     """The time of the last item, in seconds since 1970."""
     paused: bool = False
@@ -94,8 +95,11 @@ class ThroughputMeter:
 
     def _progress(self, event: LoggedEvent) -> None:
         stage, done, total, tokens = _fields(event.detail, "stage", "done", "total", "tokens")
-        if stage in get_args(Stage) and _is_count(done) and _is_count(total) and _is_count(tokens):
-            self._meter(stage, done, total, event.at).mark(_Mark(event.at - self._paused_seconds, done, tokens))
+        under_way = event.detail.get("under_way", 0)  # not in the logs of earlier versions
+        if stage in get_args(Stage) and all(map(_is_count, (done, total, tokens, under_way))):
+            meter = self._meter(stage, done, total, event.at)
+            meter.under_way = under_way
+            meter.mark(_Mark(event.at - self._paused_seconds, done, tokens))
 
     def _step(self, event: LoggedEvent, step: dict[str, Any]) -> None:
         """Training reports tokens per second itself, so tokens are computed from that."""
@@ -135,6 +139,8 @@ class _StageMeter:
         self.pace: float | None = None
         """Tokens per second, if the stage reports them itself."""
         self.loss: float | None = None
+        self.under_way = 0
+        """Items whose replies are being drawn; 0 if unknown."""
         self.marks: deque[_Mark] = deque()
         """The marks of the last RECENT_SECONDS and the one before."""
         self._first: _Mark | None = None
@@ -162,11 +168,23 @@ class _StageMeter:
             items_per_minute=recent * 60 if recent else None,
             tokens_per_second=self.pace if self.pace is not None else self._now(),
             history=self._history(),
-            remaining_seconds=max(0, self.total - self.done) / pace if pace else None,
+            remaining_seconds=self._by_tokens() if self.under_way else self._by_items(pace),
             last_item_at=self.last_item_at,
             paused=paused,
             loss=self.loss,
         )
+
+    def _by_items(self, pace: float | None) -> float | None:
+        return max(0, self.total - self.done) / pace if pace else None
+
+    def _by_tokens(self) -> float | None:
+        """Seconds left, from the tokens drawn in this stage, those of unfinished items included."""
+        if not (self._first and self.marks and self.marks[-1].tokens):
+            return None
+        last, seconds = self.marks[-1], self.marks[-1].seconds - self._first.seconds
+        finished = max(0, self.done - self._first.done)
+        left = tokens_left(int(last.tokens), finished, self.under_way, max(0, self.total - self.done))
+        return left * seconds / last.tokens if seconds > 0 else None
 
     def _now(self) -> float | None:
         """Tokens per second over NOW_SECONDS, or since the previous item if that is longer ago."""
