@@ -283,9 +283,9 @@ def _speed(
     """The speed of sampling, lengths of replies, and where both come from."""
     if {("ask", False), ("vote", False), ("evaluate", False)} <= set(past.speeds):
         return None, None, f"earlier runs in this workspace, the latest is run {past.runs[0]}"
-    if plan is None:
-        named = "earlier runs in this workspace" if past.speeds else "no speed: servers are not calibrated"
-        return None, None, named
+    if plan is None or workspace.is_busy():
+        why = "servers are not calibrated" if plan is None else "a run is at work, beside which nothing is measured"
+        return None, None, "earlier runs in this workspace" if past.speeds else f"no speed: {why}"
     key = _calibration_key(inputs, machine)
     known = _kept_calibrations(workspace)
     if key not in known:

@@ -117,12 +117,12 @@ class CrescentApp(WorkspaceApp):
     def action_stop(self) -> None:
         """Stop the engine, whoever started it."""
         if self._require_engine():
-            self._ask(stopping_question(), lambda: self._ask_engine("stop"))
+            self._ask(stopping_question(self.snapshot), lambda: self._ask_engine("stop"))
 
     def action_next_round(self) -> None:
         """Add a round: after the current one, or to the latest run."""
         if self.snapshot.engine_is_busy:
-            self._ask(another_round_question(), lambda: self._ask_engine("round"))
+            self._ask(another_round_question(), lambda: self._ask_engine("round"), ["--next-round"])
         elif self.snapshot.run is None:
             self.notify("No run yet; press s to start one.")
         else:
@@ -144,17 +144,17 @@ class CrescentApp(WorkspaceApp):
 
     def _ask_to_start(self, arguments: Sequence[str] = ()) -> None:
         if not self.refuse_second_run():
-            self._ask(starting_question(self.snapshot, arguments), lambda: self.start(arguments))
+            self._ask(starting_question(self.snapshot, arguments), lambda: self.start(arguments), arguments)
 
-    def _ask(self, question: Question, go: Callable[[], object]) -> None:
-        """Call `go` if the user agrees."""
+    def _ask(self, question: Question, go: Callable[[], object], estimated: Sequence[str] | None = None) -> None:
+        """Call `go` if the user agrees. `estimated`: arguments of the `crescent run` that is estimated meanwhile."""
         from crescent_tui.screens.confirm import ConfirmScreen
 
         def answered(yes: bool | None) -> None:
             if yes:
                 go()
 
-        self.push_screen(ConfirmScreen(question), answered)
+        self.push_screen(ConfirmScreen(question, estimated), answered)
 
     def _require_engine(self) -> bool:
         """Whether an engine is at work; notifies the user if none is."""

@@ -141,16 +141,26 @@ class WorkspaceApp(App[None]):
         self._reader.drop(key)
 
     def command(
-        self, then: Callable[[CommandResult], object], command: str, *arguments: str, read_only: bool = False
+        self,
+        then: Callable[[CommandResult], object],
+        command: str,
+        *arguments: str,
+        read_only: bool = False,
+        on_start: Callable[[subprocess.Popen[bytes]], object] = lambda _process: None,
     ) -> None:
         """Run a short `crescent` command in the background, then call `then` with its result.
 
-        A `read_only` command is terminated when the app closes; the app waits for any other one.
+        A `read_only` command is terminated when the app closes; the app waits for any other one. `on_start` receives
+        its process, in another thread, to terminate it earlier.
         """
 
+        def started(process: subprocess.Popen[bytes]) -> None:
+            if read_only:
+                self._read_only_commands.append(process)
+            on_start(process)
+
         def work() -> None:
-            on_start = self._read_only_commands.append if read_only else None
-            result = run_command(self.workspace, command, *arguments, on_start=on_start)
+            result = run_command(self.workspace, command, *arguments, on_start=started)
             self.deliver(lambda: then(result))
             self._follower.check_now()
 

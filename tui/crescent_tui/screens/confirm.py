@@ -1,14 +1,17 @@
 """A panel that asks before work is started or stopped: what will happen, enter to go on, escape to change nothing.
 
-It takes any lines, so that an estimate or a difference of settings can stand in it. A key that is neither enter nor
-escape closes it as escape does, so that a word typed into a list by mistake cannot start a run. Example:
-    app.push_screen(ConfirmScreen(stopping_question()), then)    # then(True) after enter
+Before a run it says what the run will take, as `crescent run --dry-run` estimates it in the background. A key that is
+neither enter nor escape closes it as escape does, so that a word typed into a list by mistake cannot start a run.
+Example:
+    app.push_screen(ConfirmScreen(stopping_question(snapshot)), then)    # then(True) after enter
 """
 
 from __future__ import annotations
 
+import subprocess
 import time
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -18,7 +21,11 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from crescent_tui.content.starting import Question
+from crescent_tui.content.starting import ESTIMATING, Question, estimate_lines
+from crescent_tui.sources.child_process import CommandResult
+
+if TYPE_CHECKING:
+    from crescent_tui.workspace_app import WorkspaceApp
 
 TYPED_ON_SECONDS = 0.3
 """An enter this soon after the panel opened belongs to a word that was typed, such as `ls`, and is no answer (guess:
@@ -27,6 +34,8 @@ nobody reads the panel in this time)."""
 
 class ConfirmScreen(ModalScreen[bool | None]):
     """The panel. Returns True for enter or a click on it, False otherwise."""
+
+    app: WorkspaceApp
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "answer(True)", "Yes"),
@@ -38,19 +47,54 @@ class ConfirmScreen(ModalScreen[bool | None]):
                background: $surface; }
     """
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: Question, estimated: Sequence[str] | None = None) -> None:
+        """`estimated`: arguments of the `crescent run` whose estimate is shown; None for no estimate."""
         super().__init__()
         self._question = question
+        self._estimated = estimated
         self._opened = time.monotonic()
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._closed = False
 
     def compose(self) -> ComposeResult:
         with Vertical(id="confirm") as box:
             box.border_title = Content(self._question.title)
             box.border_subtitle = Content(f"enter: {self._question.verb} · escape: no")
-            yield Static(Content("\n".join(self._question.lines)))
+            lines = self._question.lines
+            yield Static(Content("\n".join([*lines, ESTIMATING] if self._estimated is not None else lines)))
 
     def on_mount(self) -> None:
         self._opened = time.monotonic()
+        if self._estimated is not None:
+            self.set_timer(TYPED_ON_SECONDS, self._estimate)  # not for a word that is typed
+
+    def on_unmount(self) -> None:
+        """End the estimate: it would slow down the run that it is about."""
+        self._closed = True
+        for process in self._processes:
+            process.terminate()
+
+    def _estimate(self) -> None:
+        if not self.app.workspace.config_path.is_file():
+            self._show([])  # the workspace is made when the run starts
+            return
+        run = self.app.snapshot.run
+        against = ["--against", str(run.run_id)] if run and run.kind == "improvement" else []
+        arguments = ["--dry-run", "--json", *(self._estimated or ()), *against]
+        self.app.command(self._show_estimate, "run", *arguments, read_only=True, on_start=self._take)
+
+    def _take(self, process: subprocess.Popen[bytes]) -> None:
+        """Remember the estimate's process. Called in another thread."""
+        self._processes.append(process)
+        if self._closed:
+            process.terminate()
+
+    def _show_estimate(self, result: CommandResult) -> None:
+        self._show(estimate_lines(result.exit_code, result.output, result.last_line))
+
+    def _show(self, estimate: Sequence[str]) -> None:
+        if not self._closed:
+            self.query_one(Static).update(Content("\n".join([*self._question.lines, *estimate])))
 
     def on_click(self, event: events.Click) -> None:
         """Go on with a click into the panel; a click beside it changes nothing."""

@@ -129,7 +129,7 @@ class StartScreen(ModalScreen[None]):
                 self.dismiss()
                 self.app.start(arguments)
 
-        self.app.push_screen(ConfirmScreen(starting_question(self.app.snapshot, arguments)), start)
+        self.app.push_screen(ConfirmScreen(starting_question(self.app.snapshot, arguments), arguments), start)
 
     def action_change(self) -> None:
         """Edit the value, or take the next of its choices."""
