@@ -117,7 +117,10 @@ def draw(options: argparse.Namespace, items: Sequence[BenchmarkItem]) -> None:
             drawing = _Drawing(options, sampler, file, rows)
             for start in range(0, len(owed), AT_ONCE):
                 drawing.draw(owed[start : start + AT_ONCE])
-                print(f"{start + AT_ONCE:,} of {len(owed):,} questions, {drawing.speed}", file=sys.stderr)
+                print(
+                    f"{min(start + AT_ONCE, len(owed)):,} of {len(owed):,} questions, {drawing.speed}",
+                    file=sys.stderr,
+                )
     finally:
         sampler.close()
 

@@ -498,6 +498,17 @@ class PairedComparison:
 
 
 @dataclass(frozen=True)
+class LookReply:
+    """A greedy reply of the model in training to a question that it is not trained on."""
+
+    question_id: int
+    token_ids: tuple[int, ...]
+    """Without the token that ended it."""
+    ended: bool
+    """Whether it ended by itself; False if it was cut off."""
+
+
+@dataclass(frozen=True)
 class TrainingStep:
     """An optimiser step as the training program reports it."""
 
@@ -516,8 +527,10 @@ class TrainingStep:
     held_out_loss: float | None = None
     """Loss on the held-out examples after this step, nats; None if it was not measured."""
     measures: Mapping[str, float] = field(default_factory=dict)
-    """Further figures of the objective by name, such as 'pair_accuracy'; those of held-out examples begin with
-    'held_out_'."""
+    """Further figures by name, such as 'pair_accuracy' of an objective; those of held-out examples begin with
+    'held_out_'. The figures of greedy replies in step 1 are from before that step."""
+    replies: tuple[LookReply, ...] = ()
+    """Greedy replies to the held-out questions, drawn after this step, in step 1 before it; mostly empty."""
 
 
 def peft_dir_of(adapter: Path) -> Path:

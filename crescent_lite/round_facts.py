@@ -139,10 +139,26 @@ class Alarm:
     """What was seen and what it was compared with; or what is missing, if the check needs more data."""
 
 
+OF_REPLIES = ("agreement", "cut_off", "reply_tokens")
+"""Figures of the greedy replies of a look, without 'held_out_'."""
+
+
 def measures_in_words(measures: Mapping[str, Sequence[float]]) -> list[str]:
-    """A line for each figure of a training: 'pair accuracy 0.52 to 0.81'. First and last tenth of its values."""
+    """A line for each figure of a training: 'pair accuracy 0.52 to 0.81'. First and last tenth of its values.
+
+    The figures of greedy replies share a line, with their first and last values.
+    """
     lines = []
+    if replies := measures.get("held_out_replies"):
+        agreement, cut_off, tokens = (measures[f"held_out_{name}"] for name in OF_REPLIES)
+        lines.append(
+            f"{replies[-1]:.0f} greedy replies to held-out questions: agreement with the votes {agreement[0]:.0%} to "
+            f"{agreement[-1]:.0%}, cut off {cut_off[0]:.0%} to {cut_off[-1]:.0%}, mean length {tokens[0]:.0f} to "
+            f"{tokens[-1]:.0f} tokens"
+        )
     for name, values in measures.items():
+        if name in ("held_out_replies", *(f"held_out_{name}" for name in OF_REPLIES)):
+            continue
         tenth = max(1, len(values) // 10)
         first, last = sum(values[:tenth]) / tenth, sum(values[-tenth:]) / tenth
         lines.append(f"{name.replace('_', ' ')} {first:.3g} to {last:.3g}")

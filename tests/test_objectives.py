@@ -15,6 +15,7 @@ from crescent_lite.config import TrainConfig
 from crescent_lite.errors import TrainingError
 from crescent_lite.records import TokenExample, TrainingStep
 from crescent_lite.training.base_gguf import read_base
+from crescent_lite.training.greedy import Looks
 from crescent_lite.training.learner import Learner
 from crescent_lite.training.loaders import load_peft
 from crescent_lite.training.objectives import objective_of
@@ -53,7 +54,9 @@ def pairs_of(count: int, weight: float = 1.0) -> list[TokenExample]:
 
 def plan_of(folder: Path, base: Path, examples: list[TokenExample], config: TrainConfig = PREFERENCE) -> TrainingPlan:
     folder.mkdir(parents=True)
-    plan = TrainingPlan(base, "its checksum", folder, "peft", seed=1, examples_left_out=0, config=config)
+    plan = TrainingPlan(
+        base, "its checksum", folder, "peft", seed=1, examples_left_out=0, config=config, reply_tokens=12
+    )
     write_examples(plan.examples_path, examples)
     return plan
 
@@ -182,10 +185,11 @@ def test_a_killed_training_on_pairs_ends_with_the_same_adapter(tiny: Path, tmp_p
                 train(plan, read_base(tiny), until)
         steps: list[TrainingStep] = []
         adapter = train(plan, read_base(tiny), steps.append)
-        measured = [step.measures for step in steps[-3:]]
+        measured = [(step.measures, step.replies) for step in steps[-3:]]
         ended.append(((adapter.peft_dir / "adapter_model.safetensors").read_bytes(), measured))
     assert ended[0] == ended[1]
-    assert any("held_out_pair_accuracy" in measures for measures in ended[0][1])
+    assert any("held_out_pair_accuracy" in measures for measures, _ in ended[0][1])
+    assert any(replies for _, replies in ended[0][1])
 
 
 def test_an_example_without_a_loser_cannot_be_a_pair(tiny: Path, tmp_path: Path) -> None:
@@ -203,3 +207,41 @@ def test_the_weights_of_solutions_change_their_part_of_the_loss(tiny: Path, tmp_
     weighted = learner.measure([[dataclasses.replace(first, weight=0.25), second]])
     expected = -(0.25 * one[0] + two[0]) / (0.25 * lengths[0] + lengths[1])
     assert weighted.loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_looks_reply_as_the_model_would_and_leave_its_training_alone(tiny: Path, tmp_path: Path) -> None:
+    ended, steps = [], []
+    for replies in (0, 50):
+        config = dataclasses.replace(PREFERENCE, held_out=0.1, dropout=0.1, look_replies=replies)
+        plan = plan_of(tmp_path / str(replies), tiny, pairs_of(60), config)
+        steps.append(list[TrainingStep]())
+        adapter = train(plan, read_base(tiny), steps[-1].append)
+        ended.append((adapter.peft_dir / "adapter_model.safetensors").read_bytes())
+    assert ended[0] == ended[1]
+    assert not any(step.replies for step in steps[0])
+
+    looks = [step for step in steps[1] if step.replies]
+    assert (looks[0].step, looks[-1].step) == (1, len(steps[1]))
+    for reply in looks[0].replies:  # those of the base, one by one and without padding
+        prompt = next(pair for pair in pairs_of(60) if pair.question_id == reply.question_id)
+        model = load_peft(plan, read_base(tiny)).model
+        alone = model.generate(
+            torch.tensor([prompt.input_ids[: prompt.prompt_length]]),
+            do_sample=False,
+            max_new_tokens=12,
+            eos_token_id=77,
+        )[0, prompt.prompt_length :].tolist()
+        assert list(reply.token_ids) == [token for token in alone if token != 77]
+        assert reply.ended == (77 in alone)
+
+
+def test_looks_draw_at_most_a_twentieth_of_the_tokens_trained_on() -> None:
+    held_out = [TokenExample(number, (1,) * 110, 10) for number in range(40)]
+    many = Looks(held_out, most_replies=50, most_tokens=640, training_tokens=400_000)
+    few = Looks(held_out, most_replies=50, most_tokens=640, training_tokens=30_000)
+    none = Looks(held_out, most_replies=50, most_tokens=640, training_tokens=10_000)
+
+    many.tokens, few.tokens = 40 * 100, 7 * 100
+    assert many.steps(range(5, 101, 5)) == {25, 50, 75, 100}  # with the one before the first step, 20,000 tokens
+    assert few.steps([10, 20]) == {20}
+    assert not none.is_wanted

@@ -225,9 +225,9 @@ def test_the_machine_of_the_run_is_noted_when_it_starts(store: Store) -> None:
 @pytest.mark.parametrize(
     ("run_id", "said", "left_out"),
     [
-        (2, "has not been trained yet on the labels that", {"flow", "shares", "loss"}),
-        (3, "The run is not finished", {"shares", "loss", "alarms", "lengths"}),
-        (4, "Only the base was measured", {"flow", "shares", "loss", "alarms", "lengths"}),
+        (2, "has not been trained yet on the labels that", {"flow", "shares", "loss", "looks"}),
+        (3, "The run is not finished", {"shares", "loss", "looks", "alarms", "lengths"}),
+        (4, "Only the base was measured", {"flow", "shares", "loss", "looks", "alarms", "lengths"}),
     ],
 )
 def test_a_figure_without_data_is_left_out_with_the_reason(

@@ -51,6 +51,10 @@ MIGRATIONS = (
             }
         ),
     ),
+    Migration(
+        "train.look_replies is 0 for a run that was started without it",  # so that its checkpoints still fit
+        added({"train.look_replies": 0}),
+    ),
 )
 """All migrations in their order. Settings of version N have had the first N."""
 

@@ -67,7 +67,11 @@ def build_document(store: Store, run_id: int) -> Document:
             ),
             tables=_with_rows(*(_folded(table) for table in yields if not table.title.endswith("yield"))),
         ),
-        Section("training", "How the training went", figures=(figures.loss_figure(store, rounds, kept),)),
+        Section(
+            "training",
+            "How the training went",
+            figures=(figures.loss_figure(store, rounds, kept), figures.looks_figure(store, rounds, kept)),
+        ),
         Section(
             "alarms",
             "Is anything going wrong?",

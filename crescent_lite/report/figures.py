@@ -130,6 +130,26 @@ def loss_figure(store: Store, rounds: Sequence[Round], kept: int | None) -> Figu
     )  # fmt: skip
 
 
+def looks_figure(store: Store, rounds: Sequence[Round], kept: int | None) -> Figure:
+    """The figure of the greedy replies to held-out questions during each training."""
+    panels = []
+    for this in _some(rounds, kept):
+        if looks := store.trainings.fetch_looks(this.round_id):
+            agreement = tuple(wilson(round(look.agreement * look.replies), look.replies) for look in looks)
+            steps, cut_off = tuple(look.step for look in looks), tuple(look.cut_off for look in looks)
+            panels.append(plots.LooksPanel(f"round {this.number}", steps, agreement, cut_off))
+    words = (
+        "During a training the model replies greedily to own questions that are not trained on. How often it agrees "
+        "with the votes that were cast before is a score without any right answers: settings may be compared by it. "
+        "A wrong majority goes unnoticed."
+    )
+    return _figure(
+        "looks", "Replies during the training", words + _left_out(len(rounds), MOST_ROUNDS, "rounds"),
+        "no replies were drawn (`train.look_replies`, with 50 labels or more)" if not panels else "",
+        lambda: plots.draw_looks(panels),
+    )  # fmt: skip
+
+
 def alarms_figure(store: Store, run: Run) -> Figure:
     """The figure of every alarm after every round."""
     found = store.measures.fetch_alarms(run.run_id)

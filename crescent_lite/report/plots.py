@@ -71,6 +71,19 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class LooksPanel:
+    """The greedy replies to held-out questions during one training."""
+
+    title: str
+    steps: tuple[int, ...]
+    """Steps after which they were drawn; 0 is before the training."""
+    agreement: tuple[Score, ...]
+    """Replies that agree with the votes, at each of `steps`."""
+    cut_off: tuple[float, ...]
+    """Fraction of replies that were cut off, 0-1, at each of `steps`."""
+
+
+@dataclass(frozen=True)
 class LengthPanel:
     """Lengths of replies over the rounds, in tokens."""
 
@@ -175,6 +188,24 @@ def draw_losses(curves: Sequence[Curve]) -> str:
         fullest = max(range(len(curves)), key=lambda index: len(curves[index].held_out))
         _legend_above(figure, axes[fullest])
         return svg_of(figure, "loss", "Training loss")
+
+
+def draw_looks(panels: Sequence[LooksPanel]) -> str:
+    """How replies to held-out questions agree with the votes during each training, and how many are cut off."""
+    with _grid(len(panels), 2.3, sharey=True) as (figure, axes):
+        for axis, panel in zip(axes, panels, strict=True):
+            style = {"color": BLUE, "marker": "o", "linestyle": "-", "label": "agree with the votes"}
+            _intervals(axis, panel.steps, panel.agreement, **style)
+            cut_off = [100 * share for share in panel.cut_off]
+            axis.plot(panel.steps, cut_off, color=ORANGE, marker="s", markersize=4, label="cut off")
+            axis.set_title(f"{panel.title} (n={panel.agreement[0].items:,})")
+            axis.set_ylim(-3, 106)
+            axis.set_yticks(range(0, 101, 20))
+            axis.set_xlabel("step of the optimiser")
+            axis.xaxis.get_major_locator().set_params(integer=True)
+            axis.set_ylabel("replies, %")
+        _legend_above(figure, axes[0])
+        return svg_of(figure, "looks", "Replies to held-out questions during the training")
 
 
 def draw_lengths(panels: Sequence[LengthPanel]) -> str:

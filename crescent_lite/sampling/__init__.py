@@ -7,7 +7,7 @@ Example: open_sampler(Path("model.gguf"), config).sample(requests) yields one Co
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ __all__ = [
     "check_servers",
     "open_sampler",
     "plan_before_loading",
+    "reply_texts",
     "require_language_model",
 ]
 
@@ -53,6 +54,21 @@ def open_sampler(
     from crescent_lite.sampling.llama import LlamaSampler
 
     return LlamaSampler(model_path, config.sampling, config.model)
+
+
+def reply_texts(model_path: Path, replies: Sequence[Sequence[int]]) -> list[str]:
+    """The texts of replies that are given as this model's token ids. Reads its vocabulary only. Raises ModelError."""
+    from crescent_lite.sampling.gguf_model import GgufModel
+    from crescent_lite.sampling.reply import Reply
+
+    model, texts = GgufModel(model_path, vocabulary_only=True), []
+    for token_ids in replies:
+        reply = Reply()
+        for token in token_ids:
+            reply.add(model.piece(token))
+        texts.append(reply.text())
+    model.close()
+    return texts
 
 
 def check_servers(

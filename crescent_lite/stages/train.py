@@ -15,6 +15,7 @@ from crescent_lite.models import sha256_of
 from crescent_lite.records import Example, ModelFile, TrainedAdapter, TrainingStep, peft_dir_of
 from crescent_lite.stages.examples import examples_needed, labels_of, token_examples
 from crescent_lite.stages.frame import Job, StageOfRun, Tally, release_sampler, sampler_of
+from crescent_lite.stages.looks import Looks
 from crescent_lite.store import Round
 from crescent_lite.training import finetune
 
@@ -53,6 +54,7 @@ class TrainStage(StageOfRun):
 
     def _train(self, training_id: int) -> Generator[TrainingStep, None, None]:
         job, trainings = self.job, self.job.store.trainings
+        looks = Looks(job.base, self._examples)
         reports = finetune(
             [example.tokens for example in self._examples],
             base=job.base,
@@ -61,6 +63,7 @@ class TrainStage(StageOfRun):
             out_dir=job.workspace.adapters / f"run-{self._round.run_id}" / f"round-{self._round.number}",
             start=self._adapter_to_start_from(),
             offline=job.config.model.offline,
+            reply_tokens=job.config.vote.max_tokens,
             started=job.note_training_process,
         )
         for report in reports:
@@ -68,8 +71,9 @@ class TrainStage(StageOfRun):
                 adapter_id = job.store.runs.insert_model(self._adapter_file(report), parent_id=job.base_id)
                 trainings.finish_training(training_id, self._round.round_id, report, adapter_id)
             else:
-                trainings.insert_step(training_id, report)
-                yield report
+                step = looks.measured(report)
+                trainings.insert_step(training_id, step)
+                yield step
 
     def _adapter_to_start_from(self) -> Path | None:
         """The PEFT folder of the adapter that asked and voted in this round; None to start from the base."""

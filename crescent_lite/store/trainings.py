@@ -57,6 +57,22 @@ class FinishedTraining:
 
 
 @dataclass(frozen=True)
+class TrainingLook:
+    """The greedy replies to held-out questions at one point of a training."""
+
+    step: int
+    """The step after which they were drawn; 0 is before the first step."""
+    replies: int
+    """Number of replies."""
+    agreement: float
+    """Fraction of them with the answer of the question's label, 0-1."""
+    cut_off: float
+    """Fraction of them that were cut off, 0-1."""
+    tokens: float
+    """Their mean length in tokens."""
+
+
+@dataclass(frozen=True)
 class StoredPair:
     """A preference pair that a training was given."""
 
@@ -236,6 +252,26 @@ class Trainings:
             [round_id],
         )
         return [(row[0], row[1], row[2]) for row in rows]
+
+    def fetch_looks(self, round_id: int) -> list[TrainingLook]:
+        """The looks of the round's latest training, by step."""
+        rows = self._database.rows(
+            """SELECT step, measures FROM training_steps WHERE training_id =
+                (SELECT max(training_id) FROM trainings WHERE round_id = ?) AND measures LIKE '%held_out_replies%'
+            ORDER BY step""",
+            [round_id],
+        )
+        found = [(row[0], json.loads(row[1])) for row in rows]
+        return [
+            TrainingLook(
+                0 if step == 1 else step,
+                round(measures["held_out_replies"]),
+                measures["held_out_agreement"],
+                measures["held_out_cut_off"],
+                measures["held_out_reply_tokens"],
+            )
+            for step, measures in found
+        ]
 
     def fetch_finished(self, round_id: int) -> FinishedTraining | None:
         """The training that made the round's adapter; None without one."""

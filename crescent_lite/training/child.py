@@ -66,13 +66,15 @@ def finetune(
     out_dir: Path,
     start: Path | None = None,
     offline: bool = False,
+    reply_tokens: int = 0,
     started: Callable[[int], object] = lambda _pid: None,
     max_seconds_to_stop: float = 3.0,
 ) -> Iterator[TrainingStep | TrainedAdapter]:
     """Train a LoRA adapter on the examples. Yields each optimiser step as it happens, and the adapter at the end.
 
     `start` is the PEFT folder of an adapter of the same base to train further; None starts a new adapter. `offline`
-    takes weights of the hub from the local cache only. `started` is called with the id of the training process. If
+    takes weights of the hub from the local cache only. `reply_tokens` limits a greedy reply to a held-out question; 0
+    draws none. `started` is called with the id of the training process. If
     training on the same examples in `out_dir` was interrupted, it resumes from its last checkpoint. The checkpoints
     are deleted when the caller, having stored the adapter, advances the iterator past it. Closing the iterator stops
     the process: TERM, then KILL after `max_seconds_to_stop`.
@@ -90,7 +92,15 @@ def finetune(
     left_out = len(examples) - len(fitting)
     start_dir = start.resolve() if start else None
     plan = TrainingPlan(
-        base.path.absolute(), base.sha256, out_dir.resolve(), loader, seed, left_out, config, start_dir
+        base.path.absolute(),
+        base.sha256,
+        out_dir.resolve(),
+        loader,
+        seed,
+        left_out,
+        config,
+        start_dir,
+        reply_tokens,
     )
     try:
         plan.out_dir.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 
 from crescent_lite.errors import TrainingError
-from crescent_lite.records import TokenExample
+from crescent_lite.records import LookReply, TokenExample
+from crescent_lite.training.greedy import Looks
 from crescent_lite.training.loaders import LoadedModel
 from crescent_lite.training.losses import TokenBatch, padded
 from crescent_lite.training.objectives import Objective
@@ -87,6 +88,15 @@ class Learner:
         self._loaded.model.eval()
         with torch.no_grad():
             return [tuple(-float(losses.sum()) for losses in each) for each in self._token_losses(examples)]
+
+    def greedy_replies(self, looks: Looks, end_tokens: Sequence[int]) -> list[LookReply]:
+        """The replies of a look, by question id."""
+        return looks.take(self._loaded.model, self._autocast(), end_tokens)
+
+    @property
+    def can_reply(self) -> bool:
+        """Whether replies can be drawn during the training: Unsloth's patches for a GPU are for training only."""
+        return self._loaded.can_reply
 
     def keep(self) -> None:
         """Remember the adapter's present weights, for `use_kept`."""

@@ -58,6 +58,8 @@ class LoadedModel:
     """(model, batch) -> the cross entropy of each answer token of the batch, in nats, sequence after sequence."""
     mean_loss: Callable[[Any, TokenBatch, int], torch.Tensor] | None = None
     """(model, batch, n) -> the sum of the same divided by n, where the library has a faster function for it."""
+    can_reply: bool = True
+    """Whether replies can be drawn from the model between two steps."""
 
 
 def load(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
@@ -165,7 +167,7 @@ def load_unsloth(plan: TrainingPlan, base: BaseGguf) -> LoadedModel:
     dtype = dtype or model.dtype
     weights, autocast = "4-bit NF4" if in_4bit else _name(dtype), dtype if dtype != torch.float32 else None
     each_token = unsloth_token_losses if on_gpu else token_losses  # its CPU backend leaves the decoder as it is
-    return LoadedModel(model, device_name(), weights, autocast, each_token, fused_mean_loss)
+    return LoadedModel(model, device_name(), weights, autocast, each_token, fused_mean_loss, can_reply=not on_gpu)
 
 
 def in_one_file(plan: TrainingPlan, base: BaseGguf) -> BaseGguf:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from crescent_lite.config import TrainConfig
 from crescent_lite.config.layers import build
-from crescent_lite.records import TokenExample, TrainedAdapter, TrainingStep
+from crescent_lite.records import LookReply, TokenExample, TrainedAdapter, TrainingStep
 
 LoaderName = Literal["unsloth", "peft"]
 
@@ -41,6 +41,8 @@ class TrainingPlan:
     """The settings, in which 0 may still mean "choose"."""
     start: Path | None = None
     """The PEFT folder of the adapter that is trained further; None starts a new adapter."""
+    reply_tokens: int = 0
+    """Length limit, in tokens, of the greedy replies to held-out questions; 0 draws none."""
 
     @property
     def examples_path(self) -> Path:
@@ -84,6 +86,7 @@ def read_plan(path: Path) -> TrainingPlan:
         examples_left_out=values["examples_left_out"],
         config=build(TrainConfig, values["config"]),
         start=Path(values["start"]) if values["start"] else None,
+        reply_tokens=values["reply_tokens"],
     )
 
 
@@ -128,7 +131,10 @@ def parse_line(line: str) -> tuple[str, Any]:
     values = json.loads(line)
     event = values.pop("event")
     if event == "step":
-        return event, TrainingStep(**values)
+        replies = tuple(
+            LookReply(reply["question_id"], tuple(reply["token_ids"]), reply["ended"]) for reply in values["replies"]
+        )
+        return event, TrainingStep(**{**values, "replies": replies})
     if event == "finished":
         values |= {name: Path(values[name]) for name in ("gguf_path", "peft_dir")}
         return event, TrainedAdapter(**values)

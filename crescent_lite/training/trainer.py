@@ -24,12 +24,13 @@ from transformers import set_seed
 
 from crescent_lite.config import TrainConfig
 from crescent_lite.errors import TrainingError
-from crescent_lite.records import TokenExample, TrainedAdapter, TrainingStep
+from crescent_lite.records import LookReply, TokenExample, TrainedAdapter, TrainingStep
 from crescent_lite.training import checkpoints
 from crescent_lite.training.adapter_gguf import write_adapter_gguf
 from crescent_lite.training.base_gguf import BaseGguf
 from crescent_lite.training.batches import by_length, hold_out, learning_rate_fraction, micro_batches, plan_steps
 from crescent_lite.training.defaults import resolved
+from crescent_lite.training.greedy import Looks
 from crescent_lite.training.learner import Learner, Measured, refuse_unknown_tokens
 from crescent_lite.training.loaders import load
 from crescent_lite.training.objectives import objective_of
@@ -102,6 +103,16 @@ class Training:
             seed=plan.seed,
         )
         self._epoch_steps = math.ceil(len(self._examples) / config.batch_size)
+        self._end_tokens = sorted({example.input_ids[-1] for example in examples})
+        self._looks = Looks(
+            self.held_out if learner.can_reply else (),
+            most_replies=config.look_replies,
+            most_tokens=plan.reply_tokens,
+            training_tokens=sum(self._tokens_of(number) for number in range(1, len(self._steps) + 1)),
+        )
+        self._look_steps: set[int] = set()
+        self._first_replies: list[LookReply] = []
+        """Replies before the first step, until that step is reported."""
         self._done = 0
         self._tokens = 0
         self._seconds_before = 0.0
@@ -121,6 +132,10 @@ class Training:
                 self._use_references(self._references())
             if self.held_out:
                 self.loss_before = self._measure_held_out().loss
+            if self._looks.is_wanted:
+                self._first_replies = self._learner.greedy_replies(self._looks, self._end_tokens)
+                self._looks.tokens = sum(len(reply.token_ids) + 1 for reply in self._first_replies)
+        self._look_steps = self._looks.steps([n for n in range(2, len(self._steps) + 1) if self._is_due(n)])
         saved_at = time.monotonic()
         for number in range(self._done + 1, len(self._steps) + 1):
             if stopped := self._step(number):
@@ -163,8 +178,9 @@ class Training:
         held_out = None
         if not stopped:
             held_out, stopped = self._check_held_out(number)
-        tokens = sum(example.tokens for examples in micro_batches for example in examples)
+        tokens = self._tokens_of(number)
         self._tokens += tokens
+        seconds = time.monotonic() - began
         of_held_out = {f"held_out_{name}": value for name, value in held_out.measures.items()} if held_out else {}
         self._report(
             TrainingStep(
@@ -174,17 +190,17 @@ class Training:
                 loss=loss,
                 learning_rate=rate,
                 tokens=self._tokens,
-                tokens_per_second=tokens / max(time.monotonic() - began, 1e-9),
+                tokens_per_second=tokens / max(seconds, 1e-9),
                 held_out_loss=held_out.loss if held_out else None,
                 measures={**measured.measures, **of_held_out},
+                replies=tuple(self._replies_at(number, is_last=stopped is not None)),
             )
         )
         return stopped
 
     def _check_held_out(self, number: int) -> tuple[Measured | None, str | None]:
         """Measure the held-out examples if that is due. Returns the result and the reason to stop, or None."""
-        is_due = number % math.ceil(self._epoch_steps / 2) == 0 or number == len(self._steps)
-        if not self.held_out or not is_due:
+        if not self.held_out or not self._is_due(number):
             return None, None
         measured = self._measure_held_out()
         if stopped := self._objective.reason_to_stop(measured.measures):
@@ -195,6 +211,24 @@ class Training:
             self._learner.keep()
         is_last = number == len(self._steps)
         return measured, None if is_last else stopped  # after the last step there is nothing to stop
+
+    def _is_due(self, number: int) -> bool:
+        """Whether the held-out examples are looked at after this step: twice an epoch, and at the end."""
+        return number % math.ceil(self._epoch_steps / 2) == 0 or number == len(self._steps)
+
+    def _replies_at(self, number: int, *, is_last: bool) -> list[LookReply]:
+        """The greedy replies to report with this step: with step 1 those from before it.
+
+        `is_last`: whether the training ends early with this step.
+        """
+        if number in self._look_steps or (is_last and number > 1 and self._looks.is_wanted):
+            return self._learner.greedy_replies(self._looks, self._end_tokens)
+        first, self._first_replies = self._first_replies, []
+        return first
+
+    def _tokens_of(self, number: int) -> int:
+        """Tokens of a step's examples, prompts included."""
+        return sum(self._examples[index].tokens for indexes in self._steps[number - 1] for index in indexes)
 
     def _measure_held_out(self) -> Measured:
         return self._learner.measure(
@@ -227,6 +261,7 @@ class Training:
             "seconds": self.seconds,
             "watch": dataclasses.asdict(self._watch),
             "loss_before": self.loss_before,
+            "look_tokens": self._looks.tokens,
             "references": [example.reference for example in (*self._examples, *self.held_out)],
         }
         checkpoint = checkpoints.Checkpoint(self._done, self._learner.tensors(), progress)
@@ -242,6 +277,7 @@ class Training:
         self._seconds_before = checkpoint.progress["seconds"]
         self._watch = LossWatch(**checkpoint.progress["watch"])
         self.loss_before = checkpoint.progress.get("loss_before")  # older checkpoints do not have it
+        self._looks.tokens = checkpoint.progress.get("look_tokens", 0)
         if self._objective.needs_reference:
             self._use_references([tuple(reference) for reference in checkpoint.progress["references"]])
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections import Counter
+from collections.abc import Sequence
 
 from textual.content import Content
 
@@ -19,6 +20,7 @@ from crescent_lite.report.flow import FlowStep
 from crescent_lite.report.tables import kept_in_words
 from crescent_lite.round_facts import Alarm, measures_in_words
 from crescent_lite.store.evaluations import Agreement
+from crescent_lite.store.trainings import TrainingLook
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.interval_plot import axis_for, interval_line, scale_line
 from crescent_tui.content.line_chart import CURVE, CURVE_SIGN, MARK, MARK_SIGN, line_chart
@@ -34,6 +36,7 @@ LENGTHS = (("votes", "votes"), ("evaluated", "replies to benchmarks"))
 MOST_LENGTHS = 12
 """Rounds shown at most, the latest ones."""
 LOSS_HEIGHT = 6
+LOOKS_HEIGHT = 4
 
 
 def standing(detail: RoundDetail, width: int) -> Content:
@@ -207,8 +210,26 @@ def loss(detail: RoundDetail, width: int) -> Content:
     if training.stopped:
         said += f"; stopped early: {printable_line(training.stopped, 200)}"
     lines.append(Content.styled(_wrapped(said, width), MUTED))
+    if len(detail.looks) > 1:
+        lines += _looks(detail.looks, width, last)
     lines += [Content.styled(_wrapped(line, width), MUTED) for line in measures_in_words(training.measures)]
     return Content("\n").join(lines)
+
+
+def _looks(looks: Sequence[TrainingLook], width: int, last: int) -> list[Content]:
+    """How the replies to held-out questions agree with the votes, look by look, and how many are cut off."""
+    agreement = [(max(look.step, 1), look.agreement) for look in looks]
+    cut_off = [(max(look.step, 1), look.cut_off) for look in looks]
+    said = (("agreement", CURVE_SIGN, CURVE, agreement), ("cut off", MARK_SIGN, MARK, cut_off))
+    lines = [line_chart(agreement, cut_off, width=width, height=LOOKS_HEIGHT, last=last)]
+    for name, sign, style, points in said:
+        first, final = points[0][1], points[-1][1]
+        lines.append(
+            Content.assemble((f"{sign} ", style), f"{name:<10}{first:.0%} → ", (f"{final:.0%}", "bold")).truncate(
+                width, ellipsis=True
+            )
+        )
+    return lines
 
 
 def _values(sign: str, style: str, name: str, points: list[tuple[int, float]], width: int, more: str = "") -> Content:

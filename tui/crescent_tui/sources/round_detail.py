@@ -20,7 +20,7 @@ from crescent_lite.round_facts import Alarm, InThoughts
 from crescent_lite.rounds import Standing
 from crescent_lite.store import Round, Store
 from crescent_lite.store.evaluations import Agreement
-from crescent_lite.store.trainings import LatestTraining
+from crescent_lite.store.trainings import LatestTraining, TrainingLook
 
 Place = tuple[str, str, int]
 """Benchmark, prompt, round."""
@@ -62,6 +62,8 @@ class RoundDetail:
     """How far the model agrees with the base's votes; None if that was not measured."""
     curve: tuple[tuple[int, float, float | None], ...] = ()
     """(step, loss, held-out loss), in nats per token; None where the held-out loss was not computed."""
+    looks: tuple[TrainingLook, ...] = ()
+    """Greedy replies to held-out questions during the training."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def fetch_round(store: Store, subject: tuple[int, int]) -> RoundDetail:
         least_share=vote.get("min_share") if vote.get("policy") in ("majority", "band") else None,
         training=store.trainings.fetch_latest(this.round_id),
         curve=tuple(store.trainings.fetch_curve(this.round_id)),
+        looks=tuple(store.trainings.fetch_looks(this.round_id)),
     )
 
 
