@@ -9,9 +9,12 @@ tokens with the real tokenizer. Only the replies are made up. Example:
 from __future__ import annotations
 
 import contextlib
+import heapq
 import json
 import ssl
 import threading
+import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,7 +33,7 @@ class Answer:
     """One response."""
 
     body: object = field(default_factory=dict)
-    """Sent as JSON."""
+    """Sent as JSON; bytes as they are."""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -70,9 +73,11 @@ class Kind:
 
     def completion(self, body: Body, model: str) -> Answer:
         """An OpenAI-style completion."""
-        usage = {"prompt_tokens": self.count(body["prompt"]), "completion_tokens": 2}
-        choice = {"index": 0, "text": " 5", "finish_reason": "stop", "logprobs": None}
-        fields = {"id": "cmpl-1", "object": "text_completion", "model": model, "choices": [choice], "usage": usage}
+        replies = body.get("n", 1)
+        usage = {"prompt_tokens": self.count(body["prompt"]), "completion_tokens": 2 * replies}
+        choice = {"text": " 5", "finish_reason": "stop", "logprobs": None}
+        choices = [{"index": index, **choice} for index in range(replies)]
+        fields = {"id": "cmpl-1", "object": "text_completion", "model": model, "choices": choices, "usage": usage}
         return Answer(fields | self.extra)
 
 
@@ -85,6 +90,8 @@ class Vllm(Kind):
         self.loaded: dict[str, str] = {}
         """Path of each loaded adapter, by its name."""
         self.max_model_len = 512
+        self.waiting = 0
+        """Requests that wait, as /metrics says."""
         self._owner = owner
 
     def answer(self, path: str, query: Mapping[str, str], body: Body) -> Answer:
@@ -98,6 +105,11 @@ class Vllm(Kind):
             if body["model"] not in (*self.names, *self.loaded):
                 return _vllm_error(404, f"The model `{body['model']}` does not exist.")
             return self.completion(body, body["model"])
+        if path == "/version":
+            return Answer({"version": "0.32.0"})
+        if path == "/metrics":
+            figure = f'vllm:num_requests_waiting{{engine="0",model_name="{self.names[0]}"}} {self.waiting}.0'
+            return Answer(f"# TYPE vllm:num_requests_waiting gauge\n{figure}\n".encode())
         if path == "/v1/load_lora_adapter":
             return self._load(body)
         if path == "/v1/unload_lora_adapter":
@@ -121,12 +133,57 @@ class Vllm(Kind):
         return Answer(f"Success: LoRA adapter '{name}' added successfully.")
 
 
+class BusyVllm(Vllm):
+    """A vLLM with a number of places, in which each sample stays for some time. Samples without a place wait."""
+
+    def __init__(self, model: Path, *, places: int, seconds: float) -> None:
+        super().__init__(model)
+        self.running_at_requests: list[int] = []
+        """How many samples had a place, whenever a request came."""
+        self._places, self._seconds = places, seconds
+        self._queue: deque[threading.Semaphore] = deque()
+        """Samples that wait, each with what its request waits for."""
+        self._running: list[tuple[float, int, threading.Semaphore]] = []
+        """When each sample ends; a heap."""
+        self._started = 0
+        self._lock = threading.Lock()
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def completion(self, body: Body, model: str) -> Answer:
+        samples, ended = body.get("n", 1), threading.Semaphore(0)
+        with self._lock:
+            self.running_at_requests.append(len(self._running))
+            self._queue.extend([ended] * samples)
+        for _ in range(samples):
+            ended.acquire()
+        return super().completion(body, model)
+
+    def _work(self) -> None:
+        while True:
+            time.sleep(0.005)
+            now = time.monotonic()
+            with self._lock:
+                while self._running and self._running[0][0] <= now:
+                    heapq.heappop(self._running)[2].release()
+                while self._queue and len(self._running) < self._places:
+                    self._started += 1
+                    stays = self._seconds * (0.5 + self._started * 0.618 % 1)
+                    heapq.heappush(self._running, (now + stays, self._started, self._queue.popleft()))
+                self.waiting = len(self._queue)
+
+
 class Sglang(Kind):
     """SGLang with --enable-lora."""
 
+    def __init__(self, model: Path, owner: str = "sglang") -> None:
+        super().__init__(model)
+        self._owner = owner
+
     def answer(self, path: str, query: Mapping[str, str], body: Body) -> Answer:
         if path == "/v1/models":
-            return Answer({"data": [{"id": name, "owned_by": "sglang"} for name in self.names]})
+            return Answer({"data": [{"id": name, "owned_by": self._owner} for name in self.names]})
+        if path == "/get_model_info":
+            return Answer({"model_path": "/models/tiny", "is_generation": True})
         if path == "/v1/completions":
             return self.completion(body, body["model"])
         if path == "/load_lora_adapter" and "lora_name" in body:
@@ -204,7 +261,7 @@ def stand_in(kind: K, certificate: tuple[Path, Path] | None = None) -> Iterator[
             kind.bodies.append((self.path.removeprefix(kind.url), body))
             completes = address.path.endswith(("/completion", "/completions", "/generate"))
             answer = kind.first.pop(0) if completes and kind.first else kind.answer(address.path, query, body)
-            content = json.dumps(answer.body).encode()
+            content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
             self.send_response(answer.status)
             for name, value in {"Content-Type": "application/json", **answer.headers}.items():
                 self.send_header(name, value)
@@ -214,7 +271,10 @@ def stand_in(kind: K, certificate: tuple[Path, Path] | None = None) -> Iterator[
 
         do_POST = do_GET  # noqa: N815
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 1024
+
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

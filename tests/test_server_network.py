@@ -182,11 +182,11 @@ def test_an_unknown_name_is_one_line(tiny: Path) -> None:
 def test_what_is_refused_forever_is_asked_once(tiny: Path, status: int) -> None:
     with stand_in(Vllm(tiny)) as server:
         pool = sampler(tiny, f"{server.url}/v1")
-        asked = len(server.bodies)
+        asked = len(server.sent_to("/v1/completions"))
         server.first = [Answer({"error": {"message": "no"}}, status)] * 8
         with pytest.raises(CrescentError, match=rf"\({status}\)|status {status}: no"):
             draw(pool)
-        assert len(server.bodies) == asked + 1
+        assert len(server.sent_to("/v1/completions")) == asked + 1
 
 
 def test_a_redirect_names_the_other_address(tiny: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_server_that_asks_to_wait_is_left_alone_and_one_line_says_so(
     tiny: Path, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
     with stand_in(Ollama(tiny)) as server:
-        pool = sampler(tiny, server.url)
+        pool = sampler(tiny, server.url, server_requests=5)
         asked = len(server.bodies)
         server.first = [busy(status, "1")] * 5
         began = time.monotonic()

@@ -94,8 +94,9 @@ class SamplingConfig:
     server_model: str = ""
     """Name of the model on servers that list several. May be empty if a server has only one."""
     server_requests: Annotated[int, Range(0, 10_000)] = 0
-    """Requests that one server works on at the same time. 0 takes the number of slots of a llama-server, and 32 on
-    any other server."""
+    """Replies that one server draws at the same time. 0 takes the slots of a llama-server, one reply of an Ollama
+    (set OLLAMA_NUM_PARALLEL for it, and the same number here), and on other servers as many as keep their queue just
+    short of waiting, at most 4,096, or 1,024 where the queue is not reported."""
     server_timeout_seconds: Annotated[float, Range(0.1, 86_400)] = 600.0
     """Seconds without a complete reply after which a request to a server counts as failed, at least 0.1."""
     server_key_variable: str = "CRESCENT_SERVER_KEY"

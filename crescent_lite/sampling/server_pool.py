@@ -1,6 +1,7 @@
-"""Several servers as one sampler. Each gets as many requests at a time as it accepts, so fast servers get more work.
+"""Several servers as one sampler. Each gets as many samples at a time as it accepts, so fast servers get more work.
 
-Owns the order of the work, the retries and the list of working servers; knows no dialect. When a server fails, its
+Owns the order of the work, the retries and the list of working servers; knows no dialect. The samples of a request go
+out together where one request to the server draws several. When a server fails, its
 requests go to the others. When the last one fails, the run stops with an error that names it; stored work is kept.
 A server that asks to be left alone gets nothing until then. What is noticed but ends nothing is a logging warning.
 Example: ServerSampler(Path("model.gguf"), SamplingConfig(servers=("http://gpu1:8080", "http://gpu2:8080")))
@@ -9,6 +10,7 @@ Example: ServerSampler(Path("model.gguf"), SamplingConfig(servers=("http://gpu1:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import os
@@ -17,31 +19,42 @@ import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
 from crescent_lite.config import Config, ModelConfig, SamplingConfig
-from crescent_lite.errors import ConfigError, NetworkError
+from crescent_lite.errors import ConfigError, CrescentError, NetworkError
 from crescent_lite.records import Completion, Request
 from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.protocol import Sampler, SamplerUsage, Watch
 from crescent_lite.sampling.server_holds import Holds, Patience
+from crescent_lite.sampling.server_limits import Limit, QueueLimit
 from crescent_lite.sampling.server_replies import complete_in_full
 from crescent_lite.sampling.servers.address import Address, read_address
-from crescent_lite.sampling.servers.connection import ServerBusy, ServerHung, ServerTrouble, open_client
+from crescent_lite.sampling.servers.connection import (
+    ServerBusy,
+    ServerFailed,
+    ServerHung,
+    ServerTrouble,
+    open_client,
+)
 from crescent_lite.sampling.servers.recognise import recognise
 from crescent_lite.sampling.servers.server import Prompt, Server, ServerReply
 
 T = TypeVar("T")
 
+ATTEMPTS_AFTER_500 = 3
+"""Attempts for one request after an internal error of the server, which is mostly not temporary (guess)."""
 LONGEST_PAUSE_SECONDS = 8.0
 """Longest pause between two attempts (guess)."""
 STEP_SECONDS = 0.2
 """Time within which a request to stop or to pause is noticed while servers are waited for."""
+QUEUE_SECONDS = 0.5
+"""Time between two looks at a server's queue (guess)."""
 PROBE = "What is 9 % of 1,234,567.89 km? Überprüfe: naïve café — 数学, алгебра; for(i=0;i<10;++i){x[i]+=y;}"
 """What a server is tried with before a run: a text that tokenizers split into different numbers of tokens."""
 
@@ -50,15 +63,26 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Job:
-    """One sample to request."""
+    """Samples of one request that are asked for together."""
 
     request: Request
-    index: int
+    indexes: tuple[int, ...]
+    """The samples; at least one."""
     prompt: Prompt
+    began: float = 0.0
+    """When they were asked for; monotonic seconds."""
+
+    def seed(self, number: int) -> int:
+        """The seed of a sample by its place here: a request for several is made with the first one's seed."""
+        return self.request.sample_seed(self.indexes[0]) + number
+
+    def part(self, first: int, end: int | None = None) -> _Job:
+        """Some of the samples, by their places."""
+        return replace(self, indexes=self.indexes[first:end])
 
 
-UnderWay = dict[Future[ServerReply], tuple[Server, _Job]]
-"""The requests that servers are working on."""
+UnderWay = dict[Future[list[ServerReply]], tuple[Server, _Job]]
+"""The jobs that servers are working on."""
 Attend = Callable[[], object]
 """Called every STEP_SECONDS while all servers are left alone, as they asked. It may raise an exception to end the
 wait: no request is under way then, so nothing is lost."""
@@ -94,6 +118,8 @@ class ServerSampler:
         self._local: Sampler | None = None
         self._adapter: Path | None = None
         self._holds = Holds(self._patience)
+        self._busy: Counter[Server] = Counter()
+        """Samples under way at each server."""
         try:
             self._chat = ChatTemplate(self._model, model)
             self._probe = self._prompt(PROBE)
@@ -110,26 +136,34 @@ class ServerSampler:
         source = requests if isinstance(requests, deque) else deque(requests)
         jobs: deque[_Job] = deque()
         under_way: UnderWay = {}
+        reading = asyncio.run_coroutine_threadsafe(self._read_queues(), self._loop)
         try:
             while source or jobs or under_way:
                 self._take(source, jobs)
                 self._hand_out(jobs, under_way)
                 for future in self._wait(under_way):
                     server, job = under_way.pop(future)
+                    self._busy[server] -= len(job.indexes)
                     try:
-                        reply = future.result()
+                        replies = future.result()
                     except ServerTrouble as trouble:
                         jobs.appendleft(job)
                         self._leave_alone(server, trouble)
                         continue
-                    self._holds.end(server)
-                    _show_warnings(server)
-                    self.usage.tokens += reply.tokens
-                    self.usage.prompt_tokens += reply.prompt_tokens
-                    yield self._completion(job, reply)
+                    yield from self._completions(server, job, replies)
+                    if missing := job.indexes[len(replies) :]:
+                        server.draws_several = False  # it ignores that several are asked for
+                        jobs.appendleft(replace(job, indexes=missing))
         finally:
+            reading.cancel()
             for future in under_way:
                 future.cancel()
+            self._busy.clear()
+
+    @property
+    def largest_limit(self) -> int:
+        """Most samples that one of the servers gets at a time."""
+        return max(server.limit.samples for server in self._servers)
 
     def use_adapter(self, path: Path | None) -> None:
         """Put an adapter on the model: at every server, or in this process with `sampling.adapters_here`."""
@@ -162,6 +196,7 @@ class ServerSampler:
         if self._local:
             self._local.close()
         if not self._loop.is_closed():
+            self._run(_cancel_others())
             self._run(self._http.aclose())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
@@ -174,8 +209,18 @@ class ServerSampler:
         )
         self._with_retries(server.url, server.check, self._probe)
         _show_warnings(server)
-        server.requests = self._config.server_requests or server.requests
+        if self._config.server_requests:
+            server.limit = Limit(self._config.server_requests)
         return server
+
+    async def _read_queues(self) -> None:
+        """Ask the servers that report their queue, again and again, how many requests wait there."""
+        while True:
+            await asyncio.sleep(QUEUE_SECONDS)
+            for server in [server for server in self._servers if isinstance(server.limit, QueueLimit)]:
+                with contextlib.suppress(CrescentError, ServerTrouble):  # a failure shows at the samples
+                    if (waiting := await server.waiting_requests()) is not None:
+                        server.limit.note_queue(waiting, self._busy[server])
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -198,12 +243,15 @@ class ServerSampler:
                 raise NetworkError(f"{url}: {trouble}; start the server, or correct sampling.servers") from None
             self._let_pass(holds.seconds([url]))
 
-    def _wait(self, under_way: UnderWay) -> set[Future[ServerReply]]:
-        """Wait for replies, or until a server that asked to be left alone may be asked again. Returns the replies."""
+    def _wait(self, under_way: UnderWay) -> set[Future[list[ServerReply]]]:
+        """Wait for replies, until a busy server may be asked again, or until a limit may have changed.
+
+        Returns the replies.
+        """
         began, held = time.perf_counter(), self._holds.seconds(self._servers)
         try:
             if under_way:
-                return _first_done(under_way, held or math.inf)
+                return _first_done(under_way, held or QUEUE_SECONDS)
             self._let_pass(held)
             return set()
         finally:
@@ -218,6 +266,7 @@ class ServerSampler:
 
     def _leave_alone(self, server: Server, trouble: ServerTrouble) -> None:
         """Ask a busy server later, and do without one that failed. Raises NetworkError when none is left."""
+        server.limit.note_overload()
         if not (isinstance(trouble, ServerBusy) and self._holds.begin(server, server.url, trouble)):
             self._lose(server, trouble)
 
@@ -230,32 +279,52 @@ class ServerSampler:
         arrived = []
         while source:
             request = source.popleft()
-            prompt = self._prompt(request.user, request.assistant_prefix)
-            arrived += [_Job(request, index, prompt) for index in request.sample_indexes]
+            if request.sample_indexes:
+                prompt = self._prompt(request.user, request.assistant_prefix)
+                arrived.append(_Job(request, request.sample_indexes, prompt))
         jobs.extendleft(reversed(arrived))
 
     def _hand_out(self, jobs: deque[_Job], under_way: UnderWay) -> None:
         """Hand jobs to servers with room for more, the least busy first. Other jobs wait here, not at a server."""
-        busy = Counter(server for server, _ in under_way.values())
         willing = self._holds.without(self._servers)
-        while jobs and willing:
-            server = min(willing, key=lambda candidate: busy[candidate] / candidate.requests)
-            if busy[server] >= server.requests:
+        while jobs:
+            job = jobs[0]
+            roomy = [server for server in willing if self._has_room(server, job)]
+            if not roomy:
                 return
-            job = jobs.popleft()
-            busy[server] += 1
-            seed = job.request.sample_seed(job.index)
-            work = _retried(
-                self._patience.attempts, complete_in_full, server, job.prompt, job.request.generation, seed
-            )
+            server = min(roomy, key=lambda candidate: self._busy[candidate] / candidate.limit.samples)
+            jobs.popleft()
+            if not server.draws_several and len(job.indexes) > 1:
+                jobs.appendleft(job.part(1))
+                job = job.part(0, 1)
+            self._busy[server] += len(job.indexes)
+            job = replace(job, began=time.monotonic())
+            asked = (server, job.prompt, job.request.generation, job.seed(0), len(job.indexes))
+            work = _retried(self._patience.attempts, complete_in_full, *asked)
             under_way[asyncio.run_coroutine_threadsafe(work, self._loop)] = (server, job)
 
-    def _completion(self, job: _Job, reply: ServerReply) -> Completion:
+    def _has_room(self, server: Server, job: _Job) -> bool:
+        """Whether a server may get a job now. A job that is larger than the limit goes out alone, not in pieces."""
+        size = len(job.indexes) if server.draws_several else 1
+        return self._busy[server] == 0 or self._busy[server] + size <= server.limit.samples
+
+    def _completions(self, server: Server, job: _Job, replies: Sequence[ServerReply]) -> Iterator[Completion]:
+        """The completions of a job that has ended, and what it says about the server."""
+        self._holds.end(server)
+        _show_warnings(server)
+        under_way, tokens = self._busy[server] + len(job.indexes), sum(reply.tokens for reply in replies)
+        server.limit.note_reply(job.began, time.monotonic(), tokens, under_way)
+        self.usage.tokens += tokens
+        self.usage.prompt_tokens += replies[0].prompt_tokens  # the others use the same cache
+        for number, reply in enumerate(replies):
+            yield self._completion(job, number, reply)
+
+    def _completion(self, job: _Job, number: int, reply: ServerReply) -> Completion:
         ids = reply.token_ids
         return Completion(
             key=job.request.key,
-            sample_index=job.index,
-            seed=job.request.sample_seed(job.index),
+            sample_index=job.indexes[number],
+            seed=job.seed(number),
             text=reply.text,
             finish_reason=reply.finish_reason,
             tokens=reply.tokens,
@@ -298,10 +367,20 @@ def _nothing() -> None:
     """What is attended to by default while servers are waited for."""
 
 
+async def _cancel_others() -> None:
+    """Cancel what is still under way on this event loop, and wait until it has ended."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
 async def _retried(attempts: int, ask: Callable[..., Awaitable[T]], *arguments: Any) -> T:
     """Call `ask`, and again after a failure that may be temporary, up to `attempts` times in all."""
     retrying = AsyncRetrying(
-        stop=stop_after_attempt(attempts),
+        stop=lambda state: (
+            state.attempt_number >= (min(attempts, ATTEMPTS_AFTER_500) if _has_failed(state) else attempts)
+        ),
         wait=wait_random_exponential(multiplier=0.5, max=LONGEST_PAUSE_SECONDS),
         retry=retry_if_exception(
             lambda error: isinstance(error, ServerTrouble) and not isinstance(error, ServerHung | ServerBusy)
@@ -309,6 +388,10 @@ async def _retried(attempts: int, ask: Callable[..., Awaitable[T]], *arguments: 
         reraise=True,
     )
     return await retrying(ask, *arguments)
+
+
+def _has_failed(state: RetryCallState) -> bool:
+    return state.outcome is not None and isinstance(state.outcome.exception(), ServerFailed)
 
 
 def check_servers(

@@ -2,7 +2,8 @@
 
 A server cuts at a stop text wherever it stands, and leaves out the opening tag that the prompt ended with. Knows
 servers and texts; owns no retries. Example:
-    await complete_in_full(server, prompt, generation, seed=7) -> ServerReply(text="<think>\n6*7</think> 42", ...)
+    await complete_in_full(server, prompt, generation, seed=7, count=1)
+        -> [ServerReply(text="<think>\n6*7</think> 42", ...)]
 """
 
 from __future__ import annotations
@@ -14,14 +15,23 @@ from crescent_lite.sampling.reply import cut_at_stop, says_something
 from crescent_lite.sampling.servers.server import Prompt, Server, ServerReply
 
 
-async def complete_in_full(server: Server, prompt: Prompt, generation: Generation, seed: int) -> ServerReply:
-    """Complete a prompt. Where a stop text left nothing, or only thoughts, ask again without it and cut here."""
-    reply = await server.complete(prompt, generation, seed)
+async def complete_in_full(
+    server: Server, prompt: Prompt, generation: Generation, seed: int, count: int
+) -> list[ServerReply]:
+    """Complete a prompt `count` times: see `Server.complete`. Each reply is the whole one."""
+    replies = await server.complete(prompt, generation, seed, count)
+    return [await _in_full(server, prompt, generation, seed + number, reply) for number, reply in enumerate(replies)]
+
+
+async def _in_full(
+    server: Server, prompt: Prompt, generation: Generation, seed: int, reply: ServerReply
+) -> ServerReply:
+    """The whole reply. Where a stop text left nothing, or only thoughts, ask again without it and cut here."""
     whole = _with_opening(reply, prompt.opening)
     blocks = tuple(text for text in generation.stop if text.startswith("\n"))
     if blocks and reply.finish_reason == "stop" and not says_something(whole):
         others = tuple(text for text in generation.stop if text not in blocks)
-        reply = await server.complete(prompt, replace(generation, stop=others), seed)
+        (reply,) = await server.complete(prompt, replace(generation, stop=others), seed)
         whole, ended = cut_at_stop(_with_opening(reply, prompt.opening), generation.stop)
         return replace(reply, text=whole, finish_reason="stop" if ended else reply.finish_reason)
     return replace(reply, text=whole)

@@ -49,6 +49,10 @@ class ServerHung(ServerTrouble):
     """A server did not respond in time. The request is not retried: the server is stuck rather than busy."""
 
 
+class ServerFailed(ServerTrouble):
+    """A server reports an internal error (500). Its engine may have refused just this request, for good."""
+
+
 class ServerBusy(ServerTrouble):
     """A server asks to be left alone for a while (429 or 503 with Retry-After)."""
 
@@ -131,6 +135,10 @@ class Connection:
             words = f"responded with status {status} ({complaint(response)})"
             if status in (429, 503) and (wait := retry_after(response.headers.get("Retry-After", ""))):
                 raise ServerBusy(words, wait)
+            if status == 500:
+                raise ServerFailed(words)
+            if status == 500:
+                raise ServerFailed(words)
             raise ServerTrouble(f"{words}{self._proxy_hint() if status in (502, 503, 504) else ''}")
         return response
 

@@ -1,6 +1,6 @@
 """Reads the fields of a server's response, which is untrusted: each value has the expected type, or raises.
 
-Knows types and texts, no dialect. Example: count(body["tokens_predicted"]) -> 12
+Knows types and texts, no dialect. Example: token_count(body["tokens_predicted"]) -> 12
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from crescent_lite.printable import printable, storable
 
 MALFORMED = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
 """The exceptions that are raised when a response does not have the documented form."""
+HIDDEN_TOKENS = 8
+"""Tokens from which a reply without text is taken for thoughts that the server keeps back (guess). The end of a turn,
+some line breaks and a stop text are fewer."""
 TOO_LONG = re.compile(
     r"exceed_context|context (length|size|window)|(maximum|available|model's) context|max_model_len", re.I
 )
@@ -28,7 +31,7 @@ def text(value: object) -> str:
     return storable(value)
 
 
-def count(value: object) -> int:
+def token_count(value: object) -> int:
     """The value, if it is a plausible count of tokens. Raises ValueError otherwise."""
     if not isinstance(value, int) or not 0 <= value < 2**31:
         raise ValueError("a count was expected")
@@ -41,7 +44,7 @@ def ids(value: object) -> tuple[int, ...] | None:
         return None
     if not isinstance(value, list):
         raise TypeError("a list of tokens was expected")
-    return tuple(map(count, value))
+    return tuple(map(token_count, value))
 
 
 def mean(logprobs: Sequence[object]) -> float | None:
@@ -60,6 +63,15 @@ def with_thoughts(reply: str, thoughts: object) -> str:
     if not isinstance(thoughts, str) or not thoughts.strip():
         return reply
     return f"<think>{text(thoughts)}</think>{reply}" if reply.strip() else f"<think>{text(thoughts)}"
+
+
+def with_hidden_thoughts(reply: str, tokens: int) -> str:
+    """The reply, or an opening tag alone where a server has drawn many tokens and shows none of them.
+
+    Such a server takes the thoughts out of the reply. The reply never left them, which is the reason that it has no
+    answer; an empty reply would say that the model wrote nothing.
+    """
+    return reply if reply.strip() or tokens < HIDDEN_TOKENS else "<think>"
 
 
 def complaint(response: httpx.Response) -> str:

@@ -11,8 +11,9 @@ from typing import Any
 
 from crescent_lite.errors import ModelError
 from crescent_lite.records import FinishReason, Generation
+from crescent_lite.sampling.server_limits import Limit
 from crescent_lite.sampling.servers.connection import ServerTrouble
-from crescent_lite.sampling.servers.fields import MALFORMED, count, ids, mean, text, with_thoughts
+from crescent_lite.sampling.servers.fields import MALFORMED, ids, mean, text, token_count, with_thoughts
 from crescent_lite.sampling.servers.server import Prompt, Server, ServerReply
 from crescent_lite.sampling.thoughts import control_tags
 
@@ -20,7 +21,10 @@ ROUTER = "a llama-server in router mode (or llama-swap)"
 
 
 class LlamaServer(Server):
-    """One llama-server."""
+    """One llama-server.
+
+    Each sample is a request of its own: a request for several would keep its slots until the last of them has ended.
+    """
 
     _adapters: list[dict[str, float]]
     _routed_model: str = ""
@@ -32,7 +36,7 @@ class LlamaServer(Server):
         if self._routed_model:  # a router lists the sizes of a model once it has loaded it
             listed = await self._listed("/v1/models")
         try:
-            self.requests = max(1, int(properties["total_slots"]))
+            self.limit = Limit(int(properties["total_slots"]))
             of_one = listed[self._routed_model] if self._routed_model else next(iter(listed.values()))
             meta = of_one.get("meta") or {}
             names = {"n_vocab": "tokens in the vocabulary", "n_embd": "values in an embedding"}
@@ -59,7 +63,7 @@ class LlamaServer(Server):
             raise ModelError(f"{self.url}: does not describe its model as llama-server does")
         return properties
 
-    async def complete(self, prompt: Prompt, generation: Generation, seed: int) -> ServerReply:
+    async def complete(self, prompt: Prompt, generation: Generation, seed: int, count: int = 1) -> list[ServerReply]:
         response = await self._ask(
             "POST",
             "/completion",
@@ -82,10 +86,10 @@ class LlamaServer(Server):
             ),
         )
         if response.status_code == 400 and "exceed_context_size" in response.text:
-            return ServerReply("", "context", 0, len(prompt.tokens))
+            return [ServerReply("", "context", 0, len(prompt.tokens))]
         body = self._json_of(response)
         try:
-            written, drawn, why = text(body["content"]), count(body["tokens_predicted"]), body["stop_type"]
+            written, drawn, why = text(body["content"]), token_count(body["tokens_predicted"]), body["stop_type"]
             written = with_thoughts(written, body.get("reasoning_content"))
             logprob = mean([token["logprob"] for token in body.get("completion_probabilities") or ()])
             token_ids = ids(body.get("tokens"))
@@ -97,7 +101,7 @@ class LlamaServer(Server):
         if why not in ("eos", "word"):
             reason = "length" if drawn >= generation.max_tokens else "context"
         logprob = logprob if generation.logprobs else None
-        return ServerReply(written, reason, drawn, len(prompt.tokens), logprob, token_ids)
+        return [ServerReply(written, reason, drawn, len(prompt.tokens), logprob, token_ids)]
 
     def _body(self, fields: dict[str, Any]) -> dict[str, Any]:
         return {"model": self._routed_model, **fields} if self._routed_model else fields

@@ -12,9 +12,17 @@ import httpx
 
 from crescent_lite.errors import ModelError
 from crescent_lite.records import Generation
+from crescent_lite.sampling.server_limits import Limit
 from crescent_lite.sampling.servers.connection import ServerTrouble
-from crescent_lite.sampling.servers.fields import MALFORMED, TOO_LONG, complaint, count, text, with_thoughts
-from crescent_lite.sampling.servers.openai_style import REQUESTS
+from crescent_lite.sampling.servers.fields import (
+    MALFORMED,
+    TOO_LONG,
+    complaint,
+    text,
+    token_count,
+    with_hidden_thoughts,
+    with_thoughts,
+)
 from crescent_lite.sampling.servers.server import OTHER_TOKENS, Prompt, Server, ServerReply
 
 LEAST_CONTEXT = 2048
@@ -23,14 +31,14 @@ from here and never lowered."""
 
 
 class OllamaServer(Server):
-    """One Ollama."""
+    """One Ollama. It gets one sample at a time: more only wait there, unless OLLAMA_NUM_PARALLEL was set for it."""
 
-    requests = REQUESTS
     _context_tokens = LEAST_CONTEXT
     _knows_think = True
     """Whether requests may say `think`; an Ollama that refuses it is asked without."""
 
     async def check(self, probe: Prompt) -> None:
+        self.limit = Limit(1)
         names = list(await self._listed("/v1/models"))
         if self.model_name and f"{self.model_name}:latest" in names and self.model_name not in names:
             self.model_name += ":latest"
@@ -47,26 +55,26 @@ class OllamaServer(Server):
         if isinstance(counted, int) and counted > len(probe.tokens):  # an old Ollama leaves out what it had cached
             self._refuse_other_count(counted, probe)
 
-    async def complete(self, prompt: Prompt, generation: Generation, seed: int) -> ServerReply:
+    async def complete(self, prompt: Prompt, generation: Generation, seed: int, count: int = 1) -> list[ServerReply]:
         try:
             response = await self._generate(prompt, generation, seed)
         except ServerTrouble as trouble:
             if not TOO_LONG.search(str(trouble)):
                 raise
-            return ServerReply("", "context", 0, len(prompt.tokens))
+            return [ServerReply("", "context", 0, len(prompt.tokens))]
         if response.status_code == 400 and TOO_LONG.search(complaint(response)):
-            return ServerReply("", "context", 0, len(prompt.tokens))
+            return [ServerReply("", "context", 0, len(prompt.tokens))]
         completion = self._json_of(response)
         try:
-            written, drawn = text(completion["response"]), count(completion.get("eval_count", 0))
-            written = with_thoughts(written, completion.get("thinking"))
+            written, drawn = text(completion["response"]), token_count(completion.get("eval_count", 0))
+            written = with_hidden_thoughts(with_thoughts(written, completion.get("thinking")), drawn)
             why, counted = completion["done_reason"], completion.get("prompt_eval_count")
             answering = completion.get("model")
         except MALFORMED:
             raise ServerTrouble("its response is not a completion") from None
         self._refuse_other_model(self.model_name, answering)
         self._warn_of_a_cut(counted, prompt)
-        return ServerReply(written, "stop" if why == "stop" else "length", drawn, len(prompt.tokens))
+        return [ServerReply(written, "stop" if why == "stop" else "length", drawn, len(prompt.tokens))]
 
     async def _generate(self, prompt: Prompt, generation: Generation, seed: int) -> httpx.Response:
         body: dict[str, Any] = {

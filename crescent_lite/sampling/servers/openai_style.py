@@ -1,7 +1,8 @@
-"""Servers with OpenAI-style completions: vLLM, SGLang, LM Studio and others. Prompts are sent as text.
+"""Servers with OpenAI-style completions: what vLLM, SGLang, LM Studio and others share.
 
-Example: see `server.py`. Sources: OpenAI's API reference, legacy completions; the vLLM and SGLang documentation on
-LoRA adapters (vllm/entrypoints/openai/models/serving.py has the statuses).
+A server of unknown kind gets its prompts as text, one request for each sample, and no adapters. `vllm.py` and
+`sglang.py` say what these two can do beyond that. Example: see `server.py`. Source: OpenAI's API reference, legacy
+completions.
 """
 
 from __future__ import annotations
@@ -11,28 +12,27 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
 from crescent_lite.errors import ModelError
 from crescent_lite.records import FinishReason, Generation
+from crescent_lite.sampling.server_limits import Limit, QueueLimit
 from crescent_lite.sampling.servers.connection import ServerTrouble
 from crescent_lite.sampling.servers.fields import (
     MALFORMED,
     TOO_LONG,
     complaint,
-    count,
     ids,
     mean,
     text,
+    token_count,
     with_thoughts,
 )
 from crescent_lite.sampling.servers.server import Prompt, Server, ServerReply
 from crescent_lite.sampling.thoughts import control_tags
 
-REQUESTS = 32
-"""Requests at a time for a server that does not report how many it accepts (guess)."""
 NO_SUCH_ROUTE = (404, 405, 501)
 RANK = re.compile(r"max.?lora.?rank|lora.?rank.*(greater|exceed|larger)", re.I)
 """Found in the complaint of vLLM or SGLang about an adapter whose rank is above its limit."""
@@ -44,15 +44,16 @@ INTERNAL_ERROR = 500
 class OpenAiServer(Server):
     """One server with OpenAI-style completions."""
 
-    requests = REQUESTS
+    _takes_tokens: bool = False
+    """Whether prompts are sent as token ids: those of the local model, whatever the server's tokenizer adds."""
+    _adapters_at_root: ClassVar[bool | None] = None
+    """Whether adapters are loaded at a path outside /v1; None for a server that cannot load any."""
+    _own_fields: ClassVar[dict[str, Any]] = {}
+    """Fields that only this kind understands."""
     _adapter = ""
     """The server's name of the adapter in use; '' without one."""
     _context_tokens = 2**31
     """Context length that the server reports, in tokens; a number too large to matter if it reports none."""
-    _loads_outside_v1: bool | None = None
-    """Whether adapters are loaded and named in SGLang's way; False for vLLM's, None until it is known."""
-    _returns_tokens = False
-    """Whether the server can return the ids of the drawn tokens: vLLM can."""
     _names: tuple[str, ...] = ()
     """All models that the server lists."""
 
@@ -66,15 +67,22 @@ class OpenAiServer(Server):
         limit = base.get("max_model_len")  # vLLM rejects a request that might become longer
         if isinstance(limit, int):
             self._context_tokens = limit
-        self._returns_tokens = base.get("owned_by") == "vllm"
-        if base.get("owned_by") in ("vllm", "sglang"):
-            self._loads_outside_v1 = base["owned_by"] == "sglang"
         await self._try(probe)
+        if base.get("owned_by") == "llamacpp":
+            self.limit = await self._limit_of_slots()
+        elif await self.waiting_requests() is not None:
+            self.limit = QueueLimit()
+
+    async def _limit_of_slots(self) -> Limit:
+        """As many samples as a llama-server has slots."""
+        response = await self._ask("GET", "/props", at_root=True, model=self.model_name)
+        properties = self._json_of(response) if response.status_code == 200 else None
+        slots = properties.get("total_slots") if isinstance(properties, dict) else None
+        return Limit(slots) if isinstance(slots, int) else self.limit
 
     async def _try(self, probe: Prompt) -> None:
         """Draw one token. Raises ModelError when another model answers, as its name or its tokenizer shows."""
-        body = {"model": self.model_name, "prompt": probe.text, "max_tokens": 1, "temperature": 0.0}
-        response = await self._ask("POST", "/completions", body)
+        response = await self._draw_one(probe.text)
         if response.status_code in NO_SUCH_ROUTE and self.model_name not in complaint(response):
             raise ModelError(
                 f"{self.url}: has no raw completions ({response.status_code}: {complaint(response)}), only chats; "
@@ -89,14 +97,37 @@ class OpenAiServer(Server):
         if isinstance(counted, int):
             self._refuse_other_count(counted, probe)
         self._refuse_other(answering)
+        if self._takes_tokens:
+            self._takes_tokens = (await self._draw_one(list(probe.tokens))).status_code == 200
 
-    async def complete(self, prompt: Prompt, generation: Generation, seed: int) -> ServerReply:
+    async def _draw_one(self, prompt: str | list[int]) -> httpx.Response:
+        body = {"model": self.model_name, "prompt": prompt, "max_tokens": 1, "temperature": 0.0}
+        return await self._ask("POST", "/completions", body)
+
+    async def complete(self, prompt: Prompt, generation: Generation, seed: int, count: int = 1) -> list[ServerReply]:
         room = self._context_tokens - len(prompt.tokens)
         if room < 1:
-            return ServerReply("", "context", 0, len(prompt.tokens))
+            return [ServerReply("", "context", 0, len(prompt.tokens))] * count
+        response = await self._ask("POST", "/completions", self._body(prompt, generation, room, seed, count))
+        if response.status_code == 400 and TOO_LONG.search(complaint(response)):
+            return [ServerReply("", "context", 0, len(prompt.tokens))] * count
+        completion = self._json_of(response)
+        try:
+            choices = sorted(completion["choices"], key=lambda choice: int(choice.get("index", 0)))[:count]
+            drawn = token_count((completion.get("usage") or {}).get("completion_tokens", 0))
+            replies = [self._reply(choice, prompt, generation, room, drawn // len(choices)) for choice in choices]
+            answering = completion.get("model")
+        except MALFORMED:
+            raise ServerTrouble("its response is not a completion") from None
+        if not replies:
+            raise ServerTrouble("its response is not a completion")
+        self._refuse_other(answering)
+        return replies
+
+    def _body(self, prompt: Prompt, generation: Generation, room: int, seed: int, count: int) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self.model_name,
-            "prompt": prompt.text,
+            "prompt": list(prompt.tokens) if self._takes_tokens else prompt.text,
             "max_tokens": min(generation.max_tokens, room),
             "temperature": generation.temperature,
             "top_p": generation.top_p,
@@ -105,8 +136,11 @@ class OpenAiServer(Server):
             "top_k": generation.top_k or -1,
             "min_p": 0.0,
             "repetition_penalty": 1.0,
+            **self._own_fields,
             **self._adapter_fields,
         }
+        if count > 1:
+            body["n"] = count
         if generation.stop:
             body["stop"] = list(generation.stop)
         if control_tags(self._model):
@@ -114,30 +148,24 @@ class OpenAiServer(Server):
             body |= {"skip_special_tokens": False, "preserved_tokens": list(control_tags(self._model))}
         if generation.logprobs:
             body["logprobs"] = 1
-        if self._returns_tokens:
-            body["return_token_ids"] = True
-        response = await self._ask("POST", "/completions", body)
-        if response.status_code == 400 and TOO_LONG.search(complaint(response)):
-            return ServerReply("", "context", 0, len(prompt.tokens))
-        completion = self._json_of(response)
-        try:
-            choice = completion["choices"][0]
-            written, why = text(choice["text"]), choice["finish_reason"]
-            written = with_thoughts(written, choice.get("reasoning") or choice.get("reasoning_content"))
-            drawn = count((completion.get("usage") or {}).get("completion_tokens", 0))
-            logprobs = choice.get("logprobs") or {}
-            # llama-server reports log-probabilities in the form of OpenAI's chat completions, under "content".
-            in_chat_form = [token["logprob"] for token in logprobs.get("content") or ()]
-            logprob = mean(logprobs.get("token_logprobs") or in_chat_form)
-            token_ids = ids(choice.get("token_ids"))
-            answering = completion.get("model")
-        except MALFORMED:
-            raise ServerTrouble("its response is not a completion") from None
-        self._refuse_other(answering)
+        return body
+
+    def _reply(
+        self, choice: dict[str, Any], prompt: Prompt, generation: Generation, room: int, drawn: int
+    ) -> ServerReply:
+        """One choice of a response. `drawn`: its tokens, if the choice does not tell them."""
+        written = with_thoughts(text(choice["text"]), choice.get("reasoning") or choice.get("reasoning_content"))
+        logprobs = choice.get("logprobs") or {}
+        # llama-server reports log-probabilities in the form of OpenAI's chat completions, under "content".
+        in_chat_form = [token["logprob"] for token in logprobs.get("content") or ()]
+        logprob = mean(logprobs.get("token_logprobs") or in_chat_form)
+        token_ids = ids(choice.get("token_ids"))
         reason: FinishReason = "stop"
-        if why != "stop":
+        if choice["finish_reason"] != "stop":
             reason = "length" if room >= generation.max_tokens else "context"
-        return ServerReply(written, reason, drawn, len(prompt.tokens), logprob, token_ids)
+        return ServerReply(
+            written, reason, len(token_ids) if token_ids else drawn, len(prompt.tokens), logprob, token_ids
+        )
 
     def _refuse_other(self, answering: object) -> None:
         """Raise ModelError if a reply comes from another model than the one that was asked."""
@@ -146,10 +174,8 @@ class OpenAiServer(Server):
 
     @property
     def _adapter_fields(self) -> dict[str, str]:
-        """Fields that make a request use the adapter: SGLang has one for it, vLLM takes it for a model of its own."""
-        if not self._adapter:
-            return {}
-        return {"lora_path": self._adapter} if self._loads_outside_v1 else {"model": self._adapter}
+        """Fields that make a request use the adapter."""
+        return {}
 
     async def use_adapter(self, path: Path | None) -> None:
         self._adapter = ""
@@ -165,14 +191,18 @@ class OpenAiServer(Server):
     async def require_adapters(self, trial: Path | None) -> None:
         response = await self._post_adapter("/load_lora_adapter", {})
         if response.status_code in NO_SUCH_ROUTE:
-            raise ModelError(
-                f"{self.url}: cannot load the adapters that this run will train; {VLLM_START}, "
-                "or set sampling.adapters_here = true"
-            )
+            raise self._no_adapters()
         if trial:
             name = f"trial-{os.urandom(6).hex()}"
             await self._load(name, trial)
             await self._post_adapter("/unload_lora_adapter", {"lora_name": name})
+
+    def _no_adapters(self) -> ModelError:
+        start = VLLM_START if self._adapters_at_root is not None else "use a vLLM or SGLang server"
+        return ModelError(
+            f"{self.url}: cannot load the adapters that this run will train; {start}, "
+            "or set sampling.adapters_here = true"
+        )
 
     async def _load(self, name: str, folder: Path) -> None:
         """Make the server load the PEFT adapter in `folder`. Raises ModelError."""
@@ -192,15 +222,10 @@ class OpenAiServer(Server):
         raise ModelError(f"{self.url}: cannot load the adapter {folder} ({response.status_code}: {reason}); {advice}")
 
     async def _post_adapter(self, path: str, body: dict[str, str]) -> httpx.Response:
-        """Send a request about adapters where this kind of server expects it, and return the response.
-
-        vLLM loads adapters under /v1, SGLang outside. Where the list of models does not tell them apart, the kind is
-        found out once, by an empty request: a route that exists complains about its fields.
-        """
-        if self._loads_outside_v1 is None:
-            response = await self._ask("POST", path, {}, final=(INTERNAL_ERROR,))
-            self._loads_outside_v1 = response.status_code in NO_SUCH_ROUTE
-        return await self._ask("POST", path, body, at_root=self._loads_outside_v1, final=(INTERNAL_ERROR,))
+        """Send a request about adapters where this kind of server expects it. Raises ModelError if it has none."""
+        if self._adapters_at_root is None:
+            raise self._no_adapters()
+        return await self._ask("POST", path, body, at_root=self._adapters_at_root, final=(INTERNAL_ERROR,))
 
 
 def _rank_of(folder: Path) -> int | str:

@@ -1,7 +1,7 @@
 """What every kind of server has in common: it is checked once, completes prompts, and may load adapters.
 
 Knows no dialect. Example: await server.complete(prompt, generation, seed=7)
-    -> ServerReply(text="x = 4", finish_reason="stop", tokens=6, prompt_tokens=40)
+    -> [ServerReply(text="x = 4", finish_reason="stop", tokens=6, prompt_tokens=40)]
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ import httpx
 from crescent_lite.errors import ModelError
 from crescent_lite.records import FinishReason, Generation
 from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.server_limits import Limit, SpeedLimit
 from crescent_lite.sampling.servers.connection import Connection
 from crescent_lite.sampling.servers.fields import MALFORMED, shortened, text
+from crescent_lite.sampling.servers.metrics import waiting_requests
 
 OTHER_TOKENS = 1
 """By how many tokens a server's count of a text may differ from ours: whether it counts BOS is not fixed."""
@@ -56,13 +58,15 @@ class ServerReply:
 class Server(ABC):
     """One server that completes prompts with one model. Methods raise ModelError, NetworkError or ServerTrouble."""
 
-    requests: int
-    """How many requests the server gets at a time."""
+    draws_several: bool = False
+    """Whether one request may ask for several replies; reply i is then drawn with the seed of the request + i."""
 
     def __init__(self, connection: Connection, model: GgufModel, model_name: str) -> None:
         self.url = connection.base
         self.model_name = model_name
         """The server's name of the base; '' until `check` has asked for it."""
+        self.limit: Limit = SpeedLimit()
+        """How many samples the server gets at a time; `check` may replace it."""
         self.warnings: list[str] = []
         """What was noticed and does not end the run, a sentence each; whoever shows them takes them out."""
         self._connection = connection
@@ -75,8 +79,16 @@ class Server(ABC):
         """Raise an error unless the server responds and serves the model. `probe` is a prompt to try it with."""
 
     @abstractmethod
-    async def complete(self, prompt: Prompt, generation: Generation, seed: int) -> ServerReply:
-        """Complete one prompt."""
+    async def complete(self, prompt: Prompt, generation: Generation, seed: int, count: int = 1) -> list[ServerReply]:
+        """Complete one prompt `count` times, 1 unless the server draws several.
+
+        Returns the replies in the order of their seeds; fewer than `count` if the server draws fewer after all.
+        """
+
+    async def waiting_requests(self) -> int | None:
+        """How many requests wait at the server for their turn; None if it does not say."""
+        response = await self._ask("GET", "/metrics", at_root=True)
+        return waiting_requests(response.text) if response.status_code == 200 else None
 
     @abstractmethod
     async def use_adapter(self, path: Path | None) -> None:
