@@ -54,6 +54,8 @@ class Kind:
         """Every request: its path with the query, and its body."""
         self.extra: Body = {}
         """Fields that replace those of a completion."""
+        self.at_once = self.most_at_once = 0
+        """Completions under way, now and at most."""
         self.first: list[Answer] = []
         """Answers to the next completions, before any others."""
 
@@ -250,6 +252,8 @@ def _vllm_error(status: int, message: str) -> Answer:
 def stand_in(kind: K, certificate: tuple[Path, Path] | None = None) -> Iterator[K]:
     """Serve on a free port until the end; `kind.url` is the address. With a certificate and its key, over https."""
 
+    counting = threading.Lock()
+
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
             pass
@@ -260,7 +264,12 @@ def stand_in(kind: K, certificate: tuple[Path, Path] | None = None) -> Iterator[
             query = {name: values[0] for name, values in parse_qs(address.query).items()}
             kind.bodies.append((self.path.removeprefix(kind.url), body))
             completes = address.path.endswith(("/completion", "/completions", "/generate"))
+            with counting:
+                kind.at_once += completes
+                kind.most_at_once = max(kind.most_at_once, kind.at_once)
             answer = kind.first.pop(0) if completes and kind.first else kind.answer(address.path, query, body)
+            with counting:
+                kind.at_once -= completes
             content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
             self.send_response(answer.status)
             for name, value in {"Content-Type": "application/json", **answer.headers}.items():

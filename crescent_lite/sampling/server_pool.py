@@ -160,11 +160,6 @@ class ServerSampler:
                 future.cancel()
             self._busy.clear()
 
-    @property
-    def largest_limit(self) -> int:
-        """Most samples that one of the servers gets at a time."""
-        return max(server.limit.samples for server in self._servers)
-
     def use_adapter(self, path: Path | None) -> None:
         """Put an adapter on the model: at every server, or in this process with `sampling.adapters_here`."""
         if path == self._adapter:
