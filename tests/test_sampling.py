@@ -10,7 +10,7 @@ from pathlib import Path
 import llama_cpp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 from tiny_model import make_tiny_gguf
@@ -19,6 +19,7 @@ from crescent_lite.config import SamplingConfig
 from crescent_lite.errors import ModelError, OutOfMemoryError
 from crescent_lite.records import Generation, Request
 from crescent_lite.sampling.chat import ChatTemplate
+from crescent_lite.sampling.drawing import BLOCKS_HOLD, Draw, likeliest
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.kv_context import KvContext
 from crescent_lite.sampling.llama import LlamaSampler, refuse_too_large
@@ -199,15 +200,83 @@ def test_several_threads_draw_the_same_tokens_as_one(model: GgufModel) -> None:
     def drawn(threads: int) -> list[int]:
         context = KvContext(model, plan, threads=1, drawing_threads=threads)
         context.decode([(sequence, [1, 2 + sequence], True) for sequence in range(32)])
-        chains = [(chunk, sampler_chain(Generation(1), seed=chunk)) for chunk in range(32)]
-        tokens = [token for _ in range(20) for token in context.draw(chains)]
-        for _, chain in chains:
-            llama_cpp.llama_sampler_free(chain)
+        draws = [Draw(chunk, sampler_chain(Generation(1), seed=chunk), candidates=64) for chunk in range(32)]
+        tokens = [token for _ in range(20) for token in context.draw(draws)]
+        for draw in draws:
+            llama_cpp.llama_sampler_free(draw.chain)
         context.close()
         return tokens
 
     assert drawn(4) == drawn(3) == drawn(1)
     assert len(set(drawn(4))) > 32
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_candidates_picked_on_the_device_give_the_same_tokens(tiny: Path, temperature: float) -> None:
+    def drawn(on_device: bool) -> dict[tuple[str, int], str]:
+        made = LlamaSampler(tiny, SamplingConfig(slots=4, threads=1), filter_on_device=on_device)
+        texts = {(c.key, c.sample_index): c.text for c in made.sample(requests(6, temperature=temperature))}
+        made.close()
+        return texts
+
+    assert drawn(True) == drawn(False)
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(1, 5000), st.integers(1, 70), st.integers(0, 2**32 - 1), st.sampled_from([1, 30, 1000]), st.booleans()
+)
+def test_the_likeliest_candidates_hold_those_of_a_sort(
+    size: int, count: int, seed: int, levels: int, holes: bool
+) -> None:
+    logits = np.random.default_rng(seed).integers(-levels, levels + 1, size).astype(np.float32)  # with many ties
+    if holes:
+        logits[:: max(1, size // 3)] = -np.inf
+    ids = likeliest(logits, count)
+    if len(ids):
+        assert set(ids) >= set(np.flatnonzero(logits >= np.sort(logits)[-count]))
+        assert list(ids) == list(np.flatnonzero(logits >= logits[ids].min()))
+    else:
+        assert count > size // BLOCKS_HOLD
+
+
+def test_logits_that_are_not_numbers_are_left_to_llama_cpp() -> None:
+    assert not len(likeliest(np.full(640, np.nan, np.float32), 4))
+
+
+def test_a_request_for_log_probabilities_gets_all_logits_although_the_others_do_not(tiny: Path) -> None:
+    made = LlamaSampler(tiny, SamplingConfig(slots=4, threads=1), filter_on_device=True)
+    plain = LlamaSampler(tiny, SamplingConfig(slots=4, threads=1), filter_on_device=False)
+    asked = Request("late", "What is 3?", Generation(6, temperature=0, logprobs=True))
+
+    def reported(sampler: LlamaSampler) -> float | None:
+        queue = deque(requests(3))
+        for number, completion in enumerate(sampler.sample(queue)):
+            if number == 0:
+                queue.append(asked)
+            if completion.key == "late":
+                found = completion.mean_logprob
+        return found
+
+    assert reported(made) == pytest.approx(reported(plain), rel=1e-3)
+    made.close()
+    plain.close()
+
+
+def test_two_contexts_draw_every_sample_once(tiny: Path) -> None:
+    alone = LlamaSampler(tiny, SamplingConfig(slots=8, threads=1))
+    both = LlamaSampler(tiny, SamplingConfig(slots=300, threads=1))  # more than one context can hold
+    asked = requests(40, samples=8, temperature=0)
+
+    def texts(sampler: LlamaSampler) -> list[tuple[str, int, str]]:
+        return sorted((c.key, c.sample_index, c.text) for c in sampler.sample(asked))
+
+    assert texts(both) == texts(alone)
+    stream = both.sample(asked)  # one decode is running when the first reply arrives
+    next(stream)
+    both.use_adapter(None)
+    both.close()
+    alone.close()
 
 
 def test_a_replys_log_probability_comes_from_the_models_logits(sampler: LlamaSampler, model: GgufModel) -> None:

@@ -74,9 +74,10 @@ class ModelConfig:
 class SamplingConfig:
     """How text is sampled: by llama.cpp in this process, or by servers."""
 
-    slots: Annotated[int, Range(0, 256)] = 0
-    """Sequences decoded at the same time, at most 256. 0 takes 64 on a CPU and 128 on a GPU. When memory is too small
-    for that many full contexts, they share what there is."""
+    slots: Annotated[int, Range(0, 1024)] = 0
+    """Sequences that are drawn at the same time. 0 takes 64 on a CPU and 128 on a GPU. On a GPU, and above 256, they
+    are divided among contexts that take turns. When memory is too small for that many full contexts, they share what
+    there is."""
     context_tokens: Annotated[int, Range(0, 1_000_000)] = 0
     """Context of one sequence (prompt and reply) in tokens. 0 takes what the longest prompt and the stage's
     max_tokens need, at most the context the model was trained with."""

@@ -4,7 +4,7 @@ Knows tokens and sequences, not requests. The beginning of a prompt is copied fr
 Example, which copies what it can, decodes the rest of the prompt and draws one token:
     held = context.begin(3, prompt)
     context.decode([(3, prompt[held:], True)])
-    context.draw([(0, chain)])
+    context.draw([Draw(0, chain, candidates=64)])
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crescent_lite.errors import ModelError, OutOfMemoryError
 from crescent_lite.sampling import llama_log
+from crescent_lite.sampling.drawing import Draw, likeliest, with_chain
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.library import llama_cpp
 from crescent_lite.sampling.memory_plan import MemoryPlan
@@ -26,8 +28,8 @@ Chunk = tuple[int, Sequence[int], bool]
 """A sequence, its next tokens, and whether to compute the logits after the last of them."""
 
 MIN_DRAWS_PER_THREAD = 8
-"""Fewer draws than this are not worth a thread. Measured on 2 cores: a draw takes about 0.2 ms, mostly to build the
-array of candidates; handing work to a thread takes about 0.05 ms."""
+"""Fewer draws than this are not worth a thread. Measured on 2 cores: a draw takes about 0.1 ms, mostly to find the
+likeliest candidates; handing work to a thread takes about 0.05 ms."""
 CACHE_IS_FULL = 1
 """llama_decode's code for "no room in the cache"; the cache is then as it was before the call."""
 
@@ -35,9 +37,22 @@ CACHE_IS_FULL = 1
 class KvContext:
     """The context of one model. `close` frees the context, not the model."""
 
-    def __init__(self, model: GgufModel, plan: MemoryPlan, *, threads: int, drawing_threads: int = 1) -> None:
-        """Create the context. Raises OutOfMemoryError."""
+    def __init__(
+        self,
+        model: GgufModel,
+        plan: MemoryPlan,
+        *,
+        threads: int,
+        drawing_threads: int = 1,
+        candidates_on_device: int = 0,
+    ) -> None:
+        """Create the context. Raises OutOfMemoryError.
+
+        With `candidates_on_device`, llama.cpp picks that many of the largest logits where it computes them, on the
+        GPU if the output layer is there, and copies only those: `draw` is the same, `logprob` is not possible.
+        """
         self.plan = plan
+        self.candidates_on_device = candidates_on_device
         # The default parameters turn on flash attention where the device supports it.
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = plan.cells
@@ -46,9 +61,11 @@ class KvContext:
         params.n_outputs_max = plan.slots
         params.kv_unified = plan.shared
         params.n_threads = params.n_threads_batch = threads
+        self._filters = _filter_on_device(params, plan.slots, candidates_on_device)
         llama_log.forget_complaints()
         self._handle = llama_cpp.llama_init_from_model(model.handle, params)
         if not self._handle:
+            self._free_filters()
             raise OutOfMemoryError(
                 f"llama.cpp cannot create a context of {plan.cells:,} tokens for {plan.slots} sequences: "
                 f"{llama_log.last_complaint()}; lower sampling.slots or sampling.context_tokens"
@@ -62,6 +79,10 @@ class KvContext:
         """For each sequence, the tokens whose cells the cache holds."""
         self.decode_seconds = 0.0
         """Time inside llama_decode so far."""
+
+    def offers(self, candidates: int) -> bool:
+        """Whether the `candidates` largest logits of a token can be looked at; 0 asks for all of them."""
+        return not self.candidates_on_device or 0 < candidates <= self.candidates_on_device
 
     @property
     def free_cells(self) -> int:
@@ -106,26 +127,37 @@ class KvContext:
             self.held[sequence] += tokens
         return True
 
-    def draw(self, chains: Sequence[tuple[int, object]]) -> list[int]:
-        """One token per (chunk number, sampler chain), drawn from the logits after that chunk of the last decode."""
-        if not chains:
+    def draw(self, draws: Sequence[Draw]) -> list[int]:
+        """One token for each of `draws`, from the logits of the last decode."""
+        if not draws:
             return []
         llama_cpp.llama_get_logits(self._handle)  # reorders them once; the threads below then only read them
-        size = max(MIN_DRAWS_PER_THREAD, -(-len(chains) // self._drawing_threads))
-        parts = [chains[begin : begin + size] for begin in range(0, len(chains), size)]
+        size = max(MIN_DRAWS_PER_THREAD, -(-len(draws) // self._drawing_threads))
+        parts = [draws[begin : begin + size] for begin in range(0, len(draws), size)]
         drawn = self._pool.map(self._draw, parts) if len(parts) > 1 else map(self._draw, parts)
         return [token for tokens in drawn for token in tokens]
 
-    def _draw(self, chains: Sequence[tuple[int, object]]) -> list[int]:
-        entries = self._batch.last_entry
-        return [llama_cpp.llama_sampler_sample(chain, self._handle, entries[chunk]) for chunk, chain in chains]
+    def _draw(self, draws: Sequence[Draw]) -> list[int]:
+        return [self._draw_one(each) for each in draws]
+
+    def _draw_one(self, draw: Draw) -> int:
+        if draw.candidates and not self.candidates_on_device:
+            logits = self._logits(draw.chunk)
+            if len(ids := likeliest(logits, draw.candidates)):
+                return with_chain(draw.chain, ids, logits)
+        entry = self._batch.last_entry[draw.chunk]
+        return int(llama_cpp.llama_sampler_sample(draw.chain, self._handle, entry))
 
     def logprob(self, chunk: int, token: int) -> float:
         """The token's log-probability after chunk number `chunk` of the last decode, before temperature and top_k."""
-        address = llama_cpp.llama_get_logits_ith(self._handle, self._batch.last_entry[chunk])
-        logits = np.ctypeslib.as_array(address, shape=(self._vocab_size,))
+        logits = self._logits(chunk)
         highest = logits.max()
         return float(logits[token] - highest - np.log(np.exp(logits - highest).sum()))
+
+    def _logits(self, chunk: int) -> NDArray[np.float32]:
+        """All logits after a chunk of the last decode; shape (vocabulary,), a view of llama.cpp's memory."""
+        address = llama_cpp.llama_get_logits_ith(self._handle, self._batch.last_entry[chunk])
+        return np.ctypeslib.as_array(address, shape=(self._vocab_size,))
 
     def move(self, source: int, target: int) -> None:
         """Give `target` the cells that `source` holds; `source` keeps them, for other sequences to copy."""
@@ -157,6 +189,37 @@ class KvContext:
         handle, self._handle = self._handle, None
         if handle:
             llama_cpp.llama_free(handle)
+        self._free_filters()
+
+    def _free_filters(self) -> None:
+        filters, self._filters = self._filters, []
+        for chain in filters:
+            llama_cpp.llama_sampler_free(chain)
+
+
+def can_filter_on_device() -> bool:
+    """Whether this llama.cpp can pick the largest logits where it computes them; builds before 2026 cannot."""
+    return hasattr(llama_cpp, "llama_sampler_seq_config")
+
+
+def _filter_on_device(params: llama_cpp.llama_context_params, slots: int, candidates: int) -> list[object]:
+    """Let the context of `params` keep the `candidates` largest logits of each slot; 0 keeps all.
+
+    Returns the chains that do it, one for each slot for as long as the context lives. The caller frees them after it.
+    """
+    if not candidates:
+        return []
+    chains = []
+    configs = (llama_cpp.llama_sampler_seq_config * slots)()
+    for slot in range(slots):
+        chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
+        llama_cpp.llama_sampler_chain_add(chain, llama_cpp.llama_sampler_init_top_k(candidates))
+        configs[slot].seq_id, configs[slot].sampler = slot, ctypes.cast(chain, ctypes.c_void_p)
+        chains.append(chain)
+    params.samplers, params.n_samplers = configs, slots  # ctypes keeps the array as long as `params`
+    if hasattr(params, "n_outputs_max_per_seq"):
+        params.n_outputs_max_per_seq = 1
+    return chains
 
 
 class _Batch:

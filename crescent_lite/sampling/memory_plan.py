@@ -18,7 +18,9 @@ DEFAULT_SLOTS = 64
 DEFAULT_SLOTS_ON_GPU = 128
 """Slots on a GPU. Measured on an H200 with a 0.5B model: 64 slots reach 85% of the speed of 128, 256 reach 107%."""
 MAX_SLOTS = 256
-"""llama.cpp's LLAMA_MAX_SEQ."""
+"""Most slots of one context: llama.cpp's LLAMA_MAX_SEQ."""
+MIN_SLOTS_TO_DIVIDE = 32
+"""Fewer slots than this stay in one context: two small decodes take longer than one (guess)."""
 ROUNDING = 256
 """llama.cpp rounds each sequence's cells up to a multiple of this, so the plan does too. It also lets stages with
 similar needs share one context."""
@@ -48,14 +50,16 @@ class ModelShape:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """The sizes that a llama.cpp context is created with, and the memory they take."""
+    """The sizes that llama.cpp's contexts are created with, and the memory they take. All contexts are alike."""
 
+    contexts: int
+    """Contexts that take turns."""
     slots: int
-    """Sequences decoded together."""
+    """Sequences that one context decodes together."""
     context_tokens: int
     """Most tokens that one sequence can hold, prompt and reply together."""
     cells: int
-    """Tokens that the whole cache can hold."""
+    """Tokens that the cache of one context can hold."""
     shared: bool
     """Whether the slots share the cells; otherwise each slot has `context_tokens` cells of its own."""
     batch_tokens: int
@@ -63,9 +67,14 @@ class MemoryPlan:
     weights_bytes: int
     """Weights and vocabulary."""
     cache_bytes: int
-    """The cells, and with a shared pool the attention masks."""
+    """The cells of all contexts, and with a shared pool the attention masks."""
     buffer_bytes: int
-    """Logits, and the intermediate results of one decode."""
+    """Logits, and the intermediate results of one decode, of all contexts."""
+
+    @property
+    def all_slots(self) -> int:
+        """Sequences in all contexts."""
+        return self.contexts * self.slots
 
     @property
     def total_bytes(self) -> int:
@@ -80,21 +89,25 @@ def plan_memory(
     usable_bytes: float,
     batch_tokens: int,
     default_slots: int = DEFAULT_SLOTS,
+    contexts: int = 1,
     asked_slots: int = 0,
     asked_context: int = 0,
     weights_loaded: bool = True,
 ) -> MemoryPlan:
     """The largest plan that fits in `usable_bytes`. Raises OutOfMemoryError when not even one sequence fits.
 
-    `asked_slots` and `asked_context` are the user's settings; 0 means `default_slots` and `needed_context`.
+    `asked_slots` and `asked_context` are the user's settings; 0 means `default_slots` and `needed_context`. The slots
+    are divided among `contexts`, or more where one cannot hold its part; few slots are not divided.
     `usable_bytes` is for the cache and the buffers, and also for the weights if they are not loaded yet.
     """
     context = asked_context or min(_round_up(needed_context), max(shape.trained_context, ROUNDING))
-    slots = min(asked_slots or default_slots, MAX_SLOTS)
+    all_slots = asked_slots or default_slots
+    contexts = max(contexts if all_slots >= MIN_SLOTS_TO_DIVIDE else 1, -(-all_slots // MAX_SLOTS))
+    slots = -(-all_slots // contexts)
     weights = shape.weights_bytes + shape.vocabulary * BYTES_PER_VOCABULARY_ENTRY
     logits = slots * shape.vocabulary * 4
     buffers = logits + max(logits, batch_tokens * shape.feed_forward * 16)
-    usable = usable_bytes - (0 if weights_loaded else weights)
+    usable = (usable_bytes - (0 if weights_loaded else weights)) / contexts
     own = slots * _round_up(context)
     shared = (usable - buffers) // max(1, shape.cache_bytes_per_token) < own
     # With a shared pool, attention has a mask of f16 numbers: one for each cell and each token of a batch.
@@ -103,19 +116,20 @@ def plan_memory(
     if cells < context:
         short = context * bytes_per_cell + buffers
         raise OutOfMemoryError(
-            f"sampling: {context:,} tokens of context and {slots} slots need {in_gigabytes(short)}, "
-            f"but only {in_gigabytes(max(usable, 0))} can be used; "
+            f"sampling: {context:,} tokens of context and {all_slots} slots need {in_gigabytes(contexts * short)}, "
+            f"but only {in_gigabytes(max(contexts * usable, 0))} can be used; "
             "lower sampling.context_tokens, sampling.slots or max_tokens, or use a smaller model"
         )
     return MemoryPlan(
+        contexts=contexts,
         slots=slots,
         context_tokens=context,
         cells=cells,
         shared=shared,
         batch_tokens=max(batch_tokens, slots),
         weights_bytes=weights,
-        cache_bytes=cells * bytes_per_cell,
-        buffer_bytes=buffers,
+        cache_bytes=contexts * cells * bytes_per_cell,
+        buffer_bytes=contexts * buffers,
     )
 
 

@@ -50,6 +50,11 @@ class Sample:
     """Sum of the tokens' log-probabilities; 0 unless the request asks for log-probabilities."""
 
     @property
+    def candidates(self) -> int:
+        """How many of the largest logits decide about a token; 0 when all do."""
+        return candidates_for(self.request.generation)
+
+    @property
     def drawn(self) -> int:
         """Tokens drawn so far."""
         return len(self.tokens) - self.prompt_tokens
@@ -97,6 +102,9 @@ class WaitingSamples:
         self._paused: deque[Sample] = deque()
         self._refused: deque[Completion] = deque()
         self._context_tokens: int | None = None
+        self._offered = 0
+        self.candidates = 1
+        """How many of the largest logits the requests so far need after a token; 0 when one needs all."""
         self._poll()
 
     def __bool__(self) -> bool:
@@ -108,11 +116,19 @@ class WaitingSamples:
         """Most tokens that a waiting prompt may need together with its reply; 0 when no prompt is waiting."""
         return max((len(p.tokens) + p.request.generation.max_tokens for p in self._prompts), default=0)
 
-    def fit_into(self, context_tokens: int) -> None:
-        """Refuse, from now on, prompts that would fill the whole context."""
-        self._context_tokens = context_tokens
+    def fit_into(self, context_tokens: int, offered: int) -> None:
+        """Refuse, from now on, prompts that would fill the whole context, and hold back what does not fit.
+
+        `offered`: how many of the largest logits the context has after a token; 0 when it has all.
+        """
+        self._context_tokens, self._offered = context_tokens, offered
         prompts, self._prompts = list(self._prompts), deque()
         self._admit(prompts)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the context offers all the logits that the requests need; while it does not, none is handed out."""
+        return not self._offered or 0 < self.candidates <= self._offered
 
     def take_refused(self) -> Iterator[Completion]:
         """An empty completion for every sample that was refused because its prompt leaves no room for a reply."""
@@ -126,6 +142,8 @@ class WaitingSamples:
         While those samples would fill all `free_slots`, no other prompt is started.
         """
         self._poll()
+        if not self.fits:
+            return None
         if self._paused:
             return self._paused.popleft()
         for position, prompt in enumerate(self._prompts):
@@ -162,6 +180,8 @@ class WaitingSamples:
         while self._source:
             request = self._source.popleft()
             if request.sample_indexes:
+                needed = 0 if request.generation.logprobs else candidates_for(request.generation)
+                self.candidates = max(self.candidates, needed) if self.candidates and needed else 0
                 arrived.append(_Prompt(request, self._encode(request), deque(request.sample_indexes)))
         self._admit(arrived)
 
@@ -178,6 +198,11 @@ class WaitingSamples:
 def _refusal(prompt: _Prompt, index: int) -> Completion:
     request = prompt.request
     return Completion(request.key, index, request.sample_seed(index), "", "context", 0, len(prompt.tokens))
+
+
+def candidates_for(generation: Generation) -> int:
+    """How many of the largest logits decide about a token that is drawn with these settings; 0 when all do."""
+    return 1 if generation.temperature <= 0 else generation.top_k
 
 
 def sampler_chain(generation: Generation, seed: int) -> object:

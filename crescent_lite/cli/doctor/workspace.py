@@ -123,12 +123,12 @@ def sampling_plan(config: Config, workspace: Path) -> list[Finding]:
     parts = {"weights": plan.weights_bytes, "cache": plan.cache_bytes, "buffers": plan.buffer_bytes}
     memory = f"{plan.total_bytes / GIB:.1f} GiB ({', '.join(f'{n} {b / GIB:.2f}' for n, b in parts.items())})"
     if not plan.shared:
-        return [Finding("sampling", "ok", f"{plan.slots} slots of {plan.context_tokens:,} tokens, {memory}")]
+        return [Finding("sampling", "ok", f"{plan.all_slots} slots of {plan.context_tokens:,} tokens, {memory}")]
     return [
         Finding(
             "sampling",
             "warning",
-            f"{plan.slots} slots share {plan.cells:,} tokens of context, {memory}",
+            f"{plan.all_slots} slots share {plan.contexts * plan.cells:,} tokens of context, {memory}",
             "too little memory for all slots at full length: free some, or lower sampling.slots or max_tokens",
         )
     ]
