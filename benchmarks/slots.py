@@ -20,6 +20,7 @@ from crescent_lite.config import SamplingConfig
 from crescent_lite.sampling.llama import LlamaSampler
 
 SLOTS = (1, 2, 4, 8, 16, 32, 48, 64, 96)
+FILTERS = {"auto": None, "device": True, "processor": False}
 WARM_UP_TOKENS = 12
 """Tokens drawn for each slot before counting starts; all slots are in use by then."""
 
@@ -31,6 +32,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=12.0, help="seconds to count at each point")
     parser.add_argument("--slots", type=int, nargs="+", default=list(SLOTS))
     parser.add_argument("--threads", type=int, default=0, help="llama.cpp's threads; 0 means as the sampler chooses")
+    parser.add_argument("--contexts", type=int, default=0, help="contexts that take turns; 0 means two on a GPU")
+    parser.add_argument(
+        "--filter", choices=FILTERS, default="auto", help="where the likeliest candidates are picked: auto is the GPU"
+    )
     parser.add_argument("--plot", type=Path, help="write an SVG (needs matplotlib)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -47,7 +52,8 @@ def main() -> int:
 
 def steady(model: Path, slots: int, options: argparse.Namespace) -> float:
     """Tokens per second while all slots are in use."""
-    sampler = LlamaSampler(model, SamplingConfig(slots=slots, threads=options.threads))
+    config = SamplingConfig(slots=slots, threads=options.threads)
+    sampler = LlamaSampler(model, config, filter_on_device=FILTERS[options.filter], contexts=options.contexts)
     counts: list[tuple[float, int]] = []
 
     def watch() -> None:

@@ -53,11 +53,12 @@ threads spin for a while after a decode."""
 
 
 def plan_sampling(
-    shape: ModelShape, config: SamplingConfig, needed_context: int, *, weights_loaded: bool
+    shape: ModelShape, config: SamplingConfig, needed_context: int, *, weights_loaded: bool, contexts: int = 0
 ) -> MemoryPlan:
     """Slots and context that fit in the memory that may be used now. Raises OutOfMemoryError.
 
-    `needed_context` is the length of the longest prompt with its reply, in tokens.
+    `needed_context` is the length of the longest prompt with its reply, in tokens. `contexts` is how many take turns;
+    0 takes two on a GPU.
     """
     gpu = find_gpu() if config.gpu_layers else None
     free_bytes = gpu.free_bytes if gpu else memory_now().free_bytes
@@ -67,7 +68,7 @@ def plan_sampling(
         usable_bytes=config.memory_gb * 1e9 or free_bytes * MEMORY_FRACTION,
         batch_tokens=BATCH_TOKENS_ON_GPU if gpu else BATCH_TOKENS,
         default_slots=DEFAULT_SLOTS_ON_GPU if gpu else DEFAULT_SLOTS,
-        contexts=CONTEXTS_ON_GPU if gpu else 1,
+        contexts=contexts or (CONTEXTS_ON_GPU if gpu else 1),
         asked_slots=config.slots,
         asked_context=config.context_tokens,
         weights_loaded=weights_loaded,
@@ -84,14 +85,17 @@ class LlamaSampler:
         model: ModelConfig | None = None,
         *,
         filter_on_device: bool | None = None,
+        contexts: int = 0,
     ) -> None:
         """Load the model and its chat template, which `model` may replace.
 
         `filter_on_device`: whether llama.cpp picks the likeliest candidates where it computes the logits, so that the
-        others are never copied; None does so where a GPU computes all layers.
+        others are never copied; None does so where a GPU computes all layers. `contexts` divides the slots among so
+        many contexts that take turns; 0 takes two on a GPU.
         Raises ModelError, OutOfMemoryError, or ConfigError for the chat template of `model`.
         """
         self._config = config or SamplingConfig()
+        self._contexts = contexts
         self._threads = self._config.threads or allowed_threads()
         self._model, all_on_gpu = _load(model_path, self._config.gpu_layers)
         self._filters = can_filter_on_device() and (all_on_gpu if filter_on_device is None else filter_on_device)
@@ -190,7 +194,8 @@ class LlamaSampler:
         return self._lanes
 
     def _new_contexts(self, needed: int, candidates: int) -> list[KvContext]:
-        plan = plan_sampling(self._model.shape, self._config, needed, weights_loaded=True)
+        shape = self._model.shape
+        plan = plan_sampling(shape, self._config, needed, weights_loaded=True, contexts=self._contexts)
         if plan.contexts > 1 and not self._worker:
             self._worker = ThreadPoolExecutor(1, thread_name_prefix="decode")
         contexts: list[KvContext] = []
