@@ -263,6 +263,18 @@ def test_a_request_for_log_probabilities_gets_all_logits_although_the_others_do_
     plain.close()
 
 
+def test_sampling_may_be_interrupted_by_other_sampling(sampler: LlamaSampler) -> None:
+    asked, other = requests(6, temperature=0), requests(9, samples=1, temperature=0)[6:]
+    expected = sorted((c.key, c.sample_index, c.text, c.tokens) for c in sampler.sample(asked))
+
+    found = []
+    for completion in sampler.sample(asked):
+        found.append((completion.key, completion.sample_index, completion.text, completion.tokens))
+        assert len(list(sampler.sample(other))) == 3
+
+    assert sorted(found) == expected
+
+
 def test_two_contexts_draw_every_sample_once(tiny: Path) -> None:
     alone = LlamaSampler(tiny, SamplingConfig(slots=8, threads=1))
     both = LlamaSampler(tiny, SamplingConfig(slots=32, threads=1), contexts=2)

@@ -4,9 +4,9 @@ A prompt is decoded in one slot, in chunks beside the tokens of the other slots.
 samples that share its beginning, so that all votes of a question need one prefill. The ids of active sequences stay
 contiguous and ascending, because llama.cpp splits a batch at every gap. When the cache is full, some samples leave
 their slots and continue later. Example, one step of a sampler:
-    lane.fill(waiting)
+    lane.fill()
     lane.start(worker)
-    finished = lane.finish(waiting)
+    finished = lane.finish()
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ from crescent_lite.sampling.waiting import Sample, WaitingSamples
 class Lane:
     """The slots of one context. All methods are called by one thread; only the decode may run in another."""
 
-    def __init__(self, context: KvContext, model: GgufModel, usage: SamplerUsage) -> None:
-        """Begin with empty slots. What is drawn is added to `usage`."""
+    def __init__(self, context: KvContext, model: GgufModel, waiting: WaitingSamples, usage: SamplerUsage) -> None:
+        """Begin with empty slots, which samples from `waiting` fill. What is drawn is added to `usage`."""
         self.context = context
         self.active: list[Sample] = []
         """The sample in each sequence."""
-        self._model, self._usage = model, usage
+        self._model, self._waiting, self._usage = model, waiting, usage
         self._live = context.plan.slots
         """Slots in use at most; lower than planned after the cache was full."""
         self._chunks: list[tuple[int, list[int], bool]] = []
         self._decode: Callable[[], bool] | None = None
         self._future: Future[bool] | None = None
 
-    def fill(self, waiting: WaitingSamples) -> None:
+    def fill(self) -> None:
         """Start samples in the free slots."""
         while (free := self._live - len(self.active)) > 0:
-            sample = self._next_sample(waiting, free)
+            sample = self._next_sample(free)
             if sample is None:
                 return
             self._begin(len(self.active), sample)
             self.active.append(sample)
 
-    def refill(self, sequence: int, waiting: WaitingSamples) -> None:
+    def refill(self, sequence: int) -> None:
         """Start another sample in the slot of a finished one; if none can start, move the last active one there."""
         context, active = self.context, self.active
         if self._live < context.plan.slots and context.free_cells > context.plan.context_tokens // 2:
             self._live += 1
         free = self._live - len(active) + 1
-        if free > 0 and (sample := self._next_sample(waiting, free)):
+        if free > 0 and (sample := self._next_sample(free)):
             self._begin(sequence, sample)
             active[sequence] = sample
             return
@@ -72,21 +72,21 @@ class Lane:
             self._future = worker.submit(context.decode, chunks)
             self._decode = self._future.result
 
-    def finish(self, waiting: WaitingSamples) -> list[tuple[int, FinishReason]]:
+    def finish(self) -> list[tuple[int, Sample, FinishReason]]:
         """End the decode that was started, and add a token to every sample whose prompt is complete.
 
-        Returns the sequences of the samples that finished, each with its reason; none if nothing was started.
+        Returns the samples that finished, each with its sequence and its reason; none if nothing was started.
         """
         if self._decode is None:
             return []
         began, decoding = time.perf_counter(), self.context.decode_seconds
         while not self._decode():
-            if not self._make_room(waiting):
+            if not self._make_room():
                 self._decode = None
-                return [(0, "context")]
+                return [(0, self.active[0], "context")]
             self.start(None)
         self._decode = self._future = None
-        finished = self._add_tokens()
+        finished = [(sequence, self.active[sequence], reason) for sequence, reason in self._add_tokens()]
         self._usage.decode_seconds += self.context.decode_seconds - decoding
         self._usage.seconds += time.perf_counter() - began
         return finished
@@ -97,14 +97,15 @@ class Lane:
             wait([self._future])
         self._decode = self._future = None
 
-    def free(self) -> None:
-        """Drop all samples."""
+    def clear(self) -> None:
+        """Let all unfinished samples wait again; they continue where they were when they are taken."""
         self.settle()
-        for sample in self.active:
-            sample.free()
+        for sample in reversed(self.active):
+            if sample.chain is not None:
+                self._waiting.put_back(sample)
         self.active = []
 
-    def _next_sample(self, waiting: WaitingSamples, free_slots: int) -> Sample | None:
+    def _next_sample(self, free_slots: int) -> Sample | None:
         if self.active and not any(self.context.held):
             return None  # the very first prompt is decoded alone, so that the others can copy its beginning
         busy = {
@@ -112,7 +113,7 @@ class Lane:
             for sequence, sample in enumerate(self.active)
             if len(sample.tokens) - len(self.context.held[sequence]) > 1
         }
-        return waiting.take(busy, free_slots)
+        return self._waiting.take(busy, free_slots)
 
     def _begin(self, sequence: int, sample: Sample) -> None:
         held = self.context.begin(sequence, sample.tokens)
@@ -129,7 +130,7 @@ class Lane:
             chunks.append((sequence, tokens, held + len(tokens) == len(sample.tokens)))
         return chunks
 
-    def _make_room(self, waiting: WaitingSamples) -> bool:
+    def _make_room(self) -> bool:
         """Make room in a full cache. Returns False when there is nothing to free.
 
         The cells of idle slots are freed first. If there are none, a quarter of the samples leave their slots.
@@ -141,7 +142,7 @@ class Lane:
             return False
         kept = min(len(active) - 1, max(1, len(active) * 3 // 4))
         for sample in reversed(active[kept:]):
-            waiting.put_back(sample)
+            self._waiting.put_back(sample)
         context.forget(range(kept, len(active)))
         self._usage.pauses += len(active) - kept
         del active[kept:]

@@ -124,25 +124,28 @@ class LlamaSampler:
         lanes = self._ready_lanes(waiting)
         try:
             while waiting or any(lane.active for lane in lanes):
-                if not waiting.fits and not any(lane.active for lane in lanes):
+                if lanes is not self._lanes or (not waiting.fits and not any(lane.active for lane in lanes)):
                     lanes = self._ready_lanes(waiting)
                 for lane in lanes:
-                    finished = lane.finish(waiting)
+                    finished = lane.finish()
+                    for _, sample, _ in finished:
+                        sample.free()
                     if watch:
                         for sample in lane.active:
                             watch(sample.request.key, sample.reply.text())
-                    for sequence, reason in reversed(finished):
-                        sample = lane.active[sequence]
-                        sample.free()
+                    for sequence, sample, reason in reversed(finished):
                         yield sample.completion(reason, self._chat.drawn_tokens)
-                        lane.refill(sequence, waiting)
+                        if lanes is self._lanes:
+                            lane.refill(sequence)
                     yield from waiting.take_refused()
-                    lane.fill(waiting)
+                    if lanes is not self._lanes:
+                        break  # the caller has sampled something else meanwhile; this continues in new slots
+                    lane.fill()
                     if lane.active:
                         lane.start(self._worker)
         finally:
             for lane in lanes:
-                lane.free()
+                lane.clear()
             waiting.free()
 
     def use_adapter(self, path: Path | None) -> None:
@@ -182,7 +185,7 @@ class LlamaSampler:
         """
         contexts = [lane.context for lane in self._lanes]
         for lane in self._lanes:
-            lane.free()
+            lane.clear()
         candidates = waiting.candidates if self._filters else 0
         present = contexts[0].plan.context_tokens if contexts else 0
         has_room = bool(self._config.context_tokens) or present >= min(waiting.longest, self._model.trained_context)
@@ -190,7 +193,7 @@ class LlamaSampler:
             self._close_contexts()
             contexts = self._new_contexts(max(waiting.longest, present), candidates)
         waiting.fit_into(contexts[0].plan.context_tokens, contexts[0].candidates_on_device)
-        self._lanes = [Lane(context, self._model, self.usage) for context in contexts]
+        self._lanes = [Lane(context, self._model, waiting, self.usage) for context in contexts]
         return self._lanes
 
     def _new_contexts(self, needed: int, candidates: int) -> list[KvContext]:
@@ -220,7 +223,7 @@ class LlamaSampler:
     def _close_contexts(self) -> None:
         lanes, self._lanes = self._lanes, []
         for lane in lanes:
-            lane.free()
+            lane.clear()
             lane.context.close()
 
 
