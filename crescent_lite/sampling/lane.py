@@ -118,6 +118,7 @@ class Lane:
     def _begin(self, sequence: int, sample: Sample) -> None:
         held = self.context.begin(sequence, sample.tokens)
         self._usage.prompt_tokens += len(sample.tokens) - held
+        self._usage.started += not sample.drawn  # a paused sample that continues has been counted
 
     def _next_chunks(self) -> list[tuple[int, list[int], bool]]:
         """One token of every sequence, and as many more prompt tokens as the batch has room for."""

@@ -128,6 +128,7 @@ class LlamaSampler:
                     lanes = self._ready_lanes(waiting)
                 for lane in lanes:
                     finished = lane.finish()
+                    self.usage.ended += len(finished)
                     for _, sample, _ in finished:
                         sample.free()
                     if watch:
