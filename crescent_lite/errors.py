@@ -6,6 +6,7 @@ Knows nothing of the code that raises them. Example:
 """
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -44,6 +45,10 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+_HINT = re.compile(r"; |: (?=must |give |write |use )|(?<=out of range), ")
+"""What stands before the part of a message that says what to do."""
+
+
 class CrescentError(Exception):
     """A one-line message for the user: what is wrong, then "; " and what to do. Each subclass has an exit code."""
 
@@ -56,8 +61,9 @@ class CrescentError(Exception):
 
     @property
     def hint(self) -> str:
-        """What to do: the message after its first semicolon; empty if it has none."""
-        return str(self).partition("; ")[2]
+        """What to do: the message after its first semicolon, or from its first 'must', 'give' or the like on."""
+        found = _HINT.search(str(self))
+        return str(self)[found.end() :] if found else ""
 
 
 class UsageError(CrescentError):

@@ -111,7 +111,7 @@ def json_value(line: bytes, *, numbers_as_text: bool = False) -> Any:
     try:
         value = json.loads(text, parse_float=str, parse_int=str) if numbers_as_text else json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"not JSON: {printable_line(str(error), 60)}") from None
+        raise ValueError(f"not JSON: {printable_line(str(error), 60)}; each line is one JSON value") from None
     # UTF-8 has no surrogates and JSON no bare control characters, so both can only be written as escapes.
     if "\\u" in text and (what := _unstorable_in(value)):
         raise ValueError(f"contains {what}; write the whole character or remove it")

@@ -44,7 +44,7 @@ def round_detail(store: Store, run_id: int, number: int | None) -> dict[str, Any
     """The figures of a round, by name; of the latest round without a number. Raises NotFoundError."""
     rounds = store.runs.fetch_rounds(run_id)
     if not rounds:
-        raise NotFoundError(f"run {run_id} has no round yet")
+        raise NotFoundError(f"run {run_id} has no round yet; the first one begins after the base is measured")
     this = store.runs.fetch_round(run_id, number or rounds[-1].number)
     counts = store.fetch_round_counts(this.round_id)
     adapter = store.runs.fetch_model(this.adapter_id) if this.adapter_id else None
@@ -67,10 +67,12 @@ def round_detail(store: Store, run_id: int, number: int | None) -> dict[str, Any
 def question_detail(store: Store, question_id: int | None) -> dict[str, Any]:
     """A question, the reason why it was kept or rejected, and its votes, by name. Raises NotFoundError."""
     if question_id is None:
-        raise NotFoundError("give the number of a question: `crescent show question NUMBER`")
+        raise NotFoundError("crescent show question: NUMBER is missing; e.g. `crescent show question 17`")
     found = store.questions.fetch_detail(question_id)
     if found is None:
-        raise NotFoundError(f"question {question_id}: not in the database")
+        raise NotFoundError(
+            f"question {question_id}: not in the database; `crescent query find-questions words=...` finds questions"
+        )
     votes = store.votes.fetch_votes(found["question_id"])
     return {
         **dict(found),

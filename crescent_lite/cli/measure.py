@@ -135,10 +135,10 @@ def plan_command(options: argparse.Namespace) -> int:
     from crescent_lite.evaluation.sample_sizes import items_needed, smallest_visible
 
     if options.points is None and options.items is None:
-        raise ConfigError("crescent plan: give --points, --items or both")
+        raise ConfigError("crescent plan: nothing to compute; give --points, --items or both")
     for name, value in (("--points", options.points), ("--differ", options.differ)):
         if value is not None and not 0 < value <= 100:
-            raise ConfigError(f"{name}: must be above 0 and at most 100, not {value}")
+            raise ConfigError(f"{name}: {value:g} is no percentage; give a number above 0 and at most 100")
     if options.points and options.differ and options.differ < options.points:
         raise ConfigError(
             f"--differ: must be at least {options.points:g}, as --points: two models that disagree on fewer items "

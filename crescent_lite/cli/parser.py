@@ -14,6 +14,9 @@ from typing import Any, NoReturn
 
 from crescent_lite.errors import UsageError
 
+REQUIRED = "the following arguments are required: "
+"""How argparse begins the message about an argument that is missing."""
+
 
 def nearest(word: str, known: Collection[str]) -> str:
     """The known word that `word` most likely misspells; '' if none is like it."""
@@ -32,6 +35,10 @@ def did_you_mean(word: str, known: Collection[str], or_else: str) -> str:
 
 class CommandParser(argparse.ArgumentParser):
     """An argparse parser that raises UsageError with a hint where argparse would print its usage and exit."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        # `--r 2` would mean --rounds until an option --resume comes, and a slip would start hours of work.
+        super().__init__(*args, **{"allow_abbrev": False, **options})
 
     given: Sequence[str] = ()
     """The arguments that are being parsed."""
@@ -67,10 +74,11 @@ class CommandParser(argparse.ArgumentParser):
         unknown = [each for each in self.given if each.startswith("--") and not self._knows(each)]
         if unknown and "required" in message:
             raise self.unexpected(unknown[0])
-        if missing := message.removeprefix("the following arguments are required: ") != message:
-            message = f"{message.removeprefix('the following arguments are required: ')} is missing"
+        missing = message.removeprefix(REQUIRED)
+        if missing != message:
+            message = f"{missing if missing.startswith('-') else missing.upper()} is missing"
         message = message.removeprefix("argument ")
-        hint = self.example if missing and self.example else f"`{self.prog} --help` explains it"
+        hint = (message.endswith("is missing") and self.example) or f"`{self.prog} --help` explains it"
         raise UsageError(f"{self.prog}: {message}; {hint}")
 
     @property
@@ -89,8 +97,7 @@ class CommandParser(argparse.ArgumentParser):
         return UsageError(f"{self.prog}: unexpected argument {argument!r}; {hint}")
 
     def _knows(self, option: str) -> bool:
-        name = option.partition("=")[0]
-        return any(known.startswith(name) for known in self._option_string_actions)
+        return option.partition("=")[0] in self._option_string_actions
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Raise UsageError for a value that is none of an action's choices. argparse has no public way to do this."""

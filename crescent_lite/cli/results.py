@@ -22,7 +22,7 @@ from crescent_lite.cli.options import (
     temperature,
 )
 from crescent_lite.cli.terminal import print_report, result, say, terminal_fault
-from crescent_lite.errors import ExitCode, UsageError, WorkspaceError
+from crescent_lite.errors import ExitCode, StorageError, UsageError, WorkspaceError
 from crescent_lite.printable import REPLACEMENT, argument_text
 from crescent_lite.workspace.database import open_store, open_workspace, store_to_change
 
@@ -114,6 +114,8 @@ def report_command(options: argparse.Namespace) -> int:
     from crescent_lite.report import build_document, write_document
 
     workspace = open_workspace(options.workspace)
+    if options.output and options.output.exists() and not options.output.is_dir():
+        raise StorageError(f"--output {options.output}: is a file; give a folder")
     with closing(open_store(workspace)) as store:
         run_id = store.runs.fetch_run(options.run).run_id
         document = build_document(store, run_id)

@@ -27,11 +27,12 @@ def read_toml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; `crescent init` writes one") from None
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}; it must be a file that you may read") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not UTF-8 text") from None
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits, a thousand brackets
-        raise ConfigError(f"{path}: not valid TOML: {_twice(text, str(error)) or error}") from None
+        reason = _twice(text, str(error)) or f"{error}; texts stand in quotes, lists in brackets"
+        raise ConfigError(f"{path}: not valid TOML: {reason}") from None
 
 
 _TWICE = re.compile(r"Cannot declare \(('.*'),?\) twice \(at line (\d+)|Cannot overwrite a value \(at line (\d+)")
@@ -56,7 +57,7 @@ def override_layer(text: str) -> Layer:
     name, equals, raw = text.partition("=")
     section, _, key = name.strip().partition(".")
     if not (equals and section and key):
-        raise ConfigError(f"--set {text}: write it as section.key=value")
+        raise ConfigError(f"--set {text}: is no setting with a value; write it as section.key=value")
     try:
         value = tomllib.loads(f"value = {raw.strip()}")["value"]
     except (ValueError, RecursionError):

@@ -56,7 +56,9 @@ def chosen_labels(store: Store, choice: Choice) -> list[Label]:
     for run_id in choice.runs:
         known = {each.number for each in store.runs.fetch_rounds(run_id)}
         if unknown := sorted(set(choice.rounds) - known):
-            raise NotFoundError(f"run {run_id} has no round {unknown[0]}")
+            raise NotFoundError(
+                f"run {run_id} has no round {unknown[0]}; it has {', '.join(map(str, known)) or 'none'}"
+            )
         labels += (
             _decided_anew(store, run_id, choice.policy) if choice.policy else store.votes.fetch_labels(run_id=run_id)
         )

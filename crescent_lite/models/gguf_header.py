@@ -77,7 +77,9 @@ class GgufHeader(gguf.GGUFReader):  # type: ignore[misc]
             yield
         except (OSError, ValueError, KeyError, IndexError, OverflowError, MemoryError, struct.error) as error:
             reason = " ".join(str(error).split()) or type(error).__name__  # numpy's messages may have several lines
-            raise ModelError(f"{self._path}: not a readable GGUF file, or an incomplete one: {reason}") from None
+            raise ModelError(
+                f"{self._path}: not a readable GGUF file, or an incomplete one: {reason}; download it again"
+            ) from None
 
     def _get_field_parts(self, orig_offs: int, raw_type: int) -> tuple[int, list[Any], list[int], list[ValueType]]:
         """Override of gguf's hook that reads one value: (size in bytes, parts, indexes of the data parts, types)."""

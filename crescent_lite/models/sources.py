@@ -55,7 +55,7 @@ def find_adapter(path: Path, base: ModelFile) -> ModelFile:
     Raises ModelError when the file is not an adapter, or was trained on a base other than `base`.
     """
     if not path.is_file():
-        raise ModelError(f"{path}: there is no such adapter file")
+        raise ModelError(f"{path}: there is no such adapter file; give the path of a GGUF adapter")
     path = _without_folder_links(path)
     made_for = _base_checksum(path)
     if made_for not in ("", base.sha256):

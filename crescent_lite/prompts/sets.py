@@ -73,7 +73,9 @@ def load_prompt_set(name: str) -> PromptSet:
     """A set of this package by name, or the user's own folder. Raises ConfigError."""
     folder = PROMPT_DIR / name if name in packaged_sets() else Path(name)
     if not folder.is_dir():
-        raise ConfigError(f"run.prompts: {name!r} is neither a folder nor one of {', '.join(packaged_sets())}")
+        raise ConfigError(
+            f"run.prompts: {name!r} is no prompt set; use a folder or one of {', '.join(packaged_sets())}"
+        )
     bait, rewrite, solve = (_read(folder, name, file) for file in PLACEHOLDERS)
     return PromptSet(name, folder, bait, rewrite, solve, _choices(folder))
 

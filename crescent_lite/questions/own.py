@@ -71,7 +71,7 @@ def load_question_file(path: Path, field: str = "question") -> QuestionFile:
     except FileNotFoundError:
         raise ConfigError(f"bait.file: no file {path}; check the path") from None
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}; give a JSONL file, or hub:owner/repo") from None
     questions = tuple(_question(line, field) for line in json_lines(path, io.BytesIO(content), ConfigError))
     if not questions:
         raise ConfigError(f"{path}: has no question; write one JSON string or object per line")

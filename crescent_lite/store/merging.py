@@ -103,7 +103,7 @@ def merge(database: Database, other: Path, bring: Bring) -> Merged:
     """Copy the missing runs of `other`, which is not changed. Raises WorkspaceError or StorageError; then nothing is
     merged."""
     if not other.is_file():
-        raise WorkspaceError(f"{other}: this database does not exist")
+        raise WorkspaceError(f"{other}: this database does not exist; give another workspace or a database file")
     if database.path.exists() and other.samefile(database.path):
         raise WorkspaceError(f"{other}: this is the database it would be merged into")
     with tempfile.TemporaryDirectory(prefix="crescent-") as place:

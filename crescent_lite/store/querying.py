@@ -240,13 +240,16 @@ def _refuse_unspeakable(sql: str) -> None:
         raise UsageError(f"the query contains {what}, which SQL cannot contain; remove it")
 
 
+ONE_STATEMENT = "one statement at a time; run the others after it"
+
+
 @contextmanager
 def _faults() -> Iterator[None]:
     """Turn errors about the statement, from SQLite or from Python's sqlite3, into UsageError of one line."""
     try:
         yield
     except sqlite3.Warning:  # Python 3.11 raises this for two statements
-        raise UsageError("one statement at a time") from None
+        raise UsageError(ONE_STATEMENT) from None
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", None)
         if code is not None and code & 0xFF not in USERS_FAULTS:
@@ -257,14 +260,14 @@ def _faults() -> Iterator[None]:
 def _in_words(error: sqlite3.Error, code: int | None) -> str:
     said = printable_line(str(error), 500)
     if code == sqlite3.SQLITE_AUTH or "not authorized" in said or "prohibited" in said:
-        return f"a query may only read: {said}"
+        return f"a query may only read: {said}; use SELECT"
     if code == sqlite3.SQLITE_TOOBIG:
-        return f"a value would be larger than {VALUE_BYTES // 1_000_000} MB"
+        return f"a value would be larger than {VALUE_BYTES // 1_000_000} MB; select less of it"
     if "one statement" in said:
-        return "one statement at a time"
+        return ONE_STATEMENT
     if "binding" in said.casefold():
         return "this query has parameters; write their values into it"
-    return said
+    return f"{said}; `crescent db schema` lists the views, tables and columns"
 
 
 def _cell(value: object, characters: int | None) -> Cell:

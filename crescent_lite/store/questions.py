@@ -176,7 +176,8 @@ class Questions:
     def require(self, question_id: int) -> None:
         """Raise NotFoundError unless the question exists."""
         if not self._database.value("SELECT 1 FROM questions WHERE question_id = ?", [question_id]):
-            raise NotFoundError(f"question {question_id}: not in {self._database.path}")
+            hint = "`crescent query find-questions words=...` finds questions"
+            raise NotFoundError(f"question {question_id}: not in {self._database.path}; {hint}")
 
     def fetch_detail(self, question_id: int) -> sqlite3.Row | None:
         """Every column of a question, the text of its match, and its consensus; None for an unknown question."""

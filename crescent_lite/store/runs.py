@@ -222,9 +222,11 @@ class Runs:
             {"run": run_id, "kind": None if run_id else kind},
         )
         if found is None:
-            raise NotFoundError(
-                f"{'no run yet' if run_id is None else f'run {run_id}: not'} in {self._database.path}"
-            )
+            if run_id is None:
+                raise NotFoundError(f"no run yet in {self._database.path}; `crescent run` starts one")
+            latest = self._database.value("SELECT max(run_id) FROM runs")
+            hint = f"the latest is run {latest}" if latest else "`crescent run` starts one"
+            raise NotFoundError(f"run {run_id}: not in {self._database.path}; {hint}")
         return Run(
             found["run_id"],
             found["state"],
@@ -287,9 +289,11 @@ class Runs:
 
     def fetch_round(self, run_id: int, number: int) -> Round:
         """A round of a run by its number. Raises NotFoundError."""
-        found = next((r for r in self.fetch_rounds(run_id) if r.number == number), None)
+        rounds = self.fetch_rounds(run_id)
+        found = next((each for each in rounds if each.number == number), None)
         if found is None:
-            raise NotFoundError(f"run {run_id} has no round {number} in {self._database.path}")
+            hint = f"its last one is round {rounds[-1].number}" if rounds else "it has none yet"
+            raise NotFoundError(f"run {run_id} has no round {number} in {self._database.path}; {hint}")
         return found
 
     def fetch_rounds(self, run_id: int) -> list[Round]:

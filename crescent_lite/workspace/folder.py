@@ -87,6 +87,8 @@ class Workspace:
         """
         if self.config_path.exists():
             raise WorkspaceError(f"{self.config_path}: exists already and was not changed; edit or delete it")
+        if self.folder.exists() and not self.folder.is_dir():
+            raise WorkspaceError(f"{self.folder}: is a file; give the name of a folder")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.config_path.write_text(config_text, encoding="utf-8")
