@@ -41,6 +41,7 @@ lint: installed  ## check style, types, and which module may import which
 docs: installed  ## write the generated parts of README.md and docs/ again
 	"$$VENV/bin/python" tests/database_page.py
 	"$$VENV/bin/python" tests/generated_docs.py
+	"$$VENV/bin/python" tests/man_page.py
 
 bench: installed  ## measure tokens per second, batched against one by one (MODEL=file.gguf for another model)
 	"$$VENV/bin/python" benchmarks/sampling.py --model \

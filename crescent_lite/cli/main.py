@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from crescent_lite.cli import database, export, measure, results, runs, serve, setup
+from crescent_lite.cli import completion, database, export, measure, results, runs, serve, setup
 from crescent_lite.cli.options import COMMON_DEFAULTS, Command, Subparsers, add_common_options
 from crescent_lite.cli.parser import CommandParser
 from crescent_lite.cli.terminal import accept_every_character, say, say_error
@@ -31,7 +31,7 @@ GROUPS: dict[str, tuple[Callable[[Subparsers], None], ...]] = {
     "Measure": (measure.add_eval, measure.add_headroom, measure.add_controls, measure.add_plan),
     "Hand over": (export.add_export,),
     "Data": (database.add_query, serve.add_serve, database.add_db),
-    "Machine": (setup.add_doctor,),
+    "Machine": (setup.add_doctor, completion.add_completion,),
 }  # fmt: skip
 """Title of each group of commands, and the function that adds each command, in the order of `crescent --help`."""
 
@@ -101,7 +101,7 @@ def build_parser() -> CommandParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"crescent-lite {VERSION}")
-    parser.set_defaults(**COMMON_DEFAULTS)
+    parser.set_defaults(root=parser, **COMMON_DEFAULTS)
     add_common_options(parser)
     # argparse cannot group commands under titles, so its own list is suppressed and the epilog has one.
     subparsers = parser.add_subparsers(prog="crescent", required=True, metavar="COMMAND", help=argparse.SUPPRESS)
