@@ -58,6 +58,7 @@ from crescent_lite.store import Run, Store
 from crescent_lite.store.database import now
 from crescent_lite.workspace import Workspace
 from crescent_lite.workspace.interruption import interruptible
+from crescent_lite.workspace.load_recorder import LoadRecorder
 from crescent_lite.workspace.machine import describe_machine
 from crescent_lite.workspace.notes import store_notes
 
@@ -90,7 +91,7 @@ def run_engine(
         config, kept = settings_of(workspace, options, unfinished)
         teacher_id = unfinished.teacher_id if unfinished else options.teacher_id
         rounds = options.rounds or (unfinished.rounds if unfinished else config.run.rounds)
-        purpose = Purpose(teacher_id=teacher_id)
+        purpose = Purpose(teacher_id=teacher_id, name=options.name, note=options.note)
         job = yield from _prepare(workspace, store, config, purpose, unfinished, opener, rounds)
         if options.next_round:
             job.add_requested_round()
@@ -105,7 +106,8 @@ def run_evaluation(
     with workspace.lock(), _store(workspace) as store:
         config, _ = settings_of(workspace, options, None)
         measured = find_adapter(adapter, find_base(workspace, config)) if adapter else None
-        job = yield from _prepare(workspace, store, config, Purpose("evaluation", adapter=measured), None, opener, 1)
+        purpose = Purpose("evaluation", adapter=measured, name=options.name, note=options.note)
+        job = yield from _prepare(workspace, store, config, purpose, None, opener, 1)
         yield from _drive(job, loop.measure(job, measured), resumed=False, kept=())
 
 
@@ -229,17 +231,33 @@ def _drive(
     """Pass on the loop's events, keep the run's state and log up to date, and end when a stop is requested."""
     store, workspace = job.store, job.workspace
     with _state_of(store, job.run_id) as state, _log(workspace, store, job.run_id) as log:
-        with interruptible(lambda: workspace.take("stop")), closing(work):
+        with interruptible(lambda: workspace.take("stop")), closing(work), _load(store, job.run_id) as note_load:
             started = RunStarted(job.run_id, resumed, job.rounds, job.base.name, kept)
             log(started)
             log(describe_machine())  # for the record; not yielded, so that no watcher waits for it
             yield started
             for event in work:
                 log(event)
+                note_load(event)
                 if isinstance(event, StageStarted | RunFinished):
                     store_notes(workspace, store)
                 yield event
         state.reason = event.reason if isinstance(event, RunFinished) else None
+
+
+@contextmanager
+def _load(store: Store, run_id: int) -> Iterator[Callable[[Event], None]]:
+    """Sample the machine's load inside, and store the samples with the run's events."""
+    with LoadRecorder() as recorder:
+        recorder.stride = store.machine.fetch_stride(run_id)
+
+        def note(event: Event) -> None:
+            recorder.note(event)
+            if samples := recorder.take():
+                store.machine.insert_samples(run_id, samples)
+                recorder.stride = store.machine.fetch_stride(run_id)
+
+        yield note
 
 
 @dataclasses.dataclass

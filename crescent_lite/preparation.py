@@ -61,6 +61,10 @@ class RunOptions:
     """The run whose labels a new run learns from, instead of asking and voting; None for an ordinary run."""
     next_round: bool = False
     """Whether to play one more round of the latest run, finished or not, even after an alarm."""
+    name: str | None = None
+    """Name of the run, by which commands find it; None leaves a resumed run its name."""
+    note: str | None = None
+    """The user's note on the run; None leaves a resumed run its note."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,10 @@ class Purpose:
     """The run that the control belongs to."""
     adapter: ModelFile | None = None
     """The adapter that an evaluation measures; None measures the base alone."""
+    name: str | None = None
+    """Name of the run; None leaves a resumed run its name."""
+    note: str | None = None
+    """The user's note on the run; None leaves a resumed run its note."""
 
     @property
     def asks(self) -> bool:
@@ -119,6 +127,8 @@ def prepare(
     Raises CrescentError, or PauseAsked.
     """
     attend = partial(end_wait_for_a_pause, workspace)
+    if purpose.name is not None:
+        store.run_rows.check_name(purpose.name, unfinished.run_id if unfinished else None)
     inputs = checked_inputs(workspace, config, purpose)
     prompts, base, resolved = inputs.prompts, inputs.base, inputs.config
     adapter = purpose.adapter.path if purpose.adapter else None
@@ -199,6 +209,7 @@ def _store_run(
                 purpose.kind, base_id, inputs.checksums, purpose.teacher_id, purpose.control, purpose.control_of
             )
         store.runs.set_plan(run_id, config.as_dict(), rounds)
+        store.run_rows.set_name(run_id, purpose.name, purpose.note)
     return run_id, base_id
 
 

@@ -554,3 +554,25 @@ class TrainedAdapter:
     """Why the training ended before its last step; None if it did not."""
     details: Mapping[str, str] = field(default_factory=dict)
     """Versions, device and the step that the adapter was taken from, for the record."""
+
+
+@dataclass(frozen=True)
+class MachineSample:
+    """The load of what a run may use of its machine, at one moment."""
+
+    at: str
+    """UTC, ISO 8601."""
+    round: int
+    """Number of the round at work; 0 is the base."""
+    stage: str | None
+    """The stage at work; None between two stages."""
+    cpu: float
+    """Utilisation of the processors since the sample before, 0-1."""
+    memory_bytes: int
+    """Memory in use, of the machine or of the cgroup."""
+    gpu: float | None
+    """Mean utilisation of the GPUs, 0-1; None without one, or if the driver does not report it."""
+    gpu_memory_bytes: int | None
+    """Memory in use on the GPUs; None without one."""
+    tokens_per_second: float | None
+    """Tokens drawn or trained on per second since the sample before; None if none was counted."""

@@ -21,6 +21,7 @@ class FakeSampler:
 
     def __init__(self, reply: str | None = None) -> None:
         self.usage = SamplerUsage()
+        self.effective = {"sampling.slots": 1}
         self.adapter: Path | None = None
         self.adapters_used: list[Path | None] = []
         self._reply = reply

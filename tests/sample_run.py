@@ -23,7 +23,7 @@ ROWS = Path(__file__).with_name("sample_run.jsonl")
 TABLES = (
     "prompts", "models", "runs", "rounds", "stages", "questions", "votes", "consensus", "trainings", "examples",
     "training_steps", "benchmarks", "benchmark_items", "evaluations", "evaluated_items", "run_evaluations",
-    "measures", "alarms", "notes", "events",
+    "measures", "alarms", "notes", "events", "effective_settings", "machine_samples",
 )  # fmt: skip
 LOG_LINES = 300
 SETTINGS = """\

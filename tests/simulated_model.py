@@ -116,6 +116,7 @@ class SimulatedModel:
 
     def __init__(self, natures: Sequence[Nature], leaked: Sequence[str], seed: int, drill: bool) -> None:
         self.usage = SamplerUsage()
+        self.effective = {"sampling.slots": 1}
         self._natures, self._leaked, self._seed, self._drill = natures, leaked, seed, drill
         self._number = 0
 

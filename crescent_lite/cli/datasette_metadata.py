@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from crescent_lite.store.saved_queries import SavedQuery, saved_queries
-from crescent_lite.store.views import VIEWS, View
+from crescent_lite.store.view import View
+from crescent_lite.store.views import VIEWS
 
 FACETS = {
     "v_questions": ["round", "verdict", "reason", "decision_reason"],

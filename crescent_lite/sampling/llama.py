@@ -11,7 +11,7 @@ Example:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -97,7 +97,7 @@ class LlamaSampler:
         self._config = config or SamplingConfig()
         self._contexts = contexts
         self._threads = self._config.threads or allowed_threads()
-        self._model, all_on_gpu = _load(model_path, self._config.gpu_layers)
+        self._model, self._layers_on_gpu, all_on_gpu = _load(model_path, self._config.gpu_layers)
         self._filters = can_filter_on_device() and (all_on_gpu if filter_on_device is None else filter_on_device)
         try:
             self._chat = ChatTemplate(self._model, model)
@@ -110,6 +110,20 @@ class LlamaSampler:
         """The thread that decodes when there are several contexts."""
         self._adapters: dict[Path, object] = {}
         self._adapter: Path | None = None
+
+    @property
+    def effective(self) -> Mapping[str, int | float]:
+        """What the automatic settings came to: see `Sampler.effective`. Slots and memory are of all contexts."""
+        plans = [lane.context.plan for lane in self._lanes]
+        if not plans:
+            return {}
+        return {
+            "sampling.threads": self._threads,
+            "sampling.gpu_layers": self._layers_on_gpu,
+            "sampling.slots": sum(plan.slots for plan in plans),
+            "sampling.context_tokens": plans[0].context_tokens,
+            "sampling.memory_gb": round(sum(plan.cache_bytes + plan.buffer_bytes for plan in plans) / 1e9, 3),
+        }
 
     def sample(self, requests: Iterable[Request], watch: Watch | None = None) -> Iterator[Completion]:
         """Every sample of every request, as it finishes: see `Sampler.sample`."""
@@ -228,8 +242,10 @@ class LlamaSampler:
             lane.context.close()
 
 
-def _load(path: Path, gpu_layers: int) -> tuple[GgufModel, bool]:
-    """Load the model with `gpu_layers` layers on the GPU; -1 means as many as fit. Also: whether all are there.
+def _load(path: Path, gpu_layers: int) -> tuple[GgufModel, int, bool]:
+    """Load the model with `gpu_layers` layers on the GPU; -1 means as many as fit.
+
+    Returns the model, how many of its layers are on the GPU, and whether the GPU computes everything.
 
     Raises ModelError or OutOfMemoryError.
     """
@@ -244,7 +260,8 @@ def _load(path: Path, gpu_layers: int) -> tuple[GgufModel, bool]:
     elif path.is_file():
         refuse_too_large(path, memory_now())
     # llama.cpp counts the output layer as one more.
-    return GgufModel(path, gpu_layers=gpu_layers), bool(gpu) and (gpu_layers == -1 or gpu_layers > layers)
+    is_all = bool(gpu) and (gpu_layers == -1 or gpu_layers > layers)
+    return GgufModel(path, gpu_layers=gpu_layers), layers if is_all else min(gpu_layers, layers) if gpu else 0, is_all
 
 
 def refuse_too_large(path: Path, memory: Memory) -> None:

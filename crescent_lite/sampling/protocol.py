@@ -6,7 +6,7 @@ Example: for completion in sampler.sample([Request(key="q1", user="What is 2 + 3
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Protocol
@@ -53,6 +53,11 @@ class Sampler(Protocol):
 
     usage: SamplerUsage
     """Totals since the sampler was created."""
+
+    @property
+    def effective(self) -> Mapping[str, int | float]:
+        """What the settings that choose for themselves came to, by `section.key`; empty before the first sample."""
+        ...
 
     def sample(self, requests: Iterable[Request], watch: Watch | None = None) -> Iterator[Completion]:
         """Every sample of every request, each once, as it finishes.

@@ -17,7 +17,7 @@ import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -127,6 +127,12 @@ class ServerSampler:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def effective(self) -> Mapping[str, int | float]:
+        """What the automatic settings came to: see `Sampler.effective`. Requests at a time are of all servers."""
+        own = self._local.effective if self._local else {}
+        return {**own, "sampling.server_requests": sum(server.requests for server in self._servers)}
 
     def sample(self, requests: Iterable[Request], watch: Watch | None = None) -> Iterator[Completion]:
         """Every sample of every request, as it finishes: see `Sampler.sample`. Raises NetworkError or ModelError."""

@@ -174,6 +174,8 @@ def perform(
             after.lost_servers - before.lost_servers,
         )
         job.store.runs.add_stage_cost(job.run_id, number, cost)
+        if job.sampler:
+            job.store.machine.set_effective(job.run_id, job.sampler.effective)
     yield StageFinished(number, stage.name, seconds, cost.tokens, stage.tally.done)
     yield from stage.events_after()
     return stage

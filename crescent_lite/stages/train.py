@@ -19,6 +19,9 @@ from crescent_lite.stages.looks import Looks
 from crescent_lite.store import Round
 from crescent_lite.training import finetune
 
+CHOSEN_NUMBERS = ("learning_rate", "epochs", "batch_size")
+"""Numbers of the section `train` that a training chooses when they are 0."""
+
 
 class TrainStage(StageOfRun):
     """The training of a round. Nothing is owed if the round has an adapter, or too few examples for one."""
@@ -70,6 +73,7 @@ class TrainStage(StageOfRun):
             if isinstance(report, TrainedAdapter):
                 adapter_id = job.store.runs.insert_model(self._adapter_file(report), parent_id=job.base_id)
                 trainings.finish_training(training_id, self._round.round_id, report, adapter_id)
+                job.store.machine.set_effective(job.run_id, effective_settings(report))
             else:
                 step = looks.measured(report)
                 trainings.insert_step(training_id, step)
@@ -84,3 +88,11 @@ class TrainStage(StageOfRun):
     def _adapter_file(self, adapter: TrainedAdapter) -> ModelFile:
         name = f"run-{self._round.run_id}-round-{self._round.number}"
         return ModelFile(name, adapter.gguf_path, sha256_of(adapter.gguf_path), f"trained by {name}", "adapter")
+
+
+def effective_settings(adapter: TrainedAdapter) -> dict[str, float | str]:
+    """What the automatic settings of a training came to, by `section.key`."""
+    chosen, found = adapter.details, dict[str, float | str]({"train.loader": adapter.loader})
+    if "weights" in chosen:
+        found["train.precision"] = chosen["weights"]
+    return found | {f"train.{name}": float(chosen[name]) for name in CHOSEN_NUMBERS if name in chosen}

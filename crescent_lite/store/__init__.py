@@ -17,19 +17,31 @@ from crescent_lite.store.browsing import Browsing
 from crescent_lite.store.database import Database, QueryInterrupted
 from crescent_lite.store.evaluations import Evaluations
 from crescent_lite.store.experience import Experience, fetch_experience
+from crescent_lite.store.machine import Machine
 from crescent_lite.store.measures import Measures
 from crescent_lite.store.model_lines import ModelLines
 from crescent_lite.store.notes import Notes
 from crescent_lite.store.querying import Querying
 from crescent_lite.store.questions import Questions
 from crescent_lite.store.round_counts import RoundCounts, fetch_round_counts
+from crescent_lite.store.run_rows import RunRow, RunRows, RunScore
 from crescent_lite.store.runs import Round, Run, RunKind, Runs, StageCost
 from crescent_lite.store.thoughts import fetch_in_thoughts
 from crescent_lite.store.trainings import Trainings
 from crescent_lite.store.votes import Votes
 from crescent_lite.store.watching import Watching
 
-__all__ = ["QueryInterrupted", "Round", "RoundCounts", "Run", "RunKind", "StageCost", "Store"]
+__all__ = [
+    "QueryInterrupted",
+    "Round",
+    "RoundCounts",
+    "Run",
+    "RunKind",
+    "RunRow",
+    "RunScore",
+    "StageCost",
+    "Store",
+]
 
 
 class Store:
@@ -48,6 +60,8 @@ class Store:
         self.querying = Querying(database)
         self.model_lines = ModelLines(database)
         self.watching = Watching(database)
+        self.run_rows = RunRows(database)
+        self.machine = Machine(database)
 
     @classmethod
     def open(cls, path: Path) -> Store:

@@ -45,6 +45,8 @@ MAPPED: Mapping[str, Mapping[str, str]] = {
     "events": {"event_id": "event", "run_id": "run"},
     "measures": {"run_id": "run"},
     "alarms": {"run_id": "run"},
+    "effective_settings": {"run_id": "run"},
+    "machine_samples": {"run_id": "run"},
     "notes": {"note_id": "note", "question_id": "question"},
 }
 """For each table whose rows belong to a run: the columns that hold ids, and the kind of row each id refers to."""
@@ -148,6 +150,7 @@ def _take(connection: sqlite3.Connection) -> Merged:
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS numbers (kind, old, new, taken, PRIMARY KEY (kind, old))")
     connection.execute("DELETE FROM temp.numbers")
     _copy_missing(connection, "prompts", {})
+    _copy_missing(connection, "sweeps", {})
     _take_models(connection, merged)
     _take_benchmarks(connection)
     _take_evaluations(connection)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from crescent_lite.config.differences import differing_from_preset
 from crescent_lite.config.migrations import upgraded
 from crescent_lite.config.names import VERSION
 from crescent_lite.errors import ConfigError, NotFoundError
@@ -49,6 +50,10 @@ class Run:
     version: str = ""
     """Version of crescent-lite that started the run."""
     kind: RunKind = "improvement"
+    name: str | None = None
+    """The user's name for the run; None without one."""
+    note: str | None = None
+    """The user's note on the run; None without one."""
 
     @property
     def has_own_questions(self) -> bool:
@@ -185,9 +190,10 @@ class Runs:
         )
 
     def set_plan(self, run_id: int, config: dict[str, Any], rounds: int) -> None:
-        """Store the settings of a run and its planned number of rounds."""
+        """Store the settings of a run, which of them differ from its preset, and its planned number of rounds."""
         self._database.write(
-            "UPDATE runs SET config = ?, rounds = ? WHERE run_id = ?", [json.dumps(config), rounds, run_id]
+            "UPDATE runs SET config = ?, differs = ?, rounds = ? WHERE run_id = ?",
+            [json.dumps(config), json.dumps(differing_from_preset(config)), rounds, run_id],
         )
 
     def set_rounds(self, run_id: int, rounds: int) -> None:
@@ -243,6 +249,8 @@ class Runs:
             found["control_of"],
             found["version"],
             found["kind"],
+            found["name"],
+            found["note"],
         )
 
     def fetch_controls(self, run_id: int) -> dict[str, Run]:

@@ -12,6 +12,7 @@ import re
 
 from sqlite_utils import Database, Migrations
 
+from crescent_lite.store import schema_of_runs
 from crescent_lite.store.views import statements_to_drop, statements_to_recreate
 
 migrations = Migrations("crescent_lite")
@@ -536,7 +537,17 @@ PAIRS = (
 @migrations()
 def m012_pairs_to_learn_from(database: Database) -> None:
     """Several examples of a question, each with a weight and perhaps a losing vote; figures beside a step's loss."""
-    for statement in (*statements_to_drop(), *PAIRS, *statements_to_recreate()):
+    for statement in (*statements_to_drop(), *PAIRS):
+        database.execute(statement)
+
+
+@migrations()
+def m013_which_run_is_which(database: Database) -> None:
+    """Names, notes and sweeps of runs; what differs from the preset; automatic settings; samples of the machine."""
+    for statement in (*statements_to_drop(), *schema_of_runs.TABLES):
+        database.execute(statement)
+    schema_of_runs.fill_differences(database)
+    for statement in statements_to_recreate():
         database.execute(statement)
 
 

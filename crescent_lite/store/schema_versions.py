@@ -21,6 +21,7 @@ MIGRATIONS = (
     "m010_the_tokens_of_votes",
     "m011_why_a_reply_has_no_answer",
     "m012_pairs_to_learn_from",
+    "m013_which_run_is_which",
 )
 MIGRATION_SET = "crescent_lite"
 

@@ -8,36 +8,24 @@ Example: VIEWS["v_labels"].about -> "The questions that got a label, with the so
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from crescent_lite.store.view import (
+    LEADER,
+    NOT_DECIDED,
+    QUESTION_ID,
+    ROUND,
+    ROUND_OR_BASE,
+    RUN,
+    SHARE,
+    View,
+)
+from crescent_lite.store.views_of_runs import ITEMS, MACHINE, RUNS
 
 Z_SQUARED = 3.841458820694124
 """For 95% intervals: the square of the normal distribution's 0.975 quantile."""
 CLOSE_MARGIN = 0.25
 """A question is disputed if its leading answer is ahead of the second one by at most this fraction of the votes
 (guess: 2 of 8)."""
-
-RUN = "id of the run"
-ROUND = "number of the round in its run, from 1"
-ROUND_OR_BASE = "number of the round in its run; 0 is the base, before any training"
-QUESTION_ID = "id of the question"
-LEADER = "the leading answer as a typed key: 'n:19' a number, '%:20' a percentage, 'c:B' a choice"
-SHARE = "fraction of all votes that agree with the leading answer, 0-1; votes without an answer count against it"
-NOT_DECIDED = "NULL until the votes are complete"
-
-
-@dataclass(frozen=True)
-class View:
-    """A view and its documentation."""
-
-    about: str
-    """What a row is, in one sentence."""
-    example: str
-    """A query that a user might ask."""
-    columns: Mapping[str, str]
-    """The meaning of each column, with its unit, in the order of `select`."""
-    select: str
-    """The SELECT statement of the view."""
-
 
 _ROUNDS = View(
     "Each round of each run, and the base as round 0: what each stage produced, and the score.",
@@ -426,6 +414,7 @@ _ACCEPTANCE = View(
 )
 
 VIEWS: Mapping[str, View] = {
+    "v_runs": RUNS,
     "v_rounds": _ROUNDS,
     "v_questions": _QUESTIONS,
     "v_votes": _VOTES,
@@ -435,9 +424,11 @@ VIEWS: Mapping[str, View] = {
     "v_examples": _EXAMPLES,
     "v_models": _MODELS,
     "v_scores": _SCORES,
+    "v_items": ITEMS,
     "v_answer_distribution": _ANSWER_DISTRIBUTION,
     "v_cost": _COST,
     "v_acceptance": _ACCEPTANCE,
+    "v_machine": MACHINE,
 }
 
 
