@@ -86,3 +86,10 @@ def argument_text(argument: str) -> str:
 def printable_line(text: str, max_characters: int = MAX_CHARACTERS) -> str:
     """Return printable text on one line: each run of whitespace becomes a space."""
     return " ".join(printable(text, max_characters).split())
+
+
+def duration(seconds: float) -> str:
+    """A time as people read it: '4:05' in minutes and seconds, '1:04:05' with hours."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from crescent_lite.cli import completion, database, export, measure, results, runs, serve, setup
+from crescent_lite.cli import completion, database, export, measure, results, run_list, runs, serve, setup
 from crescent_lite.cli.options import COMMON_DEFAULTS, Command, Subparsers, add_common_options
 from crescent_lite.cli.parser import CommandParser
 from crescent_lite.cli.terminal import accept_every_character, say, say_error
@@ -26,7 +26,8 @@ GROUPS: dict[str, tuple[Callable[[Subparsers], None], ...]] = {
         runs.add_rollback, runs.add_distill,
     ),
     "Look": (
-        runs.add_status, results.add_tui, results.add_show, results.add_report, results.add_answer, results.add_note,
+        runs.add_status, run_list.add_runs, run_list.add_compare, results.add_tui, results.add_show,
+        results.add_report, results.add_answer, results.add_note,
     ),
     "Measure": (measure.add_eval, measure.add_headroom, measure.add_controls, measure.add_plan),
     "Hand over": (export.add_export,),

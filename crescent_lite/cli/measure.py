@@ -11,7 +11,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from crescent_lite.cli.options import Subparsers, add_command, add_run_option, add_settings_options, positive_integer
+from crescent_lite.cli.options import (
+    Subparsers,
+    add_command,
+    add_name_options,
+    add_run_option,
+    add_settings_options,
+    positive_integer,
+)
 from crescent_lite.cli.runs import follow, watch
 from crescent_lite.cli.terminal import print_table, result
 from crescent_lite.config.names import CONTROLS
@@ -25,6 +32,7 @@ def add_eval(subparsers: Subparsers) -> None:
     example = "crescent eval --adapter data/adapters/run-1/round-1/adapter.gguf"
     parser = add_command(subparsers, "eval", eval_command, about, example=example)
     parser.add_argument("--adapter", type=Path, metavar="FILE", help="GGUF adapter to measure together with the base")
+    add_name_options(parser)
     add_settings_options(parser)
 
 
@@ -33,7 +41,9 @@ def eval_command(options: argparse.Namespace) -> int:
     from crescent_lite.engine import RunOptions, run_evaluation
 
     workspace = open_workspace(options.workspace)
-    wanted = RunOptions(preset=options.preset, overrides=tuple(options.overrides))
+    wanted = RunOptions(
+        preset=options.preset, overrides=tuple(options.overrides), name=options.name, note=options.note
+    )
     return follow(options, workspace, run_evaluation(workspace, wanted, options.adapter))
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from crescent_lite.cli.parser import CommandParser
 from crescent_lite.config.names import LARGEST_INTEGER, MOST_ROUNDS, PRESETS
+from crescent_lite.printable import argument_text
 
 DEFAULT_WORKSPACE = "data"
 Command = Callable[[argparse.Namespace], int]
@@ -90,6 +91,14 @@ COMMON_DEFAULTS = {"workspace": Path(DEFAULT_WORKSPACE), "json": False, "full": 
 def add_run_option(parser: argparse.ArgumentParser, about: str = "number of the run") -> None:
     """Add `--run N`."""
     parser.add_argument("--run", type=positive_integer, metavar="N", help=f"{about} (default: the latest)")
+
+
+def add_name_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--name` and `--note`, by which a run is told apart from others."""
+    parser.add_argument(
+        "--name", type=argument_text, metavar="NAME", help="name of the run, by which other commands find it"
+    )
+    parser.add_argument("--note", type=argument_text, metavar="TEXT", help="note on the run, for people")
 
 
 def add_settings_options(parser: argparse.ArgumentParser) -> None:

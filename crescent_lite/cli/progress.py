@@ -34,7 +34,7 @@ from crescent_lite.events import (
     TrainingStepped,
     tokens_left,
 )
-from crescent_lite.printable import printable
+from crescent_lite.printable import duration, printable
 
 PLAIN_SECONDS = 10.0
 """Seconds between two lines of one stage without live bars."""
@@ -118,7 +118,7 @@ class RunProgress:
                 self._say("  paused; `crescent resume` continues the run")
             case RunResumed():
                 self._began += event.seconds
-                self._say(f"  resumed after {_duration(event.seconds)}")
+                self._say(f"  resumed after {duration(event.seconds)}")
             case ControlLeftOut():
                 self._say(f"control {event.control} left out: {event.reason}")
             case RoundAdded():
@@ -158,7 +158,7 @@ class RunProgress:
         waited, before = self._first = self._first or (elapsed, done)
         if seconds_left is None and done > before:
             seconds_left = (elapsed - waited) / (done - before) * max(0, total - done)
-        left = "" if seconds_left is None else f"{_duration(seconds_left)} left"
+        left = "" if seconds_left is None else f"{duration(seconds_left)} left"
         line = f"{rate}  {left}".strip()
         if self._task is not None:
             self._bars.update(self._task, completed=done, total=max(total, 1), rate=line)
@@ -171,7 +171,7 @@ class RunProgress:
             self._bars.remove_task(self._task)
             self._task = None
         speed = f", {event.tokens / event.seconds:,.0f} tok/s" if event.tokens and event.seconds else ""
-        self._say(f"  {self._stage}: {event.done:,} in {_duration(event.seconds)}{speed}")
+        self._say(f"  {self._stage}: {event.done:,} in {duration(event.seconds)}{speed}")
 
     def _say(self, line: str) -> None:
         self._console.print(printable(line), markup=False, highlight=False)
@@ -186,9 +186,3 @@ class _Warnings(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._tell(f"  {record.getMessage()}")
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from crescent_lite.cli.options import (
     Subparsers,
     add_command,
+    add_name_options,
     add_run_option,
     add_settings_options,
     positive_integer,
@@ -65,6 +66,7 @@ def add_run(subparsers: Subparsers) -> None:
         help="with --dry-run: list the settings that differ from those of this run (default: the latest)",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask before a run of more than 30 minutes")
+    add_name_options(parser)
     add_settings_options(parser)
 
 
@@ -84,7 +86,13 @@ def run_command(options: argparse.Namespace) -> int:
         source = str(Path(source).resolve())
     own = (f"bait.file={toml_text(source)}",) if source else ()
     wanted = RunOptions(
-        options.rounds, options.new, options.preset, (*own, *options.overrides), next_round=options.next_round
+        options.rounds,
+        options.new,
+        options.preset,
+        (*own, *options.overrides),
+        next_round=options.next_round,
+        name=options.name,
+        note=options.note,
     )
     if not options.dry_run and workspace.is_busy():
         return follow(options, workspace, run_engine(workspace, wanted))  # which names the run that is at work
@@ -197,6 +205,7 @@ def add_distill(subparsers: Subparsers) -> None:
         "--student", required=True, metavar="MODEL", help="model to fine-tune: a GGUF file, or repo:file on the hub"
     )
     parser.add_argument("--new", action="store_true", help="start a distillation even if a run is unfinished")
+    add_name_options(parser)
     add_settings_options(parser)
 
 
@@ -212,7 +221,7 @@ def distill_command(options: argparse.Namespace) -> int:
     student = str(here.parent.resolve() / here.name) if here.is_file() else options.student
     of_the_student = (f"model.source={toml_text(student)}", 'model.chat_template=""')  # the file's is the teacher's
     overrides = (*of_the_student, *options.overrides)
-    wanted = RunOptions(1, options.new, options.preset, overrides, teacher_id)
+    wanted = RunOptions(1, options.new, options.preset, overrides, teacher_id, name=options.name, note=options.note)
     return follow(options, workspace, run_engine(workspace, wanted))
 
 

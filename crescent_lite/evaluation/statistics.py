@@ -42,6 +42,10 @@ class ComparisonResult:
     """Upper end of the corrected interval of the difference, -1 to 1."""
     ended: PairedComparison | None = None
     """The comparison on the items whose replies ended in both models; None if no reply was cut off."""
+    family: str = "comparisons"
+    """What the comparisons that it is corrected with are, in the plural: 'rounds', 'comparisons of runs'."""
+    family_size: int = 1
+    """How many comparisons it is corrected with, itself included."""
 
 
 def mcnemar(before: Mapping[str, bool], after: Mapping[str, bool]) -> PairedComparison:
@@ -94,13 +98,16 @@ def among_ended(
 
 
 def corrected(
-    comparisons: Sequence[PairedComparison], ended: Sequence[PairedComparison | None] | None = None
+    comparisons: Sequence[PairedComparison],
+    ended: Sequence[PairedComparison | None] | None = None,
+    *,
+    family: str = "comparisons",
 ) -> list[ComparisonResult]:
     """Correct several comparisons by Holm's method as one family; return the results in the given order.
 
     The smallest of m p-values is tested at SIGNIFICANT / m, the next at SIGNIFICANT / (m - 1), and so on until one
     fails. Each interval has the level at which its p-value is tested. `ended`: the result of `among_ended` for each
-    comparison.
+    comparison. `family`: what the comparisons are, in the plural.
     """
     order = sorted(range(len(comparisons)), key=lambda index: comparisons[index].p_value)
     results: dict[int, ComparisonResult] = {}
@@ -109,7 +116,9 @@ def corrected(
         tests, comparison = len(comparisons) - rank, comparisons[index]
         highest_p = max(highest_p, min(1.0, tests * comparison.p_value))
         low, high = paired_interval(comparison, 1 - SIGNIFICANT / tests)
-        results[index] = ComparisonResult(comparison, highest_p, low, high, ended[index] if ended else None)
+        results[index] = ComparisonResult(
+            comparison, highest_p, low, high, ended[index] if ended else None, family, len(comparisons)
+        )
     return [results[index] for index in range(len(comparisons))]
 
 
@@ -146,9 +155,7 @@ def numbers_in_words(verdict: ComparisonResult) -> str:
     comparison, word = verdict.comparison, word_of(verdict)
     if not comparison.items:
         return "no items"
-    numbers = f"n={comparison.items}, {churn_in_words(comparison)}, {p_in_words(comparison.p_value)}"
-    if verdict.p_corrected > comparison.p_value * 1.000001:
-        numbers += f", corrected {p_in_words(verdict.p_corrected).removeprefix('p').removeprefix('=')}"
+    numbers = f"n={comparison.items}, {churn_in_words(comparison)}, {p_values_in_words(verdict)}"
     is_rise = verdict.p_corrected < SIGNIFICANT and comparison.difference > 0 and verdict.low > 0
     if is_rise and verdict.ended is not None:
         ended = f"{churn_in_words(verdict.ended)}, {p_in_words(verdict.ended.p_value)}"
@@ -163,6 +170,18 @@ def numbers_in_words(verdict: ComparisonResult) -> str:
 def churn_in_words(comparison: PairedComparison) -> str:
     """How many items changed sides: 'won 25, lost 4'."""
     return f"won {comparison.gained:,}, lost {comparison.lost:,}"
+
+
+def p_values_in_words(verdict: ComparisonResult) -> str:
+    """Both p-values, with the family that the second one is corrected for: 'p=0.012, corrected 0.024 for 2 rounds'.
+
+    A comparison without others has one p-value.
+    """
+    raw = p_in_words(verdict.comparison.p_value)
+    if verdict.family_size == 1:
+        return raw
+    both = f"{raw}, corrected {p_in_words(verdict.p_corrected).removeprefix('p').removeprefix('=')}"
+    return f"{both} for {verdict.family_size:,} {verdict.family}"
 
 
 def p_in_words(p_value: float) -> str:

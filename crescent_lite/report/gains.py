@@ -21,6 +21,7 @@ TRAINED_PARTS = (("unvoted", "the votes"), ("coin", "which side of a pair won"),
 """Each control that trains, with the part of the method that it leaves out."""
 PARTED: tuple[Role, ...] = ("score", "final")
 """Roles of the benchmarks on which gains are compared."""
+FAMILY = "comparisons with controls"
 Right = Mapping[str, bool]
 """Whether each item was answered right, by item id."""
 
@@ -64,7 +65,7 @@ def compared(store: Store, run_id: int) -> list[Gain]:
         for benchmark in dict.fromkeys(e.benchmark for e in answers)
         for gain in _of_benchmark(store, benchmark, sides)
     ]
-    verdicts = corrected([gain.verdict.comparison for gain in gains])
+    verdicts = corrected([gain.verdict.comparison for gain in gains], family=FAMILY)
     return [replace(gain, verdict=verdict) for gain, verdict in zip(gains, verdicts, strict=True)]
 
 
@@ -137,7 +138,7 @@ def _of_benchmark(store: Store, benchmark: str, sides: _Sides) -> list[Gain]:
         for about, before, old, after, new in found
         if old is not None and new is not None
     ]
-    verdicts = corrected([comparison for *_, comparison in pairs])
+    verdicts = corrected([comparison for *_, comparison in pairs], family=FAMILY)
     return [
         Gain(benchmark, about, before, after, verdict)
         for (about, before, after, _), verdict in zip(pairs, verdicts, strict=True)

@@ -85,6 +85,7 @@ def primary_number(store: Store, run: Run) -> Primary | None:
     verdicts = corrected(
         [mcnemar(right[0], right[number]) for number in later],
         [among_ended(right[0], right[number], ended[0], ended[number]) for number in later],
+        family="rounds",
     )
     return Primary(
         tuple((e.benchmark, e.prompt) for e in chosen[0]),

@@ -99,6 +99,7 @@ def compare(store: Store, run: Run, scorings: Iterable[str] = tuple(SCORINGS)) -
             )
             for p in secondary
         ],
+        family="secondary comparisons",
     )
     verdicts = dict(zip(secondary, results, strict=True))
     wanted = set(scorings)

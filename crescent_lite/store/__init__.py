@@ -17,6 +17,7 @@ from crescent_lite.store.browsing import Browsing
 from crescent_lite.store.database import Database, QueryInterrupted
 from crescent_lite.store.evaluations import Evaluations
 from crescent_lite.store.experience import Experience, fetch_experience
+from crescent_lite.store.items import Items
 from crescent_lite.store.machine import Machine
 from crescent_lite.store.measures import Measures
 from crescent_lite.store.model_lines import ModelLines
@@ -62,6 +63,7 @@ class Store:
         self.watching = Watching(database)
         self.run_rows = RunRows(database)
         self.machine = Machine(database)
+        self.items = Items(database)
 
     @classmethod
     def open(cls, path: Path) -> Store:

@@ -168,6 +168,21 @@ class RunRows:
         )
 
 
+def common_differences(rows: Sequence[RunRow]) -> dict[str, Any]:
+    """The settings in which all these runs differ from their presets with the same value; empty for a single run.
+
+    A list says them once, so that its rows show what tells the runs apart.
+    """
+    if len(rows) < 2:
+        return {}
+    first, *others = (row.differs for row in rows)
+    return {
+        name: value
+        for name, value in first.items()
+        if all(name in other and other[name] == value for other in others)
+    }
+
+
 def _in_families(rows: Sequence[RunRow]) -> tuple[RunRow, ...]:
     """The rows with each control and distillation under its run, oldest first, however deep."""
     here = {row.run_id for row in rows}
