@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def add_runs(subparsers: Subparsers) -> None:
     """`crescent runs` and its options."""
-    about = "list the runs with their scores, their cost, and the settings that differ"
+    about = "list the runs: scores, cost, and the settings that differ"
     parser = add_command(subparsers, "runs", runs_command, about, example="crescent runs learning_rate")
     parser.add_argument(
         "words",
@@ -116,7 +116,7 @@ def score_in_words(score: RunScore) -> str:
 
 def add_compare(subparsers: Subparsers) -> None:
     """`crescent compare` and its options."""
-    about = "compare runs: settings that differ, scores with paired tests, items gained and lost"
+    about = "compare runs: settings, scores with paired tests, changed items"
     parser = add_command(
         subparsers, "compare", compare_command, about, example="crescent compare 1 high-rate --items"
     )
