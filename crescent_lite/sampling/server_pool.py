@@ -130,9 +130,9 @@ class ServerSampler:
 
     @property
     def effective(self) -> Mapping[str, int | float]:
-        """What the automatic settings came to: see `Sampler.effective`. Requests at a time are of all servers."""
+        """What the automatic settings came to: see `Sampler.effective`. Samples at a time are of all servers."""
         own = self._local.effective if self._local else {}
-        return {**own, "sampling.server_requests": sum(server.requests for server in self._servers)}
+        return {**own, "sampling.server_requests": sum(server.limit.samples for server in self._servers)}
 
     def sample(self, requests: Iterable[Request], watch: Watch | None = None) -> Iterator[Completion]:
         """Every sample of every request, as it finishes: see `Sampler.sample`. Raises NetworkError or ModelError."""
