@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -86,6 +86,72 @@ def test_a_file_replaces_the_presets_benchmarks(tmp_path: Path) -> None:
     assert config.evaluate.benchmarks == {"mine": BenchmarkConfig(source="mine.jsonl")}
     assert config.evaluate.max_tokens == 48  # the rest of the section stays
     assert config.origins["evaluate.benchmarks"] == str(path)
+
+
+def test_a_file_changes_a_benchmark_of_the_preset_and_keeps_its_other_keys(tmp_path: Path) -> None:
+    path = written(tmp_path, 'preset = "quick"\n[evaluate.benchmarks.arithmetic]\nitems = 50\n')
+    config, preset = load_config(path), load_config(preset="quick")
+    before = preset.evaluate.benchmarks["arithmetic"]
+    assert config.evaluate.benchmarks == {"arithmetic": replace(before, items=50)}
+    origins = {name: origin for name, _, origin, _ in config_rows(config) if ".arithmetic." in name}
+    assert origins["evaluate.benchmarks.arithmetic.items"] == str(path)
+    assert origins["evaluate.benchmarks.arithmetic.tasks"] == "preset quick"
+
+
+@pytest.mark.parametrize("key", ["source = 'mine.jsonl'", "builtin = 'gsm8k'"])
+def test_a_benchmark_with_a_source_of_its_own_replaces_that_of_the_preset(tmp_path: Path, key: str) -> None:
+    path = written(tmp_path, f'preset = "quick"\n[evaluate.benchmarks.arithmetic]\n{key}\n')
+    found = load_config(path).evaluate.benchmarks["arithmetic"]
+    assert (found.items, found.tasks) == (BenchmarkConfig().items, {})
+
+
+def test_every_row_of_the_settings_can_be_set() -> None:
+    """Names, and values as TOML, as `crescent config` lists them, those inside a benchmark included."""
+    before = load_config(preset="quick")
+    rows = {name: value for name, value, *_ in config_rows(before) if name != "preset"}
+    after = load_config(preset="quick", overrides=[f"{name}={toml_text(value)}" for name, value in rows.items()])
+    assert {name: value for name, value, *_ in config_rows(after) if name != "preset"} == rows
+    assert {origin for name, _, origin, _ in config_rows(after) if name != "preset"} == {"--set"}
+
+
+def test_set_reaches_into_a_table_and_leaves_the_rest() -> None:
+    name = "evaluate.benchmarks.arithmetic"
+    texts = [f"{name}.items=50", f"{name}.tasks.products.max_digits=2", "model.template_arguments.thinking=false"]
+    config = load_config(preset="quick", overrides=texts)
+    found = config.evaluate.benchmarks["arithmetic"]
+    before = load_config(preset="quick").evaluate.benchmarks["arithmetic"]
+    assert (found.items, found.source, found.seed) == (50, before.source, before.seed)
+    assert found.tasks == {**before.tasks, "products": {**before.tasks["products"], "max_digits": 2}}
+    assert config.model.template_arguments == {"thinking": False}
+
+
+def test_set_of_a_whole_table_replaces_it() -> None:
+    table = 'evaluate.benchmarks={ mine = { source = "mine.jsonl" } }'
+    config = load_config(preset="quick", overrides=[table, "evaluate.benchmarks.mine.items=3"])
+    assert config.evaluate.benchmarks == {"mine": BenchmarkConfig(source="mine.jsonl", items=3)}
+
+
+def test_a_name_with_a_dot_stands_in_quotes() -> None:
+    texts = ['evaluate.benchmarks."v1.1".source=a.jsonl', 'evaluate.benchmarks."v1.1".items=7']
+    assert load_config(overrides=texts).evaluate.benchmarks["v1.1"].items == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("evaluate.benchmarks.arithmetic.itms=5", "evaluate.benchmarks.arithmetic.itms: unknown key; did you mean"),
+        (
+            "evaluate.benchmarks.arithmetc.items=5",
+            "'source' nor 'builtin' is set; set one of them; there is 'arithmetic'",
+        ),
+        ("run.rounds.more=1", "run.rounds: must be a whole number, not"),
+        ("rum.rounds.more=1", "rum: unknown section; did you mean 'run'?"),
+        ("run..rounds=1", "write it as section.key=value"),
+    ],
+)
+def test_a_longer_name_that_leads_nowhere_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load_config(preset="quick", overrides=[text])
 
 
 def test_benchmarks_keep_their_types() -> None:

@@ -198,13 +198,17 @@ def test_a_renamed_setting_may_get_another_value_and_another_section() -> None:
 def test_a_benchmarks_setting_is_renamed_and_removed_in_every_benchmark() -> None:
     stored = {
         "evaluate": {"benchmarks": {"a": {"count": 3, "old": 1}, "b": {"count": 4}, "c": {}}},
-        "overrides": ['evaluate.benchmarks={ a = { count = 3, source = "x.jsonl" } }'],
+        "overrides": [
+            'evaluate.benchmarks={ a = { count = 3, source = "x.jsonl" } }',
+            "evaluate.benchmarks.a.count=5",
+            "evaluate.benchmarks.a.old=1",
+        ],
     }
     path = "evaluate.benchmarks.*"
     changed = removed(f"{path}.old")(renamed(f"{path}.count", f"{path}.items")(stored))
     assert changed["evaluate"]["benchmarks"] == {"a": {"items": 3}, "b": {"items": 4}, "c": {}}
     config = load_config(overrides=changed["overrides"])
-    assert config.evaluate.benchmarks == {"a": BenchmarkConfig(source="x.jsonl", items=3)}
+    assert config.evaluate.benchmarks == {"a": BenchmarkConfig(source="x.jsonl", items=5)}
 
 
 def test_a_section_is_renamed_with_all_its_settings() -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from crescent_lite.config.toml import Layer
+from crescent_lite.config.toml import Layer, override_parts, toml_key
 from crescent_lite.errors import ConfigError
 
 T = TypeVar("T")
@@ -29,15 +29,20 @@ class Range:
     high: float
 
 
-def resolve_layers(root: type, layers: Iterable[Layer]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+def resolve_layers(
+    root: type, layers: Iterable[Layer], overrides: Iterable[str] = ()
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """The merged sections and, for each `section.key`, the name of the layer it came from. Raises ConfigError.
 
-    A later layer replaces the whole value of a key, also if it is a table, so that it can leave out an entry.
+    A later layer replaces the whole value of a key, also if it is a table, so that it can leave out an entry. Two
+    things are laid over a table instead: an entry of the same name whose value is itself a table of settings, unless
+    it has one of REPLACING; and an override with a longer name. Their origins are by `section.key.entry.key`.
     """
     sections = {name: hint for name, hint in _hints(root).items() if dataclasses.is_dataclass(hint)}
     values: dict[str, dict[str, Any]] = {name: {} for name in sections}
     origins = {f"{name}.{key}": "default" for name, section in sections.items() for key in _hints(section)}
-    for layer_name, layer in layers:
+
+    def lay(layer_name: str, layer: Mapping[str, Any], given_names: Iterable[str]) -> None:
         for name, given in layer.items():
             if name not in sections:
                 raise ConfigError(f"{layer_name}: {name}: unknown section{_nearest(name, sections)}")
@@ -47,7 +52,74 @@ def resolve_layers(root: type, layers: Iterable[Layer]) -> tuple[dict[str, dict[
                 raise ConfigError(f"{layer_name}: {error}") from None
             values[name].update(given)
             origins.update({f"{name}.{key}": layer_name for key in given})
+        origins.update(dict.fromkeys(given_names, layer_name))
+
+    for layer_name, layer in layers:
+        merged, given_names = _merged_entries(sections, values, origins, layer)
+        lay(layer_name, merged, given_names)
+    for text in overrides:
+        (section, key, *inside), value = override_parts(text)
+        if inside:
+            before = values.get(section, {}).get(key, {})
+            shown = ".".join(map(toml_key, inside))
+            _keep_origins(origins, section, key, before)
+            value = _with_entry(before, inside, value)
+            lay("--set", {section: {key: value}}, [f"{section}.{key}.{shown}"])
+        else:
+            lay("--set", {section: {key: value}}, [])
     return values, origins
+
+
+def _merged_entries(
+    sections: Mapping[str, Any], values: Mapping[str, Mapping[str, Any]], origins: dict[str, str], layer: Any
+) -> tuple[dict[str, Any], list[str]]:
+    """The layer with each entry completed by the entry of the same name below it, and the names that it gave itself.
+
+    An entry that names its own `source` or `builtin` is another one, so it replaces the one below.
+    """
+    merged, given_names = dict(layer), []
+    for name, given in layer.items():
+        if name not in sections or not isinstance(given, Mapping):
+            continue  # refused later
+        for key in (key for key, hint in _hints(sections[name]).items() if _is_table_of_settings(hint)):
+            below, entries = values[name].get(key, {}), given.get(key)
+            if not isinstance(entries, Mapping):
+                continue
+            tables = {entry: table for entry, table in entries.items() if isinstance(table, Mapping)}
+            laid_over = {e: table for e, table in tables.items() if e in below and not REPLACING & set(table)}
+            _keep_origins(origins, name, key, {entry: below[entry] for entry in laid_over})
+            given_names += [
+                f"{name}.{key}.{toml_key(e)}.{toml_key(k)}" for e, table in laid_over.items() for k in table
+            ]
+            completed = {entry: {**below[entry], **table} for entry, table in laid_over.items()}
+            merged[name] = {**merged[name], key: {**entries, **completed}}
+    return merged, given_names
+
+
+REPLACING = {"source", "builtin"}
+"""Keys of an entry that make it another one, which takes nothing from the entry of the same name below it."""
+
+
+def _is_table_of_settings(hint: Any) -> bool:
+    """Whether a setting is a table whose entries are dataclasses, as benchmarks are."""
+    arguments = get_args(hint)
+    return len(arguments) == 2 and dataclasses.is_dataclass(arguments[1])
+
+
+def _keep_origins(origins: dict[str, str], section: str, key: str, below: Any) -> None:
+    """Note where the values of a table came from before something is laid over it."""
+    before = origins.get(f"{section}.{key}", "default")
+    for entry, inner in below.items() if isinstance(below, Mapping) else ():
+        for name in inner if isinstance(inner, Mapping) else ():
+            origins.setdefault(f"{section}.{key}.{toml_key(entry)}.{toml_key(name)}", before)
+
+
+def _with_entry(table: Any, path: list[str], value: Any) -> Any:
+    """A copy of the table with a value at the path; tables on the way that are missing are made."""
+    if not path:
+        return value
+    inner = dict(table) if isinstance(table, Mapping) else {}
+    return {**inner, path[0]: _with_entry(inner.get(path[0]), path[1:], value)}
 
 
 def build(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:

@@ -13,7 +13,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from crescent_lite.config.toml import override_layer, toml_text
+from crescent_lite.config.toml import override_layer, override_parts, toml_key, toml_text
 
 Stored = dict[str, Any]
 """Settings as plain values: a table for each section, and `preset`, `preset_given` and `overrides` beside them."""
@@ -104,4 +104,14 @@ def _edited_override(text: str, edit: Callable[[Stored], None]) -> list[str]:
     edit(edited)
     if edited == layer:
         return [text]
-    return [f"{name}.{key}={toml_text(value)}" for name, table in edited.items() for key, value in table.items()]
+    depth = len(override_parts(text)[0])
+    return [f"{name}={toml_text(value)}" for name, value in _entries(edited, depth)]
+
+
+def _entries(table: Stored, depth: int, before: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted name, value) of each entry that is `depth` tables deep."""
+    for name, value in table.items():
+        if depth == 1:
+            yield before + toml_key(name), value
+        elif isinstance(value, dict):
+            yield from _entries(value, depth - 1, f"{before}{toml_key(name)}.")

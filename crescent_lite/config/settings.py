@@ -12,7 +12,7 @@ used for. Example:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 from crescent_lite.config.layers import Range, build, resolve_layers
 from crescent_lite.config.migrations import MIGRATIONS, VERSION_KEY
 from crescent_lite.config.names import MOST_ROUNDS, PRESET_DIR, PRESETS, RESERVED_ARGUMENTS, Objective, Policy
-from crescent_lite.config.toml import override_layer, read_toml
+from crescent_lite.config.toml import read_toml
 from crescent_lite.errors import ConfigError
 
 TemplateValue = str | int | float | bool
@@ -370,8 +370,8 @@ class EvaluateConfig:
     """Temperatures, 0-5, at which the `samples` of benchmarks are drawn, each a measurement of its own. Empty: the
     temperature of votes."""
     benchmarks: Mapping[str, BenchmarkConfig] = field(default_factory=dict)
-    """The benchmarks, each a table with a name of its own. A crescent.toml that names one replaces all of the
-    preset's."""
+    """The benchmarks, each a table with a name of its own. A crescent.toml that names any leaves out the preset's
+    others; one of the preset's name keeps the preset's keys, unless it sets `source` or `builtin`."""
 
 
 @dataclass(frozen=True)
@@ -457,11 +457,12 @@ def load_config(
     if named not in PRESETS:
         raise ConfigError(f"{origin}: preset: unknown preset {named!r}; choose from {', '.join(PRESETS)}")
     layers = [(f"preset {named}", read_toml(PRESET_DIR / f"{named}.toml")), (str(path), document)]
-    sections, origins = resolve_layers(Config, [*layers, *map(override_layer, overrides)])
+    sections, origins = resolve_layers(Config, layers, overrides)
     benchmarks = sections["evaluate"].get("benchmarks", {})
     where = f"{origins['evaluate.benchmarks']}: evaluate.benchmarks"
+    complete = [name for name, given in benchmarks.items() if given.get("source") or given.get("builtin")]
     sections["evaluate"]["benchmarks"] = {
-        name: _with_builtin(f"{where}.{name}", given) for name, given in benchmarks.items()
+        name: _with_builtin(f"{where}.{name}", given, complete) for name, given in benchmarks.items()
     }
     return build(
         Config,
@@ -475,15 +476,16 @@ def load_config(
     )
 
 
-def _with_builtin(where: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A benchmark's table, completed with that of the known data set it names."""
+def _with_builtin(where: str, given: Mapping[str, Any], complete: Sequence[str]) -> Mapping[str, Any]:
+    """A benchmark's table, completed with that of the known data set it names. `complete`: names of those with one."""
+    also = f"; there is {', '.join(map(repr, complete))}" if complete else ""
     known = read_toml(PRESET_DIR / "benchmarks.toml")
     builtin = given.get("builtin", "")
     if builtin and builtin not in known:
         raise ConfigError(f"{where}.builtin: unknown data set {builtin!r}; choose from {', '.join(known)}")
     table = {**known.get(builtin, {}), **given}
     if not table.get("source"):
-        raise ConfigError(f"{where}: neither 'source' nor 'builtin' is set; set one of them")
+        raise ConfigError(f"{where}: neither 'source' nor 'builtin' is set; set one of them{also}")
     return table
 
 

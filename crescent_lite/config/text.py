@@ -38,7 +38,7 @@ preset = {preset}
 """
 
 STARTER_END = """
-# Your own questions with known answers, one JSON object per line. A benchmark named here replaces the preset's.
+# Your own questions with known answers, one JSON object per line. The preset's benchmarks are then left out.
 # [evaluate.benchmarks.mine]
 # source = "questions.jsonl"
 """

@@ -53,16 +53,39 @@ def _twice(text: str, message: str) -> str:
 
 
 def override_layer(text: str) -> Layer:
-    """The layer of one `--set section.key=value`. A value that is not valid TOML is taken as a string."""
+    """The layer of one `--set section.key=value`. A value that is not valid TOML is taken as a string.
+
+    A longer name leads into a table: 'evaluate.benchmarks.sums.items=50'.
+    """
+    path, value = override_parts(text)
+    for name in reversed(path):
+        value = {name: value}
+    return "--set", value
+
+
+def override_parts(text: str) -> tuple[tuple[str, ...], Any]:
+    """The names in one `--set section.key=value`, at least two, and the value. Raises ConfigError."""
     name, equals, raw = text.partition("=")
-    section, _, key = name.strip().partition(".")
-    if not (equals and section and key):
+    path = _dotted(name.strip())
+    if not equals or len(path) < 2:
         raise ConfigError(f"--set {text}: is no setting with a value; write it as section.key=value")
     try:
-        value = tomllib.loads(f"value = {raw.strip()}")["value"]
+        return path, tomllib.loads(f"value = {raw.strip()}")["value"]
     except (ValueError, RecursionError):
-        value = raw.strip()
-    return "--set", {section: {key: value}}
+        return path, raw.strip()
+
+
+def _dotted(name: str) -> tuple[str, ...]:
+    """The parts of a name, in which one with a dot stands in quotes; empty if it is none."""
+    try:
+        found: Any = tomllib.loads(f"{name} = 0")
+    except (ValueError, RecursionError):
+        return tuple(part.strip() for part in name.split(".")) if all(map(str.strip, name.split("."))) else ()
+    path: list[str] = []
+    while isinstance(found, dict):
+        ((part, found),) = found.items()
+        path.append(part)
+    return tuple(path)
 
 
 def toml_text(value: Any) -> str:
