@@ -477,7 +477,7 @@ def load_config(
 
 
 def _with_builtin(where: str, given: Mapping[str, Any], complete: Sequence[str]) -> Mapping[str, Any]:
-    """A benchmark's table, completed with that of the known data set it names. `complete`: names of those with one."""
+    """A benchmark's table, completed with that of the known data set it names. `complete`: those with one."""
     also = f"; there is {', '.join(map(repr, complete))}" if complete else ""
     known = read_toml(PRESET_DIR / "benchmarks.toml")
     builtin = given.get("builtin", "")
