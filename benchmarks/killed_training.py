@@ -105,12 +105,12 @@ def killed_training(
 ) -> tuple[list[TrainingStep], TrainedAdapter, int]:
     """Kill a training up to four times, then let it finish. Returns (steps of the last process, adapter, kills).
 
-    It is killed at a random moment within two steps after a random step that was still owed when it started.
+    It is killed at a random moment within two steps after a random step of the next third of those still owed.
     """
     reached = 0
     for killed in range(5):
         reports, timer = list[TrainingStep | TrainedAdapter](), None
-        target, began = chance.randint(min(reached + 1, steps), steps) if killed < 4 else 0, time.monotonic()
+        target, began = reached + chance.randint(1, max(1, (steps - reached) // 3)), time.monotonic()
         try:
             for report in finetune(
                 examples, base=base, config=config, seed=1, out_dir=out, reply_tokens=REPLY_TOKENS
@@ -118,7 +118,7 @@ def killed_training(
                 reports.append(report)
                 if isinstance(report, TrainingStep):
                     began, seconds = time.monotonic(), time.monotonic() - began
-                    if timer is None and target and report.step >= target:
+                    if timer is None and killed < 4 and report.step >= target:
                         timer = threading.Timer(chance.uniform(0, 2 * seconds), kill_children)
                         timer.start()
         except (OutOfMemoryError, TrainingError):

@@ -150,4 +150,4 @@ def why_to_end(job: Job, number: int) -> str | None:
     fired = [f"{alarm.name.replace('_', ' ')} ({alarm.words})" for alarm in alarms if alarm.fired]
     if fired and job.config.alarms.stop:
         return f"alarm in round {number}: {'; '.join(fired)}"
-    return why_no_more(job.store.evaluations.fetch_round_scores(job.run_id), number, job.config.run.patience)
+    return why_no_more(job.store.fetch_standing(job.run_id).scores, number, job.config.run.patience)

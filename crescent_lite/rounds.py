@@ -1,9 +1,8 @@
 """Which round of a run is best, which adapter counts as the run's, and whether another round is worthwhile. Pure.
 
-A round's score, 0-1, is the mean of its flexible scores on benchmarks with the role 'score' (on canaries if a run has
-no such benchmark), or its agreement with the base's votes (`run.choose_by`); round 0 is the base. The latest round
-need not be the best: self-training improves a model, then makes it worse (R-Zero, arXiv 2508.05004; TTRL, arXiv
-2504.16084). Knows neither models nor the store. Example:
+A round's score, 0-1, is the primary number of its run (`store.primary`), or its agreement with the base's votes
+(`run.choose_by`); round 0 is the base. The latest round need not be the best: self-training improves a model, then
+makes it worse (R-Zero, arXiv 2508.05004; TTRL, arXiv 2504.16084). Knows neither models nor the store. Example:
     best_round({0: 0.31, 1: 0.40, 2: 0.38}) -> 1
 """
 

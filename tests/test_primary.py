@@ -20,11 +20,16 @@ from crescent_lite.records import (
     ModelFile,
     PromptText,
     Role,
+    TrainedAdapter,
 )
 from crescent_lite.report.primary import Primary, primary_number, sampled_verdicts
 from crescent_lite.report.scores import compare
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
+
+
+def trained(digit: str) -> ModelFile:
+    return ModelFile("adapter", Path("adapter.gguf"), digit * 64, "trained", "adapter")
 
 
 class Measured:
@@ -35,7 +40,7 @@ class Measured:
         workspace.create("")
         self.store = Store.open(workspace.database_path)
         base = ModelFile("base", Path("base.gguf"), "1" * 64, "embedded")
-        after = ModelFile("adapter", Path("adapter.gguf"), "2" * 64, "trained", "adapter")
+        after = trained("2")
         self.models = [self.store.runs.insert_model(base)]
         self.models.append(self.store.runs.insert_model(after, self.models[0]))
         self.run_id = self.store.runs.insert_run("improvement", self.models[0], {})
@@ -72,6 +77,13 @@ class Measured:
                     ItemScore(key, key, strict=mark == "!", flexible=right),
                 )
         stored.finish_evaluation(evaluation_id)
+
+    def keep_adapter(self, number: int) -> None:
+        """Let round `number` have trained the model with this number."""
+        this = self.store.runs.insert_round(self.run_id, number, self.models[0])
+        training_id = self.store.trainings.start_training(this.round_id, [])
+        adapter = TrainedAdapter(Path("adapter.gguf"), Path("peft"), "peft", 1.0)
+        self.store.trainings.finish_training(training_id, this.round_id, adapter, self.models[number])
 
     @property
     def primary(self) -> Primary:
@@ -155,3 +167,27 @@ def test_samples_of_the_same_items_say_whether_a_round_is_sharpened_or_better(me
     found = sampled_verdicts(measured.store, run)
     assert found[1].words == ("better",)
     assert (found[1].counts.learned, found[1].counts.stays_right, found[1].samples) == (60, 60, 8)
+
+
+def test_the_round_with_the_highest_primary_number_is_kept(measured: Measured) -> None:
+    """By the mean over prompts or benchmarks it would be another one."""
+    measured.plan({"primary_prompt": "bare", "primary_scoring": "strict"})
+    measured.models.append(measured.store.runs.insert_model(trained("3"), measured.models[0]))
+    for number, bare, solve in ((0, "++--", "++--"), (1, "++++", "++++"), (2, "!+--", "----")):
+        measured.answer("sums", number, bare)
+        measured.answer("sums", number, solve, prompt="solve")
+        if number:
+            measured.keep_adapter(number)
+    standing = measured.store.fetch_standing(measured.run_id)
+    assert (
+        standing.scores
+        == {n: score.fraction for n, score in measured.primary.scores.items()}
+        == {0: 0, 1: 0, 2: 0.25}
+    )
+    assert standing.kept == 2
+
+
+def test_benchmarks_that_choose_no_round_give_no_score_to_choose_by(measured: Measured) -> None:
+    measured.answer("arc", 0, "+-", role="general")
+    assert measured.primary.scores
+    assert measured.store.fetch_standing(measured.run_id).scores == {}

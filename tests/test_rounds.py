@@ -106,7 +106,7 @@ def test_final_benchmarks_are_for_the_base_and_the_kept_round(declined: Workspac
     store = Store.open_read_only(declined.database_path)
     measured = [(e.benchmark, e.round_number) for e in store.evaluations.fetch_evaluations(1) if e.prompt == "bare"]
     assert measured == [("last", 0), ("last", 1), *(("sums", number) for number in range(4))]
-    assert set(store.evaluations.fetch_round_scores(1)) == {0, 1, 2, 3}
+    assert set(store.fetch_standing(1).scores) == {0, 1, 2, 3}
     store.close()
 
 

@@ -130,10 +130,16 @@ def test_a_round_that_does_not_exist_has_no_items(store: Store) -> None:
     assert (counts.asked, counts.texts, counts.decided, counts.examples, counts.own_examples) == (0, 0, 0, 0, 0)
 
 
-def test_the_rounds_have_the_scores_that_choose_one(store: Store) -> None:
-    rows = store.database.rows("SELECT round, score FROM v_rounds WHERE run_id = 1")
+def test_the_score_of_a_round_is_the_mean_over_prompts_and_benchmarks(store: Store) -> None:
+    rows = dict(map(tuple, store.database.rows("SELECT round, score FROM v_rounds WHERE run_id = 1")))
 
-    assert dict(map(tuple, rows)) == pytest.approx(store.evaluations.fetch_round_scores(1))
+    for number, score in rows.items():
+        counts = [
+            store.evaluations.count_right(e.evaluation_id, "flexible")
+            for e in store.evaluations.fetch_evaluations(1)
+            if (e.round_number, e.role, e.samples) == (number, "score", 1)
+        ]
+        assert score == pytest.approx(sum(right / items for right, items in counts) / len(counts))
 
 
 def test_the_answers_of_a_question_add_up(store: Store) -> None:

@@ -2,9 +2,9 @@
 
 The primary number is the fraction of right greedy answers to all items of the benchmarks with the role 'score' (the
 canaries if a run has none, else whatever it measured), with one prompt and one scoring that the settings name before
-the run. Rounds are corrected for each other (Holm). Every other comparison is secondary: `scores.compare` corrects
-those as one family. Where the base and a round drew several samples of these items, `sampled_verdicts` says whether
-the round is sharpened or better. Reads the store. Example:
+the run (`store.primary` chooses the evaluations). Rounds are corrected for each other (Holm). Every other comparison
+is secondary: `scores.compare` corrects those as one family. Where the base and a round drew several samples of these
+items, `sampled_verdicts` says whether the round is sharpened or better. Reads the store. Example:
     primary_number(store, run).in_a_line(1) -> "from 36.0% to 46.0% (svamp, bare, flexible; n=300, ...)"
 """
 
@@ -21,9 +21,8 @@ from crescent_lite.intervals import wilson
 from crescent_lite.records import Role, SampledReply, Score, short_name
 from crescent_lite.store import Run, Store
 from crescent_lite.store.evaluations import EvaluationRow
+from crescent_lite.store.primary import primary_evaluations, primary_scoring
 
-PRIMARY_ROLES: tuple[Role, ...] = ("score", "canary", "final", "general")
-"""The benchmarks of the first of these roles that a run has are those of its primary number."""
 NOT_BETTER: Mapping[Word, str] = {
     "shorter": "it is only shorter, and not shown to be better than the base",
     "got worse": "it is worse than the base",
@@ -75,10 +74,10 @@ class Primary:
 
 def primary_number(store: Store, run: Run) -> Primary | None:
     """The primary number of a run; None if the base has not been measured."""
-    chosen = primary_evaluations(store, run)
+    chosen = primary_evaluations(store.evaluations, run)
     if 0 not in chosen:
         return None
-    scoring = str(run.config.get("evaluate", {}).get("primary_scoring", "flexible"))
+    scoring = primary_scoring(run)
     right = {number: _pooled(rows, lambda e: _right(store, e, scoring)) for number, rows in chosen.items()}
     ended = {number: _pooled(rows, lambda e: ended_of(store, e)) for number, rows in chosen.items()}
     later = [number for number in sorted(chosen) if number]
@@ -97,36 +96,12 @@ def primary_number(store: Store, run: Run) -> Primary | None:
     )
 
 
-def primary_evaluations(store: Store, run: Run, *, sampled: bool = False) -> dict[int, list[EvaluationRow]]:
-    """For the base and each round that was measured on all benchmarks of the primary number, those evaluations.
-
-    `sampled`: the evaluations with several samples of each item instead of the greedy ones.
-    """
-    rows = [e for e in store.evaluations.fetch_evaluations(run.run_id) if (e.samples > 1) == sampled]
-    roles = [role for role in PRIMARY_ROLES if any(e.role == role and not e.round_number for e in rows)]
-    if not roles:
-        return {}
-    of_base: dict[str, list[EvaluationRow]] = {}
-    for e in rows:
-        if e.role == roles[0] and not e.round_number:
-            of_base.setdefault(e.benchmark, []).append(e)
-    evaluate = run.config.get("evaluate", {})
-    keys = {(e.benchmark, e.prompt) for e in (_with_primary_prompt(found, evaluate) for found in of_base.values())}
-    by_round: dict[int, list[EvaluationRow]] = {}
-    for e in rows:
-        if (e.benchmark, e.prompt) in keys and e.benchmark not in {
-            f.benchmark for f in by_round.get(e.round_number, ())
-        }:
-            by_round.setdefault(e.round_number, []).append(e)
-    return {number: found for number, found in by_round.items() if len(found) == len(keys)}
-
-
 def sampled_verdicts(store: Store, run: Run) -> dict[int, SampledVerdict]:
     """Round -> the verdict on several samples of the items of the primary number, corrected for the number of rounds.
 
     Rounds without such samples are left out.
     """
-    chosen = primary_evaluations(store, run, sampled=True)
+    chosen = primary_evaluations(store.evaluations, run, sampled=True)
     if 0 not in chosen or len(chosen) == 1:
         return {}
     samples: dict[int, dict[str, Sequence[SampledReply]]] = {
@@ -145,14 +120,6 @@ def ended_of(store: Store, e: EvaluationRow) -> dict[str, bool]:
 def cut_off_share(ended: Mapping[str, bool]) -> float:
     """Fraction of replies that were cut off, 0-1; 0 without replies."""
     return 1 - sum(ended.values()) / len(ended) if ended else 0.0
-
-
-def _with_primary_prompt(rows: Sequence[EvaluationRow], evaluate: Mapping[str, Any]) -> EvaluationRow:
-    """The evaluation with the primary prompt; a benchmark that is not asked with it counts with its own first one."""
-    settings = evaluate.get("benchmarks", {}).get(rows[0].benchmark, {})
-    wanted = [evaluate.get("primary_prompt"), *evaluate.get("prompts", ()), *settings.get("prompts", ())]
-    names = [short_name(e.prompt) for e in rows]
-    return next((rows[names.index(name)] for name in wanted if name in names), rows[0])
 
 
 def _right(store: Store, e: EvaluationRow, scoring: str) -> dict[str, bool]:

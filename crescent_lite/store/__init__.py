@@ -22,6 +22,7 @@ from crescent_lite.store.machine import Machine
 from crescent_lite.store.measures import Measures
 from crescent_lite.store.model_lines import ModelLines
 from crescent_lite.store.notes import Notes
+from crescent_lite.store.primary import primary_scores
 from crescent_lite.store.querying import Querying
 from crescent_lite.store.questions import Questions
 from crescent_lite.store.round_counts import RoundCounts, fetch_round_counts
@@ -96,9 +97,13 @@ class Store:
     def fetch_standing(self, run_id: int) -> Standing:
         """Scores and adapters of a run's rounds, and which round is kept. Raises NotFoundError for an unknown run."""
         adapters = {this.number: this.adapter_id for this in self.runs.fetch_rounds(run_id) if this.adapter_id}
-        scores = self.evaluations.fetch_round_scores(run_id)
+        run, agreements = self.runs.fetch_run(run_id), self.evaluations.fetch_agreements(run_id)
         by_agreement = self.evaluations.is_chosen_by_agreement(run_id)
-        return Standing(run_id, scores, adapters, self.runs.fetch_run(run_id).chosen_round, by_agreement)
+        if by_agreement:
+            scores = {each.round_number: each.agreed / each.items for each in agreements}
+        else:
+            scores = primary_scores(self.evaluations, run)
+        return Standing(run_id, scores, adapters, run.chosen_round, by_agreement)
 
     def close(self) -> None:
         """Close the connection."""

@@ -278,25 +278,18 @@ class Evaluations:
         find = "SELECT EXISTS (SELECT 1 FROM run_evaluations WHERE run_id = ? AND role = 'agreement')"
         return bool(self._database.value(find, [run_id]))
 
-    def fetch_round_scores(self, run_id: int) -> dict[int, float]:
-        """The score that the best round is chosen by, for each round; round 0 is the base.
+    def count_right(self, evaluation_id: int, scoring: str) -> tuple[int, int]:
+        """How many greedy replies are right by one of SCORINGS, and how many were judged.
 
-        It is the agreement with the base's votes, 0-1, if that was measured; else the mean flexible score over the
-        benchmarks with the role 'score', or over the canaries if a run has no such benchmark. A round with an
-        unfinished evaluation among them is left out.
+        Where math-verify judges none, as with choices, the flexible scoring counts.
         """
-        rows = self._database.rows(
-            """SELECT round_number, avg(score) FROM (
-                SELECT r.round_number, e.finished_at,
-                    (SELECT avg(flexible) FROM evaluated_items i WHERE i.evaluation_id = e.evaluation_id) AS score
-                FROM run_evaluations r JOIN evaluations e USING (evaluation_id)
-                WHERE r.run_id = :run AND e.samples = 1 AND r.role = (
-                    SELECT role FROM run_evaluations WHERE run_id = :run AND role IN ('agreement', 'score', 'canary')
-                    ORDER BY role = 'agreement' DESC, role = 'score' DESC LIMIT 1))
-            GROUP BY round_number HAVING count(*) = count(finished_at) ORDER BY round_number""",
-            {"run": run_id},
+        row = self._database.row(
+            f"""SELECT total({SCORINGS[scoring]}), count({SCORINGS[scoring]}), total(flexible), count(*)
+            FROM evaluated_items WHERE evaluation_id = ? AND sample_index = 0""",
+            [evaluation_id],
         )
-        return {row[0]: row[1] for row in rows}
+        right, judged, flexible, items = map(int, row or (0, 0, 0, 0))
+        return (right, judged) if judged else (flexible, items)
 
     def fetch_right(self, evaluation_id: int, scoring: str) -> dict[str, bool]:
         """Whether the first reply to each item is right, by one of SCORINGS. Items without it are left out."""

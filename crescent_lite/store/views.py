@@ -47,7 +47,8 @@ _ROUNDS = View(
         "mean_share": "mean share of the leading answer, 0-1, over the questions whose votes are complete",
         "examples": "examples given to the round's latest training, those of earlier rounds included",
         "loss": "loss of the latest training step, nats per token",
-        "score": "mean flexible score, 0-1, over the 'score' benchmarks, else canaries; NULL until all are measured",
+        "score": "mean flexible score, 0-1, over all prompts of the 'score' benchmarks, else canaries; NULL until "
+        "all are measured. The primary number, which chooses the round, has one prompt and one scoring",
         "seconds": "time at work in all stages of the round, in seconds",
         "tokens": "tokens drawn in all stages of the round",
     },
