@@ -12,9 +12,10 @@ import pytest
 from server_stand_ins import Answer, Body, Kind, Vllm, stand_in
 from tiny_model import make_tiny_gguf, rewrite_gguf
 
-from crescent_lite.cli.doctor import Finding, examine, hardware, libraries
+from crescent_lite.cli.doctor import Finding, examine, fitting, hardware, libraries
 from crescent_lite.cli.doctor import workspace as workspace_checks
 from crescent_lite.cli.model_trial import PATIENCE
+from crescent_lite.errors import ExitCode
 from crescent_lite.sampling.build_info import features_in_words, read_build
 from crescent_lite.store.sqlite_version import has_wal_reset_bug
 
@@ -190,8 +191,8 @@ def test_a_hub_model_is_not_downloaded(tmp_path: Path) -> None:
 def test_the_wal_reset_bug_is_recognised_by_version(version: str, affected: bool) -> None:
     assert has_wal_reset_bug(version) is affected
     finding = libraries.sqlite_finding(version)
-    assert finding.state == ("warning" if affected else "ok")
-    assert ("one process writes" in finding.advice) is affected
+    assert (finding.state, finding.advice) == ("ok", "")  # there is nothing to do
+    assert ("one process writes" in finding.value) is affected
 
 
 @pytest.mark.parametrize(
@@ -205,7 +206,7 @@ def test_cores_that_may_not_be_used_are_said(allowed: int, installed: int, words
 @pytest.mark.parametrize("has_gpu", [False, True])
 def test_unsloth_is_optional_with_and_without_a_gpu(has_gpu: bool) -> None:
     found = by_name(libraries.packages(has_gpu=has_gpu))["unsloth"]
-    assert found.state == "ok" or found.advice.startswith("optional: ")
+    assert found.state in ("ok", "optional")
 
 
 def test_a_gpu_that_would_not_be_used_is_a_warning() -> None:
@@ -257,3 +258,33 @@ def test_the_installed_llama_cpp_reports_its_build() -> None:
     build = read_build()
     assert build.version
     assert "CPU: " in build.features
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", ExitCode.OK),
+        ("[vote]\nvots = 3\n", ExitCode.CONFIG),
+        ("[model]\nsource = 'no-such.gguf'\n", ExitCode.MODEL),
+        ("[model]\nsource = 'crescent.toml'\n", ExitCode.MODEL),
+    ],
+)
+def test_the_exit_code_is_that_of_a_run(text: str, code: ExitCode, tmp_path: Path) -> None:
+    (tmp_path / "crescent.toml").write_text(text)
+    found = workspace_checks.settings(tmp_path)
+    assert next((each.code for each in found if each.code), ExitCode.OK) == code
+
+
+@pytest.mark.parametrize(
+    ("gib", "sample", "train"),
+    [(1, "up to 0.5B", "up to 0.1B"), (24, "up to 14B", "up to 4B"), (0, "none", "none")],
+)
+def test_the_sizes_that_fit_grow_with_the_memory(gib: float, sample: str, train: str) -> None:
+    assert fitting.largest(gib * 2**30, fitting.BYTES_TO_SAMPLE).startswith(sample)
+    assert fitting.largest(gib * 2**30, fitting.BYTES_TO_TRAIN["float32"]).startswith(train)
+
+
+def test_a_processor_with_bfloat16_is_told_by_its_flags(tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text("flags : fpu avx512f avx512_bf16 sse\n")
+    assert fitting.cpu_precision(tmp_path / "cpuinfo") == "bfloat16"
+    assert fitting.cpu_precision(tmp_path / "none") == "float32"

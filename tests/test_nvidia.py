@@ -54,7 +54,7 @@ def test_the_cards_that_cuda_may_use_are_told_to_everything_that_asks(
     assert [gpu.name for gpu in gpus] == names
     assert has_nvidia_gpu() == bool(names)
     assert [text.partition(",")[0] for text in describe_machine().gpus] == names
-    found = find_gpu()
+    found, _ = find_gpu()
     assert (found.state == "ok") == bool(names)
     assert all(name in found.value for name in names)
     load = gpu_load(gpus)
@@ -78,12 +78,12 @@ def test_the_values_of_a_card_are_read_and_those_that_it_does_not_report_are_mis
 def test_hidden_cards_are_said_with_the_way_to_use_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", fake_nvml(A100, L4))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    assert find_gpu().value == "L4, 24576 MiB, driver 550.54 (CUDA_VISIBLE_DEVICES=1 leaves 1 of 2)"
+    assert find_gpu()[0].value == "L4, 24576 MiB, driver 550.54 (CUDA_VISIBLE_DEVICES=1 leaves 1 of 2)"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert find_gpu().value == "CUDA_VISIBLE_DEVICES= leaves 0 of 2"
-    assert "unset CUDA_VISIBLE_DEVICES" in find_gpu().advice
+    assert find_gpu()[0].value == "CUDA_VISIBLE_DEVICES= leaves 0 of 2"
+    assert "unset CUDA_VISIBLE_DEVICES" in find_gpu()[0].advice
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    assert find_gpu().value.endswith("; the first trains")
+    assert find_gpu()[0].value.endswith("; the first trains")
 
 
 def test_a_broken_driver_is_an_error_and_not_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,15 +93,15 @@ def test_a_broken_driver_is_an_error_and_not_a_gpu(monkeypatch: pytest.MonkeyPat
         list_gpus()
     assert describe_machine().gpus == ()
     assert not has_nvidia_gpu()
-    assert find_gpu().state == "warning"
-    assert "driver" in find_gpu().advice
+    assert find_gpu()[0].state == "warning"
+    assert "driver" in find_gpu()[0].advice
 
 
 def test_without_a_driver_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", fake_nvml(fails=NVMLError_LibraryNotFound("Not Found")))
 
     assert list_gpus() == ()
-    assert find_gpu().state == "missing"
+    assert find_gpu()[0].state == "optional"
 
 
 def test_every_name_that_is_asked_of_nvml_is_in_the_library(tmp_path: Path) -> None:

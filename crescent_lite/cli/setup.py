@@ -17,6 +17,7 @@ from crescent_lite.config.names import PRESETS
 from crescent_lite.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
+    from crescent_lite.cli.doctor import Finding
     from crescent_lite.config.text import ConfigRow
 
 
@@ -95,14 +96,20 @@ def add_doctor(subparsers: Subparsers) -> None:
 
 
 def doctor_command(options: argparse.Namespace) -> int:
-    """Print what was found on this machine, and advice."""
+    """Print what was found on this machine, and advice. The exit code is that of a run here: 3 or 4 if refused."""
     import dataclasses
 
     from crescent_lite.cli.doctor import examine
 
     findings = examine(options.workspace)
     if options.json:
-        return result(options, [dataclasses.asdict(finding) for finding in findings], "")
+        result(options, [dataclasses.asdict(finding) for finding in findings], "")
+        return _worst(findings)
     rows = [(f.name, f.state, f.value, f.advice) for f in findings]
     print_table("", ("item", "state", "found", "what to do"), rows, full=True)
-    return ExitCode.OK
+    return _worst(findings)
+
+
+def _worst(findings: list[Finding]) -> ExitCode:
+    """The exit code of the first finding that would end a run: of the settings, else of the model; else OK."""
+    return next((each.code for each in findings if each.code), ExitCode.OK)

@@ -9,23 +9,35 @@ from __future__ import annotations
 from pathlib import Path
 
 from crescent_lite.cli.doctor.finding import Check, Finding, safely
+from crescent_lite.cli.doctor.fitting import sizes_that_fit
 from crescent_lite.cli.doctor.hardware import find_gpu, machine
-from crescent_lite.cli.doctor.libraries import llama, packages, sqlite
+from crescent_lite.cli.doctor.libraries import llama, packages, sqlite, torch_accelerator
 from crescent_lite.cli.doctor.workspace import settings
+from crescent_lite.sampling.nvidia import NvidiaGpu
 
 __all__ = ["Finding", "examine"]
 
 
 def examine(workspace: Path) -> list[Finding]:
     """Examine the machine, the packages and the workspace. Raises nothing: a check that fails becomes a finding."""
-    gpu = find_gpu()
-    has_gpu = gpu.state == "ok"
+    gpu, visible = find_gpu()
+    has_gpu = bool(visible)
     checks: dict[str, Check] = {
         "machine": lambda: machine(workspace),
         "GPU": lambda: [gpu],
         "llama.cpp": lambda: llama(has_gpu=has_gpu),
         "packages": lambda: packages(has_gpu=has_gpu),
+        "models": lambda: _fitting(visible),
         "SQLite": sqlite,
         "settings": lambda: settings(workspace),
     }
     return [finding for name, check in checks.items() for finding in safely(name, check)]
+
+
+def _fitting(visible: tuple[NvidiaGpu, ...]) -> list[Finding]:
+    from crescent_lite.sampling.build_info import read_build
+
+    trains_on_gpu = bool(visible and torch_accelerator())
+    return sizes_that_fit(
+        visible, samples_on_gpu=bool(visible and read_build().can_offload), trains_on_gpu=trains_on_gpu
+    )

@@ -10,7 +10,7 @@ from typing import Literal
 
 import psutil
 
-from crescent_lite.errors import CrescentError
+from crescent_lite.errors import CrescentError, ExitCode
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,14 @@ class Finding:
     """One thing that was looked for, and what was found."""
 
     name: str
-    state: Literal["ok", "missing", "warning"]
-    """'missing' is not an error by itself: the advice says whether the thing is needed."""
+    state: Literal["ok", "optional", "missing", "warning"]
+    """'optional' is not there and not needed; 'missing' is needed for something, which the advice names."""
     value: str
     """What was found: a version, a size, a path."""
     advice: str = ""
     """What to do, one line; empty if there is nothing to do."""
+    code: ExitCode = ExitCode.OK
+    """Exit code of a run that this would end; OK for everything else."""
 
 
 Check = Callable[[], Iterable[Finding]]

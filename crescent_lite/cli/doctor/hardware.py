@@ -53,18 +53,22 @@ def amount(name: str, free: int, total: int, little: int, advice: str, whose: st
     return Finding(name, "warning", value, advice) if free < little else Finding(name, "ok", value)
 
 
-def find_gpu(ask: Callable[[], tuple[NvidiaGpu, ...]] = installed_gpus) -> Finding:
-    """The NVIDIA GPUs that CUDA may use, or what is wrong with their driver."""
+def find_gpu(
+    ask: Callable[[], tuple[NvidiaGpu, ...]] = installed_gpus,
+) -> tuple[Finding, tuple[NvidiaGpu, ...]]:
+    """The NVIDIA GPUs that CUDA may use, as a finding and as they are; or what is wrong with their driver."""
+    setting = os.environ.get(VISIBLE_DEVICES)
     try:
-        return gpu_finding(ask(), os.environ.get(VISIBLE_DEVICES))
+        installed = ask()
     except NvidiaError as error:
-        return Finding("GPU", "warning", str(error), error.advice)
+        return Finding("GPU", "warning", str(error), error.advice), ()
+    return gpu_finding(installed, setting), tuple(visible_gpus(installed, setting))
 
 
 def gpu_finding(installed: Sequence[NvidiaGpu], setting: str | None) -> Finding:
     """The GPUs that a value of CUDA_VISIBLE_DEVICES leaves (None: all), and which of them trains."""
     if not installed:
-        return Finding("GPU", "missing", "no NVIDIA GPU", "not required; a GPU makes larger models practical")
+        return Finding("GPU", "optional", "no NVIDIA GPU", "a GPU makes larger models practical")
     visible = visible_gpus(installed, setting)
     found = "; ".join(gpu.description for gpu in visible) + ("; the first trains" if len(visible) > 1 else "")
     if setting is None:

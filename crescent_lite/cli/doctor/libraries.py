@@ -44,26 +44,27 @@ def offload_finding(version: str, *, can_offload: bool, has_gpu: bool) -> Findin
 def packages(*, has_gpu: bool) -> list[Finding]:
     """The packages that training, the database and the comparison of questions depend on."""
     if has_gpu:
-        unsloth = "optional: on a GPU with it (make unsloth), train.loader = 'auto' takes it instead of PEFT"
+        unsloth = "on a GPU with it (make unsloth), train.loader = 'auto' takes it instead of PEFT"
         four_bit = "train.precision = 'auto' on a GPU (4 bits, QLoRA) needs it: pip install bitsandbytes"
     else:
-        unsloth = "optional: PEFT trains here; Unsloth (make unsloth) only with train.loader = 'unsloth'"
-        four_bit = "optional: only train.precision = 'nf4' needs it: pip install bitsandbytes"
+        unsloth = "PEFT trains here; Unsloth (make unsloth) only with train.loader = 'unsloth'"
+        four_bit = "only train.precision = 'nf4' needs it: pip install bitsandbytes"
     return [
         torch_finding(installed_version("torch"), torch_accelerator(), has_gpu=has_gpu),
         package_finding("transformers", INSTALL_TRAIN),
         package_finding("peft", INSTALL_TRAIN),
-        package_finding("unsloth", unsloth),
-        package_finding("bitsandbytes", four_bit),
+        package_finding("unsloth", unsloth, optional=True),
+        package_finding("bitsandbytes", four_bit, optional=not has_gpu),
         package_finding("sqlite-utils", "required: pip install sqlite-utils"),
         package_finding("rapidfuzz", "required: pip install rapidfuzz"),
     ]
 
 
-def package_finding(package: str, advice: str) -> Finding:
+def package_finding(package: str, advice: str, *, optional: bool = False) -> Finding:
     """The version of a package, or advice if it is not installed."""
-    version = installed_version(package)
-    return Finding(package, "ok", version) if version else Finding(package, "missing", "not installed", advice)
+    if version := installed_version(package):
+        return Finding(package, "ok", version)
+    return Finding(package, "optional" if optional else "missing", "not installed", advice)
 
 
 def torch_finding(version: str | None, accelerator: str, *, has_gpu: bool) -> Finding:
@@ -100,13 +101,9 @@ def sqlite() -> list[Finding]:
 
 
 def sqlite_finding(version: str) -> Finding:
-    """An SQLite version, with a warning if its WAL mode has a known bug."""
+    """An SQLite version. Where its WAL mode has a known bug, only a program beside this one could meet it."""
     from crescent_lite.store.sqlite_version import has_wal_reset_bug
 
     if not has_wal_reset_bug(version):
         return Finding("SQLite", "ok", version)
-    advice = (
-        "this version can damage a database that two processes write at once; here only one process writes, "
-        "under a lock, so there is nothing to do"
-    )
-    return Finding("SQLite", "warning", version, advice)
+    return Finding("SQLite", "ok", f"{version}; its bug with two writers is not met here, where one process writes")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from crescent_lite.cli.doctor.finding import Finding, safely
 from crescent_lite.config import CONFIG_NAME, Config, load_config
-from crescent_lite.errors import CrescentError, NetworkError
+from crescent_lite.errors import CrescentError, ExitCode, NetworkError
 from crescent_lite.printable import printable_line
 from crescent_lite.workspace import Workspace
 from crescent_lite.workspace.machine import GIB, installed_version
@@ -33,7 +33,7 @@ def settings(workspace: Path) -> list[Finding]:
             config = load_config(path)
             found = Finding("workspace", "ok", f"{workspace}, preset {config.preset}")
         except CrescentError as error:
-            found = Finding("workspace", "warning", "its settings are invalid", str(error))
+            found = Finding("workspace", "warning", "its settings are invalid", str(error), error.exit_code)
     return [
         found,
         *safely("database", lambda: write_ahead_log(workspace)),
@@ -78,7 +78,7 @@ def model_findings(config: Config, workspace: Path, *, will_try: bool) -> list[F
     except NetworkError as error:
         return [Finding("model", "warning", f"{what}; it could not be tried", str(error))]
     except CrescentError as error:
-        return [Finding("model", "warning", f"{what}; a run would be refused", str(error))]
+        return [Finding("model", "warning", f"{what}; a run would be refused", str(error), error.exit_code)]
     if trial.foreign_end:
         advice = (
             f"its chat template ends a reply with {printable_line(trial.foreign_end)!r}, which is no end of a reply "
@@ -101,7 +101,8 @@ def configured_model(config: Config, workspace: Path) -> list[Finding]:
     if path.is_file():
         return [Finding("model", "ok", f"{path}, {size_of(path) / GIB:.1f} GiB")]
     if not HUB_REFERENCE.fullmatch(source):
-        return [Finding("model", "missing", f"no file {path}", f"model.source: {meant_by(source, offline=True)}")]
+        advice = f"model.source: {meant_by(source, offline=True)}"
+        return [Finding("model", "missing", f"no file {path}", advice, ExitCode.MODEL)]
     if installed_version("huggingface_hub") is None:
         return [Finding("model", "missing", source, "hub models need: pip install 'crescent-lite[hub]'")]
     return [Finding("model", "ok", f"{source}, read from the hub's cache or downloaded when a run starts")]

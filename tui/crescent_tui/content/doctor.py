@@ -20,10 +20,16 @@ GROUPS = {
     "llama.cpp": ("llama.cpp", "llama.cpp on GPU"),
     "packages": ("torch", "transformers", "peft", "unsloth", "bitsandbytes", "sqlite-utils", "rapidfuzz"),
     "SQLite": ("SQLite",),
+    "models": ("models to sample", "models to train"),
     "settings": ("workspace", "embedded model", "model", "sampling", "training"),
 }
 NAME_WIDTH = 11
-SIGNS = {"ok": ("✓", "$text-success"), "missing": ("–", MUTED), "warning": ("!", "$text-warning")}
+SIGNS = {
+    "ok": ("✓", "$text-success"),
+    "optional": ("–", MUTED),
+    "missing": ("–", MUTED),
+    "warning": ("!", "$text-warning"),
+}
 
 
 def doctor_report(output: str, width: int) -> Content | None:
