@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from crescent_lite.cli import completion, database, export, measure, results, run_list, runs, serve, setup
+from crescent_lite.cli import completion, database, export, measure, quantise, results, run_list, runs, serve, setup
 from crescent_lite.cli.options import COMMON_DEFAULTS, Command, Subparsers, add_common_options
 from crescent_lite.cli.parser import CommandParser
 from crescent_lite.cli.terminal import accept_every_character, say, say_error
@@ -30,7 +30,7 @@ GROUPS: dict[str, tuple[Callable[[Subparsers], None], ...]] = {
         results.add_report, results.add_answer, results.add_note,
     ),
     "Measure": (measure.add_eval, measure.add_headroom, measure.add_controls, measure.add_plan),
-    "Hand over": (export.add_export,),
+    "Hand over": (export.add_export, quantise.add_quantise),
     "Data": (database.add_query, serve.add_serve, database.add_db),
     "Machine": (setup.add_doctor, completion.add_completion,),
 }  # fmt: skip

@@ -20,6 +20,7 @@ from crescent_lite.sampling import llama_log
 from crescent_lite.sampling.library import libggml, llama_cpp
 
 MIXTURES: Mapping[str, int] = {
+    "iq4_nl": llama_cpp.LLAMA_FTYPE_MOSTLY_IQ4_NL,
     "q4_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_0,
     "q4_k_m": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_K_M,
     "q5_k_m": llama_cpp.LLAMA_FTYPE_MOSTLY_Q5_K_M,
@@ -60,14 +61,16 @@ def encode_rows(rows: np.ndarray, tensor_type: int) -> np.ndarray:
     return encoded
 
 
-def quantise(source: Path, mixture: str, target: Path) -> None:
+def quantise(source: Path, mixture: str, target: Path, *, pure: bool = False) -> None:
     """Write the model `source` in another quantisation to `target`, completely or not at all.
 
+    With `pure`, all matrices get the one type that names the mixture, the embeddings and the output layer too.
     Raises ModelError or StorageError.
     """
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = MIXTURES[mixture]
     params.allow_requantize = True
+    params.pure = pure
     unfinished = target.with_name(target.name + ".unfinished")
     llama_log.forget_complaints()
     failed = llama_cpp.llama_model_quantize(os.fsencode(source), os.fsencode(unfinished), ctypes.byref(params))

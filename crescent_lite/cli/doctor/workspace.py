@@ -99,13 +99,24 @@ def configured_model(config: Config, workspace: Path) -> list[Finding]:
     if source == "embedded":
         return []
     if path.is_file():
-        return [Finding("model", "ok", f"{path}, {size_of(path) / GIB:.1f} GiB")]
+        return [Finding("model", "ok", f"{path}, {size_of(path) / GIB:.1f} GiB{_faster_type(path)}")]
     if not HUB_REFERENCE.fullmatch(source):
         advice = f"model.source: {meant_by(source, offline=True)}"
         return [Finding("model", "missing", f"no file {path}", advice, ExitCode.MODEL)]
     if installed_version("huggingface_hub") is None:
         return [Finding("model", "missing", source, "hub models need: pip install 'crescent-lite[hub]'")]
     return [Finding("model", "ok", f"{source}, read from the hub's cache or downloaded when a run starts")]
+
+
+def _faster_type(path: Path) -> str:
+    """A hint where another type of the same size is sampled faster on a processor; else ''."""
+    from crescent_lite.export.requantised import runs_on_slow_kernels
+
+    try:
+        is_slow = runs_on_slow_kernels(path)
+    except CrescentError:
+        return ""
+    return "; faster on a processor as IQ4_NL: see `crescent quantise`" if is_slow else ""
 
 
 def sampling_plan(config: Config, workspace: Path) -> list[Finding]:
