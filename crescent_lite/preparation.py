@@ -216,6 +216,7 @@ def _store_run(
 def read_inputs(workspace: Workspace, config: Config) -> Inputs:
     """Read and check the prompts, the benchmarks, the base and the user's questions. Raises CrescentError."""
     resolved = resolve_paths(config, workspace.folder)
+    base = _find_base(workspace, config, resolved)  # first: nothing can be done without it
     chat_template = read_chat_template(resolved.model)
     if chat_template:
         resolved = replace(resolved, model=replace(resolved.model, chat_template=chat_template.text))
@@ -230,7 +231,6 @@ def read_inputs(workspace: Workspace, config: Config) -> Inputs:
         )
     )
     measured = [each for benchmark in benchmarks for each in measurements(benchmark, config, prompts)]
-    base = _find_base(workspace, config, resolved)
     own = load_questions(resolved.bait, offline=config.model.offline) if config.bait.file else None
     asked_with = {each.prompt.name: each.prompt.sha256 for each in measured}
     checksums = {

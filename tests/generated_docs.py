@@ -35,6 +35,7 @@ from crescent_lite.config.settings import PRESET_DIR
 from crescent_lite.config.text import config_rows
 from crescent_lite.config.toml import toml_text
 from crescent_lite.errors import CrescentError, ExitCode
+from crescent_lite.models.known import KNOWN_MODELS
 from crescent_lite.training.architectures import LINEAR_LAYERS
 
 ROOT = Path(__file__).parents[1]
@@ -283,6 +284,23 @@ def architectures() -> str:
     return table(("architecture (`general.architecture` of the GGUF)", "layers with a LoRA"), rows)
 
 
+def known_models() -> str:
+    """The models that `crescent models` lists."""
+    rows = (
+        (
+            f"`{each.name}`",
+            f"`{each.source}`",
+            f"{each.file_bytes / 1e9:.1f} GB",
+            f"{each.memory_bytes / 1e9:.1f} GB",
+            each.licence,
+            f"{each.tokens_per_second} tokens/s on two cores" if each.tokens_per_second else "",
+            each.measured,
+        )
+        for each in KNOWN_MODELS
+    )
+    return table(("name", "`model.source`", "file", "memory", "licence", "speed", "measured"), rows)
+
+
 def floors() -> str:
     """The layers of import-linter, from pyproject.toml."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
@@ -393,6 +411,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "builtin-benchmarks": builtin_benchmarks,
     "keys": keys,
     "architectures": architectures,
+    "known-models": known_models,
     "floors": floors,
     "tree": tree,
     "modules": modules,

@@ -15,8 +15,21 @@ from types import SimpleNamespace
 
 import pytest
 
-from crescent_lite.errors import ModelError, NetworkError, StorageError
-from crescent_lite.models import EMBEDDED_FILE, downloads, find_adapter, find_model, parts_of, sha256_of, size_of
+from crescent_lite.cli import main
+from crescent_lite.cli.models import cached
+from crescent_lite.config import load_config
+from crescent_lite.errors import ExitCode, ModelError, NetworkError, StorageError
+from crescent_lite.models import (
+    EMBEDDED_FILE,
+    HUB_REFERENCE,
+    downloads,
+    find_adapter,
+    find_model,
+    parts_of,
+    sha256_of,
+    size_of,
+)
+from crescent_lite.models.known import KNOWN_MODELS, SUGGESTED
 from crescent_lite.records import ModelFile
 
 WEIGHTS = b"GGUF" + b"\x00" * 60
@@ -100,6 +113,58 @@ def test_a_hub_file_is_fetched_once_and_then_found_offline(hub: ThreadingHTTPSer
     assert fetched.path.read_bytes() == WEIGHTS
     assert fetched.sha256 == hashlib.sha256(WEIGHTS).hexdigest()
     assert find_model("someone/tiny-GGUF:tiny.gguf", offline=True) == fetched
+
+
+def test_a_model_is_fetched_and_the_line_for_the_settings_is_printed(
+    hub: ThreadingHTTPServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["models", "--fetch", "someone/tiny-GGUF:tiny.gguf"]) == ExitCode.OK
+    path, _, line = capsys.readouterr().out.splitlines()
+    assert Path(path).read_bytes() == WEIGHTS
+    assert line == 'source = "someone/tiny-GGUF:tiny.gguf"'
+    assert cached("someone/tiny-GGUF:tiny.gguf") == Path(path)
+    assert cached("someone/tiny-GGUF:other.gguf") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("qwen", "known: embedded, qwen2.5-0.5b"),
+        ("someone/tiny-GGUF", "write one of 'someone/tiny-GGUF:big/big-Q8_0-00001-of-00002.gguf'"),
+        ("hf.co/someone/tiny-GGUF:Q4_K_M", "write 'someone/tiny-GGUF:tiny-Q4_K_M.gguf'"),
+        ("ollama:llama3", "ollama show --modelfile llama3"),
+    ],
+)
+def test_what_cannot_be_fetched_is_told_in_the_spelling_that_is_meant(
+    hub: ThreadingHTTPServer, capsys: pytest.CaptureFixture[str], name: str, words: str
+) -> None:
+    assert main(["models", "--fetch", name]) == ExitCode.MODEL
+    assert words in capsys.readouterr().err
+    assert FETCHED == []
+
+
+def test_known_models_are_named_once_and_as_the_settings_spell_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--json"]) == ExitCode.OK
+    found = json.loads(capsys.readouterr().out)
+    assert len({each["name"] for each in found}) == len(found) == len(KNOWN_MODELS)
+    assert all(each["source"] == "embedded" or HUB_REFERENCE.fullmatch(each["source"]) for each in found)
+    assert all(each["file_bytes"] < each["memory_bytes"] for each in found)
+    assert {each.name for each in KNOWN_MODELS} >= set(SUGGESTED)
+    small = next(each for each in KNOWN_MODELS if each.name == "embedded")
+    assert small.file_bytes == pytest.approx(size_of(find_model("embedded").path), rel=0.02)
+
+
+@pytest.mark.parametrize("preset", ["default", "preference"])
+def test_a_preset_without_a_model_is_refused_and_names_some(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], preset: str
+) -> None:
+    assert main(["init", str(tmp_path / "w"), "--preset", preset]) == ExitCode.OK
+    for command in (["run"], ["run", "--dry-run"], ["eval"], ["headroom"]):
+        assert main([*command, "-w", str(tmp_path / "w")]) == ExitCode.MODEL
+        said = capsys.readouterr().err
+        assert "model.source is not set" in said
+        assert "qwen2.5-0.5b-instruct-q4_k_m.gguf' (0.5 GB, 1.5 GB of memory, Apache-2.0)" in said
+    assert load_config(preset="quick").model.source == "embedded"
 
 
 def test_a_file_the_hub_does_not_have_is_one_line(hub: ThreadingHTTPServer) -> None:

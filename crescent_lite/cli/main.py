@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from crescent_lite.cli import completion, database, export, measure, quantise, results, run_list, runs, serve, setup
+from crescent_lite.cli import completion, database, export, measure, models, quantise, results, run_list, runs, serve, setup
 from crescent_lite.cli.options import COMMON_DEFAULTS, Command, Subparsers, add_common_options
 from crescent_lite.cli.parser import CommandParser
 from crescent_lite.cli.terminal import accept_every_character, say, say_error
@@ -32,7 +32,7 @@ GROUPS: dict[str, tuple[Callable[[Subparsers], None], ...]] = {
     "Measure": (measure.add_eval, measure.add_headroom, measure.add_controls, measure.add_plan),
     "Hand over": (export.add_export, quantise.add_quantise),
     "Data": (database.add_query, serve.add_serve, database.add_db),
-    "Machine": (setup.add_doctor, completion.add_completion,),
+    "Machine": (setup.add_doctor, models.add_models, completion.add_completion,),
 }  # fmt: skip
 """Title of each group of commands, and the function that adds each command, in the order of `crescent --help`."""
 

@@ -55,6 +55,10 @@ MIGRATIONS = (
         "train.look_replies is 0 for a run that was started without it",  # so that its checkpoints still fit
         added({"train.look_replies": 0}),
     ),
+    Migration(
+        "model.source is 'embedded' for a run that was started when that was the default",
+        added({"model.source": "embedded"}),
+    ),
 )
 """All migrations in their order. Settings of version N have had the first N."""
 

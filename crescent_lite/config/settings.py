@@ -50,9 +50,10 @@ class RunConfig:
 class ModelConfig:
     """The model that asks, votes and is improved."""
 
-    source: str = "embedded"
-    """'embedded' (SmolLM2-135M-Instruct), the path of a GGUF file, or `repo:file` on the Hugging Face hub. A relative
-    path, here and in every setting, starts in the workspace, or else in the current folder."""
+    source: str = ""
+    """'embedded' (SmolLM2-135M-Instruct), the path of a GGUF file, or `repo:file` on the Hugging Face hub. Empty:
+    none, and a run is refused. A relative path, here and in every setting, starts in the workspace, or else in the
+    current folder."""
     offline: bool = False
     """Whether to take files of the Hugging Face hub from the local cache only."""
     chat_template: str = ""

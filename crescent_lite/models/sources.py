@@ -17,6 +17,7 @@ from pathlib import Path
 
 from crescent_lite.errors import ModelError
 from crescent_lite.models.downloads import fetch_model
+from crescent_lite.models.known import no_source
 from crescent_lite.models.parts import parts_of
 from crescent_lite.models.spellings import not_found
 from crescent_lite.records import BASE_SHA256, ModelFile, model_name
@@ -36,6 +37,8 @@ def find_model(source: str, *, offline: bool = False, checksum_cache: Path | Non
     With `offline` a hub file must already be in the local cache. Raises ModelError, NetworkError,
     StorageError or MissingPackageError.
     """
+    if not source:
+        raise no_source()
     path = Path(source)
     with contextlib.suppress(RuntimeError):  # "~name" of a user that this machine does not have
         path = path.expanduser()

@@ -23,7 +23,7 @@ LARGE_LOG = 256 << 20
 def settings(workspace: Path) -> list[Finding]:
     """The workspace, its settings, and what follows from them: the model, the sampling and the training."""
     path = workspace / CONFIG_NAME
-    config = Config()
+    config = load_config(preset="quick")  # what `crescent init` would begin with
     if not path.is_file():
         found = Finding("workspace", "missing", f"no {path}", f"create it: crescent init {workspace}")
     elif not os.access(workspace, os.W_OK):
@@ -98,6 +98,9 @@ def configured_model(config: Config, workspace: Path) -> list[Finding]:
     path = Path(resolve_paths(config, workspace).model.source)
     if source == "embedded":
         return []
+    if not source:
+        advice = "`crescent models` lists some and fetches one"
+        return [Finding("model", "missing", "model.source is not set", advice)]
     if path.is_file():
         return [Finding("model", "ok", f"{path}, {size_of(path) / GIB:.1f} GiB{_faster_type(path)}")]
     if not HUB_REFERENCE.fullmatch(source):
