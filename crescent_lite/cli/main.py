@@ -13,7 +13,19 @@ import os
 import sys
 from collections.abc import Callable
 
-from crescent_lite.cli import completion, database, export, measure, models, quantise, results, run_list, runs, serve, setup
+from crescent_lite.cli import (
+    completion,
+    database,
+    export,
+    measure,
+    models,
+    quantise,
+    results,
+    run_list,
+    runs,
+    serve,
+    setup,
+)
 from crescent_lite.cli.options import COMMON_DEFAULTS, Command, Subparsers, add_common_options
 from crescent_lite.cli.parser import CommandParser
 from crescent_lite.cli.terminal import accept_every_character, say, say_error
