@@ -16,7 +16,7 @@ from crescent_lite.errors import ExitCode, ModelError
 
 def add_models(subparsers: Subparsers) -> None:
     """`crescent models` and its options."""
-    about = "list known instruct models with size, memory and licence, or fetch one"
+    about = "list known models with size, memory and licence, or fetch one"
     parser = add_command(subparsers, "models", models_command, about, example="crescent models --fetch qwen2.5-0.5b")
     parser.add_argument(
         "--fetch",
