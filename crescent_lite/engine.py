@@ -56,6 +56,7 @@ from crescent_lite.printable import printable_line
 from crescent_lite.stages.frame import Job, pausable
 from crescent_lite.store import Run, Store
 from crescent_lite.store.database import now
+from crescent_lite.trackers import followed, require_tracker
 from crescent_lite.workspace import Workspace
 from crescent_lite.workspace.interruption import interruptible
 from crescent_lite.workspace.load_recorder import LoadRecorder
@@ -91,6 +92,8 @@ def run_engine(
         config, kept = settings_of(workspace, options, unfinished)
         teacher_id = unfinished.teacher_id if unfinished else options.teacher_id
         rounds = options.rounds or (unfinished.rounds if unfinished else config.run.rounds)
+        if config.run.log_to != "none":
+            require_tracker(config.run.log_to)
         purpose = Purpose(teacher_id=teacher_id, name=options.name, note=options.note)
         job = yield from _prepare(workspace, store, config, purpose, unfinished, opener, rounds)
         if options.next_round:
@@ -230,8 +233,15 @@ def _drive(
 ) -> Generator[Event, None, None]:
     """Pass on the loop's events, keep the run's state and log up to date, and end when a stop is requested."""
     store, workspace = job.store, job.workspace
+    log_to = job.config.run.log_to
+    tracker = None if log_to == "none" else log_to
     with _state_of(store, job.run_id) as state, _log(workspace, store, job.run_id) as log:
-        with interruptible(lambda: workspace.take("stop")), closing(work), _load(store, job.run_id) as note_load:
+        with (
+            interruptible(lambda: workspace.take("stop")),
+            closing(work),
+            _load(store, job.run_id) as note_load,
+            followed(store, job.run_id, tracker, workspace.logs) as track,
+        ):
             started = RunStarted(job.run_id, resumed, job.rounds, job.base.name, kept)
             log(started)
             log(describe_machine())  # for the record; not yielded, so that no watcher waits for it
@@ -239,6 +249,7 @@ def _drive(
             for event in work:
                 log(event)
                 note_load(event)
+                track(event)
                 if isinstance(event, StageStarted | RunFinished):
                     store_notes(workspace, store)
                 yield event

@@ -17,6 +17,7 @@ from crescent_lite.cli import (
     completion,
     database,
     export,
+    log,
     measure,
     models,
     quantise,
@@ -34,18 +35,47 @@ from crescent_lite.errors import CrescentError, ExitCode, Interrupted, StorageEr
 
 GROUPS: dict[str, tuple[Callable[[Subparsers], None], ...]] = {
     "Run": (
-        setup.add_init, setup.add_config, runs.add_run, runs.add_pause, runs.add_resume, runs.add_stop,
-        runs.add_rollback, runs.add_distill,
+        setup.add_init,
+        setup.add_config,
+        runs.add_run,
+        runs.add_pause,
+        runs.add_resume,
+        runs.add_stop,
+        runs.add_rollback,
+        runs.add_distill,
     ),
     "Look": (
-        runs.add_status, run_list.add_runs, run_list.add_compare, results.add_tui, results.add_show,
-        results.add_report, results.add_answer, results.add_note,
+        runs.add_status,
+        run_list.add_runs,
+        run_list.add_compare,
+        results.add_tui,
+        results.add_show,
+        results.add_report,
+        results.add_answer,
+        results.add_note,
     ),
-    "Measure": (measure.add_eval, measure.add_headroom, measure.add_controls, measure.add_plan),
-    "Hand over": (export.add_export, quantise.add_quantise),
-    "Data": (database.add_query, serve.add_serve, database.add_db),
-    "Machine": (setup.add_doctor, models.add_models, completion.add_completion,),
-}  # fmt: skip
+    "Measure": (
+        measure.add_eval,
+        measure.add_headroom,
+        measure.add_controls,
+        measure.add_plan,
+    ),
+    "Hand over": (
+        export.add_export,
+        quantise.add_quantise,
+        log.add_log,
+    ),
+    "Data": (
+        database.add_query,
+        serve.add_serve,
+        database.add_db,
+    ),
+    "Machine": (
+        setup.add_doctor,
+        models.add_models,
+        completion.add_completion,
+    ),
+}
 """Title of each group of commands, and the function that adds each command, in the order of `crescent --help`."""
 
 

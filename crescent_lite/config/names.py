@@ -41,6 +41,10 @@ ExportFormat = Literal["conversational", "prompt-completion", "messages", "prefe
 """How exported examples are written; described in export/examples.py."""
 EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 
+TrackerName = Literal["tensorboard", "trackio", "wandb"]
+"""A program that draws the curves of runs; described in trackers/targets.py."""
+TRACKERS: tuple[TrackerName, ...] = get_args(TrackerName)
+
 GgufType = Literal["same", "f32", "f16", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0"]
 """Type of the weights in a merged GGUF. 'same' gives each tensor the type it has in the base."""
 GGUF_TYPES: tuple[GgufType, ...] = get_args(GgufType)

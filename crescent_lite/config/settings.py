@@ -44,6 +44,9 @@ class RunConfig:
     """Seed that every other seed is derived from."""
     prompts: str = "word-problems"
     """Prompt set: 'arithmetic', 'word-problems', 'reference', or a folder with the same files."""
+    log_to: Literal["none", "tensorboard", "trackio", "wandb"] = "none"
+    """Program that the curves and scores are sent to during a run, as `crescent log --to` does afterwards. Its
+    library is an extra: pip install 'crescent-lite[tensorboard]'. 'wandb' uses a server unless WANDB_MODE=offline."""
 
 
 @dataclass(frozen=True)
