@@ -94,7 +94,7 @@ def run_engine(
         rounds = options.rounds or (unfinished.rounds if unfinished else config.run.rounds)
         if config.run.log_to != "none":
             require_tracker(config.run.log_to)
-        purpose = Purpose(teacher_id=teacher_id, name=options.name, note=options.note)
+        purpose = Purpose(teacher_id=teacher_id, name=options.name, note=options.note, place=options.place)
         job = yield from _prepare(workspace, store, config, purpose, unfinished, opener, rounds)
         if options.next_round:
             job.add_requested_round()

@@ -37,7 +37,7 @@ from crescent_lite.sampling import (
 )
 from crescent_lite.sampling.known_templates import KNOWN, is_template_text, template_text
 from crescent_lite.stages.frame import Job, end_wait_for_a_pause
-from crescent_lite.store import Run, RunKind, Store
+from crescent_lite.store import Run, RunKind, Store, SweepPlace
 from crescent_lite.training import refuse_untrainable, trial_adapter
 from crescent_lite.workspace import Workspace
 
@@ -65,6 +65,8 @@ class RunOptions:
     """Name of the run, by which commands find it; None leaves a resumed run its name."""
     note: str | None = None
     """The user's note on the run; None leaves a resumed run its note."""
+    place: SweepPlace | None = None
+    """The run's place in a sweep; None for a run by itself."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class Purpose:
     """Name of the run; None leaves a resumed run its name."""
     note: str | None = None
     """The user's note on the run; None leaves a resumed run its note."""
+    place: SweepPlace | None = None
+    """The run's place in a sweep; None for a run by itself."""
 
     @property
     def asks(self) -> bool:
@@ -181,7 +185,10 @@ def checked_inputs(workspace: Workspace, config: Config, purpose: Purpose) -> In
 
 
 def run_to_continue(store: Store, options: RunOptions) -> Run | None:
-    """The unfinished run, or the latest one for another round; None to start a new run."""
+    """The unfinished run, the latest one for another round, or that of a sweep's place; None to start a new run."""
+    if options.place:
+        run_id = store.sweeps.fetch_runs(options.place.key).get(options.place.position)
+        return store.runs.fetch_run(run_id) if run_id else None
     if not options.next_round:
         return None if options.new else store.runs.fetch_unfinished()
     run = store.runs.fetch_run(None, "improvement")
@@ -210,6 +217,8 @@ def _store_run(
             )
         store.runs.set_plan(run_id, config.as_dict(), rounds)
         store.run_rows.set_name(run_id, purpose.name, purpose.note)
+        if purpose.place:
+            store.sweeps.set_place(run_id, purpose.place)
     return run_id, base_id
 
 

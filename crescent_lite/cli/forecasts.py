@@ -60,7 +60,12 @@ def differences(found: Forecast) -> list[str]:
 def agree(options: argparse.Namespace, found: Forecast) -> bool:
     """Say what a run takes. Asks for consent on a terminal if that is long, unless --yes is given."""
     say(printable_line(f"{title(found)}: {in_a_line(found)} ({found.based_on})", 1000))
-    if options.yes or found.estimate.seconds.value <= LONG_SECONDS or not _is_terminal():
+    return options.yes or found.estimate.seconds.value <= LONG_SECONDS or consents()
+
+
+def consents() -> bool:
+    """Ask on a terminal whether to go on; True without one."""
+    if not _is_terminal():
         return True
     sys.stderr.write("Go on? [y/N] ")
     sys.stderr.flush()

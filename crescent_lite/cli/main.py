@@ -26,6 +26,8 @@ from crescent_lite.cli import (
     runs,
     serve,
     setup,
+    status,
+    sweeps,
 )
 from crescent_lite.cli.options import COMMON_DEFAULTS, Command, Subparsers, add_common_options
 from crescent_lite.cli.parser import CommandParser
@@ -43,9 +45,10 @@ GROUPS: dict[str, tuple[Callable[[Subparsers], None], ...]] = {
         runs.add_stop,
         runs.add_rollback,
         runs.add_distill,
+        sweeps.add_sweep,
     ),
     "Look": (
-        runs.add_status,
+        status.add_status,
         run_list.add_runs,
         run_list.add_compare,
         results.add_tui,
@@ -101,9 +104,11 @@ def main(arguments: list[str] | None = None) -> int:
     except CrescentError as error:
         return _failed(options, error)
     except (Interrupted, KeyboardInterrupt):
-        starts_a_run = getattr(options, "starts_a_run", False)
+        resumed_by = getattr(options, "resumed_by", "")
         resume = (
-            f"Resume with: crescent run -w {options.workspace}" if starts_a_run else "Repeat the command to continue."
+            f"Resume with: crescent {resumed_by} -w {options.workspace}"
+            if resumed_by
+            else "Repeat the command to continue."
         )
         say(f"crescent: stopped; all finished work is stored. {resume}")
         return ExitCode.INTERRUPTED

@@ -1,4 +1,4 @@
-"""Commands that start and control runs: run, status, pause, resume, stop, rollback, distill.
+"""Commands that start and control runs: run, pause, resume, stop, rollback, distill.
 
 What a command needs is imported when it is called. Example:
     pause_command(Namespace(workspace=Path("data"), json=False)) -> 0
@@ -38,7 +38,7 @@ def add_run(subparsers: Subparsers) -> None:
     """`crescent run` and its options."""
     about, example = "start a run, or resume the unfinished one", "crescent run -w maths --rounds 3"
     parser = add_command(subparsers, "run", run_command, about, example=example)
-    parser.set_defaults(starts_a_run=True)
+    parser.set_defaults(resumed_by="run")
     parser.add_argument(
         "--rounds", type=rounds_of_run, metavar="N", help="rounds of the run in total (default: run.rounds)"
     )
@@ -106,12 +106,6 @@ def run_command(options: argparse.Namespace) -> int:
     return follow(options, workspace, run_engine(workspace, wanted))
 
 
-def add_status(subparsers: Subparsers) -> None:
-    """`crescent status`."""
-    about = "show the state of the latest run"
-    add_command(subparsers, "status", status_command, about, example="crescent status -w maths")
-
-
 def refuse_finished(workspace: Workspace) -> None:
     """Raise WorkspaceError if the latest run is finished: a forgotten --new must not begin hours of work."""
     if not workspace.database_path.exists():
@@ -123,16 +117,6 @@ def refuse_finished(workspace: Workspace) -> None:
             f"run {latest.run_id} is finished: `crescent run --new` starts another run, `--next-round` adds a round "
             f"to it, and `crescent report` shows it"
         )
-
-
-def status_command(options: argparse.Namespace) -> int:
-    """Print the state of the latest run."""
-    from crescent_lite.cli.detail import plain_text, run_status
-
-    workspace = open_workspace(options.workspace)
-    with closing(open_store(workspace)) as store:
-        status = run_status(store, engine_is_running=workspace.is_busy())
-    return result(options, status, plain_text(status))
 
 
 def add_pause(subparsers: Subparsers) -> None:
@@ -199,7 +183,7 @@ def add_distill(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers, "distill", distill_command, about, example="crescent distill --student weaker.gguf --run 1"
     )
-    parser.set_defaults(starts_a_run=True)
+    parser.set_defaults(resumed_by="run")
     add_run_option(parser, "number of the run whose labels are used")
     parser.add_argument(
         "--student", required=True, metavar="MODEL", help="model to fine-tune: a GGUF file, or repo:file on the hub"

@@ -28,6 +28,7 @@ from crescent_lite.store.questions import Questions
 from crescent_lite.store.round_counts import RoundCounts, fetch_round_counts
 from crescent_lite.store.run_rows import RunRow, RunRows, RunScore
 from crescent_lite.store.runs import Round, Run, RunKind, Runs, StageCost
+from crescent_lite.store.sweeps import SweepPlace, Sweeps
 from crescent_lite.store.thoughts import fetch_in_thoughts
 from crescent_lite.store.trainings import Trainings
 from crescent_lite.store.votes import Votes
@@ -43,6 +44,7 @@ __all__ = [
     "RunScore",
     "StageCost",
     "Store",
+    "SweepPlace",
 ]
 
 
@@ -65,6 +67,7 @@ class Store:
         self.run_rows = RunRows(database)
         self.machine = Machine(database)
         self.items = Items(database)
+        self.sweeps = Sweeps(database)
 
     @classmethod
     def open(cls, path: Path) -> Store:
