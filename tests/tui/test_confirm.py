@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from sample_workspace import SampleWorkspace, agree, shown, until
 
+from crescent_lite.throughput import Throughput
 from crescent_lite.workspace import Workspace
 from crescent_tui.app import CrescentApp
 from crescent_tui.content.starting import ESTIMATING, estimate_lines, stopping_question
 from crescent_tui.sources.child_process import CommandResult
-from crescent_tui.sources.throughput import Throughput
 from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
 
 

@@ -15,6 +15,7 @@ from crescent_lite.config import Config
 from crescent_lite.events import StageFinished
 from crescent_lite.intervals import wilson
 from crescent_lite.store.watching import ScoreCount
+from crescent_lite.throughput import Throughput
 from crescent_lite.workspace import Workspace
 from crescent_lite.workspace.machine import NvidiaGpu
 from crescent_tui.app import LIGHT, CrescentApp
@@ -22,7 +23,6 @@ from crescent_tui.content import run as run_content
 from crescent_tui.content.doctor import doctor_report
 from crescent_tui.sources.child_process import command_line
 from crescent_tui.sources.machine_load import CpuLoad, GpuLoad, MachineLoad, gpu_load
-from crescent_tui.sources.throughput import Throughput
 
 pytestmark = pytest.mark.asyncio
 

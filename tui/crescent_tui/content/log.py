@@ -11,12 +11,12 @@ from typing import Literal
 
 from textual.content import Content
 
+from crescent_lite.log_tail import parse_event
 from crescent_lite.printable import printable, printable_line
 from crescent_lite.store.watching import EventLine
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.row_cells import RowCell, RowColumn
 from crescent_tui.content.words import event_sentence, local_date_time, local_time
-from crescent_tui.sources.log_tail import parse_event
 
 Level = Literal["all", "without items", "alarms"]
 LEVELS: tuple[Level, ...] = ("without items", "alarms", "all")

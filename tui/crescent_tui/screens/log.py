@@ -18,12 +18,12 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input
 
+from crescent_lite.log_tail import LogTail
 from crescent_tui.content import log as log_content
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.log import LEVELS, LogLine
 from crescent_tui.screens.tab_screen import TabScreen
 from crescent_tui.sources.child_process import OUTPUT_NAME
-from crescent_tui.sources.log_tail import LogTail
 from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
 from crescent_tui.widgets.cached_static import CachedStatic
 from crescent_tui.widgets.filter_input import FilterInput
