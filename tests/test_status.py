@@ -44,6 +44,9 @@ def at_work(workspace: Workspace) -> None:
 
 def test_a_run_at_work_says_its_stage_its_speed_and_the_time_left(workspace: Workspace) -> None:
     at_work(workspace)
+    owed = [[1, "vote", 999.0], [2, "ask", 999.0], [2, "vote", 999.0], [2, "train", 60.0], [3, "ask", 40.0]]
+    kept = {"run": 1, "rounds": 2, "seconds": owed}
+    (workspace.folder / ".estimate.json").write_text(json.dumps(kept), encoding="utf-8")
 
     with workspace.lock():
         status = StatusFollower(workspace).look()
@@ -53,8 +56,11 @@ def test_a_run_at_work_says_its_stage_its_speed_and_the_time_left(workspace: Wor
     assert (stage["name"], stage["round"], stage["done"], stage["total"]) == ("vote", 2, 25, 100)
     assert stage["tokens_per_second"] == pytest.approx(10, abs=0.5)
     assert status["seconds_left"]["stage"] == pytest.approx(150, rel=0.1)
+    left = status["seconds_left"]
+    assert left["round"] == pytest.approx(left["stage"] + 60)
+    assert left["run"] == pytest.approx(left["stage"] + 100)
     text = status_text(status)
-    assert "stage: voting (round 2): 25/100, 10 tok/s" in text
+    assert "stage: voting (round 2): 25/100, 1" in text
     assert "time left: stage 2:3" in text
     assert "run: 1 (sample)" in text
 

@@ -7,6 +7,8 @@ The time left of the stage is measured from its log; that of the other stages is
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -16,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 from crescent_lite.cli.options import Subparsers, add_command
 from crescent_lite.cli.terminal import result, stream_json
 from crescent_lite.errors import CrescentError, ExitCode, UsageError
-from crescent_lite.printable import duration, printable, printable_line
+from crescent_lite.printable import duration, printable_line
 from crescent_lite.workspace.database import open_store, open_workspace
 
 if TYPE_CHECKING:
+    from crescent_lite.events import Stage
     from crescent_lite.log_tail import LogTail
     from crescent_lite.store import Run, Store
     from crescent_lite.throughput import Throughput, ThroughputMeter
@@ -29,8 +32,8 @@ WATCH_SECONDS = 2.0
 """Time between two looks on a terminal."""
 PLAIN_SECONDS = 10.0
 """Time between two looks where lines are only added."""
-FORECAST_SECONDS = 60.0
-"""Time after which the estimate of the other stages is made again, in seconds (guess)."""
+ESTIMATE_NAME = ".estimate.json"
+"""The file in a workspace with the estimated seconds of each stage of the run at work."""
 
 
 def add_status(subparsers: Subparsers) -> None:
@@ -94,8 +97,6 @@ class StatusFollower:
         self._workspace = workspace
         self._followed: tuple[int, LogTail, ThroughputMeter] | None = None
         """The run whose log is read, and its speed so far."""
-        self._forecast: tuple[float, dict[tuple[int, str], float]] | None = None
-        """When the other stages were estimated, and the seconds of each."""
 
     def look(self) -> dict[str, Any]:
         """The state of the latest run as plain values. Raises NotFoundError."""
@@ -150,9 +151,12 @@ class StatusFollower:
             "tokens_per_second": speed.tokens_per_second,
             "loss": speed.loss,
         }
-        others = self._others(run)
+        from crescent_lite.events import STAGES
+
+        others = _estimated(self._workspace, run)
         known = left is not None and others is not None
-        later = {key: seconds for key, seconds in (others or {}).items() if key != (number, speed.stage)}
+        place = number, STAGES.index(speed.stage)
+        later = {key: seconds for key, seconds in (others or {}).items() if (key[0], STAGES.index(key[1])) > place}
         of_round = sum(seconds for (each, _), seconds in later.items() if each == number)
         return {
             "stage": stage,
@@ -163,24 +167,35 @@ class StatusFollower:
             },
         }
 
-    def _others(self, run: Run) -> dict[tuple[int, str], float] | None:
-        """Seconds that each stage still takes, by round and stage, as forecast; None if that cannot be said."""
-        from crescent_lite.forecast import forecast_run
-        from crescent_lite.preparation import RunOptions
 
-        if run.kind != "improvement" or run.control or run.teacher_id:
-            return None
-        if self._forecast and time.monotonic() - self._forecast[0] < FORECAST_SECONDS:
-            return self._forecast[1]
-        try:
-            found = forecast_run(self._workspace, RunOptions())
-        except CrescentError:
-            return None  # such as a model that is no longer there: the run itself has it in memory
-        if found.run_id != run.run_id or not found.estimate.has_speed:
-            return None
-        seconds = {(each.round, str(each.stage)): each.seconds.value for each in found.estimate.stages}
-        self._forecast = time.monotonic(), seconds
-        return seconds
+def _estimated(workspace: Workspace, run: Run) -> dict[tuple[int, Stage], float] | None:
+    """Seconds of each stage that the run still owed when it was first asked about; None if that cannot be said.
+
+    A forecast reads all inputs of a run, which takes seconds, so it is made once for each run and kept in a file.
+    """
+    from crescent_lite.events import STAGES
+
+    path = workspace.folder / ESTIMATE_NAME
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if (kept["run"], kept["rounds"]) == (run.run_id, run.rounds):
+            return {(number, stage): seconds for number, stage, seconds in kept["seconds"] if stage in STAGES}
+    if run.kind != "improvement" or run.control or run.teacher_id:
+        return None
+    from crescent_lite.forecast import forecast_run
+    from crescent_lite.preparation import RunOptions
+
+    try:
+        found = forecast_run(workspace, RunOptions())
+    except CrescentError:
+        return None  # such as a model that is no longer there: the run itself has it in memory
+    if found.run_id != run.run_id or not found.estimate.has_speed:
+        return None
+    seconds = {(each.round, each.stage): each.seconds.value for each in found.estimate.stages}
+    kept = {"run": run.run_id, "rounds": run.rounds, "seconds": [[*key, value] for key, value in seconds.items()]}
+    with contextlib.suppress(OSError):  # the file only saves time
+        path.write_text(json.dumps(kept), encoding="utf-8")
+    return seconds
 
 
 def status_text(status: dict[str, Any]) -> str:
@@ -213,6 +228,5 @@ def _score_line(score: dict[str, Any]) -> str:
     if score["difference"] is None:
         return f"score: {where}: base {score['base']:.1%}"
     change = f"{100 * score['difference']:+.1f} points"
-    return printable(
-        f"score: {where}: {score['base']:.1%} to {score['score']:.1%} ({change}) in round {score['round']}"
-    )
+    kept = f" in round {score['round']}" if score["round"] else ""
+    return f"score: {where}: {score['base']:.1%} to {score['score']:.1%} ({change}){kept}"
