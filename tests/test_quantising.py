@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import gguf
+import numpy as np
 import pytest
 from tiny_model import make_tiny_gguf
 
@@ -14,6 +15,8 @@ from crescent_lite.errors import ExitCode
 from crescent_lite.export.requantised import fastest_type, is_rounded, runs_on_slow_kernels
 from crescent_lite.models import embedded_path
 from crescent_lite.models.gguf_header import GgufHeader
+from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.importance import importance
 from crescent_lite.sampling.quantising import quantise
 
 
@@ -66,17 +69,63 @@ def test_all_matrices_get_the_type_only_when_asked(tmp_path: Path) -> None:
     assert every["token_embd.weight"] == "IQ4_NL"
 
 
+def test_every_matrix_has_an_importance_and_it_is_the_mean_square_of_its_inputs(tmp_path: Path) -> None:
+    path = make_tiny_gguf(tmp_path / "tiny.gguf")
+    model = GgufModel(path)
+    matrices = {tensor.name: tensor for tensor in GgufHeader(path).tensors if len(tensor.shape) > 1}
+
+    once, twice = importance(model, [[5, 6, 7]], threads=1), importance(model, [[5, 6, 7]] * 2, threads=1)
+
+    assert {name: values.shape for name, values in once.items()} == {
+        name: (int(tensor.shape[0]),) for name, tensor in matrices.items()
+    }
+    for name, values in once.items():
+        assert values == pytest.approx(twice[name], rel=1e-4)
+    embedded = matrices["token_embd.weight"].data[[5, 6, 7]].astype(np.float64)
+    scale = {tensor.name: tensor.data for tensor in GgufHeader(path).tensors}["blk.0.attn_norm.weight"]
+    normed = embedded / np.sqrt((embedded**2).mean(axis=1, keepdims=True) + 1e-5) * scale
+    assert once["blk.0.attn_q.weight"] == pytest.approx((normed**2).mean(axis=0), rel=1e-2)
+    model.close()
+
+
+def test_what_matters_is_rounded_more_carefully(tmp_path: Path) -> None:
+    path = make_tiny_gguf(tmp_path / "tiny.gguf")
+    source = {tensor.name: tensor.data for tensor in GgufHeader(path).tensors}["blk.0.attn_q.weight"]
+    weights = np.ones(source.shape[1], np.float32)
+    weights[::7] = 1000.0
+
+    def error(target: Path, importance: dict[str, np.ndarray] | None) -> float:
+        quantise(path, "iq4_nl", target, importance=importance)
+        tensor = next(each for each in GgufHeader(target).tensors if each.name == "blk.0.attn_q.weight")
+        written = gguf.dequantize(tensor.data, tensor.tensor_type)
+        return float(((written - source) ** 2)[:, ::7].mean())
+
+    assert error(tmp_path / "a.gguf", {"blk.0.attn_q.weight": weights}) < error(tmp_path / "b.gguf", None)
+
+
 def test_the_cost_is_measured_on_the_same_items_and_replies(
     tmp_path: Path, workspace: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, target = make_tiny_gguf(tmp_path / "tiny.gguf"), tmp_path / "small.gguf"
-    asked = ["quantise", str(source), "--items", "4", "--output", str(target), "--json", *workspace]
+    asked = [
+        "quantise",
+        str(source),
+        "--items",
+        "4",
+        "--calibrate",
+        "2",
+        "--output",
+        str(target),
+        "--json",
+        *workspace,
+    ]
 
     assert main(asked) == ExitCode.OK
 
     told = json.loads(capsys.readouterr().out)
     assert told["type"] == "iq4_nl"
     assert told["bytes_after"] == target.stat().st_size < told["bytes_before"] / 4
+    assert told["calibrated_on"] == 2
     assert told["cost"]["items"] == 4
     before, after = told["cost"]["before"], told["cost"]["after"]
     assert before["perplexity"] > 1
@@ -84,7 +133,7 @@ def test_the_cost_is_measured_on_the_same_items_and_replies(
     assert before["perplexity"] != after["perplexity"]
     assert main(asked) == ExitCode.STORAGE
     assert "exists already" in capsys.readouterr().err
-    assert main([*asked[:-4], "--force", *asked[-4:]]) == ExitCode.OK
+    assert main([*asked, "--force"]) == ExitCode.OK
 
 
 def test_a_file_never_replaces_itself(

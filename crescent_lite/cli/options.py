@@ -116,6 +116,11 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def count(text: str) -> int:
+    """A whole number of 0 or more, for argparse."""
+    return _integer(text, 0, LARGEST_INTEGER)
+
+
 def positive_integer(text: str) -> int:
     """A whole number, at least 1."""
     return _integer(text, 1, None)

@@ -10,15 +10,18 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crescent_lite.cli.options import Subparsers, add_command, add_settings_options, positive_integer
+from crescent_lite.cli.options import Subparsers, add_command, add_settings_options, count, positive_integer
 from crescent_lite.cli.terminal import print_table, result, say
 from crescent_lite.config.names import QUANTISED_TYPES
 from crescent_lite.workspace.database import open_workspace
 
 if TYPE_CHECKING:
     from crescent_lite.export.requantised import Cost, Quality
+    from crescent_lite.records import BenchmarkItem
 
 AUTO = "auto"
+CALIBRATING = 32
+"""Items whose replies make the importance matrix (guess): about 6,000 tokens."""
 
 
 def add_quantise(subparsers: Subparsers) -> None:
@@ -46,6 +49,14 @@ def add_quantise(subparsers: Subparsers) -> None:
         help="items of each benchmark with the role 'score' that both files answer (default: none are asked)",
     )
     parser.add_argument(
+        "--calibrate",
+        type=count,
+        default=CALIBRATING,
+        metavar="N",
+        help="other items whose replies show which weights matter (an importance matrix); 0 rounds all alike "
+        f"(default: {CALIBRATING})",
+    )
+    parser.add_argument(
         "--output", type=Path, metavar="FILE", help="GGUF to write (default: in the workspace's exports)"
     )
     parser.add_argument("--force", action="store_true", help="replace the file if it exists")
@@ -55,7 +66,7 @@ def add_quantise(subparsers: Subparsers) -> None:
 def quantise_command(options: argparse.Namespace) -> int:
     """Quantise a model; with --items, compare it with the file that it came from."""
     from crescent_lite.errors import StorageError
-    from crescent_lite.export.requantised import fastest_type, is_rounded, measure_cost, score_items
+    from crescent_lite.export.requantised import fastest_type, find_importance, is_rounded, measure_cost, score_items
     from crescent_lite.files import refuse_sqlite_name
     from crescent_lite.models import find_model
     from crescent_lite.preparation import RunOptions, resolve_paths, settings_of
@@ -64,19 +75,27 @@ def quantise_command(options: argparse.Namespace) -> int:
     workspace = open_workspace(options.workspace)
     wanted = RunOptions(preset=options.preset, overrides=tuple(options.overrides))
     config = resolve_paths(settings_of(workspace, wanted, None)[0], workspace.folder)
-    items = score_items(config, options.items) if options.items else []
     source = find_model(options.model).path
     chosen = fastest_type(source) if options.type == AUTO else options.type
     target: Path = options.output or workspace.exports / f"{source.stem}-{chosen}.gguf"
     refuse_sqlite_name(target)
     if target.exists() and (not options.force or target.samefile(source)):
         raise StorageError(f"{target}: exists already; --force replaces it, --output names another file")
+    items: list[BenchmarkItem] = []
+    calibrating: list[BenchmarkItem] = []
+    if options.items or options.calibrate:
+        items, calibrating = score_items(config, options.items or 0, options.calibrate)
     if is_rounded(source):
         say(f"{source.name} has been rounded already; from a file in 16 or 8 bits the result would be better")
+    matters = None
+    if calibrating:
+        say(f"{source.name} answers {len(calibrating):,} items, for the importance of its weights")
+        matters = find_importance(source, config, calibrating)
     target.parent.mkdir(parents=True, exist_ok=True)
-    quantise(source, chosen, target, pure=options.all_matrices)
+    quantise(source, chosen, target, pure=options.all_matrices, importance=matters)
     before, after = source.stat().st_size, target.stat().st_size
-    value = {"file": target, "type": chosen, "bytes_before": before, "bytes_after": after}
+    value: dict[str, object] = {"file": target, "type": chosen, "bytes_before": before, "bytes_after": after}
+    value["calibrated_on"] = len(calibrating)
     text = f"{target}: {chosen}, {after / 1e6:,.0f} MB (before: {before / 1e6:,.0f} MB)"
     if items:
         cost = measure_cost(source, target, config, items, say)

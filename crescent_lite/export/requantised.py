@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gguf
+import numpy as np
+from numpy.typing import NDArray
 
 from crescent_lite.config import Config
 from crescent_lite.errors import ConfigError, UsageError
@@ -24,6 +26,9 @@ from crescent_lite.models.gguf_header import GgufHeader
 from crescent_lite.prompts.sets import fill, load_prompt_set
 from crescent_lite.records import BenchmarkItem, Completion, Generation, PairedComparison, Request
 from crescent_lite.sampling import Sampler, open_sampler
+from crescent_lite.sampling.gguf_model import GgufModel
+from crescent_lite.sampling.importance import importance
+from crescent_lite.sampling.machine_limits import allowed_threads
 
 BLOCK_OF_K_TYPES = 256
 """Weights in one block of the K types; a row of another length gets a simpler type instead."""
@@ -84,21 +89,43 @@ def _share_of(path: Path, types: frozenset[str]) -> float:
     return inside / weights if weights else 0.0
 
 
-def score_items(config: Config, count: int) -> list[BenchmarkItem]:
-    """Return the first `count` items of each benchmark with the role 'score' that asks for an answer.
+def score_items(config: Config, measured: int, calibrating: int) -> tuple[list[BenchmarkItem], list[BenchmarkItem]]:
+    """Return the first `measured` items of each benchmark with the role 'score', and `calibrating` others in all.
 
-    Raises UsageError if there are none.
+    Benchmarks of choices are left out. Raises UsageError if there is none with the role, or a BenchmarkError.
     """
-    found = []
+    first: list[BenchmarkItem] = []
+    others: list[BenchmarkItem] = []
     for name, settings in config.evaluate.benchmarks.items():
         if settings.role == "score" and settings.kind != "choices":
-            items = load_benchmark(name, settings).items[:count]
-            found += [
-                BenchmarkItem(f"{name}/{item.item_id}", item.question, item.answer, item.answer_key) for item in items
-            ]
-    if not found:
+            items = [replace(item, item_id=f"{name}/{item.item_id}") for item in load_benchmark(name, settings).items]
+            first += items[:measured]
+            others += items[measured:]
+    if not first and not others:
         raise UsageError("no benchmark of the settings has the role 'score' and answers that are not choices")
-    return found
+    step = max(1, len(others) // calibrating) if calibrating else 1
+    return first, others[::step][:calibrating]
+
+
+def find_importance(path: Path, config: Config, items: Sequence[BenchmarkItem]) -> dict[str, NDArray[np.float32]]:
+    """Let the model answer the items, and return how much each column of its matrices matters for its replies.
+
+    Raises ModelError or OutOfMemoryError.
+    """
+    sampler = _open(path, config)
+    try:
+        replies, _, _ = _answered(sampler, config, items)
+        prompts = dict(zip((item.item_id for item in items), _prompts(config, items), strict=True))
+        texts = [
+            sampler.encode_example(prompts[key], reply.text, reply.token_ids)[0] for key, reply in replies.items()
+        ]
+    finally:
+        sampler.close()
+    model = GgufModel(path)
+    try:
+        return importance(model, texts, threads=config.sampling.threads or allowed_threads())
+    finally:
+        model.close()
 
 
 def measure_cost(before: Path, after: Path, config: Config, items: Sequence[BenchmarkItem], say: Say) -> Cost:

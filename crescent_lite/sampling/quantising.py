@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crescent_lite.errors import ModelError, StorageError
 from crescent_lite.sampling import llama_log
@@ -61,16 +62,26 @@ def encode_rows(rows: np.ndarray, tensor_type: int) -> np.ndarray:
     return encoded
 
 
-def quantise(source: Path, mixture: str, target: Path, *, pure: bool = False) -> None:
+def quantise(
+    source: Path,
+    mixture: str,
+    target: Path,
+    *,
+    pure: bool = False,
+    importance: Mapping[str, NDArray[np.float32]] | None = None,
+) -> None:
     """Write the model `source` in another quantisation to `target`, completely or not at all.
 
     With `pure`, all matrices get the one type that names the mixture, the embeddings and the output layer too.
+    `importance`: a weight for each column of a matrix, by the name of the tensor; what has none is rounded evenly.
     Raises ModelError or StorageError.
     """
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = MIXTURES[mixture]
     params.allow_requantize = True
     params.pure = pure
+    if importance:
+        params.imatrix = _importance_matrix(importance)
     unfinished = target.with_name(target.name + ".unfinished")
     llama_log.forget_complaints()
     failed = llama_cpp.llama_model_quantize(os.fsencode(source), os.fsencode(unfinished), ctypes.byref(params))
@@ -84,3 +95,13 @@ def quantise(source: Path, mixture: str, target: Path, *, pure: bool = False) ->
         unfinished.replace(target)
     except OSError as error:
         raise StorageError(f"{target}: cannot be written: {error.strerror}") from None
+
+
+def _importance_matrix(importance: Mapping[str, NDArray[np.float32]]) -> object:
+    """llama.cpp's list of importances, which ends with an entry without a name. Keeps its numbers alive."""
+    entries = (llama_cpp.llama_model_imatrix_data * (len(importance) + 1))()
+    entries.numbers = [np.ascontiguousarray(values, dtype=np.float32) for values in importance.values()]
+    for entry, name, values in zip(entries, importance, entries.numbers, strict=False):
+        entry.name, entry.size = name.encode(), values.size
+        entry.data = values.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+    return entries
