@@ -93,8 +93,8 @@ def test_only_items_that_both_answered_are_compared() -> None:
     [
         (25, 4, "improved (n=300, won 25, lost 4, p<0.001)"),
         (4, 25, "got worse (n=300, won 4, lost 25, p<0.001)"),
-        (12, 8, "no difference shown (n=300, won 12, lost 8, p=0.503; could have seen 4.3 points)"),
-        (0, 0, "no difference shown (n=300, won 0, lost 0, p=1.000; could have seen 2.6 points)"),
+        (12, 8, "no difference shown (n=300, won 12, lost 8, p=0.503; could have seen 5.2 points)"),
+        (0, 0, "no difference shown (n=300, won 0, lost 0, p=1.000; could have seen 3.9 points)"),
     ],
 )
 def test_words_follow_the_numbers(gained: int, lost: int, words: str) -> None:
@@ -115,9 +115,15 @@ def test_p_values_are_corrected_as_holm_does() -> None:
 
 
 def test_one_of_many_rounds_needs_more_than_a_lucky_interval() -> None:
-    lucky, noise = mcnemar(*answers(80, 22, 9, 89)), mcnemar(*answers(80, 15, 15, 90))
+    lucky, noise = mcnemar(*answers(80, 24, 7, 89)), mcnemar(*answers(80, 15, 15, 90))
     assert in_words(corrected([lucky])[0]).startswith("improved")
     assert in_words(corrected([lucky, noise, noise, noise])[0]).startswith("no difference shown")
+
+
+def test_what_chance_does_once_in_thirty_trainings_is_not_claimed() -> None:
+    (verdict,) = corrected([mcnemar(*answers(80, 22, 9, 89))])
+    assert verdict.low > 0
+    assert in_words(verdict).startswith("no difference shown (n=200, won 22, lost 9, p=0.029")
 
 
 def test_both_p_values_are_said_where_they_differ() -> None:

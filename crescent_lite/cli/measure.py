@@ -142,7 +142,7 @@ def add_plan(subparsers: Subparsers) -> None:
 
 def plan_command(options: argparse.Namespace) -> int:
     """Print the items needed for a difference, and the smallest difference that a number of items shows."""
-    from crescent_lite.evaluation.sample_sizes import items_needed, smallest_visible
+    from crescent_lite.evaluation.sample_sizes import CLAIMED, items_needed, smallest_visible
 
     if options.points is None and options.items is None:
         raise ConfigError("crescent plan: nothing to compute; give --points, --items or both")
@@ -156,9 +156,10 @@ def plan_command(options: argparse.Namespace) -> int:
         )
     differ, source = _differing(options)
     differ = max(differ, (options.points or 0) / 100)
-    found: dict[str, Any] = {"differ": differ, "power": 0.8, "significance": 0.05}
+    found: dict[str, Any] = {"differ": differ, "power": 0.8, "significance": CLAIMED}
     lines = [
-        f"If only one of two models is right on {100 * differ:.0f}% of items ({source}), with 80% power at p < 0.05:"
+        f"If only one of two models is right on {100 * differ:.0f}% of items ({source}), with 80% power at "
+        f"p < {CLAIMED:g}:"
     ]
     if options.points is not None:
         found["items_needed"] = items_needed(options.points / 100, differ)

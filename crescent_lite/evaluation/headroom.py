@@ -133,7 +133,7 @@ def headroom_config(config: Config, items: int | None = None, samples: int = SAM
         raise ConfigError(f"--items: must be at most {MOST_ITEMS:,}, not {items:,}")
     if config.vote.temperature == 0:
         raise ConfigError("vote.temperature: at 0 all samples are the same; set it to 0.8, for instance")
-    enough = items_needed(SIZED_FOR, DISCORDANT)
+    enough = items_needed(SIZED_FOR, DISCORDANT, level=0.05)
     benchmarks = {
         name: replace(
             each,

@@ -1,9 +1,9 @@
 """Statistics that say whether models differ: exact McNemar test, paired bootstrap, Holm's correction.
 
 A comparison uses only the items that both models answered, and only items on which they differ decide it. `word_of`
-follows fixed rules: a model "improved" or "got worse" if the corrected p-value is significant and the corrected
-interval excludes 0. A rise must also be shown among the items whose replies ended in both, or the model may only be
-"shorter": fewer replies are cut off. Otherwise the words say how small a difference could have been seen. Knows
+follows fixed rules: a model "improved" or "got worse" if the corrected p-value is below CLAIMED and the corrected
+95% interval excludes 0. A rise must also be shown among the items whose replies ended in both, or the model may only
+be "shorter": fewer replies are cut off. Otherwise the words say how small a difference could have been seen. Knows
 nothing of models or storage. Example:
     mcnemar({"a": False, "b": False}, {"a": True, "b": False})   # gained 1, lost 0, p 1.0
 Sources: McNemar, Psychometrika 12 (1947) 153; Holm, Scand. J. Statist. 6 (1979) 65;
@@ -18,11 +18,11 @@ from typing import Literal
 
 import numpy as np
 
-from crescent_lite.evaluation.sample_sizes import smallest_visible
+from crescent_lite.evaluation.sample_sizes import CLAIMED, smallest_visible
 from crescent_lite.records import PairedComparison
 
 SIGNIFICANT = 0.05
-"""A corrected p-value below this is significant."""
+"""Level of the corrected intervals, and of the tests of a verdict on samples, which are more of them and stricter."""
 RESAMPLES = 10_000
 """Resamples of the bootstrap (guess)."""
 RESAMPLING_SEED = 20260101
@@ -129,14 +129,14 @@ def word_of(verdict: ComparisonResult) -> Word:
     otherwise 'no difference shown'. That test is a further condition of 'improved', at the same corrected level.
     """
     comparison, ended = verdict.comparison, verdict.ended
-    if verdict.p_corrected >= SIGNIFICANT or verdict.low <= 0 <= verdict.high:
+    if verdict.p_corrected >= CLAIMED or verdict.low <= 0 <= verdict.high:
         return "no difference shown"
     if comparison.difference < 0:
         return "got worse"
     if ended is None:
         return "improved"
     tests = verdict.p_corrected / comparison.p_value if comparison.p_value else 1.0
-    if tests * ended.p_value < SIGNIFICANT and ended.difference > 0:
+    if tests * ended.p_value < CLAIMED and ended.difference > 0:
         return "improved"
     return "shorter" if ended.difference < comparison.difference / 2 else "no difference shown"
 
@@ -156,7 +156,7 @@ def numbers_in_words(verdict: ComparisonResult) -> str:
     if not comparison.items:
         return "no items"
     numbers = f"n={comparison.items}, {churn_in_words(comparison)}, {p_values_in_words(verdict)}"
-    is_rise = verdict.p_corrected < SIGNIFICANT and comparison.difference > 0 and verdict.low > 0
+    is_rise = verdict.p_corrected < CLAIMED and comparison.difference > 0 and verdict.low > 0
     if is_rise and verdict.ended is not None:
         ended = f"{churn_in_words(verdict.ended)}, {p_in_words(verdict.ended.p_value)}"
         numbers += f"; among the {verdict.ended.items} whose replies ended in both: {ended}"

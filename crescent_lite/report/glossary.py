@@ -27,7 +27,7 @@ WORDS = (
     ("95% interval", "Of 100 intervals made like this, about 95 contain the true score. Few items make it wide."),
     ("primary number", "Right greedy answers to all items of the benchmarks that choose the round, with the prompt "
      "and scoring named in the settings. It alone decides whether a round improved."),
-    ("improved", "Said only if the difference on the same items is larger than chance explains: p < 0.05 and an "
+    ("improved", "Said only if the difference on the same items is larger than chance explains: p < 0.01 and an "
      "interval without 0, both corrected for the number of comparisons, and also among the replies that ended."),
     ("shorter", "The score rose only because fewer replies are cut off: among those that ended, no rise is shown."),
     ("sharpened", "Single replies agree more often with the model's favourite answer, which is right as often as "
