@@ -21,7 +21,7 @@ from crescent_lite.records import Generation, Request
 from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.drawing import BLOCKS_HOLD, Draw, likeliest
 from crescent_lite.sampling.gguf_model import GgufModel
-from crescent_lite.sampling.kv_context import KvContext
+from crescent_lite.sampling.kv_context import KvContext, are_cheap
 from crescent_lite.sampling.llama import LlamaSampler, refuse_too_large
 from crescent_lite.sampling.machine_limits import Memory
 from crescent_lite.sampling.memory_plan import MemoryPlan, ModelShape, layers_that_fit, plan_memory
@@ -489,3 +489,18 @@ def test_a_models_shape_needs_no_weights(tiny: Path, model: GgufModel) -> None:
     assert described.shape == model.shape
     assert model.shape.cache_bytes_per_token > 0
     described.close()
+
+
+@pytest.mark.parametrize("seconds_per_token", [0.0, 1.0])
+def test_log_probabilities_that_nobody_asked_for_come_where_decoding_is_slow(
+    sampler: LlamaSampler, seconds_per_token: float
+) -> None:
+    sampler.usage.tokens, sampler.usage.decode_seconds = 10_000, 10_000 * seconds_per_token  # as if drawn before
+    generation = Generation(4, temperature=0.9, logprobs_if_cheap=True)
+    drawn = list(sampler.sample([Request("q", "What is 3?", generation, (0, 1))]))
+    assert [completion.mean_logprob is not None for completion in drawn] == [seconds_per_token > 0] * 2
+
+
+@pytest.mark.parametrize(("seconds", "tokens", "cheap"), [(4.2, 1000, False), (12.0, 100, False), (60.0, 1000, True)])
+def test_log_probabilities_are_cheap_beside_slow_decodes(seconds: float, tokens: int, cheap: bool) -> None:
+    assert are_cheap(151_936, seconds, tokens) is cheap  # 240, 8 (too few to know) and 17 tokens a second

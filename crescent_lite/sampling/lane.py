@@ -118,7 +118,11 @@ class Lane:
     def _begin(self, sequence: int, sample: Sample) -> None:
         held = self.context.begin(sequence, sample.tokens)
         self._usage.prompt_tokens += len(sample.tokens) - held
-        self._usage.started += not sample.drawn  # a paused sample that continues has been counted
+        if not sample.drawn:  # a paused sample that continues has been counted
+            self._usage.started += 1
+            if sample.request.generation.logprobs_if_cheap:
+                usage = self._usage
+                sample.with_logprobs |= self.context.logprobs_are_cheap(usage.decode_seconds, usage.tokens)
 
     def _next_chunks(self) -> list[tuple[int, list[int], bool]]:
         """One token of every sequence, and as many more prompt tokens as the batch has room for."""
@@ -159,7 +163,7 @@ class Lane:
         finished: list[tuple[int, FinishReason]] = []
         for number, sample in complete:
             token = sample.forced[sample.drawn] if sample.forced else next(drawn)
-            if sample.request.generation.logprobs:
+            if sample.with_logprobs:
                 sample.logprob += self.context.logprob(number, token)
             self._usage.tokens += 1
             sequence = self._chunks[number][0]

@@ -47,7 +47,9 @@ class Sample:
     forced: Sequence[int] = ()
     """The tokens of a forced reply; empty when tokens are drawn."""
     logprob: float = 0.0
-    """Sum of the tokens' log-probabilities; 0 unless the request asks for log-probabilities."""
+    """Sum of the tokens' log-probabilities; 0 unless `with_logprobs`."""
+    with_logprobs: bool = False
+    """Whether the log-probability of every token is added up."""
 
     @property
     def candidates(self) -> int:
@@ -76,7 +78,7 @@ class Sample:
             finish_reason=reason,
             tokens=self.drawn,
             prompt_tokens=self.prompt_tokens,
-            mean_logprob=self.logprob / self.drawn if self.request.generation.logprobs and self.drawn else None,
+            mean_logprob=self.logprob / self.drawn if self.with_logprobs and self.drawn else None,
             token_ids=drawn(self.tokens[self.prompt_tokens :], text),
         )
 
@@ -173,7 +175,17 @@ class WaitingSamples:
         chain = sampler_chain(request.generation, seed)
         forced = self._spell(prompt.tokens, request.forced[index]) if request.forced else ()
         reply = Reply(stop, self._begin(request))
-        return Sample(request, index, seed, list(prompt.tokens), len(prompt.tokens), reply, chain, forced)
+        return Sample(
+            request,
+            index,
+            seed,
+            list(prompt.tokens),
+            len(prompt.tokens),
+            reply,
+            chain,
+            forced,
+            with_logprobs=request.generation.logprobs,
+        )
 
     def _poll(self) -> None:
         arrived = []

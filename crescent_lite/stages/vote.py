@@ -37,6 +37,7 @@ class VoteStage(StageOfRun):
             settings.top_p,
             settings.top_k,
             logprobs=settings.keep == "likeliest",
+            logprobs_if_cheap=True,
         )
         self._prompt = job.prompts.for_evaluation(settings.prompt)
         self._polls: dict[str, Poll] = {}

@@ -143,7 +143,7 @@ _VOTES = View(
         "chosen": f"1 for the solution that is trained on, 0 for the others; {NOT_DECIDED}",
         "finish_reason": "'stop', or why it was cut off: 'length' or 'context'",
         "tokens": "tokens drawn",
-        "mean_logprob": "mean log-probability of its tokens; NULL if it was not asked for",
+        "mean_logprob": "mean log-probability of its tokens; NULL where it would have slowed sampling by 2% or more",
         "model": "name of the model that wrote it",
         "seed": "seed of its sampling",
         "created_at": "when it was stored, UTC, ISO 8601",
