@@ -34,13 +34,13 @@ def outcomes() -> Counter[tuple[str, str]]:
 
 
 def test_replies_with_different_values_hardly_ever_share_a_key(outcomes: Counter[tuple[str, str]]) -> None:
-    assert outcomes["other", "1 keys"] <= 2  # of 1,800
+    assert outcomes["other", "1 keys"] <= 1  # of 1,800
 
 
 def test_replies_with_the_same_value_mostly_share_a_key(outcomes: Counter[tuple[str, str]]) -> None:
-    assert outcomes["same", "1 keys"] >= 1170  # of 1,400
-    assert outcomes["same", "2 keys"] <= 4
+    assert outcomes["same", "1 keys"] >= 1145  # of 1,400
+    assert outcomes["same", "2 keys"] <= 2
 
 
 def test_replies_without_a_value_seldom_have_a_key(outcomes: Counter[tuple[str, str]]) -> None:
-    assert outcomes["none", "1 keys"] <= 32  # of 800
+    assert outcomes["none", "1 keys"] <= 2  # of 800

@@ -236,7 +236,7 @@ CONCLUDING = [
     ("She has 19 apples. How many oranges does she have?", None),
     ("19. We add 12 and 7 and get what we want.", None),
     ("10\n\n*This takes 41 + 30 = 71 minutes.*", "n:10"),
-    ("GSM8K asks this; it is 19.", "n:19"),
+    ("GSM8K asks this; it is 19.", None),
     ("\x1b[31m19\x1b[0m", "n:19"),
     ("共有19个苹果", "n:19"),
     ("总数是 12+7=19。", "n:19"),

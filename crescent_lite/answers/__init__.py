@@ -1,9 +1,10 @@
 """Final answers: finds the answer in a reply and reads its value as a canonical key. Pure.
 
-`location` finds the place; `values` reads the span there, whole or not at all, as `tokens` of one grammar:
-`quantities` (with `units`, `dates` and `number_words`), `expression` and `exact` for calculation, `formulas` for
-unknowns. `prose` says what a sentence concludes, `doubts` what is taken back or left
-open; `text` removes thoughts and remarks. Example:
+`location` asks the places in order: `boxes`, `stated` and `bare`, then `last_sentence`, which reads the last sentence
+only in the form of a conclusion (`conclusions`, with the words of `result_words` and `doubts`). `retractions` tells
+what is taken back. `values` reads the span there, whole or not at all, as `tokens` of one grammar: `quantities` (with
+`units`, `dates` and `number_words`), `expression` and `exact` for calculation, `formulas` for unknowns. `prose` says
+what a sentence concludes; `text` removes thoughts and remarks. Example:
     canonical_answer("So it is 12 + 7 = 19.") -> "n:19"
 """
 

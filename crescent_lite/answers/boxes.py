@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from crescent_lite.answers.doubts import is_undecided
+from crescent_lite.answers.doubts import is_open
 from crescent_lite.answers.prose import Quantity
 from crescent_lite.answers.stated import MAX_PLACES, MAX_SENTENCE, plain_words, stated, yes_no
 from crescent_lite.answers.values import MAX_ANSWER, read_choice, read_value
@@ -90,7 +90,7 @@ def in_boxes(text: str) -> Quantity | None:
         together.append(_stated_in_a_box(content))
     if len({each.key for each in together}) == 1:
         return last
-    if is_undecided(text[boxes[-1][1] + 1 :][:MAX_SENTENCE]):
+    if is_open(text[boxes[-1][1] + 1 :][:MAX_SENTENCE]):
         return Quantity(last.raw, None)
     begins = [begin for begin, _, _ in boxes[-len(together) :]]
     return _joined(list(reversed(together)), [_name_before(text, begin) for begin in begins])

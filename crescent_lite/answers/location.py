@@ -16,10 +16,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from crescent_lite.answers.bare import first_line, whole_reply
 from crescent_lite.answers.boxes import BOX, JSON_ANSWER, TAG_END, in_boxes, in_json, in_tags
 from crescent_lite.answers.characters import normalised
 from crescent_lite.answers.doubts import makes_no_choice
-from crescent_lite.answers.last_sentence import first_line, last_sentence, whole_reply
+from crescent_lite.answers.last_sentence import last_sentence
 from crescent_lite.answers.prose import Quantity, concluded, has_number
 from crescent_lite.answers.retractions import is_denied, retracted_until
 from crescent_lite.answers.stated import ANSWER_IS, CONCLUDES, HASH, MAX_SENTENCE, after_hashes, in_bold, in_words
@@ -111,12 +112,18 @@ def _as_a_line(text: str, found: Quantity) -> Quantity:
     return Quantity(found.raw, read_value(f"{line[1]} + 0 = {found.raw[named.end() if named else 0 :]}"))
 
 
-_CODE_BLOCK = re.compile(r"```[a-zA-Z]{0,20}[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL)
+_CODE_BLOCK = re.compile(r"```([a-zA-Z]{0,20})[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL)
 
 
 def _keep_a_value(block: re.Match[str]) -> str:
-    inside = block[1]
-    return f"\n{inside}\n" if read_value(inside) or JSON_ANSWER.search(inside) else "\n"
+    language, inside = block[1].lower(), block[2]
+    value = language in _OF_TEXT and read_value(inside)
+    return f"\n{inside}\n" if value or JSON_ANSWER.search(inside) else "\n"
+
+
+_OF_TEXT = frozenset(
+    {"", "text", "txt", "plain", "plaintext", "math", "latex", "tex", "markdown", "md", "answer", "output"}
+)
 
 
 _CORRECTION = re.compile(

@@ -8,10 +8,20 @@ from __future__ import annotations
 
 import re
 
-from crescent_lite.answers.doubts import is_conditional
+from crescent_lite.answers.doubts import (
+    FAILURES,
+    HEDGES,
+    NEGATIONS,
+    PERSONS,
+    PLANS,
+    REPORTS,
+    speaks_elsewhere,
+    words_of,
+)
 from crescent_lite.answers.prose import Quantity, has_number, leading
 from crescent_lite.answers.text import first_part, sentences
 from crescent_lite.answers.values import read_choice, read_value, read_yes_no
+from crescent_lite.answers.words import word_set
 
 MAX_PLACES = 20
 """Places of one kind that are tried, from the end."""
@@ -34,9 +44,20 @@ UNKNOWN = re.compile(
 def yes_no(said: str) -> str | None:
     """Return the key of a yes or no at the beginning; None for "yes, 12", which says two things."""
     key = read_yes_no(said, alone=False)
-    if key and (_NO_REPLY.search(said) or read_value(said.partition(" ")[2], "end")):
+    if not key:
         return None
-    return key
+    rest = words_of(_FIRST.match(said)[0])[1:]  # type: ignore[index]
+    if _NO_REPLY.search(said) or read_value(said.partition(" ")[2], "end") or not _NOT_OF_A_REPLY.isdisjoint(rest):
+        return None
+    speaks = bool(rest) and (rest[0] in PERSONS or rest[0] in ("this", "that", "that's"))
+    denied = has_number(said) and not NEGATIONS.isdisjoint(rest) and rest[0] in ("it", "it's", "the")
+    return None if speaks or denied else key
+
+
+_FIRST = re.compile(r"\W*\w*\W*[^.!?]*")
+"""Yes or no and the sentence that goes with it."""
+_NOT_OF_A_REPLY = HEDGES | FAILURES - {"impossible"} | PLANS | word_set("but only what how why who ?")
+"""Words after yes or no by which it does not answer a question."""
 
 
 _NO_REPLY = re.compile(
@@ -117,7 +138,7 @@ def in_words(text: str) -> Quantity | None:
         sentence = _sentence(text, match.end()).strip(" *")
         said = match[0]
         before = sentences(text[max(0, match.start() - MAX_SENTENCE) : match.start()] or " ")[-1:]
-        if before and is_conditional(before[0]):
+        if before and _IF.match(before[0]):
             conditions += 1
             if conditions > 1 or _ANOTHER_CASE.search(text[match.end() :][:MAX_SENTENCE]):
                 return Quantity(sentence, None)
@@ -136,12 +157,43 @@ def in_words(text: str) -> Quantity | None:
             continue
         found = stated(EMPTY_BOX.sub(" ", sentence))
         if found is not None:
-            return found
+            lead = text[max(0, match.start() - MAX_LEAD) : match.end()]
+            return found if _is_plainly_said(lead, sentence, found) else Quantity(sentence, None)
         if nothing_after and re.search(r"\w", sentence):
             return Quantity(sentence, None)
     if denied and not places and has_number(_sentence(text, denied[0].start())):
         return Quantity("", None)
     return None
+
+
+MAX_LEAD = 80
+"""Characters before "the answer is" in which a doubt is searched."""
+_NOT_THE_LAST = word_set("previous expected old part former first original guess")
+_BETWEEN = word_set(
+    "sum difference product times close near more less hidden line same than not far somewhere page none"
+)
+_WELL_MEANT = word_set("think thought believe say sure certain no")
+
+
+def _is_plainly_said(lead: str, sentence: str, found: Quantity) -> bool:
+    """Whether neither the words around "the answer is" nor those before its value make it doubtful."""
+    lead = re.split(r"[,;]\s", (sentences(lead) or [""])[-1])[-1]
+    said = words_of(lead[: lead.lower().rfind("answer")] if "answer" in lead.lower() else "")
+    if not (HEDGES - _WELL_MEANT | _NOT_THE_LAST).isdisjoint(said):
+        return False
+    at = sentence.find(found.raw) if found.raw else -1
+    if not found.key or at < 0:
+        return True
+    before, after = words_of(sentence[:at]), words_of(sentence[at + len(found.raw) :])
+    if speaks_elsewhere(sentence[:at], before) or not (HEDGES | REPORTS | _BETWEEN).isdisjoint(before):
+        return "=" in sentence[:at] or "which is" in sentence[:at]
+    return after[:1] != ["times"] and (HEDGES - _WELL_MEANT).isdisjoint(after)
+
+
+_IF = re.compile(
+    r"\W*(?:but |and |or |so |otherwise|however,? )?(?:if|when|assuming|in case|otherwise)\b", re.IGNORECASE
+)
+"""The beginning of a sentence whose value depends on a condition."""
 
 
 def _sentence(text: str, start: int) -> str:
@@ -161,6 +213,8 @@ _BOLD = re.compile(r"(?<![\w)])\*\*([^*\n]{1,200})\*\*(?!\w)")
 
 def in_bold(text: str) -> Quantity | None:
     before, _, last_line = without_check(text).rstrip().rpartition("\n")
+    if last_line.endswith("?"):
+        return None
     if _BULLET.match(last_line) and _BULLET.match(before.rstrip().rpartition("\n")[2]):
         return None  # the last of several
     line = _BOLD_LINE.fullmatch(last_line)

@@ -67,12 +67,15 @@ def without_rounding(text: str) -> str:
     return _ROUNDING.sub(" ", text) if "to " in text or "TO " in text else text
 
 
+def without_notes(sentence: str) -> str:
+    """Return a sentence without its label, notes in parentheses and rounding remarks."""
+    sentence = _LABEL.sub(" ", without_rounding(sentence))
+    return _NOTE.sub(" ", _NOTE.sub(" ", sentence)) if "(" in sentence else sentence
+
+
 def prose(sentence: str) -> str:
     """Return a sentence without notes in parentheses, step numbers and rounding remarks; ratio 6 to 8 is 6:8."""
-    sentence = _LABEL.sub(" ", without_rounding(sentence))
-    if "(" in sentence:
-        sentence = _NOTE.sub(" ", _NOTE.sub(" ", sentence))
-    return _RATIO.sub(r"\1:\2", _REFERENCE.sub(" ", sentence))
+    return _RATIO.sub(r"\1:\2", _REFERENCE.sub(" ", without_notes(sentence)))
 
 
 MAX_LINES = 400
