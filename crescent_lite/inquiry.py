@@ -241,7 +241,8 @@ def _config(workspace: Workspace, store: Store, run: Run, votes: int) -> Config:
     sampling = load_config(workspace.config_path).sampling
     slots = min(votes, sampling.slots or MOST_SLOTS)
     model = model_settings_of(store, run)
-    return dataclasses.replace(config, model=model, sampling=dataclasses.replace(sampling, slots=slots))
+    alone = dataclasses.replace(sampling, slots=slots, workers=1, ray="")  # workers would gain nothing
+    return dataclasses.replace(config, model=model, sampling=alone)
 
 
 def _models(

@@ -64,7 +64,7 @@ def try_model(path: Path, config: Config) -> Trial:
 
 def draw(path: Path, config: Config) -> int:
     """Draw tokens, one sequence at a time, and return how many there are. Raises CrescentError."""
-    one = replace(config, sampling=replace(config.sampling, slots=1))
+    one = replace(config, sampling=replace(config.sampling, slots=1, workers=1, ray=""))
     generation = Generation(max_tokens=TRIAL_TOKENS, temperature=0.0, logprobs=not config.sampling.servers)
     with closing(open_sampler(path, one, patience=PATIENCE)) as sampler:
         (completion,) = sampler.sample([Request("trial", "What is 2 + 3?", generation)])

@@ -92,6 +92,12 @@ class SamplingConfig:
     """Processor threads. 0 takes one for each physical core that may be used (CPU affinity, cgroup quota)."""
     gpu_layers: Annotated[int, Range(-1, 10_000)] = -1
     """Layers to put on the GPU, if llama.cpp was built for one. -1 takes as many as fit, 0 none."""
+    workers: Annotated[int, Range(0, 256)] = 1
+    """Processes that sample at the same time. 1 samples in the run's own process, 0 takes one for each GPU. Workers
+    beyond the first share processors and memory, or have a GPU each (CUDA_VISIBLE_DEVICES)."""
+    ray: str = ""
+    """Address of a Ray cluster whose machines run the workers: 'auto' for the cluster that this machine belongs to,
+    or 'host:6379'. Requires crescent-lite[ray]. Empty: workers run on this machine."""
     servers: tuple[str, ...] = ()
     """Addresses of servers to sample on instead of in this process, such as 'http://host:8080'. Each is asked once
     what it is: llama-server, Ollama, or an OpenAI-style server (vLLM, SGLang, LM Studio). '/v1' at the end asks a
@@ -109,6 +115,11 @@ class SamplingConfig:
     adapters_here: bool = False
     """Whether to sample models with an adapter in this process, because the servers cannot load one while they
     run."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError where the settings ask for two kinds of samplers."""
+        if self.servers and (self.workers != 1 or self.ray):
+            raise ConfigError("sampling.servers: cannot be used together with sampling.workers or sampling.ray")
 
 
 @dataclass(frozen=True)

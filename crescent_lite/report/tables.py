@@ -136,7 +136,7 @@ def costs_table(store: Store, run: Run, number: int) -> Table:
     if pauses := sum(cost.pauses for cost in costs):
         note += f" Samples that had to wait because the cache was full, and were finished later: {pauses:,}."
     if lost := sum(cost.lost_servers for cost in costs):
-        note += f" Servers lost while others continued: {lost}."
+        note += f" Servers or workers lost while others continued: {lost}."
     columns = ("stage", "seconds", "spent decoding or training", "tokens drawn", "tokens/s")
     return Table(f"Round {number}: time" if number else "Base: time", columns, rows, note)
 

@@ -1,7 +1,8 @@
 """Draws replies from a model: prompts in, completions out as they finish.
 
-`protocol.py` defines the Sampler protocol. It has two implementations: `llama.py` runs llama.cpp in this process,
-and `server_pool.py` uses servers over HTTP. Nothing here knows about questions, votes or the database.
+`protocol.py` defines the Sampler protocol. It has three implementations: `llama.py` runs llama.cpp in this process,
+`worker_pool.py` in several, on this machine or on a Ray cluster, and `server_pool.py` uses servers over HTTP. Nothing
+here knows about questions, votes or the database.
 Example: open_sampler(Path("model.gguf"), config).sample(requests) yields one Completion per sample
 """
 
@@ -42,7 +43,7 @@ def open_sampler(
     patience: Patience | None = None,
     attend: Callable[[], object] | None = None,
 ) -> Sampler:
-    """The sampler that the settings ask for, ready to use: servers if any are configured, else llama.cpp.
+    """The sampler that the settings ask for, ready to use: servers or workers if any are configured, else llama.cpp.
 
     `patience`: with servers; None for that of a run. `attend`: called several times a second while all servers asked
     to be left alone; what it raises ends the wait. llama.cpp is imported here and not before. Raises CrescentError.
@@ -51,6 +52,10 @@ def open_sampler(
         from crescent_lite.sampling.server_pool import ServerSampler
 
         return ServerSampler(model_path, config.sampling, config.model, patience=patience, attend=attend)
+    if config.sampling.workers != 1 or config.sampling.ray:
+        from crescent_lite.sampling.worker_pool import PooledSampler, hands_of
+
+        return PooledSampler(model_path, hands_of(config.sampling), config.sampling, config.model)
     from crescent_lite.sampling.llama import LlamaSampler
 
     return LlamaSampler(model_path, config.sampling, config.model)
@@ -119,16 +124,21 @@ def check_chat_template(model_path: Path, config: Config) -> str:
 
 
 def plan_before_loading(model_path: Path, config: Config) -> MemoryPlan:
-    """The memory plan for sampling this model in this process, from the GGUF's metadata alone.
+    """The memory plan for sampling this model in this process, or in one of the workers on this machine.
 
-    Raises CrescentError.
+    It is made from the GGUF's metadata alone. Raises CrescentError.
     """
     from crescent_lite.sampling.gguf_model import GgufModel
     from crescent_lite.sampling.llama import plan_sampling
 
     longest = max(config.bait.max_tokens, config.vote.max_tokens, config.evaluate.max_tokens)
+    sampling = config.sampling
+    if sampling.workers != 1:
+        from crescent_lite.sampling.workers.local import LocalHands
+
+        sampling = LocalHands(sampling).share(0).config
     described = GgufModel(model_path, vocabulary_only=True)
     try:
-        return plan_sampling(described.shape, config.sampling, PROMPT_TOKENS + longest, weights_loaded=False)
+        return plan_sampling(described.shape, sampling, PROMPT_TOKENS + longest, weights_loaded=False)
     finally:
         described.close()

@@ -28,13 +28,13 @@ class SamplerUsage:
     """Prompt tokens decoded, plus the tokens that paused samples decoded again. Tokens whose cache cells were copied
     from another sequence are not counted."""
     seconds: float = 0.0
-    """Time spent decoding and drawing; with servers, time spent waiting for replies."""
+    """Time spent decoding and drawing; with servers or workers, time spent waiting for replies."""
     decode_seconds: float = 0.0
-    """The part of `seconds` inside llama.cpp's decode; 0 with servers."""
+    """The part of `seconds` inside llama.cpp's decode; 0 with servers or workers."""
     pauses: int = 0
     """How often a sample had to leave its slot because the cache was full. Such a sample continues later."""
     lost_servers: int = 0
-    """Servers that failed while sampling."""
+    """Servers, or places of workers, that failed while sampling."""
     started: int = 0
     """Samples of which tokens are drawn one by one, so that `tokens` counts those of unfinished ones too; 0 with
     servers."""

@@ -130,6 +130,8 @@ def sampling_plan(config: Config, workspace: Path) -> list[Finding]:
 
     if config.sampling.servers:
         return [Finding("sampling", "ok", f"on servers: {', '.join(config.sampling.servers)}")]
+    if config.sampling.ray:
+        return [Finding("sampling", "ok", f"by workers on the Ray cluster {config.sampling.ray}")]
     source = config.model.source
     path = embedded_path() if source == "embedded" else Path(resolve_paths(config, workspace).model.source)
     if not path.is_file():
@@ -137,13 +139,16 @@ def sampling_plan(config: Config, workspace: Path) -> list[Finding]:
     plan = plan_before_loading(path, config)
     parts = {"weights": plan.weights_bytes, "cache": plan.cache_bytes, "buffers": plan.buffer_bytes}
     memory = f"{plan.total_bytes / GIB:.1f} GiB ({', '.join(f'{n} {b / GIB:.2f}' for n, b in parts.items())})"
+    each = "" if config.sampling.workers == 1 else "each worker: "
     if not plan.shared:
-        return [Finding("sampling", "ok", f"{plan.all_slots} slots of {plan.context_tokens:,} tokens, {memory}")]
+        return [
+            Finding("sampling", "ok", f"{each}{plan.all_slots} slots of {plan.context_tokens:,} tokens, {memory}")
+        ]
     return [
         Finding(
             "sampling",
             "warning",
-            f"{plan.all_slots} slots share {plan.contexts * plan.cells:,} tokens of context, {memory}",
+            f"{each}{plan.all_slots} slots share {plan.contexts * plan.cells:,} tokens of context, {memory}",
             "too little memory for all slots at full length: free some, or lower sampling.slots or max_tokens",
         )
     ]
