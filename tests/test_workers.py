@@ -132,6 +132,7 @@ def test_both_workers_draw_and_each_sample_comes_once(pool: PooledSampler) -> No
     assert all(c.seed == asked[int(c.key[1:])].sample_seed(c.sample_index) for c in completions)
     assert all(place.usage.tokens > 0 for place in pool._places)
     assert pool.usage.tokens == sum(c.tokens for c in completions)
+    assert (pool.effective["sampling.workers"], pool.effective["sampling.slots"]) == (2, 4)
 
 
 def test_waves_reach_the_workers_too(pool: PooledSampler) -> None:

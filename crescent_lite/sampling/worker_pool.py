@@ -13,7 +13,7 @@ import dataclasses
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from crescent_lite.config import ModelConfig, SamplingConfig
@@ -68,12 +68,15 @@ class PooledSampler:
     ) -> None:
         """Start the workers and wait until each has loaded the model. Raises CrescentError."""
         self._path, self._hands = model_path, hands
-        self._slots = config.slots or DEFAULT_SLOTS_ON_GPU
+        self._owed_samples = (config.slots or DEFAULT_SLOTS_ON_GPU) * 5 // 4
+        """Samples below which a worker gets more: its slots, and some to fill those that become free."""
         model = model or ModelConfig()
         self._opened = {"model": str(model_path.absolute()), "model_config": dataclasses.asdict(model)}
         self.usage = SamplerUsage()
         """What all workers have done; `seconds` is the time that was spent waiting for them."""
         self._places = [_Place(number) for number in range(hands.count)]
+        self._effective: Mapping[str, int | float] = {}
+        """What a worker says about its settings."""
         self._adapter: Path | None = None
         self._call = self._turn = 0
         """Numbers of the latest call of `sample` and `use_adapter`; answers to earlier ones are dropped."""
@@ -88,6 +91,11 @@ class PooledSampler:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def effective(self) -> Mapping[str, int | float]:
+        """What the automatic settings came to: see `Sampler.effective`. Slots and memory are of one worker."""
+        return {**self._effective, "sampling.workers": len(self._places)} if self._effective else {}
 
     def sample(self, requests: Iterable[Request], watch: Watch | None = None) -> Iterator[Completion]:
         """Every sample of every request, as it finishes: see `Sampler.sample`."""
@@ -143,10 +151,10 @@ class PooledSampler:
         waiting.extendleft(reversed(arrived))
 
     def _hand_out(self, waiting: deque[Request]) -> None:
-        """Hand requests to the workers that owe the fewest samples, as long as these do not fill their slots."""
+        """Hand requests to the workers that owe the fewest samples, as long as their slots need them."""
         while waiting:
             place = min((place for place in self._places if place.worker), key=lambda each: each.samples)
-            if place.samples >= self._slots:
+            if place.samples >= self._owed_samples:
                 return
             request = waiting.popleft()
             place.owed[request.key] = request
@@ -176,6 +184,7 @@ class PooledSampler:
             return None  # a worker that was started meanwhile has opened its model
         done = dataclasses.replace(usage_of(message["usage"]), seconds=0.0, decode_seconds=0.0)  # they overlap
         self.usage, place.usage = self.usage + (done - place.usage), done
+        self._effective = message["effective"]
         completion = completion_of(message["completion"])
         request = place.owed.get(completion.key)
         if message["call"] != self._call or request is None or completion.sample_index not in request.sample_indexes:

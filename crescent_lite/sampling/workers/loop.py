@@ -106,8 +106,8 @@ class WorkerLoop:
             stream = self._ready.sample(self._requests)
             try:
                 for completion in stream:
-                    usage = dataclasses.asdict(self._ready.usage)
-                    self._send({"completion": completion_fields(completion), "call": self._call, "usage": usage})
+                    done = {"usage": dataclasses.asdict(self._ready.usage), "effective": dict(self._ready.effective)}
+                    self._send({"completion": completion_fields(completion), "call": self._call, **done})
                     if not self._is_drawing:
                         return
             finally:
