@@ -72,8 +72,8 @@ def main() -> int:
         other_labels += sum(label(texts, request) != label(expected, request) for request in asked)
         print(f"pass {passes}: {len(seen)} votes, {kills} kills so far, {time.monotonic() - began:.0f} s", flush=True)
     print(
-        f"{kills} kills in {passes} passes of {len(whole)} votes: {lost} lost, {doubled} doubled, {other} with another "
-        f"text than in one process, {other_labels} of {passes * len(asked)} labels different; "
+        f"{kills} kills in {passes} passes of {len(whole)} votes: {lost} lost, {doubled} doubled, {other} with "
+        f"another text than in one process, {other_labels} of {passes * len(asked)} labels different; "
         f"{len(workers(options.ray))} workers left over"
     )
     return 0
