@@ -53,6 +53,9 @@ def add_config(subparsers: Subparsers) -> None:
         metavar="SECTION|KEY",
         help="a section such as train, or a key such as run.seed (default: all)",
     )
+    parser.add_argument(
+        "--schema", action="store_true", help="print the JSON schema by which an editor completes crescent.toml"
+    )
     add_settings_options(parser)
 
 
@@ -62,6 +65,10 @@ def config_command(options: argparse.Namespace) -> int:
     from crescent_lite.config.text import config_rows
     from crescent_lite.config.toml import toml_text
 
+    if options.schema:
+        from crescent_lite.config.schema import schema_text
+
+        return result(argparse.Namespace(json=False), None, schema_text().rstrip("\n"))
     path = options.workspace / CONFIG_NAME
     config = load_config(path if path.exists() else None, preset=options.preset, overrides=options.overrides)
     rows = _named(options.name, config_rows(config))

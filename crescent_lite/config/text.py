@@ -31,6 +31,7 @@ STARTER_KEYS = {
 """The settings that a new crescent.toml shows, because people change them most."""
 
 STARTER_TOP = """\
+#:schema ./crescent.schema.json
 # The settings of this workspace. Each commented line shows the preset's value; remove its "# " to set your own.
 # `crescent config` lists every setting with its value and where that value came from.
 

@@ -81,10 +81,12 @@ class Workspace:
         return self
 
     def create(self, config_text: str) -> Path:
-        """Create the folder and its settings file, and return the file's path.
+        """Create the folder, its settings file and the schema that editors read, and return the first file's path.
 
         Raises WorkspaceError if the file exists, or StorageError.
         """
+        from crescent_lite.config.schema import SCHEMA_NAME, schema_text  # only to create a workspace
+
         if self.config_path.exists():
             raise WorkspaceError(f"{self.config_path}: exists already and was not changed; edit or delete it")
         if self.folder.exists() and not self.folder.is_dir():
@@ -92,6 +94,7 @@ class Workspace:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.config_path.write_text(config_text, encoding="utf-8")
+            (self.folder / SCHEMA_NAME).write_text(schema_text(), encoding="utf-8")
         except OSError as error:
             raise StorageError(f"{self.folder}: cannot be written: {error.strerror}") from None
         return self.config_path
