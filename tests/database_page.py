@@ -9,6 +9,7 @@ fails when the page differs from what this script makes.
 from __future__ import annotations
 
 import lzma
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from typing import Any
 from crescent_lite.report.drawing import AMBER, BLUE, GREEN, GREY, ORANGE
 from crescent_lite.store import Store
 from crescent_lite.store.querying import Cell, QueryResult
+from crescent_lite.store.research_questions import QUESTIONS
 from crescent_lite.store.saved_queries import named, saved_queries
 from crescent_lite.store.views import VIEWS
 
@@ -99,6 +101,7 @@ Even a small difference in score is the balance of many items that changed in bo
 def make_page(store: Store) -> str:
     """The whole page."""
     parts = [_HEAD, TOOLS, "## The views\n", _contents(), *(_view(store, name) for name in VIEWS)]
+    parts += [_questions()]
     parts += ["## Saved queries, with their results for a real run\n", _QUERIES]
     parts += [_query(store, query.name) for query in saved_queries()]
     return "\n".join(parts)
@@ -125,6 +128,24 @@ _QUERIES = """\
 `crescent query what-is-rejected run=1 round=2`. `crescent query --list` shows the parameters of each query. The
 queries are plain SQL files in `crescent_lite/store/queries`.
 """
+
+
+def _questions() -> str:
+    rows = [
+        f"| {each.question} | [{each.query}](#{anchor(each.query)}) | `{each.command}` | {each.needs} |"
+        for each in QUESTIONS
+    ]
+    text = (
+        "Each is answered by one saved query. `--plot X Y` draws two of its columns into a file (SVG, PNG or PDF), "
+        "and `--by` gives each value of a third column a line or bar of its own."
+    )
+    head = ["## Ten questions", "", text, "", "| question | query | drawn by | needs |", "|---|---|---|---|"]
+    return "\n".join([*head, *rows, ""])
+
+
+def anchor(name: str) -> str:
+    """The anchor of a query's heading, as GitHub makes it from the title."""
+    return re.sub(r"[^a-z0-9 -]", "", named(name).title.lower()).replace(" ", "-")
 
 
 def _contents() -> str:

@@ -39,6 +39,18 @@ def add_query(subparsers: Subparsers) -> None:
     parser.add_argument("--list", action="store_true", help="list the saved queries and their parameters")
     parser.add_argument("--csv", action="store_true", help="print the rows as CSV")
     parser.add_argument(
+        "--plot", nargs=2, type=argument_text, metavar=("X", "Y"), help="draw column Y against column X into a file"
+    )
+    parser.add_argument(
+        "--by", type=argument_text, metavar="COLUMN", help="with --plot: a line or bar for each value of this column"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="with --plot: the picture, .svg, .png or .pdf (default: an SVG in the workspace's exports)",
+    )
+    parser.add_argument(
         "--limit", type=positive_integer, default=1000, metavar="N", help="most rows to print (default: 1000)"
     )
     parser.add_argument(
@@ -52,9 +64,13 @@ def query_command(options: argparse.Namespace) -> int:
 
     if options.csv and options.json:
         raise UsageError("crescent query: give --csv or --json, not both")
+    if (options.by or options.output) and not options.plot:
+        raise UsageError("crescent query: --by and --output belong to a picture; add --plot X Y")
     if options.list:
         return _list_queries(options)
     sql, values = _statement(options)
+    if options.plot:
+        return _plot(options, sql, values)
     with closing(open_store(open_workspace(options.workspace))) as store:
         try:
             rows, truncated = _print_rows(options, store, sql, values)
@@ -83,6 +99,26 @@ def _print_rows(options: argparse.Namespace, store: Store, sql: str, values: Par
         shown = [["NULL" if cell is None else _shown(cell) for cell in row] for row in found.rows]
         print_table("", found.columns, shown, full=options.full)
     return len(found.rows), found.truncated
+
+
+def _plot(options: argparse.Namespace, sql: str, values: Parameters) -> int:
+    """Draw the rows of a query into a file, and print its path."""
+    from crescent_lite.report.query_plot import Plot, draw_rows
+    from crescent_lite.store.saved_queries import is_a_name, named
+
+    workspace = open_workspace(options.workspace)
+    saved = named(options.sql) if is_a_name(options.sql) else None
+    path = options.output or workspace.exports / f"{saved.name if saved else 'query'}.svg"
+    if options.output and options.output.exists():
+        raise WorkspaceError(f"{path}: already exists; give another --output or remove the file")
+    with closing(open_store(workspace)) as store:
+        found = store.querying.run(sql, limit=options.limit, seconds=options.seconds, values=values)
+    title = saved.title if saved else f"{options.plot[1]} by {options.plot[0]}"
+    draw_rows(found.columns, found.rows, Plot(*options.plot, options.by), title, path)
+    if found.truncated:
+        say(f"only the first {len(found.rows):,} rows are drawn; raise --limit")
+    value = {"path": str(path), "rows": len(found.rows)}
+    return result(options, value, printable_line(str(path)))
 
 
 def _list_queries(options: argparse.Namespace) -> int:

@@ -9,7 +9,8 @@ WITH these AS (
 SELECT a.benchmark, substr(a.prompt, instr(a.prompt, '/') + 1) AS prompt, a.round,
     CASE WHEN ai.flexible THEN 'gained' ELSE 'lost' END AS change, ai.item_id, bi.answer_key AS base_answer,
     ai.answer_key AS round_answer, g.answer_key AS right_answer, bi.finish_reason AS base_ended,
-    ai.finish_reason AS round_ended, substr(g.question, 1, 100) AS question
+    ai.finish_reason AS round_ended, substr(g.question, 1, 100) AS question,
+    count(*) OVER (PARTITION BY a.benchmark, a.prompt, ai.flexible) AS items_changed
 FROM these a JOIN these b ON b.round = 0 AND b.benchmark = a.benchmark AND b.prompt = a.prompt
 JOIN evaluated_items ai ON ai.evaluation_id = a.evaluation_id
 JOIN evaluated_items bi ON bi.evaluation_id = b.evaluation_id AND bi.item_id = ai.item_id
