@@ -337,4 +337,4 @@ def test_the_schema_explains_itself(workspace: Workspace, capsys: pytest.Capture
     assert crescent(workspace, "db", "schema", "--json") == ExitCode.OK
     found = json.loads(capsys.readouterr().out)
     assert {"questions", "votes", "solutions_fts"} <= set(found["tables"])
-    assert found["views"][0]["name"] == "v_rounds"
+    assert found["views"][0]["name"] == "v_runs"

@@ -184,7 +184,8 @@ def test_a_saved_query_says_what_it_is_and_answers(store: Store, name: str) -> N
     assert set(re.findall(r":([a-z]+)", re.sub(r"--.*", "", query.sql))) == set(query.parameters)
     assert all(query.parameters.values())
     found = store.querying.run(query.sql, values=values)
-    assert found.rows or name == "share-against-correctness"  # the sample run measures one sample of an item
+    # The sample run measures one sample of an item, and is older than the samples of the machine.
+    assert found.rows or name in ("share-against-correctness", "precision-by-share", "machine-over-time")
 
 
 def test_the_parameters_of_a_saved_query_take_effect(store: Store) -> None:

@@ -114,7 +114,7 @@ def _plot(options: argparse.Namespace, sql: str, values: Parameters) -> int:
     with closing(open_store(workspace)) as store:
         found = store.querying.run(sql, limit=options.limit, seconds=options.seconds, values=values)
     title = saved.title if saved else f"{options.plot[1]} by {options.plot[0]}"
-    draw_rows(found.columns, found.rows, Plot(*options.plot, options.by), title, path)
+    draw_rows(found.columns, found.rows, Plot(options.plot[0], options.plot[1], options.by), title, path)
     if found.truncated:
         say(f"only the first {len(found.rows):,} rows are drawn; raise --limit")
     value = {"path": str(path), "rows": len(found.rows)}

@@ -23,9 +23,9 @@ from crescent_lite.workspace.database import open_store, open_workspace
 
 if TYPE_CHECKING:
     from crescent_lite.events import Stage
-    from crescent_lite.log_tail import LogTail
+    from crescent_lite.following.log_tail import LogTail
+    from crescent_lite.following.throughput import Throughput, ThroughputMeter
     from crescent_lite.store import Run, Store
-    from crescent_lite.throughput import Throughput, ThroughputMeter
     from crescent_lite.workspace import Workspace
 
 WATCH_SECONDS = 2.0
@@ -128,8 +128,8 @@ class StatusFollower:
 
     def _speed(self, run: Run) -> Throughput | None:
         """The speed of the stage at work, from the run's log; None between two stages."""
-        from crescent_lite.log_tail import LogTail, parse_event
-        from crescent_lite.throughput import ThroughputMeter
+        from crescent_lite.following.log_tail import LogTail, parse_event
+        from crescent_lite.following.throughput import ThroughputMeter
 
         if self._followed is None or self._followed[0] != run.run_id:
             self._followed = run.run_id, LogTail(self._workspace.log_of(run.run_id)), ThroughputMeter()

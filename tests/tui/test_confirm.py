@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sample_workspace import SampleWorkspace, agree, shown, until
 
-from crescent_lite.throughput import Throughput
+from crescent_lite.following.throughput import Throughput
 from crescent_lite.workspace import Workspace
 from crescent_tui.app import CrescentApp
 from crescent_tui.content.starting import ESTIMATING, estimate_lines, stopping_question

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crescent_lite.log_tail import LINE_BYTES, LogTail, parse_event
+from crescent_lite.following.log_tail import LINE_BYTES, LogTail, parse_event
 
 
 def test_only_what_was_appended_is_new(tmp_path: Path) -> None:

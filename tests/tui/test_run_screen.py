@@ -13,9 +13,9 @@ from textual.widgets import Button, Static
 
 from crescent_lite.config import Config
 from crescent_lite.events import StageFinished
+from crescent_lite.following.throughput import Throughput
 from crescent_lite.intervals import wilson
 from crescent_lite.store.watching import ScoreCount
-from crescent_lite.throughput import Throughput
 from crescent_lite.workspace import Workspace
 from crescent_lite.workspace.machine import NvidiaGpu
 from crescent_tui.app import LIGHT, CrescentApp

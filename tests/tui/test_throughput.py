@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crescent_lite.log_tail import LoggedEvent
-from crescent_lite.throughput import POINTS, Throughput, ThroughputMeter
+from crescent_lite.following.log_tail import LoggedEvent
+from crescent_lite.following.throughput import POINTS, Throughput, ThroughputMeter
 
 
 def event(kind: str, at: float, **detail: Any) -> LoggedEvent:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from textual.content import Content
 
-from crescent_lite.log_tail import parse_event
+from crescent_lite.following.log_tail import parse_event
 from crescent_lite.printable import printable, printable_line
 from crescent_lite.store.watching import EventLine
 from crescent_tui.content.colours import MUTED

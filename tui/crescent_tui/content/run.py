@@ -12,10 +12,10 @@ from itertools import groupby
 
 from textual.content import Content
 
+from crescent_lite.following.throughput import Throughput
 from crescent_lite.printable import printable_line
 from crescent_lite.records import Score, short_name
 from crescent_lite.store.watching import STAGE_OF, EventLine, RunLine, RunSnapshot, ScoreCount, StepProgress
-from crescent_lite.throughput import Throughput
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.words import clock, event_sentence, local_time, plural, spaced, steps_of, time_left
 from crescent_tui.sources.machine_load import MachineLoad

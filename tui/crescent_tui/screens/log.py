@@ -18,7 +18,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input
 
-from crescent_lite.log_tail import LogTail
+from crescent_lite.following.log_tail import LogTail
 from crescent_tui.content import log as log_content
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.log import LEVELS, LogLine

@@ -15,10 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from crescent_lite.errors import CrescentError
+from crescent_lite.following.log_tail import LogTail, parse_event
+from crescent_lite.following.throughput import ThroughputMeter
 from crescent_lite.intervals import wilson
-from crescent_lite.log_tail import LogTail, parse_event
 from crescent_lite.store import Store
-from crescent_lite.throughput import ThroughputMeter
 from crescent_lite.workspace import Workspace
 from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
 

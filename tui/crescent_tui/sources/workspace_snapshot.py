@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crescent_lite.following.throughput import Throughput
 from crescent_lite.records import Score
 from crescent_lite.store.watching import RunLine, RunSnapshot, ScoreCount
-from crescent_lite.throughput import Throughput
 
 
 @dataclass(frozen=True)

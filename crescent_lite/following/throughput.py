@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, get_args
 
 from crescent_lite.events import Stage, tokens_left
-from crescent_lite.log_tail import LoggedEvent
+from crescent_lite.following.log_tail import LoggedEvent
 
 POINTS = 60
 """Length of the history."""
