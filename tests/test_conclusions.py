@@ -78,6 +78,13 @@ NO_CONCLUSIONS = {
         "Bilmiyorum, belki 19.",
         "Siehe Tabelle 19.",
     ),
+    "part of an expression": (
+        "The total is 19 times the price.",
+        "The mean is the total divided by 19.",
+        "3 + __ = 19",
+    ),
+    "a request at the end": ("The total is 19. Please tell me the count.", "The total is 19. Multiply this by 3."),
+    "a time or place at the beginning": ("In 1905 he published his paper.", "After 19 minutes, the train leaves."),
     "a heading": ("## 3. Conclusion", "#### Part 3: the sum"),
     "an assignment in a program": ("```python\nx = 19\n```",),
 }
@@ -158,6 +165,8 @@ DOUBTED_MARKS = (
     "The answer is given in line 3.", "The answer is somewhere near 12.", "The answer is close to 12.",
     "The previous answer was 12.", "The answer is 3 times the price.", "Die Antwort ist nicht 8.",
     "Answer: see page 12", "Answer: none of the 4", "**12 students**, right?", "The answer is 12, perhaps.",
+    "The answer to the first part is 12.", "Final Answer: **12**?", "The answer is: 12... wait, no.",
+    "Final answer: it depends on x = 12",
 )  # fmt: skip
 
 

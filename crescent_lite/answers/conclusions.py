@@ -60,7 +60,13 @@ MAX_BEFORE = 6
 def is_conclusion(sentence: str, found: Quantity, before: Sequence[str]) -> bool:
     """Whether a sentence that states a value has the form of a conclusion. `before`: the sentences before it."""
     held = words_of(sentence)
-    if "?" in held or found.key is None or speaks_elsewhere(sentence, held) or _NAMES_A_DAY.search(sentence):
+    if (
+        "?" in held
+        or "__" in sentence
+        or found.key is None
+        or speaks_elsewhere(sentence, held)
+        or _NAMES_A_DAY.search(sentence)
+    ):
         return False
     said = statement_of(sentence, found, before)
     if is_calculation(said.text):
@@ -146,7 +152,7 @@ def _is_doubted(said: Statement) -> bool:
 
 
 _SOME = re.compile(
-    r"\b(?:one of (?:the|its|them|these|those|many|several|two)|so far|for now"
+    r"\b(?:one of (?:the|its|them|these|those|many|several|two)|so far|for now|used to be"
     r"|first (?![0-9]|two|three|four|five|six|seven|eight|nine|ten|few)\w+)\b",
     re.IGNORECASE,
 )
@@ -165,9 +171,19 @@ def _is_of_something_else(said: Statement) -> bool:
     names = words_of(before)
     if not names and said.after[:1] in (["is"], ["are"], ["was"]) and COMPUTED.isdisjoint(said.after):
         return re.match(r"[-+$€£\d.,/^{}\\()]+\s+(?:is|are|was)\b", behind) is not None
+    if said.after[:1] == ["times"] or names[-1:] in (["like"], ["as"], ["nearly"], ["almost"]):
+        return True
+    if len(names) == 1 and names[0] in _BEFORE_A_TIME and len(said.after) > 1:
+        return True
+    if names[-2:] in (["divided", "by"], ["multiplied", "by"]) and not has_number(before):
+        return True
+    if said.key.startswith("t:") and names[-1:] == ["the"]:
+        return True  # the 9:15 train
     return bool(names) and names[-1] in NUMBERED and re.search(r"[A-Za-z.][\s(#\[]*$", before) is not None
 
 
+_BEFORE_A_TIME = word_set("in on at after before during by from since until")
+"""Words before a number at the beginning that makes a time or place of it: In 1905 he published his paper."""
 _LATER = word_set("before excluding minus deducted")
 _TRIVIAL = re.compile(r"[\s$]*\S+\s?=\s?\S+?[\s$.]*")
 _ABOUT_A_PART = re.compile(

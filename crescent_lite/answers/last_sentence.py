@@ -55,8 +55,14 @@ def _is_remark(sentence: str, *, alone: bool) -> bool:
         return False
     note = sentence.strip(" .!*_")
     if note.startswith("(") and note.find(")") == len(note) - 1:
-        return True
-    if concluded(sentence) or not sentence.isascii() or not is_ended(sentence) or sentence.rstrip().endswith(":"):
+        return (HARD | PLANS).isdisjoint(words)
+    if (
+        has_number(sentence)
+        or concluded(sentence)
+        or not sentence.isascii()
+        or not is_ended(sentence)
+        or sentence.rstrip().endswith(":")
+    ):
         return False
     if words[0] in _GOES_ON or not (HARD | PLANS | PERSONS | TURNS).isdisjoint(words):
         return False

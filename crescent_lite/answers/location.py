@@ -29,6 +29,8 @@ from crescent_lite.answers.thoughts import without_thoughts
 from crescent_lite.answers.values import MAX_ANSWER, read_value
 from crescent_lite.records import Answer, AnswerForm
 
+MIN_EXPLANATION = 2
+"""Words after "wait" and the like at the end of a reply, fewer of which say only that something is wrong."""
 MAX_SOLUTION = 8_000
 """Characters read, from the end: about 2,000 tokens. The final answer stands at the end."""
 
@@ -141,6 +143,8 @@ def _corrected(text: str, found: Quantity) -> Quantity:
     after = text[marks[0].end() :]
     if BOX.search(after) or ANSWER_IS.search(after) or HASH.search(after) or TAG_END.search(after):
         return found
+    if len(after.split()) < MIN_EXPLANATION and not has_number(after) and marks[0].start() > text.rfind(found.raw):
+        return Quantity(found.raw, None)  # Wait, no.
     before = text[: marks[0].start()]
     at = before.rfind(found.raw) if found.raw else -1
     if at < 0 or not has_number(after) or len(after) > MAX_SENTENCE:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from crescent_lite.answers.doubts import (
+    CONDITIONS,
     FAILURES,
     HEDGES,
     NEGATIONS,
@@ -158,6 +159,8 @@ def in_words(text: str) -> Quantity | None:
         found = stated(EMPTY_BOX.sub(" ", sentence))
         if found is not None:
             lead = text[max(0, match.start() - MAX_LEAD) : match.end()]
+            if not _OF_A_PART.isdisjoint(words_of(said)) or sentence.rstrip(" *$").endswith("?"):
+                return Quantity(sentence, None)
             return found if _is_plainly_said(lead, sentence, found) else Quantity(sentence, None)
         if nothing_after and re.search(r"\w", sentence):
             return Quantity(sentence, None)
@@ -169,6 +172,8 @@ def in_words(text: str) -> Quantity | None:
 MAX_LEAD = 80
 """Characters before "the answer is" in which a doubt is searched."""
 _NOT_THE_LAST = word_set("previous expected old part former first original guess")
+_OF_A_PART = word_set("first other another similar case cases example")
+"""Words in "the answer to the first part is" by which it is not the answer to the question."""
 _BETWEEN = word_set(
     "sum difference product times close near more less hidden line same than not far somewhere page none"
 )
@@ -185,9 +190,11 @@ def _is_plainly_said(lead: str, sentence: str, found: Quantity) -> bool:
     if not found.key or at < 0:
         return True
     before, after = words_of(sentence[:at]), words_of(sentence[at + len(found.raw) :])
-    if speaks_elsewhere(sentence[:at], before) or not (HEDGES | REPORTS | _BETWEEN).isdisjoint(before):
+    if not (HEDGES | CONDITIONS).isdisjoint(before):
+        return False
+    if speaks_elsewhere(sentence[:at], before) or not (REPORTS | _BETWEEN).isdisjoint(before):
         return "=" in sentence[:at] or "which is" in sentence[:at]
-    return after[:1] != ["times"] and (HEDGES - _WELL_MEANT).isdisjoint(after)
+    return after[:1] != ["times"] and (HEDGES - _WELL_MEANT | {"wait", "hmm"}).isdisjoint(after)
 
 
 _IF = re.compile(

@@ -43,7 +43,8 @@ def first_part(text: str, limit: int) -> str:
 
 
 FAREWELL = re.compile(
-    r"\W{0,9}(?:let me know\b|feel free\b|(?:i )?hope (?:this|that|it)\b|please\b|you'?re welcome\b|good luck\b"
+    r"\W{0,9}(?:let me know\b|feel free\b|(?:i )?hope (?:this|that|it)\b|you'?re welcome\b|good luck\b"
+    r"|please (?!(?:tell|give|provide|share|send|specify|clarify|state|add|subtract|multiply|divide)\b)"
     r"|if you(?:'d)? (?:have|need|want|would|like)\b|do you (?:have|need|want)\b|would you\b|is there anything\b)",
     re.IGNORECASE,
 )
