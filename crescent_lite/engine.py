@@ -53,6 +53,7 @@ from crescent_lite.preparation import (
     settings_of,
 )
 from crescent_lite.printable import printable_line
+from crescent_lite.stages.agreement import trained_questions
 from crescent_lite.stages.frame import Job, pausable
 from crescent_lite.store import Run, Store
 from crescent_lite.store.database import now
@@ -71,6 +72,7 @@ __all__ = [
     "run_engine",
     "run_evaluation",
     "run_headroom",
+    "run_recheck",
 ]
 
 REASON_CHARACTERS = 1000
@@ -132,6 +134,36 @@ def run_headroom(
         config = headroom_config(settings, items, samples)
         job = yield from _prepare(workspace, store, config, Purpose("evaluation"), None, opener, 1)
         yield from _drive(job, loop.measure(job, None), resumed=False, kept=())
+
+
+def run_recheck(
+    workspace: Workspace, run_id: int | None, number: int | None = None, opener: OpenSampler | None = None
+) -> Generator[Event, None, None]:
+    """Let the base and a round's model answer the questions that the round was trained on, as an evaluation.
+
+    `number`: the round; None for the kept one. Raises what `run_engine` raises, and NotFoundError for a round without
+    an adapter.
+    """
+    workspace.require()
+    with workspace.lock(), _store(workspace) as store:
+        run = store.runs.fetch_run(run_id)
+        standing = store.fetch_standing(run.run_id)
+        standing.require([number] if number else [])
+        kept = number or standing.kept
+        assert kept is not None  # one was trained
+        questions = trained_questions(store, run, kept)
+        settings, _ = settings_of(workspace, RunOptions(), run)
+        config = dataclasses.replace(
+            settings,
+            model=config_from_dict(run.config).model,
+            run=dataclasses.replace(settings.run, choose_by="benchmark"),
+            evaluate=dataclasses.replace(settings.evaluate, benchmarks={}),
+        )
+        adapter = find_adapter(store.runs.fetch_model(standing.adapters[kept]).path, find_base(workspace, config))
+        purpose = Purpose("evaluation", control_of=run.run_id, adapter=adapter, note=questions.source)
+        job = yield from _prepare(workspace, store, config, purpose, None, opener, 1)
+        job.benchmarks = (questions,)
+        yield from _drive(job, loop.measure(job, adapter, loop.BY_VOTES), resumed=False, kept=())
 
 
 def run_controls(

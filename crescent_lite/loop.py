@@ -109,14 +109,14 @@ def evaluate_at_the_end(job: Job) -> Iterator[Event]:
             yield from evaluate(job, this.adapter_id, this, AT_THE_END)
 
 
-def measure(job: Job, adapter: ModelFile | None) -> Generator[Event, None, None]:
+def measure(job: Job, adapter: ModelFile | None, roles: Collection[Role] = ALL_ROLES) -> Generator[Event, None, None]:
     """Do a run that only evaluates: the base, and an adapter on it if one is given."""
     try:
-        yield from evaluate(job, job.base_id, None, ALL_ROLES)
+        yield from evaluate(job, job.base_id, None, roles)
         if adapter:
             adapter_id = job.store.runs.insert_model(adapter, parent_id=job.base_id)
             this = job.store.runs.insert_round(job.run_id, 1, job.base_id)
-            yield from evaluate(job, adapter_id, this, ALL_ROLES)
+            yield from evaluate(job, adapter_id, this, roles)
             job.store.runs.finish_round(this.round_id, "measured")
         yield RunFinished(job.run_id)
     finally:

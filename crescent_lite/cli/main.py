@@ -61,6 +61,7 @@ GROUPS: dict[str, tuple[Callable[[Subparsers], None], ...]] = {
         measure.add_eval,
         measure.add_headroom,
         measure.add_controls,
+        measure.add_recheck,
         measure.add_plan,
     ),
     "Hand over": (

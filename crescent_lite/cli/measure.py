@@ -94,6 +94,29 @@ def headroom_command(options: argparse.Namespace) -> int:
     return result(options, value, "\n".join(lines))
 
 
+def add_recheck(subparsers: Subparsers) -> None:
+    """`crescent recheck` and its options."""
+    about = "let a trained model answer its training questions again"
+    parser = add_command(subparsers, "recheck", recheck_command, about, example="crescent recheck --run 1 --round 2")
+    add_run_option(parser)
+    parser.add_argument("--round", type=positive_integer, metavar="N", help="round (default: the kept one)")
+
+
+def recheck_command(options: argparse.Namespace) -> int:
+    """Print how often the base and the round's model answer the training questions as labelled."""
+    from crescent_lite.engine import run_recheck
+    from crescent_lite.report.recheck import fetch_recheck
+
+    workspace = open_workspace(options.workspace)
+    run_id = watch(options, run_recheck(workspace, options.run, options.round))
+    with closing(open_store(workspace)) as store:
+        found = fetch_recheck(store, run_id)
+    if not options.json:
+        columns = ("model", "as labelled", "share", "95% interval", "cut off", "tokens a reply")
+        print_table("Training questions answered again", columns, found.rows(), found.note, full=options.full)
+    return result(options, {"run": run_id, **found.as_dict()}, found.in_words())
+
+
 def add_controls(subparsers: Subparsers) -> None:
     """`crescent controls` and its options."""
     about = "run the control experiments, which show where a gain comes from"

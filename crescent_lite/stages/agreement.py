@@ -11,9 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+from collections.abc import Sequence
 
+from crescent_lite.errors import NotFoundError
 from crescent_lite.records import AGREEMENT, Benchmark, BenchmarkItem
 from crescent_lite.stages.frame import Job
+from crescent_lite.store import Run, Store
 
 SHARE = 0.1
 """Fraction of the labels of round 1 that are set aside (guess)."""
@@ -44,6 +47,21 @@ def agreement_benchmark(job: Job) -> Benchmark | None:
     items = set_aside(job)
     if not items:
         return None
-    digest = hashlib.sha256(json.dumps([(item.question, item.answer_key) for item in items]).encode())
     source = f"labels of run {job.run_id if job.teacher_id is None else job.teacher_id}, round 1"
-    return Benchmark(AGREEMENT, source, digest.hexdigest(), tuple(items), role="agreement")
+    return Benchmark(AGREEMENT, source, _digest(items), tuple(items), role="agreement")
+
+
+def trained_questions(store: Store, run: Run, number: int) -> Benchmark:
+    """The questions that a round was trained on, as a benchmark whose answers are the labels.
+
+    Raises NotFoundError if none of them has a label.
+    """
+    items = store.trainings.fetch_trained_items(store.runs.fetch_round(run.run_id, number).round_id)
+    if not items:
+        raise NotFoundError(f"run {run.run_id}: round {number} was trained on no label; there is nothing to recheck")
+    source = f"what round {number} of run {run.run_id} was trained on"
+    return Benchmark("training questions", source, _digest(items), tuple(items), role="agreement")
+
+
+def _digest(items: Sequence[BenchmarkItem]) -> str:
+    return hashlib.sha256(json.dumps([(item.question, item.answer_key) for item in items]).encode()).hexdigest()

@@ -53,15 +53,18 @@ class Items:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def fetch_measured(self, run_id: int, number: int) -> list[Measured]:
-        """The greedy evaluations of a round, or of the base as round 0, by role, benchmark and prompt."""
+    def fetch_measured(self, run_id: int, number: int, *, own: bool = False) -> list[Measured]:
+        """The greedy evaluations of a round, or of the base as round 0, by role, benchmark and prompt.
+
+        `own`: those on the run's own questions, whose answers are labels, instead of those on benchmarks.
+        """
         rows = self._database.rows(
             """SELECT e.evaluation_id, r.round_number, b.name, e.prompt, r.role
             FROM run_evaluations r JOIN evaluations e USING (evaluation_id) JOIN benchmarks b USING (benchmark_id)
             WHERE r.run_id = ? AND r.round_number = ? AND e.samples = 1 AND e.finished_at IS NOT NULL
-                AND r.role <> 'agreement'
+                AND (r.role = 'agreement') = ?
             ORDER BY instr('score final general canary', r.role), b.name, e.evaluation_id""",
-            [run_id, number],
+            [run_id, number, own],
         )
         return [Measured(*row) for row in rows]
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from crescent_lite.records import Example, TrainedAdapter, TrainingStep
+from crescent_lite.records import BenchmarkItem, Example, TrainedAdapter, TrainingStep
 from crescent_lite.store.database import Database, now
 
 
@@ -214,6 +214,22 @@ class Trainings:
             {"question": question_id},
         )
         return [(row[0], row[1]) for row in rows]
+
+    def fetch_trained_items(self, round_id: int) -> list[BenchmarkItem]:
+        """The questions that the round's adapter was trained on, as items by question id: the label is the answer.
+
+        Questions without a label, which a control without votes learns from, are left out.
+        """
+        rows = self._database.rows(
+            """SELECT DISTINCT q.question_id, q.text, coalesce(v.answer_raw, ''), c.answer_key FROM examples e
+            JOIN questions q USING (question_id) JOIN consensus c USING (question_id)
+            LEFT JOIN votes v ON v.vote_id = c.chosen_vote
+            WHERE c.answer_key IS NOT NULL AND e.training_id = (
+                SELECT max(training_id) FROM trainings WHERE round_id = ? AND state = 'finished')
+            ORDER BY q.question_id""",
+            [round_id],
+        )
+        return [BenchmarkItem(str(row[0]), *row[1:]) for row in rows]
 
     def fetch_seconds(self, run_id: int, round_number: int) -> float:
         """Seconds that the round's finished trainings were at work; 0 without one."""
