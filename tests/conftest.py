@@ -1,6 +1,29 @@
-"""Settings for every test: properties are not timed, because the machine may be busy."""
+"""Settings for every test, and what the quick tests do not pay for: imports of slow modules, and second opinions."""
 
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("untimed", deadline=None)  # the machine may be busy
 settings.load_profile("untimed")
+
+SLOW_MODULE = ("pytestmark = pytest.mark.slow", "pytestmark = [pytest.mark.slow")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out modules whose tests are all slow where no slow test is wanted: importing torch takes seconds."""
+    if config.option.markexpr != "not slow" or not collection_path.match("test_*.py"):
+        return None
+    lines = collection_path.read_text(encoding="utf-8").splitlines()
+    return True if any(line.startswith(SLOW_MODULE) for line in lines) else None
+
+
+@pytest.fixture(autouse=True)
+def without_second_opinions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide math-verify, whose program takes a second to start, from tests without the mark `second_opinions`."""
+    if request.node.get_closest_marker("second_opinions") is None:
+        monkeypatch.setitem(sys.modules, "math_verify", None)

@@ -16,6 +16,7 @@ from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
 
 pytest.importorskip("math_verify")
+pytestmark = pytest.mark.second_opinions
 
 
 def test_values_are_compared_and_not_their_spelling() -> None:

@@ -37,6 +37,8 @@ from crescent_lite.workspace import Workspace
 HERE = Path(__file__).parent
 OLD = sorted((HERE / "databases").glob("*.db.xz"))
 """Small runs, each written by the engine of its time. The first three have train.quantize_4bit."""
+OPENED: dict[str, bytes] = {}
+"""The same databases after they were brought up to date, by their names."""
 
 
 # ── runs of every earlier version ────────────────────────────────────────────────────────────────────────────
@@ -48,6 +50,17 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Workspace:
     (tmp_path / "crescent.db").write_bytes(lzma.decompress(request.param.read_bytes()))
     (tmp_path / "crescent.toml").write_text(starter_toml("quick"), encoding="utf-8")
     return Workspace(tmp_path)
+
+
+@pytest.fixture
+def opened(old: Workspace, request: pytest.FixtureRequest) -> Workspace:
+    """The same, after this version has opened the database."""
+    name = request.node.callspec.params["old"].name
+    if name not in OPENED:
+        Store.open(old.database_path).close()
+        OPENED[name] = old.database_path.read_bytes()
+    old.database_path.write_bytes(OPENED[name])
+    return old
 
 
 def stored_texts(workspace: Workspace) -> list[str]:
@@ -68,41 +81,41 @@ def test_an_older_runs_settings_are_read_and_its_row_stays_as_it_was(old: Worksp
     assert stored_texts(old) == before
 
 
-def test_an_older_runs_settings_screen_has_every_setting(old: Workspace) -> None:
-    with closing(Store.open(old.database_path)) as store:
+def test_an_older_runs_settings_screen_has_every_setting(opened: Workspace) -> None:
+    with closing(Store.open(opened.database_path)) as store:
         run = store.runs.fetch_run()
     names = [name for name, *_ in stored_rows(run.config)]
     fresh = [name for name, *_ in config_rows(load_config(preset=run.config["preset"]))]
     assert [name for name in fresh if ".benchmarks." not in name] == [n for n in names if ".benchmarks." not in n]
 
 
-def test_an_older_runs_labels_can_be_decided_anew(old: Workspace) -> None:
-    with closing(Store.open(old.database_path)) as store:
+def test_an_older_runs_labels_can_be_decided_anew(opened: Workspace) -> None:
+    with closing(Store.open(opened.database_path)) as store:
         own = chosen_labels(store, Choice((1,)))
         anew = chosen_labels(store, Choice((1,), policy="majority"))
     assert own
     assert [label.question_id for label in anew] == [label.question_id for label in own]
 
 
-def test_an_older_runs_base_answers_a_question(old: Workspace) -> None:
+def test_an_older_runs_base_answers_a_question(opened: Workspace) -> None:
     pieces: list[Piece] = []
-    with closing(Store.open(old.database_path)) as store:
+    with closing(Store.open(opened.database_path)) as store:
         store.runs.insert_model(find_model("embedded"))  # notes where it is on this machine
         inquiry = Inquiry("What is 2 + 3?", rounds=(0,))
-        answer(old, store, inquiry, pieces.append, lambda *_: FakeSampler("It is 5."))
+        answer(opened, store, inquiry, pieces.append, lambda *_: FakeSampler("It is 5."))
     assert "".join(piece.text for piece in pieces) == "It is 5."
 
 
-def test_an_older_run_is_resumed_and_then_has_todays_names(old: Workspace) -> None:
-    with closing(Store.open(old.database_path)) as store:
+def test_an_older_run_is_resumed_and_then_has_todays_names(opened: Workspace) -> None:
+    with closing(Store.open(opened.database_path)) as store:
         store.runs.set_state(1, "stopped")
         votes = store.runs.fetch_run().config["vote"]["votes_per_question"]
     options = RunOptions(rounds=2, overrides=("train.min_examples=100000",))
-    events = list(run_engine(old, options, lambda *_: FakeSampler()))
+    events = list(run_engine(opened, options, lambda *_: FakeSampler()))
     assert isinstance(events[0], RunStarted)
     assert events[0].resumed
     assert isinstance(events[-1], RunFinished)
-    (text,) = stored_texts(old)
+    (text,) = stored_texts(opened)
     stored = json.loads(text)
     assert stored[VERSION_KEY] == len(MIGRATIONS)
     assert (stored["train"]["min_examples"], stored["vote"]["votes_per_question"]) == (100_000, votes)

