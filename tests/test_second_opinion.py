@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from crescent_lite.report import build_report, report_markdown
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
 
-pytest.importorskip("math_verify")
-pytestmark = pytest.mark.second_opinions
+pytestmark = [
+    pytest.mark.second_opinions,
+    pytest.mark.skipif(importlib.util.find_spec("math_verify") is None, reason="math-verify is not installed"),
+]
 
 
 def test_values_are_compared_and_not_their_spelling() -> None:

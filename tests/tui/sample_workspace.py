@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from textual.app import App
@@ -183,6 +183,18 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: floa
     while not condition():
         assert time.monotonic() < end, f"still false after {seconds} s; on the screen:\n{shown(pilot.app)}"
         await pilot.pause(0.02)
+
+
+async def each_size(pilot: Pilot[None]) -> AsyncIterator[tuple[int, int]]:
+    """Give the terminal of a running app one size after another: narrow and low, medium, wide and tall."""
+    for size in ((80, 24), (120, 40), (200, 60)):
+        await pilot.resize_terminal(*size)
+        yield size
+
+
+def fills(app: App[None], size: tuple[int, int]) -> bool:
+    """Whether the screen has as many columns and lines as the terminal."""
+    return [len(line) for line in shown(app).splitlines()] == [size[0]] * size[1]
 
 
 async def agree(pilot: Pilot[None], title: str) -> None:

@@ -4,7 +4,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from sample_workspace import SampleWorkspace, filled_workspace, shown, until
+from sample_workspace import SampleWorkspace, each_size, filled_workspace, fills, shown, until
 from textual.pilot import Pilot
 from textual.widgets import Input, Select
 
@@ -186,22 +186,20 @@ async def test_the_next_disputed_question_is_down_the_list_and_then_the_first(tm
             await until(pilot, lambda expected=expected: f"#{expected} ·" in shown(app))  # type: ignore[misc]
 
 
-@pytest.mark.parametrize(("size", "beside"), [((80, 24), False), ((120, 40), True), ((200, 60), True)])
-async def test_a_match_stands_beside_the_question_where_there_is_room(
-    tmp_path: Path, size: tuple[int, int], beside: bool
-) -> None:
+async def test_a_match_stands_beside_the_question_where_there_is_room(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
     sample.begin_round()
     match = sample.ask("What is 2 + 3?")
     sample.ask("What is 2 + 4?", QuestionVerdict("rejected", "near_duplicate", "What is 2 + 4?", match, 93.2))
     app = CrescentApp(sample.workspace)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test() as pilot:
         await pilot.press("2")
-        await until(pilot, lambda: "Too close to #1" in shown(app))
-        (line,) = [line for line in shown(app).splitlines() if "This question" in line]
-        assert ("Too close to #1" in line) == beside
-        assert "all questions" in shown(app)
+        async for size in each_size(pilot):
+            await until(pilot, lambda size=size: fills(app, size) and "Too close to #1" in shown(app))  # type: ignore[misc]
+            (line,) = [line for line in shown(app).splitlines() if "This question" in line]
+            assert ("Too close to #1" in line) == (size[0] >= 120)
+            assert "all questions" in shown(app)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from sample_workspace import SampleWorkspace, filled_workspace, shown, until
+from sample_workspace import SampleWorkspace, each_size, filled_workspace, fills, shown, until
 
 from crescent_lite.records import QuestionVerdict
 from crescent_lite.store import Store
@@ -34,18 +34,15 @@ def ask_and_vote(sample: SampleWorkspace, *answers: str | None) -> int:
     return question_id
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
-async def test_a_question_its_votes_and_a_solution_are_shown_at_once(
-    sample: SampleWorkspace, size: tuple[int, int]
-) -> None:
+async def test_a_question_its_votes_and_a_solution_are_shown_at_once(sample: SampleWorkspace) -> None:
     ask_and_vote(sample, "n:6", "n:5", "n:5", None)
     app = CrescentApp(sample.workspace)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test() as pilot:
         await pilot.press("3")
         words = ("What is 2 + 3?", "4 votes: labelled 5, share 50%, margin 25%", "★ kept as the example",
                  "Reasoning 1.", "Vote 2 · 5 · finished · 9 tokens · kept as the example")  # fmt: skip
-        await until(pilot, lambda: all(each in shown(app) for each in words))
-        assert [len(line) for line in shown(app).splitlines()] == [size[0]] * size[1]
+        async for size in each_size(pilot):
+            await until(pilot, lambda size=size: fills(app, size) and all(each in shown(app) for each in words))  # type: ignore[misc]
 
 
 @pytest.mark.slow

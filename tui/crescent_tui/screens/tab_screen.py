@@ -45,7 +45,7 @@ class TabScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        # Textual reads all style sheets again, twice, for a screen that has not seen the latest change of theme; a new
+        # Textual reads all style sheets again, twice, for a screen that has not seen the last change of theme. A new
         # screen is styled with the theme of the moment anyway.
         self._css_update_count = self.app._css_update_count
 
