@@ -149,7 +149,7 @@ def prepare(
         encoder = load_encoder(resolved.diversify.semantic, offline=config.model.offline)
     if unfinished:
         refuse_changed_inputs(unfinished, inputs.checksums)
-    load = opener or partial(open_sampler, attend=attend)
+    load = partial(open_sampler, attend=attend) if opener is None else opener
     run_id, base_id = _store_run(store, config, purpose, unfinished, inputs, rounds)
     return Job(
         run_id=run_id,
