@@ -60,7 +60,9 @@ def test_the_front_matter_of_a_model_has_only_values_that_the_hub_accepts(
     repo_url: str, licence: str, link: str, expected: dict[str, str], store: Store
 ) -> None:
     front = front_of(store, BaseFacts("base", licence, link, repo_url))
-    assert {key: front[key] for key in front if key not in ("library_name", "pipeline_tag", "tags")} == expected
+    assert {
+        key: front[key] for key in front if key not in ("library_name", "pipeline_tag", "tags", "model-index")
+    } == expected
 
 
 def test_a_base_from_the_hub_is_named_as_the_run_names_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

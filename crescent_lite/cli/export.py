@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from crescent_lite.cli.options import (
     Subparsers,
@@ -22,7 +22,7 @@ from crescent_lite.cli.options import (
 )
 from crescent_lite.cli.terminal import result, say
 from crescent_lite.config.names import EXPORT_FORMATS, GGUF_TYPES, POLICIES
-from crescent_lite.errors import ConfigError
+from crescent_lite.errors import ConfigError, UsageError
 from crescent_lite.workspace.database import open_store, open_workspace
 
 if TYPE_CHECKING:
@@ -130,6 +130,10 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         "--output", type=Path, metavar="PATH", help="file or folder (default: in the workspace's exports)"
     )
     parser.add_argument("--force", action="store_true", help="replace an earlier export of the same name")
+    parser.add_argument(
+        "--push", metavar="OWNER/NAME", help="send the exported folder to this repo on the Hugging Face hub as well"
+    )
+    parser.add_argument("--public", action="store_true", help="make a new repo public (default: private)")
 
 
 def examples_command(options: argparse.Namespace) -> int:
@@ -138,6 +142,9 @@ def examples_command(options: argparse.Namespace) -> int:
     from crescent_lite.export.target import require_free
 
     workspace = open_workspace(options.workspace)
+    if options.push and options.form != "parquet":
+        raise UsageError("--push sends a data set with a card; add --format parquet")
+    _check_push(options)
     if options.min_share > options.max_share:
         raise ConfigError("--min-share is above --max-share; no label has such a share")
     with closing(open_store(workspace)) as store:
@@ -148,7 +155,9 @@ def examples_command(options: argparse.Namespace) -> int:
         path = options.output or workspace.exports / name
         require_free(path, force=options.force)
         count = write_examples(store, choice, options.form, path)
-    return result(options, {"path": str(path), "examples": count}, f"{path}: {count} examples")
+    address = _push(options, path, "dataset")
+    words = "\n".join(filter(None, (f"{path}: {count} examples", address)))
+    return result(options, {"path": str(path), "examples": count, "pushed_to": address or None}, words)
 
 
 def adapter_command(options: argparse.Namespace) -> int:
@@ -174,11 +183,28 @@ def folder_command(options: argparse.Namespace) -> int:
     return _export_model(options, "folder", export_folder)
 
 
+def _check_push(options: argparse.Namespace) -> None:
+    from crescent_lite.export.pushing import require_pushable
+
+    if options.public and not options.push:
+        raise UsageError("--public is about a new repo on the hub; add --push OWNER/NAME")
+    if options.push:
+        require_pushable(options.push)
+
+
+def _push(options: argparse.Namespace, folder: Path, kind: Literal["model", "dataset"]) -> str:
+    """Send an exported folder to the hub if that was asked for. Returns the repo's address, or ''."""
+    from crescent_lite.export.pushing import push
+
+    return push(folder, options.push, kind, public=options.public) if options.push else ""
+
+
 def _export_model(options: argparse.Namespace, form: str, write: Write) -> int:
     from crescent_lite.training import require_packages
     from crescent_lite.workspace.interruption import interruptible
 
     workspace = open_workspace(options.workspace)
+    _check_push(options)
     with closing(open_store(workspace)) as store, interruptible(lambda: False):
         run_id = store.runs.fetch_run(options.run, "improvement").run_id
         require_packages("peft")
@@ -195,12 +221,14 @@ def _export_model(options: argparse.Namespace, form: str, write: Write) -> int:
         rounded = write(store, chosen, out)
         if warning := handover.not_better_in_words(store, chosen):
             say(f"warning: {warning}")
+    address = _push(options, out, "model")
     said = {
         "path": str(out),
         "rounds": chosen.rounds,
         "change_kept": rounded.kept,
         "rounding_noise": rounded.noise,
         "not_better": warning,
+        "pushed_to": address or None,
     }
-    words = "; ".join(filter(None, (f"{out}: see its README.md", handover.rounding_in_words(rounded))))
+    words = "; ".join(filter(None, (f"{out}: see its README.md", handover.rounding_in_words(rounded), address)))
     return result(options, said, words)

@@ -15,6 +15,7 @@ from typing import Any
 from crescent_lite.config.names import VERSION
 from crescent_lite.export.front_matter import front_matter, is_repo, licence_fields, repo_of
 from crescent_lite.models import HUB_REFERENCE
+from crescent_lite.models.hub_rows import HUB
 from crescent_lite.printable import printable
 from crescent_lite.records import ModelFile
 from crescent_lite.report import build_report, report_markdown
@@ -65,6 +66,8 @@ def card_text(
         "tags": ["crescent-lite", "self-improvement", "lora"],
         "base_model": repo_of(facts.repo_url) or _repo_of_source(base.source),
         **licence_fields(facts.license, facts.license_link),
+        "datasets": _hub_datasets(run.config),
+        "model-index": _model_index(store, run_id, rounds, base.name),
     }
     adapters = {
         number: store.runs.fetch_model(adapter_id)
@@ -100,6 +103,35 @@ def card_text(
     ]
     card = "\n\n".join(parts)
     return printable(card, max_characters=len(card)) + "\n"
+
+
+def _hub_datasets(config: Mapping[str, Any]) -> list[str]:
+    """The data set of the hub whose questions were voted on, if they came from one."""
+    source = str(config.get("bait", {}).get("file", ""))
+    repo = source.removeprefix(HUB)
+    return [repo] if source.startswith(HUB) and is_repo(repo) else []
+
+
+def _model_index(store: Store, run_id: int, rounds: Mapping[int, float], name: str) -> list[dict[str, Any]]:
+    """The scores in the form that the hub reads; empty for a mixture of rounds, which was not measured."""
+    if list(rounds.values()) != [1.0]:
+        return []
+    (number,) = rounds
+    results = []
+    for each in store.evaluations.fetch_evaluations(run_id):
+        if each.round_number != number or each.samples > 1:
+            continue
+        right, judged = store.evaluations.count_right(each.evaluation_id, "flexible")
+        prompt = each.prompt.rpartition("/")[2]
+        metric = {"type": "accuracy", "name": f"accuracy, prompt {prompt}", "value": round(right / max(judged, 1), 4)}
+        results.append(
+            {
+                "task": {"type": "text-generation"},
+                "dataset": {"type": each.benchmark, "name": each.benchmark},
+                "metrics": [metric],
+            }
+        )
+    return [{"name": name, "results": results}] if results else []
 
 
 def _settings(config: dict[str, Any], adapters: Mapping[int, ModelFile]) -> dict[str, Any]:

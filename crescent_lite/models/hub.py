@@ -21,12 +21,15 @@ NETWORK_ERRORS = frozenset(
 
 
 @contextmanager
-def hub_errors(what: str, *, missing: type[CrescentError], offline: bool = False) -> Iterator[None]:
+def hub_errors(
+    what: str, *, missing: type[CrescentError], offline: bool = False, access: str = "read"
+) -> Iterator[None]:
     """Raise a client's error as a CrescentError whose message begins with `what`.
 
     Raises NetworkError when the hub cannot be reached, StorageError when the download cannot be written, and the
     class `missing` for anything else, such as an unknown repo or a file that may not be read. `offline`: search only
-    the local cache; the clients that are loaded then fail at once where they would ask the network.
+    the local cache; the clients that are loaded then fail at once where they would ask the network. `access`: what
+    the user's account must be allowed to do with the repo.
     """
     try:
         with _offline_clients() if offline else nullcontext():
@@ -35,7 +38,7 @@ def hub_errors(what: str, *, missing: type[CrescentError], offline: bool = False
         is_expected = isinstance(error, OSError | ValueError | LookupError | RuntimeError)
         if not is_expected and NETWORK_ERRORS.isdisjoint(_class_names(_with_causes(error))):
             raise  # a bug
-        raise _classified(error, what, missing, offline) from None
+        raise _classified(error, what, missing, offline, access) from None
 
 
 @contextmanager
@@ -52,7 +55,9 @@ def _offline_clients() -> Iterator[None]:
             client.HF_HUB_OFFLINE = value  # type: ignore[attr-defined]
 
 
-def _classified(error: Exception, what: str, missing: type[CrescentError], offline: bool) -> CrescentError:
+def _classified(
+    error: Exception, what: str, missing: type[CrescentError], offline: bool, access: str
+) -> CrescentError:
     # transformers wraps the hub's errors in an OSError, so the causes are examined too.
     causes = tuple(_with_causes(error))
     names = _class_names(causes)
@@ -67,7 +72,8 @@ def _classified(error: Exception, what: str, missing: type[CrescentError], offli
         if response is None:
             return NetworkError(f"{what}: the hub did not answer; check the network and the repo's name")
         status = response.status_code
-        return missing(f"{what}: the hub answers {status}; check the repo's name, and that your account may read it")
+        check = f"check the repo's name, and that your account may {access} it"
+        return missing(f"{what}: the hub answers {status}; {check}")
     if not NETWORK_ERRORS.isdisjoint(names):
         return NetworkError(f"{what}: not in the local cache, and the hub cannot be reached: {_reason(error)}")
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
