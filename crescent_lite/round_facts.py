@@ -44,6 +44,22 @@ class InThoughts:
 
 
 @dataclass(frozen=True)
+class LabelTruth:
+    """How many labels are right, where the right answers can be computed. Shown only: nothing is learnt from it."""
+
+    labels: int
+    known: int
+    """Labels whose question has a result that can be computed; the other questions are not calculations."""
+    right: int
+    """Those of them that have this result."""
+
+    @property
+    def words(self) -> str:
+        """'14 of 36 labels right; 22 of the questions make sense'."""
+        return f"{self.right:,} of {self.labels:,} labels right; {self.known:,} of the questions make sense"
+
+
+@dataclass(frozen=True)
 class ReplyCounts:
     """Counts over a set of replies."""
 

@@ -30,6 +30,8 @@ def run_status(store: Store, *, engine_is_running: bool) -> dict[str, Any]:
     }
     if rounds:
         status |= _figures(store.fetch_round_counts(rounds[-1].round_id))
+    if rounds and (truth := store.fetch_label_truth(run.run_id, rounds[-1].number)):
+        status["labels_right"] = truth.words
     status["thoughts"] = "; ".join(found.words for found in store.fetch_in_thoughts(run.run_id))
     status["alarms"] = "; ".join(
         f"round {number}: {alarm.name.replace('_', ' ')}, {alarm.words}"
@@ -53,6 +55,7 @@ def round_detail(store: Store, run_id: int, number: int | None) -> dict[str, Any
         "round": this.number,
         "outcome": this.outcome or "unfinished",
         **_figures(counts),
+        "labels_right": truth.words if (truth := store.fetch_label_truth(run_id, this.number)) else None,
         "thoughts": "; ".join(found.words for found in store.fetch_in_thoughts(run_id, this.number)),
         "examples": counts.examples,
         "adapter": str(adapter.path) if adapter else None,

@@ -63,7 +63,7 @@ def build_document(store: Store, run_id: int) -> Document:
             "How sure the model was",
             figures=(
                 figures.shares_figure(store, run, rounds, kept),
-                figures.calibration_figure(store, run, kept),
+                figures.calibration_figure(store, run, rounds, kept),
             ),
             tables=_with_rows(*(_folded(table) for table in yields if not table.title.endswith("yield"))),
         ),
@@ -86,7 +86,8 @@ def build_document(store: Store, run_id: int) -> Document:
     ]
     title = f"Run {run_id} of {base.name}"
     said = tuple(summary(store, run, standing, scored))
-    result = headline(run, standing, scored, primary_number(store, run), sampled_verdicts(store, run))
+    truth = store.fetch_label_truth(run.teacher_id or run_id)
+    result = headline(run, standing, scored, primary_number(store, run), sampled_verdicts(store, run), truth)
     return Document(title, result, said, tuple(sections))
 
 

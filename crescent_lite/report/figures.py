@@ -8,7 +8,7 @@ last, and others spread evenly between them. Example:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from statistics import fmean
 
@@ -91,20 +91,25 @@ def shares_figure(store: Store, run: Run, rounds: Sequence[Round], kept: int | N
     )  # fmt: skip
 
 
-def calibration_figure(store: Store, run: Run, kept: int | None) -> Figure:
-    """The figure of how often the majority is right, by its share, on benchmarks where the right answer is known."""
+def calibration_figure(store: Store, run: Run, rounds: Sequence[Round], kept: int | None) -> Figure:
+    """The figure of how often the majority is right, by its share, where the right answer is known.
+
+    That is on benchmarks that were sampled, and on the model's own questions that are calculations.
+    """
     rows = [e for e in store.evaluations.fetch_evaluations(run.run_id) if e.samples > 1]
     wanted = [e for e in rows if e.round_number in (0, kept)]
-    panels = [panel for e in wanted if (panel := _calibration(store, e))]
+    panels = [panel for this in _some(rounds, kept) if (panel := _calibrated_votes(store, this))]
+    panels += [panel for e in wanted if (panel := _calibration(store, e))]
     words = (
-        "Each benchmark item was answered several times, in the way that votes are drawn. A point shows how often "
+        "Each item was answered several times, in the way that votes are drawn. A point shows how often "
         "the leading answer was right when it had that share; below the dashed line it is right less often than its "
         "share suggests. In a tie, the answer drawn first counts as the leading one. As the right answers are known "
         "here, the figure shows how far a majority can be trusted as a label."
     )
     return _figure(
         "calibration", "Is a majority right?", words + _left_out(len(panels), MOST_PANELS, "panels"),
-        "no benchmark was answered several times (`samples` of a benchmark sets that)" if not panels else "",
+        "no question has a result that can be computed, and no benchmark was answered several times (`samples` of a "
+        "benchmark sets that)" if not panels else "",
         lambda: plots.draw_calibration(panels[:MOST_PANELS]),
     )  # fmt: skip
 
@@ -220,18 +225,33 @@ def thinned(points: Sequence[tuple[int, float]]) -> tuple[tuple[int, ...], tuple
     return tuple(group[-1][0] for group in groups), tuple(fmean(loss for _, loss in group) for group in groups)
 
 
+def _calibrated_votes(store: Store, this: Round) -> plots.CalibrationPanel | None:
+    """The votes on a round's own questions whose result can be computed; None without such questions."""
+    bins: dict[int, list[tuple[float, bool]]] = {}
+    for leader, truth, share in store.fetch_truths(this.run_id, this.number):
+        if truth is not None:
+            place = min(int(share * SHARE_BINS), SHARE_BINS - 1)
+            bins.setdefault(place, []).append((share, leader == truth))
+    return _panel(f"own questions, round {this.number}", bins)
+
+
 def _calibration(store: Store, e: EvaluationRow) -> plots.CalibrationPanel | None:
     bins: dict[int, list[tuple[float, bool]]] = {}
     for samples in store.evaluations.fetch_samples(e.evaluation_id).values():
         share = leading_share(samples)
         place = round(share * e.samples) if e.samples <= SHARE_BINS else min(int(share * SHARE_BINS), SHARE_BINS - 1)
         bins.setdefault(place, []).append((share, majority_right(samples)))
+    model = f"round {e.round_number}" if e.round_number else "base"
+    return _panel(f"{e.benchmark}, {model}, {e.samples} samples", bins)
+
+
+def _panel(title: str, bins: Mapping[int, Sequence[tuple[float, bool]]]) -> plots.CalibrationPanel | None:
+    """The panel of (share of the leader, whether it is right) pairs in bins; None without any."""
     if not bins:
         return None
     ordered = [bins[place] for place in sorted(bins)]
-    model = f"round {e.round_number}" if e.round_number else "base"
     return plots.CalibrationPanel(
-        f"{e.benchmark}, {model}, {e.samples} samples",
+        title,
         tuple(fmean(share for share, _ in each) for each in ordered),
         tuple(wilson(sum(right for _, right in each), len(each)) for each in ordered),
     )

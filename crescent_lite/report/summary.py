@@ -14,6 +14,7 @@ from crescent_lite.report.alarms import fired_in_words
 from crescent_lite.report.primary import Primary, primary_number
 from crescent_lite.report.scores import Scored, in_a_line
 from crescent_lite.report.tables import kept_in_words
+from crescent_lite.round_facts import LabelTruth
 from crescent_lite.rounds import Standing
 from crescent_lite.store import Run, Store
 
@@ -35,8 +36,12 @@ def headline(
     scored: Sequence[Scored],
     primary: Primary | None,
     sampled: Mapping[int, SampledVerdict],
+    truth: LabelTruth | None = None,
 ) -> str:
-    """The result of the run in one or two sentences, by its primary number and the samples of the same items."""
+    """The result of the run in a few sentences, by its primary number and the samples of the same items.
+
+    A gain is never told without what is known of the labels that it was learnt from.
+    """
     number = 1 if standing.kept is None else standing.kept
     is_measured = primary is not None and number in primary.verdicts
     if run.state != "finished" and not is_measured:
@@ -51,6 +56,8 @@ def headline(
     said = f"{_outcome(whom, primary, number)}{_other_abilities(primary, scored_of(scored, number, 'flexible'))}."
     if number in sampled:
         said += f" Of several samples of each item: {sampled[number].in_words()}."
+    if primary.word(number) in ("improved", "shorter") and standing.kept is not None:
+        said += f" Of what it learnt: {truth.words}." if truth else " Nobody checked the labels that it learnt from."
     return f"{said}{unfinished}"
 
 
@@ -90,8 +97,10 @@ def summary(store: Store, run: Run, standing: Standing, scored: Sequence[Scored]
     lines.append(_ended(store, run))
     if fired := fired_in_words(store, run):
         lines.append(fired)
+    truth = store.fetch_label_truth(run.teacher_id or run.run_id)
+    checked = f"computing the results gives {truth.words}" if truth else "nobody checked that it is right"
     lines.append(
-        "A label is the answer that enough of the model's own votes agreed on; nobody checked that it is right. Only "
+        f"A label is the answer that enough of the model's own votes agreed on; {checked}. Only "
         "the benchmarks above were measured: in everything else, the model may have become better or worse."
     )
     return lines

@@ -91,7 +91,7 @@ def yield_tables(store: Store, run: Run, this: Round) -> list[Table]:
         ("texts and rewrites", counts.texts, f"outcome: {this.outcome or 'unfinished'}{_stopped(this)}"),
         ("kept questions", counts.kept, _reasons(counts.rejected)),
         ("votes", counts.votes, _saved(counts.saved_votes)),
-        ("labels", counts.labels, _reasons(counts.no_label)),
+        ("labels", counts.labels, _labels(store, this, counts.no_label)),
         examples,
     )
     yield_rows = tuple(
@@ -102,6 +102,12 @@ def yield_tables(store: Store, run: Run, this: Round) -> list[Table]:
         Table(f"Round {this.number}: yield", ("stage", "count", "of all texts", "notes"), yield_rows),
         Table(f"Round {this.number}: share of the leading answer", ("share", "questions", ""), _shares(store, this)),
     ]
+
+
+def _labels(store: Store, this: Round, no_label: Mapping[str, int]) -> str:
+    """How many labels are right, if that can be computed; and why the other questions have none."""
+    truth = store.fetch_label_truth(this.run_id, this.number)
+    return "; ".join(part for part in (truth.words if truth else "", _reasons(no_label)) if part)
 
 
 def _stopped(this: Round) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from crescent_lite.events import MachineNoted
-from crescent_lite.round_facts import InThoughts
+from crescent_lite.round_facts import InThoughts, LabelTruth
 from crescent_lite.rounds import Standing
 from crescent_lite.store.browsing import Browsing
 from crescent_lite.store.database import Database, QueryInterrupted
@@ -31,6 +31,7 @@ from crescent_lite.store.runs import Round, Run, RunKind, Runs, StageCost
 from crescent_lite.store.sweeps import SweepPlace, Sweeps
 from crescent_lite.store.thoughts import fetch_in_thoughts
 from crescent_lite.store.trainings import Trainings
+from crescent_lite.store.truths import fetch_label_truth, fetch_truths
 from crescent_lite.store.votes import Votes
 from crescent_lite.store.watching import Watching
 
@@ -92,6 +93,14 @@ class Store:
         """What earlier runs of a base with a prompt set showed, with speeds of runs on `machine` only."""
         base_id = self.runs.find_base(base_sha256)
         return fetch_experience(self.database, base_id, prompt_set, machine) if base_id else Experience()
+
+    def fetch_label_truth(self, run_id: int, number: int | None = None) -> LabelTruth | None:
+        """How many labels of a run, or of one round, are right; None where that cannot be computed."""
+        return fetch_label_truth(self.database, run_id=run_id, number=number)
+
+    def fetch_truths(self, run_id: int, number: int | None = None) -> list[tuple[str | None, str | None, float]]:
+        """(leading answer, right answer, share of the leader) of each decided question."""
+        return fetch_truths(self.database, run_id, number)
 
     def fetch_in_thoughts(self, run_id: int, number: int | None = None) -> tuple[InThoughts, ...]:
         """The stages of a run with replies that never left their thoughts; of one round if its number is given."""

@@ -14,12 +14,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from crescent_lite.records import Decision, Note, Stopped, Verdict, Vote, model_name, named_file
+from crescent_lite.round_facts import LabelTruth
 from crescent_lite.store.database import Database
 from crescent_lite.store.notes import Notes
 from crescent_lite.store.questions import Questions
 from crescent_lite.store.round_counts import fetch_round_counts
 from crescent_lite.store.runs import Run, Runs
 from crescent_lite.store.trainings import Trainings
+from crescent_lite.store.truths import fetch_label_truth
 from crescent_lite.store.votes import Votes
 
 ProgressStep = Literal["asked", "kept", "voted", "labelled", "trained", "scored"]
@@ -111,6 +113,8 @@ class RunSnapshot:
     """Scores of all rounds, ordered by benchmark, prompt, samples and round."""
     events: tuple[EventLine, ...]
     """The latest events, newest first."""
+    truth: LabelTruth | None = None
+    """How many labels of the latest round are right; None where that cannot be computed."""
 
 
 @dataclass(frozen=True)
@@ -239,6 +243,7 @@ class Watching:
             training_state=self._training_state(round_id),
             scores=scores,
             events=self._events(run_id, events),
+            truth=fetch_label_truth(self._database, run_id=run_id, number=number) if number else None,
         )
 
     def fetch_question(self, question_id: int) -> WatchedQuestion | None:

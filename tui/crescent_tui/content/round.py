@@ -49,6 +49,8 @@ def standing(detail: RoundDetail, width: int) -> Content:
     elif (score := detail.standing.scores.get(detail.number)) is not None:
         said += f" Mean flexible score {score:.1%}."
     lines.append(Content(_wrapped(said, width)))
+    if detail.truth:
+        lines.append(Content(_wrapped(f"{detail.truth.words}.", width)))
     if detail.this and detail.this.asking_stopped:
         lines.append(Content(_wrapped(f"Asking stopped early: {printable_line(detail.this.asking_stopped)}", width)))
     told = detail.this.outcome or "" if detail.this else ""

@@ -85,7 +85,12 @@ def _note(run: RunSnapshot, step: StepProgress) -> str:
         return f"loss {losses[0]:.2f} → {losses[-1]:.2f}"
     if step.step == "asked" and run.own_questions:
         return "your own questions; the model asks none"
-    return " · ".join(f"{spaced(reason)} {count:,}" for reason, count in step.reasons)
+    right = (
+        [f"{run.truth.right:,} right, {run.truth.known:,} make sense"]
+        if step.step == "labelled" and run.truth
+        else []
+    )
+    return " · ".join([*right, *(f"{spaced(reason)} {count:,}" for reason, count in step.reasons)])
 
 
 def step_speed(throughput: Throughput) -> str:

@@ -16,7 +16,7 @@ from crescent_lite.report.gains import Gain, compared
 from crescent_lite.report.primary import Primary, primary_number, sampled_verdicts
 from crescent_lite.report.scores import Scored, compare
 from crescent_lite.report.yields import flow_steps
-from crescent_lite.round_facts import Alarm, InThoughts
+from crescent_lite.round_facts import Alarm, InThoughts, LabelTruth
 from crescent_lite.rounds import Standing
 from crescent_lite.store import Round, Store
 from crescent_lite.store.evaluations import Agreement
@@ -58,6 +58,8 @@ class RoundDetail:
     """The share that a label needs, 0-1; None if the policy has no such limit."""
     training: LatestTraining | None = None
     """None before the first training of the round."""
+    truth: LabelTruth | None = None
+    """How many labels are right; None where that cannot be computed."""
     agreement: Agreement | None = None
     """How far the model agrees with the base's votes; None if that was not measured."""
     curve: tuple[tuple[int, float, float | None], ...] = ()
@@ -107,6 +109,7 @@ def fetch_round(store: Store, subject: tuple[int, int]) -> RoundDetail:
             (one for one in store.evaluations.fetch_agreements(run_id) if one.round_number == number), None
         ),
         in_thoughts=store.fetch_in_thoughts(run_id, number),
+        truth=store.fetch_label_truth(run_id, number) if number else None,
     )
     if this is None:
         return facts
