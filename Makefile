@@ -18,13 +18,27 @@ RUN := "$$VENV/bin/python" -m
 PYTEST := $(RUN) pytest -n auto --maxprocesses 4
 CRESCENT := "$$VENV/bin/crescent"
 
+# What to type next, as it works in this folder.
+define NEXT
+import os, shlex
+crescent, place = shlex.quote(os.environ["VENV"] + "/bin/crescent"), shlex.quote(os.environ["WORKSPACE"])
+activate = shlex.quote(os.environ["VENV"] + "/bin/activate")
+print(f"""
+Next:
+  {crescent} tui -w {place}    # look at its questions, votes and labels
+  {crescent} run -w {place} --next-round    # another round
+  {crescent} init maths --preset default && {crescent} models    # a better model, for word problems
+`. {activate}` lets you write crescent for {crescent}.""")
+endef
+export NEXT
+
 .PHONY: help run test test-slow lint docs bench tui unsloth lm-eval gpu-check doctor clean installed workspace
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
 run: workspace  ## run one round with the embedded model, or continue it
-	$(CRESCENT) run -w "$$WORKSPACE"
+	@$(CRESCENT) run -w "$$WORKSPACE"; code=$$?; "$$VENV/bin/python" -c "$$NEXT"; exit $$code
 
 test: installed  ## run the quick tests
 	$(PYTEST) --dist worksteal -m 'not slow'

@@ -7,11 +7,15 @@ is called with, and makes what venv, pip and crescent would make.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+from crescent_lite.cli import build_parser
 
 ROOT = Path(__file__).parent.parent
 STAND_IN = """#!/bin/sh
@@ -22,8 +26,9 @@ case "$1 $2 $3" in
   "-m pip config") echo "$FAKE_PIP_CONFIG" ;;
   "-m pip install") echo "pip index: $PIP_EXTRA_INDEX_URL" >> "$FAKE_LOG"; test -z "$FAKE_FAILURE" || exit 1 ;;
   "init "*) mkdir -p "$2"; touch "$2/crescent.toml"; echo "init: $2" >> "$FAKE_LOG" ;;
-  "run -w "*) echo "run: $3" >> "$FAKE_LOG" ;;
+  "run -w "*) echo "run: $3" >> "$FAKE_LOG"; exit "${FAKE_CODE:-0}" ;;
   *benchmarks/sampling.py*) echo "bench: $3" >> "$FAKE_LOG" ;;
+  "-c import os, shlex"*) exec "$FAKE_PYTHON" -c "$2" ;;
   "-c "*embedded_path*) echo "the embedded one.gguf" ;;
 esac
 """
@@ -46,6 +51,13 @@ def checkout(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def make(checkout: Path, *arguments: str, code: int = 0, **variables: str) -> list[str]:
     """What the stand-in was called with."""
+    called(checkout, *arguments, code=code, **variables)
+    log = checkout / "log"
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def called(checkout: Path, *arguments: str, code: int = 0, **variables: str) -> str:
+    """What make printed."""
     log = checkout / "log"
     log.unlink(missing_ok=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "MAKE", "FAKE_"))}
@@ -54,13 +66,31 @@ def make(checkout: Path, *arguments: str, code: int = 0, **variables: str) -> li
     for name in ("sh", "make", "mkdir", "cp", "touch", "test", "grep"):
         if not (commands / name).exists():
             (commands / name).symlink_to(str(shutil.which(name)))
-    environment = {**kept, "FAKE_LOG": str(log), "PATH": str(commands), **variables}
+    environment = {**kept, "FAKE_LOG": str(log), "PATH": str(commands), "FAKE_PYTHON": sys.executable, **variables}
     done = subprocess.run(
         ["make", f"PYTHON={checkout / 'a python'}", *arguments],
         cwd=checkout, env=environment, capture_output=True, text=True,
     )  # fmt: skip
     assert (done.returncode != 0) == (code != 0), done.stderr
-    return log.read_text().splitlines() if log.exists() else []
+    return done.stdout
+
+
+def test_a_run_ends_with_the_next_commands_as_they_work_there(checkout: Path) -> None:
+    for name in NAMES:
+        environment, workspace = f"env of {name}", f"data of {name}"
+        said = called(checkout, f"VENV={environment}", f"WORKSPACE={workspace}", "run")
+        _, _, following = said.partition("Next:\n")
+        tui, run, better = (shlex.split(line, comments=True) for line in following.splitlines()[:3])
+        crescent = f"{environment}/bin/crescent"
+        assert tui == [crescent, "tui", "-w", workspace]
+        assert run == [crescent, "run", "-w", workspace, "--next-round"]
+        assert better == [crescent, "init", "maths", "--preset", "default", "&&", crescent, "models"]
+        for line in (tui, run, better[:5]):
+            assert build_parser().parse(line[1:]).command
+
+
+def test_a_run_that_fails_fails_make(checkout: Path) -> None:
+    assert "Next:" in called(checkout, "run", code=2, FAKE_CODE="5")
 
 
 def test_every_path_may_have_spaces_and_quotes(checkout: Path) -> None:
