@@ -32,7 +32,7 @@ from crescent_lite.report.scores import Scored, compare
 from crescent_lite.report.summary import headline
 from crescent_lite.report.tables import kept_in_words
 from crescent_lite.report.yields import flow_steps
-from crescent_lite.round_facts import Alarm
+from crescent_lite.round_facts import Alarm, LabelTruth
 from crescent_lite.rounds import Standing
 from crescent_lite.store import Run, Store
 from crescent_lite.store.evaluations import EvaluationRow
@@ -212,7 +212,7 @@ def test_the_summary_says_what_is_kept_and_why_it_ended(document: Document) -> N
     assert re.search(r"In 2 rounds, .* wrote \d+ texts", said)
     assert re.search(r"Kept: round \d, the best trained round|Round \d is kept as the best", said)
     assert "The run ended as planned, after 2 rounds." in said
-    assert "nobody checked that it is right" in said
+    assert re.search(r"computing the results gives \d+ of \d+ labels right; \d+ of the questions make sense", said)
 
 
 def test_the_machine_of_the_run_is_noted_when_it_starts(store: Store) -> None:
@@ -302,7 +302,11 @@ def test_the_headline_follows_the_primary_number(scores: list[Scored], begin: st
     ],
 )
 def test_the_headline_says_whether_other_abilities_got_worse(general: list[Scored], end: str) -> None:
-    assert headline(RUN, STANDING, UP + general, primary(UP), {}).endswith(end)
+    unchecked = " Nobody checked the labels that it learnt from."
+    assert headline(RUN, STANDING, UP + general, primary(UP), {}).endswith(end + unchecked)
+    truth = LabelTruth(36, 22, 14)
+    checked = " Of what it learnt: 14 of 36 labels right; 22 of the questions make sense."
+    assert headline(RUN, STANDING, UP + general, primary(UP), {}, truth).endswith(end + checked)
 
 
 @pytest.mark.parametrize(
