@@ -51,6 +51,7 @@ GROUPS: dict[str, tuple[Callable[[Subparsers], None], ...]] = {
         status.add_status,
         run_list.add_runs,
         run_list.add_compare,
+        run_list.add_why,
         results.add_tui,
         results.add_show,
         results.add_report,

@@ -1,4 +1,4 @@
-"""Commands that tell runs apart: runs, compare.
+"""Commands that tell runs apart: runs, compare, why.
 
 What a command needs is imported when it is called. Example:
     runs_command(Namespace(workspace=Path("data"), json=False, full=False, words="")) -> 0
@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from crescent_lite.cli.options import Subparsers, add_command
+from crescent_lite.cli.options import Subparsers, add_command, positive_integer
 from crescent_lite.cli.terminal import print_table, result
 from crescent_lite.errors import ExitCode, UsageError
 from crescent_lite.printable import argument_text, duration, printable_line
@@ -222,3 +222,60 @@ def _shown(value: Any) -> str:
     from crescent_lite.config.fields import shown_value
 
     return "" if value is None else printable_line(shown_value(value), 200)
+
+
+def add_why(subparsers: Subparsers) -> None:
+    """`crescent why` and its options."""
+    about = "list what a round lost and gained, with the nearest labels"
+    parser = add_command(subparsers, "why", why_command, about, example="crescent why high-rate --round 2")
+    parser.add_argument(
+        "run", nargs="?", type=argument_text, metavar="RUN", help="number or name of the run (default: the latest)"
+    )
+    parser.add_argument("--round", type=positive_integer, metavar="N", help="round (default: the kept one)")
+    parser.add_argument(
+        "--labels", type=positive_integer, default=1, metavar="N", help="labels to list for each item (default: 1)"
+    )
+
+
+def why_command(options: argparse.Namespace) -> int:
+    """Print the items that changed, each with the training questions nearest to it."""
+    from crescent_lite.report.attribution import attribute
+
+    with closing(open_store(open_workspace(options.workspace))) as store:
+        run_id = store.run_rows.find(options.run) if options.run else None
+        run = store.runs.fetch_run(run_id, "improvement")
+        standing = store.fetch_standing(run.run_id)
+        standing.require([options.round] if options.round else [])
+        number = options.round or standing.kept
+        assert number is not None  # one was trained
+        found = attribute(store, run, number, options.labels)
+    if not options.json and found.changes:
+        columns = (
+            "change",
+            "benchmark",
+            "item",
+            "before",
+            "after",
+            "right answer",
+            "like",
+            "label",
+            "question of label",
+        )
+        rows = [
+            (
+                change.fate,
+                change.benchmark,
+                change.item_id,
+                change.answer_before or "none",
+                change.answer_after or "none",
+                change.gold,
+                round(near.likeness),
+                f"{near.question_id}: {near.label}",
+                printable_line(near.question, 400),
+            )
+            for change in found.changes
+            for near in change.nearest
+        ]
+        title = f"Items of run {found.run_id}, round {found.round}, with the labels nearest to them"
+        print_table(title, columns, rows, full=options.full, prose={"question of label"})
+    return result(options, found.as_dict(), found.in_words())
