@@ -38,7 +38,7 @@ def votes(*texts: str, cut_off: Iterable[int] = ()) -> VotedAnswer:
 
 
 def test_the_majority_comes_with_its_share_and_the_split() -> None:
-    voted = votes("It is 12.", "It is 13.", "I do not know", "\\boxed{12}", "12", "So 13", "12", "Twelve: 12")
+    voted = votes("It is 12.", "It is 13.", "I do not know", "\\boxed{12}", "12", "So 13", "12", "Answer: 12")
     assert voted.split_in_words() == "12 in 5 of 8 votes; 13: 2; no answer: 1"
     assert voted.share == 5 / 8
     assert (voted.tied, voted.remarks()) == ((), [])
