@@ -12,7 +12,7 @@ import pytest
 
 from crescent_lite.errors import BenchmarkError, CrescentError, ModelError, NetworkError, StorageError
 from crescent_lite.evaluation.benchmark_rows import hub_rows
-from crescent_lite.models.hub import hub_errors
+from crescent_lite.models.hub import hub_errors, is_reachable
 
 hub = pytest.importorskip("huggingface_hub.errors")
 
@@ -87,3 +87,30 @@ def test_a_data_set_that_is_a_program_names_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match="save its rows as JSONL") as caught:
         next(hub_rows("sums", str(tmp_path / "sums"), "", "test"))
     assert "\n" not in str(caught.value)
+
+
+def test_a_hub_that_cannot_be_reached_is_not_asked_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub_client = pytest.importorskip("huggingface_hub")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    monkeypatch.setattr(hub_client.constants, "ENDPOINT", address)
+    monkeypatch.setattr(hub_client.constants, "HF_HUB_OFFLINE", False)
+    seen = []
+    with pytest.raises(NetworkError, match="check the network"), hub_errors("owner/x", missing=ModelError):
+        seen.append(hub_client.constants.HF_HUB_OFFLINE)
+        hub_client.hf_hub_download("owner/x", "x.gguf")
+    assert seen == [True]
+    assert hub_client.constants.HF_HUB_OFFLINE is False
+
+
+def test_a_server_that_listens_is_reachable_also_behind_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        here = f"http://127.0.0.1:{server.getsockname()[1]}"
+        for name in ("no_proxy", "NO_PROXY", "https_proxy", "HTTPS_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        assert is_reachable(here)
+        monkeypatch.setenv("https_proxy", here)
+        assert is_reachable("https://no-such-host.invalid")
+    assert not is_reachable(here)
+    assert not is_reachable("https://no-such-host.invalid")

@@ -6,14 +6,20 @@ Used for models, embedding models and data sets; imports no client. Example:
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from crescent_lite.errors import DISK_ERRORS, CrescentError, NetworkError, StorageError
 
 REASON_CHARACTERS = 200
+CONNECT_SECONDS = 5.0
+"""Longest wait for a connection to the hub, in seconds (guess)."""
+DEFAULT_PORTS = {"http": 80, "https": 443}
 NETWORK_ERRORS = frozenset(
     {"ConnectionError", "TimeoutError", "Timeout", "gaierror", "TransportError", "ClientConnectionError"}
 )
@@ -28,17 +34,39 @@ def hub_errors(
 
     Raises NetworkError when the hub cannot be reached, StorageError when the download cannot be written, and the
     class `missing` for anything else, such as an unknown repo or a file that may not be read. `offline`: search only
-    the local cache; the clients that are loaded then fail at once where they would ask the network. `access`: what
-    the user's account must be allowed to do with the repo.
+    the local cache; the clients that are loaded then fail at once where they would ask the network. So they do where
+    the hub cannot be reached: they would repeat each question for half a minute. `access`: what the user's account
+    must be allowed to do with the repo.
     """
     try:
-        with _offline_clients() if offline else nullcontext():
+        with nullcontext() if not offline and is_reachable(_endpoint()) else _offline_clients():
             yield
     except Exception as error:
         is_expected = isinstance(error, OSError | ValueError | LookupError | RuntimeError)
         if not is_expected and NETWORK_ERRORS.isdisjoint(_class_names(_with_causes(error))):
             raise  # a bug
         raise _classified(error, what, missing, offline, access) from None
+
+
+def is_reachable(endpoint: str) -> bool:
+    """Whether the hub's server, or the proxy on the way to it, accepts a connection."""
+    there = urlsplit(endpoint)
+    host, port = there.hostname or "", there.port or DEFAULT_PORTS.get(there.scheme, 443)
+    proxy = "" if proxy_bypass(host) else getproxies().get(there.scheme, "")
+    if proxy:
+        between = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+        host, port = between.hostname or "", between.port or DEFAULT_PORTS.get(between.scheme, 443)
+    try:
+        socket.create_connection((host, port), timeout=CONNECT_SECONDS).close()
+    except (OSError, UnicodeError):  # a host that is no name at all cannot even be encoded
+        return False
+    return True
+
+
+def _endpoint() -> str:
+    """Address of the hub, as the loaded client knows it."""
+    client = sys.modules.get("huggingface_hub.constants")
+    return str(getattr(client, "ENDPOINT", "https://huggingface.co"))
 
 
 @contextmanager
@@ -66,7 +94,7 @@ def _classified(
     if offline and ("LocalEntryNotFoundError" in names or not NETWORK_ERRORS.isdisjoint(names)):
         return missing(f"{what}: not in the local cache, and model.offline is on")
     if "LocalEntryNotFoundError" in names:
-        return NetworkError(f"{what}: not in the local cache, and the hub cannot be reached")
+        return NetworkError(f"{what}: not in the local cache, and the hub cannot be reached; check the network")
     if "HfHubHTTPError" in names:
         response = next((cause.response for cause in causes if getattr(cause, "response", None) is not None), None)
         if response is None:
