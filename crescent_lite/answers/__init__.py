@@ -8,6 +8,20 @@ what a sentence concludes; `text` removes thoughts and remarks. Example:
     canonical_answer("So it is 12 + 7 = 19.") -> "n:19"
 """
 
-from crescent_lite.answers.location import canonical_answer, find_answer
+TYPE_CHECKING = False
+"""As in `crescent_lite`: true for type checkers only."""
+
+if TYPE_CHECKING:
+    from crescent_lite.answers.location import canonical_answer, find_answer
 
 __all__ = ["canonical_answer", "find_answer"]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        # Programs that sample need `thoughts` only; the patterns of the others take 0.3 s to compile (measured).
+        if name not in __all__:
+            raise AttributeError(f"module 'crescent_lite.answers' has no attribute {name!r}")
+        from crescent_lite.answers import location
+
+        return getattr(location, name)

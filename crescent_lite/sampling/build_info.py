@@ -26,6 +26,8 @@ print(json.dumps([llama_cpp.__version__, system_info, bool(llama_cpp.llama_suppo
 """What the child runs. Its last line of output is the answer."""
 LOADING_SECONDS = 120.0
 """A load that takes longer has failed (guess): from a slow disk it takes some seconds."""
+MAY_DIE = "CRESCENT_MAY_DIE"
+"""Environment variable of a process whose parent reports how it ended: it loads llama.cpp without trying it first."""
 PACKAGE = "llama-cpp-python"
 INSTRUCTIONS: Mapping[str, str] = {
     "SSE3": "pni", "SSSE3": "ssse3", "AVX": "avx", "AVX_VNNI": "avx_vnni", "AVX2": "avx2", "F16C": "f16c",

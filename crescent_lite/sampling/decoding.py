@@ -14,12 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crescent_lite.errors import ModelError
-from crescent_lite.sampling.build_info import end_in_words
+from crescent_lite.sampling.build_info import MAY_DIE, end_in_words
 
 
 def child_environment() -> dict[str, str]:
-    """The environment of a child process that uses llama.cpp: an abort there starts no debugger, which can hang."""
-    return {"GGML_NO_BACKTRACE": "1"} | os.environ
+    """The environment of a child process that uses llama.cpp and may die of it.
+
+    An abort there starts no debugger, which can hang, and the library is not tried in yet another child first.
+    """
+    return {"GGML_NO_BACKTRACE": "1", MAY_DIE: "1"} | os.environ
 
 
 def require_decoding(model: Path, adapter: Path | None = None) -> None:

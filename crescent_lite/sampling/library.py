@@ -1,7 +1,8 @@
 """Loads llama.cpp, after another process has tried it, and with threads that do not spin for long while they wait.
 
 The only module that imports llama_cpp; the others take it from here. A library that was built for another processor
-ends the process that loads it, without a word, so the attempt is made in a child first (`build_info`).
+ends the process that loads it, without a word, so the attempt is made in a child first (`build_info`), unless this
+process is such a child itself.
 Importing it raises MissingPackageError where the library cannot be used. Example:
     from crescent_lite.sampling.library import llama_cpp
 """
@@ -12,7 +13,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from crescent_lite.sampling.build_info import read_build
+from crescent_lite.sampling.build_info import MAY_DIE, read_build
 
 __all__ = ["libggml", "llama_cpp"]
 
@@ -36,7 +37,8 @@ def _short_waits() -> Iterator[None]:
         del os.environ["GOMP_SPINCOUNT"]
 
 
-read_build()
+if MAY_DIE not in os.environ:
+    read_build()
 os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # an abort would start a debugger, and may wait for it for ever
 os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # the order of the driver's tools, and of `nvidia`
 with _short_waits():
