@@ -51,7 +51,7 @@ def main() -> int:
     kills = passes = lost = doubled = other = other_labels = 0
     while kills < options.kills:
         config = SamplingConfig(workers=options.workers, slots=8, threads=1, ray=options.ray)
-        sampler = PooledSampler(path, hands_of(config), config)
+        sampler = PooledSampler(path, hands_of(config, path), config)
         seen: list[Completion] = []
         next_kill = chance.randint(2, 12)
         began = time.monotonic()

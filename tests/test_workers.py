@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import signal
@@ -23,7 +24,7 @@ from tiny_model import make_tiny_adapter, make_tiny_gguf
 from crescent_lite import errors
 from crescent_lite.config import SamplingConfig
 from crescent_lite.engine import RunOptions, run_engine
-from crescent_lite.errors import ConfigError, CrescentError, ModelError, OutOfMemoryError
+from crescent_lite.errors import ConfigError, CrescentError, MissingPackageError, ModelError, OutOfMemoryError
 from crescent_lite.events import RunFinished
 from crescent_lite.models import embedded_path
 from crescent_lite.records import Completion, Generation, Request
@@ -52,7 +53,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextlib.contextmanager
 def opened(model: Path, config: SamplingConfig = TWO) -> Iterator[PooledSampler]:
-    sampler = PooledSampler(model, hands_of(config), config)
+    sampler = PooledSampler(model, hands_of(config, model), config)
     try:
         yield sampler
     finally:
@@ -118,6 +119,12 @@ def test_workers_share_processors_and_memory_or_have_a_gpu_each() -> None:
 def test_servers_and_workers_exclude_each_other() -> None:
     with pytest.raises(ConfigError, match=r"sampling\.servers: cannot be used together with sampling\.workers"):
         SamplingConfig(servers=("gpu1",), workers=2)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="ray is installed")
+def test_a_missing_ray_is_one_line(tiny: Path) -> None:
+    with pytest.raises(MissingPackageError, match=r"sampling\.ray needs: pip install 'crescent-lite\[ray\]'"):
+        hands_of(SamplingConfig(ray="auto"), tiny)
 
 
 # ── two workers ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -260,7 +267,8 @@ def test_a_killed_pool_leaves_no_worker_behind(tiny: Path) -> None:
         from crescent_lite.config import SamplingConfig
         from crescent_lite.sampling.worker_pool import PooledSampler, hands_of
         config = SamplingConfig(workers=2, slots=4, threads=1)
-        sampler = PooledSampler(Path({str(tiny)!r}), hands_of(config), config)
+        model = Path({str(tiny)!r})
+        sampler = PooledSampler(model, hands_of(config, model), config)
         print("ready", flush=True)
         time.sleep(600)
     """

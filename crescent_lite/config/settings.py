@@ -97,7 +97,8 @@ class SamplingConfig:
     beyond the first share processors and memory, or have a GPU each (CUDA_VISIBLE_DEVICES)."""
     ray: str = ""
     """Address of a Ray cluster whose machines run the workers: 'auto' for the cluster that this machine belongs to,
-    or 'host:6379'. Requires crescent-lite[ray]. Empty: workers run on this machine."""
+    'host:6379', or 'local' for a Ray of its own here. `workers` = 0 then takes one for each GPU of the cluster, or
+    for each machine. Requires crescent-lite[ray]. Empty: workers run on this machine, without Ray."""
     servers: tuple[str, ...] = ()
     """Addresses of servers to sample on instead of in this process, such as 'http://host:8080'. Each is asked once
     what it is: llama-server, Ollama, or an OpenAI-style server (vLLM, SGLang, LM Studio). '/v1' at the end asks a

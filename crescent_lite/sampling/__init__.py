@@ -55,7 +55,7 @@ def open_sampler(
     if config.sampling.workers != 1 or config.sampling.ray:
         from crescent_lite.sampling.worker_pool import PooledSampler, hands_of
 
-        return PooledSampler(model_path, hands_of(config.sampling), config.sampling, config.model)
+        return PooledSampler(model_path, hands_of(config.sampling, model_path), config.sampling, config.model)
     from crescent_lite.sampling.llama import LlamaSampler
 
     return LlamaSampler(model_path, config.sampling, config.model)

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from crescent_lite.config import ModelConfig, SamplingConfig
-from crescent_lite.errors import CrescentError, ModelError, OutOfMemoryError
+from crescent_lite.errors import CrescentError, MissingPackageError, ModelError, OutOfMemoryError
 from crescent_lite.records import Completion, Request
 from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
@@ -53,11 +53,17 @@ class _Place:
         return sum(len(request.sample_indexes) for request in self.owed.values())
 
 
-def hands_of(config: SamplingConfig) -> Hands:
+def hands_of(config: SamplingConfig, model: Path) -> Hands:
     """Where the workers come from that the settings ask for. Raises CrescentError."""
-    from crescent_lite.sampling.workers.local import LocalHands
+    if not config.ray:
+        from crescent_lite.sampling.workers.local import LocalHands
 
-    return LocalHands(config)
+        return LocalHands(config)
+    try:
+        from crescent_lite.sampling.workers.ray_actors import RayHands
+    except ImportError as error:
+        raise MissingPackageError(f"sampling.ray needs: pip install 'crescent-lite[ray]' ({error})") from None
+    return RayHands(config, model)
 
 
 class PooledSampler:
