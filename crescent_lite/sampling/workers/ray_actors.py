@@ -245,7 +245,7 @@ def _join(address: str) -> None:
             "or write 'local'"
         ) from None
     finally:
-        if in_main_thread and callable(before):  # Ray takes SIGTERM, by which a run is stopped
+        if in_main_thread and before is not None:  # Ray takes SIGTERM, by which a run is stopped
             signal.signal(signal.SIGTERM, before)
 
 
