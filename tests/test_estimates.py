@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+import pty
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -193,3 +197,50 @@ def test_a_forecast_refuses_what_the_run_would_refuse(workspace: Workspace) -> N
 )
 def test_a_time_is_said_in_words(amount: Amount, words: str) -> None:
     assert lasting(amount) == words
+
+
+ASK = """
+from argparse import Namespace
+from crescent_lite.cli.forecasts import agree
+from crescent_lite.forecast import Forecast
+from crescent_lite.forecast.estimates import Amount, Estimate, StageEstimate
+stage = StageEstimate(1, "vote", Amount(9.0), Amount(9.0), Amount({seconds}))
+found = Forecast(Estimate((stage,), 1.0, 1.0), None, 1, "tiny", "a test", 1, 1)
+print("agreed:", agree(Namespace(yes={yes}), found))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("seconds", "yes", "typed", "agreed", "asked"),
+    [
+        (1801.0, False, "y", True, True),
+        (1801.0, False, "", False, True),
+        (1801.0, True, "", True, False),
+        (1799.0, False, "", True, False),
+    ],
+)
+def test_a_terminal_is_asked_before_more_than_half_an_hour(
+    seconds: float, yes: bool, typed: str, agreed: bool, asked: bool
+) -> None:
+    here, there = pty.openpty()
+    program = ASK.format(seconds=seconds, yes=yes)
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=there, stdout=subprocess.PIPE, stderr=there
+    ) as child:
+        os.close(there)
+        os.write(here, f"{typed}\n".encode())
+        assert child.stdout is not None
+        said = child.stdout.read().decode()
+    screen = os.read(here, 10_000).decode()
+    os.close(here)
+    assert f"agreed: {agreed}" in said
+    assert ("Go on? [y/N]" in screen) is asked
+
+
+@pytest.mark.slow
+def test_what_is_no_terminal_is_not_asked() -> None:
+    program = ASK.format(seconds=9999.0, yes=False)
+    ended = subprocess.run([sys.executable, "-c", program], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    assert b"agreed: True" in ended.stdout
+    assert b"Go on?" not in ended.stderr
