@@ -22,6 +22,7 @@ from crescent_lite.errors import ExitCode
 from crescent_lite.evaluation import among_ended, corrected, mcnemar
 from crescent_lite.intervals import wilson
 from crescent_lite.report import Document, build_document, document_html, document_markdown
+from crescent_lite.report.content import name_of, plain_value
 from crescent_lite.report.excerpts import cut, spread
 from crescent_lite.report.figures import shown_rounds, thinned
 from crescent_lite.report.flow import fewest
@@ -435,3 +436,21 @@ def test_a_report_that_cannot_be_written_is_one_line(
     arguments = ["report", "-w", str(workspace.folder), "--run", "4", "--output", str(tmp_path / "file")]
     assert main(arguments) == ExitCode.STORAGE
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("1,587", 1587), ("62", 62), ("26.9", 26.9), ("35.0%", 0.35), ("+12.3%", 0.123), ("\u22125.1", -5.1),
+        ("", None), ("-", None), ("<0.001", "<0.001"), ("17.0 to 23.1", "17.0 to 23.1"), ("1, 2", "1, 2"),
+    ],
+)  # fmt: skip
+def test_a_cell_of_a_report_is_a_number_in_json_where_it_is_one(cell: str, value: object) -> None:
+    assert plain_value(cell) == value
+
+
+def test_a_heading_of_a_report_is_a_name_in_json() -> None:
+    headings = ("95% interval", "tokens/s", "of all texts", "")
+    assert [name_of(each, at) for at, each in enumerate(headings)] == [
+        "95_percent_interval", "tokens_per_second", "of_all_texts", "column_4",
+    ]  # fmt: skip

@@ -8,8 +8,31 @@ they are as they were stored; a renderer makes them safe. Example:
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from typing import Any
+
+NUMBER = re.compile(r"(?P<number>[-+\u2212]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)(?P<percent>%)?")
+"""A cell that is one number: '1,587', '+12.3%', '0.52'."""
+
+
+def name_of(heading: str, at: int) -> str:
+    """A heading in snake_case: '95% interval' -> '95_percent_interval'; 'column_1' for the first without words."""
+    words = heading.lower().replace("%", " percent").replace("/s", " per second")
+    return re.sub(r"[^a-z0-9]+", "_", words).strip("_") or f"column_{at + 1}"
+
+
+def plain_value(cell: str) -> str | float | None:
+    """A cell as a number where it is one, a percentage as a fraction; None for an empty one; else the text."""
+    if cell.strip() in ("", "-", "\u2013"):
+        return None
+    found = NUMBER.fullmatch(cell.strip())
+    if found is None:
+        return cell
+    text = found["number"].replace(",", "").replace("\u2212", "-")
+    if found["percent"]:
+        return round(float(text) / 100, 8)
+    return float(text) if "." in text else int(text)
 
 
 @dataclass(frozen=True)
@@ -27,8 +50,9 @@ class Table:
     """Whether a page shows only the title until the reader unfolds it: for long tables that few readers need."""
 
     def as_dict(self) -> dict[str, Any]:
-        """The table as plain values, each row as a mapping from column to cell."""
-        rows = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+        """The table as plain values, each row as a mapping from column to cell: names in snake_case, real numbers."""
+        names = [name_of(column, at) for at, column in enumerate(self.columns)]
+        rows = [dict(zip(names, map(plain_value, row), strict=True)) for row in self.rows]
         return {"title": self.title, "rows": rows, "note": self.note}
 
 
