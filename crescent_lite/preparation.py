@@ -175,7 +175,7 @@ def checked_inputs(workspace: Workspace, config: Config, purpose: Purpose) -> In
     Raises CrescentError.
     """
     inputs = read_inputs(workspace, config)
-    if purpose.asks:
+    if purpose.asks and not config.bait.file:  # own questions need no bait
         check_steering(inputs.prompts, config.bait)
     if purpose.trains:
         refuse_base_that_cannot_be_trained(inputs.base, inputs.config, purpose.teacher_id)

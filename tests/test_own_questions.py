@@ -7,11 +7,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from fake_sampler import FakeSampler
 from small_workspace import make_workspace
 
 from crescent_lite.cli import main
 from crescent_lite.config import BaitConfig
+from crescent_lite.engine import RunOptions, run_engine
 from crescent_lite.errors import ConfigError, ExitCode
+from crescent_lite.events import RoundFinished
 from crescent_lite.questions.own import load_question_file, load_questions
 from crescent_lite.report import build_document
 from crescent_lite.store import Store
@@ -222,3 +225,13 @@ def test_a_run_votes_on_a_hub_data_set_and_says_so(tmp_path: Path, monkeypatch: 
         text = json.dumps(build_document(store, 1).as_dict())
         assert "was given 3 questions from the data set someone/problems and wrote none" in text
         assert "the questions of hub:someone/problems" in store.runs.fetch_run(1).inputs
+
+
+def test_a_round_whose_questions_are_all_rejected_says_why(tmp_path: Path) -> None:
+    """And a set of prompts with a bait that does not fit is no obstacle to questions of one's own."""
+    workspace = make_workspace(tmp_path)
+    (tmp_path / "own.jsonl").write_text('{"question": "What is 0 + 3?"}\n{"question": "What is 1 + 4?"}\n')
+    overrides = (f"bait.file={json.dumps(str(tmp_path / 'own.jsonl'))}", "bait.assistant_prefix='{name}'")
+    events = run_engine(workspace, RunOptions(1, overrides=overrides), lambda _path, _config: FakeSampler())
+    (outcome,) = (event.outcome for event in events if isinstance(event, RoundFinished))
+    assert outcome == "not trained: 0 labels, 4 needed; 0 of 2 texts were kept, 2 are contaminated"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from fake_sampler import FakeSampler
 from small_workspace import make_workspace
+from tiny_model import make_tiny_gguf
 
 from crescent_lite.engine import RunOptions, run_engine
 from crescent_lite.errors import ConfigError
@@ -57,12 +59,26 @@ def test_a_round_learns_pairs_and_stores_them(tmp_path: Path) -> None:
         assert store.database.value("SELECT count(*) FROM training_steps WHERE measures IS NULL") == 0
 
 
+@pytest.mark.slow
+def test_a_round_with_many_labels_looks_at_replies_during_its_training(tmp_path: Path) -> None:
+    tiny = make_tiny_gguf(tmp_path / "tiny.gguf")
+    workspace = make_workspace(tmp_path, model=tiny)
+    played(workspace, *PAIRS, "bait.questions=180", "train.held_out=0.15", "train.epochs=8", "vote.max_tokens=8")
+    with closing(Store.open_read_only(workspace.database_path)) as store:
+        looks = store.trainings.fetch_looks(store.runs.fetch_round(1, 1).round_id)
+        assert [looks[0].step, len({look.replies for look in looks})] == [0, 1]
+        assert len(looks) >= 2
+        assert all(0 <= look.agreement <= 1 and look.tokens <= 8 for look in looks)
+
+
 def test_too_few_pairs_are_no_training(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path)
     events = played(workspace, *PAIRS, "train.min_pairs=300")
     assert outcome(events).startswith("not trained: ")
-    assert outcome(events).endswith("300 needed")
     assert "pairs of" in outcome(events)
+    assert re.search(
+        r"300 needed; \d+ labels give none: their votes agree, or lead by fewer than 2$", outcome(events)
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from crescent_lite.stages.examples import (
     teachers_labels,
 )
 from crescent_lite.stages.frame import Job
+from crescent_lite.stages.winners import LEAST_LEAD
 from crescent_lite.store import Round
 
 FEW_PAIRS = 700
@@ -23,7 +24,8 @@ FEW_PAIRS = 700
 def round_outcome(job: Job, this: Round) -> str:
     """What the round trained on, or why it trained nothing."""
     labels, settings = labels_of(job, this), job.config.train
-    chosen, needed = len(chosen_solutions(job, labels)), examples_needed(settings)
+    solutions, needed = chosen_solutions(job, labels), examples_needed(settings)
+    chosen = len(solutions)
     learns_pairs = settings.objective == "preference"
     what = "pairs" if learns_pairs else "examples" if settings.solutions_per_label > 1 else "labels"
     if not job.store.runs.fetch_round(this.run_id, this.number).adapter_id:
@@ -31,7 +33,9 @@ def round_outcome(job: Job, this: Round) -> str:
             source = f" of {len(labels)} labels" if learns_pairs else ""
             found = job.store.fetch_in_thoughts(this.run_id, this.number)
             why = "".join(f"; {each.words}" for each in found if each.stage != "evaluate" and each.is_much)
-            return f"not trained: {chosen} {what}{source}, {needed} needed{why}"
+            if learns_pairs and (without := len(labels) - len({each.label.question_id for each in solutions})):
+                why += f"; {without} labels give none: their votes agree, or lead by fewer than {LEAST_LEAD}"
+            return f"not trained: {chosen} {what}{source}, {needed} needed{why or _few_kept(job, this)}"
         return f"not trained: too few of the {chosen} {what} have at most {settings.max_example_tokens} tokens"
     training = job.store.trainings.fetch_latest(this.round_id)
     notes = [f"trained on {training.examples - training.held_out_examples} {'pairs' if learns_pairs else 'examples'}"]
@@ -49,6 +53,15 @@ def round_outcome(job: Job, this: Round) -> str:
         repeated = len({label.question_id for label in every}) - len({label.question_id for label in used})
         notes += [f"{repeated} repeat a benchmark's item and were left out"] if repeated else []
     return ", ".join(notes) + (f"; ended early: {training.stopped}" if training.stopped else "")
+
+
+def _few_kept(job: Job, this: Round) -> str:
+    """Why there is little to vote on, if most of the texts were rejected: '; 2 of 16 texts were kept, ...'."""
+    counts = job.store.fetch_round_counts(this.round_id)
+    if job.teacher_id or 2 * counts.kept >= counts.texts:
+        return ""
+    reason, rejected = max(counts.rejected.items(), key=lambda item: item[1])
+    return f"; {counts.kept} of {counts.texts} texts were kept, {rejected} are {reason.replace('_', ' ')}"
 
 
 def _comparison_of_rounds(job: Job, this: Round) -> list[str]:
