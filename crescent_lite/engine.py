@@ -59,6 +59,7 @@ from crescent_lite.store import Run, Store
 from crescent_lite.store.database import now
 from crescent_lite.trackers import followed, require_tracker
 from crescent_lite.workspace import Workspace
+from crescent_lite.workspace.finishing import start_on_finish
 from crescent_lite.workspace.interruption import interruptible
 from crescent_lite.workspace.load_recorder import LoadRecorder
 from crescent_lite.workspace.machine import describe_machine
@@ -84,7 +85,7 @@ def run_engine(
 ) -> Generator[Event, None, None]:
     """Start a run, or finish the unfinished one. Raises CrescentError, or Interrupted when it was asked to stop."""
     workspace.require()
-    with workspace.lock(), _store(workspace) as store:
+    with _finishing(workspace) as jobs, workspace.lock(), _store(workspace) as store:
         refuse_teacher_without_labels(store, options.teacher_id)
         unfinished = run_to_continue(store, options)
         if unfinished and options.teacher_id not in (None, unfinished.teacher_id):
@@ -100,6 +101,7 @@ def run_engine(
         job = yield from _prepare(workspace, store, config, purpose, unfinished, opener, rounds)
         if options.next_round:
             job.add_requested_round()
+        jobs.append(job)
         yield from _drive(job, loop.run(job), resumed=unfinished is not None, kept=kept)
 
 
@@ -108,11 +110,12 @@ def run_evaluation(
 ) -> Generator[Event, None, None]:
     """Evaluate the base, and the adapter if one is given, as a run of its own. Raises what `run_engine` raises."""
     workspace.require()
-    with workspace.lock(), _store(workspace) as store:
+    with _finishing(workspace) as jobs, workspace.lock(), _store(workspace) as store:
         config, _ = settings_of(workspace, options, None)
         measured = find_adapter(adapter, find_base(workspace, config)) if adapter else None
         purpose = Purpose("evaluation", adapter=measured, name=options.name, note=options.note)
         job = yield from _prepare(workspace, store, config, purpose, None, opener, 1)
+        jobs.append(job)
         yield from _drive(job, loop.measure(job, measured), resumed=False, kept=())
 
 
@@ -129,10 +132,11 @@ def run_headroom(
     evaluations with the same settings are taken over, and theirs by later ones.
     """
     workspace.require()
-    with workspace.lock(), _store(workspace) as store:
+    with _finishing(workspace) as jobs, workspace.lock(), _store(workspace) as store:
         settings, _ = settings_of(workspace, options, None)
         config = headroom_config(settings, items, samples)
         job = yield from _prepare(workspace, store, config, Purpose("evaluation"), None, opener, 1)
+        jobs.append(job)
         yield from _drive(job, loop.measure(job, None), resumed=False, kept=())
 
 
@@ -181,7 +185,7 @@ def run_controls(
     raises.
     """
     workspace.require()
-    with workspace.lock(), _store(workspace) as store:
+    with _finishing(workspace) as jobs, workspace.lock(), _store(workspace) as store:
         run = store.runs.fetch_run(run_id, "improvement")
         if run.teacher_id:
             raise NotFoundError(f"run {run.run_id} is a distillation; controls need a run that asked and voted")
@@ -206,6 +210,7 @@ def run_controls(
             config = control_config(name, settings, spent)
             job = yield from _prepare(workspace, store, config, purpose, earlier, opener, 1)
             work = loop.run(job) if purpose.trains else loop.measure(job, None)
+            jobs.append(job)
             yield from _drive(job, work, resumed=earlier is not None, kept=())
 
 
@@ -301,6 +306,22 @@ def _load(store: Store, run_id: int) -> Iterator[Callable[[Event], None]]:
                 recorder.stride = store.machine.fetch_stride(run_id)
 
         yield note
+
+
+@contextmanager
+def _finishing(workspace: Workspace) -> Iterator[list[Job]]:
+    """Start the user's program when the last of the jobs has ended and the workspace is free again."""
+    jobs: list[Job] = []
+    state = "failed"
+    try:
+        yield jobs
+        state = "finished"
+    except (Interrupted, KeyboardInterrupt, GeneratorExit):
+        state = "stopped"
+        raise
+    finally:
+        for job in jobs[-1:]:
+            start_on_finish(job.config.run.on_finish, workspace, job.run_id, state)
 
 
 @dataclasses.dataclass

@@ -42,6 +42,11 @@ class RunConfig:
     never trained on. With fewer than 60 labels, benchmarks decide."""
     seed: Annotated[int, Range(0, 2**31 - 1)] = 1
     """Seed that every other seed is derived from."""
+    on_finish: tuple[str, ...] = ()
+    """Program to start when a run ends, with its arguments: ["notify-send", "crescent: run {run} {state}"]. No shell
+    reads them. {run} is the number of the run and {state} 'finished', 'stopped' or 'failed'; the environment has them
+    as CRESCENT_RUN and CRESCENT_STATE, and the workspace as CRESCENT_WORKSPACE. It has a minute, and its failure
+    changes nothing. Empty: none."""
     prompts: str = "word-problems"
     """Prompt set: 'arithmetic', 'word-problems', 'reference', or a folder with the same files."""
     log_to: Literal["none", "tensorboard", "trackio", "wandb"] = "none"
