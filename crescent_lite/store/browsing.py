@@ -22,6 +22,13 @@ IDS_AT_ONCE = 500
 """Ids in one statement; SQLite limits the values that a statement may have."""
 
 
+SORTED_BY = {
+    "id": "q.question_id", "round": "q.round_id", "verdict": "q.verdict", "reason": "coalesce(s.reason, q.reason)",
+    "share": "s.share", "text": "q.text COLLATE NOCASE",
+}  # fmt: skip
+"""The columns that a list of questions is sorted by, as SQL."""
+
+
 @dataclass(frozen=True)
 class QuestionFilter:
     """Which questions to list. A field at its default does not filter."""
@@ -80,6 +87,21 @@ class Browsing:
     ) -> list[int]:
         """Up to `limit` ids of matching questions, newest first, that are below `before` and above `after`."""
         return self._ids(wanted, "DESC", before=before, after=after, limit=limit)
+
+    def fetch_sorted(self, wanted: QuestionFilter, column: str, *, descending: bool = False) -> list[int]:
+        """The ids of all matching questions, sorted by one of SORTED_BY; questions without a value come last."""
+        tables, conditions, values = _conditions(wanted)
+        if not (rounds := self._round_ids(wanted)):
+            return []
+        conditions.append(f"q.round_id IN ({', '.join(map(str, rounds))})")
+        value = SORTED_BY[column]
+        rows = self._database.rows(
+            f"""SELECT q.question_id FROM {tables} LEFT JOIN consensus s ON s.question_id = q.question_id
+            WHERE {" AND ".join(conditions)}
+            ORDER BY {value} IS NULL, {value} {"DESC" if descending else "ASC"}, q.question_id DESC""",
+            values,
+        )
+        return [row[0] for row in rows]
 
     def fetch_next(
         self, wanted: QuestionFilter, *, before: int | None = None, after: int | None = None

@@ -127,6 +127,14 @@ class ModelLines:
                 )
         return found
 
+    def fetch_measured(self) -> tuple[tuple[str, str], ...]:
+        """(benchmark, prompt) of every greedy evaluation, by name."""
+        rows = self._database.rows(
+            """SELECT DISTINCT b.name, e.prompt FROM evaluations e JOIN benchmarks b USING (benchmark_id)
+            WHERE e.samples = 1 ORDER BY b.name, e.prompt"""
+        )
+        return tuple((row[0], row[1]) for row in rows)
+
     def fetch_scores(self, model_ids: Sequence[int]) -> dict[int, tuple[ModelScore, ...]]:
         """The scores of these models, by id: the latest greedy evaluation for each benchmark and prompt."""
         found: dict[int, dict[tuple[str, str], ModelScore]] = {}

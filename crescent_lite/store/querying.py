@@ -153,10 +153,12 @@ class Querying:
         with self._answered(sql, None, NO_VALUES) as cursor:
             return tuple(column[0] for column in cursor.description), cursor.fetchall()
 
-    def save_csv(self, sql: str, path: Path, *, seconds: float | None = None) -> CsvSummary:
+    def save_csv(
+        self, sql: str, path: Path, *, seconds: float | None = None, values: Parameters = NO_VALUES
+    ) -> CsvSummary:
         """Write all rows with uncut cells to a file, complete or not at all. Raises as `run`, or StorageError."""
         with atomic_replacement(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
-            return self.write_csv(sql, file, seconds=seconds)
+            return self.write_csv(sql, file, seconds=seconds, values=values)
 
     def fetch_catalogue(self) -> tuple[Relation, ...]:
         """The views, then the tables, by name, with their columns. SQLite's internal tables are left out."""

@@ -246,6 +246,10 @@ class Watching:
             truth=fetch_label_truth(self._database, run_id=run_id, number=number) if number else None,
         )
 
+    def fetch_events(self, run_id: int, limit: int = 1000) -> tuple[EventLine, ...]:
+        """The last `limit` stored events of a run, newest first."""
+        return self._events(run_id, limit)
+
     def fetch_question(self, question_id: int) -> WatchedQuestion | None:
         """One question in full; None if no such question exists."""
         row = self._questions.fetch_detail(question_id)
