@@ -234,18 +234,25 @@ def builtin_benchmarks() -> str:
 def keys() -> str:
     """The keys of the app, of lists and of each screen, from their BINDINGS."""
     from crescent_tui.app import CrescentApp
+    from crescent_tui.screens.command_log import CommandLogScreen
     from crescent_tui.screens.runs import RunsScreen
     from crescent_tui.screens.start import StartScreen
     from crescent_tui.tabs import TABS
+    from crescent_tui.widgets.chart import Chart
     from crescent_tui.widgets.row_list import RowList
 
     tabs = (f"`{TABS[0].key}` to `{TABS[-1].key}`", ", ".join(tab.name for tab in TABS))
     ours = [key for key in _keys(CrescentApp) if "switch_mode" not in key[2]]
     sections = [("Everywhere", [tabs, *(key[:2] for key in ours)]), ("Lists", [key[:2] for key in _keys(RowList)])]
+    sections.append(("Curves", [key[:2] for key in _keys(Chart)]))
     for tab in TABS:
         found = [key[:2] for key in _keys(tab.load())]
         sections.append((f"{tab.key} {tab.name}", found))
-    for title, screen in (("The start form", StartScreen), ("The list of runs", RunsScreen)):
+    for title, screen in (
+        ("The start form", StartScreen),
+        ("The runs", RunsScreen),
+        ("The command log", CommandLogScreen),
+    ):
         sections.append((title, [key[:2] for key in _keys(screen)]))
     rows = ((title if not at else "", *row) for title, found in sections for at, row in enumerate(found))
     return table(("where", "key", "what it does"), rows)
@@ -260,7 +267,8 @@ def _keys(owner: type[Any]) -> list[tuple[str, str, str]]:
 
 
 KEY_NAMES = {
-    "question_mark": "?", "slash": "/", "pagedown": "page down", "pageup": "page up", "right_square_bracket": "]",
+    "question_mark": "?", "slash": "/", "greater_than_sign": ">", "less_than_sign": "<", "plus": "+", "minus": "-",
+    "equals_sign": "=", "pagedown": "page down", "pageup": "page up", "right_square_bracket": "]",
     "left_square_bracket": "[",
 }  # fmt: skip
 

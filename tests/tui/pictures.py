@@ -2,9 +2,10 @@
 
     python tests/sample_run.py FOLDER         # some minutes: a run by the engine
     python tests/tui/pictures.py FOLDER       # writes an SVG of each screen to tui/pictures/
+    python tests/tui/pictures.py              # the same of the stored sample run, except for the Compare screen
 
-The question of the Compare screen is answered live, and the Run screen is shown during a run: another round is
-started in a copy of the workspace, and stopped when the picture has been taken.
+With a FOLDER the question of the Compare screen is answered live, and the Run screen is shown during a run: another
+round is started in a copy of the workspace, and stopped when the picture has been taken.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import tempfile
 from contextlib import chdir, closing
 from pathlib import Path
 
+from sample_run import load_sample_run
 from sample_workspace import agree, shown, until
 from textual.pilot import Pilot
 from tour import DISPUTED, still, tour
@@ -30,6 +32,7 @@ FOLDER = Path(__file__).parents[2] / "tui" / "pictures"
 SIZE = (112, 34)
 FONT_FACES = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 """Removed because they name servers; any monospaced font will do."""
+NOT_SHOWN = ("questions-rejected", "command-log", "all-settings")
 LIVE_SECONDS = 600
 
 
@@ -52,6 +55,15 @@ async def take(folder: Path) -> None:
         await until(pilot, lambda: "stopped" in shown(app), LIVE_SECONDS)
 
 
+async def take_stored(workspace: Workspace) -> None:
+    """Take the pictures that need no model."""
+    app = CrescentApp(workspace)
+    async with app.run_test(size=SIZE) as pilot:
+        async for screen in tour(pilot):
+            if screen != "compare":
+                keep(app, screen)
+
+
 async def ask_both(pilot: Pilot[None]) -> None:
     """Let the base and the kept round answer one question."""
     app = pilot.app
@@ -63,7 +75,9 @@ async def ask_both(pilot: Pilot[None]) -> None:
 
 
 def keep(app: CrescentApp, screen: str) -> None:
-    """Write one picture."""
+    """Write one picture, if the docs show this screen."""
+    if screen in NOT_SHOWN:
+        return
     picture = FONT_FACES.sub("", app.export_screenshot(title=f"crescent: {screen}"))
     (FOLDER / f"{screen}.svg").write_text(picture, encoding="utf-8")
 
@@ -81,6 +95,6 @@ def to_show(made: Path) -> Path:
 
 
 if __name__ == "__main__":
-    made = Path(sys.argv[1]).resolve()
+    made = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
     with tempfile.TemporaryDirectory() as place, chdir(place):
-        asyncio.run(take(to_show(made)))
+        asyncio.run(take(to_show(made)) if made else take_stored(load_sample_run(Path("maths"))))

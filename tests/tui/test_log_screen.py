@@ -37,11 +37,17 @@ async def test_without_a_run_there_is_no_log(tmp_path: Path) -> None:
         await until(pilot, lambda: "No run yet; press s to start one." in shown(app))
 
 
-async def test_a_run_without_a_log_file_says_so(sample: SampleWorkspace) -> None:
+async def test_a_run_without_a_log_file_shows_the_events_of_the_database(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("8")
-        await until(pilot, lambda: "The log of this run is missing or empty." in shown(app))
+        await until(pilot, lambda: "run 1 started with" in shown(app))
+        assert "from the database" in shown(app)
+        sample.begin_round(2)
+        await until(pilot, lambda: "round 2 started" in shown(app))
+        log(sample, "StageStarted", round=2, stage="vote", done=0, total=900)
+        await until(pilot, lambda: "vote: started, 900 to do" in shown(app))
+        assert "from the database" not in shown(app)
 
 
 async def test_the_level_key_steps_from_no_items_to_alarms_to_everything(sample: SampleWorkspace) -> None:
@@ -52,7 +58,7 @@ async def test_the_level_key_steps_from_no_items_to_alarms_to_everything(sample:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("8")
         await until(pilot, lambda: "Events: without items, 2" in shown(app))
-        assert "vote: started at 0 of 900" in shown(app)
+        assert "vote: started, 900 to do" in shown(app)
         await pilot.press("l")
         await until(pilot, lambda: "Events: alarms, 1" in shown(app))
         assert "! ALARM one answer: it says 7" in shown(app)

@@ -24,7 +24,7 @@ async def test_the_tree_has_sizes_kept_marks_and_scores(tmp_path: Path, size: tu
         await pilot.press("5")
         for fact in ("Models: 2", "SmolLM2-135M-Instruct", "└─⠀run 1", "round 1", "file missing", "kept", "q Quit"):
             await until(pilot, lambda fact=fact: fact in shown(app), 30)  # type: ignore[misc]
-        await until(pilot, lambda: "24.2% (17" in shown(app))
+        await until(pilot, lambda: "24.2%" in shown(app) and "35.8%⠀⠀+11.7" in shown(app))
         assert [len(line) for line in shown(app).splitlines()] == [size[0]] * size[1]
 
 

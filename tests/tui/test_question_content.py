@@ -12,7 +12,7 @@ from crescent_lite.store.browsing import QuestionFilter
 from crescent_lite.store.watching import WatchedQuestion
 from crescent_tui.content.differences import MAX_WORDS, compared
 from crescent_tui.content.question import question_about, question_and_votes, question_pair, question_rest
-from crescent_tui.content.question_filters import filter_line, filter_words, from_saved, to_saved
+from crescent_tui.content.question_filters import FIRST_VERDICT, filter_line, filter_words, from_saved, to_saved
 from crescent_tui.content.votes import answer_counts, histogram, votes_line
 
 
@@ -76,8 +76,8 @@ def test_answers_are_counted_and_abstentions_by_their_reason(sample: SampleWorks
         ("5", 3, True), ("6", 1, False), ("no answer found", 1, False), ("cut off", 1, False),
     ]  # fmt: skip
     lines = histogram(question).plain.splitlines()
-    assert lines[0].split() == ["5", "█" * 16, "3", "50%", "◂", "label"]
-    assert lines[3].split() == ["cut", "off", "░" * 5, "1", "17%"]
+    assert lines[0].split() == ["5", "█" * 8 + "┄" * 8, "3", "50%", "◂", "label"]
+    assert lines[3].split() == ["cut", "off", "░" * 3 + "┄" * 13, "1", "17%"]
 
 
 def test_many_answers_are_cut_short(sample: SampleWorkspace) -> None:
@@ -130,7 +130,7 @@ def test_a_filter_is_saved_without_its_run() -> None:
     ],
 )  # fmt: skip
 def test_invalid_values_of_a_saved_filter_are_ignored(value: object) -> None:
-    assert from_saved(value) == QuestionFilter(0)
+    assert from_saved(value) == QuestionFilter(0, verdict=None if isinstance(value, dict) else FIRST_VERDICT)
 
 
 @pytest.mark.parametrize(

@@ -29,12 +29,31 @@ HOSTILE = (
 )
 
 
+def listing_all(workspace: Workspace) -> CrescentApp:
+    """The app with a Questions screen that was left with all questions listed."""
+    app = CrescentApp(workspace)
+    app.saved_state["questions"] = {}
+    return app
+
+
+async def test_at_first_only_kept_questions_are_listed(tmp_path: Path) -> None:
+    sample = filled_workspace(tmp_path)
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        await until(pilot, lambda: "Questions: kept, 14" in shown(app))
+        assert "rejected" not in shown(app).split("#14")[0].split("Questions: kept")[1]
+        sample.ask("What is 50 + 50?")
+        sample.ask("What is it?", QuestionVerdict("rejected", "no_number", "What is it?"))
+        await until(pilot, lambda: "Questions: kept, 15" in shown(app))
+
+
 async def test_questions_are_listed_newest_first(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
     sample.begin_round()
     sample.ask("What is 2 + 3?")
-    app = CrescentApp(sample.workspace)
+    app = listing_all(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2")
         await until(pilot, lambda: "What is 2 + 3?" in shown(app))
@@ -45,10 +64,10 @@ async def test_questions_are_listed_newest_first(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_the_verdict_key_goes_through_all_kept_and_rejected(tmp_path: Path) -> None:
-    app = CrescentApp(filled_workspace(tmp_path).workspace)
+    app = listing_all(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2")
-        for title in ("all, 40", "kept, 14", "rejected, 26", "all, 40"):
+        for title in ("all, 40", "rejected, 26", "kept, 14", "all, 40"):
             await until(pilot, lambda title=title: f"Questions: {title}" in shown(app))  # type: ignore[misc]
             await pilot.press("v")
 
@@ -60,7 +79,7 @@ async def test_a_rejected_question_shows_its_match(tmp_path: Path) -> None:
     match = sample.ask("What is 2 + 3?")
     text = "What is 2 + 3, then?"
     sample.ask(text, QuestionVerdict("rejected", "near_duplicate", text, match, 93.2))
-    app = CrescentApp(sample.workspace)
+    app = listing_all(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2")
         await until(pilot, lambda: "Too close to #1, 93 of 100 alike" in shown(app))
@@ -75,7 +94,7 @@ async def test_votes_are_counted_by_their_answer(tmp_path: Path) -> None:
     question_id = sample.ask("What is 2 + 3?")
     for index, key in enumerate(("5", "5", "6", None)):
         sample.vote(question_id, f"I say {key}.", key, index)
-    app = CrescentApp(sample.workspace)
+    app = listing_all(sample.workspace)
     async with app.run_test(size=(120, 60)) as pilot:
         await pilot.press("2")
         await until(pilot, lambda: "4 votes so far" in shown(app))
@@ -86,7 +105,7 @@ async def test_votes_are_counted_by_their_answer(tmp_path: Path) -> None:
 
 async def test_the_cursor_stays_on_its_question_while_others_arrive(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
-    app = CrescentApp(sample.workspace)
+    app = listing_all(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2")
         await until(pilot, lambda: "#40 ·" in shown(app))
@@ -107,7 +126,7 @@ async def type_words(pilot: Pilot[None], words: str) -> None:
 
 @pytest.mark.slow
 async def test_results_follow_each_key_of_a_search(tmp_path: Path) -> None:
-    app = CrescentApp(filled_workspace(tmp_path).workspace)
+    app = listing_all(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2")
         await until(pilot, lambda: "all, 40" in shown(app))
@@ -129,7 +148,7 @@ async def test_results_follow_each_key_of_a_search(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_a_filter_is_chosen_in_a_form_and_cleared_with_a_key(tmp_path: Path) -> None:
-    app = CrescentApp(filled_workspace(tmp_path).workspace)
+    app = listing_all(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2")
         await until(pilot, lambda: "all, 40" in shown(app))
@@ -149,7 +168,7 @@ async def test_a_filter_is_chosen_in_a_form_and_cleared_with_a_key(tmp_path: Pat
 
 @pytest.mark.slow
 async def test_a_box_that_is_not_chosen_is_empty(tmp_path: Path) -> None:
-    app = CrescentApp(filled_workspace(tmp_path).workspace)
+    app = listing_all(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2", "f")
         await until(pilot, lambda: "▐ ▌ disputed" in shown(app))
@@ -163,7 +182,7 @@ async def test_a_box_that_is_not_chosen_is_empty(tmp_path: Path) -> None:
 @pytest.mark.slow
 async def test_the_filter_is_there_again_at_the_next_start(tmp_path: Path) -> None:
     workspace = filled_workspace(tmp_path).workspace
-    app = CrescentApp(workspace)
+    app = listing_all(workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2")
         await until(pilot, lambda: "all, 40" in shown(app))
@@ -177,7 +196,7 @@ async def test_the_filter_is_there_again_at_the_next_start(tmp_path: Path) -> No
 async def test_the_next_disputed_question_is_down_the_list_and_then_the_first(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     disputed = sample.store.browsing.fetch_ids(QuestionFilter(sample.run_id, disputed=True))
-    app = CrescentApp(sample.workspace)
+    app = listing_all(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2")
         await until(pilot, lambda: "#40 ·" in shown(app))
@@ -192,7 +211,7 @@ async def test_a_match_stands_beside_the_question_where_there_is_room(tmp_path: 
     sample.begin_round()
     match = sample.ask("What is 2 + 3?")
     sample.ask("What is 2 + 4?", QuestionVerdict("rejected", "near_duplicate", "What is 2 + 4?", match, 93.2))
-    app = CrescentApp(sample.workspace)
+    app = listing_all(sample.workspace)
     async with app.run_test() as pilot:
         await pilot.press("2")
         async for size in each_size(pilot):
@@ -204,7 +223,7 @@ async def test_a_match_stands_beside_the_question_where_there_is_room(tmp_path: 
 
 @pytest.mark.slow
 async def test_enter_opens_the_votes_and_the_way_back_selects_the_last_question(tmp_path: Path) -> None:
-    app = CrescentApp(filled_workspace(tmp_path).workspace)
+    app = listing_all(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2")
         await until(pilot, lambda: "all, 40" in shown(app))
@@ -225,7 +244,7 @@ async def test_a_question_is_copied_as_printable_text(tmp_path: Path) -> None:
     sample.begin_run()
     sample.begin_round()
     sample.ask("What is\x1b[31m 2 + 3?")
-    app = CrescentApp(sample.workspace)
+    app = listing_all(sample.workspace)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.press("2")
         await until(pilot, lambda: "#1 ·" in shown(app))
@@ -240,7 +259,7 @@ async def test_a_question_being_read_stays_while_others_arrive(tmp_path: Path) -
     sample.begin_run()
     sample.begin_round()
     sample.ask("What is 2 + 3?")
-    app = CrescentApp(sample.workspace)
+    app = listing_all(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2")
         await until(pilot, lambda: "#1 ·" in shown(app))
@@ -259,7 +278,7 @@ async def test_an_older_question_is_listed_once_it_matches(tmp_path: Path) -> No
     sample.begin_run()
     sample.begin_round()
     first, second = sample.ask("What is 2 + 3?"), sample.ask("What is 4 + 3?")
-    app = CrescentApp(sample.workspace)
+    app = listing_all(sample.workspace)
     app.saved_state["questions"] = {"reason": "tie"}
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2")
@@ -272,7 +291,7 @@ async def test_an_older_question_is_listed_once_it_matches(tmp_path: Path) -> No
 
 
 async def test_without_a_run_there_is_no_question(tmp_path: Path) -> None:
-    app = CrescentApp(Workspace(tmp_path))
+    app = listing_all(Workspace(tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2")
         await until(pilot, lambda: "No run yet; press s to start one." in shown(app))
@@ -290,7 +309,7 @@ async def test_markup_and_escape_codes_of_a_model_are_shown_as_text(tmp_path: Pa
         sample.vote(question_id, text, text[:40], 0)
         sample.conclude(question_id)
     sample.store.runs.set_state(sample.run_id, "failed", "[/bold] \x1b]0;title\x07")
-    app = CrescentApp(sample.workspace)
+    app = listing_all(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "[/bold] ␛]0;title␇" in shown(app))
         assert "[red]evil␛[2J" in shown(app)

@@ -15,8 +15,10 @@ from crescent_lite.rounds import Standing
 from crescent_lite.store.trainings import LatestTraining
 from crescent_lite.store.watching import ScoreCount
 from crescent_tui.content import round as round_content
+from crescent_tui.content.losses import last_step, loss_curves
 from crescent_tui.content.score import gains, score_plots
-from crescent_tui.sources.round_detail import Comparisons, RoundDetail, fetch_comparisons, fetch_round
+from crescent_tui.sources.curves import Losses, fetch_losses
+from crescent_tui.sources.round_detail import Comparisons, Descent, RoundDetail, fetch_comparisons, fetch_round
 
 EMPTY = RoundDetail(1, None, Standing(1, {}, {}, None), None)
 HOSTILE = "[red]\x1b[2J\u202e"
@@ -65,10 +67,11 @@ def test_a_line_for_each_round_on_an_axis_in_per_cent() -> None:
 def test_an_unfinished_evaluation_shows_its_progress() -> None:
     scores = [counted(0, 29, 120), counted(1, 20, 61), counted(2, 0, 0)]
     for width in (50, 80):
-        said = score_plots(scores, Comparisons(), chosen=1, kept=None, width=width).plain  # type: ignore[arg-type]
+        known = Comparisons(made_from=(1,))
+        said = score_plots(scores, known, chosen=1, kept=None, width=width).plain  # type: ignore[arg-type]
         assert "61 of 120" in said
         assert "not evaluated yet" in said
-        assert "compared after its last item is answered" in said.replace("\n", " ")
+        assert "is compared when all 120 items are answered" in " ".join(said.split())
 
 
 def test_several_samples_of_an_item_are_not_a_greedy_score() -> None:
@@ -94,6 +97,34 @@ def test_a_difference_has_words() -> None:
 
 def test_without_controls_the_command_for_them_is_named() -> None:
     assert "crescent controls" in gains([], 80).plain
+    assert "crescent controls" in gains([], 80, Descent("improvement")).plain
+
+
+def test_only_a_run_that_can_have_controls_is_told_that_it_has_none() -> None:
+    others = (
+        Descent("evaluation", control="coin", control_of=3),
+        Descent("evaluation"),
+        Descent("improvement", teacher_id=2),
+    )
+    said = [gains([], 80, descent).plain for descent in others]
+    assert not any("crescent controls" in each for each in said)
+    assert "the control 'coin' of run 3" in said[0]
+
+
+@pytest.mark.parametrize("has_ended", [True, False])
+def test_a_round_that_is_not_compared_says_why(has_ended: bool) -> None:
+    def said(base: int, this: int) -> str:
+        scores = [counted(0, 40, base), counted(1, 40, this)]
+        known = Comparisons(made_from=(1,))
+        plots = score_plots(scores, known, chosen=1, kept=None, width=90, has_ended=has_ended)  # type: ignore[arg-type]
+        return " ".join(plots.plain.split())
+
+    if has_ended:
+        assert "Round 1 was not compared: it answered 61 of 120 items." in said(120, 61)
+        assert "Round 1 was not compared: the base did not answer these items." in said(61, 120)
+    else:
+        assert "Round 1 is compared when all 120 items are answered." in said(120, 61)
+    assert "not compared" not in said(120, 120)
 
 
 def test_of_many_rounds_some_are_shown_and_the_chosen_one_is_among_them() -> None:
@@ -165,8 +196,14 @@ def test_a_training_in_its_course_leaves_room_for_the_steps_to_come(tmp_path: Pa
     training_id = sample.store.database.value("SELECT max(training_id) FROM trainings")
     sample.store.trainings.insert_step(training_id, TrainingStep(3, 200, 0.1, 2.3, 1e-4, 900, 120.0, 2.2))
     said = round_content.loss(fetch_round(sample.store, (sample.run_id, 1)), 60).plain
-    assert "step 200" in said
     assert "step 3 of 200" in said
+    losses = fetch_losses(sample.store, sample.run_id, Losses())
+    assert last_step(losses, 1) == 200
+    assert [curve.name for curve in loss_curves(losses, 1)] == ["round 1", "round 1, held out"]
+    sample.train([2.2], planned=1)
+    again = fetch_losses(sample.store, sample.run_id, losses)
+    assert last_step(again, 1) == 0
+    assert fetch_losses(sample.store, sample.run_id, again).by_round[1] is again.by_round[1]
 
 
 def test_lengths_stand_on_one_axis_round_after_round() -> None:

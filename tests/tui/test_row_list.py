@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from typing import ClassVar
 
 import pytest
 from rich.cells import cell_len
@@ -11,6 +12,7 @@ from textual import on
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
+from crescent_tui.content.colours import readable
 from crescent_tui.content.row_cells import RowCell, RowColumn
 from crescent_tui.widgets.row_list import RowList
 
@@ -23,6 +25,9 @@ ROWS = HEIGHT - 3
 
 class ListApp(App[None]):
     """An app with one list, whose rows show their key."""
+
+    def get_css_variables(self) -> dict[str, str]:
+        return readable(super().get_css_variables())
 
     def __init__(self, keys: int, text: str = "") -> None:
         super().__init__()
@@ -52,9 +57,10 @@ class ListApp(App[None]):
     @on(RowList.CellsNeeded)
     def hand_over(self, event: RowList.CellsNeeded) -> None:
         self.asked.append(event.keys)
-        event.row_list.set_cells(
-            {key: (RowCell(str(key)), RowCell("w"), RowCell(self.text or f"row {key}")) for key in event.keys}
-        )
+        event.row_list.set_cells({key: self.cells_of(key) for key in event.keys})
+
+    def cells_of(self, key: int) -> tuple[RowCell, ...]:
+        return (RowCell(str(key)), RowCell("w"), RowCell(self.text or f"row {key}"))
 
     @on(RowList.Highlighted)
     def look_at(self, event: RowList.Highlighted) -> None:
@@ -69,6 +75,20 @@ def in_view(app: ListApp) -> list[int]:
     """The keys on the screen, from the top."""
     words = [line.strip("│ ").split() for line in shown(app).splitlines()[2 : HEIGHT - 1]]
     return [int(line[0]) for line in words if line]
+
+
+class SortedApp(ListApp):
+    """A list with numbers, sizes and texts, one of them missing."""
+
+    ROWS: ClassVar = {1: ("12%", 3e6, "pear"), 2: ("9%", 2e9, "Apple"), 3: ("", 5e3, "fig"), 4: ("−3%", 1.0, "kiwi")}
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.keys = array("q", [1, 2, 3, 4])
+
+    def cells_of(self, key: int) -> tuple[RowCell, ...]:
+        share, size, word = self.ROWS[key]
+        return (RowCell(share), RowCell(f"{size:g} B", value=size), RowCell(word))
 
 
 async def settled(pilot: Pilot[None]) -> None:
@@ -186,8 +206,6 @@ async def test_a_click_chooses_the_row_under_the_mouse_and_a_double_click_opens_
     async with app.run_test(size=(60, HEIGHT)) as pilot:
         await pilot.click(RowList, offset=(5, 2 + 3))
         assert (app.rows.key, app.chosen) == (97, [])
-        await pilot.click(RowList, offset=(5, 1))  # the header
-        assert app.rows.key == 97
         await pilot.click(RowList, offset=(5, 2 + 4), times=2)
         assert app.chosen == [96]
 
@@ -199,6 +217,53 @@ async def test_a_smaller_terminal_keeps_the_cursor_in_view() -> None:
         await pilot.resize_terminal(60, HEIGHT - 4)
         await settled(pilot)
         assert str(app.rows.key) in shown(app)
+
+
+def order_shown(app: ListApp) -> list[int]:
+    """The keys from the top, found by the cursor."""
+    found = []
+    for position in range(len(app.rows.keys)):
+        app.rows.move_to(position)
+        found.append(app.rows.key or 0)
+    return found
+
+
+async def test_a_list_is_sorted_by_any_column_with_a_key_and_rows_without_a_value_come_last() -> None:
+    app = SortedApp()
+    async with app.run_test(size=(60, HEIGHT)) as pilot:
+        app.rows.move_to_key(3)
+        for key, order in (
+            (">", [4, 2, 1, 3]), ("R", [1, 2, 4, 3]), (">", [2, 1, 3, 4]), (">", [1, 4, 3, 2]), (">", [1, 2, 3, 4]),
+            ("<", [2, 3, 4, 1]),
+        ):  # fmt: skip
+            await pilot.press(key)
+            await settled(pilot)
+            assert order_shown(app) == order, key
+            app.rows.move_to_key(3)
+        assert app.rows.keys == array("q", [1, 2, 3, 4])
+
+
+async def test_a_click_on_a_heading_sorts_by_its_column_then_reverses_then_restores() -> None:
+    app = SortedApp()
+    async with app.run_test(size=(60, HEIGHT)) as pilot:
+        app.rows.move_to_key(3)
+        for order, arrow in (([2, 3, 4, 1], "▲"), ([1, 4, 3, 2], "▼"), ([1, 2, 3, 4], "")):
+            await pilot.click(RowList, offset=(30, 1))
+            await settled(pilot)
+            assert app.rows.key == 3, "the cursor stays on its row"
+            assert (arrow or "text") in shown(app).splitlines()[1]
+            assert order_shown(app) == order
+            app.rows.move_to_key(3)
+
+
+async def test_new_rows_find_their_place_in_a_sorted_list() -> None:
+    app = SortedApp()
+    async with app.run_test(size=(60, HEIGHT)) as pilot:
+        await pilot.press("<")
+        app.rows.set_keys(array("q", [1, 2]))
+        app.rows.set_keys(array("q", [1, 2, 4]))
+        await settled(pilot)
+        assert order_shown(app) == [2, 4, 1]
 
 
 @pytest.mark.parametrize(

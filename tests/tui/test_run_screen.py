@@ -151,7 +151,7 @@ async def test_second_opinions_have_a_name_on_the_screens(tmp_path: Path) -> Non
     sample.note(StageFinished(0, "second_opinion", 9.0, 0, 20))
     app = CrescentApp(sample.workspace)
     with sample.workspace.lock():
-        async with app.run_test(size=(120, 24)) as pilot:
+        async with app.run_test(size=(140, 24)) as pilot:
             await until(pilot, lambda: "60 replies per minute" in shown(app))
             assert "second opinions, 10 of 20" in shown(app)
             assert "run 1 · second opinions · running" in shown(app)

@@ -22,6 +22,7 @@ from textual.widgets import TextArea
 
 from crescent_lite.errors import CrescentError, ExitCode
 from crescent_lite.workspace import EngineRequest, Workspace
+from crescent_tui.content.colours import readable
 from crescent_tui.content.starting import Question, another_round_question, starting_question, stopping_question
 from crescent_tui.sources.job_control import a_shell_waits, stop_job
 from crescent_tui.tabs import TABS
@@ -29,9 +30,23 @@ from crescent_tui.widgets.key_hints import first_key_of_each_action
 from crescent_tui.workspace_app import WorkspaceApp
 
 if TYPE_CHECKING:
+    from textual.command import Provider
+
     from crescent_tui.screens.help import HelpScreen
 
+ASKED_BY: dict[EngineRequest, tuple[str, ...]] = {
+    "stop": ("stop",), "pause": ("pause",), "round": ("run", "--next-round")
+}  # fmt: skip
+"""The command that asks an engine for the same."""
+READABLE: dict[str, dict[str, str]] = {}
+"""The variables of each theme that was used: Textual asks for them again and again."""
 DARK, LIGHT = "textual-dark", "textual-light"
+
+
+def _question_provider() -> type[Provider]:
+    from crescent_tui.screens.palette import QuestionProvider
+
+    return QuestionProvider
 
 
 class CrescentApp(WorkspaceApp):
@@ -40,6 +55,7 @@ class CrescentApp(WorkspaceApp):
     TITLE = "crescent"
     CSS_PATH = Path(__file__).with_name("crescent.tcss")
     TABS = TABS
+    COMMANDS = WorkspaceApp.COMMANDS | {_question_provider}
     MODES: ClassVar = {tab.mode: tab.make for tab in TABS}
     DEFAULT_MODE = TABS[0].mode
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -50,11 +66,20 @@ class CrescentApp(WorkspaceApp):
         Binding("x", "stop", "Stop"),
         Binding("n", "next_round", "Round"),
         Binding("r", "choose_run", "Runs"),
+        Binding("z", "zoom", "Zoom"),
+        Binding("ctrl+l", "command_log", "Commands", show=False),
         Binding("t", "toggle_light", "Light", show=False),
         Binding("question_mark", "help", "Help", key_display="?"),
         Binding("ctrl+z", "suspend", "Suspend", show=False, priority=True),
         Binding("q", "quit", "Quit"),
     ]
+
+    def get_css_variables(self) -> dict[str, str]:
+        """The variables of the theme, with every colour of text readable."""
+        known = READABLE.get(self.theme)
+        self.theme_variables = known or readable(super().get_css_variables())
+        READABLE[self.theme] = self.theme_variables
+        return self.theme_variables
 
     def on_mount(self) -> None:
         theme = self.saved_state.text("theme", DARK)
@@ -76,6 +101,9 @@ class CrescentApp(WorkspaceApp):
             if "switch_mode" not in binding.action and binding.action != "quit":  # Textual has a command for quit
                 press = partial(self.run_action, binding.action, node)
                 yield SystemCommand(binding.description, f"key {self.get_key_display(binding)}", press)
+        from crescent_tui.screens.palette import work_commands
+
+        yield from work_commands(self, self.ask_to_work)
         yield from super().get_system_commands(screen)
 
     def first_snapshot_shown(self) -> None:
@@ -110,6 +138,7 @@ class CrescentApp(WorkspaceApp):
         """Pause the engine, or resume it."""
         if self.snapshot.pause_is_requested:
             self.workspace.take("pause")
+            self.note_command("resume")
             self._follower.check_now()
         else:
             self._ask_engine("pause")
@@ -134,6 +163,17 @@ class CrescentApp(WorkspaceApp):
 
         self.push_screen(RunsScreen())
 
+    def action_command_log(self) -> None:
+        """Show what was done here as command lines."""
+        from crescent_tui.screens.command_log import CommandLogScreen
+
+        self.push_screen(CommandLogScreen())
+
+    def action_zoom(self) -> None:
+        """Give the pane with the focus the whole screen, or its place again; tab chooses another pane."""
+        if zoom := getattr(self.screen, "zoom", None):  # the screens of the tabs have it
+            zoom()
+
     def action_toggle_light(self) -> None:
         """Switch between the dark and the light theme."""
         self.theme = LIGHT if self.theme == DARK else DARK
@@ -141,6 +181,11 @@ class CrescentApp(WorkspaceApp):
     def action_help(self) -> None:
         """Show the keys and the meaning of the words on the screens."""
         self.push_screen(_help_screen()([(tab, tab.load()) for tab in TABS]))
+
+    def ask_to_work(self, question: Question, command: str, arguments: Sequence[str]) -> None:
+        """Start an engine other than `crescent run`, if the user agrees."""
+        if not self.refuse_second_run():
+            self._ask(question, lambda: self.start(arguments, command))
 
     def _ask_to_start(self, arguments: Sequence[str] = ()) -> None:
         if not self.refuse_second_run():
@@ -167,6 +212,7 @@ class CrescentApp(WorkspaceApp):
             return
         try:
             self.workspace.ask(request)
+            self.note_command(*ASKED_BY[request])
         except CrescentError as error:
             self.show_error(str(error))
         self._follower.check_now()

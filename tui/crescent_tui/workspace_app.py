@@ -8,6 +8,7 @@ the tabs and the keys. Example, in a screen:
 from __future__ import annotations
 
 import subprocess
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
@@ -21,12 +22,16 @@ from crescent_lite.printable import printable_line
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
 from crescent_tui.sources.child_process import CommandResult, EngineChild, run_command, start_engine
+from crescent_tui.sources.command_lines import CommandLine, line_of
+from crescent_tui.sources.desktop import notify_desktop
 from crescent_tui.sources.follower import Follower, relative_paths
 from crescent_tui.sources.reader import Reader
 from crescent_tui.sources.saved_state import FILE_NAME, SavedState
 from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
 
 T = TypeVar("T")
+MOST_COMMANDS = 500
+"""Command lines that are remembered."""
 CHILD_SECONDS = 0.5
 """Time between two checks whether the engine's process has ended."""
 
@@ -79,6 +84,8 @@ class WorkspaceApp(App[None]):
         super().__init__()
         self.workspace, self.screen_built = workspace, screen_built
         self.set_reactive(WorkspaceApp.question_id, self.saved_state.number("question"))
+        self.commands: deque[CommandLine] = deque(maxlen=MOST_COMMANDS)
+        """What was done here, as command lines, oldest first."""
         self._child: EngineChild | None = None
         self._read_only_commands: list[subprocess.Popen[bytes]] = []
         """Commands that change nothing; they are terminated with the app."""
@@ -107,9 +114,21 @@ class WorkspaceApp(App[None]):
         if message.snapshot.engine_is_busy:
             self.starting = False
         if self.is_running:
-            is_first, self.snapshot = not self.snapshot.is_loaded, message.snapshot
+            before, self.snapshot = self.snapshot, message.snapshot
+            is_first = not before.is_loaded
+            if before.engine_run_id is not None and before.engine_run_id != message.snapshot.engine_run_id:
+                self._tell_the_end(before.engine_run_id)
             if is_first:
                 self.call_after_refresh(self.first_snapshot_shown)
+
+    def _tell_the_end(self, run_id: int) -> None:
+        """Say that the engine's run has ended: on the screen, with the bell, and on the desktop."""
+        state = next((run.state for run in self.snapshot.runs if run.run_id == run_id), "")
+        words = {"finished": "has finished", "failed": "has failed", "stopped": "was stopped"}.get(state, "has ended")
+        text = f"Run {run_id} {words}."
+        self.bell()
+        self.notify(text, severity="error" if state == "failed" else "information", timeout=15)
+        notify_desktop(self.TITLE or "crescent", text)
 
     def first_snapshot_shown(self) -> None:
         """The first frame with data has been drawn. Does nothing here."""
@@ -154,6 +173,9 @@ class WorkspaceApp(App[None]):
         its process, in another thread, to terminate it earlier.
         """
 
+        if not read_only:
+            self.note_command(command, *arguments)
+
         def started(process: subprocess.Popen[bytes]) -> None:
             if read_only:
                 self._read_only_commands.append(process)
@@ -166,6 +188,10 @@ class WorkspaceApp(App[None]):
 
         self.run_worker(work, thread=True, group="commands", exclusive=False)
 
+    def note_command(self, command: str, *arguments: str) -> None:
+        """Note the `crescent` command that does what was just done."""
+        self.commands.append(line_of(str(self.workspace.folder), command, arguments))
+
     def choose_run(self, run_id: int | None) -> None:
         """Show this run; None follows the latest one."""
         self.saved_state["run"] = run_id
@@ -174,20 +200,25 @@ class WorkspaceApp(App[None]):
 
     def open_question(self, question_id: int, mode: str) -> None:
         """Show a question on another screen."""
+        self.note_command("show", "question", str(question_id))
         self.question_id = question_id
         self.switch_mode(mode)
 
-    def start(self, arguments: Sequence[str] = ()) -> None:
-        """Start the engine with these arguments of `crescent run`. It keeps running when the app closes."""
+    def start(self, arguments: Sequence[str] = (), command: str = "run") -> None:
+        """Start the engine with these arguments of `crescent run`, or of another command that is an engine.
+
+        It keeps running when the app closes.
+        """
         if self.refuse_second_run():
             return
         if self.snapshot.latest_run_is_finished and not {"--new", "--next-round"} & set(arguments):
             arguments = ["--new", *arguments]  # the user has agreed to a new run in the panel
         try:
-            self._child = start_engine(self.workspace, arguments)
+            self._child = start_engine(self.workspace, arguments, command)
         except CrescentError as error:
             self.show_error(str(error))
             return
+        self.note_command(command, *arguments)
         self.choose_run(None)
         self.starting = True
 

@@ -13,6 +13,7 @@ from textual.content import Content
 
 from crescent_lite.printable import printable_line
 from crescent_tui.content.colours import MUTED
+from crescent_tui.content.columns import cell
 
 GROUPS = {
     "machine": ("Python", "memory", "disk"),
@@ -92,5 +93,5 @@ def _gap(finding: dict[str, Any], *, of: str, named: bool) -> Content:
 def _line(state: str, group: str, text: str) -> Content:
     sign, style = SIGNS.get(state, ("?", MUTED))
     return Content.assemble(
-        (f"{sign} ", style), (f"{group:<{NAME_WIDTH}}", "bold"), (text, "" if state == "ok" else style)
+        (f"{sign} ", style), (cell(group, NAME_WIDTH), "bold"), (text, "" if state == "ok" else style)
     )

@@ -43,13 +43,13 @@ def axis_for(values: Iterable[float], width: int, *, least: float, limits: tuple
     found = [value for value in values if math.isfinite(value)] or [limits[0]]
     low, high = min(found), max(found)
     width = max(width, FEWEST_CELLS)
-    grain = _round_step(max(high - low, least) / GRAINS)
+    grain = round_step(max(high - low, least) / GRAINS)
     low = max(limits[0], math.floor(low / grain) * grain)
     high = min(limits[1], math.ceil(high / grain) * grain)
     if high - low < least:
         high = min(limits[1], low + least)
         low = max(limits[0], high - least)
-    return Axis(low, high, width, _round_step((high - low) / max(1, width // LABEL_ROOM)))
+    return Axis(low, high, width, round_step((high - low) / max(1, width // LABEL_ROOM)))
 
 
 def interval_line(axis: Axis, low: float, middle: float, high: float, reference: float | None = None) -> Content:
@@ -82,7 +82,7 @@ def scale_line(axis: Axis, unit: str = "") -> Content:
     return Content.styled("".join(line), MUTED)
 
 
-def _round_step(wanted: float) -> float:
+def round_step(wanted: float) -> float:
     """The smallest 1, 2 or 5 times a power of ten that is not below `wanted`."""
     power = 10.0 ** math.floor(math.log10(wanted))
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= wanted * (1 - 1e-9))

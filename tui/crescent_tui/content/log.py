@@ -55,7 +55,12 @@ def event_line(line: str) -> LogLine:
     event = parse_event(line)
     if event is None:
         return LogLine(printable_line(line, 2000), name="?", is_serious=True)
-    sentence = event_sentence(EventLine(0, event.kind, event.detail, event.created_at))
+    return stored_line(EventLine(0, event.kind, event.detail, event.created_at))
+
+
+def stored_line(event: EventLine) -> LogLine:
+    """An event of the database."""
+    sentence = event_sentence(event)
     is_serious = event.kind in SERIOUS or (event.kind == "RunFinished" and bool(event.detail.get("reason")))
     name = NAMES.get(event.kind, printable_line(event.kind, 7))
     return LogLine(sentence, event.created_at, name, event.kind in ITEMS, is_serious)

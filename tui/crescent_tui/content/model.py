@@ -9,6 +9,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from crescent_lite.evaluation.headroom import Headroom
@@ -17,13 +18,18 @@ from crescent_lite.records import Score, short_name
 from crescent_lite.report.headroom import figures, headroom_lines
 from crescent_lite.store.model_lines import ModelScore
 from crescent_tui.content.colours import HEADING, MUTED
-from crescent_tui.content.row_cells import RowCell
+from crescent_tui.content.columns import cell
+from crescent_tui.content.row_cells import RowCell, RowColumn
 from crescent_tui.content.words import local_date_time
 from crescent_tui.sources.model_facts import ModelFacts
 
 MISSING = "file missing"
 BLANK = "\u2800"
 """A Braille character without dots: looks like a space, but is not trimmed at the start of a line."""
+LEAST_NAME, MOST_NAME, SCORE_WIDTH = 24, 20, 13
+"""Widths in cells: of the tree at least, of the name of a benchmark at most, and of a score with its difference."""
+DIFFERENCE = 7
+"""Width of a difference in points, with the gap before it."""
 NAME = 8
 """The width of the names on the left, in cells."""
 
@@ -38,22 +44,54 @@ def size_in_words(size: int | None) -> str:
     return f"{size} B"
 
 
-def cells(facts: ModelFacts) -> tuple[RowCell, ...]:
-    """The row of a model, run or export: its place in the tree, size, whether it is kept, and scores."""
+def columns(measured: Sequence[tuple[str, str]], width: int) -> tuple[RowColumn, ...]:
+    """The columns of the list: the tree, the size, the mark of a kept round, and one for each benchmark and prompt.
+
+    Benchmarks that do not fit beside the tree in `width` cells are left out; the model in full has them all.
+    """
+    names = [name for name, _ in measured]
+    first = (RowColumn("model", 0), RowColumn("size", 12, right=True), RowColumn("kept", 4))
+    room = width - LEAST_NAME - 2 - sum(column.width + 2 for column in first[1:])
+    found: list[RowColumn] = []
+    for benchmark, prompt in measured:
+        name = benchmark if names.count(benchmark) == 1 else f"{benchmark} {short_name(prompt)}"
+        wide = max(SCORE_WIDTH, min(cell_len(name), MOST_NAME))
+        if room < wide + 2:
+            break
+        room -= wide + 2
+        found.append(RowColumn(name, wide, right=True))
+    return (*first, *found)
+
+
+def cells(facts: ModelFacts, measured: Sequence[tuple[str, str]], *, flat: bool = False) -> tuple[RowCell, ...]:
+    """The row of a model, run or export, with its score on each benchmark; `flat` leaves out the lines of the tree.
+
+    A score has the difference from the base of its run, in points. It is coloured only where the score of the base is
+    outside its 95% interval.
+    """
     node = facts.node
     size = size_in_words(facts.size) if facts.path else ""
-    measured = [(count, score) for count, score in facts.scores if count.items]
+    scores = {(count.benchmark, count.prompt): (count, score) for count, score in facts.scores}
+    base = {(count.benchmark, count.prompt): score for count, score in facts.base_scores if count.items}
+    name = node.name if flat else node.branch.replace(" ", BLANK) + node.name
     return (
-        RowCell(node.branch.replace(" ", BLANK) + node.name, "" if node.model else "muted"),
-        RowCell(size, "bad" if size == MISSING else "muted"),
+        RowCell(name, "" if node.model else "muted"),
+        RowCell(size, "bad" if size == MISSING else "muted", float(facts.size or 0) if size else None),
         RowCell("kept" if facts.is_kept else "", "good"),
-        RowCell(" · ".join(_in_short(count, score) for count, score in measured)),
+        *(_score_cell(scores.get(each), base.get(each)) for each in measured),
     )
 
 
-def _in_short(count: ModelScore, score: Score) -> str:
-    interval = f"{100 * score.low:.0f} to {100 * score.high:.0f}"
-    return f"{score.fraction:.1%} ({interval}) {count.benchmark}, {short_name(count.prompt)}"
+def _score_cell(found: tuple[ModelScore, Score] | None, base: Score | None) -> RowCell:
+    """The score on one benchmark, with its difference from the base in points."""
+    if found is None or not found[0].items:
+        return RowCell("")
+    score = found[1]
+    if base is None:
+        return RowCell(f"{score.fraction:.1%}{BLANK * DIFFERENCE}", value=score.fraction)
+    style = "" if score.low <= base.fraction <= score.high else "good" if score.fraction > base.fraction else "bad"
+    difference = f"{100 * (score.fraction - base.fraction):+.1f}".rjust(DIFFERENCE, BLANK)
+    return RowCell(f"{score.fraction:.1%}{difference}", style, value=score.fraction)
 
 
 def model_in_full(facts: ModelFacts, width: int) -> Content:
@@ -111,7 +149,7 @@ def _mixture(rounds: dict[int, float]) -> str:
 def _fact(name: str, value: str, width: int, style: str = "") -> Content:
     room = max(20, width - NAME)
     lines = textwrap.wrap(value, room) or [""]
-    return Content.assemble((f"{name:<{NAME}}", MUTED), (f"\n{'':{NAME}}".join(lines), style))
+    return Content.assemble((cell(name, NAME), MUTED), (f"\n{'':{NAME}}".join(lines), style))
 
 
 def _headroom(found: Sequence[Headroom], width: int) -> list[Content]:
@@ -121,16 +159,16 @@ def _headroom(found: Sequence[Headroom], width: int) -> list[Content]:
     parts = [Content.styled("\nWhat votes are worth", HEADING)]
     for each in found:
         parts.append(Content(each.name))
-        parts += [Content.assemble((f"  {name:<24} ", MUTED), value) for name, value in figures(each).items()]
+        parts += [Content.assemble((f"  {cell(name, 25)}", MUTED), value) for name, value in figures(each).items()]
     return [*parts, *(Content(textwrap.fill(line, max(20, width))) for line in headroom_lines(found))]
 
 
 def _score(count: ModelScore, score: Score) -> Content:
     title = printable_line(f"{count.benchmark}, {short_name(count.prompt)}", 60)
     if not count.items:
-        return Content.assemble(f"{title:<24} ", ("not evaluated yet", MUTED))
+        return Content.assemble(cell(title, 25), ("not evaluated yet", MUTED))
     so_far = f" of {count.total:,} so far" if count.items < count.total else ""
     return Content.assemble(
-        f"{title:<24} {score.fraction:6.1%}",
+        f"{cell(title, 25)}{score.fraction:6.1%}",
         (f"  {100 * score.low:.1f} to {100 * score.high:.1f}  {count.right:,}/{count.items:,}{so_far}", MUTED),
     )

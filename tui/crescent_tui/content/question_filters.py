@@ -16,14 +16,16 @@ from crescent_lite.store.browsing import QuestionFilter
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.words import spaced
 
+FIRST_VERDICT: Verdict = "kept"
+"""What the list shows at first: of many models most texts are rejected, and would fill the first screen."""
 SEARCH_CHARACTERS = 200
 MAX_ROUND = 1_000_000
 """A larger round number in the saved state is ignored."""
 
 
 def is_filtered(wanted: QuestionFilter) -> bool:
-    """Whether the filter restricts anything but the run."""
-    return wanted != QuestionFilter(wanted.run_id)
+    """Whether the filter restricts anything but the run and the verdict."""
+    return wanted != QuestionFilter(wanted.run_id, verdict=wanted.verdict)
 
 
 def filter_words(wanted: QuestionFilter) -> str:
@@ -41,8 +43,11 @@ def filter_words(wanted: QuestionFilter) -> str:
 def filter_line(wanted: QuestionFilter) -> Content:
     """The line above the list: the filter, and the keys for it."""
     words = filter_words(wanted)
-    if not words:
-        return Content.styled("all questions   / search   f filter   v verdict   d next disputed   y copy", MUTED)
+    if not is_filtered(wanted):
+        whose = f"{wanted.verdict} questions" if wanted.verdict else "all questions"
+        return Content.assemble(
+            (whose, "bold"), ("   v kept, all, rejected   / search   f filter   d disputed", MUTED)
+        )
     return Content.assemble(("only: ", MUTED), (words, "bold $text-accent"), ("   c clears", MUTED))
 
 
@@ -52,8 +57,8 @@ def to_saved(wanted: QuestionFilter) -> dict[str, Any]:
 
 
 def from_saved(values: object) -> QuestionFilter:
-    """The filter from plain values, for run 0. Invalid values are ignored."""
-    found = values if isinstance(values, dict) else {}
+    """The filter from plain values, for run 0. Invalid values are ignored; without any, kept questions are listed."""
+    found = values if isinstance(values, dict) else {"verdict": FIRST_VERDICT}
     verdict, reason, number, search = (found.get(name) for name in ("verdict", "reason", "round", "search"))
     return replace(
         QuestionFilter(0),

@@ -1,7 +1,7 @@
 """One round in styled text: which round is kept and why; alarms, yield, shares, lengths and loss. Pure.
 
 Stored texts pass through `printable_line`; the result is Content, never parsed as markup.
-Example: loss(detail, width=60) is the curve with its first and last value below.
+Example: loss(detail, width=60).plain begins with '⠤ loss     2.41 → 1.20 nats per token'.
 """
 
 from __future__ import annotations
@@ -9,21 +9,19 @@ from __future__ import annotations
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
 
 from textual.content import Content
 
 from crescent_lite.printable import printable_line
 from crescent_lite.report.alarms import LOOKS_FOR, MARKS, spaced_name, standing_of
-from crescent_lite.report.figures import thinned
 from crescent_lite.report.flow import FlowStep
 from crescent_lite.report.tables import kept_in_words
 from crescent_lite.round_facts import Alarm, measures_in_words
 from crescent_lite.store.evaluations import Agreement
-from crescent_lite.store.trainings import TrainingLook
-from crescent_tui.content.colours import MUTED
+from crescent_tui.content.colours import MUTED, SERIES
+from crescent_tui.content.columns import cell, widths
 from crescent_tui.content.interval_plot import axis_for, interval_line, scale_line
-from crescent_tui.content.line_chart import CURVE, CURVE_SIGN, MARK, MARK_SIGN, line_chart
+from crescent_tui.content.line_chart import CURVE_SIGN, MARK_SIGN, Curve, line_chart, whole_view
 from crescent_tui.content.run import bar
 from crescent_tui.sources.round_detail import RoundDetail
 
@@ -31,12 +29,13 @@ STEP_NAMES = {"texts": "asked", "new": "kept", "voted on": "voted"}
 """Names of steps that the other screens call differently."""
 ALARM_STYLES = {"fired": "bold $text-error", "quiet": "$text-success", "unknown": MUTED}
 ALARM_SIGNS = {"fired": "!", "quiet": "✓", "unknown": "·"}
+MARK_WIDTH = max(map(len, MARKS.values())) + 2
+"""Cells of the state of an alarm."""
 SHARE_BINS = 8
 LENGTHS = (("votes", "votes"), ("evaluated", "replies to benchmarks"))
 MOST_LENGTHS = 12
 """Rounds shown at most, the latest ones."""
-LOSS_HEIGHT = 6
-LOOKS_HEIGHT = 4
+LOOKS_HEIGHT = 5
 
 
 def standing(detail: RoundDetail, width: int) -> Content:
@@ -88,7 +87,7 @@ def alarms(found: tuple[Alarm, ...], width: int) -> Content:
 def _alarm(alarm: Alarm, width: int) -> Content:
     state, name = standing_of(alarm), printable_line(spaced_name(alarm.name), 40)
     words = f"{name}: {printable_line(alarm.words, 500)}"
-    head = f"{ALARM_SIGNS[state]} {MARKS[state]:<16}"
+    head = f"{ALARM_SIGNS[state]} {cell(MARKS[state], MARK_WIDTH)}"
     if state == "fired":
         words += f". {LOOKS_FOR[alarm.name]}" if alarm.name in LOOKS_FOR else ""
     body = textwrap.fill(words, max(20, width - 2), subsequent_indent="  ")
@@ -121,7 +120,8 @@ def _step(step: FlowStep, name: str, whole: int, width: int) -> Content:
     lost = [f"{printable_line(reason, 60)} {count:,}" for reason, count in step.lost]
     lost += [f"{step.joined[1]:,} more {printable_line(step.joined[0], 60)}"] if step.joined[1] else []
     line = Content.assemble(
-        f"{name:<9}", bar(own / whole, bar_width), f"{step.count:>8,}", (f"{own / whole:>6.0%}", "bold"),
+        cell(name, 9), bar(own / whole, bar_width), cell(f"{step.count:,}", 8, right=True),
+        (cell(f"{own / whole:.0%}", 6, right=True), "bold"),
         (f"  {'−' if step.lost else ''}{' · '.join(lost)}" if lost else "", MUTED),
     )  # fmt: skip
     return line.truncate(width, ellipsis=True)
@@ -149,7 +149,7 @@ def _share_line(index: int, labelled: int, rest: int, most: int, room: int) -> C
     all_of_it = math.ceil(room * (labelled + rest) / most)
     full = min(all_of_it, math.ceil(room * labelled / most))
     return Content.assemble(
-        (f"{low:>6.1%} to {high:<6.1%} ", MUTED),
+        (f"{low:>6.1%} to {cell(f'{high:.1%}', 7)}", MUTED),
         ("█" * full, "$success"),
         ("░" * (all_of_it - full), "$warning"),
         f" {labelled + rest:,}" if labelled + rest else "",
@@ -174,18 +174,24 @@ def _lengths_of(detail: RoundDetail, name: str, title: str, width: int) -> Conte
     ][-MOST_LENGTHS:]
     if not rows:
         return None
-    axis = axis_for([end for row in rows for end in (row[1], row[3])], width - 32, least=10, limits=(0, math.inf))
+    room = widths([(f"{low:,.0f} to {high:,.0f}",) for _, low, _, high in rows])[0]
+    ends_of = [end for row in rows for end in (row[1], row[3])]
+    axis = axis_for(ends_of, width - 20 - room, least=10, limits=(0, math.inf))
     lines = [Content.styled(f"{title}, tokens", "bold")]
     for number, low, median, high in rows:
         who = ("▸ " if number == detail.number else "  ") + (f"round {number}" if number else "base")
-        ends = f"{low:,.0f} to {high:,.0f}"
         plot = interval_line(axis, low, median, high, rows[0][2])
-        lines.append(Content.assemble(f"{who:<11}", f"{median:6,.0f} ", plot, (f"{ends:>14}", MUTED)))
+        middle, ends = f"{median:,.0f}", f"{low:,.0f} to {high:,.0f}"
+        lines.append(
+            Content.assemble(
+                cell(who, 11), cell(middle, 6, right=True), " ", plot, (cell(ends, room + 2, right=True), MUTED)
+            )
+        )
     return Content("\n").join([*lines, Content(" " * 18) + scale_line(axis)])
 
 
 def loss(detail: RoundDetail, width: int) -> Content:
-    """The loss curve of the training so far, with its first and last value."""
+    """The first and last loss of the training so far, and how far it is; the curves are drawn apart."""
     training = detail.training
     points = [(step, value) for step, value, _ in detail.curve if math.isfinite(value)]
     held_out = [(step, value) for step, _, value in detail.curve if value is not None and math.isfinite(value)]
@@ -194,14 +200,12 @@ def loss(detail: RoundDetail, width: int) -> Content:
         said = "Training has not made a step yet." if state == "running" else "No training yet."
         return Content.styled(said, MUTED)
     planned = max(training.planned_steps, points[-1][0])
-    last = points[-1][0] if training.state == "finished" else planned
-    curve = list(zip(*thinned(points), strict=True))
-    chart = line_chart(curve, held_out, width=width, height=LOSS_HEIGHT, last=last)
-    lines = [chart, _values(CURVE_SIGN, CURVE, "loss", points, width)]
+    style = f"$curve-{detail.number % len(SERIES)}"
+    lines = [_values(CURVE_SIGN, style, "loss", points, width)]
     if held_out:
         best = min(held_out, key=lambda point: point[1])
         lines.append(
-            _values(MARK_SIGN, MARK, "held out", held_out, width, f", best {best[1]:.2f} at step {best[0]:,}")
+            _values(MARK_SIGN, style, "held out", held_out, width, f", best {best[1]:.2f} at step {best[0]:,}")
         )
     apart = f", {training.held_out_examples:,} of them held out" if training.held_out_examples else ""
     said = f"step {points[-1][0]:,} of {planned:,}; {training.examples:,} examples{apart}"
@@ -213,31 +217,35 @@ def loss(detail: RoundDetail, width: int) -> Content:
         said += f"; stopped early: {printable_line(training.stopped, 200)}"
     lines.append(Content.styled(_wrapped(said, width), MUTED))
     if len(detail.looks) > 1:
-        lines += _looks(detail.looks, width, last)
+        lines += _looks(detail, width)
     lines += [Content.styled(_wrapped(line, width), MUTED) for line in measures_in_words(training.measures)]
     return Content("\n").join(lines)
 
 
-def _looks(looks: Sequence[TrainingLook], width: int, last: int) -> list[Content]:
+def _looks(detail: RoundDetail, width: int) -> list[Content]:
     """How the replies to held-out questions agree with the votes, look by look, and how many are cut off."""
-    agreement = [(max(look.step, 1), look.agreement) for look in looks]
-    cut_off = [(max(look.step, 1), look.cut_off) for look in looks]
-    said = (("agreement", CURVE_SIGN, CURVE, agreement), ("cut off", MARK_SIGN, MARK, cut_off))
-    lines = [line_chart(agreement, cut_off, width=width, height=LOOKS_HEIGHT, last=last)]
-    for name, sign, style, points in said:
-        first, final = points[0][1], points[-1][1]
-        lines.append(
-            Content.assemble((f"{sign} ", style), f"{name:<10}{first:.0%} → ", (f"{final:.0%}", "bold")).truncate(
-                width, ellipsis=True
-            )
-        )
+    curves = [
+        Curve("agreement", detail.number, [(look.step, 100 * look.agreement) for look in detail.looks]),
+        Curve(
+            "cut off", detail.number + 1, [(look.step, 100 * look.cut_off) for look in detail.looks], is_sparse=True
+        ),
+    ]
+    lines = [line_chart(curves, width=width, height=LOOKS_HEIGHT, view=whole_view(curves), unit="%")]
+    for curve in curves:
+        first, final = curve.points[0][1], curve.points[-1][1]
+        change = f"{cell(curve.name, 10)}{first:.0f}% → "
+        line = Content.assemble((f"{curve.sign} ", curve.style), change, (f"{final:.0f}%", "bold"))
+        lines.append(line.truncate(width, ellipsis=True))
     return lines
 
 
 def _values(sign: str, style: str, name: str, points: list[tuple[int, float]], width: int, more: str = "") -> Content:
     first, last = points[0][1], points[-1][1]
     return Content.assemble(
-        (f"{sign} ", style), f"{name:<9}{first:.2f} → ", (f"{last:.2f}", "bold"), (f" nats per token{more}", MUTED)
+        (f"{sign} ", style),
+        f"{cell(name, 9)}{first:.2f} → ",
+        (f"{last:.2f}", "bold"),
+        (f" nats per token{more}", MUTED),
     ).truncate(width, ellipsis=True)
 
 

@@ -7,6 +7,7 @@ Example: pipeline(run, width=76) has one line per step.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
@@ -16,9 +17,11 @@ from crescent_lite.following.throughput import Throughput
 from crescent_lite.printable import printable_line
 from crescent_lite.records import Score, short_name
 from crescent_lite.store.watching import STAGE_OF, EventLine, RunLine, RunSnapshot, ScoreCount, StepProgress
-from crescent_tui.content.colours import MUTED
+from crescent_tui.content.colours import MUTED, WORD_STYLES
+from crescent_tui.content.columns import cell
 from crescent_tui.content.words import clock, event_sentence, local_time, plural, spaced, steps_of, time_left
 from crescent_tui.sources.machine_load import MachineLoad
+from crescent_tui.sources.result import Result
 
 NAME_WIDTH, COUNT_WIDTH, TIME_WIDTH = 9, 16, 8
 ITEMS = {"ask": "questions", "vote": "votes", "train": "steps", "evaluate": "items", "second_opinion": "replies"}
@@ -59,10 +62,10 @@ def _step_line(
     started = step.total > 0
     complete = started and step.done >= step.total
     line = Content.assemble(
-        (f"{step.step:<{NAME_WIDTH}}", "bold" if started and not complete else "" if complete else MUTED),
+        (cell(step.step, NAME_WIDTH), "bold" if started and not complete else "" if complete else MUTED),
         bar(step.done / step.total if started else 0, bar_width),
-        (f"{_count(step):>{COUNT_WIDTH}}", "" if started else MUTED),
-        (f"{clock(step.seconds) if step.seconds is not None else '':>{TIME_WIDTH}}", MUTED),
+        (cell(_count(step), COUNT_WIDTH, right=True), "" if started else MUTED),
+        (cell(clock(step.seconds) if step.seconds is not None else "", TIME_WIDTH, right=True), MUTED),
         (f"  {step_speed(current)}", "$text-accent") if current else (f"  {_note(run, step)}", MUTED),
     )
     return line.truncate(width, ellipsis=True)
@@ -163,13 +166,35 @@ def meters(load: MachineLoad | None, width: int) -> Content:
 
 def _meter(name: str, fraction: float | None, width: int, amount: str = "") -> Content:
     if fraction is None:
-        return Content.assemble(f"{name:<5}", ("n/a", MUTED))
+        return Content.assemble(cell(name, 5), ("n/a", MUTED))
     text = amount or f"{fraction:.0%}"
-    return Content.assemble(f"{name:<5}", bar(fraction, max(4, width - 5 - 18)), f" {text:>16}").truncate(width)
+    return Content.assemble(
+        cell(name, 5), bar(fraction, max(4, width - 5 - 18)), cell(text, 17, right=True)
+    ).truncate(width)
 
 
 def _bytes(used: int, total: int) -> str:
     return f"{used / GIB:.1f} of {total / GIB:.1f} GiB"
+
+
+def loss_note(run: RunSnapshot) -> Content:
+    """The first and last loss of the latest training, and how far it is."""
+    losses = [loss for loss in run.losses if math.isfinite(loss)]
+    if not losses:
+        return Content.styled("no training yet", MUTED)
+    trained = next(step for step in run.steps if step.step == "trained")
+    return Content.assemble(
+        f"{losses[0]:.2f} → ", (f"{losses[-1]:.2f}", "bold"), (f"  step {trained.done:,} of {trained.total:,}", MUTED)
+    )
+
+
+def result(found: Result, width: int) -> Content:
+    """The verdict on the round that is kept, in the words of the report; empty before the base is measured."""
+    if not found.head:
+        return Content("")
+    words = textwrap.fill(printable_line(found.about, 400), max(20, width))
+    style = f"bold {WORD_STYLES.get(found.word, '')}".strip()
+    return Content.assemble((printable_line(found.head, 200), style), (f"\n{words}\n", MUTED))
 
 
 def scores(counted: Iterable[tuple[ScoreCount, Score]]) -> Content:
@@ -186,9 +211,9 @@ def scores(counted: Iterable[tuple[ScoreCount, Score]]) -> Content:
 def _score_line(count: ScoreCount, score: Score) -> Content:
     who = f"round {count.round}" if count.round else "base"
     if not count.items:
-        return Content.styled(f"  {who:<9}not evaluated yet", MUTED)
+        return Content.styled(f"  {cell(who, 9)}not evaluated yet", MUTED)
     return Content.assemble(
-        f"  {who:<9}{score.fraction:6.1%}",
+        f"  {cell(who, 9)}{score.fraction:6.1%}",
         (f"  {score.low * 100:.1f} to {score.high * 100:.1f}", MUTED),
         (f"\n{'':11}{count.items:,} of {count.total:,} items so far" if count.items < count.total else "", MUTED),
     )

@@ -7,7 +7,8 @@ Example: score_plots(snapshot.scores, comparisons, chosen=2, kept=2, width=60)
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
@@ -19,32 +20,61 @@ from crescent_lite.records import AGREEMENT, Score, short_name
 from crescent_lite.report.figures import shown_rounds
 from crescent_lite.report.gains import Gain
 from crescent_lite.store.watching import ScoreCount
-from crescent_tui.content.colours import MUTED
+from crescent_tui.content.colours import MUTED, WORD_STYLES
+from crescent_tui.content.columns import cell, widths
 from crescent_tui.content.interval_plot import Axis, axis_for, interval_line, scale_line
-from crescent_tui.sources.round_detail import Comparisons
+from crescent_tui.sources.round_detail import Comparisons, Descent
 
 MOST_ROUNDS = 10
 """Rounds shown in one plot at most."""
-NAME, SCORE, INTERVAL, COUNT = 11, 7, 13, 11
-"""Widths of the columns in cells: the round with its mark, the score, the interval, right answers of all."""
+NAME, SCORE = 11, 7
+"""Widths of the columns in cells: the round with its mark, and the score."""
 WITH_COUNTS = 66
 """The width in cells from which the numbers of right answers and items are shown too."""
 Counted = tuple[ScoreCount, Score]
 
 
+@dataclass(frozen=True)
+class _Plot:
+    """What all score lines of a run share."""
+
+    comparisons: Comparisons
+    chosen: int
+    """The round that is selected."""
+    kept: int | None
+    axis: Axis
+    numbers: tuple[int, ...]
+    """Widths of the interval and of the count of right answers, in cells."""
+    width: int
+    has_ended: bool
+    """Whether no more items will be answered."""
+
+
 def score_plots(
-    scores: Iterable[Counted], comparisons: Comparisons, *, chosen: int, kept: int | None, width: int
+    scores: Iterable[Counted],
+    comparisons: Comparisons,
+    *,
+    chosen: int,
+    kept: int | None,
+    width: int,
+    has_ended: bool = False,
 ) -> Content:
-    """For each benchmark and prompt, a line for the base and each round, then the differences in words."""
+    """For each benchmark and prompt, a line for the base and each round, then the differences in words.
+
+    `has_ended`: whether the run is finished, so that no more items will be answered.
+    """
     greedy = [each for each in scores if each[0].samples == 1]
     if not greedy:
         return Content.styled("Nothing has been evaluated yet.", MUTED)
-    room = width - NAME - SCORE - INTERVAL - (COUNT if width >= WITH_COUNTS else 0)
+    numbers = widths([_numbers(*each) for each in greedy])
+    room = width - NAME - SCORE - numbers[0] - 1 - (numbers[1] + 2 if width >= WITH_COUNTS else 0)
     ends = [100 * end for count, score in greedy if count.items for end in (score.low, score.high)]
     axis = axis_for(ends, room, least=20, limits=(0, 100))
-    blocks = []
-    for (benchmark, prompt), group in groupby(greedy, key=lambda each: (each[0].benchmark, each[0].prompt)):
-        blocks.append(_block(benchmark, prompt, list(group), comparisons, chosen, kept, axis, width))
+    plot = _Plot(comparisons, chosen, kept, axis, tuple(numbers), width, has_ended)
+    blocks = [
+        _block(benchmark, prompt, list(group), plot)
+        for (benchmark, prompt), group in groupby(greedy, key=lambda each: (each[0].benchmark, each[0].prompt))
+    ]
     note = "● right answers in per cent, ├ ┤ 95% interval (Wilson), ┊ base; p and the interval of a difference are "
     note += "corrected over benchmarks, prompts, scorings and rounds; those of the primary number over rounds alone"
     return Content("\n").join(
@@ -65,28 +95,20 @@ def _verdict(comparisons: Comparisons, number: int | None, width: int) -> list[C
     return [*lines, Content("")]
 
 
-def _block(
-    benchmark: str,
-    prompt: str,
-    counted: Sequence[Counted],
-    comparisons: Comparisons,
-    chosen: int,
-    kept: int | None,
-    axis: Axis,
-    width: int,
-) -> Content:
+def _block(benchmark: str, prompt: str, counted: Sequence[Counted], plot: _Plot) -> Content:
+    comparisons, chosen, width = plot.comparisons, plot.chosen, plot.width
     by_round = {count.round: (count, score) for count, score in counted}
-    shown = shown_rounds(sorted(by_round), kept, MOST_ROUNDS)
+    shown = shown_rounds(sorted(by_round), plot.kept, MOST_ROUNDS)
     shown = sorted({*shown, chosen} & by_round.keys())
     base = by_round.get(0)
     reference = 100 * base[1].fraction if base and base[0].items else None
     title = Content.styled(printable_line(f"{benchmark}, {short_name(prompt)}", 200), "bold")
     lines = [title.truncate(width, ellipsis=True)]
     for number in shown:
-        lines.append(_line(*by_round[number], reference, number == chosen, number == kept, axis, width))
+        lines.append(_line(*by_round[number], reference, plot))
     if len(shown) < len(by_round):
         lines.append(Content.styled(f"  {len(shown)} of {len(by_round)} rounds are shown", MUTED))
-    lines.append(Content(" " * (NAME + SCORE)) + scale_line(axis, "%"))
+    lines.append(Content(" " * (NAME + SCORE)) + scale_line(plot.axis, "%"))
     others = [o for o in comparisons.others if (o.evaluation.benchmark, o.evaluation.prompt) == (benchmark, prompt)]
     ended = [
         f"{f'round {number}' if number else 'base'} {share:.1%} cut off, {of_ended:.1%} right of the others"
@@ -100,44 +122,57 @@ def _block(
     for number in compared:
         if number and (verdict := comparisons.verdicts.get((benchmark, prompt, number))):
             lines.append(_difference(f"Round {number} against the base", verdict, width))
-        elif number and number in by_round:
-            lines.append(Content.styled(f"Round {number} is compared after its last item is answered.", MUTED))
+        elif number and number in by_round and comparisons.made_from:
+            why = _why_not_compared(number, by_round, base, has_ended=plot.has_ended)
+            lines.append(Content.styled(_wrapped(why, width, "  "), MUTED))
     lines += [_difference(f"{o.model}, against the base", o.verdict, width) for o in others if o.verdict]
     return Content("\n").join([*lines, Content("")])
 
 
-def _line(
-    count: ScoreCount,
-    score: Score,
-    reference: float | None,
-    is_chosen: bool,
-    is_kept: bool,
-    axis: Axis,
-    width: int,
-) -> Content:
-    who = f"{'▸' if is_chosen else ' '} " + (f"round {count.round}" if count.round else "base")
-    name = Content.styled(f"{who:<{NAME - 1}} ", "bold" if is_chosen else "")
-    if not count.items:
-        return name + Content.styled("not evaluated yet", MUTED)
-    ends = f"{100 * score.low:.1f} to {100 * score.high:.1f}"
+def _why_not_compared(number: int, by_round: Mapping[int, Counted], base: Counted | None, *, has_ended: bool) -> str:
+    """Why a round is not compared with the base on a benchmark."""
+    count = by_round[number][0]
+    if base is None or (has_ended and base[0].items < base[0].total):
+        return f"Round {number} was not compared: the base did not answer these items."
+    if has_ended and count.items < count.total:
+        return f"Round {number} was not compared: it answered {count.items:,} of {count.total:,} items."
+    if count.items < count.total:
+        return f"Round {number} is compared when all {count.total:,} items are answered."
+    return f"Round {number} is being compared."
+
+
+def _numbers(count: ScoreCount, score: Score) -> tuple[str, str]:
+    """The interval in per cent, and right answers of all; of an unfinished evaluation how far it is."""
     counts = f"{count.right:,}/{count.items:,}"
     if count.items < count.total:
         counts = f"{count.items:,} of {count.total:,}"
-    plot = interval_line(axis, 100 * score.low, 100 * score.fraction, 100 * score.high, reference)
+    return f"{100 * score.low:.1f} to {100 * score.high:.1f}" if count.items else "", counts if count.items else ""
+
+
+def _line(count: ScoreCount, score: Score, reference: float | None, plot: _Plot) -> Content:
+    is_chosen, numbers, width = count.round == plot.chosen, plot.numbers, plot.width
+    who = f"{'▸' if is_chosen else ' '} " + (f"round {count.round}" if count.round else "base")
+    name = Content.styled(cell(who, NAME), "bold" if is_chosen else "")
+    if not count.items:
+        return name + Content.styled("not evaluated yet", MUTED)
+    ends, counts = _numbers(count, score)
+    interval = interval_line(plot.axis, 100 * score.low, 100 * score.fraction, 100 * score.high, reference)
     line = Content.assemble(
-        name, (f"{score.fraction:6.1%} ", "bold" if is_kept else ""), plot, (f"{ends:>{INTERVAL}}", MUTED)
+        name,
+        (f"{score.fraction:6.1%} ", "bold" if count.round == plot.kept else ""),
+        interval,
+        (cell(ends, numbers[0] + 1, right=True), MUTED),
     )
     if width >= WITH_COUNTS:
-        return line + Content.styled(f"{counts:>{COUNT}}", MUTED)
+        return line + Content.styled(cell(counts, numbers[1] + 2, right=True), MUTED)
     unfinished = Content.styled(f"\n{'':{NAME}}{counts} items so far", MUTED)
     return line + unfinished if count.items < count.total else line
 
 
-def gains(found: Sequence[Gain], width: int) -> Content:
-    """Where the gain comes from: one comparison for each part of the method."""
+def gains(found: Sequence[Gain], width: int, descent: Descent | None = None) -> Content:
+    """Where the gain comes from: one comparison for each part of the method. `descent`: what kind of run it is."""
     if not found:
-        words = "This run has no controls yet; `crescent controls` shows which part of the method a gain comes from."
-        return Content.styled(_wrapped(words, width), MUTED)
+        return Content.styled(_wrapped(_without_gains(descent), width), MUTED)
     lines: list[Content] = []
     for benchmark, of_benchmark in groupby(found, key=lambda gain: gain.benchmark):
         lines.append(Content.styled(printable_line(benchmark, 200), "bold"))
@@ -147,6 +182,18 @@ def gains(found: Sequence[Gain], width: int) -> Content:
             )
             lines.append(_difference("", gain.verdict, width, indent="    "))
     return Content("\n").join(lines)
+
+
+def _without_gains(descent: Descent | None) -> str:
+    """Why nothing is said of where the gain of a run comes from."""
+    if descent and descent.control_of:
+        control = printable_line(descent.control or "", 40)
+        return f"This run is the control '{control}' of run {descent.control_of}, which shows the comparison."
+    if descent and descent.teacher_id:
+        return f"This run learns from the labels of run {descent.teacher_id}; it has no controls."
+    if descent and descent.kind == "evaluation":
+        return "This run only measures; a gain is explained in the run that trained."
+    return "This run has no controls yet; `crescent controls` shows which part of the method a gain comes from."
 
 
 @lru_cache(maxsize=1000)
@@ -163,8 +210,7 @@ def _difference(whose: str, verdict: ComparisonResult, width: int, indent: str =
 
 
 def _style(verdict: ComparisonResult) -> str:
-    styles = {"improved": "$text-success", "shorter": "$text-warning", "got worse": "$text-error"}
-    return styles.get(word_of(verdict), "")
+    return WORD_STYLES.get(word_of(verdict), "")
 
 
 def _wrapped(words: str, width: int, indent: str = "") -> str:

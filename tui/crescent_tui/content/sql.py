@@ -16,6 +16,7 @@ from textual.content import Content
 from crescent_lite.printable import printable_line
 from crescent_lite.store.querying import Cell, QueryResult, Relation
 from crescent_tui.content.colours import MUTED
+from crescent_tui.content.row_cells import Order
 
 CELL_WIDTH = 48
 """Characters of a cell shown in the table at most; enter shows all of them."""
@@ -35,9 +36,10 @@ def shown_number(number: int | float) -> str:
     return f"{number:.6g}" if isinstance(number, float) else str(number)
 
 
-def shown_name(name: str) -> Text:
-    """The name of a column."""
-    return Text(printable_line(name, CELL_WIDTH) or " ", no_wrap=True, overflow="ellipsis")
+def shown_name(name: str, index: int = 0, order: Order | None = None) -> Text:
+    """The name of a column, with an arrow if the rows are sorted by it."""
+    arrow = "" if order is None or order.column != index else " ▼" if order.descending else " ▲"
+    return Text((printable_line(name, CELL_WIDTH - 2) or " ") + arrow, no_wrap=True, overflow="ellipsis")
 
 
 def column_widths(names: Sequence[Text], rows: Sequence[Sequence[Text]]) -> list[int]:
@@ -61,6 +63,12 @@ def error_line(reason: str) -> Content:
     return Content.styled(f"Error: {printable_line(reason, 500)}", "$text-error")
 
 
+def completions_line(ways: Sequence[str]) -> Content:
+    """How the word before the cursor may go on; tab takes the first way."""
+    first, *others = (printable_line(way, 60) for way in ways)
+    return Content.assemble(("tab: ", MUTED), (first, "bold"), (f"   {'   '.join(others)}", MUTED))
+
+
 def running_line(doing: str, seconds: float) -> Content:
     """The line shown while a query runs."""
     return Content.assemble((f"{doing}: {seconds:.0f} s", "$text-accent"), ("; escape cancels", MUTED))
@@ -69,6 +77,16 @@ def running_line(doing: str, seconds: float) -> Content:
 def relation_label(relation: Relation) -> Text:
     """The line of a view or table in the catalogue."""
     return Text(printable_line(relation.name, 100), style="bold" if relation.kind == "view" else "", no_wrap=True)
+
+
+def group_label(name: str) -> Text:
+    """The line of a group of queries in the catalogue."""
+    return Text(name, style="italic", no_wrap=True)
+
+
+def query_label(text: str) -> Text:
+    """The line of a query in the catalogue: its name, or its beginning."""
+    return Text(printable_line(text, 60), no_wrap=True)
 
 
 def column_label(name: str, kind: str) -> Text:

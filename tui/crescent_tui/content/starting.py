@@ -101,6 +101,24 @@ def stopping_question(snapshot: WorkspaceSnapshot) -> Question:
     return Question("Stop the run?", lines, "stop")
 
 
+def controls_question(run_id: int) -> Question:
+    """The question before the controls of a run are started."""
+    lines = (
+        f"Each control repeats run {run_id} without one part of the method, as a run of its own.",
+        "Finished controls are skipped. It goes on when this app is closed; x stops it, nothing is lost.",
+    )
+    return Question(f"Run the controls of run {run_id}?", lines, "start")
+
+
+def headroom_question() -> Question:
+    """The question before it is measured what votes are worth."""
+    lines = (
+        "The base answers items of the benchmarks several times, to measure what voting is worth.",
+        "It goes on when this app is closed; x stops it, nothing is lost.",
+    )
+    return Question("Measure the headroom?", lines, "start")
+
+
 def another_round_question() -> Question:
     """The question before a run at work gets one more round."""
     return Question("Add a round?", ("Another round will follow the current one.",), "add")

@@ -15,11 +15,12 @@ from textual.content import Content
 from crescent_lite.records import FinishReason, Stopped, Vote
 from crescent_lite.store.watching import WatchedQuestion
 from crescent_tui.content.colours import HEADING, MUTED
+from crescent_tui.content.columns import cell
 from crescent_tui.content.words import plural, readable_answer, spaced
 
 NAME_WIDTH, NUMBERS_WIDTH, MARK_WIDTH = 18, 10, 9
 BAR_WIDTHS = (4, 30)
-"""The length of the longest bar in cells: at least, at most."""
+"""The length in cells of a bar for all votes: at least, at most."""
 ENDED: dict[FinishReason, str] = {
     "stop": "finished",
     "length": "cut off: token limit",
@@ -77,35 +78,34 @@ def answer_counts(votes: Iterable[Vote], leader: str | None) -> list[AnswerCount
 def histogram(question: WatchedQuestion, width: int = 54, limit: int = 12) -> Content:
     """A histogram of the answers, `width` cells wide.
 
-    Shares are fractions of all votes, including those without an answer.
+    A bar's length is the share of all votes, those without an answer included, and its track is all of them.
     """
     bar_width = width - NAME_WIDTH - 1 - NUMBERS_WIDTH - MARK_WIDTH
     bar_width = max(BAR_WIDTHS[0], min(BAR_WIDTHS[1], bar_width))
     found = answer_counts(question.votes, question.answer_key)
-    most, drawn = max(count.votes for count in found), len(question.votes)
+    drawn = len(question.votes)
     shown = found if len(found) <= limit else found[: limit - 1]
-    lines = [
-        _histogram_line(count, most, drawn, bar_width, labelled=question.decision == "labelled") for count in shown
-    ]
+    lines = [_histogram_line(count, drawn, bar_width, labelled=question.decision == "labelled") for count in shown]
     if rest := found[len(shown) :]:
         votes = sum(count.votes for count in rest)
         lines.append(Content.styled(f"  and {len(rest)} more with {plural(votes, 'vote')}", MUTED))
     return Content("\n").join(lines)
 
 
-def _histogram_line(count: AnswerCount, most: int, drawn: int, bar_width: int, *, labelled: bool) -> Content:
+def _histogram_line(count: AnswerCount, drawn: int, bar_width: int, *, labelled: bool) -> Content:
     label = Content(f"  {count.name}").truncate(NAME_WIDTH, ellipsis=True)
     label = label.pad_right(NAME_WIDTH + 1 - label.cell_length)
-    length = max(1, round(bar_width * count.votes / most))
+    length = max(1, round(bar_width * count.votes / drawn))
     bar, style = ("█", "$success") if count.answered else ("░", MUTED)
     mark = ""
     if count.leading:
         mark = "  ◂ label" if labelled else "  ◂ leads"
     return Content.assemble(
         label if count.answered else label.stylize(MUTED),
-        (bar * length + " " * (bar_width - length), style),
-        f"{count.votes:>4}",
-        (f"{count.votes / drawn:>6.0%}", MUTED),
+        (bar * length, style),
+        ("┄" * (bar_width - length), MUTED),
+        cell(f"{count.votes:,}", 4, right=True),
+        (cell(f"{count.votes / drawn:.0%}", 6, right=True), MUTED),
         (mark, "bold $text-success" if labelled else "bold $text-warning"),
     )
 

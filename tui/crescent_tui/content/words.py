@@ -172,11 +172,18 @@ def _step_sentence(step: dict[str, Any]) -> str:
     return f"train: step {step['step']:,} of {step['steps']:,}, loss {step['loss']:.3f}"
 
 
+def _beginning(done: int, total: int) -> str:
+    """How a stage began: with nothing known yet, with everything still to do, or in the middle."""
+    if not total:
+        return "started"
+    return f"resumed at {done:,} of {total:,}" if done else f"started, {total:,} to do"
+
+
 SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "RunStarted": lambda d: f"run {d['run_id']} {'resumed' if d['resumed'] else 'started'} with {d['model']}",
     "MachineNoted": lambda d: f"machine: {d['processor']}, {d['cores']} cores, {d['memory_gib']} GiB",
     "RoundStarted": lambda d: f"round {d['number']} started" if d["number"] else "evaluating the base",
-    "StageStarted": lambda d: f"{stage_name(d['stage'])}: started at {d['done']:,} of {d['total']:,}",
+    "StageStarted": lambda d: f"{stage_name(d['stage'])}: {_beginning(d['done'], d['total'])}",
     "StageProgressed": lambda d: (
         f"{stage_name(d['stage'])}: {d['done']:,} of {d['total']:,}, {spaced(d['note'])}".rstrip(", ")
     ),

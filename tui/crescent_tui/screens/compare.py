@@ -76,7 +76,7 @@ class CompareScreen(TabScreen):
     CompareScreen #asked { height: 4; }
     CompareScreen.-tall #asked { height: 6; }
     CompareScreen #models { height: 1; padding: 0 1; }
-    CompareScreen #models Label { width: auto; padding: 0 1; color: $foreground 60%; }
+    CompareScreen #models Label { width: auto; padding: 0 1; color: $muted; }
     CompareScreen #models Select { width: 1fr; }
     CompareScreen #models #votes { width: 11; }
     CompareScreen #said { height: auto; max-height: 3; padding: 0 2; }
@@ -202,6 +202,7 @@ class CompareScreen(TabScreen):
         except CrescentError as error:
             self._say(compare_content.error_line(self.app.relative(str(error))))
             return
+        self.app.note_command("answer", *options[1:], "--", question)
         self._sides = {
             name: replace(side, state="loading" if side.model else "idle")
             for name, side in self._idle_sides().items()

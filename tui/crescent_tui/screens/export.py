@@ -16,6 +16,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from crescent_tui.content.colours import MUTED
+from crescent_tui.content.columns import cell
 
 Export = tuple[str, str | None]
 """The form of the export and, for a GGUF, the type of its weights: arguments of `crescent export`."""
@@ -54,7 +55,7 @@ class ExportScreen(ModalScreen[Export | None]):
 
     def compose(self) -> ComposeResult:
         options = [
-            Option(Content.assemble((f"{name:<18}", "bold"), (words, MUTED)), id=str(index))
+            Option(Content.assemble((cell(name, 18), "bold"), (words, MUTED)), id=str(index))
             for index, (_, name, words) in enumerate(CHOICES)
         ]
         choices = OptionList(*options, id="exports")

@@ -16,8 +16,11 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
+from crescent_tui.content.columns import cell
+from crescent_tui.screens.command_log import CommandLogScreen
 from crescent_tui.screens.runs import RunsScreen
 from crescent_tui.screens.start import StartScreen
+from crescent_tui.widgets.chart import Chart
 from crescent_tui.widgets.row_list import RowList
 from crescent_tui.workspace_app import TabLabel, WorkspaceApp
 
@@ -35,6 +38,7 @@ PARTS = ("tab shift+tab", "next part of the screen, and previous")
 KEY_NAMES = {
     "question_mark": "?", "slash": "/", "pagedown": "page down", "pageup": "page up", "down": "↓", "up": "↑",
     "left": "←", "right": "→", "escape": "escape", "comma": ",", "full_stop": ".", "plus": "+", "minus": "-",
+    "equals_sign": "=", "greater_than_sign": ">", "less_than_sign": "<",
 }  # fmt: skip
 NAME_WIDTH = 18
 WIDTH = 84
@@ -88,12 +92,14 @@ class HelpScreen(ModalScreen[None]):
         own = [binding for binding in self.app.BINDINGS if "switch_mode" not in _of(binding).action]
         yield _section("Everywhere", [tabs, *_keys(own, type(self.app)), PARTS], width)
         yield _section("Lists", _keys(RowList.BINDINGS, RowList), width)
+        yield _section("Curves", _keys(Chart.BINDINGS, Chart), width)
         for tab, screen in self._tabs:
             # Only the keys that the screen adds, not those it inherits from Textual.
             if keys := _keys(vars(screen).get("BINDINGS", ()), screen):
                 yield _section(f"{tab.key} {tab.name}", keys, width)
         yield _section("The start form", _keys(StartScreen.BINDINGS, StartScreen), width)
-        yield _section("The list of runs", _keys(RunsScreen.BINDINGS, RunsScreen), width)
+        yield _section("The runs", _keys(RunsScreen.BINDINGS, RunsScreen), width)
+        yield _section("The command log", _keys(CommandLogScreen.BINDINGS, CommandLogScreen), width)
         yield _section("Words", WORDS, width)
 
 
@@ -126,6 +132,6 @@ def _section(title: str, entries: Iterable[tuple[str, str]], width: int) -> Cont
     lines = [Content.styled(title, "bold $text-primary")]
     for name, text in entries:
         first, *rest = wrap(text, max(20, width - NAME_WIDTH - 1))
-        lines.append(Content.assemble((f"{name:<{NAME_WIDTH}} ", "bold"), first))
+        lines.append(Content.assemble((cell(name, NAME_WIDTH + 1), "bold"), first))
         lines += [Content(" " * (NAME_WIDTH + 1) + line) for line in rest]
     return Content("\n").join(lines)

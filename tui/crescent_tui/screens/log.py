@@ -1,12 +1,14 @@
 """The Log screen: the events of the chosen run, or the output of the engine, newest last.
 
-Keeps only the last HELD lines, whatever the size of the file. Reads log files, not the database.
+Keeps only the last HELD lines, whatever the size of the file. Where a run's log file is missing, as after a merge, it
+shows the events stored in the database.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,6 +21,7 @@ from textual.message import Message
 from textual.widgets import Input
 
 from crescent_lite.following.log_tail import LogTail
+from crescent_lite.store.watching import EventLine
 from crescent_tui.content import log as log_content
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.log import LEVELS, LogLine
@@ -69,6 +72,8 @@ class LogScreen(TabScreen):
         self._lines_read = 0
         """The number of lines read so far, and so the number of the newest line."""
         self._level = LEVELS[0]
+        self._stored_at: tuple[int, int] | None = None
+        """The run and the version of the database that the events were read from; None while a file is shown."""
 
     def body(self) -> ComposeResult:
         with Vertical(id="log"):
@@ -90,6 +95,8 @@ class LogScreen(TabScreen):
             self._clear()
             self._list()
             self._read_file()
+        elif self._stored_at:
+            self._read_stored()
 
     def action_next_level(self) -> None:
         """Show events without single items, then only alarms and errors, then everything."""
@@ -144,14 +151,35 @@ class LogScreen(TabScreen):
         if self._tail is None or message.path != self._tail.path:
             self._read_file()
             return
-        if message.is_new_file:
+        if message.is_new_file or (message.lines and self._stored_at):
             self._clear()
+        if not (message.lines or self._held or self._shows_output):
+            self._read_stored()
         if message.lines or message.is_new_file or not self._lines_read:
             self._held.extend(message.lines)
             self._lines_read += len(message.lines)
             self._list()
 
+    def _read_stored(self) -> None:
+        """Read the events from the database, because there is no log file."""
+        snapshot = self.app.snapshot
+        if snapshot.run and self._stored_at != (snapshot.run.run_id, snapshot.version):
+            run_id = snapshot.run.run_id
+            self._stored_at = (run_id, snapshot.version)
+            self.app.read(
+                "stored events",
+                lambda store: store.watching.fetch_events(run_id, HELD),
+                lambda events: self._take_stored(run_id, events),
+            )
+
+    def _take_stored(self, run_id: int, events: Sequence[EventLine]) -> None:
+        if self._stored_at and self._stored_at[0] == run_id and not self._shows_output:
+            self._held = deque((log_content.stored_line(event) for event in reversed(events)), HELD)
+            self._lines_read = len(self._held)
+            self._list()
+
     def _clear(self) -> None:
+        self._stored_at = None
         self._held.clear()
         self._lines_read = 0
         self._rows().set_keys(array("q"))
@@ -163,10 +191,12 @@ class LogScreen(TabScreen):
     def _list(self) -> None:
         rows = self._rows()
         follows = not rows.keys or (rows.cursor == len(rows.keys) - 1 and rows.scroll_y >= rows.max_scroll_y)
+        follows &= rows.order is None
         level = "all" if self._shows_output else self._level
         numbered = enumerate(self._held, start=self._lines_read - len(self._held))
         numbers = log_content.matching(numbered, level, self.query_one(FilterInput).value)
         what = "Output of the engine" if self._shows_output else f"Events: {level}"
+        what += ", from the database" if self._stored_at and self._held else ""
         rows.border_title = Content(f"{what}, {len(numbers):,}")
         rows.border_subtitle = Content("" if follows else "G follows the newest")
         rows.set_keys(array("q", numbers))
@@ -197,6 +227,6 @@ class LogScreen(TabScreen):
             return (
                 "The engine has printed nothing yet."
                 if self._shows_output
-                else "The log of this run is missing or empty."
+                else "This run has no log file, and no event in the database."
             )
         return "No line matches; press l for another level, / for other words."

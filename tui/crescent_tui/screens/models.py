@@ -17,14 +17,13 @@ from textual.containers import Container, VerticalScroll
 from textual.content import Content
 
 from crescent_lite.printable import printable, printable_line
-from crescent_tui.content.model import cells, model_in_full
-from crescent_tui.content.row_cells import RowColumn
+from crescent_tui.content.model import cells, columns, model_in_full
 from crescent_tui.content.words import clock
 from crescent_tui.screens.export import Export, ExportScreen
 from crescent_tui.screens.keep_round import KeepRoundScreen
 from crescent_tui.screens.tab_screen import TabScreen
 from crescent_tui.sources.child_process import CommandResult
-from crescent_tui.sources.model_facts import Key, ModelFacts, fetch_facts, fetch_tree
+from crescent_tui.sources.model_facts import Key, ModelFacts, ModelTree, fetch_facts, fetch_tree
 from crescent_tui.sources.model_tree import ModelNode
 from crescent_tui.sources.refresher import Refresher
 from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
@@ -32,7 +31,6 @@ from crescent_tui.widgets.cached_static import CachedStatic
 from crescent_tui.widgets.fitted_text import FittedText
 from crescent_tui.widgets.row_list import RowList
 
-COLUMNS = (RowColumn("model", 36), RowColumn("size", 12, right=True), RowColumn("kept", 4), RowColumn("scores", 0))
 TICK_SECONDS = 0.5
 SPINNER = "◐◓◑◒"
 MAX_OUTCOMES = 2
@@ -52,7 +50,7 @@ class ModelsScreen(TabScreen):
         Binding("y", "copy", "Copy path", show=False),
     ]
     CSS = """
-    #no-models { padding: 1 2; color: $foreground 60%; }
+    #no-models { padding: 1 2; color: $muted; }
     #models-and-one { height: 1fr; layout: vertical; }
     #models { height: 1fr; padding: 0; }
     #model { height: 1fr; }
@@ -68,6 +66,8 @@ class ModelsScreen(TabScreen):
         self._rows: dict[int, ModelNode] = {}
         """The nodes by the number of their row."""
         self._numbers: dict[Key, int] = {}
+        self._measured: tuple[tuple[str, str], ...] = ()
+        """(benchmark, prompt) of each column of scores."""
         self._facts: dict[int, ModelFacts] = {}
         """The facts of rows that have been in view, by the number of the row."""
         self._commands: dict[tuple[str, ...], tuple[str, float]] = {}
@@ -80,7 +80,7 @@ class ModelsScreen(TabScreen):
         )
         yield CachedStatic(words, id="no-models")
         with Container(id="models-and-one"):
-            yield RowList(COLUMNS, id="models", classes="panel")
+            yield RowList(columns((), 0), id="models", classes="panel")
             with VerticalScroll(id="model", classes="panel"):
                 yield FittedText(id="model-in-full")
         yield CachedStatic(id="commands")
@@ -106,8 +106,11 @@ class ModelsScreen(TabScreen):
     def action_export(self) -> None:
         """Export the adapter under the cursor, or the kept one of a run."""
         if target := self._target():
-            run_id, number = target
-            self.app.push_screen(ExportScreen(run_id, number), lambda chosen: self._export(run_id, number, chosen))
+            self.export_round(*target)
+
+    def export_round(self, run_id: int, number: int) -> None:
+        """Ask in which form to export a round, and export it."""
+        self.app.push_screen(ExportScreen(run_id, number), lambda chosen: self._export(run_id, number, chosen))
 
     def action_keep(self) -> None:
         """Make this round the one that its run keeps."""
@@ -209,10 +212,12 @@ class ModelsScreen(TabScreen):
         pane.update(Content("\n").join([*lines, *self._outcomes[:MAX_OUTCOMES]]))
         pane.display = bool(lines or self._outcomes)
 
-    def _show_tree(self, _exports: Path, nodes: tuple[ModelNode, ...]) -> None:
+    def _show_tree(self, _exports: Path, tree: ModelTree) -> None:
+        nodes, self._measured = tree.nodes, tree.measured
         numbers = [self._numbers.setdefault(node.key, len(self._numbers)) for node in nodes]
         self._rows = dict(zip(numbers, nodes, strict=True))
         rows = self.query_one("#models", RowList)
+        self._fit_columns()
         rows.set_keys(array("q", numbers))
         rows.reload_cells()
         models = len({node.model.model_id for node in nodes if node.model})
@@ -227,8 +232,31 @@ class ModelsScreen(TabScreen):
     def _show_lines(self, found: dict[Key, ModelFacts]) -> None:
         facts = {self._numbers[key]: each for key, each in found.items()}
         self._facts |= facts
-        self.query_one("#models", RowList).set_cells({number: cells(each) for number, each in facts.items()})
+        self._set_cells(facts)
         self._show_model()
+
+    def _set_cells(self, facts: dict[int, ModelFacts]) -> None:
+        rows = self.query_one("#models", RowList)
+        flat = rows.order is not None
+        rows.set_cells({number: cells(each, self._measured, flat=flat) for number, each in facts.items()})
+
+    def _fit_columns(self) -> None:
+        """Show as many benchmarks as fit."""
+        rows = self.query_one("#models", RowList)
+        rows.set_columns(columns(self._measured, rows.size.width or self.size.width))
+
+    def on_resize(self) -> None:
+        """Show more or fewer benchmarks. (Textual calls the inherited handler too.)"""
+        self.call_after_refresh(self._resized)
+
+    def _resized(self) -> None:
+        self._fit_columns()
+        self._set_cells(self._facts)
+
+    @on(RowList.OrderChanged)
+    def _order_changed(self) -> None:
+        """Show the lines of the tree only in its own order."""
+        self._set_cells(self._facts)
 
     @on(RowList.Highlighted)
     def _select(self, _event: RowList.Highlighted) -> None:

@@ -34,7 +34,7 @@ class NoteScreen(ModalScreen[str | None]):
         width: 72; max-width: 100%; height: auto; max-height: 100%; padding: 1 2;
         border: round $accent; background: $surface;
     }
-    NoteScreen #hint { color: $foreground 60%; margin-top: 1; }
+    NoteScreen #hint { color: $muted; margin-top: 1; }
     """
 
     def __init__(self, question_id: int, notes: int) -> None:

@@ -52,14 +52,14 @@ class QuestionFilterScreen(ModalScreen[QuestionFilter | None]):
         border: round $accent; background: $surface;
     }
     QuestionFilterScreen .field { height: 1; margin-bottom: 1; }
-    QuestionFilterScreen .field Label { width: 14; color: $foreground 60%; }
+    QuestionFilterScreen .field Label { width: 14; color: $muted; }
     QuestionFilterScreen Select { width: 1fr; }
     QuestionFilterScreen Input { width: 8; }
     QuestionFilterScreen .field .unit { width: auto; padding: 0 2 0 1; }
     QuestionFilterScreen Checkbox { width: 1fr; }
     QuestionFilterScreen Button { margin-right: 2; }
     QuestionFilterScreen #wrong { color: $text-error; height: auto; }
-    QuestionFilterScreen #hint { color: $foreground 60%; }
+    QuestionFilterScreen #hint { color: $muted; }
     """
 
     def __init__(self, wanted: QuestionFilter, reasons: Sequence[str], rounds: int) -> None:

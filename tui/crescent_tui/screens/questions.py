@@ -19,17 +19,17 @@ from crescent_lite.records import Verdict
 from crescent_lite.store import Store
 from crescent_lite.store.browsing import QuestionFilter
 from crescent_lite.workspace.notes import pending_notes
-from crescent_tui.content.question_filters import filter_line, from_saved, is_filtered, to_saved
+from crescent_tui.content.question_filters import FIRST_VERDICT, filter_line, from_saved, is_filtered, to_saved
 from crescent_tui.screens.question_filter import QuestionFilterScreen
 from crescent_tui.screens.tab_screen import TabScreen
 from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
 from crescent_tui.widgets.cached_static import CachedStatic
 from crescent_tui.widgets.filter_input import FilterInput
-from crescent_tui.widgets.question_list import QuestionList
+from crescent_tui.widgets.question_list import EMPTY, QuestionList
 from crescent_tui.widgets.question_pane import QuestionDetail, QuestionPane
 from crescent_tui.widgets.row_list import RowList
 
-VERDICTS: tuple[Verdict | None, ...] = (None, "kept", "rejected")
+VERDICTS: tuple[Verdict | None, ...] = ("kept", None, "rejected")
 REMEMBERED = "questions"
 
 
@@ -99,7 +99,7 @@ class QuestionsScreen(TabScreen):
             self.query_one(QuestionList).move_to_key(self.app.question_id)
 
     def action_next_verdict(self) -> None:
-        """List all questions, then only kept ones, then only rejected ones."""
+        """List kept questions, then all, then only rejected ones."""
         following = VERDICTS.index(self._wanted.verdict) + 1
         self._list(replace(self._wanted, verdict=VERDICTS[following % len(VERDICTS)]))
 
@@ -123,7 +123,7 @@ class QuestionsScreen(TabScreen):
         with search.prevent(Input.Changed):
             search.value = ""
         search.display = False
-        self._list(QuestionFilter(self._wanted.run_id))
+        self._list(QuestionFilter(self._wanted.run_id, verdict=FIRST_VERDICT))
 
     def action_search(self) -> None:
         """Search for words as you type."""
@@ -176,7 +176,7 @@ class QuestionsScreen(TabScreen):
             empty = (
                 "No question matches; press c to clear the filter."
                 if is_filtered(self._wanted)
-                else "No question yet."
+                else EMPTY[self._wanted.verdict]
             )
             self.query_one(QuestionPane).clear(empty)
 

@@ -15,13 +15,16 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from crescent_tui.content import losses as loss_content
 from crescent_tui.content import round as round_content
 from crescent_tui.content import score as score_content
 from crescent_tui.content.row_cells import RowCell, RowColumn
 from crescent_tui.screens.tab_screen import TabScreen
+from crescent_tui.sources.curves import Losses, fetch_losses
 from crescent_tui.sources.refresher import Refresher
 from crescent_tui.sources.round_detail import Comparisons, RoundDetail, fetch_comparisons, fetch_round
 from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
+from crescent_tui.widgets.chart import Chart
 from crescent_tui.widgets.fitted_text import FittedText
 from crescent_tui.widgets.row_list import RowList
 
@@ -39,6 +42,8 @@ RIGHT = (
     ("lengths", "Length of the solutions"),
 )
 COPIED_WIDTH = 100
+LOSS_ROWS = 10
+"""Height of the curves of the loss, with their axis."""
 
 
 class RoundPanels(VerticalScroll):
@@ -67,13 +72,14 @@ class RoundsScreen(TabScreen):
         Binding("y", "copy", "Copy"),
     ]
     CSS = """
-    #no-rounds { padding: 1 2; color: $foreground 60%; }
+    #no-rounds { padding: 1 2; color: $muted; }
     #rounds { width: 26; height: 100%; padding: 0; }
     #panels { width: 1fr; height: 100%; scrollbar-gutter: stable; }
     #panels:focus FittedText { border: round $accent; }
     #columns { height: auto; }
     #columns Vertical { height: auto; }
     #columns FittedText { height: auto; }
+    #columns #round-loss { height: auto; }
     RoundsScreen.-narrow #columns { layout: vertical; }
     RoundsScreen.-wide #columns { layout: horizontal; }
     RoundsScreen.-wide #columns Vertical { width: 1fr; }
@@ -93,12 +99,22 @@ class RoundsScreen(TabScreen):
                 for column in (LEFT, RIGHT):
                     with Vertical():
                         for name, _ in column:
-                            yield FittedText(id=f"round-{name}", classes="panel")
+                            if name == "loss":
+                                yield Chart(id=f"round-{name}", classes="panel", rows=LOSS_ROWS)
+                            else:
+                                yield FittedText(id=f"round-{name}", classes="panel")
 
     def on_mount(self) -> None:
         for name, title in (*LEFT, *RIGHT):
             self.query_one(f"#round-{name}").border_title = title
         self.query_one("#rounds").border_title = "Rounds"
+        self._losses = Losses()
+        self._curves = Refresher(
+            self.app.read,
+            "losses",
+            lambda store, run_id: fetch_losses(store, run_id, self._losses),
+            self._take_losses,
+        )
         self._round = Refresher(self.app.read, "round", fetch_round, self._show_round)
         self._compared = Refresher(
             self.app.read,
@@ -116,6 +132,7 @@ class RoundsScreen(TabScreen):
         rows = self.query_one("#rounds", RowList)
         if run.run_id != self._run_id:
             self._run_id, self._detail, self._comparisons = run.run_id, None, Comparisons()
+            self._losses = Losses()
             rows.set_keys(array("q"))
             rows.set_cells({})
         self._list_rounds(rows, max(run.round, *(count.round for count in run.scores), 0))
@@ -140,16 +157,17 @@ class RoundsScreen(TabScreen):
         """List the base and each round that has started. A cursor on the latest round moves to the next one."""
         if len(rows.keys) == latest + 1:
             return
-        was_latest = rows.cursor == len(rows.keys) - 1 or not rows.keys
+        was_latest = not rows.keys or rows.key == rows.keys[-1]
         rows.set_keys(array("q", range(latest + 1)))
         if was_latest:
-            rows.move_to(latest)
+            rows.move_to_key(latest)
 
     def _fetch(self) -> None:
         number, version = self.query_one("#rounds", RowList).key, self.app.snapshot.version
         if self._run_id is not None and number is not None:
             self._round.request((self._run_id, number), version)
             self._compared.request(self._run_id, version)
+            self._curves.request(self._run_id, version)
 
     @on(RowList.Highlighted)
     def _select(self, _event: RowList.Highlighted) -> None:
@@ -186,7 +204,7 @@ class RoundsScreen(TabScreen):
         self.query_one("#round-shares").border_title = f"{whose}: share of the leading answer"
         self.query_one("#round-alarms").border_title = f"{whose}: alarms"
         self.query_one("#round-standing", FittedText).draw(lambda width: round_content.standing(detail, width))
-        self.query_one("#round-loss", FittedText).draw(lambda width: round_content.loss(detail, width))
+        self._draw_losses()
         self.query_one("#round-flow", FittedText).draw(lambda width: round_content.flow(detail, width))
         self.query_one("#round-shares", FittedText).draw(lambda width: round_content.shares(detail, width))
         self.query_one("#round-alarms", FittedText).draw(lambda width: round_content.alarms(detail.alarms, width))
@@ -196,12 +214,25 @@ class RoundsScreen(TabScreen):
         self._draw_scores()
         self.query_one("#rounds", RowList).reload_cells()
 
+    def _take_losses(self, run_id: int, losses: Losses) -> None:
+        if run_id == self._run_id:
+            self._losses = losses
+            self._draw_losses()
+
+    def _draw_losses(self) -> None:
+        if detail := self._detail:
+            self.query_one("#round-loss", Chart).draw(
+                loss_content.loss_curves(self._losses, detail.number),
+                last=loss_content.last_step(self._losses, detail.number),
+                note=lambda width: round_content.loss(detail, width),
+            )
+
     def _show_comparisons(self, run_id: int, comparisons: Comparisons) -> None:
         if run_id == self._run_id:
             self._comparisons = comparisons
             self._draw_scores()
             self.query_one("#round-gains", FittedText).draw(
-                lambda width: score_content.gains(comparisons.gains, width)
+                lambda width: score_content.gains(comparisons.gains, width, comparisons.descent)
             )
 
     def _draw_scores(self) -> None:
@@ -210,8 +241,10 @@ class RoundsScreen(TabScreen):
     def _scores(self, width: int) -> Content:
         chosen = self.query_one("#rounds", RowList).key or 0
         kept = self._detail.standing.kept if self._detail else None
+        snapshot = self.app.snapshot
+        has_ended = snapshot.run is not None and snapshot.run.state == "finished"
         return score_content.score_plots(
-            self.app.snapshot.scores, self._comparisons, chosen=chosen, kept=kept, width=width
+            snapshot.scores, self._comparisons, chosen=chosen, kept=kept, width=width, has_ended=has_ended
         )
 
     def _contents(self, width: int) -> list[Content]:
@@ -221,7 +254,7 @@ class RoundsScreen(TabScreen):
         return [
             self._scores(width),
             round_content.standing(detail, width),
-            score_content.gains(self._comparisons.gains, width),
+            score_content.gains(self._comparisons.gains, width, self._comparisons.descent),
             round_content.loss(detail, width),
             round_content.flow(detail, width),
             round_content.shares(detail, width),

@@ -5,7 +5,6 @@ Shows the app's snapshot. It measures only the load of the machine itself, while
 
 from __future__ import annotations
 
-import math
 import time
 from typing import ClassVar
 
@@ -14,19 +13,26 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Button, ContentSwitcher, Sparkline
+from textual.widgets import Button, ContentSwitcher
 
 from crescent_lite.printable import printable_line
 from crescent_lite.store.watching import RunSnapshot
+from crescent_tui.content import losses as loss_content
 from crescent_tui.content import run as run_content
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.doctor import doctor_report
 from crescent_tui.content.run_buttons import run_buttons
 from crescent_tui.screens.tab_screen import TabScreen
 from crescent_tui.sources.child_process import CommandResult
+from crescent_tui.sources.curves import Losses, fetch_losses
 from crescent_tui.sources.machine_load import LoadMonitor, MachineLoad
+from crescent_tui.sources.refresher import Refresher
+from crescent_tui.sources.result import Result, fetch_result
 from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
 from crescent_tui.widgets.cached_static import CachedStatic
+from crescent_tui.widgets.chart import Chart
+from crescent_tui.widgets.fitted_text import FittedText
+from crescent_tui.widgets.reading_pane import ReadingPane
 
 START = (
     ("A language model improves its own maths", "bold $text-primary"),
@@ -52,7 +58,9 @@ class RunScreen(TabScreen):
     """The progress of the chosen run."""
 
     TAB = "Run"
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-tall"), (48, "-high")]  # noqa: RUF012  as Textual has it
     BINDINGS: ClassVar[list[BindingType]] = [Binding("o", "app.start_form", "Settings and start", show=False)]
+    BUTTONS = frozenset(each.action for each in run_buttons(WorkspaceSnapshot(), starting=False))
     CSS = """
     RunScreen #controls { height: 1; padding: 0 1; }
     RunScreen Button { margin-right: 1; min-width: 8; padding: 0 1; }
@@ -65,15 +73,13 @@ class RunScreen(TabScreen):
     RunScreen #machine { width: 1fr; }
     RunScreen #now-words { height: 2; }
     RunScreen #tokens-curve { height: 1fr; }
-    RunScreen #loss-curve { height: 1fr; }
-    RunScreen #loss-curve > .sparkline--min-color { color: $success; }
-    RunScreen #loss-curve > .sparkline--max-color { color: $warning; }
     RunScreen #below { layout: grid; height: 1fr; grid-size: 2 1; }
     RunScreen #below > * { height: 100%; }
     RunScreen #loss { display: none; }
-    RunScreen.-tall #below { grid-size: 2 2; grid-rows: 12 1fr; }
-    RunScreen.-tall #events { column-span: 2; }
-    RunScreen.-tall #loss { display: block; }
+    RunScreen.-tall #below, RunScreen.-high #below { grid-size: 2 2; grid-rows: 12 1fr; }
+    RunScreen.-high #below { grid-rows: 3fr 2fr; }
+    RunScreen.-tall #events, RunScreen.-high #events { column-span: 2; }
+    RunScreen.-tall #loss, RunScreen.-high #loss { display: block; }
     """
 
     def __init__(self) -> None:
@@ -87,8 +93,8 @@ class RunScreen(TabScreen):
             with VerticalScroll(id="start", can_focus=False):
                 yield CachedStatic(id="welcome")
                 with Horizontal(id="start-buttons"):
-                    yield Button("Start", id="first-start", action="app.start", compact=True, variant="success")
-                    yield Button("Settings and start", id="first-form", action="app.start_form", compact=True)
+                    yield Button("s Start", id="first-start", action="app.start", compact=True, variant="success")
+                    yield Button("S Settings and start", id="first-form", action="app.start_form", compact=True)
                 yield CachedStatic(id="machine-check")
             with Vertical(id="run"):
                 with Horizontal(id="controls"):
@@ -102,21 +108,33 @@ class RunScreen(TabScreen):
                         yield CachedStatic(id="tokens-curve")
                     yield CachedStatic(id="machine", classes="panel")
                 with Vertical(id="below"):
-                    with Vertical(id="loss", classes="panel"):
-                        yield CachedStatic(id="loss-words")
-                        yield Sparkline([], id="loss-curve")
-                    with VerticalScroll(id="scores", classes="panel"):
+                    yield Chart(id="loss", classes="panel")
+                    with ReadingPane(id="scores", classes="panel"):
+                        yield FittedText(id="result")
                         yield CachedStatic(id="score-lines")
-                    with VerticalScroll(id="events", classes="panel"):
+                    with ReadingPane(id="events", classes="panel"):
                         yield CachedStatic(id="event-lines")
 
     def on_mount(self) -> None:
         for name, title in (
-            ("now", "Now"), ("machine", "Machine"), ("loss", "Loss"),
-            ("scores", "Scores, 95% interval"), ("events", "Last events"),
+            ("now", "Now"), ("machine", "Machine"), ("loss", "Loss, nats per token"),
+            ("scores", "Result and scores"), ("events", "Last events"),
         ):  # fmt: skip
             self.query_one(f"#{name}").border_title = title
         self.run_worker(self._monitor.watch, name="machine", thread=True)
+        self._losses, self._result = Losses(), Result()
+        self._curves = Refresher(
+            self.app.read,
+            "losses",
+            lambda store, run_id: fetch_losses(store, run_id, self._losses),
+            self._take_losses,
+        )
+        self._results = Refresher(
+            self.app.read,
+            "result",
+            lambda store, run_id: fetch_result(store, run_id, self._result),
+            self._take_result,
+        )
 
     def on_unmount(self) -> None:
         self._monitor.end()
@@ -182,7 +200,10 @@ class RunScreen(TabScreen):
         width = max(40, panel.content_size.width or self.size.width - 4)
         panel.update(run_content.pipeline(run, width, snapshot.throughput))
         self._show_now(snapshot)
+        self._curves.request(run.run_id, snapshot.version)
+        self._results.request(run.run_id, snapshot.version)
         self._show_losses(run)
+        self._show_result(run)
         scores = run_content.scores(snapshot.scores)
         self.query_one("#score-lines", CachedStatic).update(scores or Content.styled("not evaluated yet", MUTED))
         self.query_one("#event-lines", CachedStatic).update(run_content.events(run.events))
@@ -195,21 +216,30 @@ class RunScreen(TabScreen):
         curve = self.query_one("#tokens-curve", CachedStatic)
         curve.update(run_content.curve(throughput.history if throughput else (), curve.size.width, curve.size.height))
 
+    def _take_losses(self, _run_id: int, losses: Losses) -> None:
+        self._losses = losses
+        if run := self.app.snapshot.run:
+            self._show_losses(run)
+
+    def _take_result(self, _run_id: int, result: Result) -> None:
+        self._result = result
+        if run := self.app.snapshot.run:
+            self._show_result(run)
+
     def _show_losses(self, run: RunSnapshot) -> None:
-        losses = [loss for loss in run.losses if math.isfinite(loss)]
-        curve, words = self.query_one("#loss-curve", Sparkline), self.query_one("#loss-words", CachedStatic)
-        curve.display = len(losses) > 1
-        curve.data = losses
-        trained = next(step for step in run.steps if step.step == "trained")
-        if losses:
-            words.update(
-                Content.assemble(
-                    f"{losses[0]:.2f} → ", (f"{losses[-1]:.2f}", "bold"),
-                    (f"  step {trained.done:,} of {trained.total:,}", MUTED),
-                )
-            )  # fmt: skip
-        else:
-            words.update(Content.styled("no training yet", MUTED))
+        losses = self._losses if self._losses.run_id == run.run_id else Losses()
+        number = max(losses.by_round, default=run.round)
+        self.query_one("#loss", Chart).draw(
+            loss_content.loss_curves(losses, number),
+            last=loss_content.last_step(losses, number),
+            note=lambda _: run_content.loss_note(run),
+        )
+
+    def _show_result(self, run: RunSnapshot) -> None:
+        result = self._result if self._result.made_from[:1] == (run.run_id,) else Result()
+        pane = self.query_one("#result", FittedText)
+        pane.draw(lambda width: run_content.result(result, width))
+        pane.display = bool(run_content.result(result, 80).plain)
 
 
 def _page(snapshot: WorkspaceSnapshot) -> str | None:

@@ -174,7 +174,7 @@ class SettingsScreen(TabScreen):
         self._shown = shown
         rows.set_keys(array("q", range(len(shown))), stay=False)
         rows.set_cells({key: cells(line) for key, line in enumerate(shown)})
-        rows.move_to(next((key for key, line in enumerate(shown) if line.name == before), 0))
+        rows.move_to_key(next((key for key, line in enumerate(shown) if line.name == before), 0))
 
     @on(RowList.Highlighted)
     def _select(self, event: RowList.Highlighted) -> None:

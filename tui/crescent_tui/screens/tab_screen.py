@@ -15,6 +15,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from crescent_tui.content.words import STATE_STYLES, state_reason, state_word
@@ -37,6 +38,9 @@ class TabScreen(Screen[None]):
     TAB: ClassVar[str] = ""
     """The name of the tab, as in `tabs.TABS`."""
     AUTO_FOCUS = ""
+    ALLOW_IN_MAXIMIZED_VIEW = "TitleBar, KeyHints, FilterInput"
+    BUTTONS: ClassVar[frozenset[str]] = frozenset()
+    """Actions of the app that have a button with their key on this screen, so that the last line leaves them out."""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  as Textual has it
     VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-tall")]  # noqa: RUF012  as Textual has it
 
@@ -68,6 +72,18 @@ class TabScreen(Screen[None]):
         Such a key has priority, so that the input also receives what is typed right after it over a slow connection.
         """
         return not (action in OPENS_INPUT and isinstance(self.focused, Input | TextArea))
+
+    def zoom(self) -> None:
+        """Give the pane with the focus the whole screen, or its place again."""
+        if self.maximized:
+            self.minimize()
+            return
+        pane = self.focused
+        while pane is not None and not pane.has_class("panel"):
+            pane = pane.parent if isinstance(pane.parent, Widget) else None
+        pane = pane or next((each for each in self.query(".panel") if each.display and each.can_focus), None)
+        if pane is not None:
+            self.maximized = pane
 
     def on_mount(self) -> None:
         self.set_timer(BUILD_SECONDS, self.app.screen_built)

@@ -107,8 +107,11 @@ def run_command(
     return CommandResult(process.returncode, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace"))
 
 
-def start_engine(workspace: Workspace, arguments: Sequence[str] = ()) -> EngineChild:
-    """Start a run or resume the unfinished one; a new workspace gets the quick preset. Raises CrescentError."""
+def start_engine(workspace: Workspace, arguments: Sequence[str] = (), command: str = "run") -> EngineChild:
+    """Start a run or resume the unfinished one; a new workspace gets the quick preset. Raises CrescentError.
+
+    `command`: another command that is an engine, such as 'controls'.
+    """
     if not workspace.config_path.is_file():
         from crescent_lite.config.text import starter_toml
 
@@ -119,7 +122,7 @@ def start_engine(workspace: Workspace, arguments: Sequence[str] = ()) -> EngineC
         with output_path.open("ab") as output:
             # In its own session, so that Ctrl-C and the hang-up of the terminal do not reach it.
             process = subprocess.Popen(
-                command_line(workspace, "run", *arguments),
+                command_line(workspace, command, *arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

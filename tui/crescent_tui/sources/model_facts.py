@@ -41,6 +41,8 @@ class ModelFacts:
     """The standing of the rounds of its run; None for a base."""
     headroom: tuple[Headroom, ...] = ()
     """What voting is worth for it; empty where no benchmark was sampled, and for anything but a base."""
+    base_scores: tuple[tuple[ModelScore, Score], ...] = ()
+    """The scores of the base of its run; empty for a base."""
     kept_in_words: str = ""
     """Which round its run keeps and why; empty for a base, and if none is kept."""
 
@@ -75,14 +77,26 @@ class ModelFacts:
         return self.standing.kept if self.standing else None
 
 
-def fetch_tree(store: Store, exports: Path) -> tuple[ModelNode, ...]:
+@dataclass(frozen=True)
+class ModelTree:
+    """All models, and what they were measured on."""
+
+    nodes: tuple[ModelNode, ...]
+    measured: tuple[tuple[str, str], ...]
+    """(benchmark, prompt) of every greedy evaluation, by name."""
+
+
+def fetch_tree(store: Store, exports: Path) -> ModelTree:
     """All models as a tree, with the exports found in the folder `exports`."""
-    return model_tree(store.model_lines.fetch_models(), store.model_lines.fetch_runs(), handed_over(exports))
+    nodes = model_tree(store.model_lines.fetch_models(), store.model_lines.fetch_runs(), handed_over(exports))
+    return ModelTree(nodes, store.model_lines.fetch_measured())
 
 
 def fetch_facts(store: Store, nodes: Sequence[ModelNode]) -> dict[Key, ModelFacts]:
     """The facts of these lines, by the key of the line."""
-    ids = sorted({node.model.model_id for node in nodes if node.model})
+    ids = sorted(
+        {node.model.model_id for node in nodes if node.model} | {node.run.base_id for node in nodes if node.run}
+    )
     details, scores = store.model_lines.fetch_details(ids), store.model_lines.fetch_scores(ids)
     standings = {run_id: store.fetch_standing(run_id) for run_id in {node.run.run_id for node in nodes if node.run}}
     runs = [store.runs.fetch_run(run_id) for run_id in standings]
@@ -90,17 +104,23 @@ def fetch_facts(store: Store, nodes: Sequence[ModelNode]) -> dict[Key, ModelFact
     found: dict[Key, ModelFacts] = {}
     for node in nodes:
         model_id = node.model.model_id if node.model else 0
+        base_id = node.run.base_id if node.run and node.run.base_id != model_id else 0
         detail = details.get(model_id)
         found[node.key] = ModelFacts(
             node,
             detail,
             node.handed.size if node.handed else file_size(detail.path) if detail else None,
-            tuple((score, wilson(score.right, score.items)) for score in scores.get(model_id, ())),
+            _with_intervals(scores.get(model_id, ())),
             standings.get(node.run.run_id) if node.run else None,
             tuple(fetch_headroom(store, model_id=model_id)) if node.model and node.model.kind == "base" else (),
-            kept.get(node.run.run_id, "") if node.run else "",
+            base_scores=_with_intervals(scores.get(base_id, ())),
+            kept_in_words=kept.get(node.run.run_id, "") if node.run else "",
         )
     return found
+
+
+def _with_intervals(scores: Sequence[ModelScore]) -> tuple[tuple[ModelScore, Score], ...]:
+    return tuple((score, wilson(score.right, score.items)) for score in scores)
 
 
 def file_size(path: Path) -> int | None:

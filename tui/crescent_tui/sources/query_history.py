@@ -34,6 +34,10 @@ class QueryHistory:
         self._saved_state[NAME] = list(self._queries)
         self._at, self._draft = len(self._queries), ""
 
+    def latest(self, count: int) -> list[str]:
+        """The latest queries, newest first."""
+        return self._queries[: -count - 1 : -1]
+
     def earlier(self, shown: str) -> str | None:
         """The previous query; None at the first one. `shown` is the text in the editor, kept if it is a draft."""
         if self._at == 0:

@@ -27,6 +27,20 @@ Place = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
+class Descent:
+    """What kind of run a run is."""
+
+    kind: str
+    """'improvement' or 'evaluation'."""
+    control: str | None = None
+    """Name of the control experiment; None for an ordinary run."""
+    control_of: int | None = None
+    """The run that this is a control of; None for an ordinary run."""
+    teacher_id: int | None = None
+    """The run whose labels this run learns from; None for a run with its own labels."""
+
+
+@dataclass(frozen=True)
 class RoundDetail:
     """One round of a run, in values."""
 
@@ -87,6 +101,8 @@ class Comparisons:
     """Whether each round is sharpened or better, where several samples were drawn."""
     gains: tuple[Gain, ...] = ()
     """One comparison for each part of the method that a control leaves out."""
+    descent: Descent | None = None
+    """What kind of run it is; None before it has been read."""
 
 
 def fetch_round(store: Store, subject: tuple[int, int]) -> RoundDetail:
@@ -156,4 +172,5 @@ def fetch_comparisons(store: Store, run_id: int, known: Comparisons) -> Comparis
         primary_number(store, run),
         sampled_verdicts(store, run),
         tuple(compared(store, run_id)),
+        Descent(run.kind, run.control, run.control_of, run.teacher_id),
     )

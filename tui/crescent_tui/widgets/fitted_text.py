@@ -12,6 +12,9 @@ from textual.content import Content
 
 from crescent_tui.widgets.cached_static import CachedStatic
 
+UNKNOWN_WIDTH = 40
+"""The width for which a text is rendered before it has one, in cells."""
+
 
 class FittedText(CachedStatic):
     """A text given as a function of the width."""
@@ -25,6 +28,8 @@ class FittedText(CachedStatic):
         """Show what `render` returns for the width in cells."""
         self._draw_content = render
         self._drawn_width = 0
+        if not self.content_size.width:
+            self.update(render(UNKNOWN_WIDTH))  # an empty text has no height, and would never be given a size
         self.on_resize()
 
     def on_resize(self) -> None:

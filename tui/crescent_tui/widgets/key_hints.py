@@ -1,4 +1,4 @@
-"""The line at the bottom of every screen: the keys that work there, as many as fit.
+"""The line at the bottom of every screen: the keys that work there, as many as fit, without those on its buttons.
 
 A single text, because Textual's Footer builds a widget for every key, and rebuilds them all up to six times when the
 screen changes, which took most of the time of a change. Example at 80 columns:
@@ -15,6 +15,7 @@ from textual.content import Content
 from textual.events import Click
 from textual.screen import Screen
 
+from crescent_tui.content.colours import KEY, MUTED
 from crescent_tui.widgets.cached_static import CachedStatic
 
 HELP = "help"
@@ -65,10 +66,15 @@ class KeyHints(CachedStatic):
 
     def _hints_of(self, screen: Screen[object]) -> Iterable[Hint]:
         """The first key of each visible action: of the focused widget, then the screen, then the app."""
-        shown = (each for each in screen.active_bindings.values() if each.binding.show)
+        buttons = getattr(screen, "BUTTONS", frozenset[str]())
+        shown = (
+            each
+            for each in screen.active_bindings.values()
+            if each.binding.show and each.binding.action not in buttons
+        )
         for _, binding, enabled, _ in first_key_of_each_action(shown):
             key = self.app.get_key_display(binding)
-            styles = ("bold $accent", "$foreground") if enabled else ("dim", "dim")
+            styles = (KEY, "$foreground") if enabled else (MUTED, MUTED)
             text = Content.assemble((f" {key} ", styles[0]), (f"{binding.description} ", styles[1]))
             yield Hint(binding.key, binding.action, text)
 

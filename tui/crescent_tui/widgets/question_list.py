@@ -8,7 +8,7 @@ question may match long after it was asked. Example:
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from textual.message import Message
@@ -32,13 +32,22 @@ COLUMNS = (
 IDS_PER_READ = 20_000
 REFRESH_SECONDS = 2.0
 """Least time between two reads of all ids."""
+JUDGED_LATE = 1_000
+"""Questions at the top of the list that are read again after a write: their verdicts follow a little after them."""
 READING = "Reading …"
+EMPTY = {
+    None: "No question yet.",
+    "kept": "No question is kept yet; v lists all.",
+    "rejected": "No question is rejected.",
+}
+"""What an empty list says, by the verdict that it is restricted to."""
 
 
 class QuestionList(RowList):
-    """A list that reads its rows itself."""
+    """A list that reads its rows itself, also in another order."""
 
     app: WorkspaceApp
+    sorts_itself = False
 
     class Changed(Message):
         """The list has other questions, or more."""
@@ -63,37 +72,50 @@ class QuestionList(RowList):
             self.placeholder = READING
         self.app.read(
             "questions",
-            lambda store: _fetch_down_to(store, wanted, seek),
+            self._fetch(wanted, seek),
             lambda ids: self._take_first_page(wanted, ids, seek),
         )
+
+    def _fetch(self, wanted: QuestionFilter, seek: int | None) -> Callable[[Store], array[int]]:
+        """The read of ids down to question `seek`, or of all ids where they are sorted."""
+        order = self.order
+        if order is None:
+            return lambda store: _fetch_down_to(store, wanted, seek)
+        name = COLUMNS[order.column].name
+        return lambda store: array("q", store.browsing.fetch_sorted(wanted, name, descending=order.descending))
+
+    def on_row_list_order_changed(self) -> None:
+        """Read the ids in the new order."""
+        self.set_filter(self.wanted, self.key)
 
     def refresh_rows(self) -> None:
         """Update the list after a write to the database."""
         self.reload_cells()
         wanted, newest = self.wanted, self.keys[0] if self.keys else None
-        if is_filtered(replace(wanted, round=None)):
+        if self.order or is_filtered(replace(wanted, round=None)):
             self._refresh()
         elif newest is None:
             self.set_filter(wanted)
         else:
+            above = self.keys[min(JUDGED_LATE, len(self.keys) - 1)] if wanted.verdict else newest
             self.app.read(
                 "newer questions",
-                lambda store: store.browsing.fetch_ids(wanted, after=newest, limit=IDS_PER_READ),
-                lambda ids: self._put_on_top(wanted, newest, ids),
+                lambda store: store.browsing.fetch_ids(wanted, after=above, limit=IDS_PER_READ),
+                lambda ids: self._put_on_top(wanted, above, ids),
             )
 
     def _take_first_page(self, wanted: QuestionFilter, ids: Sequence[int], seek: int | None) -> None:
         if wanted != self.wanted:
             return
         keys = array("q", ids)
-        self.placeholder = "No question matches." if is_filtered(wanted) else "No question yet."
+        self.placeholder = "No question matches." if is_filtered(wanted) else EMPTY[wanted.verdict]
         self.set_keys(keys, stay=seek is not None and self.key == seek and seek in keys, follow=False, at=seek)
         self.post_message(self.Changed())
         self._read_next_page(wanted, ids)
 
     def _read_next_page(self, wanted: QuestionFilter, ids: Sequence[int]) -> None:
         """Read the next page if this one was full."""
-        if not ids or len(ids) % IDS_PER_READ:
+        if self.order or not ids or len(ids) % IDS_PER_READ:
             return
         oldest = ids[-1]
         self.app.read(
@@ -108,14 +130,17 @@ class QuestionList(RowList):
             self.post_message(self.Changed())
             self._read_next_page(wanted, ids)
 
-    def _put_on_top(self, wanted: QuestionFilter, newest: int, ids: Sequence[int]) -> None:
-        if wanted != self.wanted or not ids or not self.keys or self.keys[0] != newest:
+    def _put_on_top(self, wanted: QuestionFilter, above: int, ids: Sequence[int]) -> None:
+        """Replace the ids above `above` by these."""
+        if wanted != self.wanted or above not in self.keys:
             return
         if len(ids) == IDS_PER_READ:
             self.set_filter(wanted, self.key)  # there may be more in between, so read them all
             return
-        self.set_keys(array("q", ids) + self.keys, follow=self.follow)
-        self.post_message(self.Changed())
+        keys = array("q", ids) + self.keys[self.keys.index(above) :]
+        if keys != self.keys:
+            self.set_keys(keys, follow=self.follow)
+            self.post_message(self.Changed())
 
     def _refresh(self) -> None:
         self._is_stale = True
@@ -124,7 +149,7 @@ class QuestionList(RowList):
         self._is_refreshing, self._is_stale, wanted = True, False, self.wanted
         self.app.read(
             "questions",
-            lambda store: _fetch_down_to(store, wanted, 0),
+            self._fetch(wanted, 0),
             lambda ids: self._replace(wanted, ids),
             lambda _reason: self._may_refresh(wanted),
         )
@@ -135,7 +160,7 @@ class QuestionList(RowList):
         self.app.drop("older questions")  # all ids have just been read
         keys = array("q", ids)
         if keys != self.keys:
-            self.set_keys(keys, follow=self.follow)
+            self.set_keys(keys, follow=self.follow and self.order is None)
             self.post_message(self.Changed())
         self.set_timer(REFRESH_SECONDS, lambda: self._may_refresh(wanted))
 

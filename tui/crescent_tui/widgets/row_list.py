@@ -1,6 +1,7 @@
 """A list of any length that draws only the rows in view. A row has a key; its cells are requested when it is shown.
 
-Knows no database: it posts the keys whose cells it needs, and its owner calls `set_cells`. Example:
+It is sorted by any column, with a key or a click on its heading: by the cells, or by its owner if `sorts_itself` is
+False. Knows no database: it posts the keys whose cells it needs, and its owner calls `set_cells`. Example:
     rows.set_keys(array("q", [9, 8, 7])); ... on_row_list_cells_needed(event): self.fetch(event.keys, rows.set_cells)
 """
 
@@ -22,7 +23,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from crescent_lite.printable import printable_line
-from crescent_tui.content.row_cells import RowCell, RowColumn
+from crescent_tui.content.row_cells import Order, RowCell, RowColumn, clicked, in_order, stepped, widths
 
 CACHED = 2000
 """Rows whose cells are kept; the least recently shown are dropped first."""
@@ -44,15 +45,18 @@ class RowList(ScrollView, can_focus=True):
         Binding("home,g", "edge(0)", "First", show=False),
         Binding("end,G", "edge(1)", "Last", show=False),
         Binding("enter", "choose", "Open", show=False),
+        Binding("greater_than_sign", "sort(1)", "Sort by the next column", show=False, key_display=">"),
+        Binding("less_than_sign", "sort(-1)", "Sort by the previous column", show=False, key_display="<"),
+        Binding("R", "reverse", "Reverse the order", show=False),
     ]
     DEFAULT_CSS = """
     RowList { overflow-x: hidden; scrollbar-size-vertical: 1; }
-    RowList > .row-list--header { color: $foreground 60%; }
+    RowList > .row-list--header { color: $muted; }
     RowList > .row-list--cursor { background: $block-cursor-blurred-background; text-style: bold; }
     RowList:focus > .row-list--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
     RowList > .row-list--good { color: $text-success; }
     RowList > .row-list--bad { color: $text-warning; }
-    RowList > .row-list--muted { color: $foreground 60%; }
+    RowList > .row-list--muted { color: $muted; }
     """
 
     cursor: reactive[int] = reactive(0, repaint=False)
@@ -85,13 +89,32 @@ class RowList(ScrollView, can_focus=True):
             """The list."""
             return self.row_list
 
+    class OrderChanged(Message):
+        """The user has chosen another order."""
+
+        def __init__(self, row_list: RowList, order: Order | None) -> None:
+            super().__init__()
+            self.row_list, self.order = row_list, order
+
+        @property
+        def control(self) -> RowList:
+            """The list."""
+            return self.row_list
+
+    sorts_itself: ClassVar[bool] = True
+    """Whether the list is sorted by its cells. Else its owner calls `set_keys` with keys in the order."""
+
     placeholder: reactive[str] = reactive("")
     """The text of an empty list. Trusted."""
 
     def __init__(self, columns: Sequence[RowColumn], *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._columns = tuple(columns)
+        self._given: array[int] = array("q")
+        """The keys in the order in which the owner gave them."""
         self._keys: array[int] = array("q")
+        """The keys in the order in which they are shown."""
+        self._order: Order | None = None
         self._cells: OrderedDict[int, tuple[RowCell, ...]] = OrderedDict()
         self._requested: frozenset[int] = frozenset()
 
@@ -102,8 +125,30 @@ class RowList(ScrollView, can_focus=True):
 
     @property
     def keys(self) -> array[int]:
-        """All keys, in order."""
-        return self._keys
+        """All keys, in the order in which they were given."""
+        return self._given
+
+    @property
+    def order(self) -> Order | None:
+        """The order that the user chose; None for the order in which the keys were given."""
+        return self._order
+
+    def set_columns(self, columns: Sequence[RowColumn]) -> None:
+        """Show other columns; cells must be set anew."""
+        if tuple(columns) != self._columns:
+            self._columns = tuple(columns)
+            self._cells.clear()
+            self._requested = frozenset()
+            if self._order and self._order.column >= len(self._columns):
+                self._order = None
+
+    def set_order(self, order: Order | None) -> None:
+        """Show the rows in another order; the cursor stays on its row."""
+        if order != self._order:
+            self._order = order
+            self.post_message(self.OrderChanged(self, order))
+            if self.sorts_itself:
+                self.set_keys(self._given, follow=False)
 
     def set_keys(self, keys: array[int], *, stay: bool = True, follow: bool = True, at: int | None = None) -> None:
         """List other keys.
@@ -113,7 +158,8 @@ class RowList(ScrollView, can_focus=True):
         follows new rows.
         """
         before, cursor, top = self.key, self.cursor, self._top
-        self._keys = keys
+        self._given = keys
+        keys = self._keys = self._sorted()
         if not stay or before is None or (follow and cursor == top == 0):
             position = _position(keys, at, 0) if at is not None and not stay else 0
             scroll = max(0, position - self.size.height // 2)
@@ -130,19 +176,39 @@ class RowList(ScrollView, can_focus=True):
 
     def extend_keys(self, more: Sequence[int]) -> None:
         """Append keys."""
-        self.set_keys(self._keys + array("q", more))
+        self.set_keys(self._given + array("q", more))
 
     def set_cells(self, cells: Mapping[int, tuple[RowCell, ...]]) -> None:
         """Set or replace the cells of these rows."""
         self._cells.update(cells)
-        while len(self._cells) > CACHED:
+        while len(self._cells) > CACHED and not self._sorts_now:
             self._cells.popitem(last=False)
         self._requested = frozenset()
+        if self._sorts_now and self._sorted() != self._keys:
+            self.set_keys(self._given, follow=False)
         self.refresh()
+
+    @property
+    def _sorts_now(self) -> bool:
+        return self.sorts_itself and self._order is not None
+
+    def _sorted(self) -> array[int]:
+        """The given keys in the chosen order; cells that are missing for it are requested."""
+        if self._order is None or not self.sorts_itself:
+            return self._given
+        missing = tuple(key for key in self._given if key not in self._cells)
+        if missing and not self._requested.issuperset(missing):
+            self._requested = frozenset(missing)
+            self.post_message(self.CellsNeeded(self, missing))
+        return array("q", in_order(self._given, self._order, self._cell))
+
+    def _cell(self, key: int, column: int) -> RowCell | None:
+        cells = self._cells.get(key, ())
+        return cells[column] if column < len(cells) else None
 
     def reload_cells(self) -> None:
         """Request all cells again, because the rows may have changed. Rows in view stay until then."""
-        keys = self._in_view(AHEAD)
+        keys = tuple(self._given) if self._sorts_now else self._in_view(AHEAD)
         kept = set(keys)
         for key in [key for key in self._cells if key not in kept]:
             del self._cells[key]
@@ -181,8 +247,11 @@ class RowList(ScrollView, can_focus=True):
         self._request_missing()
 
     def on_click(self, event: events.Click) -> None:
-        """Move the cursor to a clicked row; a double click opens it."""
+        """Move the cursor to a clicked row; a double click opens it. A click on a heading sorts by its column."""
         place = event.get_content_offset(self)
+        if place and place.y == 0:
+            self._sort_at(place.x)
+            return
         position = self._top + place.y - 1 if place and place.y else -1
         if not 0 <= position < len(self._keys):
             return
@@ -207,14 +276,30 @@ class RowList(ScrollView, can_focus=True):
         if self.key is not None:
             self.post_message(self.Chosen(self, self.key))
 
+    def action_sort(self, step: int) -> None:
+        """Sort by another column."""
+        self.set_order(stepped(self._order, step, len(self._columns)))
+
+    def action_reverse(self) -> None:
+        """Reverse the order."""
+        if self._order:
+            self.set_order(Order(self._order.column, not self._order.descending))
+
+    def _sort_at(self, x: int) -> None:
+        """Sort by the column at this cell of the heading."""
+        end = 0
+        for index, width in enumerate(widths(self._columns, self.size.width)):
+            end += width + 2
+            if x < end:
+                self.set_order(clicked(self._order, index))
+                break
+
     def render_line(self, y: int) -> Strip:
         """Draw the header or a row."""
         width = self.size.width
         if y == 0:
             style = self.get_component_rich_style("row-list--header")
-            return Strip(
-                self._segments(tuple(RowCell(c.name) for c in self._columns), style), width
-            ).adjust_cell_length(width, self.rich_style)
+            return Strip(self._headings(style), width).adjust_cell_length(width, self.rich_style)
         position = self._top + y - 1
         if y == 1 and not self._keys:
             muted = self.get_component_rich_style("row-list--muted")
@@ -230,13 +315,19 @@ class RowList(ScrollView, can_focus=True):
             style += self.get_component_rich_style("row-list--cursor")
         return Strip(self._segments(cells, style, plain=under), width).adjust_cell_length(width, style)
 
+    def _headings(self, style: Style) -> list[Segment]:
+        """The names of the columns, with an arrow at the one that the rows are sorted by."""
+        found = self._segments(tuple(RowCell(column.name) for column in self._columns), style)
+        if self._order:
+            at = self._order.column
+            arrow = "▼" if self._order.descending else "▲"
+            found[at] = Segment(f"{found[at].text[:-1]}{arrow}", style + Style(bold=True))
+        return found
+
     def _segments(self, cells: tuple[RowCell, ...], style: Style, *, plain: bool = False) -> list[Segment]:
         """The cells of a row, fitted to the columns. `plain` ignores their colours, to keep the cursor readable."""
         found: list[Segment] = []
-        left = self.size.width
-        for index, (column, cell) in enumerate(zip(self._columns, cells, strict=False)):
-            last = index == len(self._columns) - 1
-            width = max(1, left - 2) if last else column.width
+        for column, width, cell in zip(self._columns, widths(self._columns, self.size.width), cells, strict=False):
             text = printable_line(cell.text, 4 * width)
             strip = Strip([Segment(text)])
             if strip.cell_length > width:
@@ -247,7 +338,6 @@ class RowList(ScrollView, can_focus=True):
             if cell.style and not plain:
                 colour += self.get_component_rich_style(f"row-list--{cell.style}", partial=True)
             found.append(Segment(f" {padded} ", colour))
-            left -= width + 2
         return found
 
     @property

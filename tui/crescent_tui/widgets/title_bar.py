@@ -1,6 +1,6 @@
 """The line at the top of every screen: the tabs, the run and its state.
 
-The current tab is shown with its name, the other tabs with theirs only if they fit. Example at 80 columns:
+The names of the tabs matter more than the words about the run, which are shortened first. Example at 80 columns:
     " crescent  1 Run  2 3 4 5 6 7 8 9      run 3 · round 1 of 2 · voting · running "
 """
 
@@ -39,8 +39,9 @@ class TitleBar(CachedStatic):
             doing = activity(run, snapshot.throughput.stage if snapshot.throughput else None)
             about, shorter = f"{name}{where}{doing} · ", f"{name}{doing} · "
         emphasis = f"bold {STATE_STYLES.get(state, '')}".strip()
-        # The state is always shown; what precedes it is shortened until the line fits.
-        for named, words in ((True, about), (False, about), (False, shorter), (False, name), (False, "")):
+        # The state is always shown; what precedes it is shortened until the line fits, and then the tabs are.
+        ways = [(named, words) for named in (True, False) for words in (about, shorter, name, "")]
+        for named, words in ways:
             left, right = self._tabs(named=named), Content.assemble((words, MUTED), (f"{state} ", emphasis))
             if left.cell_length + right.cell_length < self.size.width:
                 break
