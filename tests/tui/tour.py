@@ -44,7 +44,7 @@ async def tour(pilot: Pilot[None]) -> AsyncIterator[str]:
             editor = app.screen.query_one(TextArea)
             editor.text, editor.cursor_blink = QUERY, False
             await pilot.press("f5")
-        await until(pilot, lambda ready=ready: ready in shown(app), 30)  # type: ignore[misc]
+        await until(pilot, lambda ready=ready: ready in shown(app), 120)  # type: ignore[misc]
         await still(pilot)
         yield app.current_mode
         if key == "2":
