@@ -223,6 +223,10 @@ class CrescentApp(WorkspaceApp):
             tab.load()
         _help_screen()
         self.screen_built()
+        self.deliver(self._say_loaded)
+
+    def _say_loaded(self) -> None:
+        self.screens_loaded = True
 
 
 def _help_screen() -> type[HelpScreen]:

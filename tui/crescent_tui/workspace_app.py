@@ -73,6 +73,9 @@ class WorkspaceApp(App[None]):
     """The workspace as it was last read."""
     starting: reactive[bool] = reactive(False, init=False)
     """Whether an engine started here has not locked the workspace yet."""
+    screens_loaded: reactive[bool] = reactive(False, init=False)
+    """Whether all screens have been imported. Until then no other thread imports what they need: two threads that
+    import packages in another order may see one half made."""
     question_id: reactive[int | None] = reactive(None, init=False)
     """The selected question, shared by all screens; None before one is selected."""
 

@@ -123,6 +123,7 @@ class RunScreen(TabScreen):
             self.query_one(f"#{name}").border_title = title
         self.run_worker(self._monitor.watch, name="machine", thread=True)
         self._losses, self._result = Losses(), Result()
+        self.watch(self.app, "screens_loaded", self.show_latest, init=False)
         self._curves = Refresher(
             self.app.read,
             "losses",
@@ -201,7 +202,8 @@ class RunScreen(TabScreen):
         panel.update(run_content.pipeline(run, width, snapshot.throughput))
         self._show_now(snapshot)
         self._curves.request(run.run_id, snapshot.version)
-        self._results.request(run.run_id, snapshot.version)
+        if self.app.screens_loaded:
+            self._results.request(run.run_id, snapshot.version)
         self._show_losses(run)
         self._show_result(run)
         scores = run_content.scores(snapshot.scores)

@@ -1,7 +1,7 @@
 """What came of a run so far: the verdict on the round that it keeps, in the words of the report.
 
-Reads the store in the background, and computes again only when an evaluation has finished; knows no widget. What it
-computes with is imported there too, because the first screen does not wait for it. Example:
+Reads the store in the background, and computes again only when an evaluation has finished; knows no widget. The first
+screen does not wait for what it computes with: it asks when that has been imported. Example:
     fetch_result(store, run_id=3, known=Result()).head    # "round 2: improved, 36.0% → 46.0%"
 """
 
