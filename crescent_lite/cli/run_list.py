@@ -52,7 +52,7 @@ def runs_command(options: argparse.Namespace) -> int:
     if not rows:
         return result(options, None, "no run has these words" if options.words else "no run yet")
     benchmarks = list(dict.fromkeys(score.benchmark for row in rows for score in row.scores if score.is_primary))
-    common = common_differences(rows)
+    common, of_run = common_differences(rows), {row.run_id: row.differs for row in rows}
     columns = ("run", "name", "state", "rounds", "labels", *benchmarks, "time", "differs")
     cells: list[Sequence[Cell]] = [
         (
@@ -63,14 +63,17 @@ def runs_command(options: argparse.Namespace) -> int:
             row.labels,
             *(_score_cell(row, benchmark) for benchmark in benchmarks),
             duration(row.seconds),
-            differs_in_words({name: value for name, value in row.differs.items() if name not in common}),
+            differs_in_words(_own_differences(row, of_run.get(row.parent_id or 0), common)),
         )
         for row in rows
     ]
     noted = [f"Run {row.run_id}: {printable_line(row.note, 200)}" for row in rows if row.note]
     if common:
         noted.append(f"All of these differ from their presets in: {differs_in_words(common)}.")
-    note = "A score is that of the kept round, with its difference to the base in points. Time is time at work."
+    note = (
+        "A score is that of the kept round, with its difference to the base in points. Time is time at work. A "
+        "control lists the settings in which it differs from its run."
+    )
     print_table("", columns, cells, "\n".join([*noted, note]), full=options.full, prose={"differs", "name"})
     return ExitCode.OK
 
@@ -92,6 +95,12 @@ def as_dict(row: RunRow) -> dict[str, Any]:
     found = asdict(row)
     found["scores"] = [{**asdict(score), "difference": score.difference} for score in row.scores]
     return found
+
+
+def _own_differences(row: RunRow, parent: Mapping[str, Any] | None, common: Mapping[str, Any]) -> dict[str, Any]:
+    """What a row says of its settings: of a control, where it differs from its run; else from the preset."""
+    known = common if parent is None else parent
+    return {name: value for name, value in row.differs.items() if name not in known or known[name] != value}
 
 
 def _has(row: RunRow, words: Sequence[str]) -> bool:

@@ -8,29 +8,52 @@ from __future__ import annotations
 
 from crescent_lite.store.view import ROUND_OR_BASE, RUN, View
 
-PRIMARY_ROLE = """(SELECT o.role FROM run_evaluations o WHERE o.run_id = {run}
-        AND o.role IN ({roles}) ORDER BY instr('agreement score canary', o.role) LIMIT 1)"""
-"""The role of the benchmarks whose mean is a round's score."""
+ROLES = "instr('agreement score canary final general', o.role)"
+"""SQL for the order in which roles are taken for a run's primary number."""
 
 
-def _mean_score(run: str, number: str) -> str:
-    """SQL for the mean flexible score of a round over its 'score' benchmarks, else its canaries; NULL until all are
-    measured."""
-    role = PRIMARY_ROLE.format(run=run, roles="'score', 'canary'")
-    return f"""(SELECT CASE WHEN count(*) = count(e.finished_at) THEN avg(
-            (SELECT avg(i.flexible) FROM evaluated_items i WHERE i.evaluation_id = e.evaluation_id)) END
+def _primary(run: str, roles: str) -> str:
+    """SQL conditions on `run_evaluations s` and `evaluations e` for the evaluations of the primary number.
+
+    As `store.primary` chooses them: the first of the roles that the run has, each benchmark with the primary prompt,
+    or with its first one where it is not asked with that.
+    """
+    asked = """(SELECT iif(json_valid(c.config), json_extract(c.config, '$.evaluate.primary_prompt'), NULL)
+                FROM runs c WHERE c.run_id = t.run_id)"""
+    return f"""s.run_id = {run} AND e.samples = 1 AND s.role = (
+            SELECT o.role FROM run_evaluations o WHERE o.run_id = {run} AND o.role IN ({roles})
+            ORDER BY {ROLES} LIMIT 1)
+        AND e.prompt = (
+            SELECT f.prompt FROM run_evaluations t JOIN evaluations f USING (evaluation_id)
+            WHERE t.run_id = {run} AND t.round_number = 0 AND f.benchmark_id = e.benchmark_id AND f.samples = 1
+            ORDER BY substr(f.prompt, instr(f.prompt, '/') + 1) IS NOT {asked}, f.evaluation_id LIMIT 1)"""
+
+
+RIGHT = """(SELECT sum(CASE (
+                SELECT iif(json_valid(c.config), json_extract(c.config, '$.evaluate.primary_scoring'), NULL)
+                FROM runs c WHERE c.run_id = s.run_id)
+            WHEN 'strict' THEN i.strict WHEN 'math-verify' THEN coalesce(i.second_opinion, i.flexible)
+            ELSE i.flexible END)
+        FROM evaluated_items i WHERE i.evaluation_id = e.evaluation_id)"""
+"""SQL for the right replies of the evaluation e, by the primary scoring."""
+ITEMS_OF = "(SELECT count(*) FROM evaluated_items i WHERE i.evaluation_id = e.evaluation_id)"
+"""SQL for the replies of the evaluation e."""
+
+
+def _score(run: str, number: str) -> str:
+    """SQL for the primary number of a round; NULL until all its benchmarks are measured."""
+    return f"""(SELECT CASE WHEN count(*) = count(e.finished_at)
+            THEN 1.0 * sum({RIGHT}) / nullif(sum({ITEMS_OF}), 0) END
         FROM run_evaluations s JOIN evaluations e USING (evaluation_id)
-        WHERE s.run_id = {run} AND s.round_number = {number} AND e.samples = 1 AND s.role = {role})"""
+        WHERE s.round_number = {number} AND {_primary(run, "'score', 'canary', 'final', 'general'")})"""
 
 
 _CHOOSING = f"""(SELECT s.round_number FROM run_evaluations s JOIN evaluations e USING (evaluation_id)
         JOIN rounds d ON d.run_id = s.run_id AND d.number = s.round_number AND d.adapter_id IS NOT NULL
-        WHERE s.run_id = r.run_id AND e.samples = 1
-            AND s.role = {PRIMARY_ROLE.format(run="s.run_id", roles="'agreement', 'score', 'canary'")}
+        WHERE {_primary("r.run_id", "'agreement', 'score', 'canary'")}
         GROUP BY s.round_number HAVING count(*) = count(e.finished_at)
-        ORDER BY avg((SELECT avg(i.flexible) FROM evaluated_items i WHERE i.evaluation_id = e.evaluation_id)) DESC,
-            s.round_number LIMIT 1)"""
-"""SQL for the measured round with an adapter and the best score, as `rounds.Standing.kept` chooses it."""
+        ORDER BY 1.0 * sum({RIGHT}) / nullif(sum({ITEMS_OF}), 0) DESC, s.round_number LIMIT 1)"""
+"""SQL for the measured round with an adapter and the best primary number, as `rounds.Standing.kept` chooses it."""
 _KEPT = f"""coalesce(r.chosen_round, {_CHOOSING},
         (SELECT max(d.number) FROM rounds d WHERE d.run_id = r.run_id AND d.adapter_id IS NOT NULL),
         (SELECT max(s.round_number) FROM run_evaluations s JOIN evaluations e USING (evaluation_id)
@@ -66,7 +89,7 @@ RUNS = View(
         "rounds": "rounds that are finished",
         "round": "number of the kept round, or of the measured one of an evaluation; NULL before there is one",
         "labels": "questions of all rounds with a label",
-        "base_score": "mean flexible score of the base, 0-1, over the 'score' benchmarks, else canaries",
+        "base_score": "primary number of the base, 0-1: right replies to all items with the primary prompt",
         "score": "the same of `round`",
         "difference": "score - base_score",
         "scores": "each benchmark and prompt as JSON: benchmark, prompt, role, items, base, score, difference",
@@ -94,7 +117,8 @@ RUNS = View(
         iif(json_valid(k.config), json_extract(k.config, '$.run.seed'), NULL) AS seed,
         w.name AS sweep, k.sweep_position, k.started_at, k.finished_at
     FROM (
-        SELECT n.*, {_mean_score("n.run_id", "0")} AS base_score, {_mean_score("n.run_id", "n.round")} AS score
+        SELECT n.*, {_score("n.run_id", "0")} AS base_score,
+            {_score("n.run_id", "n.round")} AS score
         FROM (
             SELECT r.run_id, r.name, r.note, r.kind, r.control, coalesce(r.control_of, r.teacher_id) AS parent_id,
                 r.base_id, r.state, r.reason, r.rounds AS rounds_planned, r.differs, r.config, r.sweep_key,
