@@ -27,8 +27,8 @@ WORKSPACES = {
     "foreign-model": '[model]\nsource = "notes.txt"\n',
     "hub-page": '[model]\noffline = true\nsource = "https://huggingface.co/owner/repo"\n',
     "ollama": '[model]\nsource = "ollama:qwen2.5"\n',
-    "bench": '[evaluate.benchmarks.mine]\nsource = "no-such-items.jsonl"\n',
-    "prompts": '[run]\nprompts = "no-such-prompts"\n',
+    "bench": 'preset = "quick"\n[evaluate.benchmarks.mine]\nsource = "no-such-items.jsonl"\n',
+    "prompts": 'preset = "quick"\n[run]\nprompts = "no-such-prompts"\n',
     "list": '[evaluate]\nprompts = "bare"\n',
 }
 """crescent.toml of each workspace with a mistake in it."""
@@ -105,12 +105,12 @@ MISTAKES: tuple[tuple[str, ExitCode, str], ...] = (
     ("export examples --min-share 0.9 --max-share 0.1", CONFIG, "--min-share is above --max-share"),
     # settings
     ("init new --preset quik", CONFIG, "quick"),
-    ("run --preset fast", CONFIG, "quick"),
-    ("run --set vote.votes=8", CONFIG, "did you mean"),
-    ("run --set votes_per_question=8", CONFIG, "section.key=value"),
-    ("run --set run.rounds", CONFIG, "section.key=value"),
-    ("run --set vote.min_share=2", CONFIG, "out of range"),
-    ("run --set run.seed=abc", CONFIG, "must be a whole number"),
+    ("run --new --preset fast", CONFIG, "quick"),
+    ("run --new --set vote.votes=8", CONFIG, "did you mean"),
+    ("run --new --set votes_per_question=8", CONFIG, "section.key=value"),
+    ("run --new --set run.rounds", CONFIG, "section.key=value"),
+    ("run --new --set vote.min_share=2", CONFIG, "out of range"),
+    ("run --new --set run.seed=abc", CONFIG, "must be a whole number"),
     ("config trian", CONFIG, "did you mean 'train'?"),
     ("config train.learning_rat", CONFIG, "did you mean 'train.learning_rate'?"),
     ("config -w toml", CONFIG, "not valid TOML"),
@@ -131,6 +131,7 @@ MISTAKES: tuple[tuple[str, ExitCode, str], ...] = (
     ("distill --student nobody.gguf", MODEL, "nobody.gguf"),
     ("eval --adapter nobody.gguf", MODEL, "nobody.gguf"),
     # paths
+    ("run", WORKSPACE, "--new"),
     ("status -w nowhere", WORKSPACE, "crescent init nowhere"),
     ("status -w empty", WORKSPACE, "crescent init empty"),
     ("status -w notes.txt", WORKSPACE, "notes.txt"),

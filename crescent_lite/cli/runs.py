@@ -114,7 +114,7 @@ def refuse_finished(workspace: Workspace) -> None:
         latest = store.runs.fetch_latest("improvement")
     if latest and latest.state == "finished":
         raise WorkspaceError(
-            f"run {latest.run_id} is finished: `crescent run --new` starts another run, `--next-round` adds a round "
+            f"run {latest.run_id} is finished; `crescent run --new` starts another run, `--next-round` adds a round "
             f"to it, and `crescent report` shows it"
         )
 
