@@ -196,6 +196,30 @@ def test_a_bad_value_of_an_option_is_named(
     assert said.count("\n") == 1
 
 
+def test_common_options_stand_before_or_after_the_command(tmp_path: Path) -> None:
+    for line in (["-w", str(tmp_path), "--json", "status"], ["status", "-w", str(tmp_path), "--json"]):
+        options = build_parser().parse(line)
+        assert (options.workspace, options.json, options.full) == (tmp_path, True, False)
+    inner = build_parser().parse(["-w", "here", "db", "-w", "there", "check"])
+    assert inner.workspace == Path("there")
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "count"),
+    [("train.rank", "train.rank", 1), ("rank", "train.rank", 1), ("model", "model.source", 4)],
+)
+def test_config_shows_a_section_or_a_setting(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, first: str, count: int
+) -> None:
+    rows = json.loads(answer(capsys, "config", name, "-w", str(tmp_path), "--json"))
+    assert (rows[0]["name"], len(rows)) == (first, count)
+
+
+def test_no_command_prints_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == ExitCode.USAGE
+    assert "Hand over:" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_stop_ends_a_running_engine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     workspace = make_workspace(tmp_path, min_examples=1000)

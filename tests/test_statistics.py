@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from crescent_lite.evaluation import ComparisonResult, among_ended, corrected, in_words, mcnemar, word_of
 from crescent_lite.evaluation.sample_sizes import items_needed, smallest_visible
@@ -326,3 +327,10 @@ def test_the_interval_of_a_sampled_score_covers_the_truth() -> None:
         score = sampled_scores(items)["pass@1"]
         covered += score.low <= 1 / 3 <= score.high
     assert 0.92 <= covered / 300 <= 0.98
+
+
+@pytest.mark.parametrize(("right", "items"), [(0, 5), (5, 5), (3, 12), (216, 1000)])
+def test_the_wilson_interval_is_that_of_scipy(right: int, items: int) -> None:
+    theirs = binomtest(right, items).proportion_ci(method="wilson")
+    ours = wilson(right, items)
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high))
