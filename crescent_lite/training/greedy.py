@@ -18,8 +18,8 @@ from transformers import GenerationConfig
 from crescent_lite.records import LookReply, TokenExample
 
 LARGEST_PART = 0.05
-"""Tokens that all looks of a training may draw, as a fraction of the tokens that are trained on (guess: a token that is
-drawn side by side with others takes about as long as one that is trained on)."""
+"""Tokens that all looks of a training may draw, as a fraction of the tokens that are trained on (guess: a token that
+is drawn side by side with others takes about as long as one that is trained on)."""
 FEWEST_REPLIES = 5
 """With fewer replies than this a look says nothing, and none is taken (guess)."""
 AT_ONCE = 16
