@@ -140,8 +140,11 @@ class BusyVllm(Vllm):
 
     def __init__(self, model: Path, *, places: int, seconds: float) -> None:
         super().__init__(model)
-        self.running_at_requests: list[int] = []
-        """How many samples had a place, whenever a request came."""
+        self.under_way: list[int] = []
+        """Samples of all requests that were not answered yet, whenever another one had come."""
+        self.running: list[int] = []
+        """Samples that had a place at the same moments."""
+        self._open = 0
         self._places, self._seconds = places, seconds
         self._queue: deque[threading.Semaphore] = deque()
         """Samples that wait, each with what its request waits for."""
@@ -154,10 +157,14 @@ class BusyVllm(Vllm):
     def completion(self, body: Body, model: str) -> Answer:
         samples, ended = body.get("n", 1), threading.Semaphore(0)
         with self._lock:
-            self.running_at_requests.append(len(self._running))
+            self._open += samples
+            self.under_way.append(self._open)
+            self.running.append(len(self._running))
             self._queue.extend([ended] * samples)
         for _ in range(samples):
             ended.acquire()
+        with self._lock:
+            self._open -= samples
         return super().completion(body, model)
 
     def _work(self) -> None:

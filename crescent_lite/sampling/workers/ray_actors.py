@@ -250,6 +250,6 @@ def _join(address: str) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """The last line of an error, which names the cause."""
+    """The first sentence of an error's last line, which names the cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return printable(lines[-1])[:300] if lines else type(error).__name__
+    return printable(lines[-1]).partition(". ")[0][:200] if lines else type(error).__name__
