@@ -120,7 +120,7 @@ async def test_an_export_runs_in_the_background_and_shows_its_path(tmp_path: Pat
         assert app.screen.query_one(RowList).cursor == 1  # it can be used meanwhile
         await until(pilot, lambda: "✓ export of run 1: examples" in shown(app), COMMAND_SECONDS)
         await until(pilot, lambda: "11 examples" in shown(app))
-    assert len((sample.workspace.exports / "run-1.jsonl").read_text().splitlines()) == 11
+    assert len((sample.workspace.exports / "run-1-conversational.jsonl").read_text().splitlines()) == 11
 
 
 @pytest.mark.slow
