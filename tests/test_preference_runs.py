@@ -77,7 +77,7 @@ def test_too_few_pairs_are_no_training(tmp_path: Path) -> None:
     assert outcome(events).startswith("not trained: ")
     assert "pairs of" in outcome(events)
     assert re.search(
-        r"300 needed; \d+ labels give none: their votes agree, or lead by fewer than 2$", outcome(events)
+        r"300 needed; no pair from \d+ of them: the votes agree, or lead by fewer than 2$", outcome(events)
     )
 
 

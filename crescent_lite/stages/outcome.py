@@ -34,7 +34,7 @@ def round_outcome(job: Job, this: Round) -> str:
             found = job.store.fetch_in_thoughts(this.run_id, this.number)
             why = "".join(f"; {each.words}" for each in found if each.stage != "evaluate" and each.is_much)
             if learns_pairs and (without := len(labels) - len({each.label.question_id for each in solutions})):
-                why += f"; {without} labels give none: their votes agree, or lead by fewer than {LEAST_LEAD}"
+                why += f"; no pair from {without} of them: the votes agree, or lead by fewer than {LEAST_LEAD}"
             return f"not trained: {chosen} {what}{source}, {needed} needed{why or _few_kept(job, this)}"
         return f"not trained: too few of the {chosen} {what} have at most {settings.max_example_tokens} tokens"
     training = job.store.trainings.fetch_latest(this.round_id)
