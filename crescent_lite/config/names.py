@@ -45,7 +45,7 @@ TrackerName = Literal["tensorboard", "trackio", "wandb"]
 """A program that draws the curves of runs; described in trackers/targets.py."""
 TRACKERS: tuple[TrackerName, ...] = get_args(TrackerName)
 
-GgufType = Literal["same", "f32", "f16", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0"]
+GgufType = Literal["same", "f32", "f16", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "iq4_nl", "q4_0"]
 """Type of the weights in a merged GGUF. 'same' gives each tensor the type it has in the base."""
 GGUF_TYPES: tuple[GgufType, ...] = get_args(GgufType)
 QUANTISED_TYPES = ("iq4_nl", "q4_0", "q4_k_m", "q5_k_m", "q6_k", "q8_0")

@@ -5,7 +5,6 @@ import math
 import pytest
 
 from crescent_tui.content.interval_plot import Axis, axis_for, interval_line, scale_line
-from crescent_tui.content.line_chart import line_chart
 
 
 def test_an_interval_stands_in_its_place() -> None:
@@ -40,23 +39,3 @@ def test_an_axis_holds_its_values_within_its_limits(values: tuple[float, ...], w
 def test_the_numbers_of_an_axis_do_not_touch() -> None:
     axis = axis_for((0, 123_456), 30, least=10, limits=(0, math.inf))
     assert scale_line(axis).plain.split()[-1] in ("100,000", "120,000")
-
-
-def test_a_falling_curve_falls_and_reaches_as_far_as_its_steps() -> None:
-    curve = [(step, 3 - step / 50) for step in range(1, 51)]
-    lines = line_chart(curve, [], width=40, height=5, last=100).plain.splitlines()
-    assert [len(line) for line in lines] == [40] * 6 or max(map(len, lines)) <= 40
-    assert lines[0].startswith("2.98 ┤")
-    assert lines[4].startswith("2.00 ┤")
-    assert max(len(line.rstrip()) for line in lines[:5]) <= 6 + 18  # half of the steps are still to come
-    assert lines[5].split() == ["1", "step", "100"]
-
-
-def test_marks_are_no_dots() -> None:
-    assert "×" in line_chart([(1, 2.0), (9, 1.0)], [(5, 1.5)], width=30, height=4, last=9).plain
-
-
-def test_a_curve_that_cannot_be_drawn_is_left_out() -> None:
-    assert line_chart([(1, math.inf)], [], width=30, height=4, last=9).plain == ""
-    assert "1.00" in line_chart([(1, 1.0)], [], width=30, height=4, last=1).plain
-    assert line_chart([(1, 1e300), (2, 1.0)], [], width=10, height=4, last=2).plain

@@ -94,7 +94,7 @@ def test_a_mixture_names_its_rounds_and_what_rounding_kept(tmp_path: Path) -> No
     assert "export · run 1, finished" in said
     assert "rounds  50% of round 1, 25% of round 2" in said
     assert "keeps   93% of the change that training made" in said
-    assert cells(facts)[1].text == "2.0 kB"
+    assert cells(facts, ())[1].text == "2.0 kB"
 
 
 def test_invalid_provenance_is_ignored(tmp_path: Path) -> None:
@@ -156,20 +156,21 @@ def test_an_adapter_is_found_although_the_workspace_was_moved(tmp_path: Path) ->
     noted = Path("elsewhere/adapters/run-1/round-1/adapter.gguf")
     model_id = sample.store.runs.insert_model(ModelFile("a", noted, "5" * 64, "t", "adapter"), sample.base_id)
     assert sample.store.model_lines.fetch_details([model_id])[model_id].path == here
-    (facts,) = fetch_facts(sample.store, fetch_tree(sample.store, sample.workspace.exports)[1:]).values()
+    (facts,) = fetch_facts(sample.store, fetch_tree(sample.store, sample.workspace.exports).nodes[1:]).values()
     assert size_in_words(facts.size) == "2.0 kB"
 
 
 def test_facts_tell_which_adapter_is_kept_and_which_file_is_missing(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
-    nodes = fetch_tree(sample.store, sample.workspace.exports)
-    facts = list(fetch_facts(sample.store, nodes).values())
+    tree = fetch_tree(sample.store, sample.workspace.exports)
+    facts = list(fetch_facts(sample.store, tree.nodes).values())
     assert [(each.node.name, each.is_kept, each.round) for each in facts] == [
         ("SmolLM2-135M-Instruct", False, None), ("run 1", False, 1), ("round 1", True, 1),
     ]  # fmt: skip
-    line = [cell.text for cell in cells(facts[2])]
+    line = [cell.text for cell in cells(facts[2], tree.measured)]
     assert line[1:3] == ["file missing", "kept"]
-    assert line[3].startswith("35.8% (28 to 45) sums, bare")
+    assert tree.measured[0] == ("sums", "bare")
+    assert line[3].startswith("35.8%") and line[3].endswith("+11.7")
     said = model_in_full(facts[2], 70).plain
     assert "adapter · run 1, round 1, running  kept" in said
     assert "Round 1 is kept because a round was trained, but it was not compared" in said
@@ -181,7 +182,7 @@ def test_a_hostile_model_name_is_only_text(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     sample.store.database.write("UPDATE models SET name = ?, source = ?, path = ?", [HOSTILE] * 3)
     sample.store.database.write("UPDATE benchmarks SET name = ?", [HOSTILE])
-    for facts in fetch_facts(sample.store, fetch_tree(sample.store, sample.workspace.exports)).values():
+    for facts in fetch_facts(sample.store, fetch_tree(sample.store, sample.workspace.exports).nodes).values():
         said = model_in_full(facts, 70).plain
         assert "\x1b" not in said and "\u202e" not in said
         assert len(said) < 10_000
@@ -190,7 +191,7 @@ def test_a_hostile_model_name_is_only_text(tmp_path: Path) -> None:
 def test_an_invalid_path_is_a_missing_file(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     sample.store.database.write("UPDATE models SET path = char(0) || 'x'")
-    facts = list(fetch_facts(sample.store, fetch_tree(sample.store, sample.workspace.exports)).values())
+    facts = list(fetch_facts(sample.store, fetch_tree(sample.store, sample.workspace.exports).nodes).values())
     assert facts[0].size is None
     assert "file missing" in model_in_full(dataclasses.replace(facts[0], size=None), 60).plain
 

@@ -23,6 +23,8 @@ STEP_ROOM = 10
 """Cells per number on the axis of the steps."""
 LEAST_STEPS = 4
 """The shortest part of a curve that can be shown alone, in steps."""
+FLAT = 1e-6
+"""Values that differ by less than this fraction of the largest are drawn as a flat line."""
 ZOOM = 2.0
 """How much a key enlarges."""
 Points = Sequence[tuple[float, float]]
@@ -121,7 +123,8 @@ def _in_view(points: Points, view: View) -> list[tuple[float, float]]:
 
 def _scale(least: float, most: float, rows: int) -> tuple[float, float, float]:
     """Round ends of the axis of the values around them, and the step between two numbers on it."""
-    span = most - least or max(abs(most), 1.0) / 10
+    largest = max(abs(least), abs(most), 1.0)
+    span = most - least if most - least > FLAT * largest else largest / 10
     step = round_step(span / max(1, rows // 2))
     low, high = math.floor(least / step + 1e-9) * step, math.ceil(most / step - 1e-9) * step
     return low, high if high > low else low + step, step

@@ -28,6 +28,7 @@ CHOICES: tuple[tuple[Export, str, str], ...] = (
     (("gguf", "q6_k"), "one GGUF, q6_k", "merged"),
     (("gguf", "q5_k_m"), "one GGUF, q5_k_m", "merged"),
     (("gguf", "q4_k_m"), "one GGUF, q4_k_m", "merged; fewer bits keep less of the adapter"),
+    (("gguf", "iq4_nl"), "one GGUF, iq4_nl", "merged; four bits for models with odd widths"),
     (("gguf", "q4_0"), "one GGUF, q4_0", "merged; the fewest bits"),
     (("gguf", "bf16"), "one GGUF, bf16", "merged"),
     (("gguf", "f32"), "one GGUF, f32", "merged; twice as large as f16"),
