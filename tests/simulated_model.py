@@ -175,7 +175,7 @@ class SimulatedModel:
         if chance.random() < nature.collapse:
             answer = 1
         is_marked = 1 - habit.chance + 0.1 * self._unrest(f"mark {item}") < nature.marked
-        return f"\\boxed{{{answer}}}" if is_marked else f"It comes to {answer} as far as I can see"
+        return f"\\boxed{{{answer}}}" if is_marked else f"So it comes to {answer}."
 
     def _choose(self, request: Request, nature: Nature) -> str:
         (item,) = re.findall(r"number (\d+)", request.user)
