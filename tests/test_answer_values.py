@@ -214,3 +214,15 @@ def test_a_correction_takes_the_place_of_what_it_corrects(first: int, second: in
 )
 def test_the_argument_of_a_function_is_not_its_value(name: str, sentence: str, argument: int) -> None:
     assert canonical_answer(sentence.replace("{}", f"{name}({argument})")) is None
+
+
+@pytest.mark.parametrize("infinity", ["∞", "inf", "Infinity", "\\infty"])
+@pytest.mark.parametrize("said", ["{}", "The answer is {}", "So x lies in {}."])
+def test_an_interval_with_an_infinite_end_is_read_whole_or_not_at_all(infinity: str, said: str) -> None:
+    assert canonical_answer(said.format(f"(-{infinity}, 4]")) in ("i:(-inf;n:4]", None)
+
+
+@pytest.mark.parametrize("interval", ["(a, 4]", "[2, b)", "(something, 4]", "[x + 1, 9)"])
+def test_a_number_inside_an_interval_that_cannot_be_read_is_no_answer(interval: str) -> None:
+    for said in ("{}", "The answer is {}.", "So x lies in {}.", "\\boxed{{{}}}"):
+        assert canonical_answer(said.format(interval)) is None

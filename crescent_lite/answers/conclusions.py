@@ -306,7 +306,7 @@ def _is_plain_result(said: Statement) -> bool:
 _WRITER = word_set("me us my your")
 _DUTIES = word_set("will must need needs")
 _TWO_FACTS = re.compile(
-    r"[0-9][^;]*?(?:;|,?\s(?:and|while|but)\s(?:there|each|every|he|she|it|they|his|her|another|[A-Z]\w+)\b)"
+    r"[0-9][^;]{0,200}?(?:;|,?\s(?:and|while|but)\s(?:there|each|every|he|she|it|they|his|her|another|[A-Z]\w+)\b)"
 )
 _WHICH_IS = re.compile(r"\bwhich (?:is|equals|gives|makes)\b")
 

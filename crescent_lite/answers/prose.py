@@ -115,6 +115,8 @@ def concluded(sentence: str) -> Quantity | None:
         key = read_tokens(tokens[start:], "end") if not start or tokens[start - 1].kind != "=" else None
         if key and (key[0] in "lsi" or (plain and not start)):
             return _tail(sentence, tokens[start:], words=words)
+    if interval := _half_open(sentence, tokens):
+        return interval
     unread = any(is_unread_command(token) for token in tokens)
     if unread or _is_comparison(tokens) or _assignments(_conclusion(tokens)) > 1:
         return Quantity(sentence, None)
@@ -139,6 +141,26 @@ def concluded(sentence: str) -> Quantity | None:
     if _is_negated(tokens):
         return Quantity(sentence, None)
     return _only(sentence, tokens, words=words)
+
+
+def _half_open(text: str, tokens: Sequence[Token]) -> Quantity | None:
+    """Return the last bracket that one of the other kind closes: an interval, unclear if its ends are no values.
+
+    None if there is none, or if numbers follow it.
+    """
+    opened: list[int] = []
+    found = None
+    for index, token in enumerate(tokens):
+        if token.kind in ("(", "["):
+            opened.append(index)
+        elif token.kind in (")", "]") and opened:
+            begin = opened.pop()
+            if (tokens[begin].kind == "(") != (token.kind == ")"):
+                inside = tokens[begin : index + 1]
+                found = Quantity(_raw(text, inside), read_tokens(inside, "end"))
+        elif token.kind == "num" and not opened:
+            found = None
+    return found
 
 
 def _without_condition(tokens: Sequence[Token], *, words: bool) -> Sequence[Token]:

@@ -123,6 +123,8 @@ _KINDS = {
     "⇒": "arrow",
     "⟹": "arrow",
 }
+_INFINITY = frozenset({"inf", "infinity", "infty"})
+"""Words for ∞, as in (-inf, 4]."""
 _VALUE = ("num", ")", "}", "word", "var", "pi", "!", "]")
 _PLAIN_KINDS = {"dots": "dots", "plusminus": "±", "degree": "°", "cjk": "cjk", "row": "row", "math": "$"}
 """Groups of `_TOKEN` with one kind of token each."""
@@ -180,7 +182,7 @@ class _Tokeniser:
         elif match[0] == "sqrt":
             self._add("sqrt", "sqrt")
         else:
-            self._add("word", match[0], roman=roman)
+            self._add("inf" if match[0].lower() in _INFINITY else "word", match[0], roman=roman)
 
     def _indexed(self, match: re.Match[str]) -> None:
         name = match["word"] + "_" + match["index"].strip("_{}")
