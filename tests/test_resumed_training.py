@@ -193,6 +193,7 @@ class ScriptedLearner:
     """A learner with given losses instead of a model; its state is the number of its updates."""
 
     objective = SupervisedFineTuning()
+    can_reply = False
 
     def __init__(self, losses: list[float]) -> None:
         self._losses, self.updates, self.kept = iter(losses), 0, -1

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from crescent_lite.evaluation import ComparisonResult, among_ended, corrected, in_words, mcnemar, word_of
-from crescent_lite.evaluation.sample_sizes import items_needed, smallest_visible
+from crescent_lite.evaluation.sample_sizes import CLAIMED, items_needed, smallest_visible
 from crescent_lite.evaluation.sampled_scores import maj_at_k, majority, majority_right, pass_at_k, sampled_scores
 from crescent_lite.evaluation.statistics import paired_interval
 from crescent_lite.intervals import wilson
@@ -221,7 +221,7 @@ def test_the_planned_number_of_items_shows_the_difference_in_four_of_five() -> N
     items = items_needed(difference, discordant)
     shares = [(discordant + difference) / 2, (discordant - difference) / 2, 1 - discordant]
     seen = sum(
-        mcnemar(*answers(0, int(gained), int(lost), int(same))).p_value < 0.05
+        mcnemar(*answers(0, int(gained), int(lost), int(same))).p_value < CLAIMED
         for gained, lost, same in random.multinomial(items, shares, size=1500)
     )
     assert 0.75 <= seen / 1500 <= 0.84

@@ -94,7 +94,7 @@ async def test_differences_appear_when_the_last_item_is_answered(tmp_path: Path)
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("4")
-        await until(pilot, lambda: "compared after its last item is answered" in shown(app))
+        await until(pilot, lambda: "is compared when all 120 items are answered" in shown(app))
         for row in sample.store.database.rows("SELECT evaluation_id FROM evaluations"):
             sample.store.evaluations.finish_evaluation(row[0])
         await until(pilot, lambda: "Round 1 against the base: +11.7 points" in shown(app))

@@ -185,7 +185,7 @@ class ModelsScreen(TabScreen):
 
     def _ended(self, line: tuple[str, ...], result: CommandResult) -> None:
         words, began = self._commands.pop(line)
-        said = printable_line(result.last_line, 1000)
+        said = printable_line(self.app.relative(result.last_line), 1000)
         if result.exit_code:
             said = said or f"exit code {result.exit_code}"
             self._outcomes.insert(0, Content.assemble(("✗ ", "bold $text-error"), f"{words}: {said}"))

@@ -7,6 +7,7 @@ started here goes to a file in the workspace's logs. Knows no widget and no tabl
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -69,7 +70,16 @@ class CommandResult:
         if signalled := _signal_in_words(self.exit_code):
             return signalled
         lines = (self.errors if self.exit_code else self.output or self.errors).strip().splitlines()
-        return lines[-1].removeprefix("crescent: ") if lines else ""
+        return _error_in_words(lines[-1]).removeprefix("crescent: ") if lines else ""
+
+
+def _error_in_words(line: str) -> str:
+    """The message and hint of an error that a command wrote as JSON; any other line as it is."""
+    try:
+        error = json.loads(line)["error"]
+        return "; ".join(filter(None, (error["message"], error["hint"])))
+    except (ValueError, TypeError, KeyError):
+        return line
 
 
 def _signal_in_words(exit_code: int | None) -> str:
