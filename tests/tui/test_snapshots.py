@@ -68,6 +68,9 @@ async def test_the_first_screen_of_all_is_as_it_was(
     app.saved_state["theme"] = theme
     async with app.run_test(size=SIZES[0]) as pilot:
         await until(pilot, lambda: "no run yet" in shown(app))
+        await until(
+            pilot, lambda: "Checking this machine" not in str(app.screen.query_one("#machine-check").render()), 120
+        )
         await compare_at_all_sizes(pilot, "start", theme)
 
 
