@@ -25,7 +25,8 @@ SECONDS = re.compile(r"\d+\.\d+ s\b")
 
 
 GROWS = "#machine-check"
-"""The widget below which nothing is compared but the footer."""
+"""The widget below which nothing is compared but the footer, nor the scroll bar that it may need."""
+SCROLLBAR = 3
 
 
 def picture(app: App[Any], hide: Sequence[str] = ()) -> str:
@@ -37,6 +38,8 @@ def picture(app: App[Any], hide: Sequence[str] = ()) -> str:
         for selector in hide
         for w in screen.query(selector)
     ]
+    if GROWS in hide and any(w.region.height > 0 for w in app.screen.query(GROWS)):
+        hidden.append(Region(app.size.width - SCROLLBAR, 1, SCROLLBAR, app.size.height - 2))
     lines, styles = [], []
     legend: dict[str, str] = {}
     for y, strip in enumerate(app.screen._compositor.render_strips()):
