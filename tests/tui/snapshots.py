@@ -31,15 +31,14 @@ SCROLLBAR = 3
 
 def picture(app: App[Any], hide: Sequence[str] = ()) -> str:
     """The current screen. `hide` selects the widgets that differ each time."""
-    hidden = [
-        # What the check of the machine finds decides how long it is, and it comes when it is ready.
-        Region(0, w.region.y, app.size.width, app.size.height - w.region.y - 1) if selector == GROWS else w.region
-        for screen in app.screen_stack
-        for selector in hide
-        for w in screen.query(selector)
-    ]
-    if GROWS in hide and any(w.region.height > 0 for w in app.screen.query(GROWS)):
-        hidden.append(Region(app.size.width - SCROLLBAR, 1, SCROLLBAR, app.size.height - 2))
+    hidden = []
+    for screen in app.screen_stack:
+        for selector in hide:
+            for region in (w.region for w in screen.query(selector) if w.region.height):
+                hidden.append(region)
+                if selector == GROWS:
+                    hidden.append(Region(0, region.y, app.size.width, app.size.height - region.y - 1))
+                    hidden.append(Region(app.size.width - SCROLLBAR, 1, SCROLLBAR, app.size.height - 2))
     lines, styles = [], []
     legend: dict[str, str] = {}
     for y, strip in enumerate(app.screen._compositor.render_strips()):
