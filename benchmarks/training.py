@@ -126,7 +126,7 @@ class Moment:
 
     seconds: float
     cpu_seconds: float
-    """Of all threads of the process."""
+    """The time of all threads of the process."""
     tokens: int
     """Useful tokens trained on so far."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -112,20 +113,14 @@ def find_importance(path: Path, config: Config, items: Sequence[BenchmarkItem]) 
 
     Raises ModelError or OutOfMemoryError.
     """
-    sampler = _open(path, config)
-    try:
+    with closing(open_sampler(path, config)) as sampler:
         replies, _, _ = _answered(sampler, config, items)
         prompts = dict(zip((item.item_id for item in items), _prompts(config, items), strict=True))
         texts = [
             sampler.encode_example(prompts[key], reply.text, reply.token_ids)[0] for key, reply in replies.items()
         ]
-    finally:
-        sampler.close()
-    model = GgufModel(path)
-    try:
+    with closing(GgufModel(path)) as model:
         return importance(model, texts, threads=config.sampling.threads or allowed_threads())
-    finally:
-        model.close()
 
 
 def measure_cost(before: Path, after: Path, config: Config, items: Sequence[BenchmarkItem], say: Say) -> Cost:
@@ -135,27 +130,18 @@ def measure_cost(before: Path, after: Path, config: Config, items: Sequence[Benc
     """
     if config.sampling.servers:
         raise ConfigError("sampling.servers: a quantised file is measured on this machine; run it without servers")
-    say(f"{before.name} answers {len(items):,} items")
-    with_first = _open(before, config)
-    try:
-        replies, right, speed = _answered(with_first, config, items)
-        say(f"{before.name} judges its replies")
-        first = Quality(right, _perplexity(with_first, config, items, replies), speed, _cut_off(replies))
-    finally:
-        with_first.close()
-    say(f"{after.name} answers {len(items):,} items")
-    with_second = _open(after, config)
-    try:
-        said, right, speed = _answered(with_second, config, items)
-        say(f"{after.name} judges the replies of {before.name}")
-        second = Quality(right, _perplexity(with_second, config, items, replies), speed, _cut_off(said))
-    finally:
-        with_second.close()
+    judged: dict[str, Completion] = {}
+    qualities = []
+    for path in (before, after):
+        with closing(open_sampler(path, config)) as sampler:
+            say(f"{path.name} answers {len(items):,} items")
+            replies, right, speed = _answered(sampler, config, items)
+            judged = judged or replies
+            say(f"{path.name} judges the replies of {before.name}")
+            perplexity = _perplexity(sampler, config, items, judged)
+            qualities.append(Quality(right, perplexity, speed, _cut_off(replies)))
+    first, second = qualities
     return Cost(first, second, mcnemar(first.right, second.right))
-
-
-def _open(path: Path, config: Config) -> Sampler:
-    return open_sampler(path, config)
 
 
 def _prompts(config: Config, items: Sequence[BenchmarkItem]) -> list[str]:

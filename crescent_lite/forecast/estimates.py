@@ -37,7 +37,7 @@ one."""
 RANKED_TOKENS = 4.6
 """Tokens of a ranked option, mean of 400 items of ARC-Easy."""
 CHARACTERS_PER_TOKEN = 3.5
-"""Of English text with numbers (guess)."""
+"""Characters of a token of English text with numbers (guess)."""
 PROMPT_OVERHEAD = 8
 """Tokens that a chat template adds after the part of the prompt that samples share (guess)."""
 ADAPTER_SLOWS = 1.2

@@ -41,7 +41,7 @@ class RunScored:
     round: int
     """The round that was measured; 0 is the base."""
     score: Score
-    """Of all its items, with the Wilson interval."""
+    """The score on all its items, with the Wilson interval."""
     base: float | None
     """Score of the run's base, 0-1; None where it was not measured."""
     cut_off: float

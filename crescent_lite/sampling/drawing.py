@@ -33,6 +33,11 @@ class Draw:
     """How many of the largest logits the chain looks at; 0 when it looks at all."""
 
 
+def suffices(offered: int, needed: int) -> bool:
+    """Whether the `offered` largest logits are enough where `needed` are looked at; 0 means all of them, for both."""
+    return not offered or 0 < needed <= offered
+
+
 def likeliest(logits: NDArray[np.float32], count: int) -> NDArray[np.int64]:
     """Return the ids of the `count` largest logits, and of a few more, in ascending order.
 

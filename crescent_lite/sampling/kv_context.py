@@ -91,10 +91,6 @@ class KvContext:
         self.decode_seconds = 0.0
         """Time inside llama_decode so far."""
 
-    def offers(self, candidates: int) -> bool:
-        """Whether the `candidates` largest logits of a token can be looked at; 0 asks for all of them."""
-        return not self.candidates_on_device or 0 < candidates <= self.candidates_on_device
-
     @property
     def free_cells(self) -> int:
         """A lower bound on the number of free cells: cells that sequences share are counted once for each of them."""

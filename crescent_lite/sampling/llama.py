@@ -21,6 +21,7 @@ from crescent_lite.records import Completion, Request
 from crescent_lite.sampling import llama_log
 from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.devices import find_gpu
+from crescent_lite.sampling.drawing import suffices
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.kv_context import KvContext, can_filter_on_device
 from crescent_lite.sampling.lane import Lane
@@ -204,7 +205,7 @@ class LlamaSampler:
         candidates = waiting.candidates if self._filters else 0
         present = contexts[0].plan.context_tokens if contexts else 0
         has_room = bool(self._config.context_tokens) or present >= min(waiting.longest, self._model.trained_context)
-        if not (contexts and has_room and contexts[0].offers(waiting.candidates)):
+        if not (contexts and has_room and suffices(contexts[0].candidates_on_device, waiting.candidates)):
             self._close_contexts()
             contexts = self._new_contexts(max(waiting.longest, present), candidates)
         waiting.fit_into(contexts[0].plan.context_tokens, contexts[0].candidates_on_device)

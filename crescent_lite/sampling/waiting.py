@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from crescent_lite.records import Completion, FinishReason, Generation, Request
+from crescent_lite.sampling.drawing import suffices
 from crescent_lite.sampling.library import llama_cpp
 from crescent_lite.sampling.reply import Reply
 
@@ -130,7 +131,7 @@ class WaitingSamples:
     @property
     def fits(self) -> bool:
         """Whether the context offers all the logits that the requests need; while it does not, none is handed out."""
-        return not self._offered or 0 < self.candidates <= self._offered
+        return suffices(self._offered, self.candidates)
 
     def take_refused(self) -> Iterator[Completion]:
         """An empty completion for every sample that was refused because its prompt leaves no room for a reply."""
