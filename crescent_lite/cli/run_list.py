@@ -161,7 +161,8 @@ def _print_comparison(found: RunComparison, options: argparse.Namespace) -> None
         rows = [(setting.name, *map(_shown, setting.values)) for setting in found.settings]
         print_table("Settings that differ", columns, rows, full=options.full)
     else:
-        result(options, None, "No setting differs.\n")
+        compared = printable_line(", ".join(f"run {title}" for title in titles), 200)
+        result(options, None, f"No setting differs between {compared}.\n")
     _print_scores(found, options)
     if options.items and found.changes:
         _print_items(found, options)

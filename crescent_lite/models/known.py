@@ -1,4 +1,4 @@
-"""A few instruct models that are known to work, for those who have no GGUF yet: sizes, licences, measured speeds.
+"""A few instruct models to begin with, for those who have no GGUF yet: sizes, licences, measured speeds.
 
 Their architectures can be sampled and trained. Downloads nothing, and no run takes one by itself. Example:
     known_model("qwen2.5-0.5b").source -> "Qwen/Qwen2.5-0.5B-Instruct-GGUF:qwen2.5-0.5b-instruct-q4_k_m.gguf"

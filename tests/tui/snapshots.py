@@ -24,21 +24,9 @@ LETTERS = "." + ascii_letters + digits
 SECONDS = re.compile(r"\d+\.\d+ s\b")
 
 
-GROWS = "#machine-check"
-"""The widget below which nothing is compared but the footer, nor the scroll bar that it may need."""
-SCROLLBAR = 3
-
-
 def picture(app: App[Any], hide: Sequence[str] = ()) -> str:
     """The current screen. `hide` selects the widgets that differ each time."""
-    hidden = []
-    for screen in app.screen_stack:
-        for selector in hide:
-            for region in (w.region for w in screen.query(selector) if w.region.height):
-                hidden.append(region)
-                if selector == GROWS:
-                    hidden.append(Region(0, region.y, app.size.width, app.size.height - region.y - 1))
-                    hidden.append(Region(app.size.width - SCROLLBAR, 1, SCROLLBAR, app.size.height - 2))
+    hidden = [w.region for screen in app.screen_stack for selector in hide for w in screen.query(selector)]
     lines, styles = [], []
     legend: dict[str, str] = {}
     for y, strip in enumerate(app.screen._compositor.render_strips()):

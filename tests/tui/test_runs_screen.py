@@ -122,4 +122,4 @@ async def test_selected_runs_are_compared_by_the_command(tmp_path: Path) -> None
         await opened(pilot)
         await pilot.press("g", "space", "space", "c")
         await until(pilot, lambda: isinstance(app.screen, TextScreen), 90)
-        assert "run 1" in shown(app)
+        await until(pilot, lambda: "run 1" in shown(app))  # it is drawn a moment later

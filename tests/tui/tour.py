@@ -18,7 +18,7 @@ from crescent_tui.sources.command_lines import line_of
 from crescent_tui.widgets.row_list import RowList
 
 QUERY = "SELECT question, label, share FROM v_labels ORDER BY share DESC, question_id LIMIT 20"
-VARIES = ("#machine", "#machine-check", "#form-estimate")
+VARIES = ("#machine", "#form-estimate")
 """Widgets whose content differs each time."""
 REJECTED, DISPUTED = 244, 230
 """A rewrite that was rejected too; a label with half of the votes."""
