@@ -1,5 +1,6 @@
 # `make run` installs everything and runs one round in data/. `make test` installs everything and runs the quick tests;
-# `make test-slow` runs the others. The environment is .venv; it is not activated for you.
+# `make test-slow` runs the others; `make test-faults` breaks things. The environment is .venv; it is not activated for
+# you.
 # Another Python: make PYTHON=python3.12 run    Another workspace: make WORKSPACE="my maths" run
 # Torch for a CPU: taken where there is no nvidia-smi and pip has no index of its own; make TORCH_INDEX= run takes
 # whatever pip finds, and make TORCH_INDEX=https://... run takes torch from there.
@@ -32,7 +33,7 @@ Next:
 endef
 export NEXT
 
-.PHONY: help run test test-slow lint docs bench tui unsloth lm-eval peers gpu-check doctor clean installed workspace
+.PHONY: help run test test-slow test-faults lint docs bench tui unsloth lm-eval peers gpu-check doctor clean installed workspace
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -44,7 +45,16 @@ test: installed  ## run the quick tests
 	$(PYTEST) --dist worksteal -m 'not slow'
 
 test-slow: installed  ## run the others: whole runs, trainings, a real terminal
-	$(PYTEST) --dist loadfile -m slow
+	$(PYTEST) --dist loadfile -m 'slow and not faults'
+
+# A new seed each time, which is printed; CRESCENT_FAULT_SEED=7 make test-faults repeats a session.
+test-faults: installed  ## break everything that can break, at numbers, within an hour: kills, full disks, damaged files
+	@: "$${CRESCENT_FAULT_SEED:=$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}" "$${CRESCENT_FAULT_TRIALS:=all}"; \
+	figures=$$(mktemp); export CRESCENT_FAULT_SEED CRESCENT_FAULT_TRIALS CRESCENT_FAULT_FIGURES="$$figures"; \
+	echo "CRESCENT_FAULT_SEED=$$CRESCENT_FAULT_SEED"; \
+	$(RUN) pytest -n 2 --dist worksteal -m 'slow or faults' tests/faults; code=$$?; \
+	"$$VENV/bin/python" tests/faults/figures.py "$$figures"; rm "$$figures"; \
+	echo "CRESCENT_FAULT_SEED=$$CRESCENT_FAULT_SEED"; exit $$code
 
 lint: installed  ## check style, types, and which module may import which
 	"$$VENV/bin/ruff" check .
