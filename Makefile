@@ -16,7 +16,7 @@ CPU_INDEX := https://download.pytorch.org/whl/cpu
 # reason no path is a target: make splits targets at spaces.
 export PYTHON VENV WORKSPACE MODEL EXAMPLES TORCH_INDEX CPU_INDEX
 RUN := "$$VENV/bin/python" -m
-PYTEST := $(RUN) pytest -n auto --maxprocesses 4
+PYTEST := $(RUN) pytest
 CRESCENT := "$$VENV/bin/crescent"
 
 # What to type next, as it works in this folder.
@@ -42,17 +42,17 @@ run: workspace  ## run one round with the embedded model, or continue it
 	@$(CRESCENT) run -w "$$WORKSPACE"; code=$$?; "$$VENV/bin/python" -c "$$NEXT"; exit $$code
 
 test: installed  ## run the quick tests
-	$(PYTEST) --dist worksteal -m 'not slow'
+	$(PYTEST) -n 4 --dist worksteal -m 'not slow'
 
 test-slow: installed  ## run the others: whole runs, trainings, a real terminal
-	$(PYTEST) --dist loadfile -m 'slow and not faults'
+	$(PYTEST) -n auto --maxprocesses 4 --dist loadfile -m 'slow and not faults'
 
 # A new seed each time, which is printed; CRESCENT_FAULT_SEED=7 make test-faults repeats a session.
 test-faults: installed  ## break everything that can break, at numbers, within an hour: kills, full disks, damaged files
 	@: "$${CRESCENT_FAULT_SEED:=$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}" "$${CRESCENT_FAULT_TRIALS:=all}"; \
 	figures=$$(mktemp); export CRESCENT_FAULT_SEED CRESCENT_FAULT_TRIALS CRESCENT_FAULT_FIGURES="$$figures"; \
 	echo "CRESCENT_FAULT_SEED=$$CRESCENT_FAULT_SEED"; \
-	$(RUN) pytest -n 2 --dist worksteal -m 'slow or faults' tests/faults; code=$$?; \
+	$(PYTEST) -n 2 --dist worksteal -m 'slow or faults' tests/faults; code=$$?; \
 	"$$VENV/bin/python" tests/faults/figures.py "$$figures"; rm "$$figures"; \
 	echo "CRESCENT_FAULT_SEED=$$CRESCENT_FAULT_SEED"; exit $$code
 

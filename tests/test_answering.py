@@ -153,6 +153,7 @@ def test_the_command_streams_json_lines(workspace: Workspace, capfd: pytest.Capt
     assert workspace.database_path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_the_command_reads_standard_input_and_shows_text(workspace: Workspace) -> None:
     options = ["answer", "-", "--rounds", "base", "--max-tokens", "5", "-w", str(workspace.folder)]
     done = subprocess.run(

@@ -120,6 +120,7 @@ SUMS = {"chain_sum": {"min_terms": 2, "max_terms": 2, "max_digits": 1}, "gcd": {
 
 
 @needs_reasoning_gym
+@pytest.mark.slow
 def test_a_generated_benchmark_depends_on_its_seed_alone(tmp_path: Path) -> None:
     config = BenchmarkConfig(source="reasoning-gym", items=40, seed=5, tasks=SUMS)
     first, again = load_benchmark("g", resolved(config, tmp_path)), load_benchmark("g", resolved(config, tmp_path))

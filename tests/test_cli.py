@@ -164,6 +164,7 @@ def test_every_command_and_every_option_has_a_help_text() -> None:
         assert all(action.help for action in parser._actions), parser.prog
 
 
+@pytest.mark.slow
 def test_every_example_in_a_help_text_can_be_parsed() -> None:
     examples = [parser.epilog.removeprefix("Example: crescent ") for parser in parsers() if parser.epilog]
     assert len(examples) > 8

@@ -174,6 +174,7 @@ def test_a_database_is_not_changed_while_a_run_is_in_progress(
     assert contents(workspace.database_path) == before
 
 
+@pytest.mark.slow
 def test_the_runs_of_another_database_are_copied_once(
     workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

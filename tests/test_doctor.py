@@ -41,6 +41,7 @@ def test_every_finding_that_is_not_ok_has_one_line_of_advice(tmp_path: Path) -> 
         assert finding.advice or finding.state == "ok"
 
 
+@pytest.mark.slow
 def test_doctor_does_not_import_torch(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from crescent_lite.cli.doctor import examine;"

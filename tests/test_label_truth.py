@@ -86,6 +86,7 @@ def test_two_numbers_and_a_sign_give_what_python_gives(one: int, other: int, sig
     assert result_of(f"What is {one} {sign} {other}?") == f"n:{results[sign]}"
 
 
+@pytest.mark.slow
 def test_right_labels_are_counted_in_every_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     workspace = load_sample_run(tmp_path / "w")
     with closing(Store.open(workspace.database_path)) as store:

@@ -160,6 +160,7 @@ def data_set(folder: Path, *rows: dict[str, object]) -> None:
     write(folder / "someone" / "problems" / "train.jsonl", list(rows))
 
 
+@pytest.mark.slow
 def test_questions_of_a_hub_data_set_are_read_without_its_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

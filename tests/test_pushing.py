@@ -96,6 +96,7 @@ def crescent(hub: Hub, workspace: Path, *arguments: str, token: str = "hf_x") ->
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
 
 
+@pytest.mark.slow
 def test_a_data_set_is_sent_with_its_card(hub: Hub, workspace: Path) -> None:
     pytest.importorskip("pyarrow")
     ended = crescent(hub, workspace, "examples", "--format", "parquet", "--push", "me/maths", "--json", "--force")
@@ -133,6 +134,7 @@ def test_what_cannot_be_sent_is_refused_before_the_export(
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_missing_token_is_said_before_the_export(hub: Hub, workspace: Path) -> None:
     ended = crescent(hub, workspace, "adapter", "--push", "me/maths", token="")
     assert ended.returncode == ExitCode.USAGE

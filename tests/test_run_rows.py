@@ -149,6 +149,7 @@ def test_the_items_of_the_view_add_up_to_the_scores(tmp_path: Path) -> None:
     assert list(map(tuple, of_items)) == list(map(tuple, of_scores))
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_name_and_what_its_automatic_settings_came_to(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path, min_examples=NO_TRAINING)
 

@@ -275,6 +275,7 @@ def test_sampling_may_be_interrupted_by_other_sampling(sampler: LlamaSampler) ->
     assert sorted(found) == expected
 
 
+@pytest.mark.slow
 def test_two_contexts_draw_every_sample_once(tiny: Path) -> None:
     alone = LlamaSampler(tiny, SamplingConfig(slots=8, threads=1))
     both = LlamaSampler(tiny, SamplingConfig(slots=32, threads=1), contexts=2)

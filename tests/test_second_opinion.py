@@ -22,6 +22,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.slow
 def test_values_are_compared_and_not_their_spelling() -> None:
     pairs = [
         ("So there are 19 apples.", "19"),

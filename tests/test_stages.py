@@ -50,6 +50,7 @@ def test_second_opinions_are_a_stage_with_events_and_a_cost(workspace: Workspace
 
 
 @pytest.mark.second_opinions
+@pytest.mark.slow
 def test_second_opinions_can_be_paused(workspace: Workspace) -> None:
     pytest.importorskip("math_verify")
     at = []

@@ -70,6 +70,7 @@ def test_a_view_stays_within_the_whole(first: float, length: float, factor: floa
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_keys_enlarge_a_chart_and_z_gives_it_the_screen(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(120, 40)) as pilot:

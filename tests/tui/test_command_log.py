@@ -23,6 +23,7 @@ async def test_a_line_is_what_a_shell_takes_and_has_no_escape_code() -> None:
     assert line_of("data", "note", ("--", "7", "-x")).text == "crescent note -w data -- 7 -x"
 
 
+@pytest.mark.slow
 async def test_each_key_that_does_something_leaves_its_command(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     app = CrescentApp(sample.workspace)
@@ -40,6 +41,7 @@ async def test_each_key_that_does_something_leaves_its_command(tmp_path: Path) -
             assert all(name in shown(app) for name in names)
 
 
+@pytest.mark.slow
 async def test_the_palette_opens_a_question_by_its_number(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(120, 40)) as pilot:

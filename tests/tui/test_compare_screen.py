@@ -161,6 +161,7 @@ async def test_an_active_run_brings_a_warning(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_it_fits_the_terminal(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     facts = ("answer: 6", "6.␛[2J", "[red]We add", "12 tokens, 1.2 s", "Question", "Different answers: 5 and 6.")
@@ -232,6 +233,7 @@ def test_the_kept_round_is_named_among_the_models() -> None:
     assert model_choices(None) == ()
 
 
+@pytest.mark.slow
 def test_a_child_that_fails_gives_the_reason(tmp_path: Path) -> None:
     lines: list[str] = []
     ended = StreamingCommand(Workspace(tmp_path), "2 + 3?", "answer", "-", "--json").follow(lines.append)

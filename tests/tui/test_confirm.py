@@ -91,6 +91,7 @@ class Estimated(CrescentApp):
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_the_panel_shows_the_estimate_of_what_would_start(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()

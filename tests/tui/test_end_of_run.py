@@ -29,6 +29,7 @@ def test_without_a_desktop_there_is_no_notification(program: Path) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_the_end_of_a_run_is_told(tmp_path: Path, program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
     monkeypatch.setenv("DISPLAY", ":0")

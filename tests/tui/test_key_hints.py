@@ -35,6 +35,7 @@ async def test_every_screen_names_its_keys_and_help(tmp_path: Path, columns: int
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_a_click_on_a_key_is_as_good_as_the_key(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -37,6 +37,7 @@ async def test_without_a_run_there_is_no_log(tmp_path: Path) -> None:
         await until(pilot, lambda: "No run yet; press s to start one." in shown(app))
 
 
+@pytest.mark.slow
 async def test_a_run_without_a_log_file_shows_the_events_of_the_database(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -129,6 +130,7 @@ async def test_hostile_lines_are_shown_as_text(sample: SampleWorkspace) -> None:
         assert "\x1b" not in shown(app)
 
 
+@pytest.mark.slow
 async def test_only_the_end_of_a_huge_log_is_kept(sample: SampleWorkspace) -> None:
     line = json.dumps({"at": "2026-11-26T09:29:39.665+00:00", "event": "RoundStarted", "number": 5}) + "\n"
     with sample.workspace.log_of(sample.run_id).open("w") as file:

@@ -36,6 +36,7 @@ def listing_all(workspace: Workspace) -> CrescentApp:
     return app
 
 
+@pytest.mark.slow
 async def test_at_first_only_kept_questions_are_listed(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     app = CrescentApp(sample.workspace)
@@ -48,6 +49,7 @@ async def test_at_first_only_kept_questions_are_listed(tmp_path: Path) -> None:
         await until(pilot, lambda: "Questions: kept, 15" in shown(app))
 
 
+@pytest.mark.slow
 async def test_questions_are_listed_newest_first(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
@@ -103,6 +105,7 @@ async def test_votes_are_counted_by_their_answer(tmp_path: Path) -> None:
         assert "no answer found" in shown(app)
 
 
+@pytest.mark.slow
 async def test_the_cursor_stays_on_its_question_while_others_arrive(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     app = listing_all(sample.workspace)
@@ -206,6 +209,7 @@ async def test_the_next_disputed_question_is_down_the_list_and_then_the_first(tm
             await until(pilot, lambda expected=expected: f"#{expected} ·" in shown(app))  # type: ignore[misc]
 
 
+@pytest.mark.slow
 async def test_a_match_stands_beside_the_question_where_there_is_room(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()

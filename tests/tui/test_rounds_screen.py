@@ -16,6 +16,7 @@ pytestmark = pytest.mark.asyncio
 HOSTILE = "[red]\x1b[2J\x9b31m\u202e" + "x" * 100_000
 
 
+@pytest.mark.slow
 async def test_scores_stand_on_top_with_their_intervals(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     facts = ("▸ round 1   35.8%", "27.8 to 44.7", "q Quit", "base      24.2%")
@@ -45,6 +46,7 @@ async def test_a_run_without_a_round_shows_the_base(tmp_path: Path) -> None:
         assert len(app.screen.query_one(RowList).keys) == 1
 
 
+@pytest.mark.slow
 async def test_the_arrows_choose_a_round_and_its_panels_follow(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(200, 60)) as pilot:
@@ -75,6 +77,7 @@ async def test_a_cursor_on_the_latest_round_follows_it(tmp_path: Path) -> None:
         assert app.screen.query_one(RowList).key == 0
 
 
+@pytest.mark.slow
 async def test_the_loss_grows_while_the_training_runs(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
@@ -134,6 +137,7 @@ async def test_the_numbers_are_copied_as_text(tmp_path: Path) -> None:
         assert fact in text
 
 
+@pytest.mark.slow
 async def test_hostile_text_is_only_text(tmp_path: Path) -> None:
     sample = filled_workspace(tmp_path)
     sample.store.database.write("UPDATE benchmarks SET name = ?", [HOSTILE])

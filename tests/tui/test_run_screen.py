@@ -35,6 +35,7 @@ async def test_an_empty_workspace_shows_how_to_start(tmp_path: Path) -> None:
     assert not (tmp_path / "nothing-here").exists()
 
 
+@pytest.mark.slow
 async def test_a_run_that_begins_appears_without_a_key_press(tmp_path: Path) -> None:
     app = CrescentApp(Workspace(tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -44,6 +45,7 @@ async def test_a_run_that_begins_appears_without_a_key_press(tmp_path: Path) -> 
         await until(pilot, lambda: "Base, then 2 rounds" in shown(app))
 
 
+@pytest.mark.slow
 async def test_a_new_vote_appears_without_a_key_press(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
@@ -324,6 +326,7 @@ async def test_a_problem_of_the_machine_is_shown_with_advice() -> None:
         assert doctor_report(nothing, 60) is None
 
 
+@pytest.mark.slow
 async def test_light_and_dark_change_with_a_key(tmp_path: Path) -> None:
     app = CrescentApp(Workspace(tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:

@@ -87,6 +87,7 @@ async def opened(pilot: Pilot[None]) -> RunsScreen:
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_controls_and_distillations_stand_under_their_run_and_enter_shows_one(tmp_path: Path) -> None:
     app = CrescentApp(family(tmp_path).workspace)
     async with app.run_test(size=(120, 40)) as pilot:

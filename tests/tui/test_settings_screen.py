@@ -16,6 +16,7 @@ def sample(tmp_path: Path) -> SampleWorkspace:
     return SampleWorkspace(tmp_path)
 
 
+@pytest.mark.slow
 async def test_without_a_run_the_file_is_shown(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -43,6 +44,7 @@ async def test_the_runs_settings_are_marked_where_the_file_differs_now(sample: S
         assert "in run 1: 8" in shown(app)
 
 
+@pytest.mark.slow
 async def test_only_the_differences_can_be_listed(sample: SampleWorkspace) -> None:
     sample.begin_run()
     sample.store.runs.set_plan(sample.run_id, load_config(sample.workspace.config_path).as_dict(), 2)

@@ -34,6 +34,7 @@ def sample(tmp_path: Path) -> SampleWorkspace:
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_a_query_is_run_with_any_of_its_keys(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -123,6 +124,7 @@ async def test_leaving_the_app_ends_a_query_at_work(sample: SampleWorkspace) -> 
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_further_rows_are_announced_and_all_are_saved(sample: SampleWorkspace) -> None:
     app = CrescentApp(sample.workspace)
     numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1500) SELECT i FROM n"

@@ -55,6 +55,7 @@ def test_the_parameters_of_a_saved_query_have_the_values_written_in_its_comments
 
 
 @pytest.mark.asyncio
+@pytest.mark.slow
 async def test_tab_completes_a_column_and_an_error_names_the_nearest_one(tmp_path) -> None:  # type: ignore[no-untyped-def]
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(120, 40)) as pilot:

@@ -39,6 +39,7 @@ async def find(pilot: Pilot[None], name: str) -> None:
     await pilot.press("slash", *["backspace"] * 20, *name, "enter")
 
 
+@pytest.mark.slow
 async def test_without_a_change_nothing_is_passed_on(tmp_path: Path) -> None:
     app = StartedWith(Workspace(tmp_path / "nothing-here"))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -141,6 +142,7 @@ async def test_while_a_run_is_at_work_there_is_no_form(tmp_path: Path) -> None:
             await until(pilot, lambda: "A run is already active" in shown(app))
 
 
+@pytest.mark.slow
 async def test_the_form_can_be_driven_with_the_mouse(tmp_path: Path) -> None:
     app = StartedWith(Workspace(tmp_path))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -153,6 +155,7 @@ async def test_the_form_can_be_driven_with_the_mouse(tmp_path: Path) -> None:
     assert app.arguments == []
 
 
+@pytest.mark.slow
 async def test_the_first_page_has_eight_fields_and_all_settings_are_folded_by_section(tmp_path: Path) -> None:
     app = StartedWith(Workspace(tmp_path))
     async with app.run_test(size=(100, 40)) as pilot:
@@ -174,6 +177,7 @@ async def test_the_first_page_has_eight_fields_and_all_settings_are_folded_by_se
         await until(pilot, lambda: "votes per question" in shown(app) and "▸" not in shown(app))
 
 
+@pytest.mark.slow
 async def test_a_model_and_a_benchmark_are_chosen_from_what_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ class Recorded(CrescentApp):
         self.started.append(list(arguments))
 
 
+@pytest.mark.slow
 async def test_a_word_typed_into_a_list_starts_nothing(tmp_path: Path) -> None:
     app = Recorded(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -40,6 +41,7 @@ async def test_a_word_typed_into_a_list_starts_nothing(tmp_path: Path) -> None:
     assert app.started == []
 
 
+@pytest.mark.slow
 async def test_a_query_can_be_typed_as_soon_as_the_sql_screen_is_open(tmp_path: Path) -> None:
     app = Recorded(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -48,6 +50,7 @@ async def test_a_query_can_be_typed_as_soon_as_the_sql_screen_is_open(tmp_path: 
     assert app.started == []
 
 
+@pytest.mark.slow
 async def test_the_keys_of_the_tabs_work_in_an_empty_editor(tmp_path: Path) -> None:
     app = Recorded(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -58,6 +61,7 @@ async def test_the_keys_of_the_tabs_work_in_an_empty_editor(tmp_path: Path) -> N
         assert app.screen.query_one(TextArea).text == "a1"
 
 
+@pytest.mark.slow
 async def test_starting_is_asked_and_escape_changes_nothing(tmp_path: Path) -> None:
     sample = SampleWorkspace(tmp_path)
     sample.begin_run()
@@ -76,6 +80,7 @@ async def test_starting_is_asked_and_escape_changes_nothing(tmp_path: Path) -> N
     assert app.started == [[], ["--next-round"]]
 
 
+@pytest.mark.slow
 async def test_ctrl_z_undoes_in_an_editor_and_suspends_elsewhere(tmp_path: Path) -> None:
     app = Recorded(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:

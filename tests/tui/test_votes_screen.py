@@ -107,6 +107,7 @@ async def test_disputed_questions_form_a_ring(tmp_path: Path) -> None:
         await until(pilot, lambda: f"Question {disputed[0]} of run 1" in shown(app))
 
 
+@pytest.mark.slow
 async def test_no_disputed_question_brings_a_notice(sample: SampleWorkspace) -> None:
     ask_and_vote(sample, "n:5")
     app = CrescentApp(sample.workspace)
