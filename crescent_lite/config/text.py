@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from crescent_lite.config import BenchmarkConfig, Config, config_from_dict, load_config
+from crescent_lite.config import BenchmarkConfig, Config, load_config
 from crescent_lite.config.help import field_help
 from crescent_lite.config.toml import toml_key, toml_text
 
@@ -54,18 +54,6 @@ def config_rows(config: Config) -> list[ConfigRow]:
         if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
             rows += _section_rows(section.name, settings, config.origins)
     return rows
-
-
-def differing_settings(stored: Mapping[str, Any], config: Config) -> Iterator[tuple[str, Any, Any]]:
-    """(name, value stored with a run, value of `config`) of each setting that differs; None where one lacks it.
-
-    Raises ConfigError for stored settings that this version does not know.
-    """
-    there = {row[0]: row[1] for row in config_rows(config_from_dict(stored))}
-    here = {row[0]: row[1] for row in config_rows(config)}
-    for name in {**there, **here}:
-        if there.get(name) != here.get(name):
-            yield name, there.get(name), here.get(name)
 
 
 def starter_toml(preset: str) -> str:

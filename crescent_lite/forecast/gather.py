@@ -21,7 +21,7 @@ from statistics import fmean
 from typing import Any
 
 from crescent_lite.config import Config
-from crescent_lite.config.text import differing_settings
+from crescent_lite.config.differences import differing
 from crescent_lite.evaluation import OwedItem, measurements
 from crescent_lite.evaluation.choices import stem_and_options
 from crescent_lite.events import MachineNoted, Stage
@@ -163,7 +163,8 @@ def _compared(
     if store is None or run is None:
         return None, ()
     run = store.runs.fetch_run(run_id) if run_id else run
-    return run.run_id, tuple(differing_settings(run.config, config))
+    found = differing(run.config, config.as_dict())
+    return run.run_id, tuple((name, before, after) for name, (before, after) in found.items())
 
 
 # ── sizes ────────────────────────────────────────────────────────────────────────────────────────────────────────
