@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from hypothesis import settings
 
 settings.register_profile("untimed", deadline=None)  # the machine may be busy
 settings.load_profile("untimed")
+
+# A model that a test made needs no trial in a child process, which takes a second, since pytest reports how a test's
+# process ends. Tests of the trials remove the variable.
+os.environ.setdefault("CRESCENT_MAY_DIE", "1")
 
 SLOW_MODULE = ("pytestmark = pytest.mark.slow", "pytestmark = [pytest.mark.slow")
 

@@ -66,7 +66,7 @@ def test_an_abort_of_llama_cpp_is_one_line_and_the_other_models_are_still_checke
     broken = make_tiny_gguf(tmp_path / "broken.gguf", broken=True)
     problems = decoding_problems([aborts, good, broken])
     assert problems[good] == ""
-    assert "aborts.gguf: a program that decodes with it was ended by signal 6 (Aborted): " in problems[aborts]
+    assert "aborts.gguf: a program that tries it was ended by signal 6 (Aborted): " in problems[aborts]
     assert "GGML_ASSERT" in problems[aborts]
     assert "broken.gguf: its logits are not numbers" in problems[broken]
     assert not any("\n" in problem for problem in problems.values())

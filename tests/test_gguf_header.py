@@ -100,3 +100,12 @@ def test_a_header_that_lacks_what_training_needs(model: Path, key: str, words: s
     (tmp_path / "changed.gguf").write_bytes(data)
     with pytest.raises(ModelError, match=rf"changed\.gguf: not a GGUF that can be trained: .*{words}"):
         read_base(tmp_path / "changed.gguf")
+
+
+def test_arrays_of_arrays_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "nested.gguf"
+    nested = struct.pack("=IQ", gguf.GGUFValueType.ARRAY, 1) * 20_000
+    key = struct.pack("=Q", 1) + b"a" + struct.pack("=I", gguf.GGUFValueType.ARRAY)
+    path.write_bytes(struct.pack("=4sIQQ", b"GGUF", 3, 0, 1) + key + nested + bytes(16))
+    with pytest.raises(ModelError, match=r"nested\.gguf: not a readable GGUF file, .*an array of arrays"):
+        GgufHeader(path)

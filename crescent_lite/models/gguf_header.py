@@ -84,7 +84,9 @@ class GgufHeader(gguf.GGUFReader):  # type: ignore[misc]
     def _get_field_parts(self, orig_offs: int, raw_type: int) -> tuple[int, list[Any], list[int], list[ValueType]]:
         """Override of gguf's hook that reads one value: (size in bytes, parts, indexes of the data parts, types)."""
         kind = ValueType(int(self._get(orig_offs, np.uint32)[0])) if raw_type == ValueType.ARRAY else None
-        if kind is None or kind == ValueType.ARRAY:
+        if kind == ValueType.ARRAY:
+            raise ValueError("an array of arrays, which llama.cpp does not read either")
+        if kind is None:
             whole: tuple[int, list[Any], list[int], list[ValueType]] = super()._get_field_parts(orig_offs, raw_type)
             return whole
         count, start = int(self._get(orig_offs + 4, np.uint64)[0]), orig_offs + 12

@@ -106,14 +106,18 @@ def require_language_model(model_path: Path) -> None:
 
 
 def check_chat_template(model_path: Path, config: Config) -> str:
-    """Check before a run starts that prompts can be wrapped for this model: renders its template, reads no weights.
+    """Check before a run starts that prompts can be wrapped for this model: renders its template.
 
-    Returns what the template writes after a reply although it ends no reply of this model; '' if it fits. Raises
-    ModelError, or ConfigError when `model.chat_template` cannot be used.
+    A model that samples on this machine is also tried in a child process, unless it is known to work. Returns what
+    the template writes after a reply although it ends no reply of this model; '' if it fits. Raises ModelError,
+    OutOfMemoryError, or ConfigError when `model.chat_template` cannot be used.
     """
     from crescent_lite.sampling.chat import ChatTemplate
     from crescent_lite.sampling.gguf_model import GgufModel
+    from crescent_lite.sampling.trying import require_loadable
 
+    if not config.sampling.servers and not config.sampling.ray:
+        require_loadable(model_path)
     model = GgufModel(model_path, vocabulary_only=True)
     try:
         chat = ChatTemplate(model, config.model)

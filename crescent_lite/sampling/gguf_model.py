@@ -17,6 +17,7 @@ from crescent_lite.errors import ModelError, OutOfMemoryError
 from crescent_lite.sampling import llama_log
 from crescent_lite.sampling.library import llama_cpp
 from crescent_lite.sampling.memory_plan import ModelShape
+from crescent_lite.sampling.trying import require_loadable
 
 MAX_METADATA_BYTES = 1 << 20
 """A longer metadata value raises ModelError (guess)."""
@@ -46,10 +47,11 @@ class GgufModel:
         """Load the model. `gpu_layers` is how many layers go on the GPU, if there is one; -1 means all.
 
         With `vocabulary_only` no weights are read, which is enough for tokens, the chat template and the metadata.
-        With `mapped` the file is mapped, which takes little memory and is slower.
-        Raises ModelError or OutOfMemoryError.
+        With `mapped` the file is mapped, which takes little memory and is slower. A file that is not known to load is
+        tried in a child process first. Raises ModelError or OutOfMemoryError.
         """
         _check_header(path)
+        require_loadable(path, vocabulary_only=vocabulary_only)
         _start_backend()
         params = llama_cpp.llama_model_default_params()
         params.vocab_only = vocabulary_only

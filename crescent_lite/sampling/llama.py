@@ -39,6 +39,7 @@ from crescent_lite.sampling.memory_plan import (
 )
 from crescent_lite.sampling.protocol import SamplerUsage, Watch
 from crescent_lite.sampling.spelling import spelling_after
+from crescent_lite.sampling.trying import require_loadable
 from crescent_lite.sampling.waiting import WaitingSamples
 
 BATCH_TOKENS = 256
@@ -167,6 +168,7 @@ class LlamaSampler:
     def use_adapter(self, path: Path | None) -> None:
         """Put a GGUF adapter on the base; None removes the adapter. Raises ModelError."""
         if path is not None and path not in self._adapters:
+            require_loadable(self._model.path, adapter=path)
             llama_log.forget_complaints()
             adapter = llama_cpp.llama_adapter_lora_init(self._model.handle, os.fsencode(path))
             if not adapter:

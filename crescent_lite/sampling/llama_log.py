@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections import deque
+from typing import TextIO
 
 from crescent_lite.sampling.library import llama_cpp
 
@@ -15,15 +16,25 @@ WARNING = 3
 """ggml_log_level of a warning; an error is 4."""
 
 _complaints: deque[str] = deque(maxlen=50)
+_echoes: list[TextIO] = []
+"""Where messages are written at once too; usually nowhere."""
 
 
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
 def _remember(level: int, text: bytes, _user_data: ctypes.c_void_p) -> None:
     if level >= WARNING and (line := text.decode("utf-8", "replace").strip()):
         _complaints.append(line)
+        for stream in _echoes:
+            stream.write(f"{line}\n")
+            stream.flush()
 
 
 llama_cpp.llama_log_set(_remember, ctypes.c_void_p(0))
+
+
+def echo_to(stream: TextIO) -> None:
+    """Write each warning and error to a stream as well, for a process that the library may end."""
+    _echoes.append(stream)
 
 
 def forget_complaints() -> None:

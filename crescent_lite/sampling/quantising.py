@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from crescent_lite.errors import ModelError, StorageError
 from crescent_lite.sampling import llama_log
 from crescent_lite.sampling.library import libggml, llama_cpp
+from crescent_lite.sampling.trying import require_loadable
 
 MIXTURES: Mapping[str, int] = {
     "iq4_nl": llama_cpp.LLAMA_FTYPE_MOSTLY_IQ4_NL,
@@ -76,6 +77,7 @@ def quantise(
     `importance`: a weight for each column of a matrix, by the name of the tensor; what has none is rounded evenly.
     Raises ModelError or StorageError.
     """
+    require_loadable(source)
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = MIXTURES[mixture]
     params.allow_requantize = True

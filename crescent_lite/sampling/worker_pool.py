@@ -23,6 +23,7 @@ from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.memory_plan import DEFAULT_SLOTS_ON_GPU
 from crescent_lite.sampling.protocol import SamplerUsage, Watch
+from crescent_lite.sampling.trying import require_loadable
 from crescent_lite.sampling.workers.messages import Message, completion_of, error_of, request_fields, usage_of
 from crescent_lite.sampling.workers.worker import Hands, Worker, WorkerEnded
 
@@ -86,6 +87,8 @@ class PooledSampler:
         self._adapter: Path | None = None
         self._call = self._turn = 0
         """Numbers of the latest call of `sample` and `use_adapter`; answers to earlier ones are dropped."""
+        if not config.ray:
+            require_loadable(model_path)
         self._model = GgufModel(model_path, vocabulary_only=True)
         try:
             self._chat = ChatTemplate(self._model, model)
