@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from crescent_lite.errors import OutOfMemoryError, StorageError, WorkspaceError
 from crescent_lite.files import atomic_replacement
 from crescent_lite.printable import printable_line
+from crescent_lite.store import own_schema
 from crescent_lite.store.schema_versions import MIGRATIONS, applied_to, pending_for
 
 if TYPE_CHECKING:
@@ -38,21 +39,28 @@ class Database:
     """A connection to the database with this project's settings."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        own_schema.protect(connection)
         connection.row_factory = sqlite3.Row
         self.path = path
         self._connection = connection
 
     @classmethod
     def open_to_write(cls, path: Path) -> Database:
-        """Open or create the file and migrate it. Raises StorageError, or WorkspaceError for a newer one."""
+        """Open or create the file and migrate it. Views that are not this version's are made again.
+
+        Raises StorageError, or WorkspaceError for a newer file, or one with somebody else's triggers.
+        """
         with storage_errors(path):
             database = cls(sqlite3.connect(path, timeout=BUSY_SECONDS), path)
             database._check_version()
+            database._refuse_strange_schema()
             use_write_ahead_log(database._connection, path)
             database._connection.execute("PRAGMA synchronous = FULL")
             database._connection.execute("PRAGMA mmap_size = 0")
             if pending := pending_for(database._connection):
                 database._bring_up_to_date(pending)
+            if own_schema.strange_view(database._connection):
+                database._recreate_views()
             database._connection.execute("PRAGMA foreign_keys = ON")
         return database
 
@@ -66,6 +74,11 @@ class Database:
             database._check_version()
             if pending_for(database._connection):
                 raise WorkspaceError(f"{path}: of an older version; `crescent status` brings it up to date")
+            if view := own_schema.strange_view(database._connection):
+                raise WorkspaceError(
+                    f"{path}: its view {printable_line(view, 60)} is not this version's; `crescent db vacuum` makes "
+                    "the views again"
+                )
         return database
 
     @classmethod
@@ -161,7 +174,24 @@ class Database:
         # Plugins of sqlite-utils are third-party code, which the engine does not run.
         return sqlite_utils.Database(self._connection, execute_plugins=False)
 
+    def _recreate_views(self) -> None:
+        from crescent_lite.store.views import statements_to_recreate
+
+        with self._utils.atomic():
+            for statement in statements_to_recreate():
+                self._connection.execute(statement)
+
+    def _refuse_strange_schema(self) -> None:
+        """Raise WorkspaceError for a trigger that is not this project's: it could change whatever is stored."""
+        if trigger := own_schema.strange_trigger(self._connection):
+            raise WorkspaceError(
+                f"{self.path}: has a trigger that crescent-lite did not make, {printable_line(trigger, 60)!r}, which "
+                "could change what is stored; remove it with DROP TRIGGER"
+            )
+
     def _check_version(self) -> None:
+        if view := own_schema.view_as_table(self._connection):
+            raise WorkspaceError(f"{self.path}: {view} is a view there, not a table; use another file")
         unknown = [name for name in applied_to(self._connection) if name not in MIGRATIONS]
         if unknown:
             raise WorkspaceError(

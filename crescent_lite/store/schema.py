@@ -458,6 +458,8 @@ SOLUTIONS_FTS = (
     """INSERT INTO solutions_fts (rowid, text)
         SELECT vote_id, votes.text FROM votes JOIN consensus USING (question_id)""",
 )
+TRIGGERS = tuple(each for each in (*QUESTIONS_FTS, *SOLUTIONS_FTS) if each.startswith("CREATE TRIGGER"))
+"""Every trigger of this project."""
 INDEXES_8 = (
     "CREATE INDEX consensus_by_decision ON consensus (decision, share)",
     "CREATE INDEX consensus_by_margin ON consensus (margin) WHERE distinct_answers > 1",

@@ -81,8 +81,8 @@ def _load_whole(place: Path, fingerprint: str) -> Checkpoint | None:
             return None
         progress = json.loads((place / PROGRESS).read_text(encoding="utf-8"))
         return Checkpoint(progress.pop("step"), load_file(place / TENSORS), progress)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
-        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError):
+        return None  # damaged, or made by somebody else
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:
