@@ -96,5 +96,5 @@ def test_a_view_of_somebody_else_is_left_alone_and_can_do_nothing(made: str, tmp
     change(path, f"CREATE VIEW mine AS SELECT {made}")
     with closing(Store.open_read_only(path)) as store:
         assert store.runs.fetch_run().run_id == 1
-        with pytest.raises((StorageError, sqlite3.Error), match="unsafe use|too big|no such function"):
+        with pytest.raises((StorageError, sqlite3.Error), match=r"unsafe use|too big|no such function"):
             store.database.rows("SELECT * FROM mine")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from crescent_lite.errors import ConfigError
+from crescent_lite.printable import printable_line
 
 Layer = tuple[str, Mapping[str, Any]]
 """The name of a source of settings, for messages and origins; and its tables by section."""
@@ -68,7 +69,9 @@ def override_parts(text: str) -> tuple[tuple[str, ...], Any]:
     name, equals, raw = text.partition("=")
     path = _dotted(name.strip())
     if not equals or len(path) < 2:
-        raise ConfigError(f"--set {text}: is no setting with a value; write it as section.key=value")
+        raise ConfigError(
+            f"--set {printable_line(text, 200)}: is no setting with a value; write it as section.key=value"
+        )
     try:
         return path, tomllib.loads(f"value = {raw.strip()}")["value"]
     except (ValueError, RecursionError):

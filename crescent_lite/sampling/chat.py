@@ -16,7 +16,9 @@ from typing import Any
 
 from crescent_lite.config import ModelConfig
 from crescent_lite.errors import ConfigError, CrescentError, ModelError
+from crescent_lite.printable import printable_line
 from crescent_lite.sampling import template_program
+from crescent_lite.sampling.decoding import REASON_CHARACTERS
 from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.known_templates import KNOWN, template_text
 from crescent_lite.sampling.library import llama_cpp
@@ -172,7 +174,7 @@ def _render(source: str, variables: str, *, in_parts: bool) -> tuple[str, str]:
         raise TimeoutError(f"cannot be rendered: it did not finish within {limits}")
     result = json.loads(process.stdout)
     if "error" in result:
-        raise ValueError(f"cannot be rendered: {result['error']}")
+        raise ValueError(f"cannot be rendered: {printable_line(result['error'], REASON_CHARACTERS)}")
     for text in result["texts"]:
         if not _is_unicode(text):
             raise ValueError("cannot be rendered: it writes half of a surrogate pair, which is not a character")

@@ -3,8 +3,7 @@
 Started by decoding.py as a child process with limits, because llama.cpp ends the whole process, hangs or takes all
 memory with some files. It runs on the CPU. After each model it writes a line to stdout; an empty problem means that
 the model works. Example of a job, and of the line that answers it:
-    {"models": ["merged.gguf"], "adapter": "", "vocabulary_only": false, "mapped": true, "tokens": 20,
-     "data_bytes": 4294967296}
+    {"models": ["merged.gguf"], "adapter": "", "mapped": true, "tokens": 20, "data_bytes": 4294967296}
     {"model": "merged.gguf", "problem": "", "kind": ""}
 """
 
@@ -43,7 +42,7 @@ def main() -> None:
             try_model(
                 Path(path),
                 Path(job["adapter"]) if job["adapter"] else None,
-                tokens=0 if job["vocabulary_only"] else job["tokens"],
+                tokens=job["tokens"],
                 mapped=job["mapped"],
             )
         except CrescentError as error:

@@ -67,11 +67,11 @@ def decoding_problems(models: Sequence[Path], adapter: Path | None = None) -> di
 
 
 def try_models(
-    models: Sequence[Path], adapter: Path | None = None, *, vocabulary_only: bool = False, mapped: bool
+    models: Sequence[Path], adapter: Path | None = None, *, tokens: int = TOKENS, mapped: bool
 ) -> dict[Path, Problem | None]:
     """Load each model in a child process and decode with it; None for a model that works.
 
-    With `vocabulary_only` no weights are read. `mapped`: whether the file is mapped, which takes little memory, or
+    For 0 `tokens` no weights are read. `mapped`: whether the file is mapped, which takes little memory, or
     read as for sampling.
     """
     problems: dict[Path, Problem | None] = {}
@@ -81,9 +81,8 @@ def try_models(
         job = {
             "models": [str(model) for model in left],
             "adapter": str(adapter or ""),
-            "vocabulary_only": vocabulary_only,
             "mapped": mapped,
-            "tokens": TOKENS,
+            "tokens": tokens,
             "data_bytes": DATA_BYTES + 2 * size,
         }
         output, end = _tried(job, BASE_SECONDS + size / BYTES_PER_SECOND)

@@ -9,6 +9,7 @@ limited in decoding.py. Example:
 from __future__ import annotations
 
 import contextlib
+import functools
 import glob
 import json
 import os
@@ -22,6 +23,8 @@ from crescent_lite.sampling.build_info import MAY_DIE, PACKAGE
 from crescent_lite.sampling.decoding import try_models
 from crescent_lite.sampling.machine_limits import memory_now
 
+TOKENS = 4
+"""Tokens that are decoded after the prompt: enough to see that one can be decoded after one of the model's own."""
 MOST_KNOWN = 1000
 """Trials that are remembered; the oldest are forgotten."""
 _KNOWN: dict[str, bool] = {}
@@ -35,13 +38,15 @@ def require_loadable(model: Path, *, vocabulary_only: bool = False, adapter: Pat
     """
     if MAY_DIE in os.environ or not model.is_file():
         return
-    size, memory = _size(model), memory_now()
-    vocabulary_only = vocabulary_only or (size > memory.free_bytes and adapter is None)
     whole, part = (_key(model, depth, adapter) for depth in ("weights", "vocabulary"))
     if _is_known(whole) or (vocabulary_only and _is_known(part)):
         return
+    size, memory = _size(model), memory_now()
+    if size > memory.free_bytes and adapter is None and not vocabulary_only:
+        require_loadable(model, vocabulary_only=True)  # whoever loads it says that it is too large
+        return
     mapped = adapter is not None or 2 * size > memory.free_bytes  # with an adapter, this process holds the weights
-    if problem := try_models([model], adapter, vocabulary_only=vocabulary_only, mapped=mapped)[model]:
+    if problem := try_models([model], adapter, tokens=0 if vocabulary_only else TOKENS, mapped=mapped)[model]:
         raise problem.error()
     _remember(part if vocabulary_only else whole)
 
@@ -57,7 +62,12 @@ def _key(model: Path, depth: str, adapter: Path | None) -> str:
     files = [*_parts(model), *([adapter] if adapter else [])]
     found = [(file.absolute(), _stat(file)) for file in files]
     stamps = (f"{path}|{now.st_size}|{now.st_mtime_ns}|{now.st_ctime_ns}" for path, now in found)
-    return "|".join([PACKAGE, version(PACKAGE), depth, *stamps])
+    return "|".join([PACKAGE, _version(), depth, *stamps])
+
+
+@functools.cache
+def _version() -> str:
+    return version(PACKAGE)
 
 
 def _stat(file: Path) -> os.stat_result:

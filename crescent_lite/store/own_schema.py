@@ -26,7 +26,7 @@ MOST_VALUE_BYTES = 256 << 20
 
 
 def protect(connection: sqlite3.Connection) -> None:
-    """Limit the values that the schema of a file can make. (trusted_schema stays on: this project's views use JSON.)"""
+    """Limit the values that the schema of a file can make. (trusted_schema stays on: the views here use JSON.)"""
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_VALUE_BYTES)
 
 
