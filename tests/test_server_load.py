@@ -17,7 +17,8 @@ from crescent_lite.config import SamplingConfig
 from crescent_lite.errors import NetworkError
 from crescent_lite.records import Completion, Generation, Request
 from crescent_lite.sampling.server_limits import FIRST_SAMPLES, MOST_SAMPLES, STEP_SAMPLES, QueueLimit, SpeedLimit
-from crescent_lite.sampling.server_pool import ATTEMPTS_AFTER_500, ServerSampler
+from crescent_lite.sampling.server_pool import ServerSampler
+from crescent_lite.sampling.server_retries import ATTEMPTS_AFTER_500
 from crescent_lite.sampling.servers.metrics import waiting_requests
 
 

@@ -28,7 +28,8 @@ from crescent_lite.sampling import server_holds
 from crescent_lite.sampling.server_holds import Holds, Patience
 from crescent_lite.sampling.server_pool import ServerSampler
 from crescent_lite.sampling.servers.address import read_address
-from crescent_lite.sampling.servers.connection import ServerBusy, is_direct, retry_after
+from crescent_lite.sampling.servers.client import is_direct
+from crescent_lite.sampling.servers.connection import ServerBusy, retry_after
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
 from crescent_lite.workspace.folder import EngineRequest

@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import logging
 import math
-import os
 import threading
 import time
 from collections import Counter, deque
@@ -23,10 +22,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
-
 from crescent_lite.config import Config, ModelConfig, SamplingConfig
-from crescent_lite.errors import ConfigError, CrescentError, NetworkError
+from crescent_lite.errors import CrescentError, NetworkError
 from crescent_lite.records import Completion, Request
 from crescent_lite.sampling.chat import ChatTemplate
 from crescent_lite.sampling.gguf_model import GgufModel
@@ -34,23 +31,15 @@ from crescent_lite.sampling.protocol import Sampler, SamplerUsage, Watch
 from crescent_lite.sampling.server_holds import Holds, Patience
 from crescent_lite.sampling.server_limits import Limit, QueueLimit
 from crescent_lite.sampling.server_replies import complete_in_full
+from crescent_lite.sampling.server_retries import retried
 from crescent_lite.sampling.servers.address import Address, read_address
-from crescent_lite.sampling.servers.connection import (
-    ServerBusy,
-    ServerFailed,
-    ServerHung,
-    ServerTrouble,
-    open_client,
-)
+from crescent_lite.sampling.servers.client import key_in, open_client
+from crescent_lite.sampling.servers.connection import ServerBusy, ServerTrouble
 from crescent_lite.sampling.servers.recognise import recognise
 from crescent_lite.sampling.servers.server import Prompt, Server, ServerReply
 
 T = TypeVar("T")
 
-ATTEMPTS_AFTER_500 = 3
-"""Attempts for one request after an internal error of the server, which is mostly not temporary (guess)."""
-LONGEST_PAUSE_SECONDS = 8.0
-"""Longest pause between two attempts (guess)."""
 STEP_SECONDS = 0.2
 """Time within which a request to stop or to pause is noticed while servers are waited for."""
 QUEUE_SECONDS = 0.5
@@ -107,7 +96,7 @@ class ServerSampler:
         addresses = [read_address(text) for text in config.servers]
         self._patience, self._attend = patience or Patience(), attend or _nothing
         timeout_seconds = min(config.server_timeout_seconds, self._patience.reply_seconds)
-        http = open_client(addresses, _key(config.server_key_variable), timeout_seconds)
+        http = open_client(addresses, key_in(config.server_key_variable), timeout_seconds)
         self.usage = SamplerUsage()
         self._path, self._config, self._model_config = model_path, config, model
         self._model = GgufModel(model_path, vocabulary_only=True)
@@ -236,7 +225,7 @@ class ServerSampler:
         holds = Holds(self._patience)
         while True:
             try:
-                return self._run(_retried(self._patience.attempts, ask, *arguments))
+                return self._run(retried(self._patience.attempts, ask, *arguments))
             except ServerBusy as busy:
                 if not holds.begin(url, url, busy):
                     raise NetworkError(f"{url}: {busy}; repeat the command after that") from None
@@ -301,7 +290,7 @@ class ServerSampler:
             self._busy[server] += len(job.indexes)
             job = replace(job, began=time.monotonic())
             asked = (server, job.prompt, job.request.generation, job.seed(0), len(job.indexes))
-            work = _retried(self._patience.attempts, complete_in_full, *asked)
+            work = retried(self._patience.attempts, complete_in_full, *asked)
             under_way[asyncio.run_coroutine_threadsafe(work, self._loop)] = (server, job)
 
     def _has_room(self, server: Server, job: _Job) -> bool:
@@ -376,25 +365,6 @@ async def _cancel_others() -> None:
     await asyncio.gather(*others, return_exceptions=True)
 
 
-async def _retried(attempts: int, ask: Callable[..., Awaitable[T]], *arguments: Any) -> T:
-    """Call `ask`, and again after a failure that may be temporary, up to `attempts` times in all."""
-    retrying = AsyncRetrying(
-        stop=lambda state: (
-            state.attempt_number >= (min(attempts, ATTEMPTS_AFTER_500) if _has_failed(state) else attempts)
-        ),
-        wait=wait_random_exponential(multiplier=0.5, max=LONGEST_PAUSE_SECONDS),
-        retry=retry_if_exception(
-            lambda error: isinstance(error, ServerTrouble) and not isinstance(error, ServerHung | ServerBusy)
-        ),
-        reraise=True,
-    )
-    return await retrying(ask, *arguments)
-
-
-def _has_failed(state: RetryCallState) -> bool:
-    return state.outcome is not None and isinstance(state.outcome.exception(), ServerFailed)
-
-
 def check_servers(
     model_path: Path,
     config: Config,
@@ -421,13 +391,3 @@ def _show_warnings(server: Server) -> None:
     """Log what a server was noticed doing, in the caller's thread."""
     while server.warnings:
         log.warning("%s: %s", server.url, server.warnings.pop(0))
-
-
-def _key(variable: str) -> str:
-    """The API key in an environment variable; '' if it is not set. Raises ConfigError, which never shows the key."""
-    key = os.environ.get(variable, "").strip()
-    if not key.isascii() or not key.isprintable():
-        raise ConfigError(
-            f"the environment variable {variable} does not contain a valid API key: it must be printable ASCII"
-        )
-    return key

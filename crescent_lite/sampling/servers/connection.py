@@ -1,44 +1,35 @@
-"""Sends requests to servers: certificates and proxies from the environment, and what a failure means.
+"""Sends requests to servers, reads their responses, and says what a failure means.
 
 A failure is either certain (a wrong key, a certificate that is not trusted, an unknown name), which is an error at
 once, or may be temporary, which is a ServerTrouble. Knows HTTP, no dialect and no order of work. Example:
     response = await Connection(http, "http://gpu1:8080").ask("GET", "/props")
-Source: the environment variables as curl, requests and httpx read them; Retry-After as in RFC 9110, section 10.2.3.
+Source: Retry-After as in RFC 9110, section 10.2.3.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime
 import email.utils
-import ipaddress
 import math
-import os
 import socket
 import ssl
 import urllib.request
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
-import certifi
 import httpx
 
-from crescent_lite.errors import ConfigError, ModelError, NetworkError
+from crescent_lite.errors import ModelError, NetworkError
 from crescent_lite.printable import printable
 from crescent_lite.sampling.servers.address import Address
+from crescent_lite.sampling.servers.client import CERTIFICATE_VARIABLES, is_direct
 from crescent_lite.sampling.servers.fields import complaint
 
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Status codes after which the same request may succeed later."""
-CONNECT_SECONDS = 10.0
-"""Time to connect to a server (guess)."""
 MAX_REPLY_BYTES = 16_000_000
 """A longer response is rejected; no real completion is that long (guess)."""
-CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
-"""Environment variables that name a file or folder with the certificates of trusted authorities; the first one that
-is set replaces the usual authorities."""
 
 
 class ServerTrouble(Exception):  # noqa: N818  it is retried first, and becomes an error only when that fails
@@ -60,28 +51,6 @@ class ServerBusy(ServerTrouble):
         super().__init__(f"{words} and asks to wait {math.ceil(seconds):,} s")
         self.seconds = seconds
         """How long it asks to be left alone, in seconds; more than 0."""
-
-
-def open_client(addresses: Sequence[Address], key: str, timeout_seconds: float) -> httpx.AsyncClient:
-    """An HTTP client for these servers. Raises ConfigError when a variable of the environment cannot be used.
-
-    A proxy is never used for this machine: not even its address is read when no server needs it.
-    """
-    direct = [address for address in addresses if is_direct(address)]
-    try:
-        return httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=None),
-            trust_env=len(direct) < len(addresses),
-            verify=_trusted() if any(address.scheme == "https" for address in addresses) else _nothing_trusted(),
-            mounts={f"all://{_bracketed(address.host)}": None for address in direct},
-        )
-    except (ValueError, ImportError, httpx.InvalidURL) as error:
-        raise ConfigError(
-            f"the proxy in the environment (HTTP_PROXY, HTTPS_PROXY or ALL_PROXY) cannot be used: {error}; correct "
-            "or unset the variable, or list the servers in NO_PROXY"
-        ) from None
 
 
 class Connection:
@@ -196,43 +165,6 @@ class Connection:
         if not name or is_direct(Address(self.root, ends_with_v1=False)):
             return ""
         return f" (through the proxy in {name.upper()}_PROXY; NO_PROXY={url.host} leaves it out)"
-
-
-def is_direct(address: Address) -> bool:
-    """Whether a server is reached without a proxy: it is on this machine, or NO_PROXY names its host or network."""
-    if address.is_loopback or urllib.request.proxy_bypass(httpx.URL(address.root).netloc.decode()):
-        return True
-    for network in urllib.request.getproxies().get("no", "").split(","):
-        with contextlib.suppress(ValueError):
-            if ipaddress.ip_address(address.host) in ipaddress.ip_network(network.strip()):
-                return True
-    return False
-
-
-def _trusted() -> ssl.SSLContext:
-    """The authorities that the environment names, else those of certifi and of the system. Raises ConfigError."""
-    variable = next((name for name in CERTIFICATE_VARIABLES if os.environ.get(name)), None)
-    if variable is None:
-        context = ssl.create_default_context(cafile=certifi.where())
-        context.load_default_certs()
-        return context
-    path = Path(os.environ[variable]).expanduser()
-    try:
-        if path.is_dir():
-            return ssl.create_default_context(capath=str(path))
-        return ssl.create_default_context(cafile=str(path))
-    except (OSError, ssl.SSLError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"{variable}={path}: no certificates can be read there: {reason}") from None
-
-
-def _nothing_trusted() -> ssl.SSLContext:
-    """For http alone: no certificate is needed, so a variable that names a missing file does not matter."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
