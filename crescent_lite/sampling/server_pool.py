@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import threading
 import time
 from collections import Counter, deque
@@ -42,6 +41,8 @@ T = TypeVar("T")
 
 STEP_SECONDS = 0.2
 """Time within which a request to stop or to pause is noticed while servers are waited for."""
+SILENT_SECONDS = 5.0
+"""Time without any reply after which a request to pause no longer waits for the replies under way (guess)."""
 QUEUE_SECONDS = 0.5
 """Time between two looks at a server's queue (guess)."""
 PROBE = "What is 9 % of 1,234,567.89 km? Überprüfe: naïve café — 数学, алгебра; for(i=0;i<10;++i){x[i]+=y;}"
@@ -73,8 +74,13 @@ class _Job:
 UnderWay = dict[Future[list[ServerReply]], tuple[Server, _Job]]
 """The jobs that servers are working on."""
 Attend = Callable[[], object]
-"""Called every STEP_SECONDS while all servers are left alone, as they asked. It may raise an exception to end the
-wait: no request is under way then, so nothing is lost."""
+"""Called every STEP_SECONDS while all servers are left alone, as they asked, and in a wait for replies of which none
+has come for SILENT_SECONDS. It may raise an exception to end the wait: the requests under way are then abandoned, and
+drawn again later."""
+
+
+def _nothing() -> None:
+    """What is attended to by default while servers are waited for."""
 
 
 class ServerSampler:
@@ -107,6 +113,8 @@ class ServerSampler:
         self._local: Sampler | None = None
         self._adapter: Path | None = None
         self._holds = Holds(self._patience)
+        self._heard_at = 0.0
+        """When the latest reply came, or sampling began; monotonic seconds."""
         self._busy: Counter[Server] = Counter()
         """Samples under way at each server."""
         try:
@@ -131,6 +139,7 @@ class ServerSampler:
         source = requests if isinstance(requests, deque) else deque(requests)
         jobs: deque[_Job] = deque()
         under_way: UnderWay = {}
+        self._heard_at = time.monotonic()
         reading = asyncio.run_coroutine_threadsafe(self._read_queues(), self._loop)
         try:
             while source or jobs or under_way:
@@ -212,10 +221,12 @@ class ServerSampler:
                     if (waiting := await server.waiting_requests()) is not None:
                         server.limit.note_queue(waiting, self._busy[server])
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+    def _run(self, work: Coroutine[Any, Any, T], attend: Attend = _nothing) -> T:
+        future, began = asyncio.run_coroutine_threadsafe(work, self._loop), time.monotonic()
         try:
-            _first_done([future], math.inf)
+            while not _first_done([future], QUEUE_SECONDS):
+                if time.monotonic() - began > SILENT_SECONDS:
+                    attend()
             return future.result()
         finally:
             future.cancel()  # no effect unless the wait was interrupted
@@ -225,7 +236,7 @@ class ServerSampler:
         holds = Holds(self._patience)
         while True:
             try:
-                return self._run(retried(self._patience.attempts, ask, *arguments))
+                return self._run(retried(self._patience.attempts, ask, *arguments), self._attend)
             except ServerBusy as busy:
                 if not holds.begin(url, url, busy):
                     raise NetworkError(f"{url}: {busy}; repeat the command after that") from None
@@ -241,7 +252,11 @@ class ServerSampler:
         began, held = time.perf_counter(), self._holds.seconds(self._servers)
         try:
             if under_way:
-                return _first_done(under_way, held or QUEUE_SECONDS)
+                if time.monotonic() - self._heard_at > SILENT_SECONDS:
+                    self._attend()
+                done = _first_done(under_way, min(held or QUEUE_SECONDS, QUEUE_SECONDS))
+                self._heard_at = time.monotonic() if done else self._heard_at
+                return done
             self._let_pass(held)
             return set()
         finally:
@@ -351,10 +366,6 @@ def _first_done(futures: Collection[Future[T]], seconds: float) -> set[Future[T]
     while not done and (left := ends - time.monotonic()) > 0:
         done = wait(futures, timeout=min(left, STEP_SECONDS), return_when=FIRST_COMPLETED).done
     return done
-
-
-def _nothing() -> None:
-    """What is attended to by default while servers are waited for."""
 
 
 async def _cancel_others() -> None:

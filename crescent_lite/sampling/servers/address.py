@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import httpx
 
 from crescent_lite.errors import ConfigError
+from crescent_lite.redaction import redacted
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _ENDPOINTS = (
@@ -52,17 +53,18 @@ class Address:
 
 
 def read_address(text: str) -> Address:
-    """The address of a server. Raises ConfigError unless it is an http(s) address without user and password."""
+    """The address of a server. Raises ConfigError unless it is an http(s) address without user, password and key."""
     written = text.strip()
+    # Addresses are stored with the run and shown, so they must not contain a secret; nor does this message.
+    if "@" in written or redacted(written) != written:
+        raise ConfigError(
+            "sampling.servers: an address must not contain a user or password, nor a key; "
+            "see sampling.server_key_variable"
+        )
     try:
         url = httpx.URL(written if _SCHEME.match(written) else f"http://{written}")
     except httpx.InvalidURL as error:
         raise ConfigError(f"sampling.servers: {text!r} is not a valid address: {error}") from None
-    if url.userinfo:
-        # Addresses are stored with the run and shown, so they must not contain a secret.
-        raise ConfigError(
-            "sampling.servers: an address must not contain a user or password; see sampling.server_key_variable"
-        )
     half_a_scheme = not _SCHEME.match(written) and re.match("https?:", written)
     impossible_port = url.port is not None and not 0 < url.port <= 65535
     if url.scheme not in ("http", "https") or not url.host or half_a_scheme or impossible_port:

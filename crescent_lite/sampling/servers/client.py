@@ -18,6 +18,7 @@ import certifi
 import httpx
 
 from crescent_lite.errors import ConfigError
+from crescent_lite.redaction import redacted
 from crescent_lite.sampling.servers.address import Address
 
 CONNECT_SECONDS = 10.0
@@ -30,21 +31,30 @@ is set replaces the usual authorities."""
 def open_client(addresses: Sequence[Address], key: str, timeout_seconds: float) -> httpx.AsyncClient:
     """An HTTP client for these servers. Raises ConfigError when a variable of the environment cannot be used.
 
-    A proxy is never used for this machine: not even its address is read when no server needs it.
+    A proxy is never used for this machine: not even its address is read when no server needs it. No connection is
+    used twice: what a faulty proxy sends after a response, such as the response once more, would else be taken for
+    the answer to the next request. Responses are not compressed, so a short one cannot become a very long one.
     """
+    headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
     direct = [address for address in addresses if is_direct(address)]
     try:
         return httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=None),
+            headers=headers,
+            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS, pool=timeout_seconds),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
             trust_env=len(direct) < len(addresses),
             verify=_trusted() if any(address.scheme == "https" for address in addresses) else _nothing_trusted(),
             mounts={f"all://{_bracketed(address.host)}": None for address in direct},
         )
-    except (ValueError, ImportError, httpx.InvalidURL) as error:
+    except httpx.InvalidURL:  # its message may contain a part of the password
         raise ConfigError(
-            f"the proxy in the environment (HTTP_PROXY, HTTPS_PROXY or ALL_PROXY) cannot be used: {error}; correct "
+            "the proxy in the environment (HTTP_PROXY, HTTPS_PROXY or ALL_PROXY) is no valid address; correct or "
+            "unset the variable, or list the servers in NO_PROXY"
+        ) from None
+    except (ValueError, ImportError) as error:
+        raise ConfigError(
+            f"the proxy in the environment (HTTP_PROXY, HTTPS_PROXY or ALL_PROXY) cannot be used: "
+            f"{redacted(str(error))}; correct "
             "or unset the variable, or list the servers in NO_PROXY"
         ) from None
 

@@ -14,14 +14,16 @@ import email.utils
 import math
 import socket
 import ssl
+import time
 import urllib.request
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from typing import Any, TypeVar
 
 import httpx
 
 from crescent_lite.errors import ModelError, NetworkError
 from crescent_lite.printable import printable
+from crescent_lite.redaction import redacted
 from crescent_lite.sampling.servers.address import Address
 from crescent_lite.sampling.servers.client import CERTIFICATE_VARIABLES, is_direct
 from crescent_lite.sampling.servers.fields import complaint
@@ -29,7 +31,16 @@ from crescent_lite.sampling.servers.fields import complaint
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Status codes after which the same request may succeed later."""
 MAX_REPLY_BYTES = 16_000_000
-"""A longer response is rejected; no real completion is that long (guess)."""
+"""A response is read up to here, and a longer one rejected; no real completion is that long (guess)."""
+KEPT_HEADERS = ("Date", "Location", "Retry-After")
+"""The headers of a response that are used. The others, such as a charset, would have an effect when it is read."""
+STEP_SECONDS = 2.0
+"""Time between two looks whether this process was stopped meanwhile (guess)."""
+LEAST_KEY_CHARACTERS = 8
+"""A shorter key is not searched for in responses, because it may be part of an ordinary word (guess)."""
+
+
+T = TypeVar("T")
 
 
 class ServerTrouble(Exception):  # noqa: N818  it is retried first, and becomes an error only when that fails
@@ -79,11 +90,11 @@ class Connection:
         ServerTrouble for a temporary failure, and NetworkError for one that is certain to happen again.
         """
         url = (self.root if at_root else self.base) + path
-        seconds = self._http.timeout.read
+        seconds = self._http.timeout.pool or 0.0  # httpx itself would count the time in which a process is stopped
         query = {"model": model} if model else None
         try:
-            async with asyncio.timeout(seconds):  # for the whole response: httpx's own timeout is for each part of it
-                response = await self._http.request(method, url, json=body, params=query)
+            # For the whole response: httpx's own timeout is for each part of it.
+            response = await _within(seconds, self._received(method, url, body, query))
         except httpx.ConnectTimeout:
             raise ServerTrouble(f"cannot be reached in time{self._proxy_hint()}") from None
         except (httpx.TimeoutException, TimeoutError):
@@ -97,19 +108,42 @@ class Connection:
             ) from None
         except httpx.RequestError as error:
             self._refuse_what_is_certain(error)
-            words = printable(str(error)) or type(error).__name__
+            words = redacted(printable(str(error))) or type(error).__name__
             raise ServerTrouble(f"{words}{self._proxy_hint()}") from None
         status = response.status_code
         if status in TRANSIENT and status not in final:
             words = f"responded with status {status} ({complaint(response)})"
-            if status in (429, 503) and (wait := retry_after(response.headers.get("Retry-After", ""))):
+            wait = retry_after(response.headers.get("Retry-After", ""), response.headers.get("Date", ""))
+            if status in (429, 503) and wait:
                 raise ServerBusy(words, wait)
-            if status == 500:
-                raise ServerFailed(words)
             if status == 500:
                 raise ServerFailed(words)
             raise ServerTrouble(f"{words}{self._proxy_hint() if status in (502, 503, 504) else ''}")
         return response
+
+    async def _received(
+        self, method: str, url: str, body: dict[str, Any] | None, query: dict[str, str] | None
+    ) -> httpx.Response:
+        """The response, with the headers that are used, and without the key where the server repeats it.
+
+        It is read no further than the longest response that is accepted. Raises ServerTrouble for a longer one.
+        """
+        async with self._http.stream(method, url, json=body, params=query) as response:
+            content, is_plain = bytearray(), response.headers.get("Content-Encoding", "identity") == "identity"
+            if response.status_code < 300 and not is_plain:
+                raise ServerTrouble("it compresses its response although it was asked not to")
+            async for part in response.aiter_raw() if is_plain else _no_parts():
+                content += part
+                if len(content) > MAX_REPLY_BYTES:
+                    raise ServerTrouble(f"its response is longer than {MAX_REPLY_BYTES:,} bytes")
+        key = self._http.headers.get("Authorization", "").removeprefix("Bearer ")
+        hide = len(key) >= LEAST_KEY_CHARACTERS
+        headers = {name: value for name in KEPT_HEADERS if (value := response.headers.get(name))}
+        return httpx.Response(
+            response.status_code,
+            headers={name: value.replace(key, "[key]") if hide else value for name, value in headers.items()},
+            content=bytes(content).replace(key.encode(), b"[key]") if hide else bytes(content),
+        )
 
     def json_of(self, response: httpx.Response) -> Any:
         """The JSON in a successful response. Raises NetworkError, ModelError or ServerTrouble for any other."""
@@ -119,15 +153,15 @@ class Connection:
                 f"{self.base}: rejected the API key ({status}); see sampling.server_key_variable{self._proxy_hint()}"
             )
         if status in (301, 302, 303, 307, 308):
-            target = printable(response.headers.get("Location", "no address"))[:200]
+            target = redacted(printable(response.headers.get("Location", "no address")))[:200]
             raise NetworkError(
                 f"{self.base}: redirects to {target}; put the address it leads to into sampling.servers"
             )
         if status >= 300:
-            raise ModelError(f"{self.base}: responded with status {status}: {complaint(response)}")
+            raise ModelError(
+                f"{self.base}: responded with status {status}: {complaint(response)}; look into the server's own log"
+            )
         try:
-            if len(response.content) > MAX_REPLY_BYTES:
-                raise ServerTrouble(f"its response is too long ({len(response.content):,} bytes)")
             return response.json()
         except (ValueError, RecursionError):
             raise ServerTrouble("its response is not JSON, or is truncated") from None
@@ -177,14 +211,48 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         yield from _causes(cause)
 
 
-def retry_after(value: str) -> float:
-    """The seconds that a Retry-After header asks for, as a number or as a date; 0 for anything else or the past."""
+async def _within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`. Raises TimeoutError after `seconds` in which this process was at work.
+
+    The time in which it was stopped (Ctrl-Z, SIGSTOP) does not count: the response may have come meanwhile.
+    """
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # so that asyncio does not report it
+    try:
+        while seconds > 0:
+            step, began = min(seconds, STEP_SECONDS), time.monotonic()
+            done, _ = await asyncio.wait({task}, timeout=step)
+            if done:
+                return task.result()
+            seconds -= min(time.monotonic() - began, 2 * step)
+        raise TimeoutError
+    finally:
+        task.cancel()
+
+
+async def _no_parts() -> AsyncIterator[bytes]:
+    """The content of a response that is not read."""
+    return
+    yield
+
+
+def retry_after(value: str, date: str = "") -> float:
+    """The seconds that a Retry-After header asks for, as a number or as a date; 0 for anything else or the past.
+
+    `date`: the response's Date header. A date is compared with it, because the server's clock may not be ours.
+    """
     if value.strip().isascii() and value.strip().isdigit():
         return float(value.strip()[:12])
+    until = _moment(value)
+    return (
+        max(0.0, (until - (_moment(date) or datetime.datetime.now(datetime.UTC))).total_seconds()) if until else 0.0
+    )
+
+
+def _moment(value: str) -> datetime.datetime | None:
+    """The moment that a header names; None for anything that is not a date."""
     try:
-        until = email.utils.parsedate_to_datetime(value)
-    except ValueError:
-        return 0.0
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=datetime.UTC)
-    return max(0.0, (until - datetime.datetime.now(datetime.UTC)).total_seconds())
+        moment = email.utils.parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)

@@ -11,13 +11,18 @@ from collections.abc import Sequence
 
 import httpx
 
-from crescent_lite.printable import printable, storable
+from crescent_lite.printable import printable_line, storable
+from crescent_lite.redaction import redacted
 
 MALFORMED = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
 """The exceptions that are raised when a response does not have the documented form."""
 HIDDEN_TOKENS = 8
 """Tokens from which a reply without text is taken for thoughts that the server keeps back (guess). The end of a turn,
 some line breaks and a stop text are fewer."""
+MOST_NAME = 100
+"""Characters of the name of a model that are shown."""
+MOST_COMPLAINT = 10_000
+"""Characters of a complaint that are looked at."""
 TOO_LONG = re.compile(
     r"exceed_context|context (length|size|window)|(maximum|available|model's) context|max_model_len", re.I
 )
@@ -83,10 +88,11 @@ def complaint(response: httpx.Response) -> str:
     for key in ("error", "message", "error_message", "detail"):
         if isinstance(body, dict):
             body = body.get(key, body)
-    return printable(" ".join(str(body).split()))[:200] or "no reason given"
+    said = redacted(printable_line(str(body)[:MOST_COMPLAINT])[: MOST_NAME * 2])
+    return said or "no reason given"
 
 
 def shortened(names: Sequence[str]) -> str:
     """The first five names, and how many more there are."""
-    shown = ", ".join(printable(name) for name in names[:5])
+    shown = ", ".join(printable_line(name, MOST_NAME) for name in names[:5])
     return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown or "no model"

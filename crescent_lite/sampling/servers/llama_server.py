@@ -11,10 +11,10 @@ from typing import Any
 
 from crescent_lite.errors import ModelError
 from crescent_lite.records import FinishReason, Generation
-from crescent_lite.sampling.server_limits import Limit
+from crescent_lite.sampling.server_limits import MOST_REPORTED_SAMPLES, Limit
 from crescent_lite.sampling.servers.connection import ServerTrouble
 from crescent_lite.sampling.servers.fields import MALFORMED, ids, mean, text, token_count, with_thoughts
-from crescent_lite.sampling.servers.server import Prompt, Server, ServerReply
+from crescent_lite.sampling.servers.server import OTHER_REQUEST, Prompt, Server, ServerReply
 from crescent_lite.sampling.thoughts import control_tags
 
 ROUTER = "a llama-server in router mode (or llama-swap)"
@@ -36,7 +36,7 @@ class LlamaServer(Server):
         if self._routed_model:  # a router lists the sizes of a model once it has loaded it
             listed = await self._listed("/v1/models")
         try:
-            self.limit = Limit(int(properties["total_slots"]))
+            self.limit = Limit(min(int(properties["total_slots"]), MOST_REPORTED_SAMPLES))
             of_one = listed[self._routed_model] if self._routed_model else next(iter(listed.values()))
             meta = of_one.get("meta") or {}
             names = {"n_vocab": "tokens in the vocabulary", "n_embd": "values in an embedding"}
@@ -93,10 +93,12 @@ class LlamaServer(Server):
             written = with_thoughts(written, body.get("reasoning_content"))
             logprob = mean([token["logprob"] for token in body.get("completion_probabilities") or ()])
             token_ids = ids(body.get("tokens"))
-            answering = body.get("model")
+            answering, used = body.get("model"), (body.get("generation_settings") or {}).get("seed", seed)
         except MALFORMED:
             raise ServerTrouble("its response is not a completion") from None
         self._refuse_other_model("", answering)
+        if used != seed:
+            raise ServerTrouble(OTHER_REQUEST)
         reason: FinishReason = "stop"
         if why not in ("eos", "word"):
             reason = "length" if drawn >= generation.max_tokens else "context"
@@ -136,4 +138,7 @@ class LlamaServer(Server):
 def _same_file(reported: str, adapter: Path) -> bool:
     """Whether a path that a server reports is the adapter: the same path, or the same file on a disk we can read."""
     path = Path(reported)
-    return path == adapter.absolute() or path == adapter or (path.is_file() and path.samefile(adapter))
+    try:
+        return path == adapter.absolute() or path == adapter or (path.is_file() and path.samefile(adapter))
+    except OSError:  # it is longer than any path here, or may not be looked at
+        return False

@@ -47,7 +47,8 @@ class OllamaServer(Server):
         if response.status_code == 200:
             described = self._json_of(response)
             details = described.get("model_info") if isinstance(described, dict) else None
-            width = (details or {}).get(f"{self._model.architecture}.embedding_length")
+            key = f"{self._model.architecture}.embedding_length"
+            width = details.get(key) if isinstance(details, dict) else None
             if isinstance(width, int):
                 self._refuse_other_sizes({"values in an embedding": width})
         body = self._json_of(await self._generate(probe, Generation(max_tokens=1, temperature=0), seed=0))

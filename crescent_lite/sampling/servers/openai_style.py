@@ -18,7 +18,7 @@ import httpx
 
 from crescent_lite.errors import ModelError
 from crescent_lite.records import FinishReason, Generation
-from crescent_lite.sampling.server_limits import Limit, QueueLimit
+from crescent_lite.sampling.server_limits import MOST_REPORTED_SAMPLES, Limit, QueueLimit
 from crescent_lite.sampling.servers.connection import ServerTrouble
 from crescent_lite.sampling.servers.fields import (
     MALFORMED,
@@ -30,7 +30,7 @@ from crescent_lite.sampling.servers.fields import (
     token_count,
     with_thoughts,
 )
-from crescent_lite.sampling.servers.server import Prompt, Server, ServerReply
+from crescent_lite.sampling.servers.server import OTHER_REQUEST, Prompt, Server, ServerReply
 from crescent_lite.sampling.thoughts import control_tags
 
 NO_SUCH_ROUTE = (404, 405, 501)
@@ -65,7 +65,7 @@ class OpenAiServer(Server):
         self._names = tuple(bases)
         base = bases[self.model_name]
         limit = base.get("max_model_len")  # vLLM rejects a request that might become longer
-        if isinstance(limit, int):
+        if isinstance(limit, int) and limit > 0:
             self._context_tokens = limit
         await self._try(probe)
         if base.get("owned_by") == "llamacpp":
@@ -78,7 +78,7 @@ class OpenAiServer(Server):
         response = await self._ask("GET", "/props", at_root=True, model=self.model_name)
         properties = self._json_of(response) if response.status_code == 200 else None
         slots = properties.get("total_slots") if isinstance(properties, dict) else None
-        return Limit(slots) if isinstance(slots, int) else self.limit
+        return Limit(min(slots, MOST_REPORTED_SAMPLES)) if isinstance(slots, int) else self.limit
 
     async def _try(self, probe: Prompt) -> None:
         """Draw one token. Raises ModelError when another model answers, as its name or its tokenizer shows."""
@@ -113,15 +113,17 @@ class OpenAiServer(Server):
             return [ServerReply("", "context", 0, len(prompt.tokens))] * count
         completion = self._json_of(response)
         try:
-            choices = sorted(completion["choices"], key=lambda choice: int(choice.get("index", 0)))[:count]
-            drawn = token_count((completion.get("usage") or {}).get("completion_tokens", 0))
+            choices, usage = _in_order(completion["choices"], count), completion.get("usage") or {}
+            drawn = token_count(usage.get("completion_tokens", 0))
             replies = [self._reply(choice, prompt, generation, room, drawn // len(choices)) for choice in choices]
-            answering = completion.get("model")
+            answering, read = completion.get("model"), usage.get("prompt_tokens", len(prompt.tokens))
         except MALFORMED:
             raise ServerTrouble("its response is not a completion") from None
         if not replies:
             raise ServerTrouble("its response is not a completion")
         self._refuse_other(answering)
+        if self._takes_tokens and read != len(prompt.tokens):
+            raise ServerTrouble(OTHER_REQUEST)
         return replies
 
     def _body(self, prompt: Prompt, generation: Generation, room: int, seed: int, count: int) -> dict[str, Any]:
@@ -226,6 +228,16 @@ class OpenAiServer(Server):
         if self._adapters_at_root is None:
             raise self._no_adapters()
         return await self._ask("POST", path, body, at_root=self._adapters_at_root, final=(INTERNAL_ERROR,))
+
+
+def _in_order(choices: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """The choices by their index, from 0 to the first that is missing: each is drawn with the seed of its index."""
+    placed: dict[int, dict[str, Any]] = {}
+    for place, choice in enumerate(choices):
+        placed.setdefault(int(choice.get("index", place)), choice)
+    return [placed[index] for index in range(next(index for index in range(count + 1) if index not in placed))][
+        :count
+    ]
 
 
 def _rank_of(folder: Path) -> int | str:

@@ -26,6 +26,8 @@ OTHER_TOKENS = 1
 """By how many tokens a server's count of a text may differ from ours: whether it counts BOS is not fixed."""
 
 
+OTHER_REQUEST = "its response belongs to another request"
+"""The words for a response whose prompt or seed is not the one that was asked for."""
 NO_SERVER = (
     "no server for language models answers there; write http://host:8080 for a llama-server, http://host:8000/v1 for "
     "an OpenAI-style server (vLLM, SGLang, LM Studio), http://host:11434 for Ollama"
@@ -164,7 +166,7 @@ class Server(ABC):
             return
         before = self._answering.get(asked)
         if answering in others or before not in (None, answering):
-            change = f"; before, {before!r} answered" if before not in (None, answering) else ""
+            change = f"; before, {shortened([before or ''])} answered" if before not in (None, answering) else ""
             raise ModelError(
                 f"{self.url}: the model {shortened([answering])} answers, but {shortened([asked])} was asked"
                 f"{change}; correct sampling.server_model, or serve the model of the run"
