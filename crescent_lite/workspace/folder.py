@@ -19,6 +19,7 @@ import filelock
 
 from crescent_lite.config import CONFIG_NAME
 from crescent_lite.errors import StorageError, WorkspaceError, file_errors
+from crescent_lite.workspace.links import refuse_links_out
 
 EngineRequest = Literal["stop", "pause", "round"]
 """What an engine can be asked to do. stop: end the run, keeping every finished item. pause: wait until the request is
@@ -75,9 +76,10 @@ class Workspace:
         return self.folder / "notes.jsonl"
 
     def require(self) -> Workspace:
-        """Return this workspace. Raises WorkspaceError if the folder is not one."""
+        """Return this workspace. Raises WorkspaceError if the folder is not one, or a link in it leads out of it."""
         if not self.config_path.is_file():
             raise WorkspaceError(f"{self.folder}: is not a workspace; run `crescent init {self.folder}` first")
+        refuse_links_out(self.folder)
         return self
 
     def create(self, config_text: str) -> Path:
@@ -87,7 +89,7 @@ class Workspace:
         """
         from crescent_lite.config.schema import SCHEMA_NAME, schema_text  # only to create a workspace
 
-        if self.config_path.exists():
+        if self.config_path.exists() or self.config_path.is_symlink():
             raise WorkspaceError(f"{self.config_path}: exists already and was not changed; edit or delete it")
         if self.folder.exists() and not self.folder.is_dir():
             raise WorkspaceError(f"{self.folder}: is a file; give the name of a folder")
