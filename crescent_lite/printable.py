@@ -23,6 +23,9 @@ EMOJI_STYLE = 0xFE0F
 """Variation selector that asks for a coloured picture. Terminals disagree on how wide it makes the character before
 it, which shifts the rest of the line, so it is left out."""
 REPLACEMENT = "\ufffd"
+FORMULA_STARTS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+"""First characters of a formula, for a spreadsheet that opens a CSV file. Source: OWASP, CSV injection."""
+_NUMBER = re.compile(r"[+-]?\d[\d,_ ]*(?:\.\d+)?(?:[eE][+-]?\d+)?%?")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -86,6 +89,15 @@ def argument_text(argument: str) -> str:
 def printable_line(text: str, max_characters: int = MAX_CHARACTERS) -> str:
     """Return printable text on one line: each run of whitespace becomes a space."""
     return " ".join(printable(text, max_characters).split())
+
+
+def spreadsheet_text(text: str) -> str:
+    """Return the text of a CSV cell that no spreadsheet takes for a formula: with an apostrophe in front if it might.
+
+    A spreadsheet computes what begins with =, +, -, @, a tab or a carriage return, also in full width. Plain numbers
+    are left alone.
+    """
+    return f"'{text}" if text.lstrip(" ")[:1] in FORMULA_STARTS and not _NUMBER.fullmatch(text) else text
 
 
 def duration(seconds: float) -> str:

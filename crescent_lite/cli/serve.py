@@ -1,6 +1,7 @@
 """The command that shows the database in a browser: serve.
 
-Datasette is a program of its own, started as a child and stopped with Ctrl-C. Example:
+Datasette is a program of its own, started as a child and stopped with Ctrl-C. A plugin makes it refuse other hosts,
+pages of other sites, and whatever could write. Example:
     main(["serve", "-w", "data", "--port", "8001"]) -> 0
 """
 
@@ -15,6 +16,7 @@ from crescent_lite.errors import ExitCode, MissingPackageError, UsageError
 from crescent_lite.workspace.database import open_store, open_workspace
 
 LOCALHOST = "127.0.0.1"
+PLUGINS = Path(__file__).with_name("datasette_plugins")
 DATASETTE_SETTINGS = {
     "sql_time_limit_ms": "10000",
     "facet_time_limit_ms": "1000",
@@ -22,6 +24,7 @@ DATASETTE_SETTINGS = {
     "max_returned_rows": "5000",
     "default_cache_ttl": "0",  # a run in progress adds rows all the time
     "allow_download": "off",
+    "allow_csv_stream": "off",  # a file is checked as a whole, so it must not be endless
 }
 
 
@@ -54,7 +57,7 @@ def serve_command(options: argparse.Namespace) -> int:
         about = Path(place) / "metadata.json"
         about.write_text(json.dumps(metadata), encoding="utf-8")
         command = [sys.executable, "-m", "datasette", "serve", str(workspace.database_path), "--metadata", str(about)]
-        command += [f"--host={LOCALHOST}", f"--port={options.port}"]
+        command += [f"--plugins-dir={PLUGINS}", f"--host={LOCALHOST}", f"--port={options.port}"]
         command += [word for name, value in DATASETTE_SETTINGS.items() for word in ("--setting", name, value)]
         server = subprocess.Popen(command, stdout=sys.stderr)
         try:

@@ -1,7 +1,7 @@
 """Output of the command line: results on stdout, as text or JSON, and messages on stderr.
 
-Tables, messages and growing texts are made printable here; callers of `result` make their text printable. JSON has
-real numbers and names in snake_case; an error is one line of JSON on stderr. Knows no command. Example:
+All that is printed is made printable here, and messages lose their secrets. JSON has real numbers and names in
+snake_case; an error is one line of JSON on stderr. Knows no command. Example:
     result(options, {"run": 1}, "run 1")
 """
 
@@ -117,7 +117,7 @@ def _draw(
     if layout.body:
         screen.print(Text("\n".join(layout.body)), soft_wrap=True)
     if note:
-        screen.print(note, markup=False, highlight=False)
+        screen.print(printable(note), markup=False, highlight=False)
     if title:
         screen.print()
     return layout.shortened
@@ -138,8 +138,10 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def result(options: argparse.Namespace, value: Any, text: str) -> int:
-    """Print the result of a command: `value` with --json, else `text`. Returns ExitCode.OK."""
-    print(json_text(value, indent=1) if options.json else text)
+    """Print the result of a command: `value` with --json, else `text`, made printable. Returns ExitCode.OK."""
+    from crescent_lite.printable import printable
+
+    print(json_text(value, indent=1) if options.json else printable(text, len(text)))
     return ExitCode.OK
 
 
@@ -161,10 +163,12 @@ def _finite(value: Any) -> Any:
 
 def say_error(error: CrescentError, *, as_json: bool) -> None:
     """Print an error as one line on stderr; with --json as {"error": {"code", "name", "message", "hint"}}."""
+    from crescent_lite.redaction import redacted_values
+
     if as_json:
         code = ExitCode(error.exit_code)
         value = {"code": int(code), "name": code.name.lower(), "message": error.fact, "hint": error.hint or None}
-        print(json_text({"error": value}), file=sys.stderr)
+        print(json_text({"error": redacted_values(value)}), file=sys.stderr)
     else:
         message = " ".join(str(error).split("\n"))
         say(message if message.startswith(("crescent ", "crescent:")) else f"crescent: {message}")
@@ -193,7 +197,8 @@ def stream_json(value: Any) -> None:
 
 
 def say(line: str) -> None:
-    """Print a message on stderr, made printable."""
+    """Print a message on stderr, made printable and without secrets."""
     from crescent_lite.printable import printable
+    from crescent_lite.redaction import redacted
 
-    print(printable(line), file=sys.stderr)
+    print(redacted(printable(line)), file=sys.stderr)

@@ -1,7 +1,7 @@
 """Read-only SQL that users write: one statement at a time, with a time limit, and cells short enough to show.
 
 Owns what such a statement may do; knows no table. A connection that has answered one can only read from then on,
-because SQLite asks `_judge` before it compiles each part of a statement. Example:
+because SQLite asks `_is_reading` before it compiles each part of a statement. Example:
     querying = Querying(Database.open_read_only(path))
     querying.run("SELECT label, share FROM v_labels", limit=5).rows     # (("n:5", 0.75), ...)
 """
@@ -13,15 +13,15 @@ import math
 import re
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from crescent_lite.errors import UsageError
 from crescent_lite.files import atomic_replacement
-from crescent_lite.printable import printable_line, unstorable
+from crescent_lite.printable import printable_line, spreadsheet_text, unstorable
 from crescent_lite.store.database import Database, QueryInterrupted, storage_errors
 
 ROWS = 1000
@@ -45,6 +45,8 @@ READING_PRAGMAS = {
 FORBIDDEN_FUNCTIONS = {"load_extension", "fts3_tokenizer"}
 USERS_FAULTS = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH}
 """SQLite's error codes for a statement at fault; all other codes are about the file or the disk."""
+
+LINE_END = "\r\n"
 
 Cell = int | float | str | None
 Parameters = Mapping[str, str | None]
@@ -135,16 +137,19 @@ class Querying:
         seconds: float | None = None,
         values: Parameters = NO_VALUES,
     ) -> CsvSummary:
-        """Write all rows, or the first `limit`, with uncut cells. Raises as `run` does."""
+        """Write all rows, or the first `limit`, with uncut cells. Raises as `run` does.
+
+        A text that a spreadsheet would take for a formula begins with an apostrophe.
+        """
         began, rows, truncated = time.perf_counter(), 0, False
         with self._answered(sql, seconds, values) as cursor:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(column[0] for column in cursor.description)
+            table = csv_writer(file)
+            table.writerow(spreadsheet_text(column[0]) for column in cursor.description)
             for row in cursor:
                 if rows == limit:
                     truncated = True
                     break
-                table.writerow(_cell(value, None) for value in row)
+                table.writerow(_csv_cell(value) for value in row)
                 rows += 1
         return CsvSummary(rows, truncated, time.perf_counter() - began)
 
@@ -187,7 +192,7 @@ class Querying:
     def _answered(self, sql: str, seconds: float | None, values: Parameters) -> Iterator[sqlite3.Cursor]:
         """A cursor over the rows of one statement, within the time limit."""
         connection, end = self._database.connection, time.monotonic() + seconds if seconds is not None else None
-        _make_harmless(connection)
+        make_harmless(connection)
         _refuse_unspeakable(sql)
         # SQLite reports the time limit and an interrupt from another thread in the same way.
         connection.set_progress_handler(lambda: end is not None and time.monotonic() > end, INSTRUCTIONS)
@@ -214,27 +219,34 @@ def quoted(name: str) -> str:
     return name if simple else '"' + name.replace('"', '""') + '"'
 
 
-def _make_harmless(connection: sqlite3.Connection) -> None:
-    """Make this connection unable to do anything but read, for the rest of its life."""
+def make_harmless(connection: sqlite3.Connection, pragmas: Collection[str] = ()) -> None:
+    """Make this connection unable to do anything but read, for the rest of its life.
+
+    `pragmas`: more pragmas that may be read. They cannot be set.
+    """
+
+    def judge(action: int, first: str | None, second: str | None, _database: str | None, _via: str | None) -> int:
+        reads_pragma = action == sqlite3.SQLITE_PRAGMA and first in pragmas and second is None
+        return sqlite3.SQLITE_OK if reads_pragma or _is_reading(action, first, second) else sqlite3.SQLITE_DENY
+
     connection.set_authorizer(None)
     connection.execute("PRAGMA query_only = ON")
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_BYTES)
     connection.text_factory = lambda text: text.decode("utf-8", "replace")
-    connection.set_authorizer(_judge)
+    connection.set_authorizer(judge)
 
 
-def _judge(action: int, first: str | None, second: str | None, _database: str | None, _via: str | None) -> int:
-    """Whether SQLite may compile a part of a statement. Actions not known to be read-only are refused."""
-    allowed = action in READING
+def _is_reading(action: int, first: str | None, second: str | None) -> bool:
+    """Whether a part of a statement only reads. Actions not known to be read-only do not."""
     if action == sqlite3.SQLITE_PRAGMA:
-        allowed = first in READING_PRAGMAS
+        return first in READING_PRAGMAS
     if action == sqlite3.SQLITE_UPDATE:
         # SQLite asks this to open json_each or a full-text index; a user's UPDATE is refused as not read-only.
-        allowed = first == "sqlite_master"
+        return first == "sqlite_master"
     if action == sqlite3.SQLITE_FUNCTION:
-        allowed = second not in FORBIDDEN_FUNCTIONS
-    return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
+        return second not in FORBIDDEN_FUNCTIONS
+    return action in READING
 
 
 def _refuse_unspeakable(sql: str) -> None:
@@ -270,6 +282,21 @@ def _in_words(error: sqlite3.Error, code: int | None) -> str:
     if "binding" in said.casefold():
         return "this query has parameters; write their values into it"
     return f"{said}; `crescent db schema` lists the views, tables and columns"
+
+
+def csv_writer(file: Writable) -> Any:
+    """A `csv.writer` whose lines end with a newline, and that quotes every cell with a line end of any kind in it."""
+
+    class Lines:
+        def write(self, row: str) -> int:
+            return file.write(f"{row.removesuffix(LINE_END)}\n")
+
+    return csv.writer(Lines(), lineterminator=LINE_END)  # it quotes the characters of its own line end only
+
+
+def _csv_cell(value: object) -> Cell:
+    cell = _cell(value, None)
+    return spreadsheet_text(cell) if isinstance(value, str) and isinstance(cell, str) else cell
 
 
 def _cell(value: object, characters: int | None) -> Cell:
