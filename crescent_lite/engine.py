@@ -11,6 +11,7 @@ import dataclasses
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -53,6 +54,7 @@ from crescent_lite.preparation import (
     settings_of,
 )
 from crescent_lite.printable import printable_line
+from crescent_lite.redaction import redacted, redacted_values
 from crescent_lite.stages.agreement import trained_questions
 from crescent_lite.stages.frame import Job, pausable
 from crescent_lite.store import Run, Store
@@ -351,7 +353,7 @@ def _state_of(store: Store, run_id: int) -> Iterator[_End]:
     except Exception as error:
         reason = str(error) if isinstance(error, CrescentError) else f"{type(error).__name__}: {error}"
         with suppress(StorageError):  # a full disk, perhaps; then the next engine stores that this one has ended
-            store.runs.set_state(run_id, "failed", printable_line(reason, REASON_CHARACTERS))
+            store.runs.set_state(run_id, "failed", redacted(printable_line(reason, REASON_CHARACTERS)))
         raise
 
 
@@ -377,9 +379,12 @@ def _log(workspace: Workspace, store: Store, run_id: int) -> Iterator[Callable[[
     with file:
 
         def log(event: Event) -> None:
-            kind, detail = type(event).__name__, dataclasses.asdict(event)
+            kind, detail = type(event).__name__, redacted_values(dataclasses.asdict(event))
+            clock = round(time.monotonic(), 3)
             with file_errors(path):
-                file.write(json.dumps({"at": now(), "event": kind, **detail}, ensure_ascii=False) + "\n")
+                file.write(
+                    json.dumps({"at": now(), "clock": clock, "event": kind, **detail}, ensure_ascii=False) + "\n"
+                )
                 file.flush()
             if not isinstance(event, StageProgressed | TrainingStepped):
                 store.runs.insert_event(run_id, kind, detail)

@@ -48,6 +48,13 @@ class LoggedEvent:
     """The same time as stored: UTC, ISO 8601."""
     detail: dict[str, Any]
     """The other fields of the event."""
+    clock: float | None = None
+    """The same moment by the monotonic clock of the machine, in seconds; None in logs of earlier versions."""
+
+    @property
+    def seconds(self) -> float:
+        """The moment by a clock that nobody sets, where the log has one: for the time between two events."""
+        return self.at if self.clock is None else self.clock
 
 
 class LogTail:
@@ -117,8 +124,11 @@ def parse_event(line: str) -> LoggedEvent | None:
         detail = json.loads(line)
         if not isinstance(detail, dict):
             return None
-        kind, created_at = detail.pop("event"), detail.pop("at")
+        kind, created_at, clock = detail.pop("event"), detail.pop("at"), detail.pop("clock", None)
         at = datetime.fromisoformat(created_at).timestamp()
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         return None
-    return LoggedEvent(kind, at, created_at, detail) if isinstance(kind, str) and math.isfinite(at) else None
+    if not isinstance(kind, str) or not math.isfinite(at):
+        return None
+    is_clock = isinstance(clock, int | float) and math.isfinite(clock)
+    return LoggedEvent(kind, at, created_at, detail, float(clock) if is_clock else None)

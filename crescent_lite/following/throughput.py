@@ -48,9 +48,20 @@ class Throughput:
     items are known; None before the first item, without tokens before the second."""
     last_item_at: float = 0.0
     """The time of the last item, in seconds since 1970."""
+    last_item_clock: float | None = None
+    """The same moment by the monotonic clock of the engine's machine; None in logs of earlier versions."""
     paused: bool = False
     loss: float | None = None
     """The loss of the last training step, in nats per token; None outside training."""
+
+    def quiet_seconds(self, at: float, clock: float) -> float:
+        """Seconds since the last item. `at`: now, in seconds since 1970; `clock`: now, by the monotonic clock.
+
+        The clock of the day may have been set since, and the monotonic clock may be another machine's: the smaller
+        of the two that are possible counts.
+        """
+        by_clock = clock - self.last_item_clock if self.last_item_clock is not None else -1.0
+        return min((each for each in (at - self.last_item_at, by_clock) if each >= 0), default=0.0)
 
 
 class ThroughputMeter:
@@ -70,9 +81,9 @@ class ThroughputMeter:
             case "StageFinished" | "RunFinished":
                 self._at_work = None
             case "RunPaused":
-                self._paused_at = event.at
+                self._paused_at = event.seconds
             case "RunResumed" if self._paused_at is not None:
-                self._paused_seconds += max(0.0, event.at - self._paused_at)
+                self._paused_seconds += max(0.0, event.seconds - self._paused_at)
                 self._paused_at = None
             case "StageStarted":
                 self._start(event)
@@ -89,35 +100,35 @@ class ThroughputMeter:
         self._at_work = None
         stage, done, total = _fields(event.detail, "stage", "done", "total")
         if stage in get_args(Stage) and _is_count(done) and _is_count(total):
-            self._at_work = _StageMeter(stage, done, total, event.at)
+            self._at_work = _StageMeter(stage, done, total, event)
             if stage != "train":  # training loads a model first, which is not part of its speed
-                self._at_work.mark(_Mark(event.at - self._paused_seconds, done, 0))
+                self._at_work.mark(_Mark(event.seconds - self._paused_seconds, done, 0))
 
     def _progress(self, event: LoggedEvent) -> None:
         stage, done, total, tokens = _fields(event.detail, "stage", "done", "total", "tokens")
         under_way = event.detail.get("under_way", 0)  # not in the logs of earlier versions
         if stage in get_args(Stage) and all(map(_is_count, (done, total, tokens, under_way))):
-            meter = self._meter(stage, done, total, event.at)
+            meter = self._meter(stage, done, total, event)
             meter.under_way = under_way
-            meter.mark(_Mark(event.at - self._paused_seconds, done, tokens))
+            meter.mark(_Mark(event.seconds - self._paused_seconds, done, tokens))
 
     def _step(self, event: LoggedEvent, step: dict[str, Any]) -> None:
         """Training reports tokens per second itself, so tokens are computed from that."""
         done, total, pace, loss = _fields(step, "step", "steps", "tokens_per_second", "loss")
         if not (_is_count(done) and _is_count(total) and _is_amount(pace)):
             return
-        meter, seconds = self._meter("train", done, total, event.at), event.at - self._paused_seconds
+        meter, seconds = self._meter("train", done, total, event), event.seconds - self._paused_seconds
         before = meter.marks[-1] if meter.marks else None
         tokens = before.tokens + max(0.0, seconds - before.seconds) * pace if before else 0.0
         meter.mark(_Mark(seconds, done, tokens))
         meter.pace, meter.loss = float(pace), float(loss) if _is_amount(loss) else None
 
-    def _meter(self, stage: Stage, done: int, total: int, at: float) -> _StageMeter:
+    def _meter(self, stage: Stage, done: int, total: int, event: LoggedEvent) -> _StageMeter:
         """The meter of the current stage; a new one if the log begins in the middle of the stage."""
         meter = self._at_work
         if meter is None or meter.stage != stage or done < meter.done:
-            meter = self._at_work = _StageMeter(stage, done, total, at)
-        meter.done, meter.total, meter.last_item_at = done, total, at
+            meter = self._at_work = _StageMeter(stage, done, total, event)
+        meter.done, meter.total, meter.last = done, total, event
         return meter
 
 
@@ -134,8 +145,8 @@ class _Mark:
 class _StageMeter:
     """The meter of one stage in one process."""
 
-    def __init__(self, stage: Stage, done: int, total: int, at: float) -> None:
-        self.stage, self.done, self.total, self.last_item_at = stage, done, total, at
+    def __init__(self, stage: Stage, done: int, total: int, last: LoggedEvent) -> None:
+        self.stage, self.done, self.total, self.last = stage, done, total, last
         self.pace: float | None = None
         """Tokens per second, if the stage reports them itself."""
         self.loss: float | None = None
@@ -169,7 +180,8 @@ class _StageMeter:
             tokens_per_second=self.pace if self.pace is not None else self._now(),
             history=self._history(),
             remaining_seconds=self._by_tokens() if self.under_way else self._by_items(pace),
-            last_item_at=self.last_item_at,
+            last_item_at=self.last.at,
+            last_item_clock=self.last.clock,
             paused=paused,
             loss=self.loss,
         )

@@ -63,7 +63,7 @@ class Sweeps:
         """The latest sweep, or the latest with this name. Raises NotFoundError."""
         row = self._database.row(
             """SELECT sweep_key, name, plan, created_at FROM sweeps WHERE :name IS NULL OR name = :name
-            ORDER BY created_at DESC, rowid DESC LIMIT 1""",
+            ORDER BY rowid DESC LIMIT 1""",
             {"name": name},
         )
         if row is None:

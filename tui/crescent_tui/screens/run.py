@@ -212,7 +212,7 @@ class RunScreen(TabScreen):
 
     def _show_now(self, snapshot: WorkspaceSnapshot) -> None:
         throughput = snapshot.throughput
-        quiet = time.time() - throughput.last_item_at if throughput else 0.0
+        quiet = throughput.quiet_seconds(time.time(), time.monotonic()) if throughput else 0.0
         words = run_content.now(throughput, is_active=snapshot.run_is_active, quiet_seconds=quiet)
         self.query_one("#now-words", CachedStatic).update(words)
         curve = self.query_one("#tokens-curve", CachedStatic)
