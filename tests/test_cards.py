@@ -71,7 +71,7 @@ def test_a_base_from_the_hub_is_named_as_the_run_names_it(store: Store, monkeypa
     monkeypatch.setattr(store.runs, "fetch_run", lambda *_: run)
     assert front_of(store, BaseFacts("base", "", "", "https://example.org"))["base_model"] == "someone/tiny-GGUF"
     assert front_of(store, BaseFacts("base", "", "", "https://hf.co/a/b"))["base_model"] == "a/b"
-    assert "\n# tiny-Q8_0, taught by itself\n" in card_of(store, BaseFacts("", "", "", ""))
+    assert "\n# tiny-Q8\\_0, taught by itself\n" in card_of(store, BaseFacts("", "", "", ""))
 
 
 def test_the_front_matter_of_a_data_set_is_read(workspace: Workspace, tmp_path: Path) -> None:

@@ -18,7 +18,9 @@ from crescent_lite.models import HUB_REFERENCE
 from crescent_lite.models.hub_rows import HUB
 from crescent_lite.printable import printable
 from crescent_lite.records import ModelFile
+from crescent_lite.redaction import shareable_settings
 from crescent_lite.report import build_report, report_markdown
+from crescent_lite.report.markdown import inline
 from crescent_lite.store import Store
 
 LIMITS = """\
@@ -81,17 +83,20 @@ def card_text(
     ]
     asked = store.runs.fetch_run(run.teacher_id) if run.teacher_id else run
     teacher = store.runs.fetch_base(asked)
-    lineage = [f"- base: {facts.name or base.name}, sha256 `{base.sha256}`, licence: {_licence(facts)}", *of_rounds]
+    lineage = [
+        f"- base: {inline(facts.name or base.name)}, sha256 `{base.sha256}`, licence: {_licence(facts)}",
+        *of_rounds,
+    ]
     if run.teacher_id:
-        by = f"taught by {teacher.name}"
-        said = f"{teacher.name} asked itself questions and answered each several times; this model was"
-        lineage.append(f"- labels: from run {run.teacher_id} of {teacher.name}, sha256 `{teacher.sha256}`")
+        by = f"taught by {inline(teacher.name)}"
+        said = f"{inline(teacher.name)} asked itself questions and answered each several times; this model was"
+        lineage.append(f"- labels: from run {run.teacher_id} of {inline(teacher.name)}, sha256 `{teacher.sha256}`")
     else:
         by, said = "taught by itself", "The base asked itself questions, answered each several times, and was"
     prompts = dict.fromkeys(store.runs.fetch_prompts(asked.run_id) + store.runs.fetch_prompts(run_id))
     parts = [
         front_matter(front),
-        f"# {base.name}, {by}",
+        f"# {inline(base.name)}, {by}",
         f"{said} fine-tuned on the answers that enough of the votes agreed on. This is Crescent's method "
         f"(arXiv 2502.13441), run by crescent-lite {VERSION}.",
         "## Lineage\n\n" + "\n".join(lineage),
@@ -137,9 +142,10 @@ def _model_index(store: Store, run_id: int, rounds: Mapping[int, float], name: s
 def _settings(config: dict[str, Any], adapters: Mapping[int, ModelFile]) -> dict[str, Any]:
     """Return the run's settings, and the training settings of each round, which may have been changed in between.
 
-    Settings of sampling and paths of this machine are left out.
+    Settings of sampling, paths of this machine and what may hold a secret are left out.
     """
-    public: dict[str, Any] = without_paths({k: v for k, v in config.items() if k not in ("sampling", "overrides")})
+    shareable = shareable_settings({name: value for name, value in config.items() if name != "sampling"})
+    public: dict[str, Any] = without_paths(shareable)
     for number, adapter in adapters.items():
         plan = adapter.path.parent / "plan.json"
         if plan.is_file():
@@ -168,10 +174,10 @@ def _repo_of_source(source: str) -> str | None:
 
 def _licence(facts: BaseFacts) -> str:
     named = facts.license or "not named in its GGUF; look it up before you share this model"
-    return f"{named} ({facts.license_link})" if facts.license_link else named
+    return inline(f"{named} ({facts.license_link})" if facts.license_link else named)
 
 
 def _prompt(name: str, text: str) -> str:
     """A prompt as an indented block, in which nothing is read as Markdown."""
     indented = "\n".join(f"    {line}" for line in text.strip().splitlines())
-    return f"{name}:\n\n{indented}"
+    return f"{inline(name)}:\n\n{indented}"

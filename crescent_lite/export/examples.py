@@ -26,6 +26,7 @@ from crescent_lite.consensus import decide
 from crescent_lite.errors import MissingPackageError, NotFoundError
 from crescent_lite.files import atomic_replacement
 from crescent_lite.records import Label
+from crescent_lite.report.markdown import inline
 from crescent_lite.stages.examples import pairs_of_labels
 from crescent_lite.store import Store
 
@@ -224,7 +225,7 @@ tags:
 
 # Questions that a model asked, with the answers it agreed on
 
-Made by crescent-lite from {which}, with {json.dumps(models)[1:-1]}. The model wrote the questions itself, and each
+Made by crescent-lite from {which}, with {inline(", ".join(models))}. The model wrote the questions itself, and each
 label is the answer that enough of its own sampled solutions have: nobody has checked it. Shares from
 {choice.min_share:g} to {choice.max_share:g}; decided by {decided}.
 

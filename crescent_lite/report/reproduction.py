@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from crescent_lite.events import STAGES
+from crescent_lite.redaction import shareable_settings
 from crescent_lite.report.content import Excerpt, Section, Table
 from crescent_lite.report.excerpts import cut
 from crescent_lite.store import Round, Run, Store
@@ -32,7 +33,7 @@ def making_section(store: Store, run: Run, rounds: list[Round]) -> Section:
         else "No settings are stored yet.",
     )
     tables = [machine_table(store, run), models_table(store, run, rounds), trainings_table(store, rounds)]
-    tables += [inputs_table(run), settings_table(run.config)]
+    tables += [inputs_table(run), settings_table(shareable_settings(run.config))]
     prompts = tuple(
         Excerpt(name, (), (("The prompt", cut(text, PROMPT_CHARACTERS)),))
         for name, text in store.runs.fetch_prompts(run.run_id)
@@ -80,9 +81,10 @@ def inputs_table(run: Run) -> Table:
 
 
 def settings_table(config: Mapping[str, Any]) -> Table:
-    """A table of all settings as they were used."""
+    """A table of settings as they were used."""
     rows = tuple((name, cut(_plain(value), MOST_CHARACTERS)) for name, value in _settings(config))
-    return Table("Every setting", ("setting", "value"), rows, folded=True)
+    note = "run.on_finish is left out: it may hold a secret." if rows else ""
+    return Table("Every setting", ("setting", "value"), rows, note, folded=True)
 
 
 def time_table(store: Store, run: Run, rounds: list[Round]) -> Table:

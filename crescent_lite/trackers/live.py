@@ -14,6 +14,7 @@ from pathlib import Path
 
 from crescent_lite.config.names import TrackerName
 from crescent_lite.events import Event, RoundFinished, RoundStarted, StageFinished, TrainingStepped
+from crescent_lite.redaction import redacted
 from crescent_lite.store import Store
 from crescent_lite.trackers.points import Point, points, round_values
 from crescent_lite.trackers.targets import Tracker, open_tracker
@@ -54,7 +55,7 @@ class _Follower:
             what()
         except Exception as error:  # noqa: BLE001  whatever a tracker's library raises, the run goes on
             self._failed = True
-            reason = str(error).partition("\n")[0] or type(error).__name__
+            reason = redacted(str(error)).partition("\n")[0] or type(error).__name__
             _log.warning("run.log_to: %s gets no more values: %s", self._name, reason)
 
     def open(self, logs: Path) -> None:

@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from crescent_lite.printable import printable_line
 from crescent_lite.store import Store
+
+MOST_NAME = 200
+"""Characters of a name that a tracker gets."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ def round_values(store: Store, run_id: int, number: int) -> dict[str, float]:
         if each.round_number == number and each.samples == 1:
             right, judged = store.evaluations.count_right(each.evaluation_id, "flexible")
             if judged:
-                values[f"score/{each.benchmark}/{each.prompt.rpartition('/')[2]}"] = right / judged
+                name = f"score/{each.benchmark}/{each.prompt.rpartition('/')[2]}"
+                values[printable_line(name, MOST_NAME)] = right / judged
     found = next((each for each in store.runs.fetch_rounds(run_id) if each.number == number), None)
     if found and number:
         counts = store.fetch_round_counts(found.round_id)

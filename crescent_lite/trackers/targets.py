@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from crescent_lite.config.names import TrackerName
 from crescent_lite.errors import MissingPackageError, file_errors
+from crescent_lite.redaction import shareable_settings
 
 PROJECT = "crescent-lite"
 """Project that runs belong to in Trackio and Weights & Biases."""
@@ -40,9 +41,12 @@ def require_tracker(name: TrackerName) -> None:
 
 
 def open_tracker(name: TrackerName, run: str, folder: Path, settings: Mapping[str, Any]) -> Tracker:
-    """Open a tracker for a run. `folder`: the workspace's logs. Raises MissingPackageError or StorageError."""
+    """Open a tracker for a run. `folder`: the workspace's logs. Raises MissingPackageError or StorageError.
+
+    Settings that may hold a secret are not sent.
+    """
     require_tracker(name)
-    return _OPENERS[name](run, folder, settings)
+    return _OPENERS[name](run, folder, shareable_settings(settings))
 
 
 class _TensorBoard:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crescent_lite.printable import printable_line
+from crescent_lite.redaction import redacted
 
 MOST_CHARACTERS = 2_000
 
@@ -22,7 +23,7 @@ class CommandLine:
     at: float
     """Seconds since 1970."""
     text: str
-    """As typed in a shell. Made printable, on one line."""
+    """As typed in a shell. Made printable, on one line, without secrets."""
 
 
 def line_of(folder: str, command: str, arguments: Sequence[str], at: float | None = None) -> CommandLine:
@@ -33,4 +34,4 @@ def line_of(folder: str, command: str, arguments: Sequence[str], at: float | Non
         options, end, texts = options[:at_end], ["--"], options[at_end + 1 :]
     words = ["crescent", command, *options, "-w", folder, *end, *texts]
     text = shlex.join(" ".join(word.split()) for word in words)
-    return CommandLine(time.time() if at is None else at, printable_line(text, MOST_CHARACTERS))
+    return CommandLine(time.time() if at is None else at, redacted(printable_line(text, MOST_CHARACTERS)))
