@@ -10,8 +10,8 @@ Source: Unicode general categories (UAX 44); control pictures are the block U+24
 
 from __future__ import annotations
 
-import os
 import re
+import sys
 import unicodedata
 
 MAX_CHARACTERS = 20_000
@@ -81,7 +81,7 @@ def argument_text(argument: str) -> str:
     if unstorable(argument) is None:
         return argument
     try:
-        return storable(os.fsencode(argument).decode("utf-8", "replace"))
+        return storable(argument.encode(sys.getfilesystemencoding(), "surrogateescape").decode("utf-8", "replace"))
     except UnicodeEncodeError:  # a surrogate that does not stand for a byte
         return storable(argument)
 
