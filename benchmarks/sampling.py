@@ -49,10 +49,11 @@ def main() -> int:
     parser.add_argument("--slots", type=int, default=DEFAULT_SLOTS)
     parser.add_argument("--threads", type=int, default=0, help="0 means as many as there are cores")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--max-tokens", type=int, default=MAX_TOKENS, help="limit of a reply")
     parser.add_argument("--quick", action="store_true", help="one small repeat, within three minutes on two cores")
     parser.add_argument("--json", action="store_true", help="one object as the last line")
     options = parser.parse_args()
-    max_tokens = MAX_TOKENS
+    max_tokens = options.max_tokens
     if options.quick:
         options.repeats, options.questions, options.one_by_one_samples, max_tokens = 1, 6, 1, 96
     requests = vote_requests(options.questions, options.votes, max_tokens)

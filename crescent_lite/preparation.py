@@ -161,7 +161,7 @@ def prepare(
         base_id=base_id,
         store=store,
         workspace=workspace,
-        open_sampler=lambda: load(base.path, resolved),
+        open_sampler=lambda path: load(path, resolved),
         semantic_encoder=encoder,
         teacher_id=purpose.teacher_id,
         control=purpose.control,

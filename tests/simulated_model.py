@@ -297,7 +297,9 @@ def simulated(
         run_id = store.runs.insert_run("improvement", base_id, {})
         store.runs.set_plan(run_id, config.as_dict(), rounds)
         _train_all(store, run_id, base_id, folder, rounds)
-    return Job(run_id, rounds, config, prompts, benchmarks, base, base_id, store, workspace, lambda: model, None)
+    return Job(
+        run_id, rounds, config, prompts, benchmarks, base, base_id, store, workspace, lambda _path: model, None
+    )
 
 
 def _train_all(store: Store, run_id: int, base_id: int, folder: Path, rounds: int) -> None:

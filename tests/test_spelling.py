@@ -108,7 +108,18 @@ def job_of(store: Store, base: Path, sampler: Sampler, folder: Path, teacher_id:
     run_id = store.runs.insert_run("improvement", base_id, {})
     workspace = Workspace(folder)
     return Job(
-        run_id, 1, config, prompts, (), model, base_id, store, workspace, lambda: sampler, None, teacher_id=teacher_id
+        run_id,
+        1,
+        config,
+        prompts,
+        (),
+        model,
+        base_id,
+        store,
+        workspace,
+        lambda _: sampler,
+        None,
+        teacher_id=teacher_id,
     )
 
 

@@ -33,6 +33,8 @@ def run_status(store: Store, *, engine_is_running: bool) -> dict[str, Any]:
     if rounds and (truth := store.fetch_label_truth(run.run_id, rounds[-1].number)):
         status["labels_right"] = truth.words
     status["thoughts"] = "; ".join(found.words for found in store.fetch_in_thoughts(run.run_id))
+    if sampled_as := store.machine.fetch_effective(run.run_id).get("sampling.merge_adapters"):
+        status["trained_model"] = f"sampled as {sampled_as}"
     status["alarms"] = "; ".join(
         f"round {number}: {alarm.name.replace('_', ' ')}, {alarm.words}"
         for number, alarms in store.measures.fetch_alarms(run.run_id).items()

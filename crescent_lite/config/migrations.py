@@ -59,6 +59,10 @@ MIGRATIONS = (
         "model.source is 'embedded' for a run that was started when that was the default",
         added({"model.source": "embedded"}),
     ),
+    Migration(
+        "sampling.merge_adapters is false for a run that was started without it",
+        added({"sampling.merge_adapters": False}),
+    ),
 )
 """All migrations in their order. Settings of version N have had the first N."""
 

@@ -97,6 +97,10 @@ class SamplingConfig:
     """Processor threads. 0 takes one for each physical core that may be used (CPU affinity, cgroup quota)."""
     gpu_layers: Annotated[int, Range(-1, 10_000)] = -1
     """Layers to put on the GPU, if llama.cpp was built for one. -1 takes as many as fit, 0 none."""
+    merge_adapters: bool = True
+    """Whether a long stage samples a trained model from a copy with the adapter merged into it, where that is faster
+    than the adapter on the base: on a processor, with a base in a type that the copy can keep the change in. The
+    copy is a file in the workspace's cache, deleted when the run ends."""
     workers: Annotated[int, Range(0, 256)] = 1
     """Processes that sample at the same time. 1 samples in the run's own process, 0 takes one for each GPU. Workers
     beyond the first share processors and memory, or have a GPU each (CUDA_VISIBLE_DEVICES)."""

@@ -18,7 +18,7 @@ from crescent_lite.questions import bait, diversify
 from crescent_lite.questions.semantic import SemanticIndex
 from crescent_lite.records import Attempt, PromptText, Question, Request
 from crescent_lite.stages.empty_texts import EmptyTexts
-from crescent_lite.stages.frame import Job, StageOfRun, Tally, sampler_of, told_in_thoughts
+from crescent_lite.stages.frame import Job, StageOfRun, Tally, sampler_of, tokens_ahead, told_in_thoughts
 from crescent_lite.store import Round
 
 ASKED_AHEAD = 512
@@ -80,7 +80,11 @@ class AskStage(StageOfRun):
             yield self._judge(question, known, acceptance)
         if not self._requests:
             return
-        for completion in sampler_of(self.job, self._round.model_id).sample(self._requests):
+        texts = len(self._requests) + len(self._owed)
+        sampler = sampler_of(
+            self.job, self._round.model_id, tokens_ahead(self.job, texts, self.job.config.bait.max_tokens)
+        )
+        for completion in sampler.sample(self._requests):
             attempt = self._on_their_way.pop(completion.key)
             question = store.questions.insert_asked(self._round, attempt, completion)
             empty.note(completion.text)  # after it is stored, so that nothing a model wrote is lost

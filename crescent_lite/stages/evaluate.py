@@ -16,7 +16,7 @@ from crescent_lite.events import Event, Stage
 from crescent_lite.records import Role
 from crescent_lite.stages.agreement import agreement_benchmark
 from crescent_lite.stages.empty_texts import EmptyTexts
-from crescent_lite.stages.frame import Job, StageOfRun, Tally, sampler_of, told_in_thoughts
+from crescent_lite.stages.frame import Job, StageOfRun, Tally, sampler_of, tokens_ahead, told_in_thoughts
 from crescent_lite.store import Round
 
 
@@ -60,7 +60,8 @@ class EvaluateStage(StageOfRun):
         """Answer and score each owed item; yields the title of the item's measurement."""
         evaluations, seed = self.job.store.evaluations, self.job.config.run.seed
         empty = EmptyTexts("evaluate", "check the model's chat template")
-        sampler = sampler_of(self.job, self._model_id)
+        ahead = tokens_ahead(self.job, self._owed.total(), self.job.config.evaluate.max_tokens)
+        sampler = sampler_of(self.job, self._model_id, ahead)
         for owed, completion, score in evaluate(sampler, self._queue, seed=seed):
             title = owed.measurement.title
             evaluations.insert_item(self.evaluation_ids[title], owed.item.item_id, completion, score)

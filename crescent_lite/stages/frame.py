@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, Concatenate, ParamSpec, TypeVar
 
 from crescent_lite.config import Config
@@ -33,7 +34,9 @@ from crescent_lite.questions.own import QuestionFile
 from crescent_lite.questions.semantic import Encoder
 from crescent_lite.records import Benchmark, ModelFile, TrainingStep
 from crescent_lite.sampling import Sampler, SamplerUsage
+from crescent_lite.stages.merged import MERGED, ON_THE_BASE, merged_copy
 from crescent_lite.store import Round, StageCost, Store
+from crescent_lite.training.merged_copy import delete_copies
 from crescent_lite.workspace import Workspace
 from crescent_lite.workspace.interruption import suspended
 
@@ -43,6 +46,8 @@ T = TypeVar("T")
 
 PAUSE_SECONDS = 0.2
 """Time between two checks whether a pause is over, in seconds."""
+SAMPLES_THAT_TELL = 50
+"""Samples after which their mean length is known well enough (guess)."""
 
 
 @dataclass
@@ -59,8 +64,8 @@ class Job:
     base_id: int
     store: Store
     workspace: Workspace
-    open_sampler: Callable[[], Sampler]
-    """Loads the base. Called again after each training, which needs the memory."""
+    open_sampler: Callable[[Path], Sampler]
+    """Loads the base, or a copy of it. Called again after each training, which needs the memory."""
     semantic_encoder: Encoder | None
     """Turns questions into vectors, to mark those of equal meaning; None without `diversify.semantic`."""
     teacher_id: int | None = None
@@ -74,6 +79,10 @@ class Job:
     training_pid: int | None = field(default=None, init=False)
     """Process id of the latest training."""
     sampler: Sampler | None = field(default=None, init=False)
+    sampled: Path | None = field(default=None, init=False)
+    """The file that the sampler has loaded."""
+    how_trained_model_is_sampled: str | None = field(default=None, init=False)
+    """From a merged copy or with the adapter on the base; None before a trained model was sampled."""
     past_usage: SamplerUsage = field(default_factory=SamplerUsage, init=False)
     """Usage of the samplers that were closed."""
 
@@ -175,10 +184,16 @@ def perform(
         )
         job.store.runs.add_stage_cost(job.run_id, number, cost)
         if job.sampler:
-            job.store.machine.set_effective(job.run_id, job.sampler.effective)
+            job.store.machine.set_effective(job.run_id, _effective(job, job.sampler))
     yield StageFinished(number, stage.name, seconds, cost.tokens, stage.tally.done)
     yield from stage.events_after()
     return stage
+
+
+def _effective(job: Job, sampler: Sampler) -> dict[str, int | float | str]:
+    """What the automatic settings of sampling came to, by `section.key`."""
+    how = job.how_trained_model_is_sampled
+    return {**sampler.effective, **({"sampling.merge_adapters": how} if how else {})}
 
 
 def _build(
@@ -234,11 +249,39 @@ def told_in_thoughts(job: Job, number: int, stage: Stage) -> Iterator[Event]:
             yield ThoughtsUnfinished(number, stage, found.count, found.replies, found.words)
 
 
-def sampler_of(job: Job, model_id: int) -> Sampler:
-    """The loaded sampler, with the adapter of this model applied."""
-    job.sampler = job.sampler or job.open_sampler()
-    job.sampler.use_adapter(None if model_id == job.base_id else job.store.runs.fetch_model(model_id).path)
+def sampler_of(job: Job, model_id: int, expected_tokens: int = 0) -> Sampler:
+    """The loaded sampler of this model: the base, with the adapter on it or, if that pays, a copy with it merged.
+
+    `expected_tokens`: how many tokens the stage is going to draw.
+    """
+    adapter = None if model_id == job.base_id else job.store.runs.fetch_model(model_id)
+    copy = None
+    if adapter:
+        copy = merged_copy(job.config.sampling, job.base, adapter, job.workspace.cache, expected_tokens)
+        job.how_trained_model_is_sampled = MERGED if copy else ON_THE_BASE
+    path = copy or job.base.path
+    if job.sampler and job.sampled != path:
+        release_sampler(job)
+    if not job.sampler:
+        job.sampler, job.sampled = job.open_sampler(path), path
+    job.sampler.use_adapter(adapter.path if adapter and not copy else None)
     return job.sampler
+
+
+def tokens_ahead(job: Job, samples: int, max_tokens: int) -> int:
+    """About how many tokens so many samples will take: as long as those so far, or a third of the limit."""
+    used = usage_of(job)
+    mean = used.tokens / used.ended if used.ended >= SAMPLES_THAT_TELL else max_tokens / 3
+    return round(samples * mean)
+
+
+def discard_copies(job: Job) -> None:
+    """Free the sampler, and delete the copies with merged adapters. Called when a run has ended, not when it stopped.
+
+    Raises StorageError.
+    """
+    release_sampler(job)
+    delete_copies(job.workspace.cache)
 
 
 def release_sampler(job: Job) -> None:

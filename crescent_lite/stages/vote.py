@@ -18,7 +18,7 @@ from crescent_lite.events import Event, Stage
 from crescent_lite.prompts.sets import fill
 from crescent_lite.records import Completion, Generation, Request
 from crescent_lite.stages.empty_texts import EmptyTexts
-from crescent_lite.stages.frame import Job, StageOfRun, Tally, sampler_of, told_in_thoughts
+from crescent_lite.stages.frame import Job, StageOfRun, Tally, sampler_of, tokens_ahead, told_in_thoughts
 from crescent_lite.store import Round
 
 
@@ -64,7 +64,11 @@ class VoteStage(StageOfRun):
         """Draw votes until every question is decided; yields why each reply ended."""
         empty = EmptyTexts("vote", "check its chat template")
         requests = deque(request for poll in list(self._polls.values()) for request in self._draw_or_decide(poll))
-        for completion in sampler_of(self.job, self._model_id).sample(requests) if requests else ():
+        if not requests:
+            return
+        missing = self.tally.total - self.tally.done
+        ahead = tokens_ahead(self.job, missing, self.job.config.vote.max_tokens)
+        for completion in sampler_of(self.job, self._model_id, ahead).sample(requests):
             requests.extend(self._count(completion))
             empty.note(completion.text)
             yield completion.finish_reason

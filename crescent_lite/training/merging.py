@@ -66,11 +66,13 @@ def merge(
     tensor_type: str,
     encode: EncodeRows,
     metadata: Mapping[str, str],
+    changed_types: Mapping[TensorType, TensorType] | None = None,
 ) -> None:
     """Write the merged model to `out`, completely or not at all. Raises ModelError or StorageError.
 
     `tensor_type` is 'same' to give each tensor its type in the base, or one of SIMPLE_TYPES for all matrices.
-    `metadata` holds texts that replace those of the base, for instance its name.
+    `metadata` holds texts that replace those of the base, for instance its name. `changed_types`: type in the base
+    -> type in the merged file, for the tensors that an adapter changes; what it does not name stays.
     """
     source = GgufHeader(base)
     changes = [_read_adapter(adapter, source, base) for adapter in adapters]
@@ -81,6 +83,8 @@ def merge(
             writer.add_custom_alignment(alignment)
         _copy_metadata(source, writer, dict(metadata), tensor_type)
         types = _types(source, tensor_type)
+        for name in {name for change in changes for name in change} if changed_types else ():
+            types[name] = (changed_types or {}).get(types[name], types[name])
         for tensor in source.tensors:
             _add_tensor_info(writer, tensor, types[tensor.name])
         writer.write_header_to_file()

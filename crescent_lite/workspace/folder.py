@@ -57,6 +57,11 @@ class Workspace:
         return self.folder / "exports"
 
     @property
+    def cache(self) -> Path:
+        """The folder of what can be made again and is deleted when a run ends: the copy with a merged adapter."""
+        return self.folder / "cache"
+
+    @property
     def logs(self) -> Path:
         """The folder of the logs, one JSON-lines file per run."""
         return self.folder / "logs"

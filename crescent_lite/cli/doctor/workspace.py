@@ -140,18 +140,28 @@ def sampling_plan(config: Config, workspace: Path) -> list[Finding]:
     parts = {"weights": plan.weights_bytes, "cache": plan.cache_bytes, "buffers": plan.buffer_bytes}
     memory = f"{plan.total_bytes / GIB:.1f} GiB ({', '.join(f'{n} {b / GIB:.2f}' for n, b in parts.items())})"
     each = "" if config.sampling.workers == 1 else "each worker: "
+    trained = [Finding("trained models", "ok", _how_trained_models_are_sampled(config, path))]
     if not plan.shared:
-        return [
-            Finding("sampling", "ok", f"{each}{plan.all_slots} slots of {plan.context_tokens:,} tokens, {memory}")
-        ]
+        slots = f"{each}{plan.all_slots} slots of {plan.context_tokens:,} tokens, {memory}"
+        return [Finding("sampling", "ok", slots), *trained]
     return [
         Finding(
             "sampling",
             "warning",
             f"{each}{plan.all_slots} slots share {plan.contexts * plan.cells:,} tokens of context, {memory}",
             "too little memory for all slots at full length: free some, or lower sampling.slots or max_tokens",
-        )
+        ),
+        *trained,
     ]
+
+
+def _how_trained_models_are_sampled(config: Config, base: Path) -> str:
+    from crescent_lite.stages.merged import may_merge
+    from crescent_lite.training.merged_copy import copy_bytes, copy_helps
+
+    if may_merge(config.sampling) and copy_helps(base):
+        return f"long stages use a merged copy in the workspace, {copy_bytes(base) / GIB:.2f} GiB"
+    return "the adapter is put on the base"
 
 
 def loader(config: Config) -> list[Finding]:
