@@ -71,6 +71,8 @@ def main() -> int:
     parser.add_argument("--max-tokens", type=int, default=256, help="limit of a reply")
     parser.add_argument("--json", action="store_true", help="one object as the last line")
     options = parser.parse_args()
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         forms = [Form("base", options.model)]
         forms += [made(name, options, options.keep or Path(folder)) for name in options.forms]
@@ -164,7 +166,7 @@ def speeds(forms: list[Form], options: argparse.Namespace) -> dict[str, dict[str
         context = KvContext(model, plan, threads=allowed_threads())
         if form.adapter:
             context.use_adapter(llama_cpp.llama_adapter_lora_init(model.handle, str(form.adapter).encode()))
-        context.decode([(0, [1000 + n for n in range(PAST)], True)])
+        context.decode([(0, [(1000 + n) % model.vocab_size for n in range(PAST)], True)])
         for slot in range(1, options.slots):
             context.move(0, slot)
         contexts.append(context)
@@ -174,7 +176,8 @@ def speeds(forms: list[Form], options: argparse.Namespace) -> dict[str, dict[str
         for index in order if step % 2 else reversed(order):
             context = contexts[index]
             before = context.decode_seconds
-            context.decode([(slot, [2000 + slot + step], True) for slot in range(options.slots)])
+            token = (2000 + step) % any_model.vocab_size
+            context.decode([(slot, [token], True) for slot in range(options.slots)])
             if step:  # the first step warms up
                 seconds[index].append(context.decode_seconds - before)
     for context in contexts:

@@ -41,6 +41,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--llama-server", type=Path, help="path of llama-server; leave out to measure without it")
+    parser.add_argument("--server", help="address of a running server with the same model, such as vLLM")
     parser.add_argument("--questions", type=int, default=12)
     parser.add_argument("--votes", type=int, default=8, help="votes for each question")
     parser.add_argument(
@@ -62,7 +63,7 @@ def main() -> int:
     here = LlamaSampler(options.model, SamplingConfig(slots=options.slots, threads=threads, context_tokens=CONTEXT))
     list(here.sample(vote_requests(1, 2, 4, first=100)))  # creates the context
     llama = llama_cpp.Llama(str(options.model), n_ctx=1024, n_threads=threads, n_threads_batch=threads, verbose=False)
-    names = ("ours", "sequential", "llama_server", "prefill", "prefill_with_logits", "outside")
+    names = ("ours", "sequential", "llama_server", "server", "prefill", "prefill_with_logits", "outside")
     found: dict[str, list[float]] = {name: [] for name in names}
     with contextlib.ExitStack() as stack:
         there = None
@@ -72,6 +73,7 @@ def main() -> int:
             settings += ["-t", threads, "-tb", threads, "-fit", "off"]
             url = stack.enter_context(running_llama_server(options.llama_server, *settings))
             there = ServerSampler(options.model, SamplingConfig(servers=(url,)))
+        other = ServerSampler(options.model, SamplingConfig(servers=(options.server,))) if options.server else None
         for repeat in range(options.repeats):
             found["prefill"].append(prefill(options.model, threads))
             found["prefill_with_logits"].append(prefill(options.model, threads, logits=True))
@@ -81,11 +83,13 @@ def main() -> int:
             found["sequential"].append(one_by_one(llama, requests, options.one_by_one_samples, repeat))
             if there:
                 found["llama_server"].append(measure(there, requests)[0])
+            if other:
+                found["server"].append(measure(other, requests)[0])
             print(
                 {name: round(values[-1], 3) for name, values in found.items() if values}, file=sys.stderr, flush=True
             )
-        if there:
-            there.close()
+        for sampler in filter(None, (there, other)):
+            sampler.close()
     report(options, found, here)
     return 0
 
@@ -93,7 +97,7 @@ def main() -> int:
 def report(options: argparse.Namespace, found: dict[str, list[float]], here: LlamaSampler) -> None:
     """Print medians and ratios."""
     median = {name: statistics.median(values) for name, values in found.items() if values}
-    server = median.get("llama_server")
+    server, other = median.get("llama_server"), median.get("server")
     result = {
         "model": options.model.name,
         "slots": options.slots,
@@ -102,6 +106,7 @@ def report(options: argparse.Namespace, found: dict[str, list[float]], here: Lla
         "tokens_per_second": {name: round(v, 1) for name, v in median.items() if name != "outside"},
         "ratio_to_sequential": round(median["ours"] / median["sequential"], 2),
         "ratio_to_llama_server": round(median["ours"] / server, 2) if server else None,
+        "ratio_to_server": round(median["ours"] / other, 2) if other else None,
         "ratio_to_prefill": round(median["ours"] / median["prefill"], 3),
         "ratio_to_prefill_with_logits": round(median["ours"] / median["prefill_with_logits"], 3),
         "share_outside_decode": round(median["outside"], 4),

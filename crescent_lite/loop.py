@@ -21,7 +21,7 @@ from crescent_lite.records import ModelFile, Role
 from crescent_lite.rounds import why_no_more
 from crescent_lite.stages.ask import AskStage
 from crescent_lite.stages.evaluate import EvaluateStage
-from crescent_lite.stages.frame import Job, discard_copies, perform, release_sampler
+from crescent_lite.stages.frame import Job, end_sampling, perform, release_sampler
 from crescent_lite.stages.outcome import round_outcome
 from crescent_lite.stages.second_opinions import SecondOpinionStage
 from crescent_lite.stages.train import TrainStage
@@ -45,7 +45,7 @@ def run(job: Job) -> Generator[Event, None, None]:
             reason = yield from play_rounds(job)
             yield from evaluate_at_the_end(job)
             another = yield from add_requested_round(job)
-        discard_copies(job)
+        end_sampling(job)
         yield RunFinished(job.run_id, reason)
     finally:
         release_sampler(job)
@@ -119,7 +119,7 @@ def measure(job: Job, adapter: ModelFile | None, roles: Collection[Role] = ALL_R
             this = job.store.runs.insert_round(job.run_id, 1, job.base_id)
             yield from evaluate(job, adapter_id, this, roles)
             job.store.runs.finish_round(this.round_id, "measured")
-        discard_copies(job)
+        end_sampling(job)
         yield RunFinished(job.run_id)
     finally:
         release_sampler(job)

@@ -19,7 +19,7 @@ from crescent_lite.config import SamplingConfig, load_config
 from crescent_lite.prompts.sets import load_prompt_set
 from crescent_lite.records import ModelFile
 from crescent_lite.sampling.quantising import encode_rows, quantise
-from crescent_lite.stages.frame import Job, discard_copies, sampler_of, tokens_ahead
+from crescent_lite.stages.frame import Job, end_sampling, sampler_of, tokens_ahead
 from crescent_lite.stages.merged import MERGED, ON_THE_BASE, PAYING_TOKENS, may_merge, merged_copy
 from crescent_lite.store import Store
 from crescent_lite.training.merged_copy import copy_bytes, copy_helps, copy_path, make_copy
@@ -155,7 +155,7 @@ def test_a_long_stage_samples_the_copy_and_a_short_one_the_adapter_on_the_base(
     assert (long.path, long.adapter, job.how_trained_model_is_sampled) == (copy, None, MERGED)
     assert sampler_of(job, adapter_id) is long  # what is there is used, also for a few tokens
     assert sampler_of(job, job.base_id).path == slow.path
-    discard_copies(job)
+    end_sampling(job)
     assert not job.workspace.cache.exists()
 
 

@@ -34,9 +34,8 @@ from crescent_lite.questions.own import QuestionFile
 from crescent_lite.questions.semantic import Encoder
 from crescent_lite.records import Benchmark, ModelFile, TrainingStep
 from crescent_lite.sampling import Sampler, SamplerUsage
-from crescent_lite.stages.merged import MERGED, ON_THE_BASE, merged_copy
+from crescent_lite.stages.merged import MERGED, ON_THE_BASE, discard_copies, merged_copy
 from crescent_lite.store import Round, StageCost, Store
-from crescent_lite.training.merged_copy import delete_copies
 from crescent_lite.workspace import Workspace
 from crescent_lite.workspace.interruption import suspended
 
@@ -275,21 +274,18 @@ def tokens_ahead(job: Job, samples: int, max_tokens: int) -> int:
     return round(samples * mean)
 
 
-def discard_copies(job: Job) -> None:
-    """Free the sampler, and delete the copies with merged adapters. Called when a run has ended, not when it stopped.
-
-    Raises StorageError.
-    """
-    release_sampler(job)
-    delete_copies(job.workspace.cache)
-
-
 def release_sampler(job: Job) -> None:
     """Free the sampler's memory, and keep its usage figures."""
     if job.sampler:
         job.past_usage = usage_of(job)
         job.sampler.close()
         job.sampler = None
+
+
+def end_sampling(job: Job) -> None:
+    """Free the sampler and delete merged copies. For a run that has ended; one that was stopped uses them again."""
+    release_sampler(job)
+    discard_copies(job.workspace.cache)
 
 
 def usage_of(job: Job) -> SamplerUsage:

@@ -13,7 +13,7 @@ from pathlib import Path
 from crescent_lite.config import SamplingConfig
 from crescent_lite.errors import StorageError
 from crescent_lite.records import ModelFile
-from crescent_lite.training.merged_copy import copy_bytes, copy_helps, copy_path, make_copy
+from crescent_lite.training.merged_copy import copy_bytes, copy_helps, copy_path, delete_copies, make_copy
 
 PAYING_TOKENS = 15_000
 """Tokens of a stage from which on a copy is made. Writing it takes as long as some 5,000 tokens of either model that
@@ -35,15 +35,23 @@ def merged_copy(
     """
     if not may_merge(config):
         return None
-    if copy_path(base, adapter, folder).is_file():
-        return make_copy(base, adapter, folder)
-    if expected_tokens < PAYING_TOKENS or not copy_helps(base.path) or not _fits_in_memory(base.path):
+    is_there = copy_path(base, adapter, folder).is_file()
+    pays = expected_tokens >= PAYING_TOKENS and copy_helps(base.path) and _fits_in_memory(base.path)
+    if not is_there and not pays:
         return None
     try:
         return make_copy(base, adapter, folder)
     except StorageError as error:
         _log.warning("the adapter stays on the base, which is slower: %s", error)
         return None
+
+
+def discard_copies(folder: Path) -> None:
+    """Delete all copies; a copy that cannot be deleted is a warning."""
+    try:
+        delete_copies(folder)
+    except StorageError as error:
+        _log.warning("the merged copy was not deleted: %s", error)
 
 
 def may_merge(config: SamplingConfig) -> bool:
