@@ -16,6 +16,7 @@ from gguf import GGMLQuantizationType as TensorType
 from tiny_model import as_base, make_tiny_adapter, make_tiny_gguf
 
 from crescent_lite.config import SamplingConfig, load_config
+from crescent_lite.errors import ModelError
 from crescent_lite.prompts.sets import load_prompt_set
 from crescent_lite.records import ModelFile
 from crescent_lite.sampling.quantising import encode_rows, quantise
@@ -157,6 +158,23 @@ def test_a_long_stage_samples_the_copy_and_a_short_one_the_adapter_on_the_base(
     assert sampler_of(job, job.base_id).path == slow.path
     end_sampling(job)
     assert not job.workspace.cache.exists()
+
+
+def test_a_copy_that_cannot_be_loaded_leaves_the_adapter_on_the_base(
+    job: Job, slow: ModelFile, adapters: tuple[ModelFile, ModelFile], caplog: pytest.LogCaptureFixture
+) -> None:
+    def opened(path: Path) -> Opened:
+        if path != slow.path:
+            raise ModelError("a file that makes llama.cpp abort")
+        return Opened(path)
+
+    job.open_sampler = opened
+    adapter_id = job.store.runs.insert_model(adapters[0], parent_id=job.base_id)
+    for _ in range(2):  # it is not made again
+        sampler = sampler_of(job, adapter_id, PAYING_TOKENS)
+        assert (sampler.path, sampler.adapter) == (slow.path, adapters[0].path)
+    assert caplog.text.count("makes llama.cpp abort") == 1
+    assert job.how_trained_model_is_sampled == ON_THE_BASE
 
 
 def test_the_length_of_what_was_drawn_tells_how_much_is_ahead(job: Job) -> None:

@@ -18,6 +18,7 @@ from typing import ClassVar, Concatenate, ParamSpec, TypeVar
 
 from crescent_lite.config import Config
 from crescent_lite.config.names import Control
+from crescent_lite.errors import ModelError, OutOfMemoryError
 from crescent_lite.events import (
     Event,
     RunPaused,
@@ -34,7 +35,7 @@ from crescent_lite.questions.own import QuestionFile
 from crescent_lite.questions.semantic import Encoder
 from crescent_lite.records import Benchmark, ModelFile, TrainingStep
 from crescent_lite.sampling import Sampler, SamplerUsage
-from crescent_lite.stages.merged import MERGED, ON_THE_BASE, discard_copies, merged_copy
+from crescent_lite.stages.merged import MERGED, ON_THE_BASE, discard_copies, merged_copy, tell_unusable
 from crescent_lite.store import Round, StageCost, Store
 from crescent_lite.workspace import Workspace
 from crescent_lite.workspace.interruption import suspended
@@ -80,6 +81,8 @@ class Job:
     sampler: Sampler | None = field(default=None, init=False)
     sampled: Path | None = field(default=None, init=False)
     """The file that the sampler has loaded."""
+    copies_work: bool = field(default=True, init=False)
+    """Whether merged copies could be loaded so far."""
     how_trained_model_is_sampled: str | None = field(default=None, init=False)
     """From a merged copy or with the adapter on the base; None before a trained model was sampled."""
     past_usage: SamplerUsage = field(default_factory=SamplerUsage, init=False)
@@ -255,15 +258,23 @@ def sampler_of(job: Job, model_id: int, expected_tokens: int = 0) -> Sampler:
     """
     adapter = None if model_id == job.base_id else job.store.runs.fetch_model(model_id)
     copy = None
-    if adapter:
+    if adapter and job.copies_work:
         copy = merged_copy(job.config.sampling, job.base, adapter, job.workspace.cache, expected_tokens)
-        job.how_trained_model_is_sampled = MERGED if copy else ON_THE_BASE
     path = copy or job.base.path
     if job.sampler and job.sampled != path:
         release_sampler(job)
     if not job.sampler:
-        job.sampler, job.sampled = job.open_sampler(path), path
+        try:
+            job.sampler, job.sampled = job.open_sampler(path), path
+        except (ModelError, OutOfMemoryError) as error:
+            if copy is None:
+                raise
+            job.copies_work = False
+            tell_unusable(error)
+            return sampler_of(job, model_id)
     job.sampler.use_adapter(adapter.path if adapter and not copy else None)
+    if adapter:
+        job.how_trained_model_is_sampled = MERGED if copy else ON_THE_BASE
     return job.sampler
 
 

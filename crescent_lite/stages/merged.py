@@ -11,7 +11,7 @@ import logging
 from pathlib import Path
 
 from crescent_lite.config import SamplingConfig
-from crescent_lite.errors import StorageError
+from crescent_lite.errors import CrescentError, StorageError
 from crescent_lite.records import ModelFile
 from crescent_lite.training.merged_copy import copy_bytes, copy_helps, copy_path, delete_copies, make_copy
 
@@ -42,8 +42,13 @@ def merged_copy(
     try:
         return make_copy(base, adapter, folder)
     except StorageError as error:
-        _log.warning("the adapter stays on the base, which is slower: %s", error)
+        tell_unusable(error)
         return None
+
+
+def tell_unusable(reason: CrescentError) -> None:
+    """Warn that there is no copy."""
+    _log.warning("the adapter stays on the base, which is slower: %s", reason)
 
 
 def discard_copies(folder: Path) -> None:
