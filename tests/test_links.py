@@ -13,7 +13,7 @@ from crescent_lite.workspace import Workspace
 
 OWN = [
     "crescent.db", "notes.jsonl", ".engine.json", ".engine.lock", ".checksums.json", ".tui.json", "stop-requested",
-    "logs", "logs/run-1.jsonl", "logs/engine-output.txt", "logs/tensorboard", "exports", "adapters",
+    "logs", "logs/run-1.jsonl", "logs/engine-output.txt", "logs/tensorboard", "exports", "cache", "adapters",
     "adapters/run-1", "adapters/run-1/round-2",
 ]  # fmt: skip
 

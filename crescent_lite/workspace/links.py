@@ -17,7 +17,7 @@ FILES = (
     "notes.unreadable", "stop-requested", "pause-requested", "round-requested",
 )  # fmt: skip
 """Files that are written in a workspace; those whose name begins with a dot are written too."""
-FOLDERS = {"exports": 0, "logs": 2, "adapters": 2}
+FOLDERS = {"exports": 0, "cache": 1, "logs": 2, "adapters": 2}
 """Folders that are written in, and how many levels below them are looked at. Exports are replaced as a whole, so a
 link among them is never followed."""
 
