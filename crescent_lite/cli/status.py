@@ -176,7 +176,7 @@ def _estimated(workspace: Workspace, run: Run) -> dict[tuple[int, Stage], float]
     from crescent_lite.events import STAGES
 
     path = workspace.folder / ESTIMATE_NAME
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         kept = json.loads(path.read_text(encoding="utf-8"))
         if (kept["run"], kept["rounds"]) == (run.run_id, run.rounds):
             return {(number, stage): seconds for number, stage, seconds in kept["seconds"] if stage in STAGES}

@@ -149,7 +149,10 @@ def _settings(config: dict[str, Any], adapters: Mapping[int, ModelFile]) -> dict
     for number, adapter in adapters.items():
         plan = adapter.path.parent / "plan.json"
         if plan.is_file():
-            trained = json.loads(plan.read_text(encoding="utf-8"))["config"]
+            try:
+                trained = json.loads(plan.read_text(encoding="utf-8"))["config"]
+            except (OSError, ValueError, KeyError, TypeError, RecursionError):
+                continue  # a damaged file, which nothing else depends on
             public[f"train, round {number}"] = without_paths(trained)
             public.pop("train", None)
     return public

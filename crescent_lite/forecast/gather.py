@@ -345,7 +345,7 @@ def _calibration_key(inputs: Inputs, machine: MachineNoted) -> str:
 
 def _kept_calibrations(workspace: Workspace) -> dict[str, dict[str, float]]:
     path = workspace.folder / ".calibrations.json"
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         known = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(known, dict):
             entries = {key: each for key, each in known.items() if isinstance(each, dict)}

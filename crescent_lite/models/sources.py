@@ -129,10 +129,10 @@ def _hash_of(parts: tuple[Path, ...]) -> str:
 
 def _known_checksums(cache: Path | None) -> dict[str, str]:
     if cache is not None and cache.is_file():
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, RecursionError):
             known = json.loads(cache.read_text(encoding="utf-8"))
             if isinstance(known, dict):
-                return known
+                return {key: each for key, each in known.items() if isinstance(each, str)}
     return {}
 
 

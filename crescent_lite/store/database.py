@@ -244,6 +244,8 @@ def storage_errors(path: Path) -> Iterator[None]:
     except UnicodeEncodeError as error:
         text = printable_line(str(error.object), 200)
         raise StorageError(f"{path}: the text or path {text!r} is not valid Unicode and cannot be stored") from None
+    except UnicodeDecodeError:  # Python decodes SQLite's messages, which quote the damaged part
+        raise StorageError(f"{path}: the database is damaged; restore a backup or move it away") from None
     except MemoryError:  # so Python reports SQLite's lack of memory
         raise OutOfMemoryError(f"{path}: memory ran out in the database; close other programs") from None
     except sqlite3.DatabaseError as error:

@@ -6,13 +6,13 @@ Example: fetch_experience(database, base_id, "arithmetic", describe_machine()).k
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from crescent_lite.events import MachineNoted, Stage
 from crescent_lite.store.database import Database
+from crescent_lite.store.json_columns import json_object
 
 PROMPT_WEIGHT = 0.5
 """Cost of reading a prompt token in drawn tokens, to share a stage's time between both. Measured: about 0.45 on two
@@ -105,7 +105,7 @@ def _was_on(database: Database, run_id: int, machine: MachineNoted) -> bool:
         "SELECT detail FROM events WHERE run_id = ? AND kind = 'MachineNoted' ORDER BY event_id DESC LIMIT 1",
         [run_id],
     )
-    noted = json.loads(found) if found else {}
+    noted = json_object(found)
     return (noted.get("processor"), noted.get("cores"), tuple(noted.get("gpus", ()))) == (
         machine.processor,
         machine.cores,

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from crescent_lite.errors import NotFoundError
 from crescent_lite.records import Attempt, Completion, Question, QuestionVerdict
 from crescent_lite.store.database import Database, now
+from crescent_lite.store.json_columns import json_object
 from crescent_lite.store.runs import Round
 
 COLUMNS = "question_id, text, raw_text, finish_reason, verdict, rewritten_from, rewrites, steering, external_id"
@@ -197,4 +198,4 @@ class Questions:
         rows = self._database.rows(
             f"SELECT {COLUMNS} FROM questions WHERE {where} ORDER BY question_id", list(values)
         )
-        return [Question(**{**row, "steering": json.loads(row["steering"] or "{}")}) for row in map(dict, rows)]
+        return [Question(**{**row, "steering": json_object(row["steering"])}) for row in map(dict, rows)]

@@ -15,6 +15,7 @@ from typing import Any
 from crescent_lite.errors import NotFoundError, UsageError
 from crescent_lite.records import Role, model_name, named_file, short_name
 from crescent_lite.store.database import Database
+from crescent_lite.store.json_columns import json_value
 
 NAME_CHARACTERS = 80
 """Longest name of a run."""
@@ -207,7 +208,7 @@ def _run_row(row: Any) -> RunRow:
     values["model"] = model_name(given) if given else row["model"]
     return RunRow(
         **values,
-        scores=_scores(json.loads(row["scores"]), str(_part(config, "evaluate").get("primary_prompt") or "")),
+        scores=_scores(json_value(row["scores"]), str(_part(config, "evaluate").get("primary_prompt") or "")),
         differs=_table(row["differs"]),
         effective=_table(row["effective"]),
     )
@@ -236,7 +237,7 @@ def _table(text: str | None) -> dict[str, Any]:
     """The object that a JSON text holds; empty if it is damaged."""
     try:
         found = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

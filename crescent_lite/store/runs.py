@@ -16,6 +16,7 @@ from crescent_lite.config.names import VERSION
 from crescent_lite.errors import ConfigError, NotFoundError
 from crescent_lite.records import ModelFile, PromptText, model_name, named_file
 from crescent_lite.store.database import Database, now
+from crescent_lite.store.json_columns import json_object
 
 ADAPTER_DEPTH = 4
 """Parts of an adapter's path inside its workspace: `adapters`, the run, the round, the file."""
@@ -240,7 +241,7 @@ class Runs:
             found["rounds"],
             found["base_id"],
             _stored_settings(found["config"]),
-            json.loads(found["inputs"]),
+            json_object(found["inputs"]),
             found["started_at"],
             found["finished_at"],
             found["teacher_id"],
@@ -378,14 +379,14 @@ class Runs:
         rows = self._database.rows(
             "SELECT detail FROM events WHERE run_id = ? AND kind = ? ORDER BY event_id", [run_id, kind]
         )
-        return [json.loads(row[0]) for row in rows]
+        return [json_object(row[0]) for row in rows]
 
 
 def _stored_settings(text: str) -> dict[str, Any]:
     """Stored settings with today's names. Raises ConfigError for damaged ones, and for those of a newer version."""
     try:
         stored = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         stored = None
     if not isinstance(stored, dict):
         raise ConfigError("the settings stored with the run: not a JSON object; restore the database from a backup")

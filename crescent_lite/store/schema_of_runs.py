@@ -55,6 +55,6 @@ def fill_differences(database: Database) -> None:
     for run_id, config in database.execute("SELECT run_id, config FROM runs").fetchall():
         try:
             found = differing_from_preset(upgraded(json.loads(config)))
-        except (ValueError, TypeError, AttributeError, ConfigError):
+        except (ValueError, TypeError, AttributeError, RecursionError, ConfigError):
             continue  # damaged settings, or those of a newer version: nothing is known of them
         database.execute("UPDATE runs SET differs = ? WHERE run_id = ?", [json.dumps(found), run_id])

@@ -13,6 +13,7 @@ from typing import Any
 
 from crescent_lite.errors import NotFoundError
 from crescent_lite.store.database import Database, now
+from crescent_lite.store.json_columns import json_object
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Sweeps:
         if row is None:
             which = "no sweep yet" if name is None else f"{name!r}: no sweep has this name"
             raise NotFoundError(f"{which} in {self._database.path}; `crescent sweep --seeds 3` plays one")
-        return StoredSweep(row[0], row[1], json.loads(row[2]), row[3])
+        return StoredSweep(row[0], row[1], json_object(row[2]), row[3])
 
     def count(self) -> int:
         """How many sweeps there are."""

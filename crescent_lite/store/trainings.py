@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from crescent_lite.records import BenchmarkItem, Example, TrainedAdapter, TrainingStep
 from crescent_lite.store.database import Database, now
+from crescent_lite.store.json_columns import json_object
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ class Trainings:
             FROM trainings t WHERE round_id = ? ORDER BY training_id DESC LIMIT 1""",
             [round_id],
         )
-        details = json.loads(latest[0]["details"] or "{}") if latest else {}
+        details = json_object(latest[0]["details"]) if latest else {}
         before = float(details.get("held_out_loss_before") or math.nan)
         steps = self._database.rows(
             "SELECT loss, held_out_loss, steps, measures FROM training_steps WHERE training_id = ? ORDER BY step",
@@ -202,7 +203,7 @@ class Trainings:
             state=latest[0]["state"] if latest else None,
             planned_steps=steps[-1]["steps"] if steps else 0,
             held_out_before=before if math.isfinite(before) else None,
-            measures=_series([json.loads(step["measures"] or "{}") for step in steps]),
+            measures=_series([json_object(step["measures"]) for step in steps]),
         )
 
     def fetch_pairs(self, question_id: int) -> list[tuple[int, int]]:
@@ -277,7 +278,7 @@ class Trainings:
             ORDER BY step""",
             [round_id],
         )
-        found = [(row[0], json.loads(row[1])) for row in rows]
+        found = [(row[0], json_object(row[1])) for row in rows]
         return [
             TrainingLook(
                 0 if step == 1 else step,
@@ -296,7 +297,7 @@ class Trainings:
             ORDER BY training_id DESC LIMIT 1""",
             [round_id],
         )
-        return FinishedTraining(row[0] or "", row[1] or 0.0, json.loads(row[2] or "{}")) if row else None
+        return FinishedTraining(row[0] or "", row[1] or 0.0, json_object(row[2])) if row else None
 
     def count_examples_by_round(self, round_id: int) -> dict[int, int]:
         """How many examples of the round's latest training came from each round, by the id of the asking round."""

@@ -9,13 +9,13 @@ untrusted. Example, of a round that has asked 120 of its 400 questions:
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from crescent_lite.records import Decision, Note, Stopped, Verdict, Vote, model_name, named_file
 from crescent_lite.round_facts import LabelTruth
 from crescent_lite.store.database import Database
+from crescent_lite.store.json_columns import json_object
 from crescent_lite.store.notes import Notes
 from crescent_lite.store.questions import Questions
 from crescent_lite.store.round_counts import fetch_round_counts
@@ -345,4 +345,4 @@ class Watching:
             WHERE run_id = ? ORDER BY event_id DESC LIMIT ?""",
             [run_id, limit],
         )
-        return tuple(EventLine(row[0], row[1], json.loads(row[2]), row[3]) for row in rows)
+        return tuple(EventLine(row[0], row[1], json_object(row[2]), row[3]) for row in rows)

@@ -8,6 +8,7 @@ Source of the format: llama.cpp, convert_lora_to_gguf.py (tensors `<name>.lora_a
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,7 +20,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from crescent_lite.errors import TrainingError
+from crescent_lite.printable import printable_line
 from crescent_lite.records import BASE_SHA256
+from crescent_lite.rows import shortened
 from crescent_lite.training.architectures import PERMUTED, architecture_number, refuse_unknown_architecture
 from crescent_lite.training.base_gguf import BaseGguf
 
@@ -37,6 +40,8 @@ UNSUPPORTED_FIELDS: Mapping[str, Callable[[Any], bool]] = {
 }
 """Fields of adapter_config.json, each with a test that is true for values that a GGUF adapter cannot express."""
 
+REASON_CHARACTERS = 300
+"""Longest message of a library in an error's line."""
 _TENSOR = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
 
 
@@ -73,40 +78,51 @@ def _read_peft(peft_dir: Path) -> tuple[float, dict[tuple[str, str], np.ndarray]
     try:
         settings = json.loads((peft_dir / "adapter_config.json").read_text(encoding="utf-8"))
         loaded = load_file(peft_dir / "adapter_model.safetensors")
-    except (OSError, ValueError, TypeError, SafetensorError) as error:  # TypeError: a number type unknown to numpy
+    except (OSError, ValueError, TypeError, RecursionError, MemoryError, SafetensorError) as error:
+        # A TypeError is about a number type unknown to numpy.
+        reason = printable_line(str(error), REASON_CHARACTERS)
         raise TrainingError(
-            f"{peft_dir}: not a PEFT adapter stored as safetensors of floats: {error}; train it again"
+            f"{peft_dir}: not a PEFT adapter stored as safetensors of floats: {reason}; train it again"
         ) from None
-    if not isinstance(settings, dict) or not isinstance(settings.get("lora_alpha"), int | float):
+    if not isinstance(settings, dict) or not _is_finite(settings.get("lora_alpha")):
         raise TrainingError(f"{peft_dir}: adapter_config.json has no number for lora_alpha; train the adapter again")
     for field, is_unsupported in UNSUPPORTED_FIELDS.items():
         if field in settings and is_unsupported(settings[field]):
             raise TrainingError(
-                f"{peft_dir}: an adapter with {field} = {settings[field]!r} cannot be written as GGUF; "
+                f"{peft_dir}: an adapter with {field} = {shortened(settings[field])} cannot be written as GGUF; "
                 "train a plain LoRA"
             )
     tensors = {}
     for key, tensor in loaded.items():
         match = _TENSOR.fullmatch(key)
         if match is None:
-            raise TrainingError(f"{peft_dir}: the tensor {key!r} does not belong to a LoRA pair of a linear layer")
+            raise TrainingError(
+                f"{peft_dir}: the tensor {shortened(key)!r} does not belong to a LoRA pair of a linear layer"
+            )
         tensors[match["module"], match["side"]] = tensor
     if {(module, "A") for module, _ in tensors} | {(module, "B") for module, _ in tensors} != set(tensors):
         raise TrainingError(f"{peft_dir}: half of a LoRA pair is missing; train the adapter again")
     for (module, side), tensor in tensors.items():
         if tensor.ndim != 2 or not np.isfinite(tensor).all():
-            raise TrainingError(f"{peft_dir}: {side} of {module} is not a matrix of finite numbers")
+            raise TrainingError(f"{peft_dir}: {side} of {shortened(module)} is not a matrix of finite numbers")
         if side == "A" and tensor.shape[0] != tensors[module, "B"].shape[-1]:
-            raise TrainingError(f"{peft_dir}: the two matrices of {module} have different ranks")
+            raise TrainingError(f"{peft_dir}: the two matrices of {shortened(module)} have different ranks")
     if not tensors:
         raise TrainingError(f"{peft_dir}: the adapter has no tensors; train it again")
     return float(settings["lora_alpha"]), tensors
 
 
+def _is_finite(value: object) -> bool:
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floats
+        return False
+
+
 def _refuse_misfit(module: str, name: str | None, side: str, tensor: np.ndarray, base: BaseGguf) -> None:
     """Raise TrainingError unless the base has the tensor, with a matching size."""
     if name is None or name not in base.shapes:
-        raise TrainingError(f"{base.path}: has no tensor for {module!r}, which the adapter changes")
+        raise TrainingError(f"{base.path}: has no tensor for {shortened(module)!r}, which the adapter changes")
     rows, columns = base.shapes[name]
     kind, wanted, found = ("columns", columns, tensor.shape[1]) if side == "A" else ("rows", rows, tensor.shape[0])
     if wanted != found:

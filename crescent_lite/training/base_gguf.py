@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def read_base(path: Path) -> BaseGguf:
 
     def number(key: str, default: int | None = None) -> int:
         value = header.value(f"{architecture}.{key}", default)
-        if not isinstance(value, int):
+        if not isinstance(value, int) or isinstance(value, bool):
             raise ModelError(f"{path}: not a GGUF that can be trained: its header has no number for {key!r}")
         return value
 
@@ -58,13 +59,19 @@ def read_base(path: Path) -> BaseGguf:
     heads = number("attention.head_count")
     if heads < 1:
         raise ModelError(f"{path}: not a GGUF that can be trained: it has {heads} heads")
+    layers = number("block_count")
+    if not 1 <= layers <= max(1, len(header.tensors)):
+        raise ModelError(
+            f"{path}: not a GGUF that can be trained: its header counts {layers:,} blocks, and it has "
+            f"{len(header.tensors):,} tensors"
+        )
     width = number("attention.key_length", number("embedding_length") // heads)
     return BaseGguf(
         path=path,
         architecture=architecture,
-        layers=number("block_count"),
+        layers=layers,
         heads=heads,
-        kv_heads=_most(header.value(f"{architecture}.attention.head_count_kv", heads)),
+        kv_heads=_most(path, header.value(f"{architecture}.attention.head_count_kv", heads)),
         head_width=width,
         rotary_width=number("rope.dimension_count", width),
         shapes={tensor.name: tuple(int(n) for n in reversed(tensor.shape)) for tensor in header.tensors},
@@ -74,9 +81,12 @@ def read_base(path: Path) -> BaseGguf:
     )
 
 
-def _most(heads: int | list[int]) -> int:
-    """The largest number of heads in any layer; layers without attention have 0."""
-    return heads if isinstance(heads, int) else max(heads)
+def _most(path: Path, heads: Any) -> int:
+    """The largest number of heads in any layer; layers without attention have 0. Raises ModelError."""
+    numbers = heads if isinstance(heads, list) else [heads]
+    if not numbers or not all(isinstance(each, int) and each >= 0 for each in numbers):
+        raise ModelError(f"{path}: not a GGUF that can be trained: 'attention.head_count_kv' is no number of heads")
+    return int(max(numbers))
 
 
 def _rope_scaling(header: GgufHeader, architecture: str) -> str:
