@@ -32,7 +32,7 @@ def text_field(where: str, row: Mapping[str, Any], field: str, error: type[Cresc
         texts = {column: text_field(where, row, column, error) for column in columns_of(field)}
         return COLUMN.sub(lambda found: texts[found[1]], field)
     if field not in row:
-        raise error(f"{where}: no field {field!r}; its fields: {', '.join(map(str, row)) or 'none'}")
+        raise error(f"{where}: no field {field!r}; its fields: {names_in(row)}")
     value = row[field]
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
@@ -41,6 +41,11 @@ def text_field(where: str, row: Mapping[str, Any], field: str, error: type[Cresc
     if not value.strip():
         raise error(f"{where}: the field {field!r} is empty")
     return value.strip()
+
+
+def names_in(row: Mapping[str, Any]) -> str:
+    """The names of a row's columns as one short line, for an error message; 'none' without any."""
+    return shortened(", ".join(map(str, row)) or "none", 200)
 
 
 def shortened(value: object, limit: int = 60) -> str:

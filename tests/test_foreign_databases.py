@@ -90,6 +90,48 @@ def test_a_view_in_the_place_of_a_table_is_refused(tmp_path: Path) -> None:
     assert time.monotonic() - began < 5
 
 
+def test_a_database_that_lacks_a_part_says_so(tmp_path: Path) -> None:
+    path = workspace_with_adapter(tmp_path).database_path
+    change(path, "DROP VIEW v_runs")
+    with (
+        closing(Store.open_read_only(path)) as store,
+        pytest.raises(StorageError, match="view v_runs is missing; restore a backup"),
+    ):
+        store.run_rows.fetch()
+
+
+def test_tables_without_the_list_of_migrations_are_no_older_version(tmp_path: Path) -> None:
+    path = workspace_with_adapter(tmp_path).database_path
+    change(path, "DELETE FROM _sqlite_migrations")
+    with pytest.raises(WorkspaceError, match="cannot be brought up to date: table prompts already exists"):
+        Store.open(path)
+
+
+def test_a_run_that_names_itself_as_its_parent_is_listed_once(tmp_path: Path) -> None:
+    path = workspace_with_adapter(tmp_path).database_path
+    change(path, "UPDATE runs SET teacher_id = run_id, control_of = run_id")
+    with closing(Store.open_read_only(path)) as store:
+        assert [row.run_id for row in store.run_rows.fetch([1])] == [1]
+    change(path, "PRAGMA foreign_keys = OFF", "UPDATE runs SET base_id = 99")
+    with (
+        closing(Store.open_read_only(path)) as store,
+        pytest.raises(StorageError, match="a run refers to rows that are missing"),
+    ):
+        store.run_rows.fetch([1])
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "7", "[" * 100_000, '"x\x1b[2J"'])
+def test_a_column_of_json_that_holds_something_else_is_one_line(text: str, tmp_path: Path) -> None:
+    path = workspace_with_adapter(tmp_path).database_path
+    change(path, f"UPDATE trainings SET details = '{text}'")
+    with (
+        closing(Store.open_read_only(path)) as store,
+        pytest.raises(StorageError, match=r"where .* in JSON should be; restore a backup") as raised,
+    ):
+        store.trainings.fetch_finished(1)
+    assert str(raised.value).isprintable() and len(str(raised.value)) < 200
+
+
 @pytest.mark.parametrize("made", ["load_extension('/tmp/never.so')", "hex(zeroblob(900000000))"])
 def test_a_view_of_somebody_else_is_left_alone_and_can_do_nothing(made: str, tmp_path: Path) -> None:
     path = workspace_with_adapter(tmp_path).database_path

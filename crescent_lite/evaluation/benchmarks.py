@@ -113,7 +113,9 @@ class _Reading:
                 self.left_out += 1
                 continue
             if item.item_id in ids:
-                raise BenchmarkError(f"{where}: the same id {item.item_id!r} as {ids[item.item_id]}; ids must differ")
+                raise BenchmarkError(
+                    f"{where}: the same id {shortened(item.item_id)!r} as {ids[item.item_id]}; ids must differ"
+                )
             ids[item.item_id] = questions[item.question] = where
             yield item
 

@@ -20,6 +20,7 @@ from typing import Any
 from crescent_lite.answers.thoughts import why_unanswered
 from crescent_lite.evaluation.letters import chosen_letter
 from crescent_lite.records import Abstention, BenchmarkItem, Completion, ItemScore
+from crescent_lite.rows import names_in, shortened
 
 MAX_OPTIONS = 20
 """Most options of a question (guess)."""
@@ -86,7 +87,7 @@ def _mean_logprob(completion: Completion) -> float:
 def _options(row: Mapping[str, Any], field: str) -> tuple[Sequence[str], Sequence[str]]:
     """Return the texts of the options and the data set's labels for them (A, B, C ... where it has no labels)."""
     if field not in row:
-        raise ValueError(f"no field {field!r}; its fields: {', '.join(map(str, row)) or 'none'}")
+        raise ValueError(f"no field {field!r}; its fields: {names_in(row)}")
     value, labels = row[field], row.get("labels")
     if isinstance(value, Mapping):
         value, labels = row[field].get("text"), row[field].get("label")
@@ -104,7 +105,7 @@ def _options(row: Mapping[str, Any], field: str) -> tuple[Sequence[str], Sequenc
 
 def _gold_index(row: Mapping[str, Any], field: str, options: Sequence[str], labels: Sequence[str]) -> int:
     if field not in row:
-        raise ValueError(f"no field {field!r}; its fields: {', '.join(map(str, row)) or 'none'}")
+        raise ValueError(f"no field {field!r}; its fields: {names_in(row)}")
     gold = "" if isinstance(row[field], bool) else str(row[field]).strip()
     if gold in labels:
         return labels.index(gold)
@@ -112,4 +113,4 @@ def _gold_index(row: Mapping[str, Any], field: str, options: Sequence[str], labe
         return int(gold)
     if gold in options:
         return options.index(gold)
-    raise ValueError(f"the answer {gold[:60]!r} is not one of the options {', '.join(labels)}")
+    raise ValueError(f"the answer {shortened(gold)!r} is not one of the options {shortened(', '.join(labels), 200)}")

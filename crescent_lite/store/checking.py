@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from contextlib import closing
-from pathlib import Path
 
 from crescent_lite.store.database import Database
 
@@ -49,18 +47,7 @@ def faults_of(database: Database) -> list[str]:
 
 def missing_parts(database: Database) -> list[tuple[str, str]]:
     """Kind and name of each table, column, view, index and trigger of a new database that this one lacks."""
-    with closing(Database.open_to_write(Path(":memory:"))) as new:
-        wanted, there = _parts(new), _parts(database)
-    return sorted(wanted - there)
-
-
-def _parts(database: Database) -> set[tuple[str, str]]:
-    rows = database.rows("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
-    columns = database.rows(
-        """SELECT 'column', t.name || '.' || c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c
-        WHERE t.type = 'table'"""
-    )
-    return {(row[0], row[1]) for row in (*rows, *columns)}
+    return database.missing_parts()
 
 
 def _can_be_searched(database: Database, index: str) -> bool:

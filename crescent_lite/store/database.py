@@ -91,28 +91,28 @@ class Database:
 
     def write(self, sql: str, values: Values = ()) -> int:
         """Execute one statement, in its own transaction or the enclosing one. Returns the id of an inserted row."""
-        with storage_errors(self.path), self._utils.atomic():
+        with self._errors(), self._utils.atomic():
             return self._connection.execute(sql, values).lastrowid or 0
 
     def write_many(self, sql: str, rows: Sequence[Values]) -> None:
         """Execute one statement for each row, all or none."""
-        with storage_errors(self.path), self._utils.atomic():
+        with self._errors(), self._utils.atomic():
             self._connection.executemany(sql, rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit everything inside together, or nothing if an exception leaves the block."""
-        with storage_errors(self.path), self._utils.atomic():
+        with self._errors(), self._utils.atomic():
             yield
 
     def rows(self, sql: str, values: Values = ()) -> list[sqlite3.Row]:
         """All rows of a query."""
-        with storage_errors(self.path):
+        with self._errors():
             return self._connection.execute(sql, values).fetchall()
 
     def row(self, sql: str, values: Values = ()) -> sqlite3.Row | None:
         """The first row of a query, or None."""
-        with storage_errors(self.path):
+        with self._errors():
             found: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
             return found
 
@@ -163,8 +163,17 @@ class Database:
     def _migrate(self) -> None:
         from crescent_lite.store.schema import migrations
 
-        with self._utils.atomic():
-            migrations.apply(self._utils)
+        try:
+            with self._utils.atomic():
+                migrations.apply(self._utils)
+        except sqlite3.DatabaseError as error:
+            if _advice(str(error).lower()):
+                raise
+            reason = printable_line(str(error), 200)
+            raise WorkspaceError(
+                f"{self.path}: is no whole database of an older version and cannot be brought up to date: {reason}; "
+                "restore a backup"
+            ) from None
 
     @cached_property
     def _utils(self) -> sqlite_utils.Database:
@@ -173,6 +182,26 @@ class Database:
 
         # Plugins of sqlite-utils are third-party code, which the engine does not run.
         return sqlite_utils.Database(self._connection, execute_plugins=False)
+
+    def missing_parts(self) -> list[tuple[str, str]]:
+        """Kind and name of each table, column, view, index and trigger of a new database that this one lacks."""
+        with storage_errors(self.path):
+            return sorted(own_schema.parts(_empty_database().connection) - own_schema.parts(self._connection))
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """As `storage_errors`; what a query needs and the database lacks is its fault too, if a new one has it."""
+        try:
+            with storage_errors(self.path):
+                yield
+        except sqlite3.OperationalError as error:
+            if not str(error).startswith("no such "):
+                raise
+            missing = self.missing_parts()
+            if not missing:
+                raise
+            kind, name = missing[0]
+            raise StorageError(f"{self.path}: {kind} {name} is missing; restore a backup") from None
 
     def _recreate_views(self) -> None:
         from crescent_lite.store.views import statements_to_recreate

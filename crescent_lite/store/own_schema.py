@@ -30,6 +30,16 @@ def protect(connection: sqlite3.Connection) -> None:
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_VALUE_BYTES)
 
 
+def parts(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Kind and name of each table, column, view, index and trigger."""
+    rows = connection.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
+    columns = connection.execute(
+        """SELECT 'column', t.name || '.' || c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c
+        WHERE t.type = 'table'"""
+    )
+    return {(row[0], row[1]) for row in (*rows.fetchall(), *columns.fetchall())}
+
+
 def strange_trigger(connection: sqlite3.Connection) -> str | None:
     """The name of a trigger that is not this project's; None without one."""
     from crescent_lite.store.schema import TRIGGERS  # loads the library for migrations, which readers do not need

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crescent_lite.errors import NotFoundError, UsageError
+from crescent_lite.errors import NotFoundError, StorageError, UsageError
 from crescent_lite.records import Role, model_name, named_file, short_name
 from crescent_lite.store.database import Database
 from crescent_lite.store.json_columns import json_value
@@ -118,12 +118,20 @@ class RunRows:
         self._database = database
 
     def fetch(self, run_ids: Sequence[int] | None = None) -> tuple[RunRow, ...]:
-        """All runs, newest first, or those with these ids; controls and distillations follow the run above them."""
+        """All runs, newest first, or those with these ids; controls and distillations follow the run above them.
+
+        Raises StorageError if what a run refers to is missing.
+        """
         chosen = "" if run_ids is None else "WHERE v.run_id IN (SELECT value FROM json_each(:runs))"
         rows = self._database.rows(
             f"""SELECT v.*, r.config FROM v_runs v JOIN runs r USING (run_id) {chosen} ORDER BY v.run_id DESC""",
             {} if run_ids is None else {"runs": json.dumps(list(run_ids))},
         )
+        if run_ids is not None and len(rows) < len(set(run_ids)):
+            raise StorageError(
+                f"{self._database.path}: a run refers to rows that are missing; `crescent db check` lists them; "
+                "restore a backup"
+            )
         return _in_families([_run_row(row) for row in rows])
 
     def find(self, reference: str) -> int:
@@ -185,11 +193,15 @@ def common_differences(rows: Sequence[RunRow]) -> dict[str, Any]:
 
 
 def _in_families(rows: Sequence[RunRow]) -> tuple[RunRow, ...]:
-    """The rows with each control and distillation under its run, oldest first, however deep."""
+    """The rows with each control and distillation under its run, oldest first, however deep.
+
+    Only an earlier run can be the parent: a damaged database may name the run itself.
+    """
     here = {row.run_id for row in rows}
     children: dict[int | None, list[RunRow]] = {}
     for row in rows:
-        children.setdefault(row.parent_id if row.parent_id in here else None, []).append(row)
+        has_parent = row.parent_id is not None and row.parent_id in here and row.parent_id < row.run_id
+        children.setdefault(row.parent_id if has_parent else None, []).append(row)
     found: list[RunRow] = []
     waiting = [(row, 0) for row in reversed(children.get(None, []))]
     while waiting:
