@@ -3,8 +3,8 @@
 On the base, llama.cpp computes two thin products, a scaling and a sum for each matrix that the adapter changes, and
 its kernels are slow for a rank of 16 (`benchmarks/adapters.py`; in the lab log). The copy has none of that. Its
 changed matrices are in a type that keeps the change and is at least as fast as that of the base, and the others are
-those of the base. A base whose type has fast kernels with few bits (Q4_K, Q4_0, IQ4_NL) gets no copy: rounding to that
-type would lose the change, and the wider ones have no such kernels. Knows no run. Example:
+those of the base. A base whose type has fast kernels with few bits (Q4_K, Q4_0, IQ4_NL) gets no copy: rounding to
+that type would lose the change, and the wider ones have no such kernels. Knows no run. Example:
     if copy_helps(base.path):
         path = make_copy(base, adapter, workspace.cache)
 """
