@@ -97,7 +97,11 @@ def main(arguments: list[str] | None = None) -> int:
     except UsageError as error:
         say_error(error, as_json="--json" in given)
         return error.exit_code
-    command: Command = options.command
+    return reported(options.command, options)
+
+
+def reported(command: Command, options: argparse.Namespace) -> int:
+    """Carry out a command, and report what ends it early as one line. Returns its exit code."""
     try:
         code = command(options)
         if sys.stdout is not None:  # a shell can close it

@@ -1,0 +1,186 @@
+"""A disk that fails on request: every write, flush, rename and the like of a program below one folder can be failed.
+
+`FaultyDisk` compiles `faulty_disk.c` and tells it what to fail; `WarmPrograms` runs commands below it, each in a fork
+of one process that has imported everything. Example:
+    disk = FaultyDisk(tmp_path, workspace.folder)
+    with WarmPrograms(disk) as programs:
+        with disk.fails(Fault(7, errno.ENOSPC)): ended = programs.run("cli", "db", "vacuum", "-w", str(folder))
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import mmap
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+HERE = Path(__file__).parent
+SECONDS = 120
+"""A program that takes longer is taken to hang, and is killed."""
+Mode = Literal["once", "from", "short"]
+MODES: tuple[Mode, ...] = ("once", "from", "short")
+"""In the order of `enum mode` in faulty_disk.c."""
+ERRORS = {name: getattr(errno, name) for name in ("ENOSPC", "EIO", "EDQUOT", "EROFS")}
+KINDS = {"write": 1, "sync": 2, "rename": 4, "open": 8, "truncate": 16, "unlink": 32, "mkdir": 64}
+"""As `enum kind` in faulty_disk.c."""
+ALL_KINDS = sum(KINDS.values())
+
+
+class _Control(ctypes.Structure):
+    """`struct control` in faulty_disk.c."""
+
+    _fields_ = (
+        ("armed", ctypes.c_int),
+        ("kinds", ctypes.c_int),
+        ("error", ctypes.c_int),
+        ("mode", ctypes.c_int),
+        ("number", ctypes.c_long),
+        ("seen", ctypes.c_long),
+        ("failed", ctypes.c_long),
+        ("folder", ctypes.c_char * 1024),
+        ("call", ctypes.c_char * 32),
+        ("path", ctypes.c_char * 1024),
+    )
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What fails: the call with this number, by itself or with all later ones."""
+
+    number: int
+    """From 1; 0 fails nothing and only counts."""
+    error: int
+    """The errno; 0 with the mode `short` only shortens one write."""
+    mode: Mode = "once"
+    """once: only that call. from: all later ones too. short: it writes half of its bytes, and all later ones fail."""
+    kinds: int = ALL_KINDS
+
+    def __str__(self) -> str:
+        return f"{errno.errorcode.get(self.error, 'nothing')} at call {self.number}, {self.mode}"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended."""
+
+    exit_code: int
+    """Negative: the signal that ended it."""
+    output: str
+    errors: str
+
+    @property
+    def last_line(self) -> str:
+        """The last line on stderr."""
+        return (self.errors.strip().splitlines() or [""])[-1]
+
+
+class FaultyDisk:
+    """The shared library, and the file through which it is told what to fail."""
+
+    def __init__(self, folder: Path, watched: Path) -> None:
+        """Compile the library into `folder`, which must not lie below `watched`. Needs a C compiler."""
+        self.folder = folder
+        self.library, self._file = folder / "faulty_disk.so", folder / "faulty_disk.control"
+        compiler = c_compiler()
+        assert compiler
+        command = [compiler, "-shared", "-fPIC", "-O1", "-o", str(self.library), str(HERE / "faulty_disk.c"), "-ldl"]
+        subprocess.run(command, check=True, capture_output=True)
+        self._file.write_bytes(bytes(ctypes.sizeof(_Control)))
+        with self._file.open("r+b") as file:
+            self._memory = mmap.mmap(file.fileno(), 0)
+        self._control = _Control.from_buffer(self._memory)
+        self.watch(watched)
+
+    def watch(self, folder: Path) -> None:
+        """Fail only calls that concern files below this folder from now on."""
+        self._control.folder = os.fsencode(folder.resolve())
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a program whose calls are to be failed."""
+        return {**os.environ, "LD_PRELOAD": str(self.library), "FAULTY_DISK": str(self._file)}
+
+    @contextmanager
+    def fails(self, fault: Fault) -> Iterator[None]:
+        """Fail calls inside this block."""
+        control = self._control
+        control.kinds, control.error, control.mode = fault.kinds, fault.error, MODES.index(fault.mode)
+        control.number, control.seen, control.failed, control.call, control.path = fault.number, 0, 0, b"", b""
+        control.armed = 1
+        try:
+            yield
+        finally:
+            control.armed = 0
+
+    @property
+    def seen(self) -> int:
+        """Number of calls in the last block of `fails`."""
+        return int(self._control.seen)
+
+    @property
+    def failed(self) -> int:
+        """Number of calls that failed in the last block of `fails`."""
+        return int(self._control.failed)
+
+    @property
+    def what_failed(self) -> str:
+        """The first call that failed, and its file."""
+        path = Path(os.fsdecode(self._control.path))
+        return f"{self._control.call.decode()} of {path.name}"
+
+
+def c_compiler() -> str | None:
+    """The path of a C compiler; None where there is none."""
+    return next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+
+
+class WarmPrograms:
+    """Runs programs of `warm_programs.py`, each in a fork of one process that has imported everything."""
+
+    def __init__(self, disk: FaultyDisk) -> None:
+        self._out, self._err = disk.folder / "stdout", disk.folder / "stderr"
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "warm_programs.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=disk.environment,
+            text=True,
+        )
+
+    def __enter__(self) -> WarmPrograms:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+    def run(self, program: Literal["cli", "engine"], *arguments: str, folder: Path | None = None) -> Ended:
+        """Run a program to its end, in the working folder `folder`."""
+        assert self._process.stdin and self._process.stdout
+        wanted = {
+            "program": program,
+            "arguments": arguments,
+            "folder": str(folder or Path.cwd()),
+            "out": str(self._out),
+            "err": str(self._err),
+            "seconds": SECONDS,
+        }
+        self._process.stdin.write(json.dumps(wanted) + "\n")
+        self._process.stdin.flush()
+        code = json.loads(self._process.stdout.readline())["exit_code"]
+        output, errors = (path.read_text(encoding="utf-8", errors="replace") for path in (self._out, self._err))
+        return Ended(code, output, errors)
