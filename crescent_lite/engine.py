@@ -40,6 +40,7 @@ from crescent_lite.events import (
     StageStarted,
     TrainingStepped,
 )
+from crescent_lite.files import appended_lines, write_line
 from crescent_lite.models import find_adapter
 from crescent_lite.preparation import (
     OpenSampler,
@@ -257,7 +258,7 @@ def _prepare(
 ) -> Generator[Event, None, Job]:
     """Prepare a run. A request to stop or to pause ends a wait for a server. Raises CrescentError or Interrupted."""
     try:
-        with interruptible(lambda: workspace.take("stop")):
+        with interruptible(workspace.take_stop):
             return (
                 yield from pausable(
                     lambda: prepare(workspace, store, config, purpose, unfinished, opener, rounds), workspace
@@ -276,7 +277,7 @@ def _drive(
     tracker = None if log_to == "none" else log_to
     with _state_of(store, job.run_id) as state, _log(workspace, store, job.run_id) as log:
         with (
-            interruptible(lambda: workspace.take("stop")),
+            interruptible(workspace.take_stop),
             closing(work),
             _load(store, job.run_id) as note_load,
             followed(store, job.run_id, tracker, workspace.logs) as track,
@@ -373,19 +374,14 @@ def _store(workspace: Workspace) -> Iterator[Store]:
 def _log(workspace: Workspace, store: Store, run_id: int) -> Iterator[Callable[[Event], None]]:
     """Append every event to the run's log file, and store all but single items, which have rows of their own."""
     path = workspace.log_of(run_id)
-    with file_errors(path):
-        path.parent.mkdir(exist_ok=True)
-        file = path.open("a", encoding="utf-8")
-    with file:
+    with appended_lines(path) as file:
 
         def log(event: Event) -> None:
             kind, detail = type(event).__name__, redacted_values(dataclasses.asdict(event))
             clock = round(time.monotonic(), 3)
             with file_errors(path):
-                file.write(
-                    json.dumps({"at": now(), "clock": clock, "event": kind, **detail}, ensure_ascii=False) + "\n"
-                )
-                file.flush()
+                line = {"at": now(), "clock": clock, "event": kind, **detail}
+                write_line(file, json.dumps(line, ensure_ascii=False))
             if not isinstance(event, StageProgressed | TrainingStepped):
                 store.runs.insert_event(run_id, kind, detail)
 

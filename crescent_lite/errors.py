@@ -12,17 +12,24 @@ from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 
-DISK_ERRORS = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EFBIG,
-    errno.ENOTDIR,
-    errno.EEXIST,
-)
-"""File errors that only the user can solve: no room, no permission, another file in the way."""
+_NO_ROOM = "make room, then repeat the command"
+_NOT_ALLOWED = "make it readable and writable for you, or name another place"
+_IN_THE_WAY = "move away what has this name, or name another place"
+DISK_ADVICE = {
+    errno.ENOSPC: _NO_ROOM,
+    errno.EDQUOT: _NO_ROOM,
+    errno.EFBIG: _NO_ROOM,
+    errno.EIO: "the disk failed; check it, then repeat the command",
+    errno.EROFS: _NOT_ALLOWED,
+    errno.EACCES: _NOT_ALLOWED,
+    errno.EPERM: _NOT_ALLOWED,
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EISDIR: _IN_THE_WAY,
+    errno.EEXIST: _IN_THE_WAY,
+    errno.ENOTEMPTY: _IN_THE_WAY,
+}
+"""What to do about the file errors that only the user can solve, by errno."""
+DISK_ERRORS = tuple(DISK_ADVICE)
 
 
 class ExitCode(IntEnum):
@@ -148,6 +155,15 @@ def file_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(
-            f"{path}: cannot be written: {error.strerror or error}; nothing stored in the database is lost"
-        ) from None
+        raise StorageError(f"{path}: cannot be written: {disk_words(error)}") from None
+
+
+def disk_words(error: OSError) -> str:
+    """What is wrong according to a file error, and what to do.
+
+    An error without a number is numpy's, which wrote fewer bytes than it was given.
+    """
+    if error.errno is None:
+        return f"{error}; check the disk and make room, then repeat the command"
+    advice = DISK_ADVICE.get(error.errno, "repeat the command, or name another place")
+    return f"{error.strerror or error}; {advice}"

@@ -1,4 +1,4 @@
-"""Writes files and folders completely or not at all, and reads JSON lines that other programs wrote.
+"""Writes files and folders completely or not at all, and reads JSON that other programs or a full disk left.
 
 Knows nothing of what is written or read. Examples:
     with atomic_replacement(path) as unfinished:
@@ -10,9 +10,11 @@ Knows nothing of what is written or read. Examples:
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -24,6 +26,10 @@ SQLITE_ENDINGS = ("-journal", "-wal", "-shm")
 """Name endings of the files that SQLite keeps beside a database; it would read or delete any file of that name."""
 MAX_LINE = 200_000
 """Longest accepted line of a JSONL file, in characters (guess)."""
+MAX_KEPT_BYTES = 10_000_000
+"""A larger file is not read by `kept_json` (guess)."""
+TAIL_BYTES = 65_536
+"""Bytes that are read at a time to find the end of a file's last whole line."""
 MAX_CHARACTER_BYTES = 4
 """Longest UTF-8 character, in bytes."""
 
@@ -53,11 +59,102 @@ def atomic_replacement(path: Path) -> Iterator[Path]:
         try:
             _remove(unfinished)
             yield unfinished
-            if unfinished.is_dir():
-                _remove(path)
-            unfinished.replace(path)
+            put_in_place(unfinished, path)
         finally:
-            _remove(unfinished)
+            with suppress(OSError):  # what failed before it is what the user must know
+                _remove(unfinished)
+
+
+def put_in_place(finished: Path, path: Path) -> None:
+    """Rename a finished file or folder to `path`, once its content is on the disk. What was there stays until then.
+
+    A folder replaces a folder, a file a file. Raises OSError; `path` is then what it was.
+    """
+    for file in [*finished.rglob("*")] if finished.is_dir() else [finished]:
+        if file.is_file() and not file.is_symlink():
+            _flush(file)
+    if not (finished.is_dir() and path.is_dir()):
+        finished.replace(path)
+        return
+    before = Path(tempfile.mkdtemp(prefix=".before-", dir=path.parent))
+    path.rename(before)
+    try:
+        finished.rename(path)
+    except OSError:
+        before.rename(path)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file completely or not at all. Raises StorageError."""
+    with atomic_replacement(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def keep_json(path: Path, value: Any) -> None:
+    """Keep a value that only saves time or trouble: a file that cannot be written is left out."""
+    with suppress(StorageError, TypeError, ValueError):
+        write_whole(path, json.dumps(value, indent=1))
+
+
+def kept_json(path: Path) -> dict[str, Any]:
+    """The object that `keep_json` kept; an empty one if the file is missing, damaged, or something else."""
+    with suppress(OSError, ValueError, RecursionError):
+        if path.stat().st_size <= MAX_KEPT_BYTES:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            return found if isinstance(found, dict) else {}
+    return {}
+
+
+@contextmanager
+def appended_lines(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file of lines to append whole ones with `write_line`. A last line that was cut short is removed.
+
+    Raises StorageError.
+    """
+    with file_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+b", buffering=0)
+    with file:
+        with file_errors(path):
+            _remove_cut_line(file)
+        yield file
+
+
+def write_line(file: IO[bytes], line: str) -> None:
+    """Append a line. Raises OSError; the line is then removed again, unless that fails as well."""
+    left = memoryview(f"{line}\n".encode("utf-8", "replace"))
+    try:
+        while left:
+            left = left[file.write(left) :]
+    except OSError:
+        with suppress(OSError):
+            _remove_cut_line(file)
+        raise
+
+
+def _remove_cut_line(file: IO[bytes]) -> None:
+    """Shorten a file that is open to append to the end of its last whole line."""
+    end = size = file.seek(0, os.SEEK_END)
+    while end:
+        begin = max(0, end - TAIL_BYTES)
+        file.seek(begin)
+        newline = file.read(end - begin).rfind(b"\n")
+        end = begin if newline < 0 else begin + newline + 1
+        if newline >= 0:
+            break
+    if end < size:
+        file.truncate(end)
+
+
+def _flush(path: Path) -> None:
+    """Flush a file to the disk, where a full one may show only now."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def refuse_sqlite_name(path: Path) -> None:

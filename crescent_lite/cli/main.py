@@ -8,7 +8,6 @@ before a command is called, so that `crescent --help` is quick. Example:
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import sys
 from collections.abc import Callable
@@ -33,7 +32,7 @@ from crescent_lite.cli.options import COMMON_DEFAULTS, Command, Subparsers, add_
 from crescent_lite.cli.parser import CommandParser
 from crescent_lite.cli.terminal import accept_every_character, say, say_error
 from crescent_lite.config.names import VERSION
-from crescent_lite.errors import CrescentError, ExitCode, Interrupted, StorageError, UsageError
+from crescent_lite.errors import CrescentError, ExitCode, Interrupted, StorageError, UsageError, disk_words
 
 GROUPS: dict[str, tuple[Callable[[Subparsers], None], ...]] = {
     "Run": (
@@ -125,16 +124,7 @@ def reported(command: Command, options: argparse.Namespace) -> int:
         if error.filename is None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes the rest when it exits
         where = error.filename or "the output"
-        return _failed(options, StorageError(f"{where}: {error.strerror or error}{_advice(error)}"))
-
-
-def _advice(error: OSError) -> str:
-    """What to do about a file error, as the end of its message."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "; make room, then repeat the command"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "; make it readable and writable for you, or name another place"
-    return "; name another file or folder" if error.filename else ""
+        return _failed(options, StorageError(f"{where}: {disk_words(error)}"))
 
 
 def _failed(options: argparse.Namespace, error: CrescentError) -> int:

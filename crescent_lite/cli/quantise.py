@@ -91,7 +91,6 @@ def quantise_command(options: argparse.Namespace) -> int:
     if calibrating:
         say(f"{source.name} answers {len(calibrating):,} items, for the importance of its weights")
         matters = find_importance(source, config, calibrating)
-    target.parent.mkdir(parents=True, exist_ok=True)
     quantise(source, chosen, target, pure=options.all_matrices, importance=matters)
     before, after = source.stat().st_size, target.stat().st_size
     value: dict[str, object] = {"file": target, "type": chosen, "bytes_before": before, "bytes_after": after}

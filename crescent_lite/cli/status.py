@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from crescent_lite.cli.options import Subparsers, add_command
 from crescent_lite.cli.terminal import result, stream_json
 from crescent_lite.errors import CrescentError, ExitCode, UsageError
+from crescent_lite.files import keep_json, kept_json
 from crescent_lite.printable import duration, printable_line
 from crescent_lite.workspace.database import open_store, open_workspace
 
@@ -176,10 +176,10 @@ def _estimated(workspace: Workspace, run: Run) -> dict[tuple[int, Stage], float]
     from crescent_lite.events import STAGES
 
     path = workspace.folder / ESTIMATE_NAME
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if (kept["run"], kept["rounds"]) == (run.run_id, run.rounds):
-            return {(number, stage): seconds for number, stage, seconds in kept["seconds"] if stage in STAGES}
+    known = kept_json(path)
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        if (known["run"], known["rounds"]) == (run.run_id, run.rounds):
+            return {(int(n), stage): float(seconds) for n, stage, seconds in known["seconds"] if stage in STAGES}
     if run.kind != "improvement" or run.control or run.teacher_id:
         return None
     from crescent_lite.forecast import forecast_run
@@ -193,8 +193,7 @@ def _estimated(workspace: Workspace, run: Run) -> dict[tuple[int, Stage], float]
         return None
     seconds = {(each.round, each.stage): each.seconds.value for each in found.estimate.stages}
     kept = {"run": run.run_id, "rounds": run.rounds, "seconds": [[*key, value] for key, value in seconds.items()]}
-    with contextlib.suppress(OSError):  # the file only saves time
-        path.write_text(json.dumps(kept), encoding="utf-8")
+    keep_json(path, kept)
     return seconds
 
 

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from crescent_lite.config import ModelConfig
 from crescent_lite.config.names import GgufType
-from crescent_lite.errors import ConfigError, ModelError, StorageError, TrainingError
+from crescent_lite.errors import ConfigError, ModelError, StorageError, TrainingError, disk_words
 from crescent_lite.export.card import BaseFacts, card_text
 from crescent_lite.export.provenance import write_provenance
-from crescent_lite.files import refuse_sqlite_name
+from crescent_lite.files import put_in_place, refuse_sqlite_name
 from crescent_lite.models import require_unchanged, sha256_of
 from crescent_lite.preparation import model_settings_of
 from crescent_lite.printable import printable, printable_line
@@ -313,15 +313,9 @@ def _finished_folder(out: Path) -> Iterator[Path]:
         unfinished = Path(tempfile.mkdtemp(prefix=".export-", dir=out.parent))
         yield unfinished
         unfinished.chmod(0o755)  # mkdtemp lets only the owner read its folder
-        if out.is_dir():
-            before = Path(tempfile.mkdtemp(prefix=".before-", dir=out.parent))
-            out.rename(before)  # the earlier export stays whole until the new one is in its place
-            unfinished.rename(out)
-            shutil.rmtree(before, ignore_errors=True)
-        else:
-            unfinished.rename(out)
+        put_in_place(unfinished, out)
     except OSError as error:
-        raise StorageError(f"{out}: cannot be written: {error.strerror or error}") from None
+        raise StorageError(f"{out}: cannot be written: {disk_words(error)}") from None
     finally:
         if unfinished:
             shutil.rmtree(unfinished, ignore_errors=True)

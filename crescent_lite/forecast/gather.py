@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -25,6 +26,7 @@ from crescent_lite.config.differences import differing
 from crescent_lite.evaluation import OwedItem, measurements
 from crescent_lite.evaluation.choices import stem_and_options
 from crescent_lite.events import MachineNoted, Stage
+from crescent_lite.files import keep_json, kept_json
 from crescent_lite.forecast.estimates import Estimate, Lengths, MeasuredItems, Sizes, Speed, estimate
 from crescent_lite.models.gguf_header import GgufHeader
 from crescent_lite.preparation import (
@@ -292,9 +294,7 @@ def _speed(
     if key not in known:
         tell(f"measuring for some seconds how fast {inputs.base.name} is on this machine")
         known[key] = {**_calibrated(inputs, plan, opener), "at": time.time()}
-        path = workspace.folder / ".calibrations.json"
-        with contextlib.suppress(OSError):  # the file only saves time
-            path.write_text(json.dumps(known, indent=1), encoding="utf-8")
+        keep_json(_calibrations(workspace), known)
     found = known[key]
     if "draw" not in found:
         return None, None, "no speed: the model drew nothing in the calibration"
@@ -344,15 +344,15 @@ def _calibration_key(inputs: Inputs, machine: MachineNoted) -> str:
 
 
 def _kept_calibrations(workspace: Workspace) -> dict[str, dict[str, float]]:
-    path = workspace.folder / ".calibrations.json"
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        known = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(known, dict):
-            entries = {key: each for key, each in known.items() if isinstance(each, dict)}
-            return {key: each for key, each in entries.items() if 0 <= time.time() - _time(each) < KEPT_SECONDS}
-    return {}
+    known = kept_json(_calibrations(workspace))
+    entries = {key: each for key, each in known.items() if _is_calibration(each)}
+    return {key: each for key, each in entries.items() if 0 <= time.time() - each.get("at", 0.0) < KEPT_SECONDS}
 
 
-def _time(calibration: Mapping[str, Any]) -> float:
-    at = calibration.get("at")
-    return float(at) if isinstance(at, int | float) else 0.0
+def _is_calibration(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(each, int | float) for each in value.values())
+
+
+def _calibrations(workspace: Workspace) -> Path:
+    """The file of the calibrations of this workspace, which save repeating them."""
+    return workspace.folder / ".calibrations.json"

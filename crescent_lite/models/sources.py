@@ -11,11 +11,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
-import json
 import re
 from pathlib import Path
 
 from crescent_lite.errors import ModelError
+from crescent_lite.files import keep_json, kept_json
 from crescent_lite.models.downloads import fetch_model
 from crescent_lite.models.known import no_source
 from crescent_lite.models.parts import parts_of
@@ -97,8 +97,7 @@ def sha256_of(path: Path, cache: Path | None = None) -> str:
         if key not in known:
             known[key] = _HASHED[key] = _HASHED.get(key) or _hash_of(parts)
             if cache is not None:
-                with contextlib.suppress(OSError):  # the cache only saves time
-                    cache.write_text(json.dumps(known, indent=1), encoding="utf-8")
+                keep_json(cache, known)
         return known[key]
     except OSError as error:
         raise ModelError(f"{error.filename or path}: cannot be read: {error.strerror}") from None
@@ -128,12 +127,8 @@ def _hash_of(parts: tuple[Path, ...]) -> str:
 
 
 def _known_checksums(cache: Path | None) -> dict[str, str]:
-    if cache is not None and cache.is_file():
-        with contextlib.suppress(OSError, ValueError, RecursionError):
-            known = json.loads(cache.read_text(encoding="utf-8"))
-            if isinstance(known, dict):
-                return {key: each for key, each in known.items() if isinstance(each, str)}
-    return {}
+    known = kept_json(cache) if cache is not None else {}
+    return {key: each for key, each in known.items() if isinstance(each, str)}
 
 
 def _without_folder_links(path: Path) -> Path:

@@ -105,7 +105,6 @@ def _finish(figure: object, axis: object, title: str, plot: Plot, path: Path) ->
     axis.set_title(name_of(title))  # type: ignore[attr-defined]
     if plot.by:
         axis.legend(title=name_of(plot.by))  # type: ignore[attr-defined]
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_replacement(path) as unfinished:
         kind = path.suffix.lower().removeprefix(".")
         dated = {"Date": None} if kind == "svg" else {"CreationDate": None} if kind == "pdf" else {}

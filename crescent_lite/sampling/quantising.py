@@ -7,9 +7,7 @@ bytes of each row as a GGUF stores them.
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crescent_lite.errors import ModelError, StorageError
+from crescent_lite.files import atomic_replacement
 from crescent_lite.sampling import llama_log
 from crescent_lite.sampling.library import libggml, llama_cpp
 from crescent_lite.sampling.trying import require_loadable
@@ -31,8 +30,8 @@ MIXTURES: Mapping[str, int] = {
 }
 """The quantisations that `quantise` offers, by llama.cpp's name in lower case. Most mix several tensor types."""
 
-LITTLE_DISK_BYTES = 16 << 20
-"""When writing fails and less space than this is free, the disk is reported as full (guess)."""
+STREAM_FAILED = "basic_ios"
+"""What C++ says of a file that cannot be written."""
 
 _encode = libggml.ggml_quantize_chunk
 _encode.restype = ctypes.c_size_t
@@ -84,19 +83,13 @@ def quantise(
     params.pure = pure
     if importance:
         params.imatrix = _importance_matrix(importance)
-    unfinished = target.with_name(target.name + ".unfinished")
-    llama_log.forget_complaints()
-    failed = llama_cpp.llama_model_quantize(os.fsencode(source), os.fsencode(unfinished), ctypes.byref(params))
-    if failed:
-        is_full = shutil.disk_usage(target.parent).free < LITTLE_DISK_BYTES
-        unfinished.unlink(missing_ok=True)
-        if is_full:  # llama.cpp only reports that a stream failed
-            raise StorageError(f"{target}: cannot be written: {os.strerror(errno.ENOSPC)}")
-        raise ModelError(f"{source}: llama.cpp cannot quantise it to {mixture}: {llama_log.last_complaint()}")
-    try:
-        unfinished.replace(target)
-    except OSError as error:
-        raise StorageError(f"{target}: cannot be written: {error.strerror}") from None
+    with atomic_replacement(target) as unfinished:
+        llama_log.forget_complaints()
+        if llama_cpp.llama_model_quantize(os.fsencode(source), os.fsencode(unfinished), ctypes.byref(params)):
+            complaint = llama_log.last_complaint()
+            if STREAM_FAILED in complaint:  # llama.cpp does not say why
+                raise StorageError(f"{target}: cannot be written; make room or check the disk, then repeat it")
+            raise ModelError(f"{source}: llama.cpp cannot quantise it to {mixture}: {complaint}")
 
 
 def _importance_matrix(importance: Mapping[str, NDArray[np.float32]]) -> object:

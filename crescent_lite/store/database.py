@@ -292,7 +292,7 @@ def _advice(message: str) -> str | None:
         "disk is full": "free some space, then run the same command again: nothing stored is lost",
         "readonly database": "the file or its folder is read-only; make both writable or use another workspace",
         "unable to open": "its folder is missing or not writable; create it or change its permissions",
-        "disk i/o error": "the disk failed; check it, and use a local disk where it is a network drive",
+        "disk i/o error": "the disk failed or its quota is used up; check both, then run the same command again",
         "not a database": "the file is not a crescent-lite database; move it away",
         "malformed": "the database is damaged; restore a backup or move it away",
         "could not decode": "it contains a text that is not UTF-8; `crescent query` can still show it",

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from crescent_lite.errors import TrainingError
+from crescent_lite.files import atomic_replacement
 from crescent_lite.printable import printable_line
 from crescent_lite.records import BASE_SHA256
 from crescent_lite.rows import shortened
@@ -53,9 +54,15 @@ def write_adapter_gguf(peft_dir: Path, base: BaseGguf, path: Path, base_sha256: 
     """
     refuse_unknown_architecture(base.architecture)
     alpha, tensors = _read_peft(peft_dir)
+    with atomic_replacement(path) as unfinished:
+        _write(unfinished, base, alpha, tensors, base_sha256)
+
+
+def _write(
+    path: Path, base: BaseGguf, alpha: float, tensors: Mapping[tuple[str, str], np.ndarray], base_sha256: str
+) -> None:
     names = gguf.get_tensor_name_map(architecture_number(base.architecture), base.layers)
-    unfinished = path.with_suffix(".unfinished")
-    writer = gguf.GGUFWriter(unfinished, base.architecture)
+    writer = gguf.GGUFWriter(path, base.architecture)
     writer.add_type(gguf.GGUFType.ADAPTER)
     writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
     writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, alpha)
@@ -70,7 +77,6 @@ def write_adapter_gguf(peft_dir: Path, base: BaseGguf, path: Path, base_sha256: 
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    unfinished.replace(path)
 
 
 def _read_peft(peft_dir: Path) -> tuple[float, dict[tuple[str, str], np.ndarray]]:

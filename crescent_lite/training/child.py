@@ -16,7 +16,7 @@ from pathlib import Path
 
 from crescent_lite import errors
 from crescent_lite.config import TrainConfig
-from crescent_lite.errors import ConfigError, CrescentError, ModelError, OutOfMemoryError, StorageError, TrainingError
+from crescent_lite.errors import ConfigError, CrescentError, ModelError, OutOfMemoryError, TrainingError, file_errors
 from crescent_lite.models.gguf_header import GgufHeader
 from crescent_lite.records import ModelFile, TokenExample, TrainedAdapter, TrainingStep
 from crescent_lite.sampling.build_info import end_in_words
@@ -102,12 +102,10 @@ def finetune(
         start_dir,
         reply_tokens,
     )
-    try:
+    with file_errors(out_dir):
         plan.out_dir.mkdir(parents=True, exist_ok=True)
         write_examples(plan.examples_path, fitting)
         process = _start(["train", str(plan.write())], plan.out_dir, is_hub=may_ask_hub)
-    except OSError as error:
-        raise StorageError(f"{out_dir}: the training cannot be prepared: {error}") from None
     started(process.pid)
     try:
         yield from _follow(process, plan.out_dir / LOG_NAME)
@@ -204,7 +202,11 @@ def _unexplained_error(exit_code: int, log: Path) -> CrescentError:
 
 def what_the_log_says(log: Path) -> str:
     """The exception of the log's last traceback, in its first line; without one, the last line that is not empty."""
-    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        return f"its log cannot be read: {error.strerror}"
+    lines = [line for line in text.splitlines() if line.strip()]
     tracebacks = [number for number, line in enumerate(lines) if line.startswith(TRACEBACK)]
     if tracebacks:
         frames = lines[tracebacks[-1] + 1 :]

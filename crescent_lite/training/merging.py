@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as TensorType
 
-from crescent_lite.errors import ModelError, StorageError
+from crescent_lite.errors import ModelError, StorageError, disk_words
+from crescent_lite.files import put_in_place
 from crescent_lite.models.gguf_header import GgufHeader
 
 ROWS_BYTES = 16 * 1024 * 1024
@@ -94,12 +96,12 @@ def merge(
             deltas = [change[tensor.name] for change in changes if tensor.name in change]
             writer.write_tensor_data(_merged(tensor, deltas, types[tensor.name], encode))
         writer.close()
-        unfinished.replace(out)
+        put_in_place(unfinished, out)
     except OSError as error:
-        # numpy raises OSErrors without errno or strerror
-        raise StorageError(f"{out}: cannot be written: {error.strerror or error}") from None
+        raise StorageError(f"{out}: cannot be written: {disk_words(error)}") from None
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # what failed before it is what the user must know
+            unfinished.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from crescent_lite.errors import (
     ModelError,
     OutOfMemoryError,
     StorageError,
+    disk_words,
 )
 from crescent_lite.records import TrainedAdapter
 from crescent_lite.sampling.machine_limits import allowed_threads
@@ -125,9 +126,10 @@ def _known_error(error: Exception) -> CrescentError | None:
             "memory ran out while training: lower train.micro_batch_size or train.max_example_tokens"
         )
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
-        return StorageError(f"{error.filename or 'the disk'}: {error.strerror}")
+        return StorageError(f"{error.filename or 'the disk'}: {disk_words(error)}")
     if isinstance(error, SafetensorError) and (number := re.search(r"os error (\d+)", message)):
-        return StorageError(f"the weights cannot be written: {os.strerror(int(number[1]))}")
+        code = int(number[1])
+        return StorageError(f"the weights cannot be written: {disk_words(OSError(code, os.strerror(code)))}")
     return None
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -19,6 +19,7 @@ import filelock
 
 from crescent_lite.config import CONFIG_NAME
 from crescent_lite.errors import StorageError, WorkspaceError, file_errors
+from crescent_lite.files import write_whole
 from crescent_lite.workspace.links import refuse_links_out
 
 EngineRequest = Literal["stop", "pause", "round"]
@@ -98,12 +99,8 @@ class Workspace:
             raise WorkspaceError(f"{self.config_path}: exists already and was not changed; edit or delete it")
         if self.folder.exists() and not self.folder.is_dir():
             raise WorkspaceError(f"{self.folder}: is a file; give the name of a folder")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.config_path.write_text(config_text, encoding="utf-8")
-            (self.folder / SCHEMA_NAME).write_text(schema_text(), encoding="utf-8")
-        except OSError as error:
-            raise StorageError(f"{self.folder}: cannot be written: {error.strerror}") from None
+        write_whole(self.folder / SCHEMA_NAME, schema_text())
+        write_whole(self.config_path, config_text)  # last: with it, the folder is a workspace
         return self.config_path
 
     @contextmanager
@@ -114,22 +111,21 @@ class Workspace:
         """
         lock = filelock.FileLock(self.folder / ".engine.lock", timeout=LOCK_SECONDS)
         try:
-            lock.acquire()
+            with file_errors(self.folder):
+                lock.acquire()
         except filelock.Timeout:
             raise WorkspaceError(
                 f"{self.folder}: in use by another run{self._holder()}; "
                 "watch it with `crescent status` or stop it with `crescent stop`"
             ) from None
-        except OSError as error:
-            raise StorageError(f"{self.folder}: cannot be written: {error.strerror}") from None
         try:
-            with file_errors(self._pid_file):
-                self._pid_file.write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
-                for old in get_args(EngineRequest):
-                    self.take(old)
+            write_whole(self._pid_file, json.dumps({"pid": os.getpid()}))
+            for old in get_args(EngineRequest):
+                self.take(old)
             yield
         finally:
-            self._pid_file.unlink(missing_ok=True)
+            with suppress(OSError):  # the lock counts; this file only names its holder
+                self._pid_file.unlink(missing_ok=True)
             lock.release()
 
     def is_busy(self) -> bool:
@@ -153,10 +149,18 @@ class Workspace:
         return self._request_file(request).exists()
 
     def take(self, request: EngineRequest) -> bool:
-        """Remove a request and return whether there was one."""
-        asked = self.is_asked(request)
-        self._request_file(request).unlink(missing_ok=True)
-        return asked
+        """Remove a request and return whether there was one. Raises StorageError if it cannot be removed."""
+        if not self.is_asked(request):
+            return False
+        with file_errors(self._request_file(request)):
+            self._request_file(request).unlink(missing_ok=True)
+        return True
+
+    def take_stop(self) -> bool:
+        """Whether the engine was asked to stop. The request is removed; one that cannot be removed counts too."""
+        with suppress(StorageError):
+            return self.take("stop")
+        return True
 
     def stop_engine(self) -> bool:
         """Ask the engine to stop and wait until it has; return False if no engine is running.

@@ -58,7 +58,8 @@ def store_notes(workspace: Workspace, store: Store) -> None:
             kept = workspace.notes.with_suffix(".unreadable")
             with file_errors(kept), kept.open("ab") as file:
                 file.writelines(line + b"\n" for line in unreadable)
-        taken.unlink()
+        with file_errors(taken):
+            taken.unlink()
 
 
 def _parsed(content: bytes) -> tuple[list[Note], list[bytes]]:

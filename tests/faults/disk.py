@@ -3,7 +3,7 @@
 `FaultyDisk` compiles `faulty_disk.c` and tells it what to fail; `WarmPrograms` runs commands below it, each in a fork
 of one process that has imported everything. Example:
     disk = FaultyDisk(tmp_path, workspace.folder)
-    with WarmPrograms(disk) as programs:
+    with WarmPrograms(tmp_path, disk) as programs:
         with disk.fails(Fault(7, errno.ENOSPC)): ended = programs.run("cli", "db", "vacuum", "-w", str(folder))
 """
 
@@ -15,14 +15,18 @@ import json
 import mmap
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
+
+from bed import Ended, environment
 
 HERE = Path(__file__).parent
 SECONDS = 120
@@ -69,21 +73,6 @@ class Fault:
         return f"{errno.errorcode.get(self.error, 'nothing')} at call {self.number}, {self.mode}"
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a program ended."""
-
-    exit_code: int
-    """Negative: the signal that ended it."""
-    output: str
-    errors: str
-
-    @property
-    def last_line(self) -> str:
-        """The last line on stderr."""
-        return (self.errors.strip().splitlines() or [""])[-1]
-
-
 class FaultyDisk:
     """The shared library, and the file through which it is told what to fail."""
 
@@ -107,8 +96,8 @@ class FaultyDisk:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of a program whose calls are to be failed."""
-        return {**os.environ, "LD_PRELOAD": str(self.library), "FAULTY_DISK": str(self._file)}
+        """The variables of a program whose calls are to be failed."""
+        return {"LD_PRELOAD": str(self.library), "FAULTY_DISK": str(self._file)}
 
     @contextmanager
     def fails(self, fault: Fault) -> Iterator[None]:
@@ -147,13 +136,14 @@ def c_compiler() -> str | None:
 class WarmPrograms:
     """Runs programs of `warm_programs.py`, each in a fork of one process that has imported everything."""
 
-    def __init__(self, disk: FaultyDisk) -> None:
-        self._out, self._err = disk.folder / "stdout", disk.folder / "stderr"
+    def __init__(self, folder: Path, disk: FaultyDisk | None = None) -> None:
+        """Start that process; `folder` is for the programs' output. With a `disk`, it fails their calls."""
+        self._out, self._err = folder / "stdout", folder / "stderr"
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / "warm_programs.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=disk.environment,
+            env=environment(**(disk.environment if disk else {})),
             text=True,
         )
 
@@ -168,19 +158,22 @@ class WarmPrograms:
         self._process.wait()
         self._process.stdout.close()
 
-    def run(self, program: Literal["cli", "engine"], *arguments: str, folder: Path | None = None) -> Ended:
-        """Run a program to its end, in the working folder `folder`."""
+    def run(self, program: Literal["cli", "engine", "tui"], *arguments: str) -> Ended:
+        """Run a program to its end."""
         assert self._process.stdin and self._process.stdout
         wanted = {
             "program": program,
             "arguments": arguments,
-            "folder": str(folder or Path.cwd()),
             "out": str(self._out),
             "err": str(self._err),
             "seconds": SECONDS,
         }
+        began = time.monotonic()
         self._process.stdin.write(json.dumps(wanted) + "\n")
         self._process.stdin.flush()
         code = json.loads(self._process.stdout.readline())["exit_code"]
-        output, errors = (path.read_text(encoding="utf-8", errors="replace") for path in (self._out, self._err))
-        return Ended(code, output, errors)
+        output, errors = (
+            path.read_text(encoding="utf-8", errors="backslashreplace") for path in (self._out, self._err)
+        )
+        timed_out = code == -signal.SIGALRM
+        return Ended((program, *arguments), code, output, errors, timed_out, 0, time.monotonic() - began)

@@ -6,15 +6,13 @@ A file that cannot be read or written is ignored, because no run depends on it. 
 
 from __future__ import annotations
 
-import json
 from collections import UserDict
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from crescent_lite.files import keep_json, kept_json
+
 FILE_NAME = ".tui.json"
-MAX_BYTES = 100_000
-"""A larger file is ignored."""
 
 
 class SavedState(UserDict[str, Any]):
@@ -23,10 +21,7 @@ class SavedState(UserDict[str, Any]):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
-        with suppress(OSError, ValueError, RecursionError):
-            if path.stat().st_size <= MAX_BYTES:
-                found = json.loads(path.read_text(encoding="utf-8"))
-                self.data = found if isinstance(found, dict) else {}
+        self.data = kept_json(path)
 
     def text(self, name: str, fallback: str = "") -> str:
         """The value if it is a text, else `fallback`."""
@@ -40,9 +35,5 @@ class SavedState(UserDict[str, Any]):
 
     def save(self) -> None:
         """Write the file, if the workspace exists and is writable."""
-        if not self._path.parent.is_dir():
-            return
-        with suppress(OSError, TypeError, ValueError):
-            unfinished = self._path.with_name(self._path.name + ".unfinished")
-            unfinished.write_text(json.dumps(self.data), encoding="utf-8")
-            unfinished.replace(self._path)
+        if self._path.parent.is_dir():
+            keep_json(self._path, self.data)
