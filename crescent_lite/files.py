@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +27,12 @@ SQLITE_ENDINGS = ("-journal", "-wal", "-shm")
 """Name endings of the files that SQLite keeps beside a database; it would read or delete any file of that name."""
 MAX_LINE = 200_000
 """Longest accepted line of a JSONL file, in characters (guess)."""
+UNFINISHED, REPLACED = "unfinished", "replaced"
+"""Name endings of what is being written, and of a folder that is being replaced."""
+NAME_CHARACTERS = 100
+"""Part of a path's name that its temporary name begins with; a file name has at most 255 bytes."""
+_MACHINE = re.sub(r"[^A-Za-z0-9]", "", platform.node())[:20] or "here"
+_MARKED = re.compile(r"\.(?P<name>.+)\.(?P<machine>[A-Za-z0-9]+)-(?P<process>\d+)\.(?P<mark>unfinished|replaced)")
 MAX_KEPT_BYTES = 10_000_000
 """A larger file is not read by `kept_json` (guess)."""
 TAIL_BYTES = 65_536
@@ -49,34 +56,52 @@ class JsonLine:
 def atomic_replacement(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, which replaces `path` at the end and is deleted after an error.
 
-    Raises StorageError when writing fails, when a file would replace a folder, or when SQLite keeps `path` beside a
-    database.
+    A folder replaces a folder, a file a file; what is there stays until then. What killed processes left beside it is
+    deleted. Raises StorageError when writing fails, when a file would replace a folder, or when SQLite keeps `path`
+    beside a database.
     """
     refuse_sqlite_name(path)
-    unfinished = path.with_name(f".{path.name[:100]}.unfinished")
+    unfinished = _marked(path, UNFINISHED)
     with file_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_left_over(path.parent)
         try:
             _remove(unfinished)
             yield unfinished
-            put_in_place(unfinished, path)
+            _put_in_place(unfinished, path)
         finally:
             with suppress(OSError):  # what failed before it is what the user must know
                 _remove(unfinished)
 
 
-def put_in_place(finished: Path, path: Path) -> None:
-    """Rename a finished file or folder to `path`, once its content is on the disk. What was there stays until then.
+def remove_left_over(folder: Path) -> None:
+    """Delete what processes of this machine that have ended were writing in a folder.
 
-    A folder replaces a folder, a file a file. Raises OSError; `path` is then what it was.
+    A folder that one of them was replacing is put back, if the new one is not in its place. What cannot be deleted
+    stays.
     """
+    for path in folder.glob(f".*.{_MACHINE}-*.*"):
+        found = _MARKED.fullmatch(path.name)
+        if found is None or found["machine"] != _MACHINE or _is_alive(int(found["process"])):
+            continue
+        before = folder / found["name"]
+        with suppress(OSError):
+            if found["mark"] == REPLACED and not before.exists():
+                path.rename(before)
+            else:
+                _remove(path)
+
+
+def _put_in_place(finished: Path, path: Path) -> None:
+    """Rename a finished file or folder to `path`, once its content is on the disk. Raises OSError; then nothing is
+    changed."""
     for file in [*finished.rglob("*")] if finished.is_dir() else [finished]:
         if file.is_file() and not file.is_symlink():
             _flush(file)
     if not (finished.is_dir() and path.is_dir()):
         finished.replace(path)
         return
-    before = Path(tempfile.mkdtemp(prefix=".before-", dir=path.parent))
+    before = _marked(path, REPLACED)
     path.rename(before)
     try:
         finished.rename(path)
@@ -84,6 +109,21 @@ def put_in_place(finished: Path, path: Path) -> None:
         before.rename(path)
         raise
     shutil.rmtree(before, ignore_errors=True)
+
+
+def _marked(path: Path, mark: str) -> Path:
+    """A hidden path beside `path` that names this process."""
+    return path.with_name(f".{path.name[:NAME_CHARACTERS]}.{_MACHINE}-{os.getpid()}.{mark}")
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        pass
+    return True
 
 
 def write_whole(path: Path, text: str) -> None:

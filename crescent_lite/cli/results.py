@@ -223,11 +223,14 @@ def note_command(options: argparse.Namespace) -> int:
         store.questions.require(options.number)
     text = argument_text(options.text)
     add_note(workspace, options.number, text)
-    busy = workspace.is_busy()
-    if not busy:
-        with store_to_change(workspace) as store:
-            store_notes(workspace, store)
-    words = "noted; the run in progress stores the note at its next stage" if busy else "noted"
+    stored, words = False, "noted; the run in progress stores the note at its next stage"
+    if not workspace.is_busy():
+        try:
+            with store_to_change(workspace) as store:
+                store_notes(workspace, store)
+            stored, words = True, "noted"
+        except (StorageError, WorkspaceError) as error:  # repeating the command would add the note twice
+            words = f"noted; the next note or run stores it in the database, which is not possible now: {error}"
     if REPLACEMENT in text and text != options.text:
         words += f"; bytes that are not UTF-8 text became {REPLACEMENT}"
-    return result(options, {"question": options.number, "stored": not busy}, words)
+    return result(options, {"question": options.number, "stored": stored}, words)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,10 +17,10 @@ from pathlib import Path
 
 from crescent_lite.config import ModelConfig
 from crescent_lite.config.names import GgufType
-from crescent_lite.errors import ConfigError, ModelError, StorageError, TrainingError, disk_words
+from crescent_lite.errors import ConfigError, ModelError, TrainingError
 from crescent_lite.export.card import BaseFacts, card_text
 from crescent_lite.export.provenance import write_provenance
-from crescent_lite.files import put_in_place, refuse_sqlite_name
+from crescent_lite.files import atomic_replacement
 from crescent_lite.models import require_unchanged, sha256_of
 from crescent_lite.preparation import model_settings_of
 from crescent_lite.printable import printable, printable_line
@@ -306,16 +305,6 @@ def _set_end_of_turn(folder: Path, gguf: Path, settings: ModelConfig) -> None:
 @contextmanager
 def _finished_folder(out: Path) -> Iterator[Path]:
     """Yield a folder beside `out` that replaces `out` at the end, and is deleted after an error."""
-    unfinished: Path | None = None
-    refuse_sqlite_name(out)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=".export-", dir=out.parent))
-        yield unfinished
-        unfinished.chmod(0o755)  # mkdtemp lets only the owner read its folder
-        put_in_place(unfinished, out)
-    except OSError as error:
-        raise StorageError(f"{out}: cannot be written: {disk_words(error)}") from None
-    finally:
-        if unfinished:
-            shutil.rmtree(unfinished, ignore_errors=True)
+    with atomic_replacement(out) as folder:
+        folder.mkdir()
+        yield folder

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,8 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as TensorType
 
-from crescent_lite.errors import ModelError, StorageError, disk_words
-from crescent_lite.files import put_in_place
+from crescent_lite.errors import ModelError
+from crescent_lite.files import atomic_replacement
 from crescent_lite.models.gguf_header import GgufHeader
 
 ROWS_BYTES = 16 * 1024 * 1024
@@ -78,8 +77,7 @@ def merge(
     """
     source = GgufHeader(base)
     changes = [_read_adapter(adapter, source, base) for adapter in adapters]
-    unfinished = out.with_name(out.name + ".unfinished")
-    try:
+    with atomic_replacement(out) as unfinished:
         writer = gguf.GGUFWriter(unfinished, _text(source, "architecture"))
         if (alignment := source.value(gguf.Keys.General.ALIGNMENT)) is not None:
             writer.add_custom_alignment(alignment)
@@ -96,12 +94,6 @@ def merge(
             deltas = [change[tensor.name] for change in changes if tensor.name in change]
             writer.write_tensor_data(_merged(tensor, deltas, types[tensor.name], encode))
         writer.close()
-        put_in_place(unfinished, out)
-    except OSError as error:
-        raise StorageError(f"{out}: cannot be written: {disk_words(error)}") from None
-    finally:
-        with suppress(OSError):  # what failed before it is what the user must know
-            unfinished.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

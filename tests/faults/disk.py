@@ -20,13 +20,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
 from bed import Ended, environment
+
+from crescent_lite.models import sha256_of
+from crescent_lite.records import ModelFile, TrainedAdapter
+from crescent_lite.store import Store
 
 HERE = Path(__file__).parent
 SECONDS = 120
@@ -177,3 +181,15 @@ class WarmPrograms:
         )
         timed_out = code == -signal.SIGALRM
         return Ended((program, *arguments), code, output, errors, timed_out, 0, time.monotonic() - began)
+
+
+def give_adapter(folder: Path, adapter: Path) -> None:
+    """Store an adapter for round 1 of run 1, as if it had been trained."""
+    with closing(Store.open(folder / "crescent.db")) as store:
+        run = store.runs.fetch_run(1)
+        this = store.runs.fetch_round(1, 1)
+        training_id = store.trainings.start_training(this.round_id, [])
+        file = ModelFile("run-1-round-1", adapter, sha256_of(adapter), "trained by run-1-round-1", "adapter")
+        adapter_id = store.runs.insert_model(file, store.runs.insert_model(store.runs.fetch_base(run)))
+        trained = TrainedAdapter(adapter, Path("peft"), "peft", 1.0)
+        store.trainings.finish_training(training_id, this.round_id, trained, adapter_id)
