@@ -18,7 +18,7 @@ from typing import Literal, get_args
 import filelock
 
 from crescent_lite.config import CONFIG_NAME
-from crescent_lite.errors import StorageError, WorkspaceError, file_errors
+from crescent_lite.errors import StorageError, WorkspaceError, disk_words, file_errors
 from crescent_lite.files import write_whole
 from crescent_lite.workspace.links import refuse_links_out
 
@@ -111,13 +111,14 @@ class Workspace:
         """
         lock = filelock.FileLock(self.folder / ".engine.lock", timeout=LOCK_SECONDS)
         try:
-            with file_errors(self.folder):
-                lock.acquire()
+            lock.acquire()
         except filelock.Timeout:
             raise WorkspaceError(
                 f"{self.folder}: in use by another run{self._holder()}; "
                 "watch it with `crescent status` or stop it with `crescent stop`"
             ) from None
+        except OSError as error:
+            raise StorageError(f"{self.folder}: cannot be written: {disk_words(error)}") from None
         try:
             write_whole(self._pid_file, json.dumps({"pid": os.getpid()}))
             for old in get_args(EngineRequest):
