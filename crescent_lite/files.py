@@ -32,7 +32,9 @@ UNFINISHED, REPLACED = "unfinished", "replaced"
 NAME_CHARACTERS = 100
 """Part of a path's name that its temporary name begins with; a file name has at most 255 bytes."""
 _MACHINE = re.sub(r"[^A-Za-z0-9]", "", platform.node())[:20] or "here"
-_MARKED = re.compile(r"\.(?P<name>.+)\.(?P<machine>[A-Za-z0-9]+)-(?P<process>\d+)\.(?P<mark>unfinished|replaced)")
+_MARKED = re.compile(
+    r"\.(?P<name>.+)\.(?P<machine>[A-Za-z0-9]+)-(?P<process>\d+)\.(?P<mark>unfinished|replaced)(?:-\w+)?"
+)
 MAX_KEPT_BYTES = 10_000_000
 """A larger file is not read by `kept_json` (guess)."""
 TAIL_BYTES = 65_536
@@ -70,8 +72,9 @@ def atomic_replacement(path: Path) -> Iterator[Path]:
             yield unfinished
             _put_in_place(unfinished, path)
         finally:
-            with suppress(OSError):  # what failed before it is what the user must know
-                _remove(unfinished)
+            for ending in ("", *SQLITE_ENDINGS):  # a database that is copied has a journal for a moment
+                with suppress(OSError):  # what failed before it is what the user must know
+                    _remove(Path(f"{unfinished}{ending}"))
 
 
 def remove_left_over(folder: Path) -> None:

@@ -63,3 +63,12 @@ def test_a_new_workspace_is_not_written_through_a_link(tmp_path: Path) -> None:
 
     assert main(["init", str(tmp_path / "w")]) == ExitCode.WORKSPACE
     assert not (tmp_path / "outside").exists()
+
+
+def test_a_link_to_itself_is_one_line(tmp_path: Path) -> None:
+    Workspace(tmp_path).create("")
+    (tmp_path / ".checksums.json").symlink_to(".checksums.json")
+    with pytest.raises(
+        WorkspaceError, match=r"checksums\.json: is a link that leads nowhere but"
+    ):
+        Workspace(tmp_path).require()

@@ -40,7 +40,11 @@ def _refuse_below(path: Path, inside: Path, levels: int) -> None:
 
 
 def _refuse(path: Path, inside: Path) -> None:
-    if path.is_symlink() and not path.resolve().is_relative_to(inside):
+    try:
+        leads_out = path.is_symlink() and not path.resolve().is_relative_to(inside)
+    except (OSError, RuntimeError):  # Python up to 3.12 raises RuntimeError
+        raise WorkspaceError(f"{path}: is a link that leads nowhere but to itself; remove it") from None
+    if leads_out:
         what = "a folder" if path.is_dir() else "a file"
         raise WorkspaceError(
             f"{path}: is a link that leads out of the workspace (to {path.readlink()}); replace it by {what}"

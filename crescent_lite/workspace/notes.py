@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import json
 import secrets
+from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 
 from crescent_lite.config.names import LARGEST_INTEGER
 from crescent_lite.errors import file_errors
@@ -36,16 +38,16 @@ def add_note(workspace: Workspace, question_id: int, text: str) -> None:
 
 def pending_notes(workspace: Workspace) -> list[Note]:
     """Read the notes that are not in the database yet, the oldest first."""
-    try:
-        content = workspace.notes.read_bytes()
-    except OSError:
-        return []
+    content = b""
+    for path in (_taken(workspace), workspace.notes):
+        with suppress(OSError):
+            content += path.read_bytes() + b"\n"
     return _parsed(content)[0]
 
 
 def store_notes(workspace: Workspace, store: Store) -> None:
     """Move the file's notes into the database. The caller must hold the workspace's lock. Raises StorageError."""
-    taken = workspace.notes.with_suffix(".taken")
+    taken = _taken(workspace)
     if workspace.notes.exists() and not taken.exists():
         with file_errors(workspace.notes):
             workspace.notes.rename(taken)
@@ -60,6 +62,11 @@ def store_notes(workspace: Workspace, store: Store) -> None:
                 file.writelines(line + b"\n" for line in unreadable)
         with file_errors(taken):
             taken.unlink()
+
+
+def _taken(workspace: Workspace) -> Path:
+    """The file of the notes that are being moved into the database."""
+    return workspace.notes.with_suffix(".taken")
 
 
 def _parsed(content: bytes) -> tuple[list[Note], list[bytes]]:
