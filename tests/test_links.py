@@ -68,7 +68,5 @@ def test_a_new_workspace_is_not_written_through_a_link(tmp_path: Path) -> None:
 def test_a_link_to_itself_is_one_line(tmp_path: Path) -> None:
     Workspace(tmp_path).create("")
     (tmp_path / ".checksums.json").symlink_to(".checksums.json")
-    with pytest.raises(
-        WorkspaceError, match=r"checksums\.json: is a link that leads nowhere but"
-    ):
+    with pytest.raises(WorkspaceError, match=r"checksums\.json: is a link that leads nowhere but"):
         Workspace(tmp_path).require()
