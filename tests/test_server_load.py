@@ -197,6 +197,34 @@ def test_a_server_of_unknown_kind_gets_text(tiny: Path) -> None:
     assert all(isinstance(body["prompt"], str) and "n" not in body for body in sent)
 
 
+def test_choices_are_taken_by_their_index_and_none_is_counted_twice(tiny: Path) -> None:
+    class Jumbled(Vllm):
+        def completion(self, body: dict[str, object], model: str) -> Answer:
+            found = super().completion(body, model).body
+            assert isinstance(found, dict)
+            for choice in found["choices"]:
+                choice["text"] = str(body.get("seed", 0) + choice["index"])
+            kept = [each for each in found["choices"] if each["index"] != 5]
+            return Answer(found | {"choices": [*reversed(kept), *kept]})
+
+    with stand_in(Jumbled(tiny)) as server:
+        completions = draw(tiny, server.url, [wave(1)])
+
+    assert sorted(c.sample_index for c in completions) == list(range(8))
+    assert all(c.text == str(c.seed) for c in completions)
+
+
+def test_a_reply_to_another_prompt_is_asked_for_again(tiny: Path) -> None:
+    with stand_in(Vllm(tiny)) as server:
+        sampler = ServerSampler(tiny, SamplingConfig(servers=(server.url,)))
+        other = server.completion({"prompt": [1, 2, 3]}, server.names[0])
+        server.first = [other]
+        assert [c.text for c in sampler.sample([wave(1, votes=1)])] == [" 5"]
+        asked = [body for body in server.sent_to("/v1/completions") if "seed" in body]
+        sampler.close()
+    assert len(asked) == 2
+
+
 def test_a_vllm_that_refuses_token_ids_gets_text(tiny: Path) -> None:
     class TextOnly(Vllm):
         def answer(self, path: str, query: object, body: dict[str, object]) -> Answer:

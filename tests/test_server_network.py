@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
 import shutil
 import subprocess
@@ -29,7 +30,7 @@ from crescent_lite.sampling.server_holds import Holds, Patience
 from crescent_lite.sampling.server_pool import ServerSampler
 from crescent_lite.sampling.servers.address import read_address
 from crescent_lite.sampling.servers.client import is_direct
-from crescent_lite.sampling.servers.connection import ServerBusy, retry_after
+from crescent_lite.sampling.servers.connection import ServerBusy, _within, retry_after
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
 from crescent_lite.workspace.folder import EngineRequest
@@ -351,6 +352,29 @@ def test_retry_after_is_a_number_of_seconds_or_a_date() -> None:
     assert retry_after("60") == 60
     assert 50 < retry_after(email.utils.formatdate(time.time() + 60, usegmt=True)) <= 60
     assert retry_after(email.utils.formatdate(time.time() - 60, usegmt=True)) == 0
+
+
+def test_a_date_to_wait_for_is_compared_with_the_servers_own_clock() -> None:
+    for skew in (-86_400.0, 0.0, 4e9):
+        now = time.time() + skew
+        until, date = (email.utils.formatdate(each, usegmt=True) for each in (now + 60, now))
+        assert retry_after(until, date) == 60
+    assert retry_after("Mon, 01 Jan 99999999999999999999 00:00:00 GMT") == 0
+
+
+def test_time_in_which_this_process_was_stopped_is_no_time_without_a_reply() -> None:
+    async def wait() -> str:
+        async def reply() -> str:
+            await asyncio.sleep(0.01)
+            time.sleep(0.5)  # stands for a stopped process: nothing runs, and time passes
+            await asyncio.sleep(0.01)
+            return "5"
+
+        return await _within(0.3, reply())
+
+    assert asyncio.run(wait()) == "5"
+    with pytest.raises(TimeoutError):
+        asyncio.run(_within(0.05, asyncio.sleep(5)))
 
 
 @given(st.text())

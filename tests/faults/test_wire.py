@@ -140,7 +140,7 @@ def _ends(drawn: tuple[int, str], seed: int, text: str) -> bool:
     return drawn[0] == seed and text.endswith(drawn[1].strip())
 
 
-@pytest.mark.parametrize("share", shares(few=6, all_of_them=300, each=6), ids=str)
+@pytest.mark.parametrize("share", shares(few=3, all_of_them=300, each=6), ids=str)
 def test_a_run_on_a_broken_network_ends_whole(share: range, tiny: Path, tmp_path: Path) -> None:
     for trial in share:
         chance = source("wire", trial)
@@ -188,6 +188,7 @@ def test_a_run_on_a_real_server_behind_a_broken_network_ends_whole(
             count("requests with a network fault", sum(wire.done.values()) - wire.done["as it is"])
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("name", sorted(FAULTS))
 @pytest.mark.parametrize("kind", [SumLlamaServer, SumVllm])
 def test_each_fault_alone_is_survived_or_said_in_one_line(

@@ -36,6 +36,8 @@ KEPT_HEADERS = ("Date", "Location", "Retry-After")
 """The headers of a response that are used. The others, such as a charset, would have an effect when it is read."""
 STEP_SECONDS = 2.0
 """Time between two looks whether this process was stopped meanwhile (guess)."""
+STEP_PART = 1 / 16
+"""The same as a part of the time that a response may take; the smaller one counts. A stop costs one step (guess)."""
 LEAST_KEY_CHARACTERS = 8
 """A shorter key is not searched for in responses, because it may be part of an ordinary word (guess)."""
 
@@ -219,12 +221,13 @@ async def _within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
     task = asyncio.ensure_future(work)
     task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # so that asyncio does not report it
     try:
+        step = min(STEP_SECONDS, seconds * STEP_PART)
         while seconds > 0:
-            step, began = min(seconds, STEP_SECONDS), time.monotonic()
+            began = time.monotonic()
             done, _ = await asyncio.wait({task}, timeout=step)
             if done:
                 return task.result()
-            seconds -= min(time.monotonic() - began, 2 * step)
+            seconds -= min(time.monotonic() - began, step)
         raise TimeoutError
     finally:
         task.cancel()

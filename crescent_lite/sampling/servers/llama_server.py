@@ -14,7 +14,7 @@ from crescent_lite.records import FinishReason, Generation
 from crescent_lite.sampling.server_limits import MOST_REPORTED_SAMPLES, Limit
 from crescent_lite.sampling.servers.connection import ServerTrouble
 from crescent_lite.sampling.servers.fields import MALFORMED, ids, mean, text, token_count, with_thoughts
-from crescent_lite.sampling.servers.server import OTHER_REQUEST, Prompt, Server, ServerReply
+from crescent_lite.sampling.servers.server import CHECK_ADDRESS, OTHER_REQUEST, Prompt, Server, ServerReply
 from crescent_lite.sampling.thoughts import control_tags
 
 ROUTER = "a llama-server in router mode (or llama-swap)"
@@ -42,7 +42,9 @@ class LlamaServer(Server):
             names = {"n_vocab": "tokens in the vocabulary", "n_embd": "values in an embedding"}
             served = {names[key]: int(meta[key]) for key in names if key in meta}
         except (*MALFORMED, StopIteration):
-            raise ModelError(f"{self.url}: does not describe its model as llama-server does") from None
+            raise ModelError(
+                f"{self.url}: does not describe its model as llama-server does; {CHECK_ADDRESS}"
+            ) from None
         self._refuse_other_sizes(served)
         if not served:  # llama-swap lists no sizes
             body = self._body({"prompt": probe.text, "n_predict": 1, "temperature": 0})
@@ -60,7 +62,7 @@ class LlamaServer(Server):
         self._routed_model = self.model_name = self._choose(list(listed), ROUTER)
         properties = self._json_of(await self._ask("GET", "/props", model=self._routed_model))
         if not isinstance(properties, dict):
-            raise ModelError(f"{self.url}: does not describe its model as llama-server does")
+            raise ModelError(f"{self.url}: does not describe its model as llama-server does; {CHECK_ADDRESS}")
         return properties
 
     async def complete(self, prompt: Prompt, generation: Generation, seed: int, count: int = 1) -> list[ServerReply]:

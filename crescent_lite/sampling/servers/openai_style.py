@@ -30,7 +30,7 @@ from crescent_lite.sampling.servers.fields import (
     token_count,
     with_thoughts,
 )
-from crescent_lite.sampling.servers.server import OTHER_REQUEST, Prompt, Server, ServerReply
+from crescent_lite.sampling.servers.server import CHECK_ADDRESS, OTHER_REQUEST, Prompt, Server, ServerReply
 from crescent_lite.sampling.thoughts import control_tags
 
 NO_SUCH_ROUTE = (404, 405, 501)
@@ -93,7 +93,7 @@ class OpenAiServer(Server):
             counted = (completion.get("usage") or {}).get("prompt_tokens")
             answering = completion.get("model")
         except MALFORMED:
-            raise ModelError(f"{self.url}: its response is not a completion") from None
+            raise ModelError(f"{self.url}: its response is not a completion; {CHECK_ADDRESS}") from None
         if isinstance(counted, int):
             self._refuse_other_count(counted, probe)
         self._refuse_other(answering)

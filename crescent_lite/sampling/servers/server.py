@@ -26,6 +26,7 @@ OTHER_TOKENS = 1
 """By how many tokens a server's count of a text may differ from ours: whether it counts BOS is not fixed."""
 
 
+CHECK_ADDRESS = "check that sampling.servers has the address of a server for language models"
 OTHER_REQUEST = "its response belongs to another request"
 """The words for a response whose prompt or seed is not the one that was asked for."""
 NO_SERVER = (
