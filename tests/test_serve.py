@@ -82,6 +82,7 @@ def test_a_saved_query_takes_its_values_from_the_url(pages: httpx.Client) -> Non
     assert len(pages.get("/crescent/answer-collapse.json", params=empty).json()) == 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sql",
     [
