@@ -247,7 +247,7 @@ def test_a_byte_order_mark_is_accepted(tmp_path: Path) -> None:
     assert load_config(tmp_path / "crescent.toml").run.seed == 5
 
 
-@pytest.mark.parametrize("text", ["run.seed", "seed=5", "=5", ".seed=5", "run.=5", ""])
+@pytest.mark.parametrize("text", ["run.seed", "seed=5", "=5", ".seed=5", "run.=5", "", "#=5", "#a\nb=5"])
 def test_a_malformed_set_says_how_to_write_it(text: str) -> None:
     with pytest.raises(ConfigError, match=r"^--set .*; write it as section\.key=value$"):
         load_config(overrides=[text])

@@ -86,6 +86,8 @@ def _dotted(name: str) -> tuple[str, ...]:
         return tuple(part.strip() for part in name.split(".")) if all(map(str.strip, name.split("."))) else ()
     path: list[str] = []
     while isinstance(found, dict):
+        if len(found) != 1:  # a comment, or several lines
+            return ()
         ((part, found),) = found.items()
         path.append(part)
     return tuple(path)
