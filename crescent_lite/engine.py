@@ -67,6 +67,7 @@ from crescent_lite.workspace.interruption import interruptible
 from crescent_lite.workspace.load_recorder import LoadRecorder
 from crescent_lite.workspace.machine import describe_machine
 from crescent_lite.workspace.notes import store_notes
+from crescent_lite.workspace.surroundings import COPIED, refuse_second_database, synchroniser_of
 
 __all__ = [
     "OpenSampler",
@@ -103,7 +104,7 @@ def run_engine(
         purpose = Purpose(teacher_id=teacher_id, name=options.name, note=options.note, place=options.place)
         job = yield from _prepare(workspace, store, config, purpose, unfinished, opener, rounds)
         if options.next_round:
-            job.add_requested_round()
+            job.add_requested_round(is_repeated=True)
         jobs.append(job)
         yield from _drive(job, loop.run(job), resumed=unfinished is not None, kept=kept)
 
@@ -361,6 +362,9 @@ def _state_of(store: Store, run_id: int) -> Iterator[_End]:
 @contextmanager
 def _store(workspace: Workspace) -> Iterator[Store]:
     """The database, for the process that holds the lock: a run that is still 'running' there was killed."""
+    refuse_second_database(workspace.database_path)
+    if name := synchroniser_of(workspace.folder):
+        logging.getLogger(__name__).warning("%s: %s", workspace.folder, COPIED.format(name=name))
     store = Store.open(workspace.database_path)
     try:
         store.runs.end_killed_runs()

@@ -14,6 +14,7 @@ import os
 import platform
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -75,6 +76,21 @@ def atomic_replacement(path: Path) -> Iterator[Path]:
             for ending in ("", *SQLITE_ENDINGS):  # a database that is copied has a journal for a moment
                 with suppress(OSError):  # what failed before it is what the user must know
                     _remove(Path(f"{unfinished}{ending}"))
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Yield a new folder for temporary files, which is deleted at the end, or after a kill by the next one of these.
+
+    Raises OSError.
+    """
+    parent = Path(tempfile.gettempdir())
+    remove_left_over(parent)
+    place = Path(tempfile.mkdtemp(prefix=f"{_marked(parent / 'crescent', UNFINISHED).name}-", dir=parent))
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def remove_left_over(folder: Path) -> None:

@@ -166,6 +166,38 @@ def test_a_kill_while_a_database_is_brought_up_to_date_leaves_the_old_or_the_new
     assert 1 in seen  # at least one was killed before it finished
 
 
+HALF_A_TRANSACTION = """
+import os, signal, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("PRAGMA cache_size = 1")
+database.execute("BEGIN")
+database.execute("UPDATE votes SET text = text || text")
+database.execute("UPDATE questions SET raw_text = raw_text || raw_text")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_database_whose_writer_was_killed_before_it_had_a_log_is_recovered_by_any_command(tmp_path: Path) -> None:
+    workspace, path = load_workspace(tmp_path), unpacked(OLD[0], tmp_path)
+    before = facts_of_votes(path)
+    subprocess.run([sys.executable, "-c", HALF_A_TRANSACTION, str(path)], check=False)
+    assert path.with_name("crescent.db-journal").stat().st_size
+
+    assert main(["status", "-w", str(workspace)]) == 0
+
+    assert facts_of_votes(path) == before
+
+
+def load_workspace(folder: Path) -> Path:
+    (folder / "crescent.toml").write_text('preset = "quick"\n')
+    return folder
+
+
+def facts_of_votes(path: Path) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(COUNTS["votes"]).fetchall()
+
+
 def test_any_command_brings_an_older_database_up_to_date(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     workspace = load_sample_run(tmp_path / "data")
     unpacked(OLD[-1], workspace.folder)

@@ -222,8 +222,11 @@ def test_a_reader_keeps_the_write_ahead_log_and_it_is_emptied_after_it(
 def test_a_run_that_was_killed_is_stored_as_stopped(store: Store, this_round: Round) -> None:
     finished = store.runs.insert_run("improvement", this_round.model_id, {})
     store.runs.set_state(finished, "finished")
+    store.trainings.start_training(this_round.round_id, [])
 
     store.runs.end_killed_runs()
+
+    assert store.database.value("SELECT state FROM trainings") == "interrupted"
 
     states = store.database.rows("SELECT run_id, state, reason FROM runs ORDER BY run_id")
     killed = (this_round.run_id, "stopped", "its engine was killed")

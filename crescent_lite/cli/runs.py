@@ -76,6 +76,7 @@ def run_command(options: argparse.Namespace) -> int:
     from crescent_lite.config.toml import toml_text
     from crescent_lite.engine import RunOptions, run_engine
     from crescent_lite.forecast import forecast_run
+    from crescent_lite.workspace.surroundings import refuse_network_drive, refuse_second_database
 
     workspace = open_workspace(options.workspace)
     if options.next_round and not options.dry_run and workspace.is_busy():
@@ -96,6 +97,9 @@ def run_command(options: argparse.Namespace) -> int:
     )
     if not options.dry_run and workspace.is_busy():
         return follow(options, workspace, run_engine(workspace, wanted))  # which names the run that is at work
+    if not options.dry_run:  # before anything is measured
+        refuse_network_drive(workspace.folder)
+        refuse_second_database(workspace.database_path)
     if not (options.new or options.next_round or options.dry_run):
         refuse_finished(workspace)
     found = forecast_run(workspace, wanted, compare_with=options.against, tell=say)

@@ -41,10 +41,10 @@ def serve_command(options: argparse.Namespace) -> int:
     """Serve the database with Datasette on localhost, until Ctrl-C. Raises UsageError if the port is taken."""
     import json
     import subprocess
-    import tempfile
     from importlib.util import find_spec
 
     from crescent_lite.cli.datasette_metadata import datasette_metadata
+    from crescent_lite.files import scratch_folder
     from crescent_lite.workspace.interruption import interruptible
 
     if find_spec("datasette") is None:
@@ -53,8 +53,8 @@ def serve_command(options: argparse.Namespace) -> int:
     open_store(workspace).close()  # Datasette cannot bring an older database up to date
     _require_free(options.port)
     metadata = datasette_metadata(workspace.database_path.stem)
-    with tempfile.TemporaryDirectory(prefix="crescent-") as place:
-        about = Path(place) / "metadata.json"
+    with scratch_folder() as place:
+        about = place / "metadata.json"
         about.write_text(json.dumps(metadata), encoding="utf-8")
         command = [sys.executable, "-m", "datasette", "serve", str(workspace.database_path), "--metadata", str(about)]
         command += [f"--plugins-dir={PLUGINS}", f"--host={LOCALHOST}", f"--port={options.port}"]

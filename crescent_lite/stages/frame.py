@@ -92,9 +92,15 @@ class Job:
         """Remember the process that trains, so that a pause can suspend it too."""
         self.training_pid = pid
 
-    def add_requested_round(self) -> None:
-        """Plan one more round than the run has so far, to be played even after an alarm."""
-        self.requested_rounds = len(self.store.runs.fetch_rounds(self.run_id)) + 1
+    def add_requested_round(self, *, is_repeated: bool = False) -> None:
+        """Plan one more round than the run has so far, to be played even after an alarm.
+
+        `is_repeated`: the request may be that of an engine that was killed; then an unfinished round beyond those of
+        the settings is the requested one.
+        """
+        rounds = self.store.runs.fetch_rounds(self.run_id)
+        is_begun = bool(rounds) and not rounds[-1].finished_at and rounds[-1].number > self.config.run.rounds
+        self.requested_rounds = len(rounds) + (0 if is_repeated and is_begun else 1)
         self.rounds = max(self.rounds, self.requested_rounds)
         self.store.runs.set_rounds(self.run_id, self.rounds)
 

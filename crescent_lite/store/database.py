@@ -43,6 +43,8 @@ class Database:
         connection.row_factory = sqlite3.Row
         self.path = path
         self._connection = connection
+        self._files: dict[Path, tuple[int, int] | None] = {}
+        """Device and inode of the database and its log as this connection opened them; empty for a reader."""
 
     @classmethod
     def open_to_write(cls, path: Path) -> Database:
@@ -62,6 +64,7 @@ class Database:
             if own_schema.strange_view(database._connection):
                 database._recreate_views()
             database._connection.execute("PRAGMA foreign_keys = ON")
+            database._note_files()
         return database
 
     @classmethod
@@ -83,27 +86,39 @@ class Database:
 
     @classmethod
     def is_older(cls, path: Path) -> bool:
-        """Whether the file exists and must be migrated before it can be read."""
+        """Whether the file exists and must be migrated before it can be read.
+
+        So must one whose last writer was killed before the file had its write-ahead log: a reader cannot take back
+        what was written in part.
+        """
         if not path.is_file():
             return False
         with storage_errors(path), closing(connected_to_read(path)) as found:
-            return bool(pending_for(found))
+            try:
+                return bool(pending_for(found))
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
+                    raise
+                return True
 
     def write(self, sql: str, values: Values = ()) -> int:
         """Execute one statement, in its own transaction or the enclosing one. Returns the id of an inserted row."""
-        with self._errors(), self._utils.atomic():
+        with self.transaction():
             return self._connection.execute(sql, values).lastrowid or 0
 
     def write_many(self, sql: str, rows: Sequence[Values]) -> None:
         """Execute one statement for each row, all or none."""
-        with self._errors(), self._utils.atomic():
+        with self.transaction():
             self._connection.executemany(sql, rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit everything inside together, or nothing if an exception leaves the block."""
+        is_outermost = not self._connection.in_transaction
         with self._errors(), self._utils.atomic():
             yield
+        if is_outermost:
+            self._refuse_replaced_files()
 
     def rows(self, sql: str, values: Values = ()) -> list[sqlite3.Row]:
         """All rows of a query."""
@@ -150,6 +165,20 @@ class Database:
         ):
             self._connection.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")  # a single file, without a log beside it
+
+    def _note_files(self) -> None:
+        if self.path != Path(":memory:"):
+            log = self.path.with_name(f"{self.path.name}-wal")
+            self._files = {path: _identity(path) for path in (self.path, log)}
+
+    def _refuse_replaced_files(self) -> None:
+        """Raise StorageError if another program replaced or deleted a file: what was written is then in none."""
+        for path, noted in self._files.items():
+            if noted is not None and _identity(path) != noted:
+                raise StorageError(
+                    f"{path}: another program replaced or deleted it while it was written; keep synchronisers away "
+                    "from the workspace, then run the same command again"
+                )
 
     def _bring_up_to_date(self, pending: Sequence[str]) -> None:
         """Apply all pending migrations, or none; leave a copy of the older database beside it."""
@@ -226,6 +255,15 @@ class Database:
             raise WorkspaceError(
                 f"{self.path}: was written by a newer crescent-lite (migration {unknown[0]!r}); upgrade this one"
             )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode of a file; None if it does not exist."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 @cache

@@ -9,13 +9,13 @@ databases becomes one row. Knows no files besides the two databases. Example:
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from crescent_lite.errors import CrescentError, WorkspaceError
+from crescent_lite.files import scratch_folder
 from crescent_lite.store.checking import faults_of
 from crescent_lite.store.database import Database, connected_to_read, storage_errors
 from crescent_lite.store.schema_versions import applied_to
@@ -108,8 +108,8 @@ def merge(database: Database, other: Path, bring: Bring) -> Merged:
         raise WorkspaceError(f"{other}: this database does not exist; give another workspace or a database file")
     if database.path.exists() and other.samefile(database.path):
         raise WorkspaceError(f"{other}: this is the database it would be merged into")
-    with tempfile.TemporaryDirectory(prefix="crescent-") as place:
-        copy = Path(place) / "other.db"
+    with scratch_folder() as place:
+        copy = place / "other.db"
         _copied_and_brought_up_to_date(other, copy)
         with storage_errors(database.path):
             database.connection.execute("ATTACH ? AS other", [str(copy)])

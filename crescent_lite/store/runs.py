@@ -209,10 +209,15 @@ class Runs:
         )
 
     def end_killed_runs(self) -> None:
-        """Store that every run in the state 'running' was killed. Only for the holder of the workspace's lock."""
-        self._database.write(
-            "UPDATE runs SET state = 'stopped', reason = 'its engine was killed' WHERE state = 'running'"
-        )
+        """Store that every run in the state 'running' was killed, and its training with it.
+
+        Only for the holder of the workspace's lock.
+        """
+        with self._database.transaction():
+            self._database.write(
+                "UPDATE runs SET state = 'stopped', reason = 'its engine was killed' WHERE state = 'running'"
+            )
+            self._database.write("UPDATE trainings SET state = 'interrupted' WHERE state = 'running'")
 
     def set_chosen_round(self, run_id: int, number: int | None) -> None:
         """Store which round of the run the user keeps; None keeps the best."""

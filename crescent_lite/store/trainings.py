@@ -127,26 +127,28 @@ class Trainings:
 
     def insert_step(self, training_id: int, step: TrainingStep) -> None:
         """Store an optimiser step, deleting this and later steps that were stored before a training was resumed."""
-        self._database.write(
-            "DELETE FROM training_steps WHERE training_id = ? AND step >= ?", [training_id, step.step]
-        )
-        self._database.write(
-            """INSERT INTO training_steps (training_id, step, steps, epoch, loss, learning_rate, tokens,
+        values = [
+            training_id,
+            step.step,
+            step.steps,
+            step.epoch,
+            step.loss,
+            step.learning_rate,
+            step.tokens,
+            step.tokens_per_second,
+            step.held_out_loss,
+            json.dumps(dict(step.measures)) if step.measures else None,
+            now(),
+        ]
+        with self._database.transaction():
+            self._database.write(
+                "DELETE FROM training_steps WHERE training_id = ? AND step >= ?", [training_id, step.step]
+            )
+            self._database.write(
+                """INSERT INTO training_steps (training_id, step, steps, epoch, loss, learning_rate, tokens,
                 tokens_per_second, held_out_loss, measures, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-            [
-                training_id,
-                step.step,
-                step.steps,
-                step.epoch,
-                step.loss,
-                step.learning_rate,
-                step.tokens,
-                step.tokens_per_second,
-                step.held_out_loss,
-                json.dumps(dict(step.measures)) if step.measures else None,
-                now(),
-            ],
-        )
+                values,
+            )
 
     def finish_training(self, training_id: int, round_id: int, adapter: TrainedAdapter, adapter_id: int) -> None:
         """Store that the training ended with an adapter, which becomes the round's."""

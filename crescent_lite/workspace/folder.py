@@ -21,6 +21,7 @@ from crescent_lite.config import CONFIG_NAME
 from crescent_lite.errors import StorageError, WorkspaceError, disk_words, file_errors
 from crescent_lite.files import write_whole
 from crescent_lite.workspace.links import refuse_links_out
+from crescent_lite.workspace.surroundings import refuse_network_drive
 
 EngineRequest = Literal["stop", "pause", "round"]
 """What an engine can be asked to do. stop: end the run, keeping every finished item. pause: wait until the request is
@@ -107,8 +108,9 @@ class Workspace:
     def lock(self) -> Iterator[None]:
         """Hold the workspace's lock, so that this process is its only engine. Earlier requests are withdrawn.
 
-        Raises WorkspaceError if another process holds the lock, or StorageError.
+        Raises WorkspaceError if another process holds the lock or the folder is on a network drive, or StorageError.
         """
+        refuse_network_drive(self.folder)
         lock = filelock.FileLock(self.folder / ".engine.lock", timeout=LOCK_SECONDS)
         try:
             lock.acquire()

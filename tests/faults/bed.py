@@ -44,7 +44,7 @@ FIGURES = os.environ.get("CRESCENT_FAULT_FIGURES")
 OBEYED = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
 """Characters that a terminal obeys or hides: control characters except newline and tab, bidi marks, tags."""
 TRACEBACK = "Traceback (most recent call last)"
-UNFINISHED = ("*.unfinished", "*-journal", "*.tmp", "*.part")
+UNFINISHED = ("*unfinished*", "*.replaced", "*-journal", "*.tmp", "*.part")
 """Patterns of files that somebody was writing; none is left in a workspace in which nobody is at work."""
 
 
@@ -341,7 +341,8 @@ def _faults_in_adapters(store: object) -> list[str]:
 def _faults_in_logs(folder: Path) -> list[str]:
     faults = []
     for log in sorted((folder / "logs").glob("run-*.jsonl")):
-        for number, line in enumerate(log.read_bytes().splitlines(), start=1):
+        *lines, _cut = log.read_bytes().split(b"\n")  # the next engine cuts half a line of a killed one
+        for number, line in enumerate(lines, start=1):
             try:
                 json.loads(line)
             except ValueError:

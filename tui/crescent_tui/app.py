@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -24,6 +25,7 @@ from crescent_lite.errors import CrescentError, ExitCode
 from crescent_lite.workspace import EngineRequest, Workspace
 from crescent_tui.content.colours import readable
 from crescent_tui.content.starting import Question, another_round_question, starting_question, stopping_question
+from crescent_tui.sources.hang_up import end_with_the_terminal
 from crescent_tui.sources.job_control import a_shell_waits, stop_job
 from crescent_tui.tabs import TABS
 from crescent_tui.widgets.key_hints import first_key_of_each_action
@@ -248,5 +250,6 @@ def run_app(workspace: Path) -> int:
     """
     gc.disable()
     app = CrescentApp(Workspace(workspace), screen_built=_collect_garbage_of_new_objects_only)
+    end_with_the_terminal(sys.stdin.fileno(), partial(app.deliver, app.exit))
     app.run()
     return app.return_code or ExitCode.OK
