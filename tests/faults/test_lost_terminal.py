@@ -25,7 +25,11 @@ def opened(folder: Path) -> object:
     return terminal
 
 
-@pytest.mark.parametrize("number", [None, signal.SIGHUP, signal.SIGTERM], ids=["no signal", "SIGHUP", "SIGTERM"])
+@pytest.mark.parametrize(
+    "number",
+    [None, *(pytest.param(number, marks=pytest.mark.faults) for number in (signal.SIGHUP, signal.SIGTERM))],
+    ids=["no signal", "SIGHUP", "SIGTERM"],
+)
 def test_a_tui_ends_when_its_terminal_has_gone(number: int | None, tmp_path: Path) -> None:
     make_workspace(tmp_path, "embedded")
     terminal = opened(tmp_path)
