@@ -326,3 +326,18 @@ def test_no_setting_is_renamed_without_a_migration() -> None:
         "value is still accepted, then bring tests/settings_of_today.txt up to date"
     )
     assert not new, f"{new}: bring tests/settings_of_today.txt up to date; an added setting may need a migration too"
+
+
+def test_settings_of_the_command_line_are_kept_once_however_often_the_run_is_resumed(tmp_path: Path) -> None:
+    given = ["train.epochs=1", "run.seed=7", "train.rank=8"]
+    (settings := tmp_path / "crescent.toml").touch()
+    stored = load_config(settings, overrides=given).as_dict()
+    for _ in range(3):
+        config, _ = resumed_config(stored, settings, preset=None, overrides=given)
+        stored = config.as_dict()
+    assert list(config.overrides) == given
+    later, _ = resumed_config(stored, settings, preset=None, overrides=["train.epochs=2"])
+    assert later.train.epochs == 2
+    again, _ = resumed_config(later.as_dict(), settings, preset=None, overrides=["train.epochs=1"])
+    assert again.train.epochs == 1
+    assert list(again.overrides) == ["run.seed=7", "train.rank=8", "train.epochs=2", "train.epochs=1"]

@@ -32,11 +32,10 @@ def resumed_config(
     all_overrides = (*config.overrides, *overrides)
     started_with = config.preset if config.preset_given else None
     current = load_config(config_path, preset=preset or started_with, overrides=all_overrides)
-    taken = tuple(
-        text for text in all_overrides if text in config.overrides or _section_of(text) in CHANGEABLE_SECTIONS
-    )
+    taken = [text for text in all_overrides if text in config.overrides or _section_of(text) in CHANGEABLE_SECTIONS]
+    each_once = tuple(dict.fromkeys(reversed(taken)))[::-1]  # by its last place, because later ones override
     changed = {name: getattr(current, name) for name in CHANGEABLE_SECTIONS}
-    config = dataclasses.replace(config, **changed, overrides=taken)
+    config = dataclasses.replace(config, **changed, overrides=each_once)
     return config, tuple(name for name in _differing(config, current) if name != "run.rounds")
 
 
