@@ -158,8 +158,12 @@ def test_a_run_goes_on_after_any_call_failed(error: str, mode: Mode, bed: Bed, e
 
 
 def said_and_measured(folder: Path) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
-    """What was said and measured, without the run's number: one that failed before its first item gets a new one."""
-    return [row[1:] for row in what_was_said(folder)], [row[1:] for row in what_was_measured(folder)]
+    """What the latest run said and measured, without its number: a run that failed at once is replaced."""
+    with closing(sqlite3.connect(folder / "crescent.db")) as database:
+        (latest,) = database.execute("SELECT max(run_id) FROM runs").fetchone()
+    rows = what_was_said(folder), what_was_measured(folder)
+    said, measured = ([row[1:] for row in each if row[0] == latest] for each in rows)
+    return said, measured
 
 
 TRAININGS = 24
