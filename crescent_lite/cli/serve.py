@@ -17,6 +17,8 @@ from crescent_lite.workspace.database import open_store, open_workspace
 
 LOCALHOST = "127.0.0.1"
 PLUGINS = Path(__file__).with_name("datasette_plugins")
+END_SECONDS = 5.0
+"""Time that Datasette gets to end before it is killed."""
 DATASETTE_SETTINGS = {
     "sql_time_limit_ms": "10000",
     "facet_time_limit_ms": "1000",
@@ -56,10 +58,12 @@ def serve_command(options: argparse.Namespace) -> int:
     with scratch_folder() as place:
         about = place / "metadata.json"
         about.write_text(json.dumps(metadata), encoding="utf-8")
-        command = [sys.executable, "-m", "datasette", "serve", str(workspace.database_path), "--metadata", str(about)]
-        command += [f"--plugins-dir={PLUGINS}", f"--host={LOCALHOST}", f"--port={options.port}"]
+        command = [sys.executable, "-m", "crescent_lite.cli.datasette_program", "serve", str(workspace.database_path)]
+        command += ["--metadata", str(about), f"--plugins-dir={PLUGINS}"]
+        command += [f"--host={LOCALHOST}", f"--port={options.port}"]
         command += [word for name, value in DATASETTE_SETTINGS.items() for word in ("--setting", name, value)]
-        server = subprocess.Popen(command, stdout=sys.stderr)
+        # Nothing is written to stdin: when it closes, the program knows that this process has ended.
+        server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=sys.stderr)
         try:
             with interruptible(lambda: False):
                 ended = server.wait()
@@ -67,7 +71,11 @@ def serve_command(options: argparse.Namespace) -> int:
             ended = 0
         finally:
             server.terminate()
-            server.wait()
+            try:
+                server.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
     if ended:
         raise UsageError(f"Datasette ended with exit code {ended}; see its messages above")
     return ExitCode.OK

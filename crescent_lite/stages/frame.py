@@ -144,7 +144,7 @@ class StageOfRun(ABC):
 
 
 class PauseAsked(Exception):  # noqa: N818  it is a request, not an error
-    """A pause was requested while the engine waits for servers, with no request under way."""
+    """A pause was requested while the engine waits for servers, or for a training that gives no sign of life."""
 
 
 def end_wait_for_a_pause(workspace: Workspace) -> None:

@@ -14,7 +14,15 @@ from crescent_lite.events import Stage
 from crescent_lite.models import sha256_of
 from crescent_lite.records import Example, ModelFile, TrainedAdapter, TrainingStep, peft_dir_of
 from crescent_lite.stages.examples import examples_needed, labels_of, token_examples
-from crescent_lite.stages.frame import Job, StageOfRun, Tally, release_sampler, sampler_of
+from crescent_lite.stages.frame import (
+    Job,
+    PauseAsked,
+    StageOfRun,
+    Tally,
+    end_wait_for_a_pause,
+    release_sampler,
+    sampler_of,
+)
 from crescent_lite.stages.looks import Looks
 from crescent_lite.store import Round
 from crescent_lite.training import finetune
@@ -43,12 +51,15 @@ class TrainStage(StageOfRun):
         return len(self._examples) >= examples_needed(self.job.config.train)
 
     def work(self) -> Generator[TrainingStep, None, None]:
-        """Train; store each step and, at the end, the adapter. An interrupted training can be continued."""
+        """Train; store each step and, at the end, the adapter. An interrupted training can be continued.
+
+        A pause while the training program gives no sign of life ends the program, so that it can take effect.
+        """
         release_sampler(self.job)  # the training needs the memory
         training_id = self.job.store.trainings.start_training(self._round.round_id, self._examples)
         try:
             yield from self._train(training_id)
-        except (KeyboardInterrupt, GeneratorExit):
+        except (KeyboardInterrupt, GeneratorExit, PauseAsked):
             self.job.store.trainings.end_training(training_id, "interrupted")
             raise
         except Exception:
@@ -68,6 +79,7 @@ class TrainStage(StageOfRun):
             offline=job.config.model.offline,
             reply_tokens=job.config.vote.max_tokens,
             started=job.note_training_process,
+            silent=lambda: end_wait_for_a_pause(job.workspace),
         )
         for report in reports:
             if isinstance(report, TrainedAdapter):

@@ -1,18 +1,24 @@
 """Starts the training program, passes on its reports, and stops it by pid. Imports no torch.
 
 Training runs in a process of its own, so that its memory is freed when it ends and a crash becomes a one-line error.
+A program that hangs is noticed because it also gives a sign of life every few seconds, from a thread of its own.
 Example: for event in finetune(examples, base=base, config=config.train, seed=1, out_dir=folder): ...
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import re
+import selectors
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+import psutil
 
 from crescent_lite import errors
 from crescent_lite.config import TrainConfig
@@ -32,6 +38,14 @@ LOG_NAME = "training.log"
 TRACEBACK = "Traceback (most recent call last):"
 SIGKILL_CODES = (-9, 137)
 """Exit codes of a process that was killed, as Python and as a shell report them."""
+SILENT_SECONDS = 60.0
+"""Time without a step or a sign of life after which the training program counts as silent: twelve signs (guess)."""
+POLL_SECONDS = 1.0
+"""Time between two calls of `silent` while the program is silent."""
+
+
+def nothing() -> None:
+    """The default for `silent`: wait on."""
 
 
 def refuse_untrainable(base: Path, config: TrainConfig) -> None:
@@ -68,16 +82,19 @@ def finetune(
     offline: bool = False,
     reply_tokens: int = 0,
     started: Callable[[int], object] = lambda _pid: None,
+    silent: Callable[[], object] = nothing,
+    silent_seconds: float = SILENT_SECONDS,
     max_seconds_to_stop: float = 3.0,
 ) -> Iterator[TrainingStep | TrainedAdapter]:
     """Train a LoRA adapter on the examples. Yields each optimiser step as it happens, and the adapter at the end.
 
     `start` is the PEFT folder of an adapter of the same base to train further; None starts a new adapter. `offline`
     takes weights of the hub from the local cache only. `reply_tokens` limits a greedy reply to a held-out question; 0
-    draws none. `started` is called with the id of the training process. If
-    training on the same examples in `out_dir` was interrupted, it resumes from its last checkpoint. The checkpoints
-    are deleted when the caller, having stored the adapter, advances the iterator past it. Closing the iterator stops
-    the process: TERM, then KILL after `max_seconds_to_stop`.
+    draws none. `started` is called with the id of the training process. After `silent_seconds` without a sign of life
+    from it, a warning is logged, and `silent` is called every second until there is one; an exception that `silent`
+    raises ends the training. If training on the same examples in `out_dir` was interrupted, it resumes from its last
+    checkpoint. The checkpoints are deleted when the caller, having stored the adapter, advances the iterator past it.
+    Closing the iterator stops the process: TERM, then KILL after `max_seconds_to_stop`.
     Raises MissingPackageError, TrainingError, OutOfMemoryError, ModelError or StorageError.
     """
     loader, _ = choose_loader(config)
@@ -108,7 +125,7 @@ def finetune(
         process = _start(["train", str(plan.write())], plan.out_dir, is_hub=may_ask_hub)
     started(process.pid)
     try:
-        yield from _follow(process, plan.out_dir / LOG_NAME)
+        yield from _follow(_lines(process, silent, silent_seconds), process, plan.out_dir / LOG_NAME)
         shutil.rmtree(plan.checkpoint_dir, ignore_errors=True)
     finally:
         _stop(process, max_seconds_to_stop)
@@ -137,14 +154,15 @@ def save_transformers_folder(gguf: Path, folder: Path) -> None:
     require_packages("peft")
     process = _start(["save", str(gguf.resolve()), str(folder.resolve())], folder, is_hub=False)
     try:
-        for event in _follow(process, folder / LOG_NAME, needs_adapter=False):
+        lines = _lines(process, nothing, SILENT_SECONDS)
+        for event in _follow(lines, process, folder / LOG_NAME, needs_adapter=False):
             raise AssertionError(f"nothing is reported while a folder is saved: {event}")
     finally:
         _stop(process, max_seconds=3.0)
     (folder / LOG_NAME).unlink()
 
 
-def _start(job: list[str], folder: Path, *, is_hub: bool) -> subprocess.Popen[str]:
+def _start(job: list[str], folder: Path, *, is_hub: bool) -> subprocess.Popen[bytes]:
     """Start the training program on `job` in the working folder `folder`, where its log goes too."""
     with (folder / LOG_NAME).open("wb") as log:
         return subprocess.Popen(
@@ -156,26 +174,66 @@ def _start(job: list[str], folder: Path, *, is_hub: bool) -> subprocess.Popen[st
             stderr=log,
             cwd=folder,
             env=training_environment(is_hub=is_hub),
-            text=True,
-            encoding="utf-8",
         )
 
 
+def _lines(process: subprocess.Popen[bytes], silent: Callable[[], object], silent_seconds: float) -> Iterator[str]:
+    """The lines of the training program as they arrive; one that it ended while writing is left out.
+
+    Only time that is spent waiting here counts as silence: neither a pause nor a Ctrl-Z that stops both does.
+    """
+    assert process.stdout is not None
+    rest, waited, told = b"", 0.0, False
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(process.stdout, selectors.EVENT_READ)
+        while True:
+            began = time.monotonic()
+            if not waiting.select(POLL_SECONDS):
+                waited += min(time.monotonic() - began, 2 * POLL_SECONDS)  # more if this process was stopped too
+                if waited >= silent_seconds:
+                    if not told:
+                        _log.warning("%s", silence_in_words(process.pid, waited))
+                    told = True
+                    silent()
+                continue
+            chunk = os.read(process.stdout.fileno(), 65536)
+            if not chunk:
+                return
+            if told:
+                _log.warning("the training program reports again, after %.0f s", waited)
+            waited, told = 0.0, False
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from (line.decode() for line in whole)
+
+
+def silence_in_words(pid: int, seconds: float) -> str:
+    """That the training program has given no sign of life for so long, why that may be, and what to do."""
+    try:
+        state = psutil.Process(pid).status()
+    except psutil.Error:
+        state = "gone"
+    why = {
+        psutil.STATUS_STOPPED: f"it was stopped by a signal, and `kill -CONT {pid}` continues it",
+        psutil.STATUS_DISK_SLEEP: "it waits for the disk",
+    }.get(state, "it hangs, or the machine is overloaded")
+    return (
+        f"the training program (process {pid}) has given no sign of life for {seconds:.0f} s: {why}; "
+        "`crescent stop` ends it, and the run resumes from its last checkpoint"
+    )
+
+
 def _follow(
-    process: subprocess.Popen[str], log: Path, *, needs_adapter: bool = True
+    lines: Iterator[str], process: subprocess.Popen[bytes], log: Path, *, needs_adapter: bool = True
 ) -> Iterator[TrainingStep | TrainedAdapter]:
     """Yield the steps as they are reported, and the adapter after the process has ended and freed its memory."""
-    assert process.stdout is not None
     adapter: TrainedAdapter | None = None
-    for line in process.stdout:
-        if not line.endswith("\n"):
-            break  # the program ended while writing the line
+    for line in lines:
         event, value = parse_line(line)
         if event == "step":
             yield value
         elif event == "finished":
             adapter = value
-        else:
+        elif event == "failed":
             name, message = value
             raise _named_error(name, message, log)
     exit_code = process.wait()
@@ -214,7 +272,7 @@ def what_the_log_says(log: Path) -> str:
     return lines[-1].strip() if lines else "its log is empty"
 
 
-def _stop(process: subprocess.Popen[str], max_seconds: float) -> None:
+def _stop(process: subprocess.Popen[bytes], max_seconds: float) -> None:
     if process.poll() is None:
         process.terminate()
         try:

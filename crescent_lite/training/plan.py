@@ -125,9 +125,14 @@ def failed_line(error: str, message: str) -> str:
     return json.dumps({"event": "failed", "error": error, "message": message})
 
 
+def alive_line() -> str:
+    """A sign of life as a JSON line, without the newline."""
+    return json.dumps({"event": "alive"})
+
+
 def parse_line(line: str) -> tuple[str, Any]:
     """The event and its value: 'step' with a TrainingStep, 'finished' with a TrainedAdapter, 'failed' with (error,
-    message)."""
+    message), 'alive' with None."""
     values = json.loads(line)
     event = values.pop("event")
     if event == "step":
@@ -138,4 +143,6 @@ def parse_line(line: str) -> tuple[str, Any]:
     if event == "finished":
         values |= {name: Path(values[name]) for name in ("gguf_path", "peft_dir")}
         return event, TrainedAdapter(**values)
+    if event == "alive":
+        return event, None
     return event, (values["error"], values["message"])

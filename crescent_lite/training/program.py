@@ -2,17 +2,20 @@
 
 `train PLAN` trains an adapter; `save GGUF FOLDER` writes a GGUF's weights as a transformers model.
 
-Its stdout carries JSON lines only; whatever a library prints goes to stderr. When stdin closes, the parent has ended,
-and the program ends too. Example of a line: {"event": "failed", "error": "OutOfMemoryError", "message": "..."}
+Its stdout carries JSON lines only; whatever a library prints goes to stderr. Every few seconds one of them is a sign
+of life, also while a model is loaded. When stdin closes, the parent has ended, and the program ends too. Example of a
+line: {"event": "failed", "error": "OutOfMemoryError", "message": "..."}
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TextIO
 
@@ -27,15 +30,16 @@ from crescent_lite.errors import (
     StorageError,
     disk_words,
 )
+from crescent_lite.orphans import end_with_the_parent
 from crescent_lite.records import TrainedAdapter
 from crescent_lite.sampling.machine_limits import allowed_threads
 from crescent_lite.training.architectures import refuse_unknown_architecture, refuse_unread_settings
 from crescent_lite.training.base_gguf import read_base
 from crescent_lite.training.packages import first_line, unusable_unsloth
-from crescent_lite.training.plan import TrainingPlan, failed_line, finished_line, read_plan, step_line
+from crescent_lite.training.plan import TrainingPlan, alive_line, failed_line, finished_line, read_plan, step_line
 
-ORPHANED = 70
-"""Exit code when the parent has ended, and so nobody is left to read it."""
+ALIVE_SECONDS = 5.0
+"""Time between two signs of life."""
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
 """How libraries report a lack of memory, in lower case: CUDA, torch, the system, C++."""
 
@@ -44,12 +48,13 @@ def main() -> None:
     """Do the job named on the command line, and report on stdout."""
     # Ctrl-C reaches every process of a terminal, but only the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    events = _claim_stdout()
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    events = Events(_claim_stdout())
+    end_with_the_parent()
+    threading.Thread(target=_give_signs_of_life, args=(events,), daemon=True).start()
     try:
         job, *paths = sys.argv[1:]
         if job == "train":
-            print(finished_line(_train(read_plan(Path(paths[0])), events)), file=events)
+            events.write(finished_line(_train(read_plan(Path(paths[0])), events)))
         else:
             _save(Path(paths[0]), Path(paths[1]))
     except CrescentError as error:
@@ -63,7 +68,28 @@ def main() -> None:
     os._exit(0)
 
 
-def _train(plan: TrainingPlan, events: TextIO) -> TrainedAdapter:
+class Events:
+    """The lines for the parent. Two threads write them, so each is written whole."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._one_at_a_time = threading.Lock()
+
+    def write(self, line: str) -> None:
+        """Write a line, given without its newline."""
+        with self._one_at_a_time:
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
+
+
+def _give_signs_of_life(events: Events) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the parent has ended, and so does this process
+        while True:
+            time.sleep(ALIVE_SECONDS)
+            events.write(alive_line())
+
+
+def _train(plan: TrainingPlan, events: Events) -> TrainedAdapter:
     # Checked before the slow imports, so that an error about the base is reported at once.
     base = read_base(plan.base_gguf)
     refuse_unknown_architecture(base.architecture)
@@ -74,7 +100,7 @@ def _train(plan: TrainingPlan, events: TextIO) -> TrainedAdapter:
     from crescent_lite.training.trainer import train
 
     torch.set_num_threads(allowed_threads())
-    return train(plan, base, report=lambda step: print(step_line(step), file=events))
+    return train(plan, base, report=lambda step: events.write(step_line(step)))
 
 
 def _import_unsloth() -> None:
@@ -102,19 +128,13 @@ def _save(gguf: Path, folder: Path) -> None:
 
 def _claim_stdout() -> TextIO:
     """Keep stdout for the JSON lines; whatever else is printed, by C code too, goes to stderr."""
-    events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return events
 
 
-def _end_with_the_parent() -> None:
-    while os.read(0, 1):
-        pass
-    os._exit(ORPHANED)
-
-
-def _end_failed(events: TextIO, error: CrescentError) -> None:
-    print(failed_line(type(error).__name__, str(error)), file=events)
+def _end_failed(events: Events, error: CrescentError) -> None:
+    events.write(failed_line(type(error).__name__, str(error)))
     os._exit(1)
 
 

@@ -1,4 +1,4 @@
-"""Stops and pauses processes. Ctrl-C, SIGTERM and a stop request in the workspace all raise KeyboardInterrupt.
+"""Stops and pauses processes. Ctrl-C, SIGTERM, SIGHUP and a request in the workspace raise KeyboardInterrupt.
 
 Knows signals and processes, nothing of a run. An exception raised inside a callback from C is lost (for instance in
 the callback for llama.cpp's log while a model is loading), so it is raised again until the block has ended. Example:
@@ -44,7 +44,7 @@ def interruptible(take_request: Callable[[], bool]) -> Iterator[None]:
                 # SIGTERM, because a shell starts background jobs with SIGINT ignored.
                 _thread.interrupt_main(signal.SIGTERM)
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, interrupt) for number in _signals_to_stop()}
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
@@ -54,6 +54,14 @@ def interruptible(take_request: Callable[[], bool]) -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         watcher.join()
+
+
+def _signals_to_stop() -> Iterator[signal.Signals]:
+    """The signals that ask a process to stop: Ctrl-C, kill, and the end of its terminal unless nohup ignores that."""
+    yield from (signal.SIGINT, signal.SIGTERM)
+    hang_up = getattr(signal, "SIGHUP", None)  # not on Windows
+    if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:
+        yield hang_up
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,6 +34,11 @@ from crescent_lite.sampling.workers.worker import Hands, Worker, WorkerEnded
 PIPE_BYTES = 16_384
 """What the pipe from a worker holds: some ten completions (guess)."""
 READ_BYTES = 65_536
+SILENT_SECONDS = 120.0
+"""Time without a message or a sign of life after which a worker counts as hanging and is replaced (guess)."""
+STEP_SECONDS = 1.0
+"""Most of the time between two looks at a worker that counts as its silence; a longer one was a pause, or a Ctrl-Z
+that stopped the worker too."""
 END_SECONDS = 5.0
 """Time that a worker gets to end before it is killed; it ends at once unless the machine is overloaded."""
 
@@ -67,7 +73,10 @@ def share_of(config: SamplingConfig, number: int, count: int, gpus: Sequence[Nvi
 class LocalWorker(Worker):
     """One process."""
 
-    def __init__(self, number: int, share: Share, opened: dict[str, Any]) -> None:
+    def __init__(
+        self, number: int, share: Share, opened: dict[str, Any], silent_seconds: float = SILENT_SECONDS
+    ) -> None:
+        self._silent, self._silent_seconds, self._looked = 0.0, silent_seconds, time.monotonic()
         self.name = f"worker {number + 1}" + (f" ({share.words})" if share.words else "")
         environment = child_environment() | ({VISIBLE_DEVICES: share.device} if share.device is not None else {})
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the worker
@@ -104,8 +113,17 @@ class LocalWorker(Worker):
                     break  # its last words first
                 raise self._end()
             read += part
+        self._require_life(read)
         *lines, self._rest = (self._rest + read).split(b"\n")
         return [json.loads(line) for line in lines]
+
+    def _require_life(self, read: bytes) -> None:
+        """Note what was read, and kill a worker that has been silent for too long: it holds nothing worth keeping."""
+        before, self._looked = self._looked, time.monotonic()
+        self._silent = 0.0 if read else self._silent + min(self._looked - before, STEP_SECONDS)
+        if self._silent > self._silent_seconds:
+            self._process.kill()
+            raise WorkerEnded(f"{self.name} gave no sign of life for {self._silent_seconds:g} s and was killed")
 
     def _read(self) -> bytes | None:
         """What has arrived; None for nothing yet, and b'' for the end."""

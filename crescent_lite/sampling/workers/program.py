@@ -1,19 +1,25 @@
 """The program of a local worker, `python -m crescent_lite.sampling.workers.program`: JSON lines in, JSON lines out.
 
-It ends when its stdin does, which is what happens when the pool ends, however that ends; so no worker is left over.
-Whatever libraries print goes to stderr. Example of a line: {"sample": {"key": "q1", ...}, "call": 1}
+Every few seconds a line is a sign of life, also while a model is loaded. It ends when its stdin does, which is what
+happens when the pool ends, however that ends; so no worker is left over. Whatever libraries print goes to stderr.
+Example of a line: {"sample": {"key": "q1", ...}, "call": 1}
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import sys
 import threading
+import time
 
 from crescent_lite.sampling.workers.loop import WorkerLoop
 from crescent_lite.sampling.workers.messages import Message
+
+ALIVE_SECONDS = 5.0
+"""Time between two signs of life."""
 
 
 def main() -> None:
@@ -22,12 +28,22 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
+    one_at_a_time = threading.Lock()
+
     def send(message: Message) -> None:
-        out.write(json.dumps(message) + "\n")
-        out.flush()
+        with one_at_a_time:
+            out.write(json.dumps(message) + "\n")
+            out.flush()
+
+    def give_signs_of_life() -> None:
+        with contextlib.suppress(BrokenPipeError):  # the pool has ended, and so does this process
+            while True:
+                send({"alive": True})
+                time.sleep(ALIVE_SECONDS)
 
     loop = WorkerLoop(send)
     threading.Thread(target=_read, args=(loop,), daemon=True).start()
+    threading.Thread(target=give_signs_of_life, daemon=True).start()
     loop.run()
 
 
