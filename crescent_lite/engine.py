@@ -12,7 +12,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from crescent_lite.events import (
     Event,
     RunFinished,
     RunStarted,
+    RunWarned,
     SamplingWarned,
     StageProgressed,
     StageStarted,
@@ -60,6 +61,7 @@ from crescent_lite.stages.agreement import trained_questions
 from crescent_lite.stages.frame import Job, pausable
 from crescent_lite.store import Run, Store
 from crescent_lite.store.database import now
+from crescent_lite.store.log_watch import LogWatch
 from crescent_lite.trackers import followed, require_tracker
 from crescent_lite.workspace import Workspace
 from crescent_lite.workspace.finishing import start_on_finish
@@ -82,6 +84,12 @@ __all__ = [
 
 REASON_CHARACTERS = 1000
 """A longer reason for the end of a run is cut."""
+WARNED_BY: Mapping[str, type[SamplingWarned] | type[RunWarned]] = {
+    "crescent_lite.sampling": SamplingWarned,
+    "crescent_lite.store": RunWarned,
+    "crescent_lite.training": RunWarned,
+}
+"""The loggers whose warnings are events of the run."""
 
 
 def run_engine(
@@ -284,6 +292,7 @@ def _drive(
             followed(store, job.run_id, tracker, workspace.logs) as track,
         ):
             started = RunStarted(job.run_id, resumed, job.rounds, job.base.name, kept)
+            log_watch = LogWatch(store.database)
             log(started)
             log(describe_machine())  # for the record; not yielded, so that no watcher waits for it
             yield started
@@ -291,6 +300,7 @@ def _drive(
                 log(event)
                 note_load(event)
                 track(event)
+                log_watch.look()
                 if isinstance(event, StageStarted | RunFinished):
                     store_notes(workspace, store)
                 yield event
@@ -395,16 +405,23 @@ def _log(workspace: Workspace, store: Store, run_id: int) -> Iterator[Callable[[
 
 @contextmanager
 def _warnings_logged(log: Callable[[Event], None]) -> Iterator[None]:
-    """Put what the sampler warns of into the run's log too; it is still shown wherever logging shows it."""
+    """Put what the parts of the engine warn of into the run's log too; logging shows it as before."""
 
     class Handler(logging.Handler):
+        def __init__(self, event: type[SamplingWarned] | type[RunWarned]) -> None:
+            super().__init__()
+            self._event = event
+
         def emit(self, record: logging.LogRecord) -> None:
             if threading.current_thread() is thread:  # the store's connection belongs to one thread
-                log(SamplingWarned(record.getMessage()))
+                log(self._event(record.getMessage()))
 
-    handler, thread, source = Handler(), threading.current_thread(), logging.getLogger("crescent_lite.sampling")
-    source.addHandler(handler)
+    thread = threading.current_thread()
+    handlers = {source: Handler(event) for source, event in WARNED_BY.items()}
+    for source, handler in handlers.items():
+        logging.getLogger(source).addHandler(handler)
     try:
         yield
     finally:
-        source.removeHandler(handler)
+        for source, handler in handlers.items():
+            logging.getLogger(source).removeHandler(handler)

@@ -125,6 +125,15 @@ class SamplingWarned:
 
 
 @dataclass(frozen=True)
+class RunWarned:
+    """The engine noticed something outside the sampler that does not end the run: a training program that gives no
+    sign of life, or a reader that keeps the database's write-ahead log from being emptied."""
+
+    words: str
+    """What was noticed, and what to do."""
+
+
+@dataclass(frozen=True)
 class ControlLeftOut:
     """A control was not run, because the run that it would belong to cannot have it."""
 
@@ -209,6 +218,7 @@ Event = (
     | RunPaused
     | RunResumed
     | SamplingWarned
+    | RunWarned
     | ControlLeftOut
     | RoundAdded
     | AskingStopped

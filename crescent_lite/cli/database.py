@@ -7,6 +7,8 @@ What a command needs is imported when it is called. Example:
 from __future__ import annotations
 
 import argparse
+import shutil
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 CELL_CHARACTERS = 2000
 """Longest text of one cell in a table of `crescent query`, in characters; the rest is cut off."""
+CSV_BYTES_IN_MEMORY = 20_000_000
+"""Size from which the CSV of a result is kept in a temporary file until it is printed (guess)."""
 
 
 def add_query(subparsers: Subparsers) -> None:
@@ -89,7 +93,11 @@ def _print_rows(options: argparse.Namespace, store: Store, sql: str, values: Par
     """Print the rows. Returns their number, and whether there are more."""
     limits = {"limit": options.limit, "seconds": options.seconds}
     if options.csv:
-        written = store.querying.write_csv(sql, PrintableOutput(), **limits, values=values)
+        # A pager that waits for a key must not keep the query, and with it a transaction, open.
+        with tempfile.SpooledTemporaryFile(CSV_BYTES_IN_MEMORY, "w+", encoding="utf-8", newline="") as rows:
+            written = store.querying.write_csv(sql, rows, **limits, values=values)
+            rows.seek(0)
+            shutil.copyfileobj(rows, PrintableOutput())
         return written.rows, written.truncated
     cell_characters = None if options.json else CELL_CHARACTERS
     found = store.querying.run(sql, **limits, cell_characters=cell_characters, values=values)

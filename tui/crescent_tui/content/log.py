@@ -23,12 +23,12 @@ LEVELS: tuple[Level, ...] = ("without items", "alarms", "all")
 """In the order in which the key steps through them."""
 ITEMS = ("StageProgressed", "TrainingStepped")
 """Events of single items: thousands in a round."""
-SERIOUS = ("AlarmFired", "AskingStopped", "SamplingWarned", "ThoughtsUnfinished")
+SERIOUS = ("AlarmFired", "AskingStopped", "RunWarned", "SamplingWarned", "ThoughtsUnfinished")
 NAMES = {
     "AlarmFired": "alarm", "AskingStopped": "stopped", "StageProgressed": "item", "TrainingStepped": "step",
     "StageStarted": "stage", "StageFinished": "stage", "RoundStarted": "round", "RoundFinished": "round",
     "RoundAdded": "round", "RunStarted": "run", "RunFinished": "run", "RunPaused": "pause", "RunResumed": "pause",
-    "MachineNoted": "machine", "SamplingWarned": "warning", "ThoughtsUnfinished": "thought",
+    "MachineNoted": "machine", "RunWarned": "warning", "SamplingWarned": "warning", "ThoughtsUnfinished": "thought",
 }  # fmt: skip
 COLUMNS = (RowColumn("time", 8), RowColumn("", 7), RowColumn("event", 0))
 OUTPUT_COLUMNS = (RowColumn("line", 0),)

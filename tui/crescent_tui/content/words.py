@@ -193,6 +193,7 @@ SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "RunResumed": lambda d: f"resumed after {clock(d['seconds'])}",
     "RoundAdded": lambda d: f"round added: {plural(d['rounds'], 'round')} in all",
     "ControlLeftOut": lambda d: f"control {d['control']} left out: {d['reason']}",
+    "RunWarned": lambda d: str(d["words"]),
     "SamplingWarned": lambda d: str(d["words"]),
     "AlarmFired": lambda d: f"ALARM {d['name'].replace('_', ' ')}: {d['words']}",
     "ThoughtsUnfinished": lambda d: f"{stage_name(d['stage'])}: {d['words']}",
