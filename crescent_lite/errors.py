@@ -149,6 +149,25 @@ class Interrupted(Exception):  # noqa: N818  it is a request, not an error
     """The user stopped the run with Ctrl-C, a signal or `crescent stop`. Every finished item is already stored."""
 
 
+LACKS = {
+    ("can't start new thread", "resource temporarily unavailable"): (
+        "no thread or process can be started; raise the limit of processes (ulimit -u, or pids.max of the container)"
+    ),
+    ("too many open files",): "no more files can be opened; raise their limit (ulimit -n 1024)",
+    ("cannot allocate memory", "failed to map segment", "out of memory", "bad_alloc"): (
+        "memory ran out; close other programs, or raise the limit of memory"
+    ),
+}
+"""What the system and libraries say, in lower case, when a process may have no more of something, and the message."""
+
+
+def lack_in_words(error: BaseException) -> str:
+    """What the process may have no more of, and what to do; '' for an error of another kind."""
+    said = "out of memory" if isinstance(error, MemoryError) else str(error).lower()
+    found = (words for signs, words in LACKS.items() if any(sign in said for sign in signs))
+    return next(found, "")
+
+
 @contextmanager
 def file_errors(path: Path) -> Iterator[None]:
     """Convert an OSError raised inside to a StorageError that names `path`."""

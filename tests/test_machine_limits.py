@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from crescent_lite.sampling.machine_limits import allowed_threads, cpu_quota, memory_now
+from crescent_lite.sampling.machine_limits import allowed_threads, cpu_quota, memory_now, require_threads
 
 MIB = 2**20
 UNLIMITED_V1 = "9223372036854771712"
@@ -168,3 +169,30 @@ def test_the_affinity_of_the_process_decides_its_threads() -> None:
         "from crescent_lite.sampling.machine_limits import allowed_threads; print(allowed_threads())"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "1\n"
+
+
+def test_threads_that_cannot_be_started_are_one_line() -> None:
+    require_threads(4)
+    program = (
+        "import resource, threading, crescent_lite.sampling.machine_limits as limits\n"
+        "threading.stack_size(1 << 34)\n"  # more than the address space
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 33, 1 << 33))\n"
+        "try: limits.require_threads(1)\n"
+        "except limits.OutOfMemoryError as error: print(error)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.stdout.startswith("no thread or process can be started; raise the limit of processes"), ended.stderr
+
+
+def test_only_one_module_asks_for_the_size_of_the_whole_machine() -> None:
+    """Any other one would plan with processors and memory that the process may not use."""
+    host = re.compile(r"\b(cpu_count|virtual_memory|sched_getaffinity|sysconf)\(")
+    root = Path(__file__).parent.parent
+    asking = {
+        str(path.relative_to(root))
+        for folder in ("crescent_lite", "tui")
+        for path in (root / folder).rglob("*.py")
+        if host.search(path.read_text(encoding="utf-8"))
+    }
+    described_only = "crescent_lite/workspace/machine.py"
+    assert asking == {"crescent_lite/sampling/machine_limits.py", described_only}

@@ -30,9 +30,18 @@ from crescent_lite.cli import (
 )
 from crescent_lite.cli.options import COMMON_DEFAULTS, Command, Subparsers, add_common_options
 from crescent_lite.cli.parser import CommandParser
-from crescent_lite.cli.terminal import accept_every_character, say, say_error
+from crescent_lite.cli.terminal import accept_every_character, open_closed_streams, say, say_error
 from crescent_lite.config.names import VERSION
-from crescent_lite.errors import CrescentError, ExitCode, Interrupted, StorageError, UsageError, disk_words
+from crescent_lite.errors import (
+    CrescentError,
+    ExitCode,
+    Interrupted,
+    OutOfMemoryError,
+    StorageError,
+    UsageError,
+    disk_words,
+    lack_in_words,
+)
 
 GROUPS: dict[str, tuple[Callable[[Subparsers], None], ...]] = {
     "Run": (
@@ -85,6 +94,9 @@ GROUPS: dict[str, tuple[Callable[[Subparsers], None], ...]] = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns its exit code."""
+    # Without this, numpy starts a thread for each processor of the host, and interrupts the process where it cannot.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    open_closed_streams()
     accept_every_character()
     given = sys.argv[1:] if arguments is None else arguments
     parser = build_parser()
@@ -103,8 +115,7 @@ def reported(command: Command, options: argparse.Namespace) -> int:
     """Carry out a command, and report what ends it early as one line. Returns its exit code."""
     try:
         code = command(options)
-        if sys.stdout is not None:  # a shell can close it
-            sys.stdout.flush()
+        sys.stdout.flush()
         return code
     except CrescentError as error:
         return _failed(options, error)
@@ -118,13 +129,22 @@ def reported(command: Command, options: argparse.Namespace) -> int:
         say(f"crescent: stopped; all finished work is stored. {resume}")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has left; there is nobody to tell
+        _drop_output()  # the reader of our output has left; there is nobody to tell
         return ExitCode.OK
-    except OSError as error:
+    except (MemoryError, OSError, RuntimeError, ImportError) as error:
+        if lack := lack_in_words(error):
+            return _failed(options, OutOfMemoryError(lack))
+        if not isinstance(error, OSError):
+            raise
         if error.filename is None:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes the rest when it exits
+            _drop_output()
         where = error.filename or "the output"
         return _failed(options, StorageError(f"{where}: {disk_words(error)}"))
+
+
+def _drop_output() -> None:
+    """Send the rest of the output, which Python writes when it exits, nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _failed(options: argparse.Namespace, error: CrescentError) -> int:

@@ -11,9 +11,12 @@ import argparse
 import io
 import json
 import math
+import os
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from crescent_lite.errors import CrescentError, ExitCode
 
@@ -25,6 +28,20 @@ if TYPE_CHECKING:
 
 CANNOT_DRAW = ("", "dumb", "unknown")
 """Terminal types that stand for no terminal at all, or for one that only prints lines."""
+
+
+def open_closed_streams() -> None:
+    """Open /dev/null in place of each standard stream that the process was started without.
+
+    Otherwise the next file that is opened gets its number, and whatever a library prints goes into that file.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass  # the lowest free number is taken each time
+    os.close(number)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115  for the life of the process
+            setattr(sys, name, stream)
 
 
 def accept_every_character() -> None:
@@ -130,11 +147,39 @@ def _say_what_is_shortened(screen: Console, shortened: bool) -> None:
 
 def console(*, stderr: bool = False) -> Console:
     """A Rich console on stdout or stderr."""
-    from rich.console import Console
+    from rich import console as rich
+
+    class Console(rich.Console):
+        def on_broken_pipe(self) -> None:
+            """Leave it to the command to end; Rich would end the process with the exit code of a bug."""
+            raise BrokenPipeError
 
     stream = sys.stderr if stderr else sys.stdout
     # A pipe has no width, so a table may be as wide as it needs to be, up to 200 columns.
-    return Console(stderr=stderr, width=None if stream.isatty() else 200)
+    width = None if stream.isatty() else 200
+    return Console(file=cast("IO[str]", Talk(stream)), stderr=True, width=width) if stderr else Console(width=width)
+
+
+class Talk:
+    """A stream for messages. That nobody can read them, because a terminal is gone or a disk is full, ends no run."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else the stream has."""
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text, or lose it. Returns the number of characters."""
+        with suppress(OSError, ValueError):  # ValueError: the stream is closed
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is buffered, or lose it."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def result(options: argparse.Namespace, value: Any, text: str) -> int:
@@ -168,7 +213,7 @@ def say_error(error: CrescentError, *, as_json: bool) -> None:
     if as_json:
         code = ExitCode(error.exit_code)
         value = {"code": int(code), "name": code.name.lower(), "message": error.fact, "hint": error.hint or None}
-        print(json_text({"error": redacted_values(value)}), file=sys.stderr)
+        print(json_text({"error": redacted_values(value)}), file=Talk(sys.stderr), flush=True)
     else:
         message = " ".join(str(error).split("\n"))
         say(message if message.startswith(("crescent ", "crescent:")) else f"crescent: {message}")
@@ -201,4 +246,4 @@ def say(line: str) -> None:
     from crescent_lite.printable import printable
     from crescent_lite.redaction import redacted
 
-    print(redacted(printable(line)), file=sys.stderr)
+    print(redacted(printable(line)), file=Talk(sys.stderr), flush=True)

@@ -26,7 +26,7 @@ from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.kv_context import KvContext, can_filter_on_device
 from crescent_lite.sampling.lane import Lane
 from crescent_lite.sampling.library import llama_cpp
-from crescent_lite.sampling.machine_limits import Memory, allowed_threads, memory_now
+from crescent_lite.sampling.machine_limits import Memory, allowed_threads, memory_now, require_threads
 from crescent_lite.sampling.memory_plan import (
     DEFAULT_SLOTS,
     DEFAULT_SLOTS_ON_GPU,
@@ -99,6 +99,7 @@ class LlamaSampler:
         self._config = config or SamplingConfig()
         self._contexts = contexts
         self._threads = self._config.threads or allowed_threads()
+        require_threads(self._threads)
         self._model, self._layers_on_gpu, all_on_gpu = _load(model_path, self._config.gpu_layers)
         self._filters = can_filter_on_device() and (all_on_gpu if filter_on_device is None else filter_on_device)
         try:

@@ -11,11 +11,14 @@ from __future__ import annotations
 import math
 import os
 import re
+import threading
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from crescent_lite.errors import OutOfMemoryError, lack_in_words
 
 ROOT = Path("/")
 SMALL_SHARE = 0.25
@@ -66,6 +69,22 @@ def allowed_threads(root: Path = ROOT, *, per_core: bool = True) -> int:
     most = _physical_cores(allowed, root) if per_core else len(allowed)
     quota = cpu_quota(root)
     return most if quota is None else max(1, min(most, math.ceil(quota.processors - SMALL_SHARE)))
+
+
+def require_threads(count: int) -> None:
+    """Raise OutOfMemoryError unless so many threads can be started now: OpenMP would end the whole process later."""
+    release, started = threading.Event(), list[threading.Thread]()
+    try:
+        for _ in range(count):
+            thread = threading.Thread(target=release.wait, daemon=True)
+            thread.start()
+            started.append(thread)
+    except RuntimeError as error:
+        raise OutOfMemoryError(lack_in_words(error)) from None
+    finally:
+        release.set()
+        for thread in started:
+            thread.join()
 
 
 def allowed_processors() -> frozenset[int]:
