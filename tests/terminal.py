@@ -131,6 +131,13 @@ class Terminal:
             time.sleep(0.02)
         self._show_new()
 
+    def forget(self) -> None:
+        """Drop the output that is on the screen already, so that hours of it do not fill the memory."""
+        self._show_new()
+        with self._arrived:
+            del self.chunks[: self._shown]
+            self._shown = 0
+
     def modes_are_restored(self) -> bool:
         """Whether echo, line mode and signals are as they were before the program started."""
         return termios.tcgetattr(self._side)[:4] == self._modes[:4]
