@@ -51,7 +51,7 @@ PAGES = (
     "/crescent/runs",
     "/crescent/v_labels?_size=5",
 )
-MEMORY_MB, MEMORY_SHARE = 8.0, 0.05
+MEMORY_MB, MEMORY_SHARE = 16.0, 0.05
 """Growth of a process's memory, from the second fifth to the last one, that counts as flat: the larger of the two."""
 BYTES_PER_QUESTION = 4096
 """Memory that the engine may keep for each question, to find near-duplicates of it."""
