@@ -138,7 +138,7 @@ def refusals_of(ended: Ended) -> list[str]:
     return faults
 
 
-@pytest.mark.parametrize("share", shares(few=60, all_of_them=len(PAIRS), each=400), ids=str)
+@pytest.mark.parametrize("share", shares(few=30, all_of_them=len(PAIRS), each=400), ids=str)
 def test_a_damaged_file_is_named_or_not_needed(
     share: range, programs: WarmPrograms, whole: Path, tmp_path: Path
 ) -> None:
