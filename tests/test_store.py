@@ -171,7 +171,7 @@ def test_a_full_disk_is_reported_in_one_line_and_loses_nothing(store: Store, thi
     ("message", "advice"),
     [
         ("locking protocol", "local disk"),
-        ("disk I/O error", "local disk"),
+        ("disk I/O error", "its quota is used up"),
         ("large file support is disabled", "local disk"),
         ("out of memory", "no memory"),
         ("database table is locked: votes", "close that program"),
