@@ -23,13 +23,11 @@ from crescent_lite.errors import CrescentError, Interrupted, NotFoundError, Stor
 from crescent_lite.evaluation.controls import (
     LEARNS_FROM_THE_RUN,
     TRAINED,
-    Spent,
     control_config,
-    equal_samples,
-    has_a_value,
     why_left_out,
 )
 from crescent_lite.evaluation.headroom import SAMPLES, headroom_config
+from crescent_lite.evaluation.spent import spent_by
 from crescent_lite.events import (
     ControlLeftOut,
     Event,
@@ -204,7 +202,7 @@ def run_controls(
         settings, _ = settings_of(workspace, options, run)
         settings = dataclasses.replace(settings, model=config_from_dict(run.config).model)
         refuse_changed_inputs(run, read_inputs(workspace, settings).checksums)
-        spent = _spent(store, run, settings, samples)
+        spent = spent_by(store, run, settings, samples)
         for name in sorted(names or CONTROLS, key=CONTROLS.index):
             if why := why_left_out(name, settings):
                 if names:
@@ -224,22 +222,6 @@ def run_controls(
             work = loop.run(job) if purpose.trains else loop.measure(job, None)
             jobs.append(job)
             yield from _drive(job, work, resumed=earlier is not None, kept=())
-
-
-def _spent(store: Store, run: Run, config: Config, samples: int | None) -> Spent:
-    """What round 1 used, and `samples`; if None, as many as its own tokens would allow."""
-    first = next((each for each in store.runs.fetch_rounds(run.run_id) if each.number == 1), None)
-    counts = store.fetch_round_counts(first.round_id if first else 0)  # all 0 for a round that does not exist
-    if samples is None:
-        kept = store.fetch_standing(run.run_id).kept or 1
-        costs = [cost for number in range(1, kept + 1) for cost in store.runs.fetch_stage_costs(run.run_id, number)]
-        drawn = sum(cost.tokens for cost in costs if cost.stage in ("ask", "vote"))
-        items = sum(each.items for each in config.evaluate.benchmarks.values() if has_a_value(each))
-        samples = equal_samples(drawn, items * store.evaluations.fetch_mean_solution(run.run_id))
-    training = store.trainings.fetch_finished(first.round_id) if first else None
-    chosen = training.details if training else {}
-    epochs, batch_size = float(chosen.get("epochs", 0)), int(chosen.get("batch_size", 0))
-    return Spent(counts.texts, counts.examples, samples, epochs, batch_size)
 
 
 def choose_round(workspace: Workspace, run_id: int | None, number: int | None) -> tuple[int, int]:

@@ -355,6 +355,16 @@ class Example:
 
 
 @dataclass(frozen=True)
+class GivenAnswer:
+    """An answer as it was given, and its value."""
+
+    text: str
+    """The answer as written, without the solution before it."""
+    key: str | None
+    """Its canonical key; None for a text that is not one value."""
+
+
+@dataclass(frozen=True)
 class BenchmarkItem:
     """A question with its known answer."""
 

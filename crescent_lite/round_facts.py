@@ -45,18 +45,37 @@ class InThoughts:
 
 @dataclass(frozen=True)
 class LabelTruth:
-    """How many labels are right, where the right answers can be computed. Shown only: nothing is learnt from it."""
+    """How many labels are right, where the right answers are known. Shown only: nothing is learnt from it."""
 
     labels: int
     known: int
-    """Labels whose question has a result that can be computed; the other questions are not calculations."""
+    """Labels whose question has a right answer that was given or can be computed."""
     right: int
-    """Those of them that have this result."""
+    """Those of them that have this answer."""
+    given: int = 0
+    """Labels among `known` whose question came with its answer; the other answers are computed."""
+    unreadable: int = 0
+    """Labels whose question came with an answer that is no value which can be compared."""
 
     @property
     def words(self) -> str:
-        """'14 of 36 labels right; 22 of the questions make sense'."""
-        return f"{self.right:,} of {self.labels:,} labels right; {self.known:,} of the questions make sense"
+        """'14 of 36 labels right; 22 of the questions make sense'; '25 of 30 labels right by the answers given'."""
+        if not (self.given or self.unreadable):
+            return f"{self.right:,} of {self.labels:,} labels right; {self.known:,} of the questions make sense"
+        how = "given or computed" if self.given < self.known else "given"
+        said = f"{self.right:,} of {self.known:,} labels right by the answers {how}"
+        if not self.known:
+            said = f"none of the {self.labels:,} labels could be compared with an answer"
+        without = self.labels - self.known - self.unreadable
+        rest = [(without, "without an answer"), (self.unreadable, "with an answer that cannot be read")]
+        return "; ".join([said, *(f"{count:,} {what}" for count, what in rest if count)])
+
+    @property
+    def short_words(self) -> str:
+        """'14 right, 22 make sense' or '25 right of 30 with an answer'."""
+        if self.given or self.unreadable:
+            return f"{self.right:,} right of {self.known:,} with an answer"
+        return f"{self.right:,} right, {self.known:,} make sense"
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ MINE = (
     {"question": "A dozen eggs costs three coins; how many coins for two dozen?", "id": "eggs"},
     "Ann, who is 7, has 9 marbles and Bela 4. Who has more",
     {"question": "A dozen eggs costs three coins; how many coins for two dozen?"},
-    {"question": "What is 3 + 6?", "answer": "never read"},
+    {"question": "What is 3 + 6?", "answer": "9"},
     "Why is the sky blue?",
 )
 
@@ -203,6 +203,49 @@ def test_a_data_set_without_such_questions_is_one_line(
         load_questions(BaitConfig(**{"file": "hub:someone/problems", **changed}), offline=True)
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_answers_of_a_data_set_are_read_where_the_settings_name_their_column(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("datasets")
+    monkeypatch.chdir(tmp_path)
+    data_set(tmp_path, *({"question": f"What is {n} + 1?", "target": f"So {n + 1}\n#### {n + 1}"} for n in range(2)))
+    told = BaitConfig(file="hub:someone/problems", answer_field="target")
+    found = load_questions(told, offline=True)
+    assert [each.answer and each.answer.key for each in found.questions] == ["n:1", "n:2"]
+    assert found.sha256 != load_questions(BaitConfig(file="hub:someone/problems")).sha256
+    with pytest.raises(ConfigError, match="no question has an answer under 'solution'"):
+        load_questions(BaitConfig(file="hub:someone/problems", answer_field="solution"), offline=True)
+
+
+def test_an_answer_is_one_value_or_it_is_unreadable(tmp_path: Path) -> None:
+    given: list[object] = [
+        "12",
+        7,
+        0.5,
+        "3 + 4 = 7\n#### 7",
+        "1/2",
+        None,
+        "",
+        "see the book",
+        [3],
+        "12 or so, I think",
+    ]
+    write(
+        tmp_path / "mine.jsonl", ["What is 1?", *({"question": f"Q{n}?", "answer": a} for n, a in enumerate(given))]
+    )
+    mine = load_question_file(tmp_path / "mine.jsonl")
+    assert [each.answer and each.answer.key for each in mine.questions] == [
+        None, "n:12", "n:7", "n:1/2", "n:7", "n:1/2", None, None, None, None, None,
+    ]  # fmt: skip
+    assert mine.answers_in_words == (
+        "8 of 11 questions in mine.jsonl come with an answer; 3 of these are no value that can be compared, such as "
+        "'see the book'"
+    )
+    assert load_question_file(write(tmp_path / "bare.jsonl", ["What is 1?"])).answers_in_words == ""
+    with pytest.raises(ConfigError, match=r"no question has an answer under 'gold'; see bait\.answer_field"):
+        load_question_file(tmp_path / "mine.jsonl", answer_field="gold")
 
 
 def test_a_file_may_name_its_column(tmp_path: Path) -> None:

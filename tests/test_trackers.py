@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from fake_sampler import FakeSampler
 from sample_run import load_sample_run
+from small_workspace import make_workspace
 
 from crescent_lite.cli import main
 from crescent_lite.config.names import TRACKERS
+from crescent_lite.engine import RunOptions, run_engine
 from crescent_lite.errors import ExitCode
 from crescent_lite.events import RoundFinished, RoundStarted, TrainingStepped
 from crescent_lite.records import TrainingStep
@@ -101,3 +107,60 @@ def test_a_tracker_that_fails_is_warned_of_once(
     assert [record.getMessage().partition(" gets no more values")[1] for record in caplog.records] == [
         " gets no more values"
     ]
+
+
+LIBRARY = """
+import json, pathlib
+SENT = pathlib.Path(__file__).with_name("sent.jsonl")
+def init(project, name, config):
+    SENT.write_text("")
+def log(values, step):
+    with SENT.open("a") as file:
+        file.write(json.dumps([step, values]) + "\\n")
+def finish():
+    log({"finished": 1.0}, -1)
+"""
+"""A library with Trackio's three functions, which keeps in a file what it is sent."""
+
+
+def played(folder: Path, tracker: str, sent: Callable[[], int]) -> tuple[Workspace, list[int]]:
+    """Play a run of two rounds that is followed. Returns how much was `sent` when each training step was stored."""
+    workspace = make_workspace(folder)
+    options = RunOptions(2, overrides=(f'run.log_to="{tracker}"',))
+    events = run_engine(workspace, options, lambda _path, _config: FakeSampler())
+    return workspace, [sent() for event in events if isinstance(event, TrainingStepped)]
+
+
+@pytest.mark.slow
+def test_a_whole_run_is_followed_while_it_is_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "trackio.py").write_text(LIBRARY)
+    monkeypatch.delitem(sys.modules, "trackio", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def sent() -> list[tuple[int, dict[str, float]]]:
+        return [tuple(json.loads(line)) for line in (tmp_path / "sent.jsonl").read_text().splitlines()]
+
+    workspace, during = played(tmp_path / "data", "trackio", lambda: sum("train/loss" in each for _, each in sent()))
+    *found, (_, last) = sent()
+    assert during == list(range(1, len(during) + 1))  # each step is there as soon as it is stored
+    assert last == {"finished": 1.0}
+    assert [step for step, _ in found] == sorted(step for step, _ in found)
+    with closing(Store.open_read_only(workspace.database_path)) as opened:
+        stored = list(points(opened, 1))
+    for name in ("train/loss", "round", "questions/labels"):
+        of_run = {(point.step, point.values[name]) for point in stored if name in point.values}
+        assert {(step, values[name]) for step, values in found if name in values} == of_run
+    scores = {name: value for point in stored for name, value in point.values.items() if name.startswith("score/")}
+    assert scores
+    assert scores.items() <= {item for _, values in found for item in values.items()}
+
+
+@pytest.mark.slow
+def test_tensorboard_reads_what_a_whole_run_sent(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    workspace, _ = played(tmp_path / "data", "tensorboard", int)
+    read = scalars(workspace.logs / "tensorboard" / "run-1")
+    with closing(Store.open_read_only(workspace.database_path)) as opened:
+        losses = [(each.step, each.values["train/loss"]) for each in points(opened, 1) if "train/loss" in each.values]
+    assert [step for step, _ in read["train/loss"]] == [step for step, _ in losses]
+    assert [value for _, value in read["train/loss"]] == pytest.approx([value for _, value in losses])

@@ -122,6 +122,8 @@ def question_text(question: dict[str, Any]) -> str:
             f"share {question['share']:.2f} of {question['votes']} votes ({question['planned']} planned, "
             f"{question['stopped'].replace('_', ' ')}), {question['abstentions']} abstained"
         )
+    if question["own_answer"] is not None:
+        lines.append(f"answer given with it: {_compared(question)}")
     for note in question["notes"]:
         lines += ["", "note:", _indented(note)]
     for vote in question["drawn_votes"]:
@@ -132,6 +134,16 @@ def question_text(question: dict[str, Any]) -> str:
             _indented(vote["text"]),
         ]
     return "\n".join(lines)
+
+
+def _compared(question: dict[str, Any]) -> str:
+    """The answer that came with a question, and whether the leading answer of the votes is the same."""
+    given, key = question["own_answer"], question["own_answer_key"]
+    if key is None:
+        return f"{given}, which is no value that can be compared"
+    if not question["decision"]:
+        return f"{given} ({key})"
+    return f"{given} ({key}); the leading answer is {'right' if key == question['answer_key'] else 'wrong'}"
 
 
 def plain_text(values: dict[str, Any]) -> str:

@@ -18,9 +18,11 @@ from crescent_lite.cli.options import (
     add_run_option,
     fraction,
     positive_integer,
+    run_reference,
     weighted_round,
 )
 from crescent_lite.cli.terminal import result, say
+from crescent_lite.cli.which_run import named_run
 from crescent_lite.config.names import EXPORT_FORMATS, GGUF_TYPES, POLICIES
 from crescent_lite.errors import ConfigError, UsageError
 from crescent_lite.workspace.database import open_store, open_workspace
@@ -52,7 +54,11 @@ def _add_examples(commands: Subparsers) -> None:
     about, example = "training examples of one or more runs", "crescent export examples --format parquet"
     parser = add_command(commands, "examples", examples_command, about, example=example)
     parser.add_argument(
-        "--run", type=positive_integer, nargs="+", metavar="N", help="numbers of the runs (default: the latest)"
+        "--run",
+        type=run_reference,
+        nargs="+",
+        metavar="RUN",
+        help="numbers or names of the runs (default: the latest)",
     )
     parser.add_argument(
         "--rounds",
@@ -148,7 +154,7 @@ def examples_command(options: argparse.Namespace) -> int:
     if options.min_share > options.max_share:
         raise ConfigError("--min-share is above --max-share; no label has such a share")
     with closing(open_store(workspace)) as store:
-        runs = [store.runs.fetch_run(run_id, "improvement") for run_id in options.run or [None]]
+        runs = [named_run(store, reference, "improvement") for reference in options.run or [None]]
         run_ids = tuple(dict.fromkeys(run.run_id for run in runs))
         choice = Choice(run_ids, tuple(options.rounds or ()), options.min_share, options.max_share, options.policy)
         name = f"run-{'-'.join(map(str, run_ids))}-{options.form}" + ("" if options.form == "parquet" else ".jsonl")
@@ -206,7 +212,7 @@ def _export_model(options: argparse.Namespace, form: str, write: Write) -> int:
     workspace = open_workspace(options.workspace)
     _check_push(options)
     with closing(open_store(workspace)) as store, interruptible(lambda: False):
-        run_id = store.runs.fetch_run(options.run, "improvement").run_id
+        run_id = named_run(store, options.run, "improvement").run_id
         require_packages("peft")
         from crescent_lite.export import handover
         from crescent_lite.export.target import require_free

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 
 from crescent_lite.cli.terminal import print_table, result, say
 from crescent_lite.config.toml import toml_text
@@ -26,6 +27,8 @@ def print_forecast(options: argparse.Namespace, found: Forecast) -> int:
     """Print a forecast in full, or as JSON."""
     if options.json:
         return result(options, found.as_dict(), "")
+    if found.parts:
+        return _print_parts(found)
     rows = [
         (
             f"round {each.round}" if each.round else "base",
@@ -40,6 +43,40 @@ def print_forecast(options: argparse.Namespace, found: Forecast) -> int:
     lines = [f"Speeds: {found.based_on}.", *differences(found)]
     print_table(heading, ("round", "stage", "items", "tokens", "time"), rows, printable("\n".join(lines)))
     return ExitCode.OK
+
+
+def _print_parts(found: Forecast) -> int:
+    """Print what each of several runs takes."""
+    rows = [
+        (
+            printable_line(name, 200),
+            counted(each.items("ask")) if each.items("ask").value else "",
+            counted(each.items("vote")) if each.items("vote").value else "",
+            counted(each.items("evaluate")),
+            counted(each.tokens),
+            lasting(each.seconds) if each.has_speed else "",
+        )
+        for name, each in found.parts
+    ]
+    heading = printable_line(f"{title(found)}: {in_a_line(found)}", 1000)
+    columns = ("run", "texts", "votes", "items", "tokens", "time")
+    print_table(heading, columns, rows, printable(f"Speeds: {found.based_on}."))
+    return ExitCode.OK
+
+
+def ended_before(options: argparse.Namespace, forecast: Callable[[], Forecast | None]) -> int | None:
+    """Print what a command takes, or say it and ask. Returns the exit code if nothing is to be started, else None.
+
+    `forecast` returns None where the command has nothing to play, or refuses.
+    """
+    found = forecast()
+    if found is None:
+        if not options.dry_run:
+            return None
+        return result(options, {"runs": []}, "there is nothing to play")
+    if options.dry_run:
+        return print_forecast(options, found)
+    return None if agree(options, found) else result(options, {"started": False}, "nothing was started")
 
 
 def differences(found: Forecast) -> list[str]:
@@ -74,6 +111,8 @@ def consents() -> bool:
 
 def title(found: Forecast) -> str:
     """'run 2, 1 round of SmolLM2-135M-Instruct' or 'a new run, ...'."""
+    if found.what:
+        return f"{found.what} of {found.model}" if not found.parts else f"{found.what}, with {found.model}"
     whose = f"run {found.run_id}" if found.run_id else "a new run"
     return f"{whose}, {found.rounds} round{'' if found.rounds == 1 else 's'} of {found.model}"
 
@@ -81,6 +120,8 @@ def title(found: Forecast) -> str:
 def in_a_line(found: Forecast) -> str:
     """Time, counts, memory and disk."""
     known = found.estimate
+    if not known.stages:
+        return "nothing to do: every reply is stored already"
     time = f"about {lasting(known.seconds)}" if known.has_speed else "time unknown"
     counts = ", ".join(
         f"{counted(amount)} {name}"

@@ -10,6 +10,7 @@ from contextlib import closing
 
 from crescent_lite.cli.options import Subparsers, add_command, add_run_option
 from crescent_lite.cli.terminal import result
+from crescent_lite.cli.which_run import named_run
 from crescent_lite.config.names import TRACKERS
 from crescent_lite.workspace.database import open_store, open_workspace
 
@@ -28,7 +29,7 @@ def log_command(options: argparse.Namespace) -> int:
 
     workspace = open_workspace(options.workspace)
     with closing(open_store(workspace)) as store:
-        run = store.runs.fetch_run(options.run)
+        run = named_run(store, options.run)
         tracker = open_tracker(options.to, f"run-{run.run_id}", workspace.logs, run.config)
         found = list(points(store, run.run_id))
         try:

@@ -14,13 +14,15 @@ from typing import Any
 from crescent_lite.cli.options import (
     Subparsers,
     add_command,
+    add_estimate_options,
     add_name_options,
     add_run_option,
     add_settings_options,
     positive_integer,
 )
 from crescent_lite.cli.runs import follow, watch
-from crescent_lite.cli.terminal import print_table, result
+from crescent_lite.cli.terminal import print_table, result, say
+from crescent_lite.cli.which_run import named_run, number_of_run
 from crescent_lite.config.names import CONTROLS
 from crescent_lite.errors import ConfigError
 from crescent_lite.workspace.database import open_store, open_workspace
@@ -32,18 +34,25 @@ def add_eval(subparsers: Subparsers) -> None:
     example = "crescent eval --adapter data/adapters/run-1/round-1/adapter.gguf"
     parser = add_command(subparsers, "eval", eval_command, about, example=example)
     parser.add_argument("--adapter", type=Path, metavar="FILE", help="GGUF adapter to measure together with the base")
+    add_estimate_options(parser)
     add_name_options(parser)
     add_settings_options(parser)
 
 
 def eval_command(options: argparse.Namespace) -> int:
     """Measure the base, and the base with an adapter if one is given."""
+    from crescent_lite.cli.forecasts import ended_before
     from crescent_lite.engine import RunOptions, run_evaluation
+    from crescent_lite.forecast import forecast_evaluation
 
     workspace = open_workspace(options.workspace)
     wanted = RunOptions(
         preset=options.preset, overrides=tuple(options.overrides), name=options.name, note=options.note
     )
+    if not workspace.is_busy() or options.dry_run:
+        code = ended_before(options, lambda: forecast_evaluation(workspace, wanted, options.adapter, tell=say))
+        if code is not None:
+            return code
     return follow(options, workspace, run_evaluation(workspace, wanted, options.adapter))
 
 
@@ -67,17 +76,26 @@ def add_headroom(subparsers: Subparsers) -> None:
         metavar="N",
         help="samples of each item that vote (default: 8)",
     )
+    add_estimate_options(parser)
     add_settings_options(parser)
 
 
 def headroom_command(options: argparse.Namespace) -> int:
     """Draw a greedy reply and several samples of each item, and print what their majority is worth."""
+    from crescent_lite.cli.forecasts import ended_before
     from crescent_lite.engine import RunOptions, run_headroom
     from crescent_lite.evaluation.headroom import in_a_sentence, warnings
+    from crescent_lite.forecast import forecast_headroom
     from crescent_lite.report.headroom import fetch_headroom, headroom_table
 
     workspace = open_workspace(options.workspace)
     wanted = RunOptions(preset=options.preset, overrides=tuple(options.overrides))
+    if not workspace.is_busy() or options.dry_run:
+        code = ended_before(
+            options, lambda: forecast_headroom(workspace, wanted, options.items, options.samples, tell=say)
+        )
+        if code is not None:
+            return code
     run_id = watch(options, run_headroom(workspace, wanted, options.items, options.samples))
     with closing(open_store(workspace)) as store:
         found = fetch_headroom(store, run_id=run_id)
@@ -108,7 +126,7 @@ def recheck_command(options: argparse.Namespace) -> int:
     from crescent_lite.report.recheck import fetch_recheck
 
     workspace = open_workspace(options.workspace)
-    run_id = watch(options, run_recheck(workspace, options.run, options.round))
+    run_id = watch(options, run_recheck(workspace, number_of_run(workspace, options.run), options.round))
     with closing(open_store(workspace)) as store:
         found = fetch_recheck(store, run_id)
     if not options.json:
@@ -122,7 +140,7 @@ def add_controls(subparsers: Subparsers) -> None:
     about = "run the control experiments, which show where a gain comes from"
     example = "crescent controls --only majority --samples 8"
     parser = add_command(subparsers, "controls", controls_command, about, example=example)
-    add_run_option(parser, "number of the run to compare with")
+    add_run_option(parser, "number or name of the run to compare with")
     parser.add_argument("--only", nargs="+", choices=CONTROLS, help="controls to run (default: all)")
     parser.add_argument(
         "--samples",
@@ -130,17 +148,27 @@ def add_controls(subparsers: Subparsers) -> None:
         metavar="N",
         help="samples per item of the majority control (default: as many tokens as the run's questions and votes)",
     )
+    add_estimate_options(parser)
     add_settings_options(parser)
 
 
 def controls_command(options: argparse.Namespace) -> int:
     """Run the controls of a run, and show its report with them."""
+    from crescent_lite.cli.forecasts import ended_before
     from crescent_lite.engine import RunOptions, run_controls
+    from crescent_lite.forecast import forecast_controls
 
     workspace = open_workspace(options.workspace)
     with closing(open_store(workspace)) as store:
-        run_id = store.runs.fetch_run(options.run, "improvement").run_id
+        run_id = named_run(store, options.run, "improvement").run_id
     wanted = RunOptions(preset=options.preset, overrides=tuple(options.overrides))
+    if not workspace.is_busy() or options.dry_run:
+        code = ended_before(
+            options,
+            lambda: forecast_controls(workspace, wanted, run_id, options.only, options.samples, tell=say),
+        )
+        if code is not None:
+            return code
     controls = run_controls(workspace, wanted, run_id, options.only, options.samples)
     return follow(options, workspace, controls, run_id)
 

@@ -2,7 +2,7 @@
 
 Knows argparse, and no command. Example:
     parser = add_command(subparsers, "report", report_command, "write the report of a run")
-    parser.add_argument("--run", type=positive_integer, metavar="N", help="number of the run (default: the latest)")
+    parser.add_argument("--questions", type=positive_integer, metavar="N", help="number of questions")
 """
 
 from __future__ import annotations
@@ -88,9 +88,24 @@ COMMON_DEFAULTS = {"workspace": Path(DEFAULT_WORKSPACE), "json": False, "full": 
 """The values of the options of every command where they are not given."""
 
 
-def add_run_option(parser: argparse.ArgumentParser, about: str = "number of the run") -> None:
-    """Add `--run N`."""
-    parser.add_argument("--run", type=positive_integer, metavar="N", help=f"{about} (default: the latest)")
+def add_run_option(parser: argparse.ArgumentParser, about: str = "number or name of the run") -> None:
+    """Add `--run RUN`. The text is resolved by `which_run`."""
+    parser.add_argument("--run", type=run_reference, metavar="RUN", help=f"{about} (default: the latest)")
+
+
+def run_reference(text: str) -> str:
+    """The number or name of a run, for argparse. Whether there is such a run, the database tells."""
+    if text.lstrip("+-").isdecimal():
+        return str(positive_integer(text))
+    if not text.strip():
+        raise argparse.ArgumentTypeError("give the number or the name of a run; `crescent runs` lists them")
+    return argument_text(text)
+
+
+def add_estimate_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--dry-run` and `--yes`, of commands that say what they take before they start."""
+    parser.add_argument("--dry-run", action="store_true", help="print what this would take, and end")
+    parser.add_argument("--yes", action="store_true", help="do not ask, even if this takes more than 30 minutes")
 
 
 def add_name_options(parser: argparse.ArgumentParser) -> None:

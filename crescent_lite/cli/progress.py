@@ -15,6 +15,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from crescent_lite.cli.stage_titles import TITLES
 from crescent_lite.events import (
     AlarmFired,
     AskingStopped,
@@ -38,14 +39,6 @@ from crescent_lite.printable import duration, printable
 
 PLAIN_SECONDS = 10.0
 """Seconds between two lines of one stage without live bars."""
-TITLES = {
-    "ask": "asking questions",
-    "vote": "voting",
-    "train": "fine-tuning",
-    "evaluate": "evaluating",
-    "second_opinion": "second opinions",
-}
-"""What each stage is called on stderr."""
 
 
 class RunProgress:

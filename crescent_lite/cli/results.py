@@ -19,9 +19,11 @@ from crescent_lite.cli.options import (
     add_run_option,
     positive_integer,
     round_or_base,
+    run_reference,
     temperature,
 )
 from crescent_lite.cli.terminal import print_report, result, say, terminal_fault
+from crescent_lite.cli.which_run import named_run, number_of_run
 from crescent_lite.errors import ExitCode, StorageError, UsageError, WorkspaceError
 from crescent_lite.printable import REPLACEMENT, argument_text
 from crescent_lite.workspace.database import open_store, open_workspace, store_to_change
@@ -56,11 +58,11 @@ def add_show(subparsers: Subparsers) -> None:
     parser.add_argument("what", choices=tuple(SHOWN), help="what to show")
     parser.add_argument(
         "number",
-        type=positive_integer,
+        type=run_reference,
         nargs="?",
-        help="number of the question, round or run (default for a round or a run: the latest)",
+        help="number of the question or round, number or name of the run (default for a round or a run: the latest)",
     )
-    add_run_option(parser, "for a round: number of its run")
+    add_run_option(parser, "for a round: number or name of its run")
 
 
 def show_command(options: argparse.Namespace) -> int:
@@ -69,6 +71,12 @@ def show_command(options: argparse.Namespace) -> int:
         raise UsageError(
             f"crescent show {options.what}: --run is for a round; write `crescent show run {options.run}`"
         )
+    if options.what != "run" and options.number is not None:
+        try:
+            options.number = positive_integer(options.number)
+        except argparse.ArgumentTypeError as error:
+            example = f"e.g. `crescent show {options.what} 17`"
+            raise UsageError(f"crescent show {options.what}: NUMBER: {error}; {example}") from None
     workspace = open_workspace(options.workspace)
     return SHOWN[options.what](options, workspace)
 
@@ -85,13 +93,13 @@ def _show_round(options: argparse.Namespace, workspace: Workspace) -> int:
     from crescent_lite.cli.detail import plain_text, round_detail
 
     with closing(open_store(workspace)) as store:
-        detail = round_detail(store, store.runs.fetch_run(options.run).run_id, options.number)
+        detail = round_detail(store, named_run(store, options.run).run_id, options.number)
     return result(options, detail, plain_text(detail))
 
 
 def _show_run(options: argparse.Namespace, workspace: Workspace) -> int:
     with closing(open_store(workspace)) as store:
-        run_id = store.runs.fetch_run(options.number).run_id
+        run_id = named_run(store, options.number).run_id
     return show_report(options, workspace, run_id, save=False)
 
 
@@ -117,7 +125,7 @@ def report_command(options: argparse.Namespace) -> int:
     if options.output and options.output.exists() and not options.output.is_dir():
         raise StorageError(f"--output {options.output}: is a file; give a folder")
     with closing(open_store(workspace)) as store:
-        run_id = store.runs.fetch_run(options.run).run_id
+        run_id = named_run(store, options.run).run_id
         document = build_document(store, run_id)
     paths = write_document(document, options.output or workspace.exports, run_id)
     files = {"html": str(paths.html), "markdown": str(paths.markdown)}
@@ -190,10 +198,16 @@ def answer_command(options: argparse.Namespace) -> int:
 
     question = sys.stdin.buffer.read().decode("utf-8", "replace") if options.question == "-" else options.question
     rounds = tuple(options.rounds) if options.rounds else None
-    inquiry = Inquiry(
-        question, options.run, rounds, options.prompt, options.temperature, options.max_tokens, options.votes
-    )
     workspace = open_workspace(options.workspace)
+    inquiry = Inquiry(
+        question,
+        number_of_run(workspace, options.run),
+        rounds,
+        options.prompt,
+        options.temperature,
+        options.max_tokens,
+        options.votes,
+    )
     try:
         with closing(open_store(workspace)) as store:
             if options.votes > 1:

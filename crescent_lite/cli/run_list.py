@@ -12,8 +12,9 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from crescent_lite.cli.options import Subparsers, add_command, positive_integer
+from crescent_lite.cli.options import Subparsers, add_command, positive_integer, run_reference
 from crescent_lite.cli.terminal import print_table, result
+from crescent_lite.cli.which_run import named_run
 from crescent_lite.errors import ExitCode, UsageError
 from crescent_lite.printable import argument_text, duration, printable_line
 from crescent_lite.workspace.database import open_store, open_workspace
@@ -132,7 +133,7 @@ def add_compare(subparsers: Subparsers) -> None:
     parser.add_argument(
         "runs",
         nargs="+",
-        type=argument_text,
+        type=run_reference,
         metavar="RUN",
         help="numbers or names of two or more runs; the others are compared with the first",
     )
@@ -239,7 +240,7 @@ def add_why(subparsers: Subparsers) -> None:
     about = "list what a round lost and gained, with the nearest labels"
     parser = add_command(subparsers, "why", why_command, about, example="crescent why high-rate --round 2")
     parser.add_argument(
-        "run", nargs="?", type=argument_text, metavar="RUN", help="number or name of the run (default: the latest)"
+        "run", nargs="?", type=run_reference, metavar="RUN", help="number or name of the run (default: the latest)"
     )
     parser.add_argument("--round", type=positive_integer, metavar="N", help="round (default: the kept one)")
     parser.add_argument(
@@ -252,8 +253,7 @@ def why_command(options: argparse.Namespace) -> int:
     from crescent_lite.report.attribution import attribute
 
     with closing(open_store(open_workspace(options.workspace))) as store:
-        run_id = store.run_rows.find(options.run) if options.run else None
-        run = store.runs.fetch_run(run_id, "improvement")
+        run = named_run(store, options.run, "improvement")
         standing = store.fetch_standing(run.run_id)
         standing.require([options.round] if options.round else [])
         number = options.round or standing.kept

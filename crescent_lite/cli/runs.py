@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING
 from crescent_lite.cli.options import (
     Subparsers,
     add_command,
+    add_estimate_options,
     add_name_options,
     add_run_option,
     add_settings_options,
-    positive_integer,
     round_or_best,
     rounds_of_run,
+    run_reference,
 )
 from crescent_lite.cli.results import show_report
 from crescent_lite.cli.terminal import console, result, say
+from crescent_lite.cli.which_run import named_run, number_of_run
 from crescent_lite.errors import WorkspaceError
 from crescent_lite.workspace.database import open_store, open_workspace
 
@@ -54,18 +56,13 @@ def add_run(subparsers: Subparsers) -> None:
         action="store_true",
         help="play one more round of the latest run, even after an alarm and after the planned ones",
     )
-    parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="print what the run would take, and end",
-    )
+    add_estimate_options(parser)
     parser.add_argument(
         "--against",
-        type=positive_integer,
+        type=run_reference,
         metavar="RUN",
         help="with --dry-run: list the settings that differ from those of this run (default: the latest)",
     )
-    parser.add_argument("--yes", action="store_true", help="do not ask before a run of more than 30 minutes")
     add_name_options(parser)
     add_settings_options(parser)
 
@@ -102,7 +99,7 @@ def run_command(options: argparse.Namespace) -> int:
         refuse_second_database(workspace.database_path)
     if not (options.new or options.next_round or options.dry_run):
         refuse_finished(workspace)
-    found = forecast_run(workspace, wanted, compare_with=options.against, tell=say)
+    found = forecast_run(workspace, wanted, compare_with=number_of_run(workspace, options.against), tell=say)
     if options.dry_run:
         return print_forecast(options, found)
     if not agree(options, found):
@@ -177,7 +174,8 @@ def rollback_command(options: argparse.Namespace) -> int:
     """Keep another round of a run."""
     from crescent_lite.engine import choose_round
 
-    run_id, number = choose_round(open_workspace(options.workspace), options.run, options.round)
+    workspace = open_workspace(options.workspace)
+    run_id, number = choose_round(workspace, number_of_run(workspace, options.run), options.round)
     return result(options, {"run": run_id, "round": number}, f"run {run_id}: round {number} is kept")
 
 
@@ -188,28 +186,35 @@ def add_distill(subparsers: Subparsers) -> None:
         subparsers, "distill", distill_command, about, example="crescent distill --student weaker.gguf --run 1"
     )
     parser.set_defaults(resumed_by="run")
-    add_run_option(parser, "number of the run whose labels are used")
+    add_run_option(parser, "number or name of the run whose labels are used")
     parser.add_argument(
         "--student", required=True, metavar="MODEL", help="model to fine-tune: a GGUF file, or repo:file on the hub"
     )
     parser.add_argument("--new", action="store_true", help="start a distillation even if a run is unfinished")
+    add_estimate_options(parser)
     add_name_options(parser)
     add_settings_options(parser)
 
 
 def distill_command(options: argparse.Namespace) -> int:
     """Fine-tune a student on the labels of a run, and measure it before and after."""
+    from crescent_lite.cli.forecasts import ended_before
     from crescent_lite.config.toml import toml_text
     from crescent_lite.engine import RunOptions, run_engine
+    from crescent_lite.forecast import forecast_run
 
     workspace = open_workspace(options.workspace)
     with closing(open_store(workspace)) as store:
-        teacher_id = store.runs.fetch_run(options.run, "improvement").run_id
+        teacher_id = named_run(store, options.run, "improvement").run_id
     here = Path(options.student).expanduser()
     student = str(here.parent.resolve() / here.name) if here.is_file() else options.student
     of_the_student = (f"model.source={toml_text(student)}", 'model.chat_template=""')  # the file's is the teacher's
     overrides = (*of_the_student, *options.overrides)
     wanted = RunOptions(1, options.new, options.preset, overrides, teacher_id, name=options.name, note=options.note)
+    if not workspace.is_busy() or options.dry_run:
+        code = ended_before(options, lambda: forecast_run(workspace, wanted, tell=say))
+        if code is not None:
+            return code
     return follow(options, workspace, run_engine(workspace, wanted))
 
 

@@ -200,7 +200,7 @@ def _estimated(workspace: Workspace, run: Run) -> dict[tuple[int, Stage], float]
 def status_text(status: dict[str, Any]) -> str:
     """The state as lines of text; what is not known is left out."""
     from crescent_lite.cli.detail import plain_text
-    from crescent_lite.cli.progress import TITLES
+    from crescent_lite.cli.stage_titles import TITLES
 
     stage, left, scores = status.get("stage"), status.get("seconds_left") or {}, status["scores"]
     values = {

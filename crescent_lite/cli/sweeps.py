@@ -17,7 +17,10 @@ from crescent_lite.printable import argument_text, printable_line
 from crescent_lite.workspace.database import open_store, open_workspace, store_to_change
 
 if TYPE_CHECKING:
-    from crescent_lite.sweep import Sweep
+    from collections.abc import Sequence
+
+    from crescent_lite.forecast import Forecast
+    from crescent_lite.sweep import PlannedRun, Sweep
     from crescent_lite.workspace import Workspace
 
 
@@ -52,7 +55,7 @@ def add_sweep(subparsers: Subparsers) -> None:
         help="ask and vote once for each seed; needs runs of one round that differ in [train] only",
     )
     parser.add_argument("--new", action="store_true", help="plan another sweep even if one is unfinished")
-    parser.add_argument("--dry-run", action="store_true", help="print the queue, and end")
+    parser.add_argument("--dry-run", action="store_true", help="print the queue and what it would take, and end")
     parser.add_argument("--table", action="store_true", help="print the table of the sweep so far, and end")
     parser.add_argument("--yes", action="store_true", help="do not ask before a sweep of more than 30 minutes")
     add_settings_options(parser)
@@ -60,6 +63,7 @@ def add_sweep(subparsers: Subparsers) -> None:
 
 def sweep_command(options: argparse.Namespace) -> int:
     """Plan a sweep or continue the unfinished one, play what is owed, and print its table."""
+    from crescent_lite.cli.forecasts import agree
     from crescent_lite.cli.runs import watch
     from crescent_lite.engine import run_engine
     from crescent_lite.sweep import find_sweep, refuse_changed_settings
@@ -72,8 +76,9 @@ def sweep_command(options: argparse.Namespace) -> int:
     sweep = _plan(options, workspace) if _plans(options) else _to_continue(options, workspace)
     with closing(open_store(workspace)) as store:
         owed = sweep.owed(store)
-    if options.dry_run or not _agree(options, workspace, sweep, len(owed)):
-        return _print_queue(options, workspace, sweep)
+    found = _forecast(workspace, sweep, owed)
+    if options.dry_run or (found and not agree(options, found)):
+        return _print_queue(options, workspace, sweep, found)
     for run in owed:
         refuse_changed_settings(workspace, sweep, run)
         with closing(open_store(workspace)) as store:
@@ -137,24 +142,23 @@ def _seeds(text: str | None) -> tuple[tuple[int, ...], int]:
     return numbers, 0
 
 
-def _agree(options: argparse.Namespace, workspace: Workspace, sweep: Sweep, owed: int) -> bool:
-    """Say what the owed runs take. Asks on a terminal if that is long, unless --yes is given."""
-    from crescent_lite.cli.forecasts import LONG_SECONDS, consents
-    from crescent_lite.forecast import forecast_run
+def _forecast(workspace: Workspace, sweep: Sweep, owed: Sequence[PlannedRun]) -> Forecast | None:
+    """What the owed runs take; None without any."""
+    from crescent_lite.forecast import SweepRun, forecast_sweep
     from crescent_lite.preparation import RunOptions
-    from crescent_lite.printable import duration
 
-    if not owed:
-        return True
-    wanted = RunOptions(sweep.rounds, True, sweep.preset, sweep.runs[0].overrides)
-    found = forecast_run(workspace, wanted, compare_with=None, tell=say)
-    seconds = found.estimate.seconds.value * owed
-    time = f"about {duration(seconds)}" if found.estimate.has_speed else "an unknown time"
-    say(printable_line(f"{sweep.name}: {owed} runs to play, {time} ({found.based_on})", 1000))
-    return options.yes or seconds <= LONG_SECONDS or consents()
+    runs = []
+    for run in owed:
+        learns = run.learns_from is not None
+        wanted = RunOptions(1 if learns else sweep.rounds, True, sweep.preset, run.overrides)
+        runs.append(SweepRun(run.label, wanted, learns))
+    return forecast_sweep(workspace, sweep.name, runs, tell=say)
 
 
-def _print_queue(options: argparse.Namespace, workspace: Workspace, sweep: Sweep) -> int:
+def _print_queue(options: argparse.Namespace, workspace: Workspace, sweep: Sweep, found: Forecast | None) -> int:
+    """Print the queue with what each of its runs takes."""
+    from crescent_lite.cli.forecasts import in_a_line, lasting
+
     with closing(open_store(workspace)) as store:
         taken = store.sweeps.fetch_runs(sweep.key)
         states = {at: store.runs.fetch_run(run_id).state for at, run_id in taken.items()}
@@ -164,10 +168,17 @@ def _print_queue(options: argparse.Namespace, workspace: Workspace, sweep: Sweep
     ]
     if options.json:
         names = ("position", "label", "state", "run")
+        queue = [dict(zip(names, row, strict=True)) for row in rows]
         return result(
-            options, {"sweep": sweep.name, "queue": [dict(zip(names, row, strict=True)) for row in rows]}, ""
+            options, {"sweep": sweep.name, "queue": queue, "estimate": found.as_dict() if found else None}, ""
         )
-    print_table(f"Queue of {sweep.name}", ("", "run", "state", "number"), rows)
+    parts = dict(found.parts) if found else {}
+    if found and not parts:
+        parts = {next(run.label for run in sweep.runs if states.get(run.position) != "finished"): found.estimate}
+    times = {name: lasting(each.seconds) for name, each in parts.items() if each.has_speed}
+    shown = [(*row, times.get(row[1], "")) for row in rows]
+    note = printable_line(f"{found.what}: {in_a_line(found)}. Speeds: {found.based_on}.", 1000) if found else ""
+    print_table(f"Queue of {sweep.name}", ("", "run", "state", "number", "time to come"), shown, note)
     return ExitCode.OK
 
 

@@ -140,10 +140,13 @@ class BaitConfig:
     """Raw questions per round. Rewrites of near-duplicates come on top."""
     file: str = ""
     """Your own questions: the path of a JSONL file with one per line, a string or an object, or `hub:repo` for a data
-    set of the Hugging Face hub. Each round votes on the next `questions` of them; answers are not read. Empty: the
-    model writes the questions."""
+    set of the Hugging Face hub. Each round votes on the next `questions` of them. Empty: the model writes the
+    questions."""
     question_field: str = "question"
     """For `file`: column with the question, or a template of several columns such as '{Body} {Question}'."""
+    answer_field: str = ""
+    """For `file`: column with the right answer, with which labels are compared; nothing is learnt from it, and no
+    model sees it. Empty: 'answer' in a JSONL file; the answers of a hub data set are not read."""
     subset: str = ""
     """For a hub data set in `file`: its configuration. Empty: its default."""
     split: str = "train"
@@ -451,7 +454,7 @@ class Config:
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     alarms: AlarmsConfig = field(default_factory=AlarmsConfig)
     preset: str = "default"
-    """Preset that your own settings override: 'quick', 'default' or 'reference'."""
+    """Preset that your own settings override."""
     preset_given: bool = field(default=False, compare=False)
     """Whether the command line named the preset. A resumed run applies the command line of its start again."""
     overrides: tuple[str, ...] = field(default=(), compare=False)

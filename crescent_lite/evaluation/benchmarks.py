@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from crescent_lite.answers.values import read_value
+from crescent_lite.answers.given import read_given_answer
 from crescent_lite.config import BenchmarkConfig
 from crescent_lite.errors import BenchmarkError, ConfigError
 from crescent_lite.evaluation.benchmark_rows import file_rows, hub_rows
@@ -132,14 +132,12 @@ def read_item(where: str, default_id: str, row: Mapping[str, Any], config: Bench
         except ValueError as error:
             raise BenchmarkError(f"{where}: {error}") from None
     answer = text_field(where, row, config.answer_field, BenchmarkError)
-    _, mark, after = answer.rpartition("####")
-    answer = after.strip() if mark else answer
-    key = read_value(answer)
-    if key is None:
+    given = read_given_answer(answer)
+    if given.key is None:
         raise BenchmarkError(
-            f"{where}: the answer {shortened(answer)} is not a value that can be compared (a number, for instance)"
+            f"{where}: the answer {shortened(given.text)} is not a value that can be compared, such as a number"
         )
-    return BenchmarkItem(item_id, question, answer, key)
+    return BenchmarkItem(item_id, question, given.text, given.key)
 
 
 def _checksum(items: Iterable[BenchmarkItem], shots: Iterable[tuple[str, str]]) -> str:

@@ -9,7 +9,7 @@ the quick preset, with the range in which it lay there. Loads no model and reads
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -21,11 +21,15 @@ from crescent_lite.training.defaults import resolved
 
 KEPT = (0.57, 1.35)
 """Fraction of the texts that are kept, and its factor of uncertainty. Measured: 0.41 to 0.75 in 12 rounds."""
+KEPT_OWN = (0.97, 1.05)
+"""The same of the user's own questions, of which only repeats and benchmark items are left out (guess)."""
 VOTES_DRAWN = (0.82, 1.06)
 """Fraction of the planned votes that is drawn with adaptive stopping. Measured: 0.75 to 0.85 in 12 rounds."""
 LABELLED, LABELLED_SMALL, SMALL_MODEL = (0.53, 1.3), (0.16, 1.7), 250_000_000
 """Fraction of the kept questions that get a label; that of models with fewer weights than the last number. Measured:
 0.46 to 0.62 in 9 rounds of a 0.5B model, 0.1 to 0.24 in 4 first rounds of the 135M one."""
+LABELLED_OWN = (0.5, 1.6)
+"""The same of the user's own questions (guess)."""
 PAIRS = (1.1, 1.5)
 """Preference pairs of a kept question (guess, from the yield of a 0.5B model)."""
 REPLY_OF_LIMIT, REPLY_TOKENS, REPLY_FACTOR = 0.55, 200.0, 1.6
@@ -150,8 +154,12 @@ class Sizes:
     """The sizes of a run's inputs, and of its model."""
 
     rounds: int
-    """Rounds that are planned."""
+    """Rounds that are planned; 0 for a run that only evaluates."""
     measurements: tuple[MeasuredItems, ...]
+    teacher_labels: Amount | None = None
+    """Labels that are learnt from, of another run; None for a run that asks and votes."""
+    measures_adapter: bool = False
+    """Whether a run without rounds evaluates an adapter after the base."""
     own_questions: int | None = None
     """Questions in the user's file; None when the model writes the questions."""
     own_question_characters: float = 0.0
@@ -228,6 +236,16 @@ def estimate(
     )
 
 
+def added(estimates: Sequence[Estimate]) -> Estimate:
+    """The estimate of several runs, one after another."""
+    return Estimate(
+        tuple(stage for each in estimates for stage in each.stages),
+        max((each.memory_bytes for each in estimates), default=0.0),
+        sum(each.disk_bytes for each in estimates),
+        has_speed=all(each.has_speed for each in estimates),
+    )
+
+
 class _Work:
     """The stages of a run, one after another."""
 
@@ -240,15 +258,22 @@ class _Work:
         sizes, labels_before = self._sizes, Amount(0.0)
         every_round = [each for each in sizes.measurements if each.role in ("score", "general", "canary")]
         at_the_end = [each for each in sizes.measurements if each.role == "final"]
+        if not sizes.rounds:
+            yield from self._evaluate(0, sizes.measurements)
+            yield from self._evaluate(1, sizes.measurements if sizes.measures_adapter else ())
+            return
         yield from self._evaluate(0, every_round)
         for number in range(sizes.finished_rounds + 1, sizes.rounds + 1):
-            texts = self._texts(number)
-            kept = texts.times(self._fraction(self._past.kept, self._past.texts, KEPT))
-            yield self._ask(number, texts)
-            yield self._vote(number, kept)
-            assumed = LABELLED_SMALL if sizes.weights < SMALL_MODEL else LABELLED
-            labels = kept.times(self._fraction(self._past.labels, self._past.decided, assumed))
-            yield self._train(number, kept, labels, labels_before)
+            if sizes.teacher_labels is not None:
+                labels = sizes.teacher_labels
+                yield self._train(number, labels, labels, labels_before)
+            else:
+                texts = self._texts(number)
+                kept = texts.times(self._kept_fraction())
+                yield self._ask(number, texts)
+                yield self._vote(number, kept)
+                labels = kept.times(self._labelled_fraction())
+                yield self._train(number, kept, labels, labels_before)
             labels_before = total((labels_before, labels))
             yield from self._evaluate(number, every_round)
         yield from self._evaluate(0, at_the_end)
@@ -263,6 +288,17 @@ class _Work:
             return Amount(float(max(0, min(asked, own - (number - 1) * asked))))
         more = self._past.texts / self._past.asked if self._past.asked else 1.02
         return Amount(asked * more, 1.02)
+
+    def _kept_fraction(self) -> Amount:
+        if self._sizes.own_questions is not None:
+            return self._fraction(self._past.own_kept, self._past.own_texts, KEPT_OWN)
+        return self._fraction(self._past.kept, self._past.texts, KEPT)
+
+    def _labelled_fraction(self) -> Amount:
+        if self._sizes.own_questions is not None:
+            return self._fraction(self._past.own_labels, self._past.own_decided, LABELLED_OWN)
+        assumed = LABELLED_SMALL if self._sizes.weights < SMALL_MODEL else LABELLED
+        return self._fraction(self._past.labels, self._past.decided, assumed)
 
     def _ask(self, number: int, texts: Amount) -> StageEstimate:
         owed = self._less_done(number, "ask", texts)
@@ -281,7 +317,7 @@ class _Work:
         drawn = Amount(1.0) if draws_all else self._fraction(past.votes, past.planned_votes, VOTES_DRAWN)
         votes = kept.times(float(vote.votes_per_question)).times(drawn)
         owed = self._less_done(number, "vote", votes)
-        each = self._length(past.vote_tokens, past.votes, self._lengths.vote, vote.max_tokens)
+        each = self._length(past.vote_tokens, past.drawn_votes, self._lengths.vote, vote.max_tokens)
         own = self._sizes.own_question_characters / CHARACTERS_PER_TOKEN
         asked = own or (past.text_tokens / past.texts if past.texts else self._lengths.text or 60.0)
         prompts = kept.times((PROMPT_OVERHEAD + asked) * (owed.value / votes.value if votes.value else 0))
@@ -300,7 +336,7 @@ class _Work:
             examples = Amount(min(examples.value, train.max_examples), examples.factor)
         if self._less_done(number, "train", Amount(1.0)).value <= 0:
             return StageEstimate(number, "train", Amount(0.0), Amount(0.0), Amount(0.0))
-        vote = self._length(past.vote_tokens, past.votes, self._lengths.vote, self._config.vote.max_tokens)
+        vote = self._length(past.vote_tokens, past.drawn_votes, self._lengths.vote, self._config.vote.max_tokens)
         example = past.example_tokens / past.examples if past.examples else vote.value + 60
         settings = resolved(train, parameters=self._sizes.weights, examples=max(1, round(examples.value)))
         tokens = examples.times(example * settings.epochs * sequences)

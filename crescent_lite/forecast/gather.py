@@ -14,9 +14,9 @@ import itertools
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -27,7 +27,18 @@ from crescent_lite.evaluation import OwedItem, measurements
 from crescent_lite.evaluation.choices import stem_and_options
 from crescent_lite.events import MachineNoted, Stage
 from crescent_lite.files import keep_json, kept_json
-from crescent_lite.forecast.estimates import Estimate, Lengths, MeasuredItems, Sizes, Speed, estimate
+from crescent_lite.forecast.estimates import (
+    KEPT,
+    LABELLED,
+    Amount,
+    Estimate,
+    Lengths,
+    MeasuredItems,
+    Sizes,
+    Speed,
+    added,
+    estimate,
+)
 from crescent_lite.models.gguf_header import GgufHeader
 from crescent_lite.preparation import (
     Inputs,
@@ -36,6 +47,7 @@ from crescent_lite.preparation import (
     RunOptions,
     checked_inputs,
     refuse_changed_inputs,
+    refuse_teacher_without_labels,
     run_to_continue,
     settings_of,
 )
@@ -48,12 +60,17 @@ from crescent_lite.store import Run, Store
 from crescent_lite.store.experience import Experience
 from crescent_lite.workspace import Workspace
 from crescent_lite.workspace.database import open_store
-from crescent_lite.workspace.machine import describe_machine, memory_now
+from crescent_lite.workspace.machine import OtherPrograms, describe_machine, memory_now
 
 CALIBRATION_SECONDS = 2.5
 """Time for each of the four parts of a calibration (guess): over a hundred tokens of a 0.5B model on two cores."""
 CALIBRATED_FACTOR = 1.2
 """Uncertainty of a calibrated speed: a machine gets slower when it gets hot or is shared (guess)."""
+BUSY_SHARE, BUSY_FACTOR = 0.8, 3.0
+"""Part of the processor that other programs leave to a calibration, below which its speed says little, and its
+uncertainty then: threads that wait for each other lose more than their part (guess)."""
+BUSY_KEPT_SECONDS = 120.0
+"""Age at which such a calibration is repeated: enough for a dry run and the run after it (guess)."""
 KEPT_SECONDS = 3600.0
 """Age at which a calibration is repeated: the machine may have been busy then (guess)."""
 BYTES_OF_ADAPTER_WEIGHT = 8
@@ -62,7 +79,7 @@ BYTES_OF_ADAPTER_WEIGHT = 8
 
 @dataclass(frozen=True)
 class Forecast:
-    """What `crescent run` would do with the same options, and what it would take."""
+    """What a command would do with the same options, and what it would take."""
 
     estimate: Estimate
     run_id: int | None
@@ -79,6 +96,10 @@ class Forecast:
     """(setting, value in the run that it is compared with, value of this one)."""
     compared_with: int | None = None
     """That run; None if there is none to compare with."""
+    what: str = ""
+    """What is forecast, in words; '' for the run that `run_id` and `rounds` describe."""
+    parts: tuple[tuple[str, Estimate], ...] = ()
+    """The name and estimate of each of several runs; empty for a single one."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON. Amounts are {"likely", "low", "high"}; minutes are null if no speed is known."""
@@ -107,9 +128,30 @@ class Forecast:
                 }
                 for each in found.stages
             ],
+            "runs": [
+                {"name": name, "minutes": each.seconds.times(1 / 60).as_dict() if each.has_speed else None}
+                for name, each in self.parts
+            ],
             "compared_with": self.compared_with,
             "differs": [{"name": n, "there": there, "here": here} for n, there, here in self.differing],
         }
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run that a command would play, alone or as one of several."""
+
+    config: Config
+    """The settings, as the user wrote them."""
+    purpose: Purpose = field(default_factory=Purpose)
+    rounds: int = 0
+    """Rounds in all; 0 for a run that only evaluates."""
+    unfinished: Run | None = None
+    """The run that would be resumed or get another round; None for a new run."""
+    labels: int | None = None
+    """Labels of another run that are learnt from; None if it asks and votes, or if they are not known yet."""
+    name: str = ""
+    """What tells it apart from the others, such as 'control majority'; '' if it is the only one."""
 
 
 def forecast_run(
@@ -125,35 +167,80 @@ def forecast_run(
     `compare_with`: the run whose settings are compared; None for the latest one. `tell` is called with a line before
     something that takes some seconds.
     """
-    workspace.require()
-    with contextlib.ExitStack() as stack:
-        store = stack.enter_context(closing(open_store(workspace))) if workspace.database_path.exists() else None
+    with opened(workspace) as store:
         unfinished = run_to_continue(store, options) if store else None
         config, _ = settings_of(workspace, options, unfinished)
         rounds = options.rounds or (unfinished.rounds if unfinished else config.run.rounds)
         if options.next_round and unfinished and store:
             rounds = max(rounds, len(store.runs.fetch_rounds(unfinished.run_id)) + 1)
-        inputs = checked_inputs(workspace, config, Purpose())
-        if unfinished:
-            refuse_changed_inputs(unfinished, inputs.checksums)
-        machine = describe_machine()
+        teacher_id, labels = unfinished.teacher_id if unfinished else options.teacher_id, None
+        if store:
+            refuse_teacher_without_labels(store, teacher_id)
+            labels = len(store.votes.fetch_labels(run_id=teacher_id)) if teacher_id else None
+        planned = Planned(config, Purpose(teacher_id=teacher_id), rounds, unfinished, labels)
+        found = forecast_plans(workspace, store, [planned], opener=opener, tell=tell)
+        other, differing = _compared(store, config, compare_with)
+    return replace(found, differing=differing, compared_with=other)
+
+
+@contextlib.contextmanager
+def opened(workspace: Workspace) -> Iterator[Store | None]:
+    """The database of a workspace to read; None before its first run."""
+    workspace.require()
+    if not workspace.database_path.exists():
+        yield None
+        return
+    with closing(open_store(workspace)) as store:
+        yield store
+
+
+def forecast_plans(
+    workspace: Workspace,
+    store: Store | None,
+    plans: Sequence[Planned],
+    *,
+    what: str = "",
+    opener: OpenSampler = open_sampler,
+    tell: Callable[[str], object] = lambda _line: None,
+) -> Forecast:
+    """Estimate runs that are played one after the other. `what` they are, in words; '' for a single run.
+
+    Raises the CrescentErrors with which the runs would refuse to start.
+    """
+    assert plans
+    machine, taken = describe_machine(), set[Measured]()
+    parts: list[tuple[str, Estimate]] = []
+    speeds: list[tuple[tuple[object, ...], tuple[Speed | None, Lengths | None, str]]] = []
+    model = based_on = ""
+    for planned in plans:
+        inputs = checked_inputs(workspace, planned.config, planned.purpose)
+        if planned.unfinished:
+            refuse_changed_inputs(planned.unfinished, inputs.checksums)
+        if inputs.own_questions and planned.purpose.asks and (answers := inputs.own_questions.answers_in_words):
+            tell(answers)
         past = Experience()
         if store:
-            past = store.fetch_experience(inputs.base.sha256, config.run.prompts, machine)
+            past = store.fetch_experience(inputs.base.sha256, planned.config.run.prompts, machine)
         plan = _memory_plan(inputs)
-        speed, lengths, based_on = _speed(workspace, inputs, past, machine, plan, opener, tell)
-        sizes = _sizes(inputs, plan, rounds, machine, store, unfinished)
-        other, differing = _compared(store, config, compare_with)
+        sampled_as = inputs.base.sha256, inputs.config.model, inputs.config.sampling, planned.config.run.prompts
+        if (known := next((found for each, found in speeds if each == sampled_as), None)) is None:
+            known = _speed(workspace, inputs, planned, past, machine, plan, opener, tell)
+            speeds.append((sampled_as, known))
+        speed, lengths, based_on = known
+        sizes = _sizes(inputs, planned, plan, machine, store, taken)
+        parts.append((planned.name, estimate(inputs.config, sizes, past, speed, lengths)))
+        model = inputs.base.name
+    first = plans[0]
     return Forecast(
-        estimate=estimate(inputs.config, sizes, past, speed, lengths),
-        run_id=unfinished.run_id if unfinished else None,
-        rounds=rounds,
-        model=inputs.base.name,
+        estimate=added([found for _, found in parts]),
+        run_id=first.unfinished.run_id if first.unfinished and len(plans) == 1 else None,
+        rounds=first.rounds,
+        model=model,
         based_on=based_on,
         free_memory_bytes=memory_now().free_bytes,
         free_disk_bytes=shutil.disk_usage(workspace.folder).free,
-        differing=differing,
-        compared_with=other,
+        what=what,
+        parts=tuple(parts) if len(parts) > 1 else (),
     )
 
 
@@ -178,19 +265,29 @@ def _memory_plan(inputs: Inputs) -> MemoryPlan | None:
 
 
 def _sizes(
-    inputs: Inputs, plan: MemoryPlan | None, rounds: int, machine: MachineNoted, store: Store | None, run: Run | None
+    inputs: Inputs,
+    planned: Planned,
+    plan: MemoryPlan | None,
+    machine: MachineNoted,
+    store: Store | None,
+    taken: set[Measured],
 ) -> Sizes:
-    config, own = inputs.config, inputs.own_questions
+    config, own, purpose = inputs.config, inputs.own_questions, planned.purpose
     header = GgufHeader(inputs.base.path)
     shapes = {str(tensor.name): tuple(map(int, tensor.shape)) for tensor in header.tensors}
     matrices = [shape for name, shape in shapes.items() if name.startswith("blk.") and len(shape) == 2]
     precision = config.train.precision
     if precision == "auto":
         precision = "nf4" if machine.gpus else "float32"
-    finished, done = _done(store, run)
+    finished, done = _done(store, planned.unfinished)
+    labels = None
+    if purpose.teacher_id is not None:
+        labels = Amount(float(planned.labels)) if planned.labels is not None else _labels_to_come(config)
     return Sizes(
-        rounds=rounds,
-        measurements=tuple(_measured(inputs, store)),
+        rounds=planned.rounds,
+        measurements=tuple(_measured(inputs, store, taken)),
+        teacher_labels=labels,
+        measures_adapter=purpose.adapter is not None,
         own_questions=len(own.questions) if own else None,
         own_question_characters=unshared_characters([each.text for each in own.questions]) if own else 0.0,
         bait_characters=float(len(inputs.prompts.bait.text)) if inputs.prompts.choices else 0.0,
@@ -203,14 +300,30 @@ def _sizes(
     )
 
 
-def _measured(inputs: Inputs, store: Store | None) -> list[MeasuredItems]:
+def _labels_to_come(config: Config) -> Amount:
+    """Labels of a run that is not played yet."""
+    return Amount(float(config.bait.questions)).times(Amount(*KEPT)).times(Amount(*LABELLED))
+
+
+Measured = tuple[str, str, str, str]
+"""What tells a measurement of the base apart: benchmark, prompt, how replies are drawn, and model with seed."""
+
+
+def _measured(inputs: Inputs, store: Store | None, taken: set[Measured]) -> list[MeasuredItems]:
+    """The measurements, and how much of each is known for the base: stored, or `taken` by an earlier run."""
     base_id = store.runs.find_base(inputs.base.sha256) if store else None
     found = []
     for each in _all_measurements(inputs):
         items, options = each.benchmark.items, 0.0
         if each.ranks:
             options = fmean(len(stem_and_options(item)[1]) for item in items)
-        known = store.evaluations.count_known(base_id, each, inputs.config.run.seed) if store and base_id else 0
+        seed = inputs.config.run.seed
+        known = store.evaluations.count_known(base_id, each, seed) if store and base_id else 0
+        drawn = f"{each.generation} {each.samples} {each.chat}"
+        identity = each.benchmark.sha256, each.prompt.sha256, drawn, f"{inputs.base.sha256} {seed}"
+        if identity in taken:
+            known = len(items) * each.samples
+        taken.add(identity)
         found.append(
             MeasuredItems(
                 each.benchmark.name,
@@ -277,6 +390,7 @@ def _product(shape: tuple[int, ...]) -> int:
 def _speed(
     workspace: Workspace,
     inputs: Inputs,
+    planned: Planned,
     past: Experience,
     machine: MachineNoted,
     plan: MemoryPlan | None,
@@ -284,7 +398,10 @@ def _speed(
     tell: Callable[[str], object],
 ) -> tuple[Speed | None, Lengths | None, str]:
     """The speed of sampling, lengths of replies, and where both come from."""
-    if {("ask", False), ("vote", False), ("evaluate", False)} <= set(past.speeds):
+    owed: set[tuple[Stage, bool]] = {("evaluate", False)}
+    if planned.rounds and planned.purpose.teacher_id is None:
+        owed |= {("vote", False)} if inputs.own_questions else {("ask", False), ("vote", False)}
+    if owed <= set(past.speeds):
         return None, None, f"earlier runs in this workspace, the latest is run {past.runs[0]}"
     if plan is None or workspace.is_busy():
         why = "servers are not calibrated" if plan is None else "a run is at work, beside which nothing is measured"
@@ -298,18 +415,22 @@ def _speed(
     found = known[key]
     if "draw" not in found:
         return None, None, "no speed: the model drew nothing in the calibration"
-    speed = Speed(found["draw"], found["prompt"], CALIBRATED_FACTOR)
+    busy = found.get("share", 1.0) < BUSY_SHARE
+    speed = Speed(found["draw"], found["prompt"], BUSY_FACTOR if busy else CALIBRATED_FACTOR)
     lengths = Lengths(found.get("text"), found.get("vote"), found.get("reply"))
-    return speed, lengths, f"a calibration of {found['seconds']:.0f} s on this machine"
+    while_busy = ", while other programs kept its processor busy: without them it is faster" if busy else ""
+    return speed, lengths, f"a calibration of {found['seconds']:.0f} s on this machine{while_busy}"
 
 
 def _calibrated(inputs: Inputs, plan: MemoryPlan, opener: OpenSampler) -> dict[str, float]:
     with closing(opener(inputs.base.path, inputs.config)) as sampler:
         kinds, prompts = _calibration_requests(inputs, plan.slots)
-        found = calibrate(sampler, kinds, prompts, CALIBRATION_SECONDS)
+        with OtherPrograms() as others:
+            found = calibrate(sampler, kinds, prompts, CALIBRATION_SECONDS)
     if found is None:
         return {}
-    return {"draw": found.draw, "prompt": found.prompt, "seconds": found.seconds, **found.lengths}
+    told = {"draw": found.draw, "prompt": found.prompt, "seconds": found.seconds, "share": 1 - others.share}
+    return {**told, **found.lengths}
 
 
 def _calibration_requests(inputs: Inputs, slots: int) -> tuple[dict[str, list[Request]], list[Request]]:
@@ -346,7 +467,12 @@ def _calibration_key(inputs: Inputs, machine: MachineNoted) -> str:
 def _kept_calibrations(workspace: Workspace) -> dict[str, dict[str, float]]:
     known = kept_json(_calibrations(workspace))
     entries = {key: each for key, each in known.items() if _is_calibration(each)}
-    return {key: each for key, each in entries.items() if 0 <= time.time() - each.get("at", 0.0) < KEPT_SECONDS}
+    return {key: each for key, each in entries.items() if 0 <= time.time() - each.get("at", 0.0) < _kept_for(each)}
+
+
+def _kept_for(calibration: Mapping[str, float]) -> float:
+    """Seconds after which a calibration is repeated."""
+    return BUSY_KEPT_SECONDS if calibration.get("share", 1.0) < BUSY_SHARE else KEPT_SECONDS
 
 
 def _is_calibration(value: Any) -> bool:

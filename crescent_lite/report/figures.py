@@ -226,12 +226,12 @@ def thinned(points: Sequence[tuple[int, float]]) -> tuple[tuple[int, ...], tuple
 
 
 def _calibrated_votes(store: Store, this: Round) -> plots.CalibrationPanel | None:
-    """The votes on a round's own questions whose result can be computed; None without such questions."""
+    """The votes on a round's own questions whose right answer is known; None without such questions."""
     bins: dict[int, list[tuple[float, bool]]] = {}
-    for leader, truth, share in store.fetch_truths(this.run_id, this.number):
-        if truth is not None:
-            place = min(int(share * SHARE_BINS), SHARE_BINS - 1)
-            bins.setdefault(place, []).append((share, leader == truth))
+    for each in store.fetch_truths(this.run_id, this.number):
+        if each.truth is not None:
+            place = min(int(each.share * SHARE_BINS), SHARE_BINS - 1)
+            bins.setdefault(place, []).append((each.share, each.is_right))
     return _panel(f"own questions, round {this.number}", bins)
 
 

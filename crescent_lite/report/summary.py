@@ -98,7 +98,9 @@ def summary(store: Store, run: Run, standing: Standing, scored: Sequence[Scored]
     if fired := fired_in_words(store, run):
         lines.append(fired)
     truth = store.fetch_label_truth(run.teacher_id or run.run_id)
-    checked = f"computing the results gives {truth.words}" if truth else "nobody checked that it is right"
+    checked = "nobody checked that it is right"
+    if truth:
+        checked = truth.words if truth.given or truth.unreadable else f"computing the results gives {truth.words}"
     lines.append(
         f"A label is the answer that enough of the model's own votes agreed on; {checked}. Only "
         "the benchmarks above were measured: in everything else, the model may have become better or worse."

@@ -103,7 +103,7 @@ class AskStage(StageOfRun):
             yield self._judge(question, known, acceptance)
         for index in self._owed:
             own = self._own[index]
-            question = questions.insert_external(self._round, index, own.name, own.text, prompt.sha256)
+            question = questions.insert_external(self._round, index, own.name, own.text, prompt.sha256, own.answer)
             yield self._judge(question, known, acceptance)
 
     def _judge(self, question: Question, known: diversify.Known, acceptance: diversify.Acceptance) -> str:

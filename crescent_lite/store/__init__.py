@@ -31,7 +31,7 @@ from crescent_lite.store.runs import Round, Run, RunKind, Runs, StageCost
 from crescent_lite.store.sweeps import SweepPlace, Sweeps
 from crescent_lite.store.thoughts import fetch_in_thoughts
 from crescent_lite.store.trainings import Trainings
-from crescent_lite.store.truths import fetch_label_truth, fetch_truths
+from crescent_lite.store.truths import DecidedQuestion, fetch_label_truth, fetch_truths
 from crescent_lite.store.votes import Votes
 from crescent_lite.store.watching import Watching
 
@@ -98,7 +98,7 @@ class Store:
         """How many labels of a run, or of one round, are right; None where that cannot be computed."""
         return fetch_label_truth(self.database, run_id=run_id, number=number)
 
-    def fetch_truths(self, run_id: int, number: int | None = None) -> list[tuple[str | None, str | None, float]]:
+    def fetch_truths(self, run_id: int, number: int | None = None) -> list[DecidedQuestion]:
         """(leading answer, right answer, share of the leader) of each decided question."""
         return fetch_truths(self.database, run_id, number)
 

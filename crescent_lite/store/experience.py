@@ -19,6 +19,11 @@ PROMPT_WEIGHT = 0.5
 cores. It hardly matters, because the next run has about the same mixture."""
 LATEST = 3
 """Stages of one kind whose mean is the speed."""
+OWN = "(external_id IS NOT NULL)"
+"""Whether a question is from the user's file: such questions are judged less strictly, and get labels more often."""
+STOPS = """(json_extract(r.config, '$.vote.stopping') IS NOT 'never'
+    AND json_extract(r.config, '$.vote.policy') IS NOT 'reference')"""
+"""Whether a run stops voting on a question that is decided."""
 MIN_TOKENS = 500
 """A stage that drew fewer tokens tells no speed (guess)."""
 
@@ -34,12 +39,22 @@ class Experience:
     texts: int = 0
     text_tokens: int = 0
     kept: int = 0
+    own_texts: int = 0
+    """Questions from the user's file; they are not among `texts`."""
+    own_kept: int = 0
     votes: int = 0
-    """Votes on questions that are decided."""
+    """Votes on questions that are decided, of runs that may stop voting early."""
     planned_votes: int = 0
+    """Votes planned for those questions."""
+    drawn_votes: int = 0
+    """All votes on questions that are decided."""
     vote_tokens: int = 0
     decided: int = 0
+    """Decided questions that a model asked."""
     labels: int = 0
+    own_decided: int = 0
+    """Decided questions from the user's file."""
+    own_labels: int = 0
     examples: int = 0
     example_tokens: int = 0
     trained_tokens: float = 0.0
@@ -69,13 +84,17 @@ def fetch_experience(database: Database, base_id: int, prompt_set: str, machine:
     here = tuple(run_id for run_id in runs if _was_on(database, run_id, machine))
     rounds = f"(SELECT round_id FROM rounds WHERE run_id IN ({', '.join(map(str, runs))}))"
     asked = database.row(
-        f"""SELECT count(*) FILTER (WHERE ask_index IS NOT NULL), count(*), total(tokens),
-            count(*) FILTER (WHERE verdict = 'kept')
-        FROM questions WHERE round_id IN {rounds} AND external_id IS NULL AND verdict IS NOT NULL"""
+        f"""SELECT count(*) FILTER (WHERE ask_index IS NOT NULL AND NOT {OWN}), count(*) FILTER (WHERE NOT {OWN}),
+            total(tokens) FILTER (WHERE NOT {OWN}), count(*) FILTER (WHERE verdict = 'kept' AND NOT {OWN}),
+            count(*) FILTER (WHERE {OWN}), count(*) FILTER (WHERE verdict = 'kept' AND {OWN})
+        FROM questions WHERE round_id IN {rounds} AND verdict IS NOT NULL"""
     )
     decided = database.row(
-        f"""SELECT count(*), count(*) FILTER (WHERE decision = 'labelled'), total(votes), total(planned)
-        FROM consensus JOIN questions USING (question_id) WHERE round_id IN {rounds}"""
+        f"""SELECT count(*) FILTER (WHERE NOT {OWN}), count(*) FILTER (WHERE decision = 'labelled' AND NOT {OWN}),
+            count(*) FILTER (WHERE {OWN}), count(*) FILTER (WHERE decision = 'labelled' AND {OWN}),
+            total(votes) FILTER (WHERE {STOPS}), total(planned) FILTER (WHERE {STOPS}), total(votes)
+        FROM consensus JOIN questions USING (question_id) JOIN rounds USING (round_id) JOIN runs r USING (run_id)
+        WHERE round_id IN {rounds}"""
     )
     vote_tokens = database.value(
         f"""SELECT total(v.tokens) FROM votes v JOIN consensus USING (question_id)
@@ -88,11 +107,16 @@ def fetch_experience(database: Database, base_id: int, prompt_set: str, machine:
         texts=asked[1],
         text_tokens=int(asked[2]),
         kept=asked[3],
-        votes=int(decided[2]),
-        planned_votes=int(decided[3]),
+        own_texts=asked[4],
+        own_kept=asked[5],
+        votes=int(decided[4]),
+        planned_votes=int(decided[5]),
+        drawn_votes=int(decided[6]),
         vote_tokens=int(vote_tokens),
         decided=decided[0],
         labels=decided[1],
+        own_decided=decided[2],
+        own_labels=decided[3],
         **_trainings(database, runs, here),
         replies=_replies(database, base_id),
         speeds=_speeds(database, here),

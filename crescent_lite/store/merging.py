@@ -48,6 +48,7 @@ MAPPED: Mapping[str, Mapping[str, str]] = {
     "effective_settings": {"run_id": "run"},
     "machine_samples": {"run_id": "run"},
     "notes": {"note_id": "note", "question_id": "question"},
+    "own_answers": {"question_id": "question"},
 }
 """For each table whose rows belong to a run: the columns that hold ids, and the kind of row each id refers to."""
 OF_A_RUN = {

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from crescent_lite.errors import NotFoundError
-from crescent_lite.records import Attempt, Completion, Question, QuestionVerdict
+from crescent_lite.records import Attempt, Completion, GivenAnswer, Question, QuestionVerdict
 from crescent_lite.store.database import Database, now
 from crescent_lite.store.json_columns import json_object
 from crescent_lite.store.runs import Round
@@ -52,13 +52,30 @@ class Questions:
         reason = completion.finish_reason
         return Question(question_id, raw_text, raw_text, reason, None, rewritten_from, rewrites, attempt.steering)
 
-    def insert_external(self, asked_in: Round, ask_index: int, name: str, text: str, prompt_sha256: str) -> Question:
-        """Store a question from the user's file, without a verdict. No model wrote it, so its tokens are 0."""
-        question_id = self._database.write(
-            """INSERT INTO questions (round_id, ask_index, text, raw_text, prompt_sha256, model_id, seed, tokens,
-                finish_reason, external_id, created_at) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 'stop', ?, ?)""",
-            [asked_in.round_id, ask_index, text, text, prompt_sha256, asked_in.model_id, name, now()],
-        )
+    def insert_external(
+        self,
+        asked_in: Round,
+        ask_index: int,
+        name: str,
+        text: str,
+        prompt_sha256: str,
+        answer: GivenAnswer | None = None,
+    ) -> Question:
+        """Store a question from the user's file, without a verdict. No model wrote it, so its tokens are 0.
+
+        `answer`: the right answer that came with it, which is stored apart from the question.
+        """
+        with self._database.transaction():
+            question_id = self._database.write(
+                """INSERT INTO questions (round_id, ask_index, text, raw_text, prompt_sha256, model_id, seed, tokens,
+                    finish_reason, external_id, created_at) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 'stop', ?, ?)""",
+                [asked_in.round_id, ask_index, text, text, prompt_sha256, asked_in.model_id, name, now()],
+            )
+            if answer:
+                self._database.write(
+                    "INSERT INTO own_answers (question_id, answer, answer_key) VALUES (?, ?, ?)",
+                    [question_id, answer.text, answer.key],
+                )
         return Question(question_id, text, text, "stop", external_id=name)
 
     def count_external(self, run_id: int) -> int:
@@ -187,9 +204,10 @@ class Questions:
                 (SELECT match FROM v_rejections WHERE question_id = q.question_id) AS match_text,
                 c.decision, c.reason AS decision_reason,
                 c.answer_key, c.share, c.margin, c.entropy, c.planned, c.votes, c.stopped, c.abstentions,
-                c.distinct_answers, c.chosen_vote
+                c.distinct_answers, c.chosen_vote, a.answer AS own_answer, a.answer_key AS own_answer_key
             FROM questions q JOIN rounds r USING (round_id)
             LEFT JOIN consensus c ON c.question_id = q.question_id
+            LEFT JOIN own_answers a ON a.question_id = q.question_id
             WHERE q.question_id = ?""",
             [question_id],
         )

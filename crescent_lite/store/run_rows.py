@@ -137,10 +137,12 @@ class RunRows:
     def find(self, reference: str) -> int:
         """The id of a run by its number or its name. Raises NotFoundError, or UsageError for an ambiguous name."""
         if reference.isascii() and reference.isdigit():
-            found = self._database.rows("SELECT run_id FROM runs WHERE run_id = ?", [int(reference)])
-            if not found:
-                raise NotFoundError(f"run {reference}: not in {self._database.path}")
-            return int(found[0][0])
+            latest = self._database.value("SELECT max(run_id) FROM runs")
+            # compared as text: SQLite's integers end at 2**63
+            if not self._database.rows("SELECT 1 FROM runs WHERE run_id = ?", [reference.lstrip("0")]):
+                hint = f"the latest is run {latest}" if latest else "`crescent run` starts one"
+                raise NotFoundError(f"run {reference}: not in {self._database.path}; {hint}")
+            return int(reference)
         names = {
             row["run_id"]: row["name"]
             for row in self._database.rows("SELECT run_id, name FROM runs WHERE name IS NOT NULL ORDER BY run_id")

@@ -12,7 +12,7 @@ import re
 
 from sqlite_utils import Database, Migrations
 
-from crescent_lite.store import schema_of_runs
+from crescent_lite.store import schema_of_runs, schema_of_truths
 from crescent_lite.store.views import statements_to_drop, statements_to_recreate
 
 migrations = Migrations("crescent_lite")
@@ -549,7 +549,12 @@ def m013_which_run_is_which(database: Database) -> None:
     for statement in (*statements_to_drop(), *schema_of_runs.TABLES):
         database.execute(statement)
     schema_of_runs.fill_differences(database)
-    for statement in statements_to_recreate():
+
+
+@migrations()
+def m014_answers_of_own_questions(database: Database) -> None:
+    """The right answers that came with the user's own questions, by which labels are judged."""
+    for statement in (*schema_of_truths.TABLES, *statements_to_recreate()):
         database.execute(statement)
 
 

@@ -22,6 +22,7 @@ MIGRATIONS = (
     "m011_why_a_reply_has_no_answer",
     "m012_pairs_to_learn_from",
     "m013_which_run_is_which",
+    "m014_answers_of_own_questions",
 )
 MIGRATION_SET = "crescent_lite"
 

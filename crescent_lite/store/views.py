@@ -414,6 +414,30 @@ _ACCEPTANCE = View(
     GROUP BY run_id, round, hundred""",
 )
 
+_OWN_ANSWERS = View(
+    "The right answers that came with the user's own questions, and whether the votes agree. Never learnt from.",
+    "SELECT question_id, question, given, leading_answer, share FROM v_own_answers WHERE run_id = 1 AND NOT is_right",
+    {
+        "question_id": QUESTION_ID,
+        "run_id": RUN,
+        "round": ROUND,
+        "external_id": "id of the question in the user's file",
+        "question": "text of the question",
+        "given": "the answer as written in the file",
+        "answer_key": "that answer as a typed key; NULL for a text that is no value which can be compared",
+        "leading_answer": LEADER,
+        "share": SHARE,
+        "decision": f"'labelled' or 'rejected'; {NOT_DECIDED}",
+        "is_right": "1 if the leading answer is the given one, 0 if it is not; NULL without anything to compare",
+    },
+    """SELECT q.question_id, d.run_id, d.number AS round, q.external_id, q.text AS question, a.answer AS given,
+        a.answer_key, c.answer_key AS leading_answer, c.share, c.decision,
+        CASE WHEN c.question_id IS NOT NULL AND a.answer_key IS NOT NULL
+            THEN c.answer_key IS a.answer_key END AS is_right
+    FROM own_answers a JOIN questions q USING (question_id) JOIN rounds d USING (round_id)
+    LEFT JOIN consensus c USING (question_id)""",
+)
+
 VIEWS: Mapping[str, View] = {
     "v_runs": RUNS,
     "v_rounds": _ROUNDS,
@@ -422,6 +446,7 @@ VIEWS: Mapping[str, View] = {
     "v_disputed": _DISPUTED,
     "v_rejections": _REJECTIONS,
     "v_labels": _LABELS,
+    "v_own_answers": _OWN_ANSWERS,
     "v_examples": _EXAMPLES,
     "v_models": _MODELS,
     "v_scores": _SCORES,

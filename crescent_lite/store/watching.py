@@ -187,6 +187,10 @@ class WatchedQuestion:
     """Tokens drawn for each of `votes`."""
     notes: tuple[Note, ...]
     """People's notes on the question, oldest first."""
+    own_answer: str | None = None
+    """The right answer that came with the question, as written; None without one."""
+    own_answer_key: str | None = None
+    """That answer as a typed key; None also if it is no value that can be compared."""
     pairs: tuple[tuple[int, int], ...] = ()
     """(winner, loser) of each preference pair that was learnt from the votes, as ids of votes."""
 
@@ -283,6 +287,8 @@ class Watching:
             votes=tuple(self._votes.fetch_votes(question_id)),
             vote_tokens=self._votes.fetch_tokens(question_id),
             notes=tuple(self._notes.fetch(question_id)),
+            own_answer=row["own_answer"],
+            own_answer_key=row["own_answer_key"],
             pairs=tuple(self._trainings.fetch_pairs(question_id)),
         )
 

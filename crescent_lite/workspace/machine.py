@@ -26,6 +26,7 @@ __all__ = [
     "Memory",
     "NvidiaError",
     "NvidiaGpu",
+    "OtherPrograms",
     "allowed_processors",
     "allowed_threads",
     "cpu_quota",
@@ -57,6 +58,30 @@ def describe_machine() -> MachineNoted:
         gpus=_gpus(),
         packages={name: version for name in PACKAGES if (version := installed_version(name))},
     )
+
+
+class OtherPrograms:
+    """Measures how much of the processor other programs use inside a `with` block."""
+
+    share: float = 0.0
+    """Part of all processors' time, 0-1; known after the block."""
+
+    def __enter__(self) -> OtherPrograms:
+        self._before = self._now()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        busy, total, own = (now - before for now, before in zip(self._now(), self._before, strict=True))
+        self.share = min(1.0, max(0.0, (busy - own) / total)) if total > 0 else 0.0
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        """Seconds of all processors: busy, in all, and used by this process."""
+        times, own = psutil.cpu_times(), psutil.Process().cpu_times()
+        waiting = times.idle + getattr(times, "iowait", 0.0)
+        guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # counted in user and nice too
+        total = sum(times) - guests
+        return total - waiting, total, own.user + own.system
 
 
 def processor_name() -> str:

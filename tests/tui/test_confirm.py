@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from sample_workspace import SampleWorkspace, agree, shown, until
+from textual import events
 
 from crescent_lite.following.throughput import Throughput
 from crescent_lite.workspace import Workspace
 from crescent_tui.app import CrescentApp
 from crescent_tui.content.starting import ESTIMATING, estimate_lines, stopping_question
+from crescent_tui.screens.confirm import TYPED_ON_SECONDS
 from crescent_tui.sources.child_process import CommandResult
 from crescent_tui.sources.workspace_snapshot import WorkspaceSnapshot
 
@@ -104,3 +106,22 @@ async def test_the_panel_shows_the_estimate_of_what_would_start(tmp_path: Path) 
         await agree(pilot, "Resume run 1?")
         await until(pilot, lambda: bool(app.started))
     assert app.asked == [("run", "--dry-run", "--json", "--against", "1")]
+
+
+@pytest.mark.asyncio
+async def test_an_enter_that_was_pressed_before_the_panel_was_seen_starts_nothing(tmp_path: Path) -> None:
+    sample = SampleWorkspace(tmp_path)
+    sample.begin_run()
+    app = Estimated(sample.workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "killed" in shown(app))
+        early = events.Key("enter", "\r")
+        await pilot.press("s")
+        await until(pilot, lambda: "Resume run 1?" in shown(app))
+        await pilot.pause(TYPED_ON_SECONDS + 0.1)  # however late the key is handled
+        app.post_message(early)
+        await pilot.pause()
+        assert "Resume run 1?" in shown(app)
+        app.post_message(events.Key("enter", "\r"))
+        await until(pilot, lambda: "Resume run 1?" not in shown(app))
+    assert app.started == [[]]

@@ -73,6 +73,8 @@ def question_about(question: WatchedQuestion) -> Content:
     parts = [question_title(question) + question_outcome(question)]
     if why := REASONS.get(question.reason or ""):
         parts.append(Content.styled(why, MUTED))
+    if question.own_answer is not None:
+        parts.append(given_answer(question))
     if question.match_text is None:
         parts += [Content(""), model_text(question.text)]
     return Content("\n").join(parts)
@@ -110,12 +112,26 @@ def question_and_votes(question: WatchedQuestion, pending: Sequence[Note], width
     """The question with the decision of its votes and the reason; or why it has no votes."""
     parts = [question_title(question), model_text(question.text), Content("")]
     if question.votes:
-        parts += [votes_line(question), decision_line(question), histogram(question, width)]
+        parts += [votes_line(question), decision_line(question)]
+        parts += [given_answer(question)] if question.own_answer is not None else []
+        parts += [histogram(question, width)]
     else:
         parts.append(Content.styled(no_votes_text(question), MUTED))
     if question.notes or pending:
         parts += [Content(""), note_lines(question.notes, pending)]
     return Content("\n").join(parts)
+
+
+def given_answer(question: WatchedQuestion) -> Content:
+    """The answer that came with the question, and whether the leading answer of the votes is the same."""
+    shown = printable_line(question.own_answer or "", 60)
+    if question.own_answer_key is None:
+        return Content.styled(f"Your answer: {shown}, which is no value that can be compared", MUTED)
+    if question.decision is None:
+        return Content(f"Your answer: {shown}")
+    right = question.own_answer_key == question.answer_key
+    verdict = ("right", "$text-success") if right else ("wrong", "$text-error")
+    return Content.assemble(f"Your answer: {shown}; the leading answer is ", verdict)
 
 
 def note_lines(notes: Sequence[Note], pending: Sequence[Note]) -> Content:

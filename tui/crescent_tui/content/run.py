@@ -88,11 +88,7 @@ def _note(run: RunSnapshot, step: StepProgress) -> str:
         return f"loss {losses[0]:.2f} → {losses[-1]:.2f}"
     if step.step == "asked" and run.own_questions:
         return "your own questions; the model asks none"
-    right = (
-        [f"{run.truth.right:,} right, {run.truth.known:,} make sense"]
-        if step.step == "labelled" and run.truth
-        else []
-    )
+    right = [run.truth.short_words] if step.step == "labelled" and run.truth else []
     return " · ".join([*right, *(f"{spaced(reason)} {count:,}" for reason, count in step.reasons)])
 
 

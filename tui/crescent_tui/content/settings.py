@@ -16,7 +16,7 @@ from crescent_lite.printable import printable, printable_line
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.row_cells import RowCell, RowColumn
 
-COLUMNS = (RowColumn("", 1), RowColumn("setting", 32), RowColumn("value", 18), RowColumn("from", 0))
+COLUMNS = (RowColumn("", 1), RowColumn("setting", 32), RowColumn("value", 0), RowColumn("from", 16))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from crescent_lite.config.toml import toml_text
 from crescent_tui.content.row_cells import RowCell, RowColumn
 from crescent_tui.content.settings import SettingLine, cells
 
-COLUMNS = (RowColumn("", 1), RowColumn("setting", 32), RowColumn("value", 18), RowColumn("from", 0))
+COLUMNS = (RowColumn("", 1), RowColumn("setting", 32), RowColumn("value", 0), RowColumn("from", 16))
 FIRST_COLUMNS = (RowColumn("", 1), RowColumn("field", 18), RowColumn("value", 0), RowColumn("setting", 28))
 BENCHMARKS = "evaluate.benchmarks"
 FIELDS = {

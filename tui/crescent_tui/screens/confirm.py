@@ -9,7 +9,6 @@ Example:
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
     from crescent_tui.workspace_app import WorkspaceApp
 
 TYPED_ON_SECONDS = 0.3
-"""An enter this soon after the panel opened belongs to a word that was typed, such as `ls`, and is no answer (guess:
-nobody reads the panel in this time)."""
+"""An enter that was pressed this soon after the panel was drawn belongs to a word that was typed, such as `ls`, and
+is no answer (guess: nobody reads the panel in this time)."""
 
 
 class ConfirmScreen(ModalScreen[bool | None]):
@@ -43,7 +42,7 @@ class ConfirmScreen(ModalScreen[bool | None]):
     ]
     CSS = """
     ConfirmScreen { align: center middle; background: $background 60%; }
-    #confirm { width: 72; max-width: 100%; height: auto; max-height: 100%; border: round $accent; padding: 0 2;
+    #confirm { width: 72; max-width: 100%; height: auto; max-height: 100%; border: round $key; padding: 0 2;
                background: $surface; }
     """
 
@@ -52,7 +51,8 @@ class ConfirmScreen(ModalScreen[bool | None]):
         super().__init__()
         self._question = question
         self._estimated = estimated
-        self._opened = time.monotonic()
+        self._shown_at: float | None = None
+        """When the panel was first drawn, on the clock of events; None before."""
         self._processes: list[subprocess.Popen[bytes]] = []
         self._closed = False
 
@@ -64,7 +64,7 @@ class ConfirmScreen(ModalScreen[bool | None]):
             yield Static(Content("\n".join([*lines, ESTIMATING] if self._estimated is not None else lines)))
 
     def on_mount(self) -> None:
-        self._opened = time.monotonic()
+        self.call_after_refresh(self._note_shown)
         if self._estimated is not None:
             self.set_timer(TYPED_ON_SECONDS, self._estimate)  # not for a word that is typed
 
@@ -100,13 +100,23 @@ class ConfirmScreen(ModalScreen[bool | None]):
         """Go on with a click into the panel; a click beside it changes nothing."""
         self.dismiss(event.widget is not self)
 
+    def _note_shown(self) -> None:
+        self._shown_at = events.Event().time
+
     def on_key(self, event: events.Key) -> None:
-        """Close with any other key that is a character."""
+        """Close with any other key that is a character; drop an enter that was pressed before the panel was seen.
+
+        A busy program handles keys late, so an enter is judged by the time at which it was pressed.
+        """
         if event.is_printable:
             event.stop()
             self.dismiss(False)
+        elif event.key == "enter" and not self._answers(event.time):
+            event.stop()
+
+    def _answers(self, pressed_at: float) -> bool:
+        return self._shown_at is not None and pressed_at - self._shown_at > TYPED_ON_SECONDS
 
     def action_answer(self, yes: bool) -> None:
         """Answer with enter or escape."""
-        if not yes or time.monotonic() - self._opened > TYPED_ON_SECONDS:
-            self.dismiss(yes)
+        self.dismiss(yes)
