@@ -145,11 +145,13 @@ def test_a_command_without_something_says_so_in_one_line(name: str, sample: Path
             continue
         folder = tmp_path / command.replace(" ", "-")
         shutil.copytree(sample, folder / "data")
+        known = broken_invariants(folder / "data", at_rest=False)  # the adapters of the sample are not real ones
         arguments = [each.format(folder=folder) for each in COMMANDS[command]]
         arguments += [] if command == "help" else ["-w", str(folder / "data")]
         ended = started_without(LACKS[name], arguments)
         faults += [f"{command}: {fault}" for fault in faults_without(ended)]
-        faults += [f"{command}: {fault}" for fault in broken_invariants(folder / "data", at_rest=False)]
+        found = broken_invariants(folder / "data", at_rest=False)
+        faults += [f"{command}: {fault}" for fault in found if fault not in known]
         count("commands that lacked something")
         shutil.rmtree(folder)
     assert not faults
