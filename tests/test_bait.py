@@ -9,7 +9,7 @@ import pytest
 
 from crescent_lite.config import BaitConfig
 from crescent_lite.errors import ConfigError
-from crescent_lite.prompts.sets import PROMPT_DIR, PromptSet, load_prompt_set
+from crescent_lite.prompts.sets import PromptSet, load_prompt_set, packaged_sets
 from crescent_lite.questions.bait import attempt
 
 PLACEHOLDER = BaitConfig(assistant_prefix="{name}")
@@ -58,7 +58,7 @@ def test_an_empty_value_list_is_an_error(tmp_path: Path) -> None:
         prompt_set(tmp_path, topic="\n \n")
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in PROMPT_DIR.iterdir() if path.is_dir()))
+@pytest.mark.parametrize("name", packaged_sets())
 def test_every_list_of_the_package_is_used(name: str) -> None:
     prompts = load_prompt_set(name)
     for values in prompts.choices.values():
