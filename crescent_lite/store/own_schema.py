@@ -15,8 +15,8 @@ from crescent_lite.store.views import VIEWS
 TABLES = frozenset(
     {
         "alarms", "benchmark_items", "benchmarks", "consensus", "effective_settings", "evaluated_items",
-        "evaluations", "events", "examples", "machine_samples", "measures", "models", "notes", "prompts",
-        "questions", "questions_fts", "rounds", "run_evaluations", "runs", "solutions_fts", "stages", "sweeps",
+        "evaluations", "events", "examples", "machine_samples", "measures", "models", "notes",
+        "own_answers", "prompts", "questions", "questions_fts", "rounds", "run_evaluations", "runs", "solutions_fts", "stages", "sweeps",
         "training_steps", "trainings", "votes",
     }
 )  # fmt: skip
