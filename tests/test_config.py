@@ -188,6 +188,8 @@ def test_set_takes_toml_values_and_bare_words(text: str, section: str, key: str,
     ("text", "message"),
     [
         ("[vote]\nvotes_per_qestion = 5", "vote.votes_per_qestion: unknown key; did you mean 'votes_per_question'?"),
+        ("[evaluate]\nsource = 'x'", "evaluate.source: unknown key; did you mean model.source?"),
+        ("source = 'x'", "source: unknown section; did you mean model.source?"),
         ("[votes]\nmin_share = 1", "votes: unknown section; did you mean 'vote'?"),
         (
             "[evaluate.benchmarks.mine]\nsorce = 'x'",

@@ -45,8 +45,12 @@ def resolve_layers(
     def lay(layer_name: str, layer: Mapping[str, Any], given_names: Iterable[str]) -> None:
         for name, given in layer.items():
             if name not in sections:
-                raise ConfigError(f"{layer_name}: {name}: unknown section{_nearest(name, sections)}")
+                elsewhere = _of_another_section(name, sections)
+                raise ConfigError(f"{layer_name}: {name}: unknown section{elsewhere or _nearest(name, sections)}")
             try:
+                for key in given if isinstance(given, Mapping) else ():
+                    if key not in _hints(sections[name]) and (elsewhere := _of_another_section(key, sections)):
+                        raise ConfigError(f"{name}.{key}: unknown key{elsewhere}")
                 _convert(sections[name], given, name)
             except ConfigError as error:
                 raise ConfigError(f"{layer_name}: {error}") from None
@@ -147,6 +151,12 @@ _hints_of = functools.cache(functools.partial(get_type_hints, include_extras=Tru
 
 def _hints(kind: Any) -> dict[str, Any]:
     return _hints_of(kind)
+
+
+def _of_another_section(key: str, sections: Mapping[str, Any]) -> str:
+    """A hint at the setting of that very name in another section; '' if there is none."""
+    found = [f"{name}.{key}" for name, section in sections.items() if key in _hints(section)]
+    return f"; did you mean {' or '.join(found)}?" if found else ""
 
 
 def _nearest(key: str, known: Iterable[str]) -> str:

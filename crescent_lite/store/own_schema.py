@@ -15,9 +15,9 @@ from crescent_lite.store.views import VIEWS
 TABLES = frozenset(
     {
         "alarms", "benchmark_items", "benchmarks", "consensus", "effective_settings", "evaluated_items",
-        "evaluations", "events", "examples", "machine_samples", "measures", "models", "notes",
-        "own_answers", "prompts", "questions", "questions_fts", "rounds", "run_evaluations", "runs", "solutions_fts", "stages", "sweeps",
-        "training_steps", "trainings", "votes",
+        "evaluations", "events", "examples", "machine_samples", "measures", "models", "notes", "own_answers",
+        "prompts", "questions", "questions_fts", "rounds", "run_evaluations", "runs", "solutions_fts",
+        "stages", "sweeps", "training_steps", "trainings", "votes",
     }
 )  # fmt: skip
 """The names of all tables."""
