@@ -11,7 +11,7 @@ import logging
 from pathlib import Path
 
 from crescent_lite.config import SamplingConfig
-from crescent_lite.errors import CrescentError, StorageError
+from crescent_lite.errors import CrescentError, ModelError, StorageError
 from crescent_lite.records import ModelFile
 from crescent_lite.training.merged_copy import copy_bytes, copy_helps, copy_path, delete_copies, make_copy
 
@@ -31,17 +31,15 @@ def merged_copy(
 ) -> Path | None:
     """The copy to sample from, made if it pays; None to put the adapter on the base.
 
-    A disk without room for it is a warning. Raises ModelError.
+    A disk without room for it is a warning, and so is a base that cannot be read: opening it says more.
     """
     if not may_merge(config):
         return None
-    is_there = copy_path(base, adapter, folder).is_file()
-    pays = expected_tokens >= PAYING_TOKENS and copy_helps(base.path) and _fits_in_memory(base.path)
-    if not is_there and not pays:
-        return None
     try:
-        return make_copy(base, adapter, folder)
-    except StorageError as error:
+        is_there = copy_path(base, adapter, folder).is_file()
+        pays = expected_tokens >= PAYING_TOKENS and copy_helps(base.path) and _fits_in_memory(base.path)
+        return make_copy(base, adapter, folder) if is_there or pays else None
+    except (ModelError, StorageError) as error:
         tell_unusable(error)
         return None
 
