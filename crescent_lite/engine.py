@@ -19,7 +19,7 @@ from pathlib import Path
 from crescent_lite import loop
 from crescent_lite.config import Config, config_from_dict
 from crescent_lite.config.names import CONTROLS, Control
-from crescent_lite.errors import CrescentError, Interrupted, NotFoundError, StorageError, WorkspaceError, file_errors
+from crescent_lite.errors import CrescentError, Interrupted, NotFoundError, StorageError, file_errors
 from crescent_lite.evaluation.controls import (
     LEARNS_FROM_THE_RUN,
     TRAINED,
@@ -98,10 +98,6 @@ def run_engine(
     with _finishing(workspace) as jobs, workspace.lock(), _store(workspace) as store:
         refuse_teacher_without_labels(store, options.teacher_id)
         unfinished = run_to_continue(store, options)
-        if unfinished and options.teacher_id not in (None, unfinished.teacher_id):
-            raise WorkspaceError(
-                f"run {unfinished.run_id} is unfinished: `crescent run` resumes it; --new starts another run"
-            )
         config, kept = settings_of(workspace, options, unfinished)
         teacher_id = unfinished.teacher_id if unfinished else options.teacher_id
         rounds = options.rounds or (unfinished.rounds if unfinished else config.run.rounds)

@@ -185,12 +185,20 @@ def checked_inputs(workspace: Workspace, config: Config, purpose: Purpose) -> In
 
 
 def run_to_continue(store: Store, options: RunOptions) -> Run | None:
-    """The unfinished run, the latest one for another round, or that of a sweep's place; None to start a new run."""
+    """The unfinished run, the latest one for another round, or that of a sweep's place; None to start a new run.
+
+    Raises WorkspaceError before a distillation, if another run is unfinished.
+    """
     if options.place:
         run_id = store.sweeps.fetch_runs(options.place.key).get(options.place.position)
         return store.runs.fetch_run(run_id) if run_id else None
     if not options.next_round:
-        return None if options.new else store.runs.fetch_unfinished()
+        unfinished = None if options.new else store.runs.fetch_unfinished()
+        if unfinished and options.teacher_id not in (None, unfinished.teacher_id):
+            raise WorkspaceError(
+                f"run {unfinished.run_id} is unfinished: `crescent run` resumes it; --new starts another run"
+            )
+        return unfinished
     run = store.runs.fetch_run(None, "improvement")
     if run.teacher_id:
         raise NotFoundError(f"run {run.run_id} is a distillation, which has one round")

@@ -35,6 +35,9 @@ WATCHED = (
     "socket.getaddrinfo", "pickle.find_class", "urllib.Request", "webbrowser.open", "ctypes.dlopen",
 )  # fmt: skip
 
+OWN_LIBRARY = ("ctypes.dlopen", (None,))
+"""What a process has loaded already, which tells the kind of a file system."""
+
 
 @dataclass(frozen=True)
 class Forked:
@@ -135,5 +138,5 @@ def _watch(events: list[str], event: str, arguments: tuple[object, ...]) -> None
     elif event == "subprocess.Popen":
         if str(arguments[0]) != sys.executable:
             events.append(f"{event} {arguments[:2]}")
-    elif event.startswith(WATCHED):
+    elif event.startswith(WATCHED) and (event, arguments) != OWN_LIBRARY:
         events.append(f"{event} {arguments!r:.200}")

@@ -167,6 +167,7 @@ def test_peft_adapters(share: range, tmp_path: Path) -> None:
     check(share, "PEFT adapter", make)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("share", shares(few=39, all_of_them=195, each=39), ids=str)
 def test_gguf_adapters(share: range, tmp_path: Path) -> None:
     """A signal is what the trial in a child is there for."""

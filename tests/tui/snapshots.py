@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from string import ascii_letters, digits
@@ -17,7 +18,9 @@ from typing import Any
 
 from rich.segment import Segment
 from textual.app import App
+from textual.errors import NoWidget
 from textual.geometry import Region
+from textual.screen import Screen
 
 FOLDER = Path(__file__).with_name("snapshots")
 LETTERS = "." + ascii_letters + digits
@@ -26,7 +29,7 @@ SECONDS = re.compile(r"\d+\.\d+ s\b")
 
 def picture(app: App[Any], hide: Sequence[str] = ()) -> str:
     """The current screen. `hide` selects the widgets that differ each time."""
-    hidden = [w.region for screen in app.screen_stack for selector in hide for w in screen.query(selector)]
+    hidden = [region for screen in app.screen_stack for selector in hide for region in _regions(screen, selector)]
     lines, styles = [], []
     legend: dict[str, str] = {}
     for y, strip in enumerate(app.screen._compositor.render_strips()):
@@ -36,6 +39,13 @@ def picture(app: App[Any], hide: Sequence[str] = ()) -> str:
         styles.append("".join(legend.setdefault(style, LETTERS[len(legend) % len(LETTERS)]) for _, style in shown))
     meanings = [f"{letter} {style}" for style, letter in legend.items()]
     return "\n".join([*lines, "", *styles, "", *meanings, ""])
+
+
+def _regions(screen: Screen[Any], selector: str) -> Iterator[Region]:
+    """The visible parts of the widgets, which may be longer than what contains them."""
+    for widget in screen.query(selector):
+        with suppress(NoWidget):
+            yield screen.find_widget(widget).visible_region
 
 
 def compare(now: str, name: str) -> None:

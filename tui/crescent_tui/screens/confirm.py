@@ -51,6 +51,7 @@ class ConfirmScreen(ModalScreen[bool | None]):
         super().__init__()
         self._question = question
         self._estimated = estimated
+        self._enter_answers = False
         self._shown_at: float | None = None
         """When the panel was first drawn, on the clock of events; None before."""
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -111,12 +112,13 @@ class ConfirmScreen(ModalScreen[bool | None]):
         if event.is_printable:
             event.stop()
             self.dismiss(False)
-        elif event.key == "enter" and not self._answers(event.time):
-            event.stop()
+        elif event.key == "enter":
+            self._enter_answers = self._answers(event.time)
 
     def _answers(self, pressed_at: float) -> bool:
         return self._shown_at is not None and pressed_at - self._shown_at > TYPED_ON_SECONDS
 
     def action_answer(self, yes: bool) -> None:
-        """Answer with enter or escape."""
-        self.dismiss(yes)
+        """Answer with enter or escape. An enter that this panel never got was pressed for the screen before it."""
+        if self._enter_answers or not yes:
+            self.dismiss(yes)
