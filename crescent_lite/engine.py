@@ -20,12 +20,7 @@ from crescent_lite import loop
 from crescent_lite.config import Config, config_from_dict
 from crescent_lite.config.names import CONTROLS, Control
 from crescent_lite.errors import CrescentError, Interrupted, NotFoundError, StorageError, file_errors
-from crescent_lite.evaluation.controls import (
-    LEARNS_FROM_THE_RUN,
-    TRAINED,
-    control_config,
-    why_left_out,
-)
+from crescent_lite.evaluation.controls import TRAINED, why_left_out
 from crescent_lite.evaluation.headroom import SAMPLES, headroom_config
 from crescent_lite.evaluation.spent import spent_by
 from crescent_lite.events import (
@@ -45,6 +40,7 @@ from crescent_lite.preparation import (
     OpenSampler,
     Purpose,
     RunOptions,
+    control_plan,
     find_base,
     prepare,
     read_inputs,
@@ -212,8 +208,7 @@ def run_controls(
             earlier = store.runs.fetch_controls(run.run_id).get(name)
             if earlier and earlier.state == "finished":
                 continue
-            purpose = Purpose("evaluation", run.run_id if name in LEARNS_FROM_THE_RUN else None, name, run.run_id)
-            config = control_config(name, settings, spent)
+            config, purpose = control_plan(name, run, settings, spent)
             job = yield from _prepare(workspace, store, config, purpose, earlier, opener, 1)
             work = loop.run(job) if purpose.trains else loop.measure(job, None)
             jobs.append(job)

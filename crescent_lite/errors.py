@@ -149,12 +149,14 @@ class Interrupted(Exception):  # noqa: N818  it is a request, not an error
     """The user stopped the run with Ctrl-C, a signal or `crescent stop`. Every finished item is already stored."""
 
 
+MEMORY_RAN_OUT = ("out of memory", "cannot allocate memory", "bad_alloc")
+"""How the system, CUDA, torch and C++ report a lack of memory, in lower case."""
 LACKS = {
     ("can't start new thread", "resource temporarily unavailable"): (
         "no thread or process can be started; raise the limit of processes (ulimit -u, or pids.max of the container)"
     ),
     ("too many open files",): "no more files can be opened; raise their limit (ulimit -n 1024)",
-    ("cannot allocate memory", "failed to map segment", "out of memory", "bad_alloc"): (
+    (*MEMORY_RAN_OUT, "failed to map segment"): (
         "memory ran out; close other programs, or raise the limit of memory"
     ),
 }

@@ -116,7 +116,7 @@ def _put_in_place(finished: Path, path: Path) -> None:
     changed."""
     for file in [*finished.rglob("*")] if finished.is_dir() else [finished]:
         if file.is_file() and not file.is_symlink():
-            _flush(file)
+            flush_to_disk(file)
     if not (finished.is_dir() and path.is_dir()):
         finished.replace(path)
         return
@@ -207,8 +207,8 @@ def _remove_cut_line(file: IO[bytes]) -> None:
         file.truncate(end)
 
 
-def _flush(path: Path) -> None:
-    """Flush a file to the disk, where a full one may show only now."""
+def flush_to_disk(path: Path) -> None:
+    """Flush a file or folder to the disk, where a full one may show only now. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

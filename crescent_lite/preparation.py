@@ -21,7 +21,7 @@ from crescent_lite.config.paths import settings_path
 from crescent_lite.config.stored import resumed_config
 from crescent_lite.errors import ConfigError, NotFoundError, TrainingError, WorkspaceError
 from crescent_lite.evaluation import load_benchmark, measurements, prompts_of, shots_of
-from crescent_lite.evaluation.controls import TRAINED
+from crescent_lite.evaluation.controls import LEARNS_FROM_THE_RUN, TRAINED, Spent, control_config
 from crescent_lite.models import find_model
 from crescent_lite.prompts.sets import PromptSet, load_prompt_set, packaged_sets, prompt_text
 from crescent_lite.questions.bait import check_steering
@@ -203,6 +203,12 @@ def run_to_continue(store: Store, options: RunOptions) -> Run | None:
     if run.teacher_id:
         raise NotFoundError(f"run {run.run_id} is a distillation, which has one round")
     return run
+
+
+def control_plan(name: Control, run: Run, settings: Config, spent: Spent) -> tuple[Config, Purpose]:
+    """The settings of a control of a run, and what the control is for. `settings`: those of the run."""
+    teacher_id = run.run_id if name in LEARNS_FROM_THE_RUN else None
+    return control_config(name, settings, spent), Purpose("evaluation", teacher_id, name, run.run_id)
 
 
 def _store_run(

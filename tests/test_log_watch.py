@@ -14,8 +14,8 @@ import pytest
 from sample_run import load_sample_run
 
 from crescent_lite.store import Store
-from crescent_lite.store.database import Database
-from crescent_lite.store.log_watch import LogWatch, log_holders, log_of, reading_pids
+from crescent_lite.store.database import Database, log_of
+from crescent_lite.store.log_watch import LogWatch, log_holders, reading_pids
 
 LOCKS = """\
 1: POSIX  ADVISORY  READ 17 fd:00:1234 124 124

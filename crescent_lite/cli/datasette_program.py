@@ -5,7 +5,7 @@ serve.py starts it with a pipe as stdin. Example: python -m crescent_lite.cli.da
 
 from __future__ import annotations
 
-from crescent_lite.orphans import end_with_the_parent
+from crescent_lite.child_program import end_with_the_parent
 
 
 def main() -> None:

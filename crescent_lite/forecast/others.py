@@ -12,12 +12,12 @@ from pathlib import Path
 
 from crescent_lite.config import config_from_dict
 from crescent_lite.config.names import CONTROLS, Control
-from crescent_lite.evaluation.controls import LEARNS_FROM_THE_RUN, TRAINED, control_config, why_left_out
+from crescent_lite.evaluation.controls import TRAINED, why_left_out
 from crescent_lite.evaluation.headroom import SAMPLES, headroom_config
 from crescent_lite.evaluation.spent import spent_by
 from crescent_lite.forecast.gather import Forecast, Planned, forecast_plans, opened
 from crescent_lite.models import find_adapter
-from crescent_lite.preparation import OpenSampler, Purpose, RunOptions, find_base, settings_of
+from crescent_lite.preparation import OpenSampler, Purpose, RunOptions, control_plan, find_base, settings_of
 from crescent_lite.sampling import open_sampler
 from crescent_lite.workspace import Workspace
 
@@ -89,9 +89,8 @@ def forecast_controls(
             done = name in earlier and earlier[name].state == "finished"
             if run.teacher_id or done or why_left_out(name, settings) or (name in TRAINED and not spent.examples):
                 continue
-            learns = name in LEARNS_FROM_THE_RUN
-            purpose = Purpose("evaluation", run_id if learns else None, name, run_id)
-            config, labels = control_config(name, settings, spent), spent.examples if learns else None
+            config, purpose = control_plan(name, run, settings, spent)
+            labels = None if purpose.teacher_id is None else spent.examples
             plans.append(
                 Planned(config, purpose, int(purpose.trains), earlier.get(name), labels, name=f"control {name}")
             )

@@ -11,13 +11,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import glob
-import json
 import os
 from importlib.metadata import version
 from pathlib import Path
 
-from crescent_lite.errors import CrescentError
-from crescent_lite.files import atomic_replacement
+from crescent_lite.files import keep_json, kept_json
 from crescent_lite.records import SPLIT_NAME
 from crescent_lite.sampling.build_info import MAY_DIE, PACKAGE
 from crescent_lite.sampling.decoding import try_models
@@ -96,17 +94,14 @@ def _is_known(key: str) -> bool:
 
 
 def _read() -> dict[str, bool]:
-    with contextlib.suppress(OSError, ValueError, RuntimeError, RecursionError):
-        keys = json.loads(memory_of_trials().read_text(encoding="utf-8"))
-        if isinstance(keys, list):
-            return {key: True for key in keys if isinstance(key, str)}
+    with contextlib.suppress(RuntimeError):  # a user without a home
+        return {key: True for key, known in kept_json(memory_of_trials()).items() if known is True}
     return {}
 
 
 def _remember(key: str) -> None:
     """Add a trial to the file. Where it cannot be written, only this process remembers."""
     _KNOWN[key] = True
-    with contextlib.suppress(CrescentError, RuntimeError):  # RuntimeError: a user without a home
-        keys = list(_read() | {key: True})
-        with atomic_replacement(memory_of_trials()) as unfinished:
-            unfinished.write_text(json.dumps(keys[-MOST_KNOWN:], indent=1), encoding="utf-8")
+    with contextlib.suppress(RuntimeError):
+        known = _read() | {key: True}
+        keep_json(memory_of_trials(), dict(list(known.items())[-MOST_KNOWN:]))

@@ -25,7 +25,7 @@ def faults_of(database: Database) -> list[str]:
     faults = [row[0] for row in database.rows(f"PRAGMA integrity_check({MOST_FAULTS})") if row[0] != "ok"]
     if faults:
         return faults
-    missing = missing_parts(database)
+    missing = database.missing_parts()
     orphans = Counter((row["table"], row["parent"]) for row in database.rows("PRAGMA foreign_key_check"))
     faults = [f"{kind} {name} is missing" for kind, name in missing[:MOST_FAULTS]]
     faults += [
@@ -43,11 +43,6 @@ def faults_of(database: Database) -> list[str]:
         if indexed != there:
             faults.append(f"{index}: contains {indexed} of {there} texts; `crescent db vacuum` rebuilds it")
     return faults
-
-
-def missing_parts(database: Database) -> list[tuple[str, str]]:
-    """Kind and name of each table, column, view, index and trigger of a new database that this one lacks."""
-    return database.missing_parts()
 
 
 def _can_be_searched(database: Database, index: str) -> bool:

@@ -168,8 +168,7 @@ class Database:
 
     def _note_files(self) -> None:
         if self.path != Path(":memory:"):
-            log = self.path.with_name(f"{self.path.name}-wal")
-            self._files = {path: _identity(path) for path in (self.path, log)}
+            self._files = {path: _identity(path) for path in (self.path, log_of(self.path))}
 
     def _refuse_replaced_files(self) -> None:
         """Raise StorageError if another program replaced or deleted a file: what was written is then in none."""
@@ -277,10 +276,15 @@ def _empty_database() -> Database:
     return database
 
 
+def log_of(path: Path) -> Path:
+    """The write-ahead log of a database."""
+    return path.with_name(f"{path.name}-wal")
+
+
 def connected_to_read(path: Path) -> sqlite3.Connection:
     """A read-only connection, also on a read-only disk, where SQLite cannot create its files beside the database."""
-    uri, log = f"{path.resolve().as_uri()}?mode=ro", path.with_name(f"{path.name}-wal")
-    if not os.access(path.parent, os.W_OK) and not log.exists():
+    uri = f"{path.resolve().as_uri()}?mode=ro"
+    if not os.access(path.parent, os.W_OK) and not log_of(path).exists():
         uri += "&immutable=1"  # nobody can write here, so the file cannot change
     return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from crescent_lite.printable import printable_line
-from crescent_lite.store.database import LOG_LIMIT_BYTES, Database
+from crescent_lite.store.database import LOG_LIMIT_BYTES, Database, log_of
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 10.0
@@ -67,11 +67,6 @@ class LogWatch:
             return log_of(self._database.path).stat().st_size
         except OSError:
             return 0
-
-
-def log_of(path: Path) -> Path:
-    """The write-ahead log of a database."""
-    return path.with_name(f"{path.name}-wal")
 
 
 def growth_in_words(size: int, holders: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ Example: vacuum(database) -> (3239936, 2945024)
 from __future__ import annotations
 
 from crescent_lite.errors import StorageError
-from crescent_lite.store.checking import SEARCHED, missing_parts
+from crescent_lite.store.checking import SEARCHED
 from crescent_lite.store.database import Database, storage_errors
 
 
@@ -16,7 +16,7 @@ def vacuum(database: Database) -> tuple[int, int]:
     Raises StorageError, also if a table, column, view, index or trigger is missing.
     """
     connection = database.connection
-    if missing := missing_parts(database):
+    if missing := database.missing_parts():
         kind, name = missing[0]
         raise StorageError(f"{database.path}: {kind} {name} is missing; restore a backup")
     with storage_errors(database.path):

@@ -463,6 +463,11 @@ def statements_to_drop() -> tuple[str, ...]:
     return tuple(f"DROP VIEW IF EXISTS {name}" for name in VIEWS)
 
 
+def statement_of(name: str) -> str:
+    """The SQL statement that creates a view."""
+    return f"CREATE VIEW {name} AS {VIEWS[name].select}"
+
+
 def statements_to_recreate() -> tuple[str, ...]:
     """The SQL statements that drop all views of any version and create these."""
-    return statements_to_drop() + tuple(f"CREATE VIEW {name} AS {view.select}" for name, view in VIEWS.items())
+    return statements_to_drop() + tuple(map(statement_of, VIEWS))

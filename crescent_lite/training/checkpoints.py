@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+
+from crescent_lite.files import flush_to_disk
 
 TENSORS, PROGRESS, COMPLETE = "tensors.safetensors", "progress.json", "complete.json"
 
@@ -52,13 +53,13 @@ def save(folder: Path, checkpoint: Checkpoint, fingerprint: str) -> None:
         checksums = {name: _sha256(unfinished / name) for name in (TENSORS, PROGRESS)}
         _write_json(unfinished / COMPLETE, {"fingerprint": fingerprint, "sha256": checksums})
         for path in (*unfinished.iterdir(), unfinished):
-            _flush(path)
+            flush_to_disk(path)
     except (OSError, SafetensorError):
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
     shutil.rmtree(place, ignore_errors=True)
     unfinished.replace(place)
-    _flush(folder)
+    flush_to_disk(folder)
     for other in folder.iterdir():
         if other != place:
             shutil.rmtree(other, ignore_errors=True)
@@ -92,12 +93,3 @@ def _write_json(path: Path, values: Mapping[str, Any]) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Flush a file or folder to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,20 +9,18 @@ line: {"event": "failed", "error": "OutOfMemoryError", "message": "..."}
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
 import sys
-import threading
-import time
 from pathlib import Path
-from typing import TextIO
 
 from safetensors import SafetensorError
 
+from crescent_lite.child_program import Lines, claimed_stdout, end_with_the_parent, give_signs_of_life
 from crescent_lite.errors import (
     DISK_ERRORS,
+    MEMORY_RAN_OUT,
     CrescentError,
     MissingPackageError,
     ModelError,
@@ -30,7 +28,6 @@ from crescent_lite.errors import (
     StorageError,
     disk_words,
 )
-from crescent_lite.orphans import end_with_the_parent
 from crescent_lite.records import TrainedAdapter
 from crescent_lite.sampling.machine_limits import allowed_threads
 from crescent_lite.training.architectures import refuse_unknown_architecture, refuse_unread_settings
@@ -38,19 +35,17 @@ from crescent_lite.training.base_gguf import read_base
 from crescent_lite.training.packages import first_line, unusable_unsloth
 from crescent_lite.training.plan import TrainingPlan, alive_line, failed_line, finished_line, read_plan, step_line
 
-ALIVE_SECONDS = 5.0
-"""Time between two signs of life."""
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
-"""How libraries report a lack of memory, in lower case: CUDA, torch, the system, C++."""
+OUT_OF_MEMORY = (*MEMORY_RAN_OUT, "can't allocate memory")
+"""How libraries report a lack of memory, in lower case; the last one is torch's allocator."""
 
 
 def main() -> None:
     """Do the job named on the command line, and report on stdout."""
     # Ctrl-C reaches every process of a terminal, but only the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    events = Events(_claim_stdout())
+    events = Lines(claimed_stdout())
     end_with_the_parent()
-    threading.Thread(target=_give_signs_of_life, args=(events,), daemon=True).start()
+    give_signs_of_life(events, alive_line())
     try:
         job, *paths = sys.argv[1:]
         if job == "train":
@@ -68,28 +63,7 @@ def main() -> None:
     os._exit(0)
 
 
-class Events:
-    """The lines for the parent. Two threads write them, so each is written whole."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._one_at_a_time = threading.Lock()
-
-    def write(self, line: str) -> None:
-        """Write a line, given without its newline."""
-        with self._one_at_a_time:
-            self._stream.write(f"{line}\n")
-            self._stream.flush()
-
-
-def _give_signs_of_life(events: Events) -> None:
-    with contextlib.suppress(BrokenPipeError):  # the parent has ended, and so does this process
-        while True:
-            time.sleep(ALIVE_SECONDS)
-            events.write(alive_line())
-
-
-def _train(plan: TrainingPlan, events: Events) -> TrainedAdapter:
+def _train(plan: TrainingPlan, events: Lines) -> TrainedAdapter:
     # Checked before the slow imports, so that an error about the base is reported at once.
     base = read_base(plan.base_gguf)
     refuse_unknown_architecture(base.architecture)
@@ -126,14 +100,7 @@ def _save(gguf: Path, folder: Path) -> None:
     require_generation(folder)
 
 
-def _claim_stdout() -> TextIO:
-    """Keep stdout for the JSON lines; whatever else is printed, by C code too, goes to stderr."""
-    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return events
-
-
-def _end_failed(events: Events, error: CrescentError) -> None:
+def _end_failed(events: Lines, error: CrescentError) -> None:
     events.write(failed_line(type(error).__name__, str(error)))
     os._exit(1)
 

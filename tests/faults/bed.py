@@ -22,6 +22,7 @@ import os
 import random
 import re
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -32,10 +33,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
 
 import psutil
+import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
 SEED = int(os.environ.get("CRESCENT_FAULT_SEED") or 1)
 TRIALS = os.environ.get("CRESCENT_FAULT_TRIALS") or "few"
 """'few', 'all' or a number."""
@@ -74,7 +79,7 @@ def source(*names: object) -> random.Random:
 
 
 def count(what: str, number: int = 1) -> None:
-    """Add to a figure of this session, such as the kills of a stage."""
+    """Add to a figure that is reported at the end, such as the kills of a stage."""
     if FIGURES:
         with Path(FIGURES).open("a", encoding="utf-8") as file:
             file.write(json.dumps([what, number]) + "\n")
@@ -184,6 +189,59 @@ def _waited(pid: int, until: float) -> tuple[bool, int, resource.struct_rusage]:
             os.killpg(pid, signal.SIGKILL)
         time.sleep(pause)
         pause = min(0.05, pause * 1.5)
+
+
+def c_compiler() -> str | None:
+    """The path of a C compiler; None where there is none."""
+    return next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+
+
+@functools.cache
+def compiled(source: str) -> Path:
+    """A library of this folder that LD_PRELOAD loads, compiled. Skips the test where there is no C compiler."""
+    compiler = c_compiler()
+    if compiler is None:
+        pytest.skip("needs a C compiler")
+    library = Path(tempfile.mkdtemp(prefix="crescent-compiled-")) / f"{source}.so"
+    command = [compiler, "-shared", "-fPIC", "-O2", "-o", library, HERE / source, "-ldl"]
+    subprocess.run(command, check=True)
+    return library
+
+
+class AnsweringProgram:
+    """A Python program that answers each request with one line, both JSON. It ends when this object is closed."""
+
+    def __init__(self, program: Path, env: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=dict(env), text=True
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def ask(self, request: Mapping[str, object]) -> dict[str, Any]:
+        """Send a request and wait for its answer."""
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return cast("dict[str, Any]", json.loads(self.next_line()))
+
+    def next_line(self) -> str:
+        """The next line that the program writes."""
+        assert self._process.stdout
+        return self._process.stdout.readline()
+
+    def close(self) -> None:
+        """Let the program end, and wait for that."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.close()
+        self._process.wait(30)
+        self._process.stdout.close()
 
 
 def faults_of(ended: Ended, codes: Sequence[int] | None = None) -> list[str]:

@@ -11,22 +11,17 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import json
 import mmap
 import os
-import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Literal
 
-from bed import Ended, environment
+from bed import AnsweringProgram, Ended, compiled, environment
 
 from crescent_lite.models import sha256_of
 from crescent_lite.records import ModelFile, TrainedAdapter
@@ -81,13 +76,9 @@ class FaultyDisk:
     """The shared library, and the file through which it is told what to fail."""
 
     def __init__(self, folder: Path, watched: Path) -> None:
-        """Compile the library into `folder`, which must not lie below `watched`. Needs a C compiler."""
+        """Compile the library. `folder` is for the file, and must not lie below `watched`. Needs a C compiler."""
         self.folder = folder
-        self.library, self._file = folder / "faulty_disk.so", folder / "faulty_disk.control"
-        compiler = c_compiler()
-        assert compiler
-        command = [compiler, "-shared", "-fPIC", "-O1", "-o", str(self.library), str(HERE / "faulty_disk.c"), "-ldl"]
-        subprocess.run(command, check=True, capture_output=True)
+        self.library, self._file = compiled("faulty_disk.c"), folder / "faulty_disk.control"
         self._file.write_bytes(bytes(ctypes.sizeof(_Control)))
         with self._file.open("r+b") as file:
             self._memory = mmap.mmap(file.fileno(), 0)
@@ -132,39 +123,16 @@ class FaultyDisk:
         return f"{self._control.call.decode()} of {path.name}"
 
 
-def c_compiler() -> str | None:
-    """The path of a C compiler; None where there is none."""
-    return next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
-
-
-class WarmPrograms:
+class WarmPrograms(AnsweringProgram):
     """Runs programs of `warm_programs.py`, each in a fork of one process that has imported everything."""
 
     def __init__(self, folder: Path, disk: FaultyDisk | None = None) -> None:
         """Start that process; `folder` is for the programs' output. With a `disk`, it fails their calls."""
         self._out, self._err = folder / "stdout", folder / "stderr"
-        self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "warm_programs.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment(**(disk.environment if disk else {})),
-            text=True,
-        )
-
-    def __enter__(self) -> WarmPrograms:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
+        super().__init__(HERE / "warm_programs.py", environment(**(disk.environment if disk else {})))
 
     def run(self, program: Literal["cli", "engine", "tui"], *arguments: str) -> Ended:
         """Run a program to its end."""
-        assert self._process.stdin and self._process.stdout
         wanted = {
             "program": program,
             "arguments": arguments,
@@ -173,9 +141,7 @@ class WarmPrograms:
             "seconds": SECONDS,
         }
         began = time.monotonic()
-        self._process.stdin.write(json.dumps(wanted) + "\n")
-        self._process.stdin.flush()
-        code = json.loads(self._process.stdout.readline())["exit_code"]
+        code = self.ask(wanted)["exit_code"]
         output, errors = (
             path.read_text(encoding="utf-8", errors="backslashreplace") for path in (self._out, self._err)
         )

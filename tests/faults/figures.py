@@ -1,4 +1,4 @@
-"""Adds up the figures of a session of the fault bed.
+"""Adds up the figures of the fault bed.
 
 python tests/faults/figures.py FILE
 """

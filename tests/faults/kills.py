@@ -9,37 +9,21 @@ command on a real workspace, and SIGKILL ends it in the middle of a write. Examp
 
 from __future__ import annotations
 
-import functools
 import json
 import random
 import shutil
 import sqlite3
-import subprocess
-import sys
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
-import pytest
-from bed import OBEYED, TRACEBACK, broken_invariants, count, environment, orphans_of
+from bed import OBEYED, TRACEBACK, AnsweringProgram, broken_invariants, compiled, count, environment, orphans_of
 
 HERE = Path(__file__).parent
 NEVER = 0
 """The number of a write at which nobody is killed."""
 KILLED = -9
-
-
-@functools.cache
-def compiled(source: str) -> Path:
-    """A library of this folder that LD_PRELOAD loads, compiled. Skips the test where there is no C compiler."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("needs a C compiler")
-    library = Path(tempfile.mkdtemp(prefix="crescent-compiled-")) / f"{source}.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, HERE / source, "-ldl"], check=True)
-    return library
 
 
 def deadly(folder: Path, at: int, *, tear: bool = False, skip: int = 0) -> dict[str, str]:
@@ -77,7 +61,7 @@ class Death:
     """What it printed."""
 
 
-class ForkServer:
+class ForkServer(AnsweringProgram):
     """The process that forks the others."""
 
     def __init__(self) -> None:
@@ -85,30 +69,20 @@ class ForkServer:
         self.temporary = self._output.with_name("temporary")
         """The folder for temporary files of the processes that it forks."""
         self.temporary.mkdir()
-        self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "fork_server.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment(
+        super().__init__(
+            HERE / "fork_server.py",
+            environment(
                 LD_PRELOAD=str(compiled("killer.c")),
                 OPENBLAS_NUM_THREADS="1",
                 NO_COLOR="1",
                 TMPDIR=str(self.temporary),
             ),
-            text=True,
         )
-        assert self._process.stdout and self._process.stdout.readline() == "ready\n"
+        assert self.next_line() == "ready\n"
 
-    def __enter__(self) -> ForkServer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.close()
-        self._process.wait(30)
-        self._process.stdout.close()
+    def close(self) -> None:
+        """Let the program end, and delete its temporary files."""
+        super().close()
         shutil.rmtree(self._output.parent)
 
     def left_over(self) -> list[Path]:
@@ -117,7 +91,6 @@ class ForkServer:
 
     def do(self, work: Work, folder: Path, at: int = NEVER, *, tear: bool = False) -> Death:
         """Do a piece of work, and kill it at its write number `at` in the folder."""
-        assert self._process.stdin and self._process.stdout
         self._output.write_bytes(b"")
         request = {
             "call": work.call,
@@ -127,9 +100,7 @@ class ForkServer:
             "tear": tear,
             "output": str(self._output),
         }
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline())
+        answer = self.ask(request)
         said = self._output.read_text(encoding="utf-8", errors="backslashreplace")
         return Death(answer["code"], answer["writes"], said)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import struct
@@ -17,7 +16,18 @@ from pathlib import Path
 
 import psutil
 import pytest
-from bed import OBEYED, TRACEBACK, broken_invariants, count, crescent, crescent_command, environment, shares, source
+from bed import (
+    OBEYED,
+    TRACEBACK,
+    broken_invariants,
+    compiled,
+    count,
+    crescent,
+    crescent_command,
+    environment,
+    shares,
+    source,
+)
 from server_stand_ins import Answer, Kind, stand_in
 from sum_servers import SumLlamaServer
 from test_wire import make
@@ -60,12 +70,7 @@ class Shifted:
 
 @pytest.fixture(scope="module")
 def shifted(tmp_path_factory: pytest.TempPathFactory) -> Shifted:
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("needs a C compiler")
-    folder = tmp_path_factory.mktemp("clock")
-    program, library = Path(__file__).with_name("clock_shift.c"), folder / "clock_shift.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, program, "-ldl"], check=True)
+    folder, library = tmp_path_factory.mktemp("clock"), compiled("clock_shift.c")
     (folder / "shift").write_bytes(struct.pack("l", 0))
     return Shifted(library, folder / "shift")
 

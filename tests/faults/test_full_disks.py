@@ -19,6 +19,7 @@ import pytest
 from bed import (
     Ended,
     broken_invariants,
+    c_compiler,
     count,
     faults_of,
     is_full,
@@ -28,7 +29,7 @@ from bed import (
     what_was_measured,
     what_was_said,
 )
-from disk import ERRORS, KINDS, FaultyDisk, Mode, WarmPrograms, c_compiler, give_adapter
+from disk import ERRORS, KINDS, FaultyDisk, Mode, WarmPrograms, give_adapter
 from disk import Fault as DiskFault
 from small_workspace import make_workspace
 from tiny_model import make_tiny_adapter
@@ -129,6 +130,18 @@ def counted_calls(bed: Bed, run: Callable[[], Ended]) -> int:
     return bed.disk.seen
 
 
+def failed_and_repeated(bed: Bed, run: Callable[[], Ended], fault: DiskFault) -> list[str]:
+    """What is wrong after a run on a failing disk and, if that ended with an error, the same run on a working one."""
+    with bed.disk.fails(fault):
+        ended = run()
+    faults = refusals_of(ended)
+    if ended.code:
+        faults += faults_of(run(), codes=[0])
+    for place in {path.parent for path in left_over(bed.folder)}:  # where deleting it failed as well
+        remove_left_over(place)
+    return faults
+
+
 @pytest.mark.parametrize(("error", "mode"), CASES)
 def test_a_run_goes_on_after_any_call_failed(error: str, mode: Mode, bed: Bed, empty: Path) -> None:
     def run() -> Ended:
@@ -142,14 +155,8 @@ def test_a_run_goes_on_after_any_call_failed(error: str, mode: Mode, bed: Bed, e
     found = []
     for number in numbers_of(calls, 3, "run", error, mode):
         bed.begin(empty)
-        with bed.disk.fails(DiskFault(number, ERRORS[error], mode)):
-            ended = run()
+        faults = failed_and_repeated(bed, run, DiskFault(number, ERRORS[error], mode))
         where = f"{error} {mode} at call {number} of {calls}, {bed.disk.what_failed}"
-        faults = refusals_of(ended)
-        if ended.code:
-            faults += faults_of(run(), codes=[0])
-        for place in {path.parent for path in left_over(bed.folder)}:
-            remove_left_over(place)
         faults = faults or broken_invariants(bed.folder)
         if not faults and said_and_measured(bed.folder) != (said, measured):
             faults.append("the resumed run is not like an unbroken one")
@@ -315,14 +322,8 @@ def test_a_command_that_writes_is_done_or_can_be_repeated(
     for error, mode in CASES if is_full() else source("cases", name).sample(CASES, 3):
         for number in numbers_of(calls, 1, name, error, mode) if calls else ():
             bed.begin(start)
-            with bed.disk.fails(DiskFault(number, ERRORS[error], mode)):
-                ended = run()
+            faults = failed_and_repeated(bed, run, DiskFault(number, ERRORS[error], mode))
             where = f"{name}: {error} {mode} at call {number} of {calls}, {bed.disk.what_failed}"
-            faults = refusals_of(ended)
-            if ended.code:
-                faults += faults_of(run(), codes=[0])
-            for place in {path.parent for path in left_over(bed.folder)}:  # where deleting it failed as well
-                remove_left_over(place)
             if pending_notes(Workspace(bed.folder)) and not faults:
                 faults = faults_of(bed.programs.run("engine", str(bed.folder)), codes=[0])  # it stores them
                 faults += [] if len(notes_of(bed.folder)) == 1 else ["the note is not stored once"]

@@ -15,6 +15,7 @@ from bed import (
     ROOT,
     Ended,
     broken_invariants,
+    compiled,
     count,
     crescent,
     crescent_command,
@@ -26,7 +27,6 @@ from bed import (
     trials,
     what_was_said,
 )
-from kills import compiled
 from small_workspace import make_workspace
 
 from crescent_lite.errors import ExitCode, WorkspaceError

@@ -7,43 +7,23 @@ Example of a line: {"sample": {"key": "q1", ...}, "call": 1}
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import sys
 import threading
-import time
 
+from crescent_lite.child_program import Lines, claimed_stdout, give_signs_of_life
 from crescent_lite.sampling.workers.loop import WorkerLoop
-from crescent_lite.sampling.workers.messages import Message
-
-ALIVE_SECONDS = 5.0
-"""Time between two signs of life."""
 
 
 def main() -> None:
     """Work for the pool at the other end of stdin and stdout."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the pool's process, which then closes stdin
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    one_at_a_time = threading.Lock()
-
-    def send(message: Message) -> None:
-        with one_at_a_time:
-            out.write(json.dumps(message) + "\n")
-            out.flush()
-
-    def give_signs_of_life() -> None:
-        with contextlib.suppress(BrokenPipeError):  # the pool has ended, and so does this process
-            while True:
-                send({"alive": True})
-                time.sleep(ALIVE_SECONDS)
-
-    loop = WorkerLoop(send)
+    lines = Lines(claimed_stdout())
+    give_signs_of_life(lines, json.dumps({"alive": True}))
+    loop = WorkerLoop(lambda message: lines.write(json.dumps(message)))
     threading.Thread(target=_read, args=(loop,), daemon=True).start()
-    threading.Thread(target=give_signs_of_life, daemon=True).start()
     loop.run()
 
 
