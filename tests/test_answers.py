@@ -486,7 +486,7 @@ def test_real_solutions_are_read_as_a_person_reads_them() -> None:
 @pytest.mark.parametrize("padding", [0, 100, 390, 399, 3_990, 3_999, 7_990, 7_999, 50_000])
 @pytest.mark.parametrize("blank", [" ", "\n", "blah "])
 def test_a_bound_never_splits_a_number(padding: int, blank: str) -> None:
-    for extra in range(12):
+    for extra in range(12 if padding < 10_000 else 1):
         pad = (blank * padding)[: padding + extra]
         for solution in (f"12345{pad}", f"The answer is{pad} 12345", f"{pad} 12345 {pad}"):
             assert canonical_answer(solution) in ("n:12345", None)

@@ -131,6 +131,7 @@ def test_a_generated_benchmark_depends_on_its_seed_alone(tmp_path: Path) -> None
     assert first.sha256 != other.sha256
 
 
+@pytest.mark.slow
 @needs_reasoning_gym
 def test_generated_items_are_shared_evenly_interleaved_and_different(tmp_path: Path) -> None:
     config = BenchmarkConfig(source="reasoning-gym", items=40, seed=5, tasks=SUMS)

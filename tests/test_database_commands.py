@@ -301,6 +301,7 @@ def on_a_read_only_disk(folder: Path, *arguments: str) -> subprocess.CompletedPr
     return done
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs Linux's unshare")
 @pytest.mark.parametrize("command", [["query", "cost-per-label"], ["db", "check"], ["status"], ["db", "schema"]])
 def test_a_database_on_a_read_only_disk_can_be_read(workspace: Workspace, command: list[str]) -> None:
@@ -311,6 +312,7 @@ def test_a_database_on_a_read_only_disk_can_be_read(workspace: Workspace, comman
     assert done.returncode == ExitCode.OK, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs Linux's unshare")
 @pytest.mark.parametrize(
     ("command", "words"),

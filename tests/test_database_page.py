@@ -44,6 +44,7 @@ def test_every_picture_of_the_page_is_there() -> None:
     assert {path.stem for path in GALLERY.glob("*.svg")} == set(pictures)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("language", "code"), BLOCKS, ids=[code.split()[0] + code.split()[1] for _, code in BLOCKS])
 def test_each_way_to_ask_that_the_page_shows_works(store: Store, language: str, code: str) -> None:
     folder = store.database.path.parents[1]

@@ -72,6 +72,7 @@ def test_an_abort_of_llama_cpp_is_one_line_and_the_other_models_are_still_checke
     assert not any("\n" in problem for problem in problems.values())
 
 
+@pytest.mark.slow
 def test_an_adapter_is_decoded_on_its_base(tmp_path: Path) -> None:
     base = make_tiny_gguf(tmp_path / "base.gguf")
     require_decoding(base, make_tiny_adapter(tmp_path / "good.gguf"))

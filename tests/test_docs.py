@@ -108,10 +108,17 @@ def test_every_page_of_the_docs_is_in_their_index() -> None:
     assert all(f"]({page.name})" in index for page in (ROOT / "docs").glob("*.md") if page.name != "README.md")
 
 
+@cache
+def source_files() -> frozenset[str]:
+    """Names of the Python files of this project, and of all files in benchmarks/."""
+    folders = [ROOT / name for name in ("crescent_lite", "tui", "tests", "benchmarks")]
+    of_python = (path for folder in folders for path in folder.rglob("*.py"))
+    return frozenset(path.name for path in [*of_python, *ROOT.glob("benchmarks/*")])
+
+
 @pytest.mark.parametrize("page", [page for page in LINKED_PAGES if page != LAB_LOG], ids=named)
 def test_every_file_that_is_named_exists(page: Path) -> None:
     """In the lab log paths are as they were then."""
-    files = {path.name for path in [*ROOT.glob("*/**/*.py"), *ROOT.glob("benchmarks/*")]}
     missing = []
     for code in INLINE.findall(prose(page)):
         for name in SOURCE_FILE.findall(code):
@@ -121,7 +128,7 @@ def test_every_file_that_is_named_exists(page: Path) -> None:
                 ROOT / "crescent_lite" / name,
                 ROOT / "tui/crescent_tui" / name,
             )
-            is_there = any(path.is_file() for path in places) if "/" in name else name in files
+            is_there = any(path.is_file() for path in places) if "/" in name else name in source_files()
             if not is_there:
                 missing.append(name)
 

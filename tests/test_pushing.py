@@ -108,6 +108,7 @@ def test_a_data_set_is_sent_with_its_card(hub: Hub, workspace: Path) -> None:
     assert hub_client.DatasetCard(hub.files["README.md"].decode()).data.configs
 
 
+@pytest.mark.slow
 def test_a_hub_that_refuses_is_one_line(hub: Hub, workspace: Path) -> None:
     pytest.importorskip("pyarrow")
     hub.status = 403

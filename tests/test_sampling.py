@@ -414,6 +414,7 @@ def test_a_full_cache_pauses_samples_and_loses_none(tiny: Path) -> None:
     cramped.close()
 
 
+@pytest.mark.slow
 def test_thousands_of_short_samples_flow_through(sampler: LlamaSampler) -> None:
     drawn = Generation(max_tokens=2)
     asked = [Request(f"s{n}", f"What is {n}?", drawn, tuple(range(4)), seed=1) for n in range(500)]

@@ -88,6 +88,7 @@ def evaluate(workspace: Workspace) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_every_reply_with_a_value_has_an_opinion_and_no_choice_has(measured: Workspace) -> None:
     store = Store.open_read_only(measured.database_path)
     counts = store.database.rows(

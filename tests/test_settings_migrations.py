@@ -36,6 +36,10 @@ from crescent_lite.workspace import Workspace
 
 HERE = Path(__file__).parent
 OLD = sorted((HERE / "databases").glob("*.db.xz"))
+OLD_DATABASES = [
+    pytest.param(path, id=path.name[:4], marks=() if path in (OLD[0], OLD[-1]) else pytest.mark.slow) for path in OLD
+]
+"""The versions between the oldest and the latest are for the slow tests."""
 """Small runs, each written by the engine of its time. The first three have train.quantize_4bit."""
 OPENED: dict[str, bytes] = {}
 """The same databases after they were brought up to date, by their names."""
@@ -44,7 +48,7 @@ OPENED: dict[str, bytes] = {}
 # ── runs of every earlier version ────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture(params=OLD, ids=lambda path: path.name[:4])
+@pytest.fixture(params=OLD_DATABASES)
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> Workspace:
     """A workspace with a finished run of an earlier version, and today's quick preset as its crescent.toml."""
     (tmp_path / "crescent.db").write_bytes(lzma.decompress(request.param.read_bytes()))

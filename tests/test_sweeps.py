@@ -97,6 +97,7 @@ def test_a_spread_is_the_median_with_the_range() -> None:
     assert Spread.of([]) is None
 
 
+@pytest.mark.slow
 def test_a_sweep_left_in_the_middle_owes_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     workspace = make_workspace(tmp_path, min_examples=NO_TRAINING)
     with closing(Store.open(workspace.database_path)) as store:

@@ -250,6 +250,7 @@ class DyingHands(Hands):
         pass
 
 
+@pytest.mark.slow
 def test_workers_that_end_again_and_again_are_one_line(tiny: Path) -> None:
     hands = DyingHands()
     with pytest.raises(

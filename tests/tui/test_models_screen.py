@@ -135,6 +135,7 @@ async def test_an_export_that_fails_shows_the_reason(tmp_path: Path) -> None:
         await until(pilot, lambda: "✗ export of run 1, round 1: adapter:" in shown(app), COMMAND_SECONDS)
 
 
+@pytest.mark.slow
 async def test_an_export_can_be_cancelled(tmp_path: Path) -> None:
     app = CrescentApp(filled_workspace(tmp_path).workspace)
     async with app.run_test(size=(80, 24)) as pilot:
