@@ -22,6 +22,9 @@ from crescent_lite.errors import ConfigError, ModelError
 from crescent_lite.events import MachineNoted
 from crescent_lite.forecast.estimates import (
     ADAPTER_SLOWS,
+    PRODUCTS_SHARE,
+    TEMPLATE_TOKENS,
+    TRAINING_START_SECONDS,
     Amount,
     Estimate,
     Lengths,
@@ -84,6 +87,18 @@ def test_own_questions_are_used_up_and_cost_no_tokens() -> None:
     found = estimate(load_config(preset="quick"), sizes, Experience(), SPEED)
     assert found.items("ask").value == 900  # 700, then the other 200, then none
     assert not any(each.tokens.value for each in found.stages if each.stage == "ask")
+
+
+def test_a_training_takes_its_examples_at_the_speed_of_the_processor() -> None:
+    config = load_config(preset="quick")
+    sizes = Sizes(**{**SIZES.__dict__, "teacher_labels": Amount(30.0), "train_prompt_characters": 35.0})
+    fast = Speed(draw=100.0, prompt=400.0, products=30e9)
+    found = estimate(config, sizes, Experience(), fast, Lengths(text=13.0, vote=14.0))
+    example = TEMPLATE_TOKENS + 35 / 3.5 + 13 + 14
+    (stage,) = [each for each in found.stages if each.stage == "train"]
+    assert stage.tokens.value == pytest.approx(30 * example * config.train.epochs)
+    steps = stage.tokens.value * 2 * 134_000_000 / (PRODUCTS_SHARE * 30e9)
+    assert stage.seconds.value == pytest.approx(TRAINING_START_SECONDS + steps)
 
 
 def test_without_any_speed_there_is_no_time() -> None:

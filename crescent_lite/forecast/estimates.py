@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from crescent_lite.config import Config
@@ -25,9 +25,9 @@ KEPT_OWN = (0.97, 1.05)
 """The same of the user's own questions, of which only repeats and benchmark items are left out (guess)."""
 VOTES_DRAWN = (0.82, 1.06)
 """Fraction of the planned votes that is drawn with adaptive stopping. Measured: 0.75 to 0.85 in 12 rounds."""
-LABELLED, LABELLED_SMALL, SMALL_MODEL = (0.53, 1.3), (0.16, 1.7), 250_000_000
+LABELLED, LABELLED_SMALL, SMALL_MODEL = (0.53, 1.3), (0.12, 1.8), 250_000_000
 """Fraction of the kept questions that get a label; that of models with fewer weights than the last number. Measured:
-0.46 to 0.62 in 9 rounds of a 0.5B model, 0.1 to 0.24 in 4 first rounds of the 135M one."""
+0.46 to 0.62 in 9 rounds of a 0.5B model, 0.07 to 0.24 in 6 first rounds of the 135M one."""
 LABELLED_OWN = (0.5, 1.6)
 """The same of the user's own questions (guess)."""
 PAIRS = (1.1, 1.5)
@@ -44,15 +44,23 @@ CHARACTERS_PER_TOKEN = 3.5
 """Characters of a token of English text with numbers (guess)."""
 PROMPT_OVERHEAD = 8
 """Tokens that a chat template adds after the part of the prompt that samples share (guess)."""
+TEMPLATE_TOKENS = 25.0
+"""Tokens that a chat template adds to a question and its solution. Measured: 21 with the embedded model."""
 ADAPTER_SLOWS = 1.2
 """Factor by which an adapter slows sampling. Measured: 1.06 to 1.4 on two cores."""
 TRAINING_SHARE, TRAINING_FACTOR = 0.2, 1.6
 """Training speed as a fraction of the speed at which llama.cpp reads a prompt. Measured on two cores: 35 tokens/s
 against 167 with a 0.5B model."""
+PRODUCTS_PER_WEIGHT = 2.0
+"""Multiplications for a weight and a token of a training: the losses, and their gradients by the activations."""
+PRODUCTS_SHARE = 0.4
+"""Part of a processor's speed in large products that a training reaches. Measured on two cores: 0.30 to 0.50 with a
+135M model, 0.29 to 0.46 with a 0.5B one."""
 TRAINING_START_SECONDS = 45.0
-"""Time in which a training imports its libraries and loads the base. Measured: 38 to 57 s, 96 s at most."""
-OPINION_SECONDS = 0.02
-"""Time of math-verify for one reply. Measured: 0.015 to 0.08 s."""
+"""Time in which a training imports its libraries and loads the base. Measured: 28 to 66 s, 96 s at most."""
+OPINION_SECONDS, OPINION_FACTOR = 0.01, 3.0
+"""Time of math-verify for one reply, and its factor of uncertainty. Measured: 0.003 s for sums, 0.015 to 0.08 s for
+word problems."""
 BYTES_PER_ROW = 2_500
 """Bytes of the database for each text, vote and evaluated reply. Measured: 1,900 to 2,900."""
 REPORT_BYTES = 5_000_000
@@ -112,6 +120,8 @@ class Speed:
     """Prompt tokens read per second."""
     factor: float = 1.0
     """Factor of uncertainty."""
+    products: float | None = None
+    """Multiplications of 32-bit numbers per second in products of matrices; None where a GPU trains."""
 
     def seconds(self, tokens: Amount, prompt_tokens: Amount) -> Amount:
         """The time to read the prompts and to draw the tokens."""
@@ -165,6 +175,8 @@ class Sizes:
     own_question_characters: float = 0.0
     bait_characters: float = 0.0
     """Mean length of the part of a bait that differs from bait to bait."""
+    train_prompt_characters: float = 0.0
+    """Length of the instructions that stand before each question that is learnt from."""
     weights: int = 0
     """Number of weights of the model."""
     adapter_bytes: int = 0
@@ -337,18 +349,31 @@ class _Work:
         if self._less_done(number, "train", Amount(1.0)).value <= 0:
             return StageEstimate(number, "train", Amount(0.0), Amount(0.0), Amount(0.0))
         vote = self._length(past.vote_tokens, past.drawn_votes, self._lengths.vote, self._config.vote.max_tokens)
-        example = past.example_tokens / past.examples if past.examples else vote.value + 60
+        example = past.example_tokens / past.examples if past.examples else self._example(vote.value)
         settings = resolved(train, parameters=self._sizes.weights, examples=max(1, round(examples.value)))
         tokens = examples.times(example * settings.epochs * sequences)
         start = Amount(past.training_start_seconds or TRAINING_START_SECONDS, 1.4)
         if past.trained_tokens and past.training_seconds:
             pace = Amount(past.training_seconds / past.trained_tokens, 1.3)
         else:
-            found = self._speed_of("evaluate", adapter=False)
-            pace = Amount(1 / (TRAINING_SHARE * found.prompt), TRAINING_FACTOR) if found else Amount(0.0)
+            pace = self._assumed_pace()
         known = pace.value > 0
         seconds = total((start, tokens.times(pace))) if known else Amount(0.0)
         return StageEstimate(number, "train", examples, tokens, seconds)
+
+    def _example(self, reply_tokens: float) -> float:
+        """Mean length in tokens of an example that nobody has measured: template, question and solution."""
+        asked = self._lengths.text or self._sizes.own_question_characters / CHARACTERS_PER_TOKEN or TEXT_TOKENS
+        instructions = self._sizes.train_prompt_characters / CHARACTERS_PER_TOKEN
+        return TEMPLATE_TOKENS + instructions + asked + reply_tokens
+
+    def _assumed_pace(self) -> Amount:
+        """Seconds that a training takes for a token, if no earlier training on this machine tells it."""
+        if self._speed and self._speed.products:
+            per_token = PRODUCTS_PER_WEIGHT * self._sizes.weights / (PRODUCTS_SHARE * self._speed.products)
+            return Amount(per_token, TRAINING_FACTOR)
+        found = self._speed_of("evaluate", adapter=False)
+        return Amount(1 / (TRAINING_SHARE * found.prompt), TRAINING_FACTOR) if found else Amount(0.0)
 
     def _evaluate(self, number: int, measurements: Iterable[MeasuredItems]) -> Iterable[StageEstimate]:
         parts, judged = [], Amount(0.0)
@@ -371,7 +396,7 @@ class _Work:
             left = max(0.0, 1 - done / items.value)
             items, tokens, prompts, judged = (each.times(left) for each in (items, tokens, prompts, judged))
         yield self._sampled(number, "evaluate", items, tokens, prompts, adapter=number > 0)
-        seconds = judged.times(Amount(OPINION_SECONDS, 2.0))
+        seconds = judged.times(Amount(OPINION_SECONDS, OPINION_FACTOR))
         yield StageEstimate(number, "second_opinion", judged, Amount(0.0), seconds)
 
     # ── what is known ────────────────────────────────────────────────────────────────────────────────────────
@@ -391,7 +416,7 @@ class _Work:
         if found := known.get((stage, False)):
             return Speed(found[0] / slower, found[1] / slower, 1.2)
         if self._speed:
-            return Speed(self._speed.draw / slower, self._speed.prompt / slower, self._speed.factor)
+            return replace(self._speed, draw=self._speed.draw / slower, prompt=self._speed.prompt / slower)
         others = [speed for (_, with_adapter), speed in known.items() if with_adapter == adapter] or [*known.values()]
         if not others:
             return None

@@ -60,7 +60,7 @@ from crescent_lite.store import Run, Store
 from crescent_lite.store.experience import Experience
 from crescent_lite.workspace import Workspace
 from crescent_lite.workspace.database import open_store
-from crescent_lite.workspace.machine import OtherPrograms, describe_machine, memory_now
+from crescent_lite.workspace.machine import OtherPrograms, describe_machine, memory_now, products_per_second
 
 CALIBRATION_SECONDS = 2.5
 """Time for each of the four parts of a calibration (guess): over a hundred tokens of a 0.5B model on two cores."""
@@ -291,6 +291,7 @@ def _sizes(
         own_questions=len(own.questions) if own else None,
         own_question_characters=unshared_characters([each.text for each in own.questions]) if own else 0.0,
         bait_characters=float(len(inputs.prompts.bait.text)) if inputs.prompts.choices else 0.0,
+        train_prompt_characters=float(len(inputs.prompts.for_evaluation(config.train.prompt).text)),
         weights=sum(_product(shape) for shape in shapes.values()),
         adapter_bytes=config.train.rank * sum(map(sum, matrices)) * BYTES_OF_ADAPTER_WEIGHT,
         sampling_bytes=plan.total_bytes if plan else 0,
@@ -416,7 +417,8 @@ def _speed(
     if "draw" not in found:
         return None, None, "no speed: the model drew nothing in the calibration"
     busy = found.get("share", 1.0) < BUSY_SHARE
-    speed = Speed(found["draw"], found["prompt"], BUSY_FACTOR if busy else CALIBRATED_FACTOR)
+    factor, products = BUSY_FACTOR if busy else CALIBRATED_FACTOR, found.get("products")
+    speed = Speed(found["draw"], found["prompt"], factor, None if machine.gpus else products)
     lengths = Lengths(found.get("text"), found.get("vote"), found.get("reply"))
     while_busy = ", while other programs kept its processor busy: without them it is faster" if busy else ""
     return speed, lengths, f"a calibration of {found['seconds']:.0f} s on this machine{while_busy}"
@@ -427,10 +429,11 @@ def _calibrated(inputs: Inputs, plan: MemoryPlan, opener: OpenSampler) -> dict[s
         kinds, prompts = _calibration_requests(inputs, plan.slots)
         with OtherPrograms() as others:
             found = calibrate(sampler, kinds, prompts, CALIBRATION_SECONDS)
+            products = products_per_second()
     if found is None:
         return {}
     told = {"draw": found.draw, "prompt": found.prompt, "seconds": found.seconds, "share": 1 - others.share}
-    return {**told, **found.lengths}
+    return {**told, "products": products, **found.lengths}
 
 
 def _calibration_requests(inputs: Inputs, slots: int) -> tuple[dict[str, list[Request]], list[Request]]:

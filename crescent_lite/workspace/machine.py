@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import time
 from pathlib import Path
 
 import psutil
@@ -37,7 +38,12 @@ __all__ = [
     "memory_now",
     "physical_cores",
     "processor_name",
+    "products_per_second",
 ]
+
+MATRIX_SIZE, PRODUCTS_SECONDS = 768, 0.2
+"""Rows of the matrices, and how long they are multiplied, to tell how fast this processor is: large enough for all
+its threads, small enough for its caches (guess)."""
 
 GIB = 2**30
 PACKAGES = (
@@ -82,6 +88,19 @@ class OtherPrograms:
         guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # counted in user and nice too
         total = sum(times) - guests
         return total - waiting, total, own.user + own.system
+
+
+def products_per_second() -> float:
+    """How many 32-bit numbers per second this processor multiplies and adds in products of matrices; takes 0.2 s."""
+    import numpy as np  # nothing else here needs it
+
+    matrix = np.ones((MATRIX_SIZE, MATRIX_SIZE), np.float32)
+    matrix @ matrix  # starts the threads
+    began, done = time.perf_counter(), 0
+    while (spent := time.perf_counter() - began) < PRODUCTS_SECONDS:
+        matrix @ matrix
+        done += 1
+    return done * MATRIX_SIZE**3 / spent
 
 
 def processor_name() -> str:
