@@ -93,5 +93,5 @@ def cells(line: LogLine, *, is_output: bool) -> tuple[RowCell, ...]:
 
 def in_full(line: LogLine) -> Content:
     """One line in full, with its date."""
-    day = f"{local_date_time(line.created_at)}  " if line.created_at else ""
+    day = f"{local_date_time(line.created_at, seconds=True)}  " if line.created_at else ""
     return Content.assemble((day, MUTED), printable(line.text, 4000))

@@ -127,10 +127,11 @@ def local_time(created_at: str) -> str:
         return printable_line(created_at, 8)
 
 
-def local_date_time(created_at: str) -> str:
+def local_date_time(created_at: str, *, seconds: bool = False) -> str:
     """A stored time in the user's time zone, with the date."""
+    form = "%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M"
     try:
-        return datetime.fromisoformat(created_at).astimezone().strftime("%Y-%m-%d %H:%M")
+        return datetime.fromisoformat(created_at).astimezone().strftime(form)
     except ValueError:
         return printable_line(created_at, 16)
 

@@ -21,7 +21,7 @@ class CellScreen(ModalScreen[None]):
     CellScreen { align: center middle; background: $background 60%; }
     CellScreen > #cell {
         width: 90%; max-width: 100; height: auto; max-height: 90%;
-        border: round $accent; padding: 0 1; background: $surface;
+        border: round $key; padding: 0 1; background: $surface;
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

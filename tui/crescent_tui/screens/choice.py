@@ -31,7 +31,7 @@ class ChoiceScreen(ModalScreen[str | None]):
     ]
     CSS = """
     ChoiceScreen { align: center middle; background: $background 60%; }
-    #choices { width: 80; max-width: 100%; height: auto; max-height: 80%; border: round $accent; padding: 0 1; }
+    #choices { width: 80; max-width: 100%; height: auto; max-height: 80%; border: round $key; padding: 0 1; }
     """
 
     def __init__(self, name: str, values: Sequence[str], now: str) -> None:

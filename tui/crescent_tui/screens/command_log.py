@@ -32,7 +32,7 @@ class CommandLogScreen(ModalScreen[None]):
     CommandLogScreen { align: center middle; background: $background 60%; }
     CommandLogScreen #command-log {
         width: 110; max-width: 100%; height: 24; max-height: 100%;
-        border: round $accent; padding: 0 1; background: $surface;
+        border: round $key; padding: 0 1; background: $surface;
     }
     CommandLogScreen RowList { height: 1fr; background: $surface; }
     """

@@ -42,7 +42,7 @@ class ConfirmScreen(ModalScreen[bool | None]):
     ]
     CSS = """
     ConfirmScreen { align: center middle; background: $background 60%; }
-    #confirm { width: 72; max-width: 100%; height: auto; max-height: 100%; border: round $accent; padding: 0 2;
+    #confirm { width: 72; max-width: 100%; height: auto; max-height: 100%; border: round $key; padding: 0 2;
                background: $surface; }
     """
 

@@ -47,7 +47,7 @@ class ExportScreen(ModalScreen[Export | None]):
     ]
     CSS = """
     ExportScreen { align: center middle; background: $background 60%; }
-    #exports { width: 76; max-width: 100%; height: auto; max-height: 100%; border: round $accent; padding: 1 2; }
+    #exports { width: 76; max-width: 100%; height: auto; max-height: 100%; border: round $key; padding: 1 2; }
     """
 
     def __init__(self, run_id: int, round_number: int) -> None:

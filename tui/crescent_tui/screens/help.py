@@ -61,7 +61,7 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen { align: center middle; background: $background 60%; }
     HelpScreen #help {
         width: 86; max-width: 100%; height: auto; max-height: 100%;
-        border: round $accent; padding: 0 2; background: $surface;
+        border: round $key; padding: 0 2; background: $surface;
     }
     """
 

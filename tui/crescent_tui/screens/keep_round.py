@@ -30,7 +30,7 @@ class KeepRoundScreen(ModalScreen[bool | None]):
     ]
     CSS = """
     KeepRoundScreen { align: center middle; background: $background 60%; }
-    #keep { width: 66; max-width: 100%; height: auto; border: round $accent; padding: 1 2; background: $surface; }
+    #keep { width: 66; max-width: 100%; height: auto; border: round $key; padding: 1 2; background: $surface; }
     #keep OptionList { height: auto; border: none; margin-top: 1; background: $surface; }
     """
 

@@ -32,7 +32,7 @@ class NoteScreen(ModalScreen[str | None]):
     NoteScreen { align: center middle; background: $background 60%; }
     NoteScreen #form {
         width: 72; max-width: 100%; height: auto; max-height: 100%; padding: 1 2;
-        border: round $accent; background: $surface;
+        border: round $key; background: $surface;
     }
     NoteScreen #hint { color: $muted; margin-top: 1; }
     """

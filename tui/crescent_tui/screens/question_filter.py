@@ -49,7 +49,7 @@ class QuestionFilterScreen(ModalScreen[QuestionFilter | None]):
     QuestionFilterScreen { align: center middle; background: $background 60%; }
     QuestionFilterScreen #form {
         width: 66; max-width: 100%; height: auto; max-height: 100%; padding: 1 2;
-        border: round $accent; background: $surface;
+        border: round $key; background: $surface;
     }
     QuestionFilterScreen .field { height: 1; margin-bottom: 1; }
     QuestionFilterScreen .field Label { width: 14; color: $muted; }

@@ -75,7 +75,7 @@ class RoundsScreen(TabScreen):
     #no-rounds { padding: 1 2; color: $muted; }
     #rounds { width: 26; height: 100%; padding: 0; }
     #panels { width: 1fr; height: 100%; scrollbar-gutter: stable; }
-    #panels:focus FittedText { border: round $accent; }
+    #panels:focus FittedText { border: round $key; }
     #columns { height: auto; }
     #columns Vertical { height: auto; }
     #columns FittedText { height: auto; }

@@ -83,7 +83,7 @@ class StartScreen(ModalScreen[None]):
     StartScreen { align: center middle; background: $background 60%; }
     StartScreen #form {
         width: 110; max-width: 100%; height: 40; max-height: 100%;
-        border: round $accent; padding: 0 1; background: $surface;
+        border: round $key; padding: 0 1; background: $surface;
     }
     StartScreen #form-plan { height: auto; max-height: 3; }
     StartScreen #form-new { display: none; }

@@ -24,7 +24,7 @@ class TextScreen(ModalScreen[None]):
     ]
     CSS = """
     TextScreen { background: $background; }
-    TextScreen ReadingPane { overflow-x: auto; border: round $accent; padding: 0 1; }
+    TextScreen ReadingPane { overflow-x: auto; border: round $key; padding: 0 1; }
     TextScreen Static { width: auto; text-wrap: nowrap; }
     """
 
