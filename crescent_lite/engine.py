@@ -59,7 +59,7 @@ from crescent_lite.store.log_watch import LogWatch
 from crescent_lite.trackers import followed, require_tracker
 from crescent_lite.workspace import Workspace
 from crescent_lite.workspace.finishing import start_on_finish
-from crescent_lite.workspace.interruption import interruptible
+from crescent_lite.workspace.interruption import interruptible, undisturbed
 from crescent_lite.workspace.load_recorder import LoadRecorder
 from crescent_lite.workspace.machine import describe_machine
 from crescent_lite.workspace.notes import store_notes
@@ -331,7 +331,8 @@ def _state_of(store: Store, run_id: int) -> Iterator[_End]:
         yield end
         store.runs.set_state(run_id, "finished", end.reason)
     except (KeyboardInterrupt, GeneratorExit) as request:
-        store.runs.set_state(run_id, "stopped", "asked to stop")
+        with undisturbed():
+            store.runs.set_state(run_id, "stopped", "asked to stop")
         if isinstance(request, GeneratorExit):
             raise
         raise Interrupted from None

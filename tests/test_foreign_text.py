@@ -29,7 +29,7 @@ from crescent_lite.questions.own import load_question_file
 from crescent_lite.sampling.reply import Reply
 from crescent_lite.store import Store
 from crescent_lite.workspace import Workspace
-from crescent_lite.workspace.notes import add_note, pending_notes, store_notes
+from crescent_lite.workspace.notes import add_note, pending_notes, pending_on, store_notes
 
 ODD = "\u2028x\u2029y\u0085z\x0b\x0c\x1c ⅓ – 漢字 e\u0301 \u202e ❤\ufe0f \x1b[2J"
 """Characters that end a line for some readers but not in JSON, that an encoding lacks, or that a terminal obeys."""
@@ -120,6 +120,20 @@ def test_a_note_is_never_lost(odd: Workspace, text: str) -> None:
         store_notes(odd, store)
         assert store.notes.fetch(question_id)[-1].text == storable(text)
     assert '"cut off by a full d' in odd.notes.with_suffix(".unreadable").read_text()
+
+
+def test_a_note_that_was_stored_before_a_kill_is_shown_once(odd: Workspace) -> None:
+    with closing(Store.open(odd.database_path)) as store:
+        question_id = store.database.value("SELECT min(question_id) FROM questions")
+        add_note(odd, question_id, "wrong")
+        file = odd.notes.read_bytes()
+        assert [note.text for note in pending_on(odd, question_id, store.notes.fetch(question_id))] == ["wrong"]
+        store_notes(odd, store)
+        odd.notes.with_suffix(".taken").write_bytes(file)  # a process that was killed before it deleted the file
+        assert len(pending_notes(odd)) == 1
+        assert pending_on(odd, question_id, store.notes.fetch(question_id)) == ()
+        store_notes(odd, store)
+        assert [note.text for note in store.notes.fetch(question_id)].count("wrong") == 1
 
 
 def test_a_note_on_a_number_beyond_64_bits_stops_nothing(odd: Workspace) -> None:

@@ -56,6 +56,20 @@ def interruptible(take_request: Callable[[], bool]) -> Iterator[None]:
         watcher.join()
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Within this block, what asks a process to stop is ignored: it stops already, and has something to store."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _signals_to_stop()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _signals_to_stop() -> Iterator[signal.Signals]:
     """The signals that ask a process to stop: Ctrl-C, kill, and the end of its terminal unless nohup ignores that."""
     yield from (signal.SIGINT, signal.SIGTERM)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -43,6 +44,17 @@ def pending_notes(workspace: Workspace) -> list[Note]:
         with suppress(OSError):
             content += path.read_bytes() + b"\n"
     return _parsed(content)[0]
+
+
+def pending_on(workspace: Workspace, question_id: int, stored: Collection[Note]) -> tuple[Note, ...]:
+    """The notes on a question that are not in the database yet.
+
+    `stored` are those that are. A process that was killed after it had stored a note leaves it in the file as well.
+    """
+    keys = {note.key for note in stored}
+    return tuple(
+        note for note in pending_notes(workspace) if note.question_id == question_id and note.key not in keys
+    )
 
 
 def store_notes(workspace: Workspace, store: Store) -> None:

@@ -18,7 +18,7 @@ from crescent_lite.printable import printable
 from crescent_lite.records import Verdict
 from crescent_lite.store import Store
 from crescent_lite.store.browsing import QuestionFilter
-from crescent_lite.workspace.notes import pending_notes
+from crescent_lite.workspace.notes import pending_on
 from crescent_tui.content.question_filters import FIRST_VERDICT, filter_line, from_saved, is_filtered, to_saved
 from crescent_tui.screens.question_filter import QuestionFilterScreen
 from crescent_tui.screens.tab_screen import TabScreen
@@ -195,13 +195,10 @@ class QuestionsScreen(TabScreen):
         workspace = self.app.workspace
 
         def fetch(store: Store) -> QuestionDetail | None:
-            question = store.watching.fetch_question(question_id)
-            pending = tuple(note for note in pending_notes(workspace) if note.question_id == question_id)
-            return (
-                QuestionDetail(question, tuple(store.browsing.fetch_chain(question_id)), pending)
-                if question
-                else None
-            )
+            if (question := store.watching.fetch_question(question_id)) is None:
+                return None
+            pending = pending_on(workspace, question_id, question.notes)
+            return QuestionDetail(question, tuple(store.browsing.fetch_chain(question_id)), pending)
 
         self.app.read("question", fetch, self._show_question)
 

@@ -19,7 +19,7 @@ from crescent_lite.printable import printable
 from crescent_lite.records import Vote
 from crescent_lite.store import Store
 from crescent_lite.store.browsing import QuestionFilter
-from crescent_lite.workspace.notes import pending_notes
+from crescent_lite.workspace.notes import pending_on
 from crescent_tui.content.colours import MUTED
 from crescent_tui.content.question import question_and_votes
 from crescent_tui.content.row_cells import RowCell, RowColumn
@@ -121,9 +121,9 @@ class VotesScreen(TabScreen):
         workspace = self.app.workspace
 
         def fetch(store: Store) -> QuestionDetail | None:
-            question = store.watching.fetch_question(question_id)
-            pending = tuple(note for note in pending_notes(workspace) if note.question_id == question_id)
-            return QuestionDetail(question, (), pending) if question else None
+            if (question := store.watching.fetch_question(question_id)) is None:
+                return None
+            return QuestionDetail(question, (), pending_on(workspace, question_id, question.notes))
 
         self.app.read("votes", fetch, lambda detail: self._show(question_id, detail))
 
