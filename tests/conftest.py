@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ settings.load_profile("untimed")
 # process ends. Tests of the trials remove the variable.
 os.environ.setdefault("CRESCENT_MAY_DIE", "1")
 
+gc.disable()  # until all modules are imported: almost nothing of what they make is ever freed
+
 SLOW_MODULE = ("pytestmark = pytest.mark.slow", "pytestmark = [pytest.mark.slow")
 
 
@@ -25,6 +28,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     lines = collection_path.read_text(encoding="utf-8").splitlines()
     return True if any(line.startswith(SLOW_MODULE) for line in lines) else None
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from now on, but no longer look through what was imported."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
