@@ -139,7 +139,7 @@ def test_a_training_killed_for_memory_is_one_line_and_the_same_command_goes_on(t
     count("children killed")
 
 
-@pytest.mark.parametrize("share", shares(few=2, all_of_them=60, each=10), ids=str)
+@pytest.mark.parametrize("share", shares(few=2, all_of_them=30, each=5), ids=str)
 def test_whichever_child_is_killed_or_stopped_a_run_ends_or_says_why(share: range, tmp_path: Path) -> None:
     for trial in share:
         chance = source("children", trial)
@@ -232,7 +232,7 @@ def test_datasette_does_not_outlive_the_command_that_serves(tmp_path: Path) -> N
 # Signals
 
 
-@pytest.mark.parametrize("share", shares(few=2, all_of_them=100, each=10), ids=str)
+@pytest.mark.parametrize("share", shares(few=2, all_of_them=40, each=5), ids=str)
 def test_a_signal_at_any_moment_stops_a_run_cleanly(share: range, tmp_path: Path) -> None:
     for trial in share:
         chance = source("signals", trial)

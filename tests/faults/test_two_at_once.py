@@ -72,7 +72,7 @@ WRITING = [
     ("run", "--yes"),
     ("eval",),
     ("headroom",),
-    ("distill",),
+    ("distill", "--student", "embedded"),
     ("controls",),
     ("recheck",),
     ("sweep", "--seeds", "2", "--yes"),
