@@ -54,6 +54,19 @@ def test_inputs_of_a_kind_are_right_or_abstentions(kind: str) -> None:
             assert key in row["right"], (row, key)
 
 
+@given(
+    st.integers(2, 28),
+    st.sampled_from(
+        ["March", "PM", "million", "percent", "thirds", "dozen eggs", "squared", "hours", "apples", "and 5"]
+    ),
+    st.sampled_from(["{}", "The answer is {}.", "So it is {}.", "**{}**"]),
+)
+def test_a_number_between_marks_of_latex_is_read_with_the_words_after_it(number: int, words: str, frame: str) -> None:
+    assert canonical_answer(frame.format(f"${number}$ {words}")) == canonical_answer(
+        frame.format(f"{number} {words}")
+    )
+
+
 small = st.integers(2, 99)
 VALUES = st.one_of(
     st.builds("{}".format, st.integers(-999, 999)),

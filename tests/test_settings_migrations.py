@@ -126,6 +126,19 @@ def test_an_older_run_is_resumed_and_then_has_todays_names(opened: Workspace) ->
     assert upgraded(stored) == stored
 
 
+def test_a_run_that_an_earlier_version_left_without_settings_is_shown(tmp_path: Path) -> None:
+    workspace = load_sample_run(tmp_path / "data")
+    with closing(Store.open(workspace.database_path)) as store:
+        base_id = store.runs.fetch_run().base_id
+        run_id = store.runs.insert_run("improvement", base_id, {})
+        store.database.write("UPDATE runs SET config = '{}' WHERE run_id = ?", [run_id])
+
+        snapshot = store.watching.fetch_snapshot()
+
+        assert snapshot is not None
+        assert (snapshot.run_id, snapshot.own_questions) == (run_id, False)
+
+
 # ── a migration of tomorrow ──────────────────────────────────────────────────────────────────────────────────
 
 

@@ -207,6 +207,8 @@ def _is_clear_after(tokens: Sequence[Token], after: int) -> bool:
     if following.kind != "word" or following.roman:
         return True
     name = following.text
+    if name in ("a", "I") and (glued or then is _NONE or then.kind in (".", ",", ";", ")")):
+        return False  # a variable: 4a, 12 a
     if name.lower() in _CHANGES_IT or (len(name) == 1 and name not in _UNIT_LETTERS):
         return False
     return not (

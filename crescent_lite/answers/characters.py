@@ -59,7 +59,16 @@ def normalised(text: str) -> str:
         text = _RUN_LOWERED.sub(lambda run: f"_{{{''.join(map(_LOWERED.__getitem__, run[0]))}}}", text)
         text = _DASH.sub("-", text).translate(_CHARACTERS)
         text = _OVERLINED.sub(lambda run: rf"\overline{{{run[0].replace(chr(0x305), '')}}}", text)
-    return text
+    return _NUMBER_AS_MATHEMATICS.sub(r"\1", text) if "$" in text else text
+
+
+_NUMBER_AS_MATHEMATICS = re.compile(
+    r"""(?<![\w$\\])\$\ ?(
+        [0-9]+(?:[.,][0-9]+)* (?: \s?\\text\s?\{[^{}$\n]{1,60}\} | \ ?[ap]\.?m\.? )?
+        | \\text\s?\{[^{}$\n]{1,60}\} )\ ?\$(?![0-9$])""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""A number, or words, between two dollar signs, which are marks of LaTeX there and no currency: $3$ million."""
 
 
 _ASCII = {code: meant for code, meant in _CHARACTERS.items() if code < 128}

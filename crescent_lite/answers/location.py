@@ -93,10 +93,14 @@ def _is_contradicted(text: str, found: Quantity) -> bool:
 _NOTHING_SAID = re.compile(r"\W*(?:n/?a|none|null|nan|unknown|undefined|tbd|tba)\W*", re.IGNORECASE)
 
 _A_LINE = re.compile(
-    r"\b(?:equation|asymptote|axis of symmetry|directrix|(?:vertical "
-    r"|horizontal )?line)s?\b[^.?!\n=]{0,60}?[\s$\\(\[{*]([xy])\s?=\s?$",
-    re.IGNORECASE,
+    r"""\b(?: (?:asymptote|axis\sof\ssymmetry|directrix|(?:vertical\s|horizontal\s)?line)s?\b
+              (?: [^.?!\n=,;]{0,60}? \b(?:is|are|be|at|by|as)\b | \s?: )?
+          | equations?\b (?: [^.?!\n=,;]{0,60}? \b(?:is|are|be|as)\b | \s?: ) )
+        [\s$\\(\[{*]* (?:\\?f?boxed\s?\{)? [\s$\\(\[{*]* (?<![a-z]) ([xy]) \s?=\s?$""",
+    re.IGNORECASE | re.VERBOSE,
 )
+"""A line, or its equation, and the "x =" that says which: the vertical asymptote is x = 3. In "from the equation,
+x = 3" it is a value."""
 
 _SOLVES = re.compile(r"\b(?:solutions?|roots?|solv\w+|satisf\w+|into|value|number line)\b", re.IGNORECASE)
 

@@ -231,8 +231,8 @@ def trimmed(tokens: Sequence[Token], exclamation: Exclamation = "factorial") -> 
             break  # 0.333..., 1, 2, ...
         before = tokens[last - 2] if last - 2 >= first else None
         if kind == "!" and before is not None and before.kind in ("num", ")", "!") and not tokens[last - 1].space:
-            if exclamation == "factorial" or (last < len(tokens) and tokens[last].kind == "$"):
-                break
+            if exclamation == "factorial" or (last < len(tokens) and tokens[last].kind in ("$", ".")):
+                break  # in $5!$ and before a full stop it is no cry
             if exclamation == "unclear":
                 raise NoValueError
         if kind == "'" and before is not None and before.kind == "num":

@@ -111,6 +111,9 @@ _NOT_STATED = re.compile(
 )
 """Words before "the answer is" by which it does not say what the answer is."""
 
+_TO_BE_FOUND = re.compile(r"\b(?:find|calculate|compute|determine|get)(?: the)? $", re.IGNORECASE)
+"""Words before "the final number of ..." by which it says what a step is for."""
+
 _IF_THE_ANSWER = re.compile(r"\b(?:if|otherwise)\b[^.!?\n]{0,80}\banswer\b", re.IGNORECASE)
 
 _ANOTHER_CASE = re.compile(r"\b(?:if|otherwise|or else)\b[^.!?\n]*\d", re.IGNORECASE)
@@ -136,8 +139,10 @@ def in_words(text: str) -> Quantity | None:
     for match in reversed(places):
         if _NOT_STATED.search(text, max(0, match.start() - 40), match.start()):
             continue
-        sentence = _sentence(text, match.end()).strip(" *")
         said = match[0]
+        if said[:5].lower() == "final" and _TO_BE_FOUND.search(text, max(0, match.start() - 40), match.start()):
+            continue
+        sentence = _sentence(text, match.end()).strip(" *")
         before = sentences(text[max(0, match.start() - MAX_SENTENCE) : match.start()] or " ")[-1:]
         if before and _IF.match(before[0]):
             conditions += 1

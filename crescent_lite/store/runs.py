@@ -13,6 +13,7 @@ from typing import Any, Literal
 from crescent_lite.config.differences import differing_from_preset
 from crescent_lite.config.migrations import upgraded
 from crescent_lite.config.names import VERSION
+from crescent_lite.config.settings import Config
 from crescent_lite.errors import ConfigError, NotFoundError
 from crescent_lite.records import ModelFile, PromptText, model_name, named_file
 from crescent_lite.store.database import Database, now
@@ -388,14 +389,17 @@ class Runs:
 
 
 def _stored_settings(text: str) -> dict[str, Any]:
-    """Stored settings with today's names. Raises ConfigError for damaged ones, and for those of a newer version."""
+    """Stored settings with today's names. Raises ConfigError for damaged ones, and for those of a newer version.
+
+    An engine of an earlier version that was killed at its start left a run without settings: it gets the defaults.
+    """
     try:
         stored = json.loads(text)
     except (ValueError, RecursionError):
         stored = None
     if not isinstance(stored, dict):
         raise ConfigError("the settings stored with the run: not a JSON object; restore the database from a backup")
-    return upgraded(stored)
+    return upgraded(stored or Config().as_dict())
 
 
 def current_model_path(kind: str, path: Path, folder: Path) -> Path:
