@@ -146,11 +146,17 @@ class GgufModel:
             raise ModelError(f"{self.path}: its tokenizer cannot encode a text of {len(raw):,} bytes")
         bos = int(llama_cpp.llama_vocab_bos(self.vocab))
         begins = [bos] if add_special and self.adds_bos and bos >= 0 else []
-        return begins + [part for token in buffer[:count] for part in ([token] if special else self._as_text(token))]
+        drawn = buffer[:count]
+        return begins + (drawn if special else [part for token in drawn for part in self._as_text(token, text)])
 
-    def _as_text(self, token: int) -> list[int]:
-        """A token of a plain text; in parts if it is a special token, which some tokenizers recognise anyway."""
+    def _as_text(self, token: int, text: str) -> list[int]:
+        """A token of a plain text; in parts if it is a special token, which some tokenizers recognise anyway.
+
+        One whose name is not in the text stands for what the tokenizer does not know, and remains.
+        """
         if not self.is_control(token) or len(name := self.token_text(token)) < 2:
+            return [token]
+        if name.casefold() not in text.casefold():
             return [token]
         return self.tokenize(name[:1], special=False) + self.tokenize(name[1:], special=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from bed import count, crescent, environment, faults_of, is_one_line, shares, source
 from forked import Forked, forked
 from gguf_mutations import mutate
-from gguf_parts import Gguf
+from gguf_parts import STRING, Gguf, string
 from hostile_templates import TEMPLATES, mixed_template
 from small_workspace import make_workspace
 from tiny_model import make_tiny_gguf
@@ -29,6 +30,7 @@ from crescent_lite.sampling import (
     plan_before_loading,
     template_program,
 )
+from crescent_lite.sampling.gguf_model import GgufModel
 from crescent_lite.sampling.quantising import encode_rows, quantise
 from crescent_lite.training.base_gguf import read_base
 from crescent_lite.training.merging import merge
@@ -131,6 +133,24 @@ def test_a_flawed_gguf_is_refused_in_a_line_or_works(
         count("flawed GGUFs that end llama.cpp's process", any(each.signal for each in tried))
         count("flawed GGUFs that work", all(works))
     assert not found, "\n\n".join(found)
+
+
+def test_a_tokenizer_whose_sign_for_the_unknown_is_a_control_token_ends(
+    bases: dict[str, Gguf], tmp_path: Path
+) -> None:
+    """A vocabulary that is read as BERT's knows none of its words, and a control token stands for each."""
+    model, path = copy.deepcopy(bases["qwen2"]), tmp_path / "bert.gguf"
+    model.set("tokenizer.ggml.model", STRING, string(b"bert"))
+    path.write_bytes(model.bytes())
+
+    done = forked(
+        lambda: len(GgufModel(path).tokenize("What is 2 + 3?", special=False)),
+        seconds=SECONDS,
+        memory_bytes=MODEL_BYTES,
+    )
+
+    assert not faults("tokenize", done)
+    assert isinstance(done.value, int)
 
 
 COMMANDS = (
