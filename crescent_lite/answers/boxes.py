@@ -78,7 +78,7 @@ def in_boxes(text: str) -> Quantity | None:
             boxes.append((found.start(), found.end() + len(content.rstrip("%")), content))
     if not boxes:
         return None
-    last = _stated_in_a_box(boxes[-1][2])
+    last = _with_its_word(_stated_in_a_box(boxes[-1][2]), text[boxes[-1][1] + 1 :][:MAX_WORD])
     together = [last]
     for (_, end, content), (begin, _, _) in zip(reversed(boxes[:-1]), reversed(boxes[1:]), strict=True):
         between = text[end + 1 : begin]
@@ -94,6 +94,24 @@ def in_boxes(text: str) -> Quantity | None:
         return Quantity(last.raw, None)
     begins = [begin for begin, _, _ in boxes[-len(together) :]]
     return _joined(list(reversed(together)), [_name_before(text, begin) for begin in begins])
+
+
+MAX_WORD = 24
+"""Characters after a box in which a word that changes its number is searched."""
+
+_WORD_AFTER = re.compile(
+    r"[\s$~}]*(?:\\text\s?\{\s?)?(jan(?:uary)?|feb(?:ruary)?|march|apr(?:il)?|may|june|july|aug(?:ust)?|[ap]\.?m\b|noon|midnight"
+    r"|(?:sept?(?:em)?|octo?|nov(?:em)?|dec(?:em)?)(?:ber)?|percent|dozen|(?:thousand|lakh|crore|(?:m|b|tr)illion)s?)\b",
+    re.IGNORECASE,
+)
+
+
+def _with_its_word(found: Quantity, after: str) -> Quantity:
+    """A boxed number with a word behind the box that makes another value of it: \\boxed{15} March."""
+    word = _WORD_AFTER.match(after)
+    if not word or not found.key or not found.key.startswith("n:"):
+        return found
+    return Quantity(found.raw, read_value(f"{found.raw} {word[1]}", "end"))
 
 
 def _name_before(text: str, begin: int) -> str:

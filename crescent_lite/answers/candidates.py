@@ -80,7 +80,8 @@ def candidates(tokens: Sequence[Token], *, words: bool) -> Iterator[Candidate]:
         elif _is_adjective(tokens, after):
             at = after + 2
         else:
-            cry = after == len(tokens) and tokens[after - 1].kind == "!"  # 12! may be a factorial
+            ends = after == len(tokens) or (after + 1 == len(tokens) and tokens[after].kind == ".")
+            cry = ends and tokens[after - 1].kind == "!"  # 12! may be a factorial
             clear = not cry and _is_clear_before(tokens, at, after) and _is_clear_after(tokens, after)
             yield (previous := Candidate(key if clear else None, at, after))
             at = after

@@ -64,7 +64,7 @@ def normalised(text: str) -> str:
 
 _NUMBER_AS_MATHEMATICS = re.compile(
     r"""(?<![\w$\\])\$\ ?(
-        [0-9]+(?:[.,][0-9]+)* (?: \s?\\text\s?\{[^{}$\n]{1,60}\} | \ ?[ap]\.?m\.? )?
+        [0-9]+(?:[.,][0-9]+)* (?: \s?\\text\s?\{[^{}$\n]{1,60}\} | \ ?[ap]\.?m\.? | \ noon | \ midnight )?
         | \\text\s?\{[^{}$\n]{1,60}\} )\ ?\$(?![0-9$])""",
     re.VERBOSE | re.IGNORECASE,
 )

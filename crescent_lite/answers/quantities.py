@@ -231,10 +231,11 @@ def trimmed(tokens: Sequence[Token], exclamation: Exclamation = "factorial") -> 
             break  # 0.333..., 1, 2, ...
         before = tokens[last - 2] if last - 2 >= first else None
         if kind == "!" and before is not None and before.kind in ("num", ")", "!") and not tokens[last - 1].space:
-            if exclamation == "factorial" or (last < len(tokens) and tokens[last].kind in ("$", ".")):
-                break  # in $5!$ and before a full stop it is no cry
-            if exclamation == "unclear":
-                raise NoValueError
+            following = tokens[last].kind if last < len(tokens) else ""
+            if exclamation == "factorial" or following == "$":
+                break
+            if exclamation == "unclear" or following == ".":
+                raise NoValueError  # "5!." is rare as a cry and rare as a factorial
         if kind == "'" and before is not None and before.kind == "num":
             break  # feet, minutes
         if (

@@ -319,12 +319,14 @@ def _is_decimal_comma(tokens: Sequence[Token]) -> bool:
 
 def _may_be_mixed(tokens: Sequence[Token]) -> bool:
     """Whether two elements could be one mixed number: 2 and 2/3."""
+    tokens = [token for token in tokens if token.kind not in ("$", "{", "}")]
     names = [token.text.lower() for token in tokens]
     if names[-2:] in (["a", "half"], ["a", "quarter"], ["a", "third"]) and "and" in names:
         return True
-    if len(tokens) < 5 or names[1] != "and" or tokens[3].kind != "/":
+    is_frac = len(tokens) > 2 and tokens[2].kind == "frac"
+    if len(tokens) < 5 or names[1] != "and" or (tokens[3].kind != "/" and not is_frac):
         return False
-    whole, top, bottom = (tokens[index].value for index in (0, 2, 4))
+    whole, top, bottom = (tokens[index].value for index in ((0, 3, 4) if is_frac else (0, 2, 4)))
     return whole is not None and whole.denominator == 1 and None not in (top, bottom) and 0 < top < bottom  # type: ignore[operator]
 
 
