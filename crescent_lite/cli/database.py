@@ -7,6 +7,7 @@ What a command needs is imported when it is called. Example:
 from __future__ import annotations
 
 import argparse
+import itertools
 import shutil
 import tempfile
 from contextlib import closing
@@ -202,15 +203,20 @@ def backup_command(options: argparse.Namespace) -> int:
 
     workspace = open_workspace(options.workspace)
     with closing(open_store(workspace)) as store:
-        name = now()[:19].replace("-", "").replace(":", "").replace("T", "-")
         path = options.output or workspace.folder / "backups"
         if options.output is None or path.is_dir():
-            path /= f"crescent-{name}.db"
+            path = _free_name(path, now()[:19].replace("-", "").replace(":", "").replace("T", "-"))
         if path.exists():
             raise WorkspaceError(f"{path}: already exists; give another --output or remove the file")
         store.database.copy_to(path)
     words = printable_line(f"{path}: {_size(path.stat().st_size)}")
     return result(options, {"path": str(path), "bytes": path.stat().st_size}, words)
+
+
+def _free_name(folder: Path, time: str) -> Path:
+    """A file in the folder that does not exist yet, for a copy that is made at this time."""
+    names = itertools.chain([f"crescent-{time}.db"], (f"crescent-{time}-{number}.db" for number in itertools.count(2)))
+    return next(path for name in names if not (path := folder / name).exists())
 
 
 def vacuum_command(options: argparse.Namespace) -> int:

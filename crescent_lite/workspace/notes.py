@@ -32,9 +32,12 @@ def add_note(workspace: Workspace, question_id: int, text: str) -> None:
     NUL and lone surrogates become U+FFFD, since neither the file nor the database can hold them.
     """
     note = Note(secrets.token_hex(8), question_id, storable(text).strip(), now())
-    with file_errors(workspace.notes), workspace.notes.open("a", encoding="utf-8") as file:
-        # The newline before the note ends a line that was cut short, which would swallow the note.
-        file.write(f"\n{json.dumps(asdict(note), ensure_ascii=False)}\n")
+    # The newline before the note ends a line that was cut short, which would swallow the note.
+    line = f"\n{json.dumps(asdict(note), ensure_ascii=False)}\n".encode()
+    # Without a buffer, which would be written again while the file is closed, after the disk has refused it once.
+    with file_errors(workspace.notes), workspace.notes.open("ab", buffering=0) as file:
+        while line:
+            line = line[file.write(line) :]
 
 
 def pending_notes(workspace: Workspace) -> list[Note]:
