@@ -147,8 +147,8 @@ def run_recheck(
 ) -> Generator[Event, None, None]:
     """Let the base and a round's model answer the questions that the round was trained on, as an evaluation.
 
-    `run_id`: None for the latest run with rounds. `number`: the round; None for the kept one. Raises what `run_engine`
-    raises, and NotFoundError for a round without an adapter.
+    `run_id`: None for the latest run with rounds. `number`: the round; None for the kept one. Raises what
+    `run_engine` raises, and NotFoundError for a round without an adapter.
     """
     workspace.require()
     with workspace.lock(), _store(workspace) as store:

@@ -123,6 +123,9 @@ def test_a_backup_has_everything_that_is_committed(workspace: Workspace, capsys:
     assert contents(copy) == contents(workspace.database_path)
     assert crescent(workspace, "db", "backup", "--output", str(copy)) == ExitCode.WORKSPACE
     assert "already exists" in capsys.readouterr().err
+    for _ in range(3):  # some of them in the same second
+        assert crescent(workspace, "db", "backup") == ExitCode.OK
+    assert len(list((workspace.folder / "backups").iterdir())) == 4
 
 
 def test_a_backup_is_intact_while_another_process_writes(workspace: Workspace, tmp_path: Path) -> None:

@@ -215,8 +215,8 @@ def backup_command(options: argparse.Namespace) -> int:
 
 def _free_name(folder: Path, time: str) -> Path:
     """A file in the folder that does not exist yet, for a copy that is made at this time."""
-    names = itertools.chain([f"crescent-{time}.db"], (f"crescent-{time}-{number}.db" for number in itertools.count(2)))
-    return next(path for name in names if not (path := folder / name).exists())
+    endings = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    return next(path for ending in endings if not (path := folder / f"crescent-{time}{ending}.db").exists())
 
 
 def vacuum_command(options: argparse.Namespace) -> int:
