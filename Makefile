@@ -48,7 +48,7 @@ test-slow: installed  ## run the others: whole runs, trainings, a real terminal
 	$(PYTEST) -n auto --maxprocesses 4 --dist loadfile -m 'slow and not faults'
 
 # A new seed each time, which is printed; CRESCENT_FAULT_SEED=7 make test-faults repeats its trials.
-test-faults: installed  ## break everything that can break, at numbers, within an hour: kills, full disks, damaged files
+test-faults: installed  ## break everything that can break, at numbers, in an hour or two: kills, full disks, damaged files
 	@: "$${CRESCENT_FAULT_SEED:=$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}" "$${CRESCENT_FAULT_TRIALS:=all}"; \
 	figures=$$(mktemp); export CRESCENT_FAULT_SEED CRESCENT_FAULT_TRIALS CRESCENT_FAULT_FIGURES="$$figures"; \
 	echo "CRESCENT_FAULT_SEED=$$CRESCENT_FAULT_SEED"; \

@@ -58,6 +58,7 @@ from crescent_lite.store.database import now
 from crescent_lite.store.log_watch import LogWatch
 from crescent_lite.trackers import followed, require_tracker
 from crescent_lite.workspace import Workspace
+from crescent_lite.workspace.database import open_store
 from crescent_lite.workspace.finishing import start_on_finish
 from crescent_lite.workspace.interruption import interruptible, undisturbed
 from crescent_lite.workspace.load_recorder import LoadRecorder
@@ -218,8 +219,10 @@ def run_controls(
 def choose_round(workspace: Workspace, run_id: int | None, number: int | None) -> tuple[int, int]:
     """Keep round `number` of a run, or its best one if None. Returns the run's id and the round now kept.
 
-    Raises NotFoundError for a round without an adapter, and WorkspaceError while an engine is running.
+    Raises NotFoundError for a round without an adapter, and WorkspaceError while an engine is running or where there
+    is no database yet.
     """
+    open_store(workspace).close()
     with workspace.lock(), _store(workspace) as store:
         run = store.runs.fetch_run(run_id, "improvement")
         standing = dataclasses.replace(store.fetch_standing(run.run_id), chosen=number)

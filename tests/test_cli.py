@@ -259,6 +259,17 @@ def test_plan_prints_the_items_needed_and_the_difference_they_show(
     assert (said["items_needed"], round(said["points_visible"], 2), said["differ"]) == (932, 5.0, 0.2)
 
 
+def test_a_plan_for_more_than_models_differ_here_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = ["-w", str(tmp_path)]
+    assert main(["plan", "--points", "40", *folder]) == ExitCode.OK
+    said = "right on 40% of items (at least, for such a difference; a guess; set it with --differ, it would be 20%)"
+    assert said in capsys.readouterr().out
+    assert main(["plan", "--items", "5", "--json", *folder]) == ExitCode.OK
+    assert json.loads(capsys.readouterr().out)["points_visible"] is None
+    assert main(["plan", "--items", "5", *folder]) == ExitCode.OK
+    assert "5 items show no difference: two such models are at most 20 points apart" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "arguments",
     [[], ["--points", "0"], ["--points", "nan"], ["--points", "30", "--differ", "10"], ["--differ", "120"]],

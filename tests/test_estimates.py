@@ -86,6 +86,7 @@ def test_own_questions_are_used_up_and_cost_no_tokens() -> None:
     sizes = Sizes(**{**SIZES.__dict__, "rounds": 3, "own_questions": 900, "own_question_characters": 70.0})
     found = estimate(load_config(preset="quick"), sizes, Experience(), SPEED)
     assert found.items("ask").value == 900  # 700, then the other 200, then none
+    assert {each.round for each in found.stages} == {0, 1, 2}  # without questions nothing is trained or evaluated
     assert not any(each.tokens.value for each in found.stages if each.stage == "ask")
 
 
@@ -155,6 +156,21 @@ def test_a_calibration_tells_drawing_from_reading() -> None:
     assert found is not None
     assert (found.draw, found.prompt) == (pytest.approx(100), pytest.approx(500))
     assert found.lengths == {"vote": 5.0}
+
+
+class ReadingSampler(TimedSampler):
+    """Reads a prompt of 99 tokens for every two tokens that it draws, whatever is asked."""
+
+    def sample(self, requests, watch=None):  # type: ignore[no-untyped-def]
+        yield from FakeSampler.sample(self, requests)
+        self.usage = SamplerUsage(tokens=20, prompt_tokens=1000, seconds=26.0)
+
+
+def test_where_drawing_and_reading_cannot_be_told_apart_a_prompt_token_costs_half_a_drawn_one() -> None:
+    votes = [Request("vote", "2 + 3?", Generation(8), (0,))]
+    found = calibrate(ReadingSampler(), {"vote": votes}, votes, seconds=5)
+    assert found is not None
+    assert (found.draw, found.prompt) == (pytest.approx(520 / 26), pytest.approx(2 * 520 / 26))
 
 
 def test_a_sampler_that_draws_nothing_tells_no_speed() -> None:

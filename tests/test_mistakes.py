@@ -157,6 +157,7 @@ MISTAKES: tuple[tuple[str, ExitCode, str], ...] = (
     ("show run 9", NOT_FOUND, "run 9"),
     ("report --run 7", NOT_FOUND, "run 7"),
     ("rollback 9", NOT_FOUND, "9"),
+    ("rollback 1 -w prompts", WORKSPACE, "no database yet"),
     ("note 99999 wrong", NOT_FOUND, "99999"),
     ("export adapter --rounds 9", NOT_FOUND, "round 9"),
     ("export examples --run 9", NOT_FOUND, "run 9"),

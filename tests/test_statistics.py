@@ -178,6 +178,8 @@ def test_an_interval_holds_the_difference_and_a_higher_level_is_wider(gained: in
     comparison = mcnemar(*answers(same, gained, lost, 0))
     (low, high), (lower, higher) = paired_interval(comparison), paired_interval(comparison, 0.99)
     assert -1 <= lower <= low <= comparison.difference <= high <= higher <= 1
+    other_way_round = mcnemar(*answers(same, lost, gained, 0))
+    assert gained == lost or paired_interval(other_way_round) == (-high, -low)
 
 
 @pytest.mark.slow

@@ -130,7 +130,7 @@ def question_text(question: dict[str, Any]) -> str:
         mark = " (kept as the solution)" if vote["kept"] else ""
         lines += [
             "",
-            f"vote {vote['sample_index']}: {_answer(vote)}, {vote['finish_reason']}{mark}",
+            f"vote {vote['sample_index'] + 1}: {_answer(vote)}, {vote['finish_reason']}{mark}",
             _indented(vote["text"]),
         ]
     return "\n".join(lines)

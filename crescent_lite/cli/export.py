@@ -162,7 +162,7 @@ def examples_command(options: argparse.Namespace) -> int:
         require_free(path, force=options.force)
         count = write_examples(store, choice, options.form, path)
     address = _push(options, path, "dataset")
-    words = "\n".join(filter(None, (f"{path}: {count} examples", address)))
+    words = "\n".join(filter(None, (f"{path}: {count:,} example{'' if count == 1 else 's'}", address)))
     return result(options, {"path": str(path), "examples": count, "pushed_to": address or None}, words)
 
 

@@ -121,7 +121,7 @@ def in_a_line(found: Forecast) -> str:
     """Time, counts, memory and disk."""
     known = found.estimate
     if not known.stages:
-        return "nothing to do: every reply is stored already"
+        return "nothing to do: every reply is stored already, and no question is left"
     time = f"about {lasting(known.seconds)}" if known.has_speed else "time unknown"
     counts = ", ".join(
         f"{counted(amount)} {name}"
@@ -129,7 +129,7 @@ def in_a_line(found: Forecast) -> str:
             ("texts", known.items("ask")),
             ("votes", known.items("vote")),
             ("items", known.items("evaluate")),
-            ("tokens", known.tokens),
+            ("drawn tokens", known.tokens),
         )
         if amount.value
     )
@@ -140,9 +140,8 @@ def in_a_line(found: Forecast) -> str:
 
 def lasting(seconds: Amount) -> str:
     """'11 min (8 to 15 min)'."""
-    if seconds.factor < 1.02:
-        return duration(seconds.value)
-    return f"{duration(seconds.value)} ({duration(seconds.low)} to {duration(seconds.high)})"
+    likely, low, high = (duration(each) for each in (seconds.value, seconds.low, seconds.high))
+    return likely if seconds.factor < 1.02 or low == high else f"{likely} ({low} to {high})"
 
 
 def duration(seconds: float) -> str:

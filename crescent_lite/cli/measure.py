@@ -18,6 +18,7 @@ from crescent_lite.cli.options import (
     add_name_options,
     add_run_option,
     add_settings_options,
+    number,
     positive_integer,
 )
 from crescent_lite.cli.runs import follow, watch
@@ -178,14 +179,14 @@ def add_plan(subparsers: Subparsers) -> None:
     about = "compute how many items it takes to show a difference in score"
     parser = add_command(subparsers, "plan", plan_command, about, example="crescent plan --points 3 --items 500")
     parser.add_argument(
-        "--points", type=float, metavar="POINTS", help="difference to show, in points of the score (0-100)"
+        "--points", type=number, metavar="POINTS", help="difference to show, in points of the score (0-100)"
     )
     parser.add_argument(
         "--items", type=positive_integer, metavar="N", help="items: compute the smallest difference that they show"
     )
     parser.add_argument(
         "--differ",
-        type=float,
+        type=number,
         metavar="PERCENT",
         help="percentage of items that only one of two models gets right (default: as in this workspace, else 20)",
     )
@@ -206,7 +207,9 @@ def plan_command(options: argparse.Namespace) -> int:
             f"cannot be {options.points:g} points apart"
         )
     differ, source = _differing(options)
-    differ = max(differ, (options.points or 0) / 100)
+    if 100 * differ < (options.points or 0):
+        source = f"at least, for such a difference; {source}, it would be {100 * differ:.0f}%"
+        differ = options.points / 100
     found: dict[str, Any] = {"differ": differ, "power": 0.8, "significance": CLAIMED}
     lines = [
         f"If only one of two models is right on {100 * differ:.0f}% of items ({source}), with 80% power at "
@@ -216,8 +219,14 @@ def plan_command(options: argparse.Namespace) -> int:
         found["items_needed"] = items_needed(options.points / 100, differ)
         lines.append(f"a difference of {options.points:g} points takes {found['items_needed']:,} items")
     if options.items is not None:
-        found["points_visible"] = 100 * smallest_visible(options.items, differ)
-        lines.append(f"{options.items:,} items show a difference of {found['points_visible']:.1f} points or more")
+        visible = smallest_visible(options.items, differ)
+        found["points_visible"] = 100 * visible if visible <= differ else None
+        lines.append(
+            f"{options.items:,} items show a difference of {100 * visible:.2g} points or more"
+            if visible <= differ
+            else f"{options.items:,} items show no difference: two such models are at most "
+            f"{100 * differ:.0f} points apart"
+        )
     return result(options, found, "\n".join(lines))
 
 

@@ -159,6 +159,11 @@ def seconds(text: str) -> float:
     return number
 
 
+def number(text: str) -> float:
+    """Any number."""
+    return _number(text)
+
+
 def fraction(text: str) -> float:
     """A number from 0 to 1."""
     number = _number(text)

@@ -69,7 +69,8 @@ def show_command(options: argparse.Namespace) -> int:
     """Print one question, round or run in full."""
     if options.run is not None and options.what != "round":
         raise UsageError(
-            f"crescent show {options.what}: --run is for a round; write `crescent show run {options.run}`"
+            f"crescent show {options.what}: --run is for a round; "
+            + (f"write `crescent show run {options.run}`" if options.what == "run" else "a question needs none")
         )
     if options.what != "run" and options.number is not None:
         try:
@@ -237,14 +238,15 @@ def note_command(options: argparse.Namespace) -> int:
         store.questions.require(options.number)
     text = argument_text(options.text)
     add_note(workspace, options.number, text)
-    stored, words = False, "noted; the run in progress stores the note at its next stage"
+    noted = "noted" if text.strip() else f"the notes on question {options.number} are deleted"
+    stored, words = False, f"{noted}; the run in progress stores that at its next stage"
     if not workspace.is_busy():
         try:
             with store_to_change(workspace) as store:
                 store_notes(workspace, store)
-            stored, words = True, "noted"
+            stored, words = True, noted
         except (StorageError, WorkspaceError) as error:  # repeating the command would add the note twice
-            words = f"noted; the next note or run stores it in the database, which is not possible now: {error}"
+            words = f"{noted}; the next note or run stores it in the database, which is not possible now: {error}"
     if REPLACEMENT in text and text != options.text:
         words += f"; bytes that are not UTF-8 text became {REPLACEMENT}"
     return result(options, {"question": options.number, "stored": stored}, words)

@@ -263,6 +263,7 @@ def why_command(options: argparse.Namespace) -> int:
         columns = (
             "change",
             "benchmark",
+            "prompt",
             "item",
             "before",
             "after",
@@ -275,6 +276,7 @@ def why_command(options: argparse.Namespace) -> int:
             (
                 change.fate,
                 change.benchmark,
+                change.prompt,
                 change.item_id,
                 change.answer_before or "none",
                 change.answer_after or "none",

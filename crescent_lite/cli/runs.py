@@ -97,7 +97,7 @@ def run_command(options: argparse.Namespace) -> int:
     if not options.dry_run:  # before anything is measured
         refuse_network_drive(workspace.folder)
         refuse_second_database(workspace.database_path)
-    if not (options.new or options.next_round or options.dry_run):
+    if not (options.new or options.next_round):
         refuse_finished(workspace)
     found = forecast_run(workspace, wanted, compare_with=number_of_run(workspace, options.against), tell=say)
     if options.dry_run:

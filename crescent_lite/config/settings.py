@@ -483,7 +483,8 @@ def load_config(
     else:
         named, origin = "default", "default"
     if named not in PRESETS:
-        raise ConfigError(f"{origin}: preset: unknown preset {named!r}; choose from {', '.join(PRESETS)}")
+        where = origin if origin == "--preset" else f"{origin}: preset"
+        raise ConfigError(f"{where}: unknown preset {named!r}; choose from {', '.join(PRESETS)}")
     layers = [(f"preset {named}", read_toml(PRESET_DIR / f"{named}.toml")), (str(path), document)]
     sections, origins = resolve_layers(Config, layers, overrides)
     benchmarks = sections["evaluate"].get("benchmarks", {})

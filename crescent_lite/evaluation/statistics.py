@@ -13,7 +13,7 @@ Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -68,10 +68,14 @@ def paired_interval(comparison: PairedComparison, level: float = 0.95) -> tuple[
     """Return the bootstrap interval of the difference of two models; the same comparison gives the same interval.
 
     An item is gained, lost or neither, so resampling items means drawing these three counts from a multinomial.
+    The comparison the other way round has the same interval with its signs changed.
     """
     items, gained, lost = comparison.items, comparison.gained, comparison.lost
     if not items:
         return -1.0, 1.0
+    if lost > gained:
+        low, high = paired_interval(replace(comparison, gained=lost, lost=gained), level)
+        return -high, -low
     # Half an item is added to each count: otherwise 5 gained and 0 lost would rule out that an item is ever lost.
     shares = np.array([gained + 0.5, lost + 0.5, items - gained - lost + 0.5]) / (items + 1.5)
     counts = np.random.default_rng(RESAMPLING_SEED).multinomial(items, shares, size=RESAMPLES)

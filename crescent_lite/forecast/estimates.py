@@ -281,6 +281,8 @@ class _Work:
                 yield self._train(number, labels, labels, labels_before)
             else:
                 texts = self._texts(number)
+                if not texts.value:
+                    break  # the user's questions are used up: nothing is trained, so nothing is evaluated
                 kept = texts.times(self._kept_fraction())
                 yield self._ask(number, texts)
                 yield self._vote(number, kept)

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from crescent_lite.records import Request
 from crescent_lite.sampling.protocol import Sampler, SamplerUsage
 
+PROMPT_WEIGHT = 0.5
+"""Cost of reading a prompt token in drawn tokens, where the two cannot be told apart: as in `store.experience`."""
 FEWEST_ENDED = 0.5
 """Fraction of the replies that must have ended for their mean length to be known. Fewer would be the short ones."""
 
@@ -84,11 +86,12 @@ def _speeds(drawing: SamplerUsage, reading: SamplerUsage) -> tuple[float, float]
     """Tokens drawn and prompt tokens read per second: the costs that explain the time of both samplings."""
     if drawing.tokens <= 0 or drawing.seconds <= 0:
         return None
-    per_draw, per_prompt = drawing.seconds / drawing.tokens, 0.0
     determinant = drawing.tokens * reading.prompt_tokens - reading.tokens * drawing.prompt_tokens
     if determinant > 0:
         per_prompt = (drawing.tokens * reading.seconds - reading.tokens * drawing.seconds) / determinant
         solved = (drawing.seconds - per_prompt * drawing.prompt_tokens) / drawing.tokens
         if per_prompt > 0 and solved > 0:
             return 1 / solved, 1 / per_prompt
-    return 1 / per_draw, 2 / per_draw
+    mixed = drawing + reading
+    work = mixed.tokens + PROMPT_WEIGHT * mixed.prompt_tokens
+    return work / mixed.seconds, work / mixed.seconds / PROMPT_WEIGHT

@@ -97,7 +97,9 @@ class Workspace:
         from crescent_lite.config.schema import SCHEMA_NAME, schema_text  # only to create a workspace
 
         if self.config_path.exists() or self.config_path.is_symlink():
-            raise WorkspaceError(f"{self.config_path}: exists already and was not changed; edit or delete it")
+            raise WorkspaceError(
+                f"{self.config_path}: exists already and was not changed; edit it, or give another folder"
+            )
         if self.folder.exists() and not self.folder.is_dir():
             raise WorkspaceError(f"{self.folder}: is a file; give the name of a folder")
         write_whole(self.folder / SCHEMA_NAME, schema_text())

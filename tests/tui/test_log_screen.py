@@ -90,6 +90,16 @@ async def test_the_newest_line_is_followed_until_the_user_scrolls_up(sample: Sam
 
 
 @pytest.mark.slow
+async def test_a_long_log_says_that_its_beginning_is_not_shown(sample: SampleWorkspace) -> None:
+    for done in range(1, 3001):
+        log_item(sample, done)
+    app = CrescentApp(sample.workspace)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("8", "l", "l")
+        await until(pilot, lambda: "of its end; all lines: run-1.jsonl" in shown(app))
+
+
+@pytest.mark.slow
 async def test_typed_words_filter_the_lines(sample: SampleWorkspace) -> None:
     log(sample, "RoundStarted", number=1)
     log(sample, "RunPaused")

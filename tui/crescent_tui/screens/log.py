@@ -40,9 +40,9 @@ READ_SECONDS = 1.0
 class LinesRead(Message):
     """The file has been read."""
 
-    def __init__(self, path: Path, lines: list[LogLine], *, is_new_file: bool) -> None:
+    def __init__(self, path: Path, lines: list[LogLine], *, is_new_file: bool, skipped: bool) -> None:
         super().__init__()
-        self.path, self.lines, self.is_new_file = path, lines, is_new_file
+        self.path, self.lines, self.is_new_file, self.skipped = path, lines, is_new_file, skipped
 
 
 class LogScreen(TabScreen):
@@ -71,6 +71,8 @@ class LogScreen(TabScreen):
         self._held: deque[LogLine] = deque(maxlen=HELD)
         self._lines_read = 0
         """The number of lines read so far, and so the number of the newest line."""
+        self._are_all = True
+        """Whether nothing at the beginning of the file was left out."""
         self._level = LEVELS[0]
         self._stored_at: tuple[int, int] | None = None
         """The run and the version of the database that the events were read from; None while a file is shown."""
@@ -139,9 +141,9 @@ class LogScreen(TabScreen):
 
             def read_chunk() -> None:
                 chunk = tail.read_new()
-                self.post_message(
-                    LinesRead(tail.path, [read(line) for line in chunk.lines[-HELD:]], is_new_file=chunk.is_new_file)
-                )
+                lines = [read(line) for line in chunk.lines[-HELD:]]
+                skipped = chunk.skipped or len(lines) < len(chunk.lines)
+                self.post_message(LinesRead(tail.path, lines, is_new_file=chunk.is_new_file, skipped=skipped))
 
             self.run_worker(read_chunk, thread=True, group="log")
 
@@ -158,6 +160,7 @@ class LogScreen(TabScreen):
         if message.lines or message.is_new_file or not self._lines_read:
             self._held.extend(message.lines)
             self._lines_read += len(message.lines)
+            self._are_all &= not message.skipped
             self._list()
 
     def _read_stored(self) -> None:
@@ -179,7 +182,7 @@ class LogScreen(TabScreen):
             self._list()
 
     def _clear(self) -> None:
-        self._stored_at = None
+        self._stored_at, self._are_all = None, True
         self._held.clear()
         self._lines_read = 0
         self._rows().set_keys(array("q"))
@@ -197,7 +200,9 @@ class LogScreen(TabScreen):
         numbers = log_content.matching(numbered, level, self.query_one(FilterInput).value)
         what = "Output of the engine" if self._shows_output else f"Events: {level}"
         what += ", from the database" if self._stored_at and self._held else ""
-        rows.border_title = Content(f"{what}, {len(numbers):,}")
+        whole = self._tail is None or (self._are_all and self._lines_read == len(self._held))
+        what += f", {len(numbers):,}"
+        rows.border_title = Content(what if whole else f"{what} of its end; all lines: {self._tail.path.name}")
         rows.border_subtitle = Content("" if follows else "G follows the newest")
         rows.set_keys(array("q", numbers))
         if follows:

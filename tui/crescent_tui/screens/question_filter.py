@@ -22,11 +22,13 @@ from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 from crescent_lite.store.browsing import QuestionFilter
 from crescent_tui.content.words import spaced
 
-HINT = "tab: next field · enter: apply · escape: cancel"
+HINT = "tab: next field · space: tick · enter: apply · escape: cancel"
 
 
 class Tick(Checkbox):
-    """A checkbox that is empty if it is off, because colour alone would not show it."""
+    """A checkbox that is empty if it is off, because colour alone would not show it. Enter is for the whole panel."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "screen.apply", "Apply", show=False)]
 
     def __init__(self, label: str, value: bool, *, id: str) -> None:
         super().__init__(label, value, id=id, compact=True)

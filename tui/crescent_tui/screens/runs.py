@@ -145,7 +145,7 @@ class RunsScreen(ModalScreen[None]):
     def _choose(self, event: RowList.Chosen) -> None:
         """Show the run on the other screens."""
         self.app.choose_run(event.key)
-        self.app.note_command("status", "--run", str(event.key))
+        self.app.note_command("show", "run", str(event.key))
         self.dismiss()
 
     @on(RowList.Highlighted, "#runs")
