@@ -378,6 +378,7 @@ def test_a_model_is_sampled_in_this_process(tmp_path: Path) -> None:
 # ── the page and its script ──────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_its_code_prints(tmp_path: Path) -> None:
     page = PAGE.read_text(encoding="utf-8")
 

@@ -142,6 +142,7 @@ def test_generated_items_are_shared_evenly_interleaved_and_different(tmp_path: P
     assert len({item.question for item in items}) == len({item.item_id for item in items}) == 40
 
 
+@pytest.mark.slow
 @needs_reasoning_gym
 def test_more_items_begin_with_the_same_items(tmp_path: Path) -> None:
     few, many = (
@@ -170,6 +171,7 @@ def test_a_bad_task_is_named(tmp_path: Path, tasks: dict[str, object], complaint
         load_benchmark("g", resolved(BenchmarkConfig(source="reasoning-gym", tasks=tasks), tmp_path))
 
 
+@pytest.mark.slow
 def test_a_data_set_of_the_hub_is_read_with_its_own_field_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,7 @@ def test_every_architecture_decodes_in_every_type(architecture: TinyArchitecture
     assert set(decoding_problems([base, *(merged(base, each) for each in GGUF_TYPES)]).values()) == {""}
 
 
+@pytest.mark.slow
 def test_an_abort_of_llama_cpp_is_one_line_and_the_other_models_are_still_checked(tmp_path: Path) -> None:
     good = make_tiny_gguf(tmp_path / "good.gguf", "lfm2")
     aborts = rewrite_gguf(good, tmp_path / "aborts.gguf", as_type={CONVOLUTION: np.float16})
@@ -80,6 +81,7 @@ def test_an_adapter_is_decoded_on_its_base(tmp_path: Path) -> None:
         require_decoding(base, make_tiny_adapter(tmp_path / "narrow.gguf", columns=32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["gguf", "adapter"])
 def test_a_model_that_does_not_decode_is_not_handed_over(what: str, store: Store, tmp_path: Path) -> None:
     base, exports = as_base(make_tiny_gguf(tmp_path / "base.gguf", broken=True)), tmp_path / "exports"

@@ -90,6 +90,7 @@ def model_finding(folder: Path, model: Path, *settings: str) -> Finding:
     return by_name(workspace_checks.settings(folder))["model"]
 
 
+@pytest.mark.slow
 def test_a_model_is_ok_after_it_has_drawn_tokens(tmp_path: Path) -> None:
     found = model_finding(tmp_path, make_tiny_gguf(tmp_path / "tiny.gguf"))
     assert found.state == "ok"

@@ -194,6 +194,7 @@ def test_exports_are_utf_8_and_keep_the_text(odd: Workspace, tmp_path: Path) -> 
     assert all(ODD in row["prompt"][0]["content"] and ODD in row["completion"][0]["content"] for row in rows)
 
 
+@pytest.mark.slow
 def test_a_model_whose_path_is_not_utf_8_is_refused_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

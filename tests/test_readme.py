@@ -17,7 +17,7 @@ COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 QUESTIONS = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
 RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 MOST_LINES = 150
-QUICK_RUNS = 4
+QUICK_RUNS = 6
 
 
 def commands() -> list[str]:

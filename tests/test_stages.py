@@ -27,6 +27,7 @@ def evaluate(workspace: Workspace) -> list[object]:
     return list(run_evaluation(workspace, RunOptions(), None, lambda _path, _config: FakeSampler()))
 
 
+@pytest.mark.slow
 @pytest.mark.second_opinions
 def test_second_opinions_are_a_stage_with_events_and_a_cost(workspace: Workspace) -> None:
     pytest.importorskip("math_verify")
