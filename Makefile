@@ -42,7 +42,7 @@ run: workspace  ## run one round with the embedded model, or continue it
 	@$(CRESCENT) run -w "$$WORKSPACE"; code=$$?; "$$VENV/bin/python" -c "$$NEXT"; exit $$code
 
 test: installed  ## run the quick tests
-	$(PYTEST) -n 4 --dist worksteal -m 'not slow'
+	$(PYTEST) -n 3 --dist worksteal -m 'not slow'
 
 test-slow: installed  ## run the others: whole runs, trainings, a real terminal
 	$(PYTEST) -n auto --maxprocesses 4 --dist loadfile -m 'slow and not faults'

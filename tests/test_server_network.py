@@ -325,9 +325,9 @@ def test_a_stage_that_was_paused_in_a_wait_does_what_is_still_owed_once(waiting:
     waiting.be_busy_and_ask("pause")
     waiting.play_to(RunPaused)
     waiting.server.first = []
-    waiting.workspace.take("pause")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server_holds.time, "monotonic", lambda after=time.monotonic: after() + 61)
+        waiting.workspace.take("pause")  # only now, since who resumes looks at the clock at once
         rest = waiting.play_to(StageFinished)
     assert [type(event) for event in rest if not isinstance(event, StageProgressed)] == [RunResumed, StageFinished]
     assert (rest[-1].done, rest[-2].done, rest[-2].total) == (40, 40, 40)
