@@ -425,11 +425,11 @@ def _speed(
 
 
 def _calibrated(inputs: Inputs, plan: MemoryPlan, opener: OpenSampler) -> dict[str, float]:
+    products = products_per_second()  # before llama.cpp's threads are there, which wait for work by spinning
     with closing(opener(inputs.base.path, inputs.config)) as sampler:
         kinds, prompts = _calibration_requests(inputs, plan.slots)
         with OtherPrograms() as others:
             found = calibrate(sampler, kinds, prompts, CALIBRATION_SECONDS)
-            products = products_per_second()
     if found is None:
         return {}
     told = {"draw": found.draw, "prompt": found.prompt, "seconds": found.seconds, "share": 1 - others.share}

@@ -17,6 +17,8 @@ from crescent_lite.sampling.protocol import Sampler, SamplerUsage
 
 PROMPT_WEIGHT = 0.5
 """Cost of reading a prompt token in drawn tokens, where the two cannot be told apart: as in `store.experience`."""
+LONGEST = 4.0
+"""Longest time for the prompts and replies of a kind, in units of the time for its replies alone."""
 FEWEST_ENDED = 0.5
 """Fraction of the replies that must have ended for their mean length to be known. Fewer would be the short ones."""
 
@@ -42,35 +44,44 @@ class _TimeIsUpError(Exception):
 def calibrate(
     sampler: Sampler, kinds: Mapping[str, Sequence[Request]], prompts: Sequence[Request], seconds: float
 ) -> Calibration | None:
-    """Sample each kind of request for up to `seconds`, and read `prompts`. None if nothing was drawn.
+    """Sample each kind of request for up to `seconds` after its prompts are read, and read `prompts` again.
 
-    The speeds of drawing and of reading are told apart by their different mixture in the two.
+    The speeds of drawing and of reading are told apart by their different mixture before and after the last prompt.
+    None if nothing was drawn.
     """
     began = time.perf_counter()
-    drawing, lengths = SamplerUsage(), {}
+    reading, drawing, lengths = SamplerUsage(), SamplerUsage(), {}
     for name, requests in kinds.items():
-        used, ended = _sample_for(sampler, requests, seconds)
-        drawing = drawing + used
+        before, after, ended = _sample_for(sampler, requests, seconds)
+        reading, drawing = reading + before, drawing + after
         samples = sum(len(request.sample_indexes) for request in requests)
         if samples and len(ended) >= FEWEST_ENDED * samples:
             under_way = samples - len(ended)
-            lengths[name] = used.tokens / (len(ended) + under_way / 2)
+            lengths[name] = (before.tokens + after.tokens) / (len(ended) + under_way / 2)
     first = [replace(each, generation=replace(each.generation, max_tokens=1)) for each in prompts]
-    reading, _ = _sample_for(sampler, first, seconds)
+    reading = reading + sum(_sample_for(sampler, first, seconds)[:2], SamplerUsage())
     speeds = _speeds(drawing, reading)
     return Calibration(*speeds, lengths, time.perf_counter() - began) if speeds else None
 
 
-def _sample_for(sampler: Sampler, requests: Sequence[Request], seconds: float) -> tuple[SamplerUsage, list[int]]:
-    """What the sampler did in up to `seconds` after its first step, and the lengths of the replies that ended."""
+def _sample_for(
+    sampler: Sampler, requests: Sequence[Request], seconds: float
+) -> tuple[SamplerUsage, SamplerUsage, list[int]]:
+    """What the sampler did until the last prompt was read, and in up to `seconds` after that.
+
+    Also the lengths of the replies that ended.
+    """
     before, ended = replace(sampler.usage), []
-    until: list[float] = []
+    read = replace(before)
+    latest = time.perf_counter() + LONGEST * seconds
+    until = latest
 
     def watch(_key: str, _text: str) -> None:
+        nonlocal read, until
         now = time.perf_counter()
-        if not until:
-            until.append(now + seconds)
-        elif now > until[0]:
+        if sampler.usage.prompt_tokens != read.prompt_tokens:
+            read, until = replace(sampler.usage), now + seconds
+        if now > min(until, latest):
             raise _TimeIsUpError
 
     try:
@@ -79,12 +90,12 @@ def _sample_for(sampler: Sampler, requests: Sequence[Request], seconds: float) -
                 ended.append(completion.tokens)
     except _TimeIsUpError:
         pass
-    return sampler.usage - before, ended
+    return read - before, sampler.usage - read, ended
 
 
 def _speeds(drawing: SamplerUsage, reading: SamplerUsage) -> tuple[float, float] | None:
     """Tokens drawn and prompt tokens read per second: the costs that explain the time of both samplings."""
-    if drawing.tokens <= 0 or drawing.seconds <= 0:
+    if drawing.tokens + reading.tokens <= 0 or drawing.seconds + reading.seconds <= 0:
         return None
     determinant = drawing.tokens * reading.prompt_tokens - reading.tokens * drawing.prompt_tokens
     if determinant > 0:

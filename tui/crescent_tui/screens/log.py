@@ -21,6 +21,7 @@ from textual.message import Message
 from textual.widgets import Input
 
 from crescent_lite.following.log_tail import LogTail
+from crescent_lite.printable import printable_line
 from crescent_lite.store.watching import EventLine
 from crescent_tui.content import log as log_content
 from crescent_tui.content.colours import MUTED
@@ -200,9 +201,10 @@ class LogScreen(TabScreen):
         numbers = log_content.matching(numbered, level, self.query_one(FilterInput).value)
         what = "Output of the engine" if self._shows_output else f"Events: {level}"
         what += ", from the database" if self._stored_at and self._held else ""
-        whole = self._tail is None or (self._are_all and self._lines_read == len(self._held))
         what += f", {len(numbers):,}"
-        rows.border_title = Content(what if whole else f"{what} of its end; all lines: {self._tail.path.name}")
+        if self._tail and not (self._are_all and self._lines_read == len(self._held)):
+            what += f" of its end; all lines: {printable_line(self._tail.path.name, 60)}"
+        rows.border_title = Content(what)
         rows.border_subtitle = Content("" if follows else "G follows the newest")
         rows.set_keys(array("q", numbers))
         if follows:
