@@ -158,6 +158,26 @@ def test_a_calibration_tells_drawing_from_reading() -> None:
     assert found.lengths == {"vote": 5.0}
 
 
+class SteppingSampler(FakeSampler):
+    """Reads 100 tokens of prompts in each of ten steps of 0.5 s, then draws 10 tokens in each of forty of 0.1 s."""
+
+    def sample(self, requests, watch=None):  # type: ignore[no-untyped-def]
+        for step in range(50):
+            reads = step < 10
+            self.usage.prompt_tokens += 100 * reads
+            self.usage.tokens += 10 * (not reads)
+            self.usage.seconds += 0.5 if reads else 0.1
+            watch("vote", "")
+        yield from ()
+
+
+def test_drawing_is_timed_after_the_last_prompt_was_read() -> None:
+    votes = [Request("vote", "2 + 3?", Generation(8), (0,))]
+    found = calibrate(SteppingSampler(), {"vote": votes}, votes, seconds=5)
+    assert found is not None
+    assert (found.draw, found.prompt) == (pytest.approx(100), pytest.approx(200))
+
+
 class ReadingSampler(TimedSampler):
     """Reads a prompt of 99 tokens for every two tokens that it draws, whatever is asked."""
 

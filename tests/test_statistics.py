@@ -167,6 +167,7 @@ def test_a_rise_that_is_left_among_the_replies_that_ended_is_an_improvement() ->
 def test_a_rise_that_is_neither_shown_nor_gone_among_the_replies_that_ended_is_no_claim() -> None:
     items = [*[BOTH_RIGHT] * 100, *[BOTH_WRONG] * 100, *[WON] * 9, *[LOST] * 2, *[NO_LONGER_CUT_OFF] * 4]
     assert word_of(compared_with_ends(items)) == "no difference shown"
+    assert "where p<0.01 is needed" in in_words(compared_with_ends(items))
 
 
 def test_without_cut_off_replies_there_is_nothing_to_compare_apart() -> None:

@@ -164,6 +164,7 @@ def numbers_in_words(verdict: ComparisonResult) -> str:
     if is_rise and verdict.ended is not None:
         ended = f"{churn_in_words(verdict.ended)}, {p_in_words(verdict.ended.p_value)}"
         numbers += f"; among the {verdict.ended.items} whose replies ended in both: {ended}"
+        numbers += f", where p<{CLAIMED:g} is needed" if word == "no difference shown" else ""
     elif word == "no difference shown":
         discordant = (comparison.gained + comparison.lost + 1) / (comparison.items + 1)
         visible = smallest_visible(comparison.items, discordant)
