@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import subprocess
@@ -308,11 +309,12 @@ def trains(folder: Path) -> psutil.Process:
 
 def workers_of(parent: psutil.Process) -> list[psutil.Process]:
     """The local workers that a process has started."""
-    return [
-        child
-        for child in parent.children()
-        if child.status() != psutil.STATUS_ZOMBIE and "sampling.workers.program" in " ".join(child.cmdline())
-    ]
+    found = []
+    for child in parent.children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+            if child.status() != psutil.STATUS_ZOMBIE and "sampling.workers.program" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def children_of(pid: int) -> list[psutil.Process]:

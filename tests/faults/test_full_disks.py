@@ -257,7 +257,7 @@ COMMANDS = {
     "log": Case(("log", "--to", "tensorboard")),
     "quantise": Case(("quantise", "HERE/tiny.gguf", "--type", "q8_0", "--calibrate", "0")),
     "status": Case(("status",)),
-    "forecast": Case(("run", "--dry-run")),
+    "forecast": Case(("run", "--dry-run", "--new")),
     "pause": Case(("pause",)),
 }
 

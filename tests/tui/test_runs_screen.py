@@ -99,7 +99,7 @@ async def test_controls_and_distillations_stand_under_their_run_and_enter_shows_
         await until(pilot, lambda: "Runs: 1" in shown(app) and "└─" not in shown(app))
         await pilot.press("enter")
         await until(pilot, lambda: "run 2 ·" in shown(app))
-        assert app.commands[-1].text.startswith("crescent status --run 2 -w ")
+        assert app.commands[-1].text.startswith("crescent show run 2 -w ")
 
 
 @pytest.mark.asyncio
