@@ -18,7 +18,7 @@ from crescent_lite.sampling.protocol import Sampler, SamplerUsage
 PROMPT_WEIGHT = 0.5
 """Cost of reading a prompt token in drawn tokens, where the two cannot be told apart: as in `store.experience`."""
 LONGEST = 4.0
-"""Longest time for the prompts and replies of a kind, in units of the time for its replies alone."""
+"""Longest time for the prompts and replies of a kind, in units of the time for its replies alone (guess)."""
 FEWEST_ENDED = 0.5
 """Fraction of the replies that must have ended for their mean length to be known. Fewer would be the short ones."""
 

@@ -11,7 +11,7 @@ import _thread
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 import psutil
@@ -44,16 +44,14 @@ def interruptible(take_request: Callable[[], bool]) -> Iterator[None]:
                 # SIGTERM, because a shell starts background jobs with SIGINT ignored.
                 _thread.interrupt_main(signal.SIGTERM)
 
-    before = {number: signal.signal(number, interrupt) for number in _signals_to_stop()}
     watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        watcher.join()
+    with ExitStack() as afterwards, _handled_by(interrupt):
+        watcher.start()
+        afterwards.callback(watcher.join)  # after the handlers are as before, so that a late request does nothing
+        try:
+            yield
+        finally:
+            ended.set()
 
 
 @contextmanager
@@ -62,12 +60,19 @@ def undisturbed() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in _signals_to_stop()}
+    with _handled_by(signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
+    """Within this block, the signals that ask a process to stop have this handler. Only for the main thread."""
+    before = {number: signal.signal(number, handler) for number in _signals_to_stop()}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 def _signals_to_stop() -> Iterator[signal.Signals]:
